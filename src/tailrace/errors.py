@@ -1,0 +1,149 @@
+"""Every exception that tailrace raises on purpose.
+
+TailraceError                      source, retryable, status
+├── ConfigError                    tailrace.toml, an option or the environment is wrong
+├── HttpError                      a peer's HTTP message is refused; `status` is the answer
+├── ResponseFormatError            a function's response cannot be understood
+│   ├── PreludeError               the integration response's prelude
+│   ├── HeadError                  an illegal status, header or cookie
+│   └── ResultError                a buffered result
+├── CapabilityError                a callback URL is malformed
+├── InvokeError                    the Lambda API did not take an invocation
+│   ├── ThrottledError             the API or the account is at its limit; try again later
+│   ├── PayloadTooLargeError       the event is larger than Lambda carries
+│   ├── FunctionUnavailableError   no such function, or no permission to invoke it
+│   ├── EndpointError              the endpoint is down, unreachable or answers rubbish
+│   └── InvokeTimeoutError         the endpoint did not answer in time
+├── CallbackRefusedError           the gateway does not want this callback (404, 409, 410)
+├── ClientDisconnected             the client has left; seen by a handler at its next write
+└── ResponseTooLargeError          a buffered response is over Lambda's limit
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Source = Literal["client", "function", "gateway", "cloud", "operator"]
+
+
+class TailraceError(Exception):
+    """The root of all errors that tailrace raises on purpose.
+
+    `source` says on whose side the cause lies, `retryable` whether the same
+    call may succeed later, `status` which HTTP status to answer a client with.
+    """
+
+    source: ClassVar[Source] = "gateway"
+    retryable: ClassVar[bool] = False
+    status: int = 500
+
+
+class ConfigError(TailraceError):
+    """The configuration is wrong: the message names file, key, what is allowed, the nearest name."""
+
+    source: ClassVar[Source] = "operator"
+
+
+class HttpError(TailraceError):
+    """An HTTP message of a peer is refused; `status` is what to answer it."""
+
+    source: ClassVar[Source] = "client"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ResponseFormatError(TailraceError):
+    """The response of a function cannot be understood."""
+
+    source: ClassVar[Source] = "function"
+    status = 502
+
+
+class PreludeError(ResponseFormatError):
+    """The prelude of an integration response is missing, too long or not valid JSON."""
+
+
+class HeadError(ResponseFormatError):
+    """A status, header or cookie that HTTP does not allow."""
+
+
+class ResultError(ResponseFormatError):
+    """The buffered result of a function is not a legal response."""
+
+
+class CapabilityError(TailraceError):
+    """A callback URL or path is malformed."""
+
+    source: ClassVar[Source] = "function"
+    status = 404
+
+
+class InvokeError(TailraceError):
+    """The Lambda API did not take an invocation."""
+
+    source: ClassVar[Source] = "cloud"
+    status = 502
+
+
+class ThrottledError(InvokeError):
+    """The API or the account is at its limit; `retry_after_s` says when to try again."""
+
+    retryable = True
+    status = 503
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PayloadTooLargeError(InvokeError):
+    """The event is larger than an asynchronous invocation carries."""
+
+    source: ClassVar[Source] = "client"
+    status = 413
+
+
+class FunctionUnavailableError(InvokeError):
+    """There is no such function, or no permission to invoke it."""
+
+
+class EndpointError(InvokeError):
+    """The Lambda endpoint is down, unreachable or answers rubbish."""
+
+    retryable = True
+
+
+class InvokeTimeoutError(InvokeError):
+    """The Lambda endpoint did not answer in time."""
+
+    retryable = True
+    status = 504
+
+
+class CallbackRefusedError(TailraceError):
+    """The gateway does not want this callback; the handler must not run, or must stop.
+
+    `status` is 404 (unknown exchange or wrong secret), 409 (another callback
+    has it) or 410 (the client has left, or a deadline has passed).
+    """
+
+    source: ClassVar[Source] = "client"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ClientDisconnected(TailraceError):
+    """The client has left, or the gateway gave up the exchange; nobody reads what is written."""
+
+    source: ClassVar[Source] = "client"
+
+
+class ResponseTooLargeError(TailraceError):
+    """A buffered response is over the limit that Lambda sets."""
+
+    source: ClassVar[Source] = "function"
+    status = 502

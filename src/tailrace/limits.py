@@ -1,0 +1,129 @@
+"""Every bound and time-out: name, unit, value, reason and source.
+
+A limit that users may set is a default here and an option where it is used.
+DG is the AWS Lambda Developer Guide.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# --- HTTP messages that reach us -------------------------------------------------------------
+
+HEAD_BYTES_MAX: Final = 64 * KIB
+"""Request line and headers; a larger head is answered 431. nginx takes 32 KiB, ALB 64 KiB."""
+HEADER_COUNT_MAX: Final = 128
+"""Header fields in a head, and in a trailer section. nginx and Apache stop at about 100."""
+TARGET_BYTES_MAX: Final = 16 * KIB
+"""Request target. CloudFront takes 8 KiB, ALB 16 KiB; a longer one is answered 414."""
+FRAMING_BYTES_SLACK: Final = 16 * KIB
+"""What chunk extensions and trailers of one message may take beyond plain chunk framing."""
+FRAMING_BYTES_PER_READ_PIECE: Final = 32
+"""Framing allowed per piece of body: a chunk header of 16 hex digits, two CRLFs, some extension."""
+PIPELINED_BYTES_MAX: Final = 16 * KIB
+"""What may arrive behind a request that is not answered yet; beyond it the connection is cut."""
+
+HEAD_TIMEOUT_S: Final = 10.0
+"""From a connection's first byte to the end of a head (nginx: client_header_timeout, 60 s)."""
+BODY_TIMEOUT_S: Final = 30.0
+"""The longest silence inside a request body."""
+KEEP_ALIVE_TIMEOUT_S: Final = 75.0
+"""Idle time between requests: longer than an ALB's 60 s, or the ALB sees random 502s."""
+SWEEP_INTERVAL_S: Final = 0.5
+"""How often deadlines are looked at; a deadline is met this much late at the most."""
+
+WRITE_BUFFER_HIGH_BYTES: Final = 64 * KIB
+"""Above this many unsent bytes the producer is paused."""
+WRITE_BUFFER_LOW_BYTES: Final = 16 * KIB
+"""Below this many unsent bytes the producer is resumed."""
+READ_BYTES_MAX: Final = 256 * KIB
+"""The most that one read hands over (uvloop reads up to 250 KiB, asyncio 256 KiB)."""
+STREAM_BUFFER_BYTES_MAX: Final = WRITE_BUFFER_HIGH_BYTES + READ_BYTES_MAX + KIB
+"""The most that the gateway holds of one stream: the high water mark, one read and its framing."""
+
+LINGER_BYTES_MAX: Final = 4 * MIB
+"""What is read and thrown away after an early answer, so that the peer can read the answer."""
+LINGER_TIMEOUT_S: Final = 2.0
+"""How long that may take before the connection is reset."""
+CONNECTIONS_MAX: Final = 16_000
+"""Open connections of one listener; above it new ones are closed at once."""
+
+# --- the function's response -------------------------------------------------------------------
+
+PRELUDE_BYTES_MAX: Final = 16 * KIB
+"""JSON prelude. API Gateway wants the delimiter within 16 KB (API Gateway guide,
+"response-transfer-mode-lambda"); for Function URLs no limit is documented."""
+BUFFERED_RESPONSE_BYTES_MAX: Final = 6_291_556
+"""A buffered response: 6 MiB + 100 bytes (Runtime API server of AWS's emulator)."""
+
+# --- Lambda's Invoke API -----------------------------------------------------------------------
+
+EVENT_INVOKE_BYTES_MAX: Final = 1_048_576
+"""Payload of an asynchronous invocation: 1 MB since October 2025 (DG gettingstarted-limits)."""
+SYNC_INVOKE_BYTES_MAX: Final = 6_291_456
+"""Payload of a synchronous invocation: 6 MB (DG gettingstarted-limits)."""
+REQUEST_BODY_BYTES_MAX: Final = 750_000
+"""Body of a client's request: with its headers, in base64, it fits EVENT_INVOKE_BYTES_MAX."""
+
+# --- the gateway's deadlines -------------------------------------------------------------------
+
+FIRST_BYTE_TIMEOUT_S: Final = 30.0
+"""From the invocation to the function's response head."""
+FUNCTION_IDLE_TIMEOUT_S: Final = 60.0
+"""The longest silence of a function in mid-body."""
+CLIENT_STALL_TIMEOUT_S: Final = 60.0
+"""How long a client may take nothing while bytes wait for it: it must not bill a function for its
+whole time-out."""
+TOTAL_TIMEOUT_S: Final = 900.0
+"""One exchange in all: the longest that a function runs (DG gettingstarted-limits)."""
+DRAIN_TIMEOUT_S: Final = 300.0
+"""How long held responses may go on after the gateway was told to stop."""
+INVOKE_TIMEOUT_S: Final = 10.0
+"""How long the Lambda endpoint may take to answer an asynchronous invocation."""
+INVOKE_CONNECTIONS_MAX: Final = 128
+"""Connections to the Lambda endpoint."""
+ROUTE_CONCURRENCY: Final = 1_000
+"""Exchanges of one route at a time: the default concurrency of a Lambda account."""
+HELD_MAX: Final = 10_000
+"""Exchanges of one gateway at a time."""
+TOMBSTONES_MAX: Final = 10_000
+"""Ended exchanges that are remembered, so that late callbacks get 409 or 410 rather than 404."""
+TOMBSTONE_AGE_S: Final = 300.0
+"""How long an ended exchange is remembered: covers Lambda's retries, after 1 and 2 minutes."""
+
+# --- the function's side -----------------------------------------------------------------------
+
+CONNECT_TIMEOUT_S: Final = 5.0
+"""Connecting to the gateway or the Runtime API."""
+ANSWER_TIMEOUT_S: Final = 10.0
+"""How long a callback waits for the gateway's first word (100, 404, 409, 410), and for its last."""
+
+# --- the emulator ------------------------------------------------------------------------------
+
+FUNCTION_TIMEOUT_S: Final = 30.0
+"""Default time-out of a function. Lambda's own default is 3 s; streams need longer."""
+FUNCTION_MEMORY_MB: Final = 128
+"""Default memory of a function, as on Lambda; reported, not limited."""
+FUNCTION_CONCURRENCY: Final = 10
+"""Default number of execution environments of a function."""
+INIT_TIMEOUT_S: Final = 10.0
+"""Init phase of an execution environment (DG lambda-runtime-environment)."""
+SHUTDOWN_TIMEOUT_S: Final = 0.5
+"""From SIGTERM to SIGKILL (DG lambda-runtime-environment: 500 ms)."""
+EVENT_QUEUE_MAX: Final = 10_000
+"""Asynchronous invocations that wait in the queue of one function."""
+RETRIES_MAX: Final = 2
+"""Further attempts after a function error (DG invocation-async-error-handling)."""
+RETRY_DELAYS_S: Final = (60.0, 120.0)
+"""Waiting time before the first and the second retry (DG invocation-async-error-handling)."""
+EVENT_AGE_S_MAX: Final = 21_600.0
+"""Maximum age of an asynchronous event: 6 hours (DG invocation-async-error-handling)."""
+BUSY_BACKOFF_S: Final = (1.0, 300.0)
+"""First and longest pause while a function is busy (DG invocation-async-error-handling)."""
+LOG_LINE_BYTES_MAX: Final = 256 * KIB
+"""One log line of a function; a longer one is cut (CloudWatch: 256 KB an event)."""
+ENVIRONMENT_BYTES_MAX: Final = 4 * KIB
+"""All environment variables of a function together (DG configuration-envvars)."""
