@@ -39,7 +39,7 @@ class TailraceError(Exception):
 
 
 class ConfigError(TailraceError):
-    """The configuration is wrong: the message names file, key, what is allowed, the nearest name."""
+    """The configuration is wrong: names file, key, what is allowed and the nearest name."""
 
     source: ClassVar[Source] = "operator"
 
