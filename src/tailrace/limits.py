@@ -48,6 +48,8 @@ LINGER_BYTES_MAX: Final = 4 * MIB
 """What is read and thrown away after an early answer, so that the peer can read the answer."""
 LINGER_TIMEOUT_S: Final = 2.0
 """How long that may take before the connection is reset."""
+BACKLOG_MAX: Final = 4_096
+"""Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) is as high."""
 CONNECTIONS_MAX: Final = 16_000
 """Open connections of one listener; above it new ones are closed at once."""
 

@@ -1,0 +1,419 @@
+"""One server-side HTTP/1.1 connection: hands requests to an application, frames its responses.
+
+Concurrency law: everything happens in protocol callbacks of one event loop. The parser only
+records; what one read brought is handed to the application once, at the end of that read, so no
+application code runs inside the parser. A connection answers one request at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final, Protocol, cast
+
+from tailrace import limits
+from tailrace.errors import HttpError, ResponseFormatError
+from tailrace.net.http_parser import HttpLimits, RequestParser
+from tailrace.net.http_receiver import Receiver
+from tailrace.wire.http_head import (
+    RequestHead,
+    check_request,
+    encode_response_head,
+    has_body,
+)
+from tailrace.wire.problem import encode_problem
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
+_UNREADABLE: Final = RequestHead("GET", "/", "1.1", [])
+
+
+Application = Callable[[RequestHead, "Connection"], Receiver]
+"""Called when a head is complete. If it has not answered on return, `100 Continue` is sent to
+whoever waits for it."""
+
+
+class Server(Protocol):
+    """What a connection needs of its server (`HttpServer`, below which this module stands)."""
+
+    application: Application
+    limits: HttpLimits
+    is_draining: bool
+
+    def add(self, connection: Connection) -> None: ...
+    def discard(self, connection: Connection) -> None: ...
+    def watch(self, connection: Connection) -> None: ...
+    def unwatch(self, connection: Connection) -> None: ...
+    def now(self) -> float: ...
+    def date(self) -> bytes: ...
+
+
+class Phase(Enum):
+    """What a connection waits for; all but ANSWER and CLOSED have a deadline."""
+
+    IDLE = "the next request"
+    HEAD = "the rest of a head"
+    BODY = "the rest of a body"
+    ANSWER = "the application"
+    LINGER = "the peer to read an early answer"
+    CLOSING = "the peer to take the last bytes"
+    CLOSED = "nothing"
+
+
+class Framing(Enum):
+    """How the body of a response is delimited."""
+
+    NONE = "no response has begun"
+    CHUNKED = "chunked"
+    LENGTH = "content-length"
+    CLOSE = "the end of the connection"
+    EMPTY = "a response without a body"
+
+
+class Connection(asyncio.Protocol):
+    """One connection: parses requests and frames the responses to them."""
+
+    __slots__ = (
+        "_early",
+        "_framing",
+        "_is_last",
+        "_last_byte",
+        "_left",
+        "_parser",
+        "_receiver",
+        "_seen",
+        "_server",
+        "_transport",
+        "is_answered",
+        "peer",
+        "phase",
+        "since_s",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
+        self._parser = RequestParser(server.limits)
+        self.peer = ""
+        self.phase = Phase.CLOSED
+        self.since_s = 0.0
+        self._seen = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget the last request."""
+        self._receiver: Receiver | None = None
+        self._early = b""  # what came behind a request that is not answered yet
+        self._is_last = False
+        self.is_answered = False
+        self._framing = Framing.NONE
+        self._left = 0
+        self._last_byte = b""
+
+    # --- the application's side ---------------------------------------------------------------
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of responses that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def respond(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
+    ) -> None:
+        """Answer with a whole response."""
+        self.start(status, headers, len(body))
+        if body:
+            self.write(body)
+        self.end()
+
+    def start(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        length: int | None = None,
+    ) -> None:
+        """Begin a response; its head is on its way when this returns.
+
+        `headers` carry no framing: a body of unknown length is chunked, or ends with the
+        connection for an HTTP/1.0 client. A response to HEAD, a 204 and a 304 have no body;
+        their `length`, if any, is passed on for HEAD and 304 (RFC 9110 §8.6).
+        """
+        assert not self.is_answered, "a response has begun already"
+        head = self._parser.head or _UNREADABLE
+        self.is_answered = True
+        fields = list(headers)
+        if not has_body(head.method, status):
+            self._framing = Framing.EMPTY
+            if length is not None and status != 204:
+                fields.append((b"content-length", b"%d" % length))
+        elif length is not None:
+            self._framing = Framing.LENGTH
+            self._left = length
+            fields.append((b"content-length", b"%d" % length))
+        elif head.version == "1.1":
+            self._framing = Framing.CHUNKED
+            fields.append((b"transfer-encoding", b"chunked"))
+        else:
+            self._framing = Framing.CLOSE
+        self._is_last = (
+            self._is_last
+            or self._parser.is_last
+            or not self._parser.is_complete
+            or self._server.is_draining
+        )
+        if self._is_last:
+            fields.append((b"connection", b"close"))
+        if not any(name == b"date" for name, _ in fields):
+            fields.append((b"date", self._server.date()))
+        self._transport.write(encode_response_head(status, fields))
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body now; it is framed, and dropped where no body may be.
+
+        The last byte of a body with a known length is kept until `end`, so that a response
+        that breaks off there is not taken for complete.
+        """
+        if not data:
+            return  # an empty chunk would end the body
+        framing = self._framing
+        if framing is Framing.CHUNKED:
+            if len(data) < _JOIN_BYTES_MAX:
+                self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            else:
+                self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+        elif framing is Framing.LENGTH:
+            self._write_counted(data)
+        elif framing is Framing.CLOSE:
+            self._transport.write(data)
+
+    def _write_counted(self, data: bytes) -> None:
+        if len(data) > self._left:
+            raise ResponseFormatError("the body is longer than its content-length")
+        self._left -= len(data)
+        if self._left == 0:
+            self._last_byte = data[-1:]
+            data = data[:-1]
+        if data:
+            self._transport.write(data)
+
+    def end(self) -> None:
+        """Finish the response. A body shorter than its announced length is an error."""
+        if self._framing is Framing.CHUNKED:
+            self._transport.write(b"0\r\n\r\n")
+        elif self._framing is Framing.LENGTH:
+            if self._left:
+                raise ResponseFormatError("the body is shorter than its content-length")
+            if self._last_byte:
+                self._transport.write(self._last_byte)
+        self._framing = Framing.NONE
+        self._receiver = None
+        if not self._parser.is_complete:
+            self._linger()
+        elif self._is_last:
+            self._close()
+        else:
+            early = self._early
+            self._reset()
+            self._parser.renew()
+            self._enter(Phase.IDLE)
+            if early:  # not from here: the application is still in its own call
+                asyncio.get_running_loop().call_soon(self.data_received, early)
+
+    def abort(self) -> None:
+        """Break the connection so that the peer sees that its response is incomplete.
+
+        What was written still goes out where the framing tells that more was to come; where it
+        cannot, and where nothing has begun, the connection is reset.
+        """
+        self._receiver = None
+        if self._framing in (Framing.CHUNKED, Framing.LENGTH):
+            self._close()
+        else:
+            self.cut()
+
+    def pause_reading(self) -> None:
+        """Stop reading the request; while paused the peer's leaving is not seen."""
+        if self.phase is Phase.BODY:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # --- the transport's side -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._transport = cast(asyncio.Transport, transport)
+        name = transport.get_extra_info("peername")
+        self.peer = name[0] if isinstance(name, tuple) else ""
+        self._transport.set_write_buffer_limits(
+            limits.WRITE_BUFFER_HIGH_BYTES, limits.WRITE_BUFFER_LOW_BYTES
+        )
+        self._enter(Phase.IDLE)
+        self._server.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        self.phase = Phase.CLOSED
+        self._server.discard(self)
+        self._parser.close()
+        self._tell_gone()
+
+    def eof_received(self) -> None:
+        """Called by the event loop. A peer that closes its side has left."""
+        self._tell_gone()
+        if self.phase is not Phase.LINGER:
+            self._enter(Phase.CLOSING)  # returning None closes behind what is on its way
+
+    def pause_writing(self) -> None:
+        """Called by the event loop."""
+        if self._receiver is not None:
+            self._receiver.on_pause()
+
+    def resume_writing(self) -> None:
+        """Called by the event loop."""
+        if self._receiver is not None:
+            self._receiver.on_resume()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop: one read."""
+        phase = self.phase
+        if phase is Phase.IDLE:
+            self._enter(Phase.HEAD)
+        elif phase is Phase.ANSWER:
+            self._keep_early(data)
+            return
+        elif phase is not Phase.HEAD and phase is not Phase.BODY:
+            self._seen += len(data)
+            if self._seen > limits.LINGER_BYTES_MAX:
+                self.cut()
+            return
+        try:
+            self._read(data)
+        except HttpError as error:
+            self._refuse(error)
+
+    def _keep_early(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > limits.PIPELINED_BYTES_MAX:
+            self._tell_gone()
+            self.cut()
+
+    def _read(self, data: bytes) -> None:
+        parser = self._parser
+        parser.feed(data)
+        if self.phase is Phase.HEAD:
+            if parser.head is None:
+                return
+            self._begin(parser.head)
+        receiver = self._receiver
+        if receiver is None:
+            return
+        body = parser.take_body()
+        if body:
+            receiver.on_body(body)
+        if parser.is_complete and self._receiver is receiver:
+            self._enter(Phase.ANSWER)
+            receiver.on_end(parser.trailers)
+
+    def _begin(self, head: RequestHead) -> None:
+        """A head is complete: check it and call the application."""
+        check_request(head)
+        self._enter(Phase.BODY)
+        receiver = self._server.application(head, self)
+        if self.phase is not Phase.BODY:
+            return  # it has answered, and the response has ended
+        self._receiver = receiver
+        parser = self._parser
+        is_waiting = head.expects_continue and head.has_body and not parser.is_complete
+        if is_waiting and not self.is_answered and not parser.has_pieces:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _refuse(self, error: HttpError) -> None:
+        """Answer what cannot be served, and close."""
+        self._tell_gone()
+        if self.is_answered:
+            self.cut()
+            return
+        head = self._parser.head
+        accept = head.get(b"accept") if head is not None else None
+        fields, body = encode_problem(error.status, str(error), accept=accept)
+        if error.status == 405:
+            fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        self._parser.is_complete = False  # what follows is nothing that we understand
+        self.respond(error.status, fields, body)
+
+    def _tell_gone(self) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.on_gone()
+
+    def _linger(self) -> None:
+        """After an early answer: let the peer read it, and take in what it still sends.
+
+        Closing at once with unread bytes would reset the connection under the answer.
+        """
+        self._enter(Phase.LINGER)
+        self.resume_reading()
+        self._transport.write_eof()
+
+    def _close(self) -> None:
+        self._enter(Phase.CLOSING)
+        self._transport.close()
+
+    def cut(self) -> None:
+        """Reset the connection: whatever was on its way is lost."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and not self._transport.is_closing():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
+
+    # --- deadlines ----------------------------------------------------------------------------
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._seen = 0
+        if phase is Phase.ANSWER:
+            self._server.unwatch(self)
+        else:
+            self.since_s = self._server.now()
+            self._server.watch(self)
+
+    def check_deadline(self, now_s: float) -> None:
+        """Called by the server's sweep: end what has waited for too long."""
+        bounds = self._server.limits
+        waited_s = now_s - self.since_s
+        match self.phase:
+            case Phase.IDLE:
+                if waited_s >= bounds.keep_alive_timeout_s:
+                    self._close()
+            case Phase.HEAD:
+                if waited_s >= bounds.head_timeout_s:
+                    self._refuse(HttpError(408, "the head did not arrive in time"))
+            case Phase.BODY:
+                silent_s = self._silence_s(self._parser.raw_count, now_s)
+                if bounds.body_timeout_s is not None and silent_s >= bounds.body_timeout_s:
+                    self._refuse(HttpError(408, "the body did not arrive in time"))
+            case Phase.LINGER:
+                if waited_s >= bounds.linger_timeout_s:
+                    self.cut()
+            case Phase.CLOSING:
+                if self._silence_s(self.unsent_bytes, now_s) >= bounds.stall_timeout_s:
+                    self.cut()
+
+    def _silence_s(self, count: int, now_s: float) -> float:
+        """How long a count has not changed, as seen by the sweeps."""
+        if count != self._seen:
+            self._seen = count
+            self.since_s = now_s
+        return now_s - self.since_s
+
+    def close_if_idle(self) -> None:
+        """Part of a drain: nobody waits for anything here."""
+        if self.phase is Phase.IDLE:
+            self._close()

@@ -1,0 +1,81 @@
+"""Those who receive a request: the protocol, and a receiver that collects the whole body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tailrace.errors import HttpError
+from tailrace.wire.http_head import Headers, RequestHead
+
+
+class Receiver(Protocol):
+    """What an application returns for a request: it is told what happens to it.
+
+    Calls are never concurrent. After `on_gone`, or once the response has ended, nothing follows.
+    """
+
+    def on_body(self, data: bytes) -> None:
+        """Body bytes: one call per read, whatever number of chunks it carried."""
+
+    def on_end(self, trailers: Headers) -> None:
+        """The request is complete."""
+
+    def on_gone(self) -> None:
+        """The peer left, or broke its message, before its exchange was over."""
+
+    def on_pause(self) -> None:
+        """The response's unsent bytes have passed the high water mark."""
+
+    def on_resume(self) -> None:
+        """The response's unsent bytes have fallen below the low water mark."""
+
+
+class WholeBody:
+    """A receiver that collects the body and hands it over once.
+
+    `on_complete(body, trailers)` is called when the request is complete; `on_gone()` when the
+    peer leaves before its answer has ended, be the request complete or not. A body over
+    `bytes_max` is refused with 413: from its announced length before a byte of it is read.
+    """
+
+    __slots__ = ("_bytes_max", "_on_complete", "_on_gone", "_pieces", "_size")
+
+    def __init__(
+        self,
+        head: RequestHead,
+        bytes_max: int,
+        on_complete: Callable[[bytes, Headers], None],
+        on_gone: Callable[[], None],
+    ) -> None:
+        self._bytes_max = bytes_max
+        self._on_complete = on_complete
+        self._on_gone = on_gone
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._check(head.content_length or 0)
+
+    def _check(self, size: int) -> None:
+        if size > self._bytes_max:
+            raise HttpError(413, f"the body is over the limit of {self._bytes_max} bytes")
+
+    def on_body(self, data: bytes) -> None:
+        """Collect."""
+        self._size += len(data)
+        self._check(self._size)
+        self._pieces.append(data)
+
+    def on_end(self, trailers: Headers) -> None:
+        """Hand over."""
+        body, self._pieces = b"".join(self._pieces), []
+        self._on_complete(body, trailers)
+
+    def on_gone(self) -> None:
+        """Pass on."""
+        self._on_gone()
+
+    def on_pause(self) -> None:
+        """The answer to a whole body is written by whoever completed it."""
+
+    def on_resume(self) -> None:
+        """See `on_pause`."""

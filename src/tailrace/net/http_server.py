@@ -1,0 +1,149 @@
+"""The server side of HTTP/1.1: a listener, its connections, their deadlines and its drain."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from email.utils import formatdate
+
+from tailrace import limits
+from tailrace.net.http_connection import Application, Connection, Phase
+from tailrace.net.http_parser import HttpLimits
+from tailrace.net.http_receiver import Receiver, WholeBody
+from tailrace.wire.http_head import Headers, RequestHead
+
+if sys.platform == "win32":  # uvloop has no Windows build; asyncio's own loop serves there
+    run = asyncio.run
+else:
+    from uvloop import run
+
+__all__ = [
+    "Application",
+    "Connection",
+    "Headers",
+    "HttpLimits",
+    "HttpServer",
+    "Phase",
+    "Receiver",
+    "RequestHead",
+    "WholeBody",
+    "run",
+]
+
+
+class HttpServer:
+    """A listener and its connections.
+
+    `stop_accepting` closes the listener; `drain` also lets idle connections go and waits for the
+    others; `stop` cuts what is left.
+    """
+
+    def __init__(
+        self, application: Application, *, name: str, bounds: HttpLimits | None = None
+    ) -> None:
+        self.application = application
+        self.name = name
+        self.limits = bounds if bounds is not None else HttpLimits()
+        self.is_draining = False
+        self._connections: set[Connection] = set()
+        self._watched: set[Connection] = set()
+        self._empty = asyncio.Event()
+        self._date: tuple[int, bytes] = (0, b"")
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises OSError when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
+        )
+        self.host, self.port = self._listener.sockets[0].getsockname()[:2]
+        self._sweeper = loop.call_later(self._sweep_interval_s(), self._sweep)
+
+    def stop_accepting(self) -> None:
+        """Close the listener; open connections go on, each for one more answer."""
+        self.is_draining = True
+        self._listener.close()
+        for connection in list(self._connections):
+            connection.close_if_idle()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until every connection has ended; False when the time was over first."""
+        self.stop_accepting()
+        if not self._connections:
+            return True
+        self._empty.clear()
+        try:
+            await asyncio.wait_for(self._empty.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Close the listener and cut every connection; nothing is left on return."""
+        self.stop_accepting()
+        for connection in list(self._connections):
+            connection.abort()
+        if not await self.drain(self.limits.linger_timeout_s):
+            for connection in list(self._connections):
+                connection.cut()
+            await self.drain(self.limits.linger_timeout_s)
+        self._sweeper.cancel()
+
+    def statistics(self) -> dict[str, int]:
+        """Open connections, and how many of them wait for an answer."""
+        answering = sum(c.phase is Phase.ANSWER for c in self._connections)
+        return {"connections": len(self._connections), "answering": answering}
+
+    # --- for connections ----------------------------------------------------------------------
+
+    def add(self, connection: Connection) -> None:
+        """A connection has been made; above the limit it is cut at once."""
+        self._connections.add(connection)
+        if len(self._connections) > self.limits.connections or self.is_draining:
+            connection.cut()
+
+    def discard(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._connections.discard(connection)
+        self._watched.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def watch(self, connection: Connection) -> None:
+        """The connection's phase has a deadline."""
+        self._watched.add(connection)
+
+    def unwatch(self, connection: Connection) -> None:
+        """The connection waits for the application, which has deadlines of its own."""
+        self._watched.discard(connection)
+
+    def now(self) -> float:
+        """Seconds of the event loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def date(self) -> bytes:
+        """The Date header's value (RFC 9110 §6.6.1), made once a second."""
+        now = int(time.time())
+        if now != self._date[0]:
+            self._date = (now, formatdate(now, usegmt=True).encode())
+        return self._date[1]
+
+    def _sweep_interval_s(self) -> float:
+        """A quarter of the shortest deadline, so that none is met much too late."""
+        bounds = self.limits
+        shortest_s = min(
+            bounds.head_timeout_s,
+            bounds.body_timeout_s or bounds.head_timeout_s,
+            bounds.keep_alive_timeout_s,
+            bounds.linger_timeout_s,
+            bounds.stall_timeout_s,
+        )
+        return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
+
+    def _sweep(self) -> None:
+        now_s = self.now()
+        for connection in list(self._watched):
+            connection.check_deadline(now_s)
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(self._sweep_interval_s(), self._sweep)

@@ -1,0 +1,153 @@
+"""Heads of HTTP/1.1 messages: what a request head must satisfy, and response heads as bytes.
+
+The parser (llhttp) refuses the classics of request smuggling: both lengths at once, signed or
+repeated lengths, bare line feeds, folded headers, NUL. What it lets through is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+from tailrace.errors import HttpError
+
+Headers = list[tuple[bytes, bytes]]
+"""Header fields in the order of the wire, names in lower case."""
+
+_HOST: Final = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
+_STATUS_LINES: Final = {
+    status: b"HTTP/1.1 %d %b\r\n"
+    % (status, HTTPStatus(status).phrase.encode() if status in set(HTTPStatus) else b"")
+    for status in range(100, 600)
+}
+_BODILESS: Final = frozenset({204, 304})
+
+
+class RequestHead:
+    """The head of one request.
+
+    `target` is as it was sent, `path` and `query` its two parts, still percent-encoded; an
+    absolute-form target has given its authority to the `host` header (RFC 9112 §3.2.2).
+    `headers` are in the order of the wire, names in lower case. `content_length` is None when
+    the body is chunked or when there is none.
+    """
+
+    __slots__ = ("content_length", "headers", "method", "path", "query", "target", "version")
+
+    def __init__(self, method: str, target: str, version: str, headers: Headers) -> None:
+        self.method = method
+        self.target = target
+        self.path, _, self.query = target.partition("?")
+        self.version = version
+        self.headers = headers
+        self.content_length: int | None = None
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of a header; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body is announced, be it of length zero."""
+        return self.content_length is not None or self.get(b"transfer-encoding") is not None
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the sender waits for `100 Continue` before it sends the body."""
+        return self.version == "1.1" and (self.get(b"expect") or b"").lower() == b"100-continue"
+
+
+def check_request(head: RequestHead) -> None:
+    """Refuse what the parser accepts but what must not be served; fill in what is derived.
+
+    Raises:
+        HttpError: with the status to answer: 400, 405 (CONNECT), 417, 501 or 505.
+    """
+    if head.version not in ("1.1", "1.0"):
+        raise HttpError(505, f"HTTP version {head.version} is not served here")
+    if head.method == "CONNECT":
+        raise HttpError(405, "CONNECT is not served here")
+    counts: dict[bytes, int] = {}
+    for name, value in head.headers:
+        if not name:
+            raise HttpError(400, "a header field has no name")
+        counts[name] = counts.get(name, 0) + 1
+        if name == b"content-length":
+            head.content_length = int(value)
+    for name in (b"host", b"transfer-encoding", b"content-length"):
+        if counts.get(name, 0) > 1:
+            raise HttpError(400, f"more than one {name.decode()} header")
+    _check_coding(head)
+    _check_host(head)
+    _check_target(head)
+    _check_upgrade(head)
+    if b"expect" in counts and (head.get(b"expect") or b"").lower() != b"100-continue":
+        raise HttpError(417, "the only expectation met here is 100-continue")
+
+
+def _check_coding(head: RequestHead) -> None:
+    coding = head.get(b"transfer-encoding")
+    if coding is None:
+        return
+    if head.version == "1.0":  # RFC 9112 §6.1: the framing is faulty
+        raise HttpError(400, "transfer-encoding in an HTTP/1.0 request")
+    if head.content_length is not None:
+        raise HttpError(400, "content-length and transfer-encoding in one request")
+    if coding.lower() != b"chunked":
+        raise HttpError(501, "the only transfer coding served here is chunked")
+
+
+def _check_host(head: RequestHead) -> None:
+    host = head.get(b"host")
+    if host is None:
+        if head.version == "1.1":
+            raise HttpError(400, "no host header")
+        return
+    if not _HOST.fullmatch(host):
+        raise HttpError(400, "the host header is not a host")
+
+
+def _check_target(head: RequestHead) -> None:
+    if "#" in head.target:
+        raise HttpError(400, "the request target has a fragment")
+    if head.target[:7].lower() == "http://" or head.target[:8].lower() == "https://":
+        authority, _, rest = head.target.partition("//")[2].partition("/")
+        if "?" in authority:
+            authority, _, rest = authority.partition("?")
+            rest = "?" + rest
+        if not authority or not _HOST.fullmatch(authority.encode("latin-1")):
+            raise HttpError(400, "the request target has no host")
+        head.path, _, head.query = ("/" + rest).partition("?")
+        head.headers[:] = [(b"host", authority.encode("latin-1"))] + [
+            field for field in head.headers if field[0] != b"host"
+        ]
+    elif not head.path.startswith("/"):
+        raise HttpError(400, "the request target is neither a path nor a URL")
+
+
+def _check_upgrade(head: RequestHead) -> None:
+    if head.get(b"upgrade") is None or b"upgrade" not in (head.get(b"connection") or b"").lower():
+        return
+    if head.has_body:
+        # The parser takes the message for complete here and the body for another protocol.
+        raise HttpError(400, "an upgrade is asked for on a request with a body")
+    if (head.get(b"upgrade") or b"").lower() == b"websocket":
+        raise HttpError(501, "WebSocket is not served here")
+
+
+def has_body(method: str, status: int) -> bool:
+    """Whether a response to `method` with `status` may carry a body (RFC 9110 §6.4.1)."""
+    return method != "HEAD" and status not in _BODILESS
+
+
+def encode_response_head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A response head up to and including the empty line; `headers` are taken as they are."""
+    parts = [_STATUS_LINES[status]]
+    parts += [b"%b: %b\r\n" % field for field in headers]
+    parts.append(b"\r\n")
+    return b"".join(parts)

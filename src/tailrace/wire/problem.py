@@ -1,0 +1,46 @@
+"""What a client gets instead of a response: a problem document (RFC 9457), or a small page."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from http import HTTPStatus
+from typing import Final
+
+_PAGE: Final = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>body{{font:1.1rem/1.5 system-ui,sans-serif;margin:20vh auto;max-width:34rem;padding:0 1rem;
+color-scheme:light dark}}h1{{font-size:1.4rem}}code{{opacity:.7}}</style>
+<h1>{title}</h1><p>{detail}</p><p><code>{reference}</code></p></html>
+"""
+
+
+def encode_problem(
+    status: int,
+    detail: str,
+    *,
+    accept: bytes | None = None,
+    exchange_id: str | None = None,
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of an answer that reports a problem.
+
+    JSON, unless `accept` (the request's Accept header) names HTML. `exchange_id` lets the
+    client's user and the operator speak of the same exchange.
+    """
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"
+    if accept is not None and b"text/html" in accept.lower():
+        reference = f"{status}" if exchange_id is None else f"{status} · {exchange_id}"
+        page = _PAGE.format(title=title, detail=escape(detail), reference=reference)
+        return _fields(b"text/html; charset=utf-8"), page.encode()
+    document: dict[str, object] = {"title": title, "status": status, "detail": detail}
+    if exchange_id is not None:
+        document["exchange"] = exchange_id
+    return _fields(b"application/problem+json"), json.dumps(document).encode() + b"\n"
+
+
+def _fields(content_type: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", content_type), (b"cache-control", b"no-store")]
