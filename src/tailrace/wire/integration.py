@@ -1,0 +1,338 @@
+"""Lambda's HTTP integration response: a JSON prelude, eight NUL bytes, then the body.
+
+    {"statusCode":201,"headers":{"content-type":"text/plain"},"cookies":["a=1"]}\\0\\0\\0\\0\\0\\0\\0\\0body
+
+Source: Lambda Developer Guide "runtimes-custom" and API Gateway Developer Guide
+"response-transfer-mode-lambda", read 2026-11; layout recorded from AWS's Node.js runtime client.
+Functions import this module at their cold start: hence no dataclasses, which cost more to import
+than all the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NoReturn, TypeAlias
+
+from tailrace.errors import HeadError, PreludeError
+from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
+
+MEDIA_TYPE: Final = "application/vnd.awslambda.http-integration-response"
+DELIMITER: Final = b"\0" * 8
+
+HeadersInput: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""A mapping of names to a value or a list of values, or pairs of name and value.
+
+A value is text; a number or a boolean is taken as its JSON text, as Lambda's users rely on.
+None is a header that is not there.
+"""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_NOT_IN_A_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
+_OUR_KEYS: Final = frozenset(("statusCode", "headers", "multiValueHeaders", "cookies"))
+_CONFIDENTIAL: Final = ("auth", "cookie", "key", "password", "secret", "session", "token")
+
+
+class Head:
+    """Status, headers and cookies of a response; immutable and valid once it exists.
+
+    `headers` keeps names as they were written, order and repeats. Every Set-Cookie among them is
+    moved to `cookies`, before those given there: there is one place to look for cookies. Spaces
+    around a value are dropped. Which headers make sense (framing, hop-by-hop) is not judged here.
+
+    Raises:
+        HeadError: a status outside 200 to 599 (an integration response cannot say 1xx), a name
+            that is no token, a value with control or non-Latin-1 characters, or more than
+            `HEADER_COUNT_MAX` fields.
+    """
+
+    __match_args__ = ("status", "headers", "cookies")
+    __slots__ = ("cookies", "headers", "status")
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    cookies: tuple[str, ...]
+
+    def __init__(
+        self, status: int = 200, headers: HeadersInput = (), cookies: Iterable[str] = ()
+    ) -> None:
+        fields = []
+        all_cookies = []
+        for name, value in _pairs(headers):
+            text = _field_value(name, value)
+            if name.lower() == "set-cookie":
+                all_cookies.append(text)
+            else:
+                fields.append((name, text))
+        if isinstance(cookies, str | bytes) or not isinstance(cookies, Iterable):
+            raise HeadError("cookies: a list of Set-Cookie values is wanted")
+        all_cookies += [_field_value("cookies", cookie) for cookie in cookies]
+        if len(fields) + len(all_cookies) > HEADER_COUNT_MAX:
+            raise HeadError(f"more than {HEADER_COUNT_MAX} headers and cookies")
+        object.__setattr__(self, "status", _status(status))
+        object.__setattr__(self, "headers", tuple(fields))
+        object.__setattr__(self, "cookies", tuple(all_cookies))
+
+    def get(self, name: str) -> str | None:
+        """Return the first value of a header, whatever the case of its name."""
+        wanted = name.lower()
+        for own_name, value in self.headers:
+            if own_name.lower() == wanted:
+                return value
+        return None
+
+    def joined_headers(self) -> dict[str, str]:
+        """Return one value for each name: repeats are joined with a comma and a space.
+
+        The first spelling of a name stands for all.
+        """
+        joined: dict[str, tuple[str, str]] = {}
+        for name, value in self.headers:
+            key = name.lower()
+            if key in joined:
+                first_name, before = joined[key]
+                joined[key] = (first_name, f"{before}, {value}")
+            else:
+                joined[key] = (name, value)
+        return dict(joined.values())
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Head does not change: cannot set {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Head does not change: cannot delete {name}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Head):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        # Cookies are credentials, and a repr ends in logs.
+        return f"Head({self.status}, {self.headers!r}, cookies={len(self.cookies)})"
+
+    def __reduce__(self) -> tuple[type[Head], tuple[object, ...]]:
+        return Head, self._key()
+
+    def _key(self) -> tuple[int, tuple[tuple[str, str], ...], tuple[str, ...]]:
+        return self.status, self.headers, self.cookies
+
+
+def encode_prelude(head: Head) -> bytes:
+    """Return a head as it begins an integration response: JSON, then eight NUL bytes.
+
+    Repeated headers are joined with ", ": the format has one value for each name.
+
+    Raises:
+        PreludeError: it would be longer than `PRELUDE_BYTES_MAX`.
+    """
+    prelude: dict[str, object] = {"statusCode": head.status}
+    if head.headers:
+        prelude["headers"] = head.joined_headers()
+    if head.cookies:
+        prelude["cookies"] = head.cookies
+    encoded = json.dumps(prelude, separators=(",", ":")).encode("ascii") + DELIMITER
+    if len(encoded) > PRELUDE_BYTES_MAX:
+        raise _too_long(len(encoded))
+    return encoded
+
+
+class PreludeParser:
+    """Finds the head at the beginning of an integration response, however it was cut up.
+
+    Unknown keys are ignored, null means absent, a missing status is 200, and a status may be text
+    of three digits. A name that stands in `multiValueHeaders` has its values from there only.
+    """
+
+    __slots__ = ("_buffer", "_has_begun", "_is_complete", "_scanned", "rest")
+
+    rest: bytes
+    """The body's first bytes, those that came with the end of the prelude."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._has_begun = False
+        self._is_complete = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> Head | None:
+        """Take the next bytes; return the head once it is complete, then never be called again.
+
+        Raises:
+            PreludeError: this is no prelude: too long, not a JSON object in UTF-8, or with a NUL
+                byte inside. Raised as early as the bytes show it.
+            HeadError: the prelude says something that HTTP does not allow.
+        """
+        assert not self._is_complete, "the head was returned already"
+        buffer = self._buffer
+        buffer += data
+        self._refuse_other_beginning()
+        nul_at = buffer.find(0, self._scanned)
+        json_size = len(buffer) if nul_at < 0 else nul_at
+        if json_size + len(DELIMITER) > PRELUDE_BYTES_MAX:
+            raise _too_long(json_size + len(DELIMITER))
+        # A NUL stays unscanned: the search finds it again when more of the eight have come.
+        self._scanned = json_size
+        if nul_at < 0:
+            return None
+        body_at = nul_at + len(DELIMITER)
+        delimiter = buffer[nul_at:body_at]
+        if not DELIMITER.startswith(delimiter):
+            raise PreludeError(f"malformed prelude: a NUL byte inside it, at byte {nul_at}")
+        if len(delimiter) < len(DELIMITER):
+            return None
+        head = _parse_prelude(bytes(buffer[:nul_at]))
+        self.rest = bytes(buffer[body_at:])
+        self._is_complete = True
+        self._buffer = bytearray()
+        return head
+
+    def finish(self) -> None:
+        """Say that the response has ended.
+
+        Raises:
+            PreludeError: it ended before the prelude was complete.
+        """
+        if self._is_complete:
+            return
+        if not self._buffer:
+            raise PreludeError("malformed prelude: the response is empty")
+        raise PreludeError(
+            f"malformed prelude: the response ended after {len(self._buffer)} bytes,"
+            " before the eight NUL bytes that end the prelude"
+        )
+
+    def _refuse_other_beginning(self) -> None:
+        """Refuse what does not begin like an object at once: a client waits for the answer."""
+        if self._has_begun:
+            return
+        beginning = self._buffer.lstrip(b" \t\r\n")
+        if not beginning:
+            return
+        if beginning[0] != ord("{"):
+            shown = _shown(bytes(beginning[:16]).decode("latin-1"))
+            raise PreludeError(f"malformed prelude: it begins with {shown}, not with a JSON object")
+        self._has_begun = True
+
+
+def _parse_prelude(encoded: bytes) -> Head:
+    try:
+        # Numbers stay text: it is what a header is made of, and no number is too long for it.
+        prelude = json.loads(
+            encoded.decode("utf-8"),
+            object_pairs_hook=tuple,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise PreludeError(f"malformed prelude: not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise PreludeError(
+            f"malformed prelude: not JSON at character {error.pos}: {error.msg}"
+        ) from None
+    except RecursionError:
+        raise PreludeError("malformed prelude: nested too deeply") from None
+    ours: dict[str, Any] = {}
+    for key, value in prelude:
+        if key not in _OUR_KEYS:
+            continue
+        if key in ours:
+            raise PreludeError(f"malformed prelude: {key} is there twice")
+        ours[key] = value
+    status = ours.get("statusCode")
+    cookies = ours.get("cookies")
+    return Head(
+        200 if status is None else status,
+        _merged_headers(ours),
+        () if cookies is None else cookies,
+    )
+
+
+def _merged_headers(prelude: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return what `headers` and `multiValueHeaders` say; objects are tuples of pairs here."""
+    singles = _object(prelude, "headers")
+    multiples = _object(prelude, "multiValueHeaders")
+    replaced = {name.lower() for name, _ in multiples}
+    return [pair for pair in singles if pair[0].lower() not in replaced] + list(multiples)
+
+
+def _object(prelude: dict[str, Any], key: str) -> tuple[tuple[str, Any], ...]:
+    value = prelude.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, tuple):
+        raise HeadError(f"{key}: an object of names and values is wanted")
+    return value
+
+
+def _pairs(headers: HeadersInput) -> Iterable[tuple[str, Any]]:
+    """Yield names, checked, and single values; a list of values is several fields."""
+    try:
+        pairs = [
+            (name, value)
+            for name, value in (headers.items() if isinstance(headers, Mapping) else headers)
+        ]
+    except (TypeError, ValueError):
+        raise HeadError("headers: a mapping or pairs of name and value are wanted") from None
+    for name, value in pairs:
+        if not isinstance(name, str) or not _TOKEN(name):
+            raise HeadError(f"illegal header name {_shown(name)}")
+        if isinstance(value, list | tuple):
+            for single in value:
+                if single is not None:
+                    yield name, single
+        elif value is not None:
+            yield name, value
+
+
+def _field_value(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        try:
+            return str(value)
+        except ValueError:
+            raise HeadError(f"{name}: a number too long for text") from None
+    if not isinstance(value, str):
+        kind = "a list or object" if isinstance(value, tuple | list) else type(value).__name__
+        raise HeadError(f"{name}: text is wanted, not {kind}")
+    text = value.strip(" \t")
+    illegal = _NOT_IN_A_VALUE(text)
+    if illegal is None:
+        return text
+    message = f"{name}: illegal character U+{ord(illegal[0]):04X} at {illegal.start()}"
+    if any(part in name.lower() for part in _CONFIDENTIAL):
+        raise HeadError(message)
+    raise HeadError(f"{message} of {_shown(text)}")
+
+
+def _status(status: Any) -> int:
+    """Return a status as int. Lambda takes text of digits too."""
+    number = status
+    if isinstance(status, str) and len(status) == 3 and status.isascii() and status.isdigit():
+        number = int(status)
+    if isinstance(number, int) and not isinstance(number, bool) and 200 <= number <= 599:
+        return int(number)
+    raise HeadError(f"illegal status {_shown(status)}: allowed is 200 to 599")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise PreludeError(f"malformed prelude: {name} is not JSON")
+
+
+def _too_long(size: int) -> PreludeError:
+    return PreludeError(
+        f"prelude of {size} bytes or more: {PRELUDE_BYTES_MAX} are allowed, NUL bytes included"
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: printable ASCII, at most 80 characters."""
+    shown = ascii(value)
+    return shown if len(shown) <= 80 else shown[:79] + "…"
