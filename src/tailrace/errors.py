@@ -14,6 +14,7 @@ TailraceError                      source, retryable, status
 │   ├── FunctionUnavailableError   no such function, or no permission to invoke it
 │   ├── EndpointError              the endpoint is down, unreachable or answers rubbish
 │   └── InvokeTimeoutError         the endpoint did not answer in time
+├── RuntimeApiError                the Runtime API answered something that it must not
 ├── CallbackRefusedError           the gateway does not want this callback (404, 409, 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
@@ -120,6 +121,12 @@ class InvokeTimeoutError(InvokeError):
 
     retryable = True
     status = 504
+
+
+class RuntimeApiError(TailraceError):
+    """The Runtime API answered something that it must not; a runtime then exits."""
+
+    source: ClassVar[Source] = "cloud"
 
 
 class CallbackRefusedError(TailraceError):
