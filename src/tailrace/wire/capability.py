@@ -1,0 +1,71 @@
+"""Callback URLs: `http://HOST:PORT/<exchange id>/<secret>`.
+
+Whoever knows the URL may answer the exchange, once. Both parts are 128 random bits: the id finds
+the exchange and may be logged, the secret proves the right to answer and may not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from tailrace.errors import CapabilityError
+
+RANDOM_BYTES: Final = 32
+
+_ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_PATH: Final = re.compile(f"/({_ID})/([0-9a-f]{{32}})").fullmatch
+# A URL may stand in a text with its slashes escaped, by JSON or by percent-encoding, in either
+# case, and with its end cut off.
+_SECRETS: Final = re.compile(f"({_ID}(?:\\\\?/|%2f))[0-9a-f]+", re.IGNORECASE)
+
+
+class Capability(NamedTuple):
+    """The right to answer one exchange. Its repr does not show the secret."""
+
+    exchange_id: str
+    """128 bits in the text form of a UUID: 8-4-4-4-12 lower-case hex digits."""
+    secret: str
+    """32 lower-case hex digits."""
+
+    def __repr__(self) -> str:
+        return f"Capability({self.exchange_id}, …)"
+
+
+def mint(random: bytes) -> Capability:
+    """Make a capability out of exactly 32 random bytes, from a cryptographic source."""
+    assert len(random) == RANDOM_BYTES, "exactly 32 random bytes"
+    digits = random.hex()
+    groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32])
+    return Capability("-".join(groups), digits[32:])
+
+
+def callback_url(base: str, capability: Capability) -> str:
+    """Return the callback URL below a base such as "http://gateway.internal:8081"."""
+    return f"{base.rstrip('/')}/{capability.exchange_id}/{capability.secret}"
+
+
+def parse_path(path: str) -> Capability:
+    """Read the path of a callback request.
+
+    Raises:
+        CapabilityError: it is not `/<exchange id>/<secret>` in lower-case hex digits. The message
+            does not show the path.
+    """
+    match = _PATH(path)
+    if match is None:
+        raise CapabilityError("the path is not that of a callback URL: /<exchange id>/<secret>")
+    return Capability(match[1], match[2])
+
+
+def is_same_secret(a: str, b: str) -> bool:
+    """Compare two secrets in a time that does not depend on where they differ."""
+    # Imported here because a function at its cold start never compares.
+    from hmac import compare_digest
+
+    return compare_digest(a.encode("utf-8"), b.encode("utf-8"))
+
+
+def redact(text: str) -> str:
+    """Return a text with "…" in place of the secret of every callback URL in it."""
+    return _SECRETS.sub(r"\1…", text)
