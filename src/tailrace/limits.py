@@ -117,6 +117,8 @@ SHUTDOWN_TIMEOUT_S: Final = 0.5
 """From SIGTERM to SIGKILL (DG lambda-runtime-environment: 500 ms)."""
 EVENT_QUEUE_MAX: Final = 10_000
 """Asynchronous invocations that wait in the queue of one function."""
+EVENT_QUEUE_BYTES_MAX: Final = 256 * MIB
+"""Their events together."""
 RETRIES_MAX: Final = 2
 """Further attempts after a function error (DG invocation-async-error-handling)."""
 RETRY_DELAYS_S: Final = (60.0, 120.0)
@@ -127,5 +129,17 @@ BUSY_BACKOFF_S: Final = (1.0, 300.0)
 """First and longest pause while a function is busy (DG invocation-async-error-handling)."""
 LOG_LINE_BYTES_MAX: Final = 256 * KIB
 """One log line of a function; a longer one is cut (CloudWatch: 256 KB an event)."""
+LOG_TAIL_BYTES: Final = 4 * KIB
+"""What `X-Amz-Log-Type: Tail` returns of an invocation's log (Lambda API, Invoke)."""
+OUTPUT_BYTES_PER_TURN_MAX: Final = MIB
+"""What is read of one process's output before others get their turn."""
+OUTPUT_TIMEOUT_S: Final = 0.5
+"""How long output is still read after a process has ended: something else may hold its pipe."""
+RUNTIME_HEAD_BYTES_MAX: Final = 2 * MIB
+"""Head or trailers of a runtime's message: it may carry an X-Ray cause of 1 MiB (awslambdaric)."""
+RUNTIME_KEEP_ALIVE_TIMEOUT_S: Final = 3_600.0
+"""Idle connections of a runtime: one stays silent while its handler works, up to 900 s."""
+RUNTIME_CONNECTIONS_MAX: Final = 64
+"""Connections of one execution environment to its Runtime API; aws-lambda-ric opens five."""
 ENVIRONMENT_BYTES_MAX: Final = 4 * KIB
 """All environment variables of a function together (DG configuration-envvars)."""
