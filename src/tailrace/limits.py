@@ -111,6 +111,12 @@ FUNCTION_MEMORY_MB: Final = 128
 """Default memory of a function, as on Lambda; reported, not limited."""
 FUNCTION_CONCURRENCY: Final = 10
 """Default number of execution environments of a function."""
+FUNCTION_TIMEOUT_S_MAX: Final = 900.0
+"""Longest time-out of a function (DG gettingstarted-limits)."""
+FUNCTION_MEMORY_MB_MAX: Final = 10_240
+"""Most memory of a function (DG gettingstarted-limits)."""
+FUNCTION_CONCURRENCY_MAX: Final = 1_000
+"""Most execution environments of a function: the default concurrency of a Lambda account."""
 INIT_TIMEOUT_S: Final = 10.0
 """Init phase of an execution environment (DG lambda-runtime-environment)."""
 SHUTDOWN_TIMEOUT_S: Final = 0.5
