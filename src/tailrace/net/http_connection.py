@@ -120,6 +120,11 @@ class Connection(asyncio.Protocol):
         """Bytes of responses that the kernel has not taken yet."""
         return self._transport.get_write_buffer_size()
 
+    @property
+    def missing_bytes(self) -> int:
+        """What the response's body still lacks of its announced length."""
+        return self._left
+
     def respond(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
     ) -> None:
@@ -175,6 +180,9 @@ class Connection(asyncio.Protocol):
 
         The last byte of a body with a known length is kept until `end`, so that a response
         that breaks off there is not taken for complete.
+
+        Raises:
+            ResponseFormatError: the body is longer than its announced length.
         """
         if not data:
             return  # an empty chunk would end the body
@@ -200,12 +208,11 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def end(self) -> None:
-        """Finish the response. A body shorter than its announced length is an error."""
+        """Finish the response; `missing_bytes` must be zero."""
         if self._framing is Framing.CHUNKED:
             self._transport.write(b"0\r\n\r\n")
         elif self._framing is Framing.LENGTH:
-            if self._left:
-                raise ResponseFormatError("the body is shorter than its content-length")
+            assert not self._left, "the body is shorter than its content-length"
             if self._last_byte:
                 self._transport.write(self._last_byte)
         self._framing = Framing.NONE

@@ -17,7 +17,10 @@ from tailrace.wire.http_head import Headers, RequestHead
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Bounds of one listener; None switches a deadline off."""
+    """Bounds of one listener; None switches a deadline off.
+
+    Without `keeps_alive` each connection serves one request.
+    """
 
     head_bytes: int = limits.HEAD_BYTES_MAX
     header_count: int = limits.HEADER_COUNT_MAX
@@ -29,6 +32,7 @@ class HttpLimits:
     linger_timeout_s: float = limits.LINGER_TIMEOUT_S
     stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S
     connections: int = limits.CONNECTIONS_MAX
+    keeps_alive: bool = True
 
 
 class RequestParser:
@@ -63,7 +67,7 @@ class RequestParser:
         self.head: RequestHead | None = None
         self.trailers: Headers = []  # the head's fields until the head is complete
         self.is_complete = False
-        self.is_last = False  # nothing can be read behind this request
+        self.is_last = not self._limits.keeps_alive  # nothing is read behind this request
         self.raw_count = 0  # bytes of this request as they came
         self._overhead = 0  # bytes of the body that were neither data nor plain chunk framing
         self._target = b""

@@ -1,0 +1,132 @@
+"""The function's side: a callback finds its exchange and is relayed into the held response.
+
+A callback is one POST to the capability URL. With the integration media type its body is an
+integration response; without it, status and headers are those of the POST itself and all of the
+body is relayed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
+from tailrace.gateway.held import Held, answer_callback
+from tailrace.gateway.registry import Registry
+from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead
+from tailrace.wire.capability import parse_path
+from tailrace.wire.exchange import (
+    CallbackBroken,
+    CallbackEnded,
+    CallbackOpened,
+    ResponseMalformed,
+)
+from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
+from tailrace.wire.relay_head import head_from_callback
+
+_MEDIA_TYPE: Final = MEDIA_TYPE.encode()
+
+
+class Callbacks:
+    """The application of the callback listener."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
+        """Find the exchange; refuse with 404, 405, 409 or 410."""
+        refused = Refused()
+        if head.method != "POST":
+            connection.respond(405, [(b"allow", b"POST")])
+            return refused
+        try:
+            held = self._registry.claim(parse_path(head.path))
+        except (CapabilityError, CallbackRefusedError) as error:
+            answer_callback(connection, error.status, str(error))
+            return refused
+        held.callback = connection
+        held.apply(CallbackOpened())
+        return _open(held, head)
+
+
+def _open(held: Held, head: RequestHead) -> CallbackBody:
+    """Begin to relay, in the form that the callback has."""
+    media_type = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+    if media_type == _MEDIA_TYPE:
+        return CallbackBody(held, PreludeParser())
+    body = CallbackBody(held, None)
+    try:
+        held.head_arrived(head_from_callback(head))
+    except ResponseFormatError as error:
+        held.apply(ResponseMalformed(str(error)))
+    return body
+
+
+class CallbackBody:
+    """Receives a callback's body: first the prelude, if it has one, then what is relayed."""
+
+    __slots__ = ("_held", "_prelude")
+
+    def __init__(self, held: Held, prelude: PreludeParser | None) -> None:
+        self._held = held
+        self._prelude = prelude
+
+    def on_body(self, data: bytes) -> None:
+        """The data path: one call per read, one write to the client."""
+        try:
+            if self._prelude is None:
+                self._held.relay(data)
+            else:
+                self._feed_prelude(self._prelude, data)
+        except ResponseFormatError as error:
+            self._held.apply(ResponseMalformed(str(error)))
+
+    def _feed_prelude(self, prelude: PreludeParser, data: bytes) -> None:
+        head = prelude.feed(data)
+        if head is None:
+            return
+        self._prelude = None
+        self._held.head_arrived(head)
+        if prelude.rest:
+            self._held.relay(prelude.rest)
+
+    def on_end(self, trailers: Headers) -> None:
+        """The callback's message is complete; its trailers mean nothing to the client."""
+        held = self._held
+        if self._prelude is not None:
+            try:
+                self._prelude.finish()
+            except ResponseFormatError as error:
+                held.apply(ResponseMalformed(str(error)))
+        elif held.missing_bytes:
+            detail = f"the body lacks {held.missing_bytes} bytes of its content-length"
+            held.apply(ResponseMalformed(detail))
+        else:
+            held.apply(CallbackEnded())
+
+    def on_gone(self) -> None:
+        """The function died, or broke its callback off."""
+        self._held.callback = None
+        self._held.apply(CallbackBroken())
+
+    def on_pause(self) -> None:
+        """The answer to a callback is too short for this."""
+
+    def on_resume(self) -> None:
+        """See `on_pause`."""
+
+
+class Refused:
+    """Receives what a refused peer still sends: nothing of it counts."""
+
+    __slots__ = ()
+
+    def on_body(self, data: bytes) -> None:
+        """Ignored, as are the following."""
+
+    def on_end(self, trailers: Headers) -> None: ...
+
+    def on_gone(self) -> None: ...
+
+    def on_pause(self) -> None: ...
+
+    def on_resume(self) -> None: ...

@@ -1,0 +1,228 @@
+"""The client's side: a request is admitted, held and handed to Lambda as an event."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from tailrace import limits
+from tailrace.errors import InvokeError, ThrottledError
+from tailrace.gateway.callback import Refused
+from tailrace.gateway.held import Held
+from tailrace.gateway.invoke import Invoker
+from tailrace.gateway.registry import Registry
+from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead, WholeBody
+from tailrace.net.tasks import TaskSet
+from tailrace.wire.capability import callback_url
+from tailrace.wire.exchange import ClientLeft, InvokeRefused
+from tailrace.wire.http_event import RequestParts, event_from_request
+from tailrace.wire.problem import encode_problem
+from tailrace.wire.relay_head import request_headers
+
+logger = logging.getLogger(__name__)
+
+_JSON: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+
+class Route(Protocol):
+    """Where a request goes."""
+
+    @property
+    def function(self) -> str:
+        """Name or ARN of the function."""
+
+    @property
+    def concurrency(self) -> int:
+        """Exchanges at a time."""
+
+
+class Front:
+    """The application of the public listener."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        invoker: Invoker,
+        *,
+        find_route: Callable[[str, str], Route | None],
+        callback_base: str,
+        health_path: str,
+        trusted_hops: int,
+    ) -> None:
+        self.registry = registry
+        self.invoker = invoker
+        self.find_route = find_route
+        self.callback_base = callback_base
+        self.trusted_hops = trusted_hops
+        self.tasks = TaskSet()
+        self.is_draining = False
+        self._health_path = health_path
+
+    def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
+        """Answer at once what needs no function; receive the body of everything else."""
+        if head.path == self._health_path:
+            self._answer_health(connection)
+            return Refused()
+        host = (head.get(b"host") or b"").decode("latin-1")
+        route = self.find_route(host, head.path)
+        if route is None:
+            return _answer(connection, head, 404, f"no route for {head.path[:200]}")
+        try:
+            self.registry.admit(route.function, route.concurrency)
+        except ThrottledError as error:
+            return _answer(connection, head, 503, str(error), error.retry_after_s)
+        return ClientSide(self, head, connection, route)
+
+    def _answer_health(self, connection: Connection) -> None:
+        status, text = (503, "draining") if self.is_draining else (200, "ok")
+        document = {"status": text, "held": len(self.registry)}
+        connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")
+
+
+class ClientSide:
+    """Receives one request of a client, and then what becomes of that client."""
+
+    __slots__ = ("_body", "_connection", "_front", "_head", "_held", "_route")
+
+    def __init__(
+        self, front: Front, head: RequestHead, connection: Connection, route: Route
+    ) -> None:
+        self._front = front
+        self._head: RequestHead | None = head
+        self._connection = connection
+        self._route = route
+        self._held: Held | None = None
+        self._body: WholeBody | None = WholeBody(
+            head, limits.REQUEST_BODY_BYTES_MAX, self._on_request, self.on_gone
+        )
+
+    def on_body(self, data: bytes) -> None:
+        """Collect."""
+        assert self._body is not None
+        self._body.on_body(data)
+
+    def on_end(self, trailers: Headers) -> None:
+        """The request is complete."""
+        assert self._body is not None
+        self._body.on_end(trailers)
+
+    def on_gone(self) -> None:
+        """The client has left."""
+        if self._held is not None:
+            self._held.apply(ClientLeft())
+
+    def on_pause(self) -> None:
+        """The client reads too slowly: hold the function back."""
+        if self._held is not None and self._held.callback is not None:
+            self._held.callback.pause_reading()
+
+    def on_resume(self) -> None:
+        """The client has caught up."""
+        if self._held is not None and self._held.callback is not None:
+            self._held.callback.resume_reading()
+
+    def _on_request(self, body: bytes, trailers: Headers) -> None:
+        """Hold the response and send the event on its way."""
+        front, head, route = self._front, self._head, self._route
+        assert head is not None
+        self._head = self._body = None  # a held response needs neither
+        try:
+            front.registry.admit(route.function, route.concurrency)
+        except ThrottledError as error:
+            _answer(self._connection, head, 503, str(error), error.retry_after_s)
+            return
+        held = self._held = front.registry.hold(self._connection, head, route.function)
+        payload = _payload(front, held, head, self._connection.peer, body)
+        held.invocation = front.tasks.spawn(_invoke(front.invoker, held, payload), "invoke")
+
+
+async def _invoke(invoker: Invoker, held: Held, payload: bytes) -> None:
+    """Hand the event over; a refusal is the client's answer."""
+    try:
+        await invoker.invoke(held.function, payload)
+    except InvokeError as error:
+        retry_after_s = error.retry_after_s if isinstance(error, ThrottledError) else None
+        held.invocation = None  # this task: it must not cancel itself
+        held.apply(InvokeRefused(error.status, str(error), retry_after_s))
+    except Exception:
+        logger.exception("invoking %s failed", held.function)
+        held.invocation = None
+        held.apply(InvokeRefused(500, "the gateway failed to invoke the function"))
+    held.invocation = None
+
+
+def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes) -> bytes:
+    """The event for the function, as JSON."""
+    capability = held.capability
+    headers = request_headers(head)
+    source_ip = _forwarded(headers, peer, front.trusted_hops, capability.exchange_id)
+    host = (head.get(b"host") or b"").decode("latin-1")
+    event = event_from_request(
+        RequestParts(
+            method=head.method,
+            path=head.path,
+            query=head.query,
+            headers=headers,
+            body=body,
+            source_ip=source_ip,
+            request_id=capability.exchange_id,
+            time_epoch_ms=int(time.time() * 1000),
+            domain_name=host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host,
+            protocol="HTTP/" + head.version,
+        )
+    )
+    url = callback_url(front.callback_base, capability)
+    event["tailrace"] = {"v": 1, "callback": url}
+    # The proof of concept's keys: a handler in any language needs no more than these.
+    event["origin"] = url
+    event["url"] = head.path + ("?" + head.query if head.query else "")
+    event["requestId"] = capability.exchange_id
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _forwarded(
+    headers: list[tuple[str, str]], peer: str, trusted_hops: int, exchange_id: str
+) -> str:
+    """Set the X-Forwarded-* and trace headers; return the client's address.
+
+    The address that the nearest proxy wrote is at the right end; `trusted_hops` says how many
+    proxies stand in front, and so how far from the right to believe.
+    """
+    given = {"x-forwarded-for": "", "x-forwarded-proto": "", "x-forwarded-port": ""}
+    has_trace = False
+    for name, value in headers:
+        if name in given:
+            given[name] = f"{given[name]}, {value}" if given[name] else value
+        has_trace = has_trace or name == "x-amzn-trace-id"
+    headers[:] = [field for field in headers if field[0] not in given]
+    chain = [hop.strip() for hop in given["x-forwarded-for"].split(",") if hop.strip()] + [peer]
+    headers.append(("x-forwarded-for", ", ".join(chain)))
+    scheme, port = "http", ""
+    if trusted_hops:
+        scheme = given["x-forwarded-proto"].rpartition(",")[2].strip() or scheme
+        port = given["x-forwarded-port"].rpartition(",")[2].strip()
+    headers.append(("x-forwarded-proto", scheme))
+    if port:
+        headers.append(("x-forwarded-port", port))
+    if not has_trace:
+        digits = exchange_id.replace("-", "")
+        headers.append(("x-amzn-trace-id", f"Root=1-{int(time.time()):08x}-{digits[:24]}"))
+    return chain[max(0, len(chain) - 1 - trusted_hops)]
+
+
+def _answer(
+    connection: Connection,
+    head: RequestHead,
+    status: int,
+    detail: str,
+    retry_after_s: int | None = None,
+) -> Refused:
+    """Answer a request that does not become an exchange."""
+    fields, body = encode_problem(status, detail, accept=head.get(b"accept"))
+    if retry_after_s is not None:
+        fields.append((b"retry-after", b"%d" % retry_after_s))
+    connection.respond(status, fields, body)
+    return Refused()

@@ -1,0 +1,208 @@
+"""Invoking functions: the protocol, and Lambda's asynchronous form of it.
+
+botocore finds the credentials and signs, aiohttp keeps the connections. Facts: Invoke API
+2015-03-31 (Lambda API reference, "Invoke"), errors as in botocore's service model, read 2026-11.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, EnvProvider
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+from yarl import URL
+
+from tailrace import limits
+from tailrace.errors import (
+    ConfigError,
+    EndpointError,
+    FunctionUnavailableError,
+    InvokeError,
+    InvokeTimeoutError,
+    PayloadTooLargeError,
+    ThrottledError,
+)
+
+logger = logging.getLogger(__name__)
+
+_ERROR_BYTES_MAX: Final = 64 * limits.KIB
+_UNAVAILABLE: Final = frozenset((400, 402, 403, 404, 409))
+"""The function is missing, not ready, or not ours to invoke: nothing that this request changes."""
+
+
+class Invoker(Protocol):
+    """Starts one invocation of a function."""
+
+    async def start(self) -> None:
+        """Make ready. Raises ConfigError when that cannot be."""
+
+    async def invoke(self, function: str, payload: bytes) -> None:
+        """Hand an event over.
+
+        Raises:
+            InvokeError: it was not accepted. The function may run all the same after an
+                `InvokeTimeoutError` or an `EndpointError`.
+        """
+
+    async def close(self) -> None:
+        """Let the connections go."""
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaEndpoint:
+    """Where Lambda is; one on this machine needs no real keys."""
+
+    url: str
+    region: str
+    is_loopback: bool
+
+
+def find_endpoint(url: str | None) -> LambdaEndpoint:
+    """The endpoint to use, from an option or from the user's AWS configuration.
+
+    A loopback endpoint is an emulator: requests to it are signed with the keys of the environment
+    variables or with dummy keys; profiles and the instance metadata service are not asked.
+
+    Raises:
+        ConfigError: no region is configured and no endpoint is given.
+    """
+    region = Session().get_config_variable("region")
+    if url is None:
+        if not region:
+            raise ConfigError("no AWS region: set AWS_REGION, or give --endpoint-url")
+        return LambdaEndpoint(f"https://lambda.{region}.amazonaws.com", region, False)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"--endpoint-url: {url!r} is not an http(s) URL")
+    is_loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+    return LambdaEndpoint(url.rstrip("/"), region or "us-east-1", is_loopback)
+
+
+class LambdaInvoker:
+    """Invokes functions asynchronously through the Lambda API (`Invoke`, type Event)."""
+
+    def __init__(
+        self,
+        endpoint: LambdaEndpoint,
+        *,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
+    ) -> None:
+        self._endpoint = endpoint
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._connections_max = connections_max
+        self._refreshing = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Find the credentials and open the connection pool."""
+        self._credentials = await asyncio.to_thread(self._find_credentials)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections_max),
+            timeout=self._timeout,
+            auto_decompress=False,
+            skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    def _find_credentials(self) -> Credentials:
+        try:
+            if self._endpoint.is_loopback:
+                return EnvProvider().load() or self._dummy_keys()
+            found = Session().get_credentials()
+        except BotoCoreError as error:
+            raise ConfigError(f"AWS credentials: {error}") from error
+        if found is None:
+            raise ConfigError(
+                "no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or use a machine role"
+            )
+        return found
+
+    def _dummy_keys(self) -> Credentials:
+        logger.info(
+            "%s is on this machine and no credentials are set: signing with dummy keys",
+            self._endpoint.url,
+        )
+        return Credentials("tailrace", "tailrace")
+
+    async def invoke(self, function: str, payload: bytes) -> None:
+        """Hand an event over; see `Invoker.invoke`."""
+        if len(payload) > limits.EVENT_INVOKE_BYTES_MAX:
+            raise PayloadTooLargeError(
+                f"the request makes an event of {len(payload)} bytes; Lambda takes"
+                f" {limits.EVENT_INVOKE_BYTES_MAX}"
+            )
+        url = f"{self._endpoint.url}/2015-03-31/functions/{quote(function, safe='')}/invocations"
+        try:
+            headers = await self._sign(url, payload)
+            async with self._session.post(
+                URL(url, encoded=True),  # in the very spelling that was signed
+                data=payload,
+                headers=headers,
+                allow_redirects=False,
+            ) as response:
+                if response.status != 202:
+                    raise await _refusal(response)
+        except TimeoutError as error:
+            raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            logger.warning("invoking %s failed: %s", function, error)
+            raise EndpointError("the Lambda endpoint cannot be reached") from error
+        except BotoCoreError as error:
+            logger.warning("signing for %s failed: %s", function, error)
+            raise EndpointError("no credentials for the Lambda endpoint") from error
+
+    async def _sign(self, url: str, payload: bytes) -> dict[str, str]:
+        """The headers of a signed request (SigV4)."""
+        credentials = self._credentials
+        if getattr(credentials, "refresh_needed", bool)():
+            async with self._refreshing:  # one thread asks, the others find it fresh
+                frozen = await asyncio.to_thread(credentials.get_frozen_credentials)
+        else:
+            frozen = credentials.get_frozen_credentials()
+        request = AWSRequest("POST", url, data=payload, headers={"X-Amz-Invocation-Type": "Event"})
+        SigV4Auth(frozen, "lambda", self._endpoint.region).add_auth(request)
+        return dict(request.headers.items())
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._session.close()
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> InvokeError:
+    """Lambda's refusal as an error; texts for clients do not repeat what Lambda says."""
+    status = response.status
+    name = response.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+    said = _message(await response.content.read(_ERROR_BYTES_MAX))
+    logger.warning("Lambda answered %d %s: %s", status, name or "-", said or "-")
+    if status == 429:
+        retry_after = response.headers.get("retry-after", "")
+        return ThrottledError(
+            "Lambda is at its limit", int(retry_after) if retry_after.isdigit() else 1
+        )
+    if status == 413:
+        return PayloadTooLargeError("the request is larger than Lambda carries")
+    if status in _UNAVAILABLE and name:
+        return FunctionUnavailableError("the function cannot be invoked")
+    if status >= 500:
+        return EndpointError("Lambda failed to take the invocation")
+    return EndpointError("the Lambda endpoint gave an answer that is not Lambda's")
+
+
+def _message(body: bytes) -> str:
+    """The message of an error body, shortened; empty when there is none."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    return str(document.get("message") or document.get("Message") or "")[:200]

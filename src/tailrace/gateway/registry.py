@@ -1,0 +1,183 @@
+"""Live exchanges by id: admission, deadlines, tombstones. The only owner of exchanges."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from tailrace import limits
+from tailrace.errors import CallbackRefusedError, ThrottledError
+from tailrace.gateway.held import Held
+from tailrace.net.http_server import Connection, RequestHead
+from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
+from tailrace.wire.exchange import DeadlinePassed, Stopped
+
+_RETRY_AFTER_S: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """The four deadlines of an exchange, in seconds.
+
+    `first_byte`: from the invocation to the response head. `idle`: the longest silence of a
+    function in mid-body. `stall`: how long a client may take nothing while bytes wait for it.
+    `total`: the whole exchange.
+    """
+
+    first_byte_s: float = limits.FIRST_BYTE_TIMEOUT_S
+    idle_s: float = limits.FUNCTION_IDLE_TIMEOUT_S
+    stall_s: float = limits.CLIENT_STALL_TIMEOUT_S
+    total_s: float = limits.TOTAL_TIMEOUT_S
+
+    @property
+    def sweep_interval_s(self) -> float:
+        """How often to look: a deadline is met a quarter of its length late at the most."""
+        shortest_s = min(self.first_byte_s, self.idle_s, self.stall_s, self.total_s)
+        return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tombstone:
+    secret: str
+    ended_s: float
+    had_callback: bool
+
+
+class Registry:
+    """Holds exchanges from the invocation until both sides have ended."""
+
+    def __init__(self, deadlines: Deadlines, *, held_max: int = limits.HELD_MAX) -> None:
+        self.deadlines = deadlines
+        self._held_max = held_max
+        self._held: dict[str, Held] = {}
+        self._by_function: Counter[str] = Counter()
+        self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
+        self._empty = asyncio.Event()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def start(self) -> None:
+        """Begin to watch deadlines."""
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(self.deadlines.sweep_interval_s, self._sweep)
+
+    def stop(self) -> None:
+        """Give up every exchange, visibly."""
+        for held in list(self._held.values()):
+            held.apply(Stopped())
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    async def wait_empty(self) -> None:
+        """Wait until no exchange is left; cancelling is safe."""
+        self._empty.clear()
+        if self._held:
+            await self._empty.wait()
+
+    def admit(self, function: str, concurrency: int) -> None:
+        """Check that one more exchange may begin.
+
+        Raises:
+            ThrottledError: the route or the gateway is at its limit.
+        """
+        if self._by_function[function] >= concurrency:
+            raise ThrottledError(f"the function is busy: {concurrency} requests at a time")
+        if len(self._held) >= self._held_max:
+            raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
+
+    def hold(self, client: Connection, head: RequestHead, function: str) -> Held:
+        """Begin an exchange for a client's request."""
+        held = Held(
+            mint(secrets.token_bytes(RANDOM_BYTES)),
+            client,
+            function=function,
+            method=head.method,
+            path=head.path,
+            accept=head.get(b"accept"),
+            now_s=asyncio.get_running_loop().time(),
+            on_close=self._forget,
+        )
+        self._held[held.capability.exchange_id] = held
+        self._by_function[function] += 1
+        return held
+
+    def claim(self, capability: Capability) -> Held:
+        """Find the exchange that a callback may have.
+
+        Raises:
+            CallbackRefusedError: 404 for an unknown id or a wrong secret (which are not told
+                apart), 409 when another callback has or had it, 410 when it ended without one.
+        """
+        held = self._held.get(capability.exchange_id)
+        if held is not None and is_same_secret(held.capability.secret, capability.secret):
+            if held.is_waiting:
+                return held
+            raise CallbackRefusedError(409, "another callback has this exchange")
+        self._bury_none_older_than(asyncio.get_running_loop().time() - limits.TOMBSTONE_AGE_S)
+        tomb = self._tombstones.get(capability.exchange_id)
+        if tomb is None or not is_same_secret(tomb.secret, capability.secret):
+            raise CallbackRefusedError(404, "no such exchange")
+        if tomb.had_callback:
+            raise CallbackRefusedError(409, "another callback had this exchange")
+        raise CallbackRefusedError(410, "the client has left, or a deadline has passed")
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of what is held now."""
+        return {"held": len(self._held), "tombstones": len(self._tombstones)}
+
+    def _forget(self, held: Held) -> None:
+        capability = held.capability
+        del self._held[capability.exchange_id]
+        self._by_function[held.function] -= 1
+        if not self._by_function[held.function]:
+            del self._by_function[held.function]
+        now_s = asyncio.get_running_loop().time()
+        had_callback = held.was_called_back
+        self._tombstones[capability.exchange_id] = _Tombstone(
+            capability.secret, now_s, had_callback
+        )
+        if len(self._tombstones) > limits.TOMBSTONES_MAX:
+            self._tombstones.popitem(last=False)
+        if not self._held:
+            self._empty.set()
+
+    def _bury_none_older_than(self, oldest_s: float) -> None:
+        """Drop tombstones that have had their time; the oldest come first."""
+        while self._tombstones and next(iter(self._tombstones.values())).ended_s < oldest_s:
+            self._tombstones.popitem(last=False)
+
+    # --- deadlines ----------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for held in list(self._held.values()):
+            name = self._passed_deadline(held, now_s)
+            if name is not None:
+                held.apply(DeadlinePassed(name))
+        self._bury_none_older_than(now_s - limits.TOMBSTONE_AGE_S)
+        self._sweeper = loop.call_later(self.deadlines.sweep_interval_s, self._sweep)
+
+    def _passed_deadline(self, held: Held, now_s: float) -> str | None:
+        bounds = self.deadlines
+        if now_s - held.started_s >= bounds.total_s:
+            return "total"
+        if not held.has_head:
+            return "first byte" if now_s - held.started_s >= bounds.first_byte_s else None
+        unsent = held.client.unsent_bytes if held.client is not None else 0
+        taken = held.bytes_relayed - unsent
+        if unsent == 0 or taken != held.client_seen:
+            held.client_seen, held.client_since_s = taken, now_s
+        elif now_s - held.client_since_s >= bounds.stall_s:
+            return "stall"
+        # While the client holds us up, the function cannot be blamed for its silence.
+        if unsent or held.bytes_relayed != held.function_seen:
+            held.function_seen, held.function_since_s = held.bytes_relayed, now_s
+        elif now_s - held.function_since_s >= bounds.idle_s:
+            return "idle"
+        return None

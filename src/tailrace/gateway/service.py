@@ -1,0 +1,133 @@
+"""The gateway as a whole: two listeners, the registry between them, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tailrace import limits
+from tailrace.gateway.callback import Callbacks
+from tailrace.gateway.front import Front, Route
+from tailrace.gateway.invoke import Invoker
+from tailrace.gateway.registry import Deadlines, Registry
+from tailrace.net.http_server import HttpLimits, HttpServer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """How a gateway listens and behaves.
+
+    `advertise` is the base of callback URLs, such as "http://10.0.0.7:8081": where functions
+    reach the callback listener. None: the callback listener's own address. `trusted_hops` is the
+    number of proxies in front whose X-Forwarded-* headers are believed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    callback_host: str = "127.0.0.1"
+    callback_port: int = 8081
+    advertise: str | None = None
+    health_path: str = "/_tailrace/health"
+    trusted_hops: int = 0
+    held_max: int = limits.HELD_MAX
+    drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
+class Gateway:
+    """Holds responses, invokes, accepts callbacks, relays.
+
+    `start`, then `drain` (which lets held responses end) or not, then `stop`.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        invoker: Invoker,
+        find_route: Callable[[str, str], Route | None],
+    ) -> None:
+        self.settings = settings
+        self._invoker = invoker
+        self._registry = Registry(settings.deadlines, held_max=settings.held_max)
+        self._find_route = find_route
+        # A function's silence in mid-body has a deadline of its own, and so has the answer.
+        bounds = HttpLimits(body_timeout_s=None, keeps_alive=False)
+        self._callbacks = HttpServer(Callbacks(self._registry), name="callback", bounds=bounds)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: no credentials can be found.
+            OSError: an address cannot be had.
+        """
+        settings = self.settings
+        await self._invoker.start()
+        await self._callbacks.start(settings.callback_host, settings.callback_port)
+        self._front = Front(
+            self._registry,
+            self._invoker,
+            find_route=self._find_route,
+            callback_base=self.callback_url,
+            health_path=settings.health_path,
+            trusted_hops=settings.trusted_hops,
+        )
+        self._public = HttpServer(self._front, name="public")
+        await self._public.start(settings.host, settings.port)
+        self._registry.start()
+
+    @property
+    def public_url(self) -> str:
+        """Where clients reach the gateway."""
+        return _url(self._public)
+
+    @property
+    def callback_url(self) -> str:
+        """The base of callback URLs."""
+        return self.settings.advertise or _url(self._callbacks)
+
+    def route_by(self, find_route: Callable[[str, str], Route | None]) -> None:
+        """Use other routes from now on; what is held stays as it is."""
+        self._find_route = self._front.find_route = find_route
+
+    async def drain(self) -> bool:
+        """Stop taking requests and let held responses end.
+
+        Health turns 503 first. False when the drain time was over first; cancelling is safe,
+        `stop` then cuts what is left.
+        """
+        self._front.is_draining = True
+        self._public.stop_accepting()
+        try:
+            await asyncio.wait_for(self._registry.wait_empty(), self.settings.drain_timeout_s)
+        except TimeoutError:
+            logger.warning("drain: %d responses are cut off", len(self._registry))
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Cut what is left, visibly, and close everything."""
+        self._front.is_draining = True
+        self._registry.stop()
+        await self._public.stop()
+        await self._callbacks.stop()
+        await self._front.tasks.cancel_all()
+        await self._invoker.close()
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of what is open now; all are zero when nothing goes on."""
+        return {
+            **self._registry.statistics(),
+            "clients": self._public.statistics()["connections"],
+            "callbacks": self._callbacks.statistics()["connections"],
+            "invocations": len(self._front.tasks),
+        }
+
+
+def _url(server: HttpServer) -> str:
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"http://{host}:{server.port}"

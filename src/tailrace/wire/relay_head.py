@@ -1,0 +1,119 @@
+"""Heads that cross the gateway: what of a request reaches the function, what of a response the
+client.
+
+Fields that belong to one connection never cross (RFC 9110 §7.6.1): both sides are framed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from tailrace.errors import HeadError
+from tailrace.wire.http_head import Headers, RequestHead
+from tailrace.wire.integration import Head
+
+_HOP_BY_HOP: Final = frozenset(
+    (
+        "connection",
+        "expect",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+_HEADER_STYLE_ALLOWED: Final = frozenset(
+    (
+        "accept-ranges",
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-range",
+        "content-security-policy",
+        "content-type",
+        "etag",
+        "expires",
+        "last-modified",
+        "link",
+        "location",
+        "retry-after",
+        "set-cookie",
+        "vary",
+        "x-accel-buffering",
+        "x-content-type-options",
+    )
+)
+"""What a callback without the integration type may say to the client. Its other headers are those
+of its own HTTP client: host, accept, user-agent and the like."""
+
+
+def request_headers(head: RequestHead) -> list[tuple[str, str]]:
+    """The request's headers for the event: text, in order, without those of the connection."""
+    dropped = _named_by_connection(
+        value.decode("latin-1") for name, value in head.headers if name == b"connection"
+    )
+    fields = []
+    for raw_name, raw_value in head.headers:
+        name = raw_name.decode("latin-1")
+        if name not in _HOP_BY_HOP and name not in dropped:
+            fields.append((name, raw_value.decode("latin-1")))
+    return fields
+
+
+def response_fields(head: Head) -> tuple[Headers, int | None]:
+    """A function's head as header fields for the client, and the body's announced length.
+
+    Raises:
+        HeadError: several lengths, or one that is not a number.
+    """
+    fields: Headers = []
+    length: int | None = None
+    dropped = _named_by_connection(
+        value for name, value in head.headers if name.lower() == "connection"
+    )
+    for name, value in head.headers:
+        lower = name.lower()
+        if lower == "content-length":
+            if length is not None or not (value.isascii() and value.isdigit()):
+                raise HeadError(f"content-length: {value[:40]!r} is not one length")
+            length = int(value)
+        elif lower not in _HOP_BY_HOP and lower not in dropped:
+            fields.append((lower.encode("latin-1"), value.encode("latin-1")))
+    fields += [(b"set-cookie", cookie.encode("latin-1")) for cookie in head.cookies]
+    return fields, length
+
+
+def head_from_callback(head: RequestHead) -> Head:
+    """The response head that a callback without the integration type states in its own headers.
+
+    The status is in `x-status-code` (200 when it is missing); the headers are those of an
+    allow-list.
+
+    Raises:
+        HeadError: the status or a header is not legal.
+    """
+    status = head.get(b"x-status-code") or b"200"
+    fields = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in head.headers
+        if name.decode("latin-1") in _HEADER_STYLE_ALLOWED
+    ]
+    if not (len(status) == 3 and status.isdigit()):
+        raise HeadError(f"x-status-code: {status[:40]!r} is not a status")
+    return Head(int(status), fields)
+
+
+def _named_by_connection(values: Iterable[str]) -> frozenset[str]:
+    """The field names that Connection headers list."""
+    return frozenset(
+        option.strip().lower() for value in values for option in value.split(",") if option.strip()
+    )
