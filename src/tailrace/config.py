@@ -1,4 +1,4 @@
-"""Typed settings: `tailrace.toml`, addresses on the command line, and which route a request takes.
+"""Typed settings: `tailrace.toml`, and addresses on the command line.
 
 A mistake is a ConfigError that names the file, the key, what is allowed, and for an unknown name
 the nearest valid one. What is allowed stands once, in the description of each field.
@@ -127,30 +127,6 @@ def load(path: str | Path) -> Config:
         ConfigError: the file cannot be read, or says something that is not allowed.
     """
     return _Reader(str(path)).read(Path(path))
-
-
-class Router:
-    """Finds the route of a request.
-
-    A route with the request's host goes before one without a host, then an exact path before a
-    prefix, then the longer prefix. `/prefix/*` is also `/prefix` itself. Paths are compared as
-    they were sent, percent-encoded; hosts without their port, and in any case.
-    """
-
-    def __init__(self, routes: Iterable[RouteConfig]) -> None:
-        self._by_host: dict[str | None, list[RouteConfig]] = {}
-        for route in sorted(routes, key=_rank):
-            host = None if route.host is None else route.host.lower()
-            self._by_host.setdefault(host, []).append(route)
-
-    def match(self, host: str | None, path: str) -> RouteConfig | None:
-        """Return the route of a request with this Host header and raw path, if there is one."""
-        name = re.sub(r":\d*\Z", "", host or "").lower()
-        for key in (name, None):
-            for route in self._by_host.get(key, ()):
-                if _is_match(route.path, path):
-                    return route
-        return None
 
 
 class Address(NamedTuple):
@@ -358,16 +334,6 @@ class _Reader:
 
     def _error(self, key: str, message: str) -> ConfigError:
         return ConfigError(": ".join(part for part in (self._name, key, message) if part))
-
-
-def _rank(route: RouteConfig) -> tuple[bool, int]:
-    return route.path.endswith("/*"), -len(route.path)
-
-
-def _is_match(pattern: str, path: str) -> bool:
-    if not pattern.endswith("/*"):
-        return path == pattern
-    return path == pattern[:-2] or path.startswith(pattern[:-1])
 
 
 def _split_host(text: str, name: str, allowed: str) -> tuple[str, int | None]:

@@ -1,0 +1,54 @@
+"""Which route a request takes, by its host and path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, Generic, Protocol, TypeVar
+
+_PORT: Final = re.compile(r":[0-9]*\Z")
+
+
+class Route(Protocol):
+    """What requests a route is for: `/exact`, `/prefix/*` or `/*`, on one host or on any."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def host(self) -> str | None: ...
+
+
+R = TypeVar("R", bound=Route)
+
+
+class Router(Generic[R]):
+    """Finds the route of a request.
+
+    A route with the request's host goes before one without a host, then an exact path before a
+    prefix, then the longer prefix. `/prefix/*` is also `/prefix` itself. Paths are compared as
+    they were sent, percent-encoded; hosts without their port, and in any case.
+    """
+
+    def __init__(self, routes: Iterable[R]) -> None:
+        self._by_host: dict[str | None, list[R]] = {}
+        for route in sorted(routes, key=_rank):
+            host = None if route.host is None else route.host.lower()
+            self._by_host.setdefault(host, []).append(route)
+
+    def match(self, host: str | None, path: str) -> R | None:
+        """Return the route of a request with this Host header and raw path, if there is one."""
+        for key in (_PORT.sub("", host or "").lower(), None):
+            for route in self._by_host.get(key, ()):
+                if _is_match(route.path, path):
+                    return route
+        return None
+
+
+def _rank(route: Route) -> tuple[bool, int]:
+    return route.path.endswith("/*"), -len(route.path)
+
+
+def _is_match(pattern: str, path: str) -> bool:
+    if not pattern.endswith("/*"):
+        return path == pattern
+    return path == pattern[:-2] or path.startswith(pattern[:-1])
