@@ -1,0 +1,48 @@
+# Everything starts here: `make demo`, `make test`, `make check`, `make bench`.
+# Set-up is part of each target: a virtual environment in .venv, Debian packages where a program
+# is missing, npm packages in a cache outside the tree.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8080
+BIN := .venv/bin
+SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
+
+.PHONY: demo test check bench format clean help
+
+help:
+	@echo "make demo   run the examples on http://127.0.0.1:$(PORT) (make demo PORT=…)"
+	@echo "make test   run all tests; installs what they need"
+	@echo "make check  format, lint and types"
+	@echo "make bench  measure the data path beside nginx and a C relay (make bench JSON=FILE)"
+
+demo: .venv/.demo
+	$(BIN)/tailrace dev --config examples/tailrace.toml --listen 127.0.0.1:$(PORT)
+
+test: .venv/.test
+	sh scripts/install-tools.sh chromium curl gcc nginx node npm
+	sh scripts/install-npm.sh
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.test
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: .venv/.test
+	sh scripts/install-tools.sh gcc nginx
+	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
+
+.venv/.demo: $(SOURCES)
+	sh scripts/make-venv.sh "$(PYTHON)" ".[dev]"
+	touch $@
+
+.venv/.test: $(SOURCES)
+	sh scripts/make-venv.sh "$(PYTHON)" ".[all]" --group test --group check
+	touch $@ .venv/.demo
+
+clean:
+	rm -rf .venv bench/build

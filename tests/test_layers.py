@@ -1,0 +1,151 @@
+"""The architecture, as imports: they point down only, and never in a circle."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "src" / "tailrace"
+
+LAYERS = (
+    ("cli", "__main__"),
+    ("dev",),
+    ("function", "runtime", "gateway", "emulator"),
+    ("wire", "net", "config"),
+    ("limits", "errors"),
+)
+"""From the top down. Parts of one line do not import each other, but for the exceptions below."""
+
+WITHIN_A_LINE = {
+    ("runtime", "function"),  # the runtime calls what the SDK decorated
+    ("net", "wire"),  # connections speak what wire encodes
+    ("config", "wire"),  # addresses of callbacks
+    ("errors", "limits"),
+}
+
+ONE_HOME = {
+    "httptools": {"net.http_parser"},
+    "uvloop": {"net.http_server"},
+    "botocore": {"gateway.invoke"},
+    "aiohttp": {"gateway.invoke"},
+    "yarl": {"gateway.invoke"},
+    "msgspec": {"config"},
+    "watchfiles": {"dev"},
+    "click": {"cli"},
+}
+"""Each third-party library, and the only modules (or packages) that import it."""
+
+STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.http_client")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "tailrace"
+
+
+MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imported_by(path: Path) -> set[str]:
+    """Every module that a file names in an import, at the top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def own_imports(name: str) -> set[str]:
+    imported = {n.removeprefix("tailrace.") for n in imported_by(MODULES[name])}
+    return {n for n in imported if n in MODULES and n not in (name, "tailrace")}
+
+
+def layer_of(name: str) -> int | None:
+    part = name.partition(".")[0]
+    return next((i for i, parts in enumerate(LAYERS) if part in parts), None)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_point_down(name: str) -> None:
+    layer = layer_of(name)
+    if name == "tailrace":
+        return
+    assert layer is not None, f"{name} has no place in LAYERS"
+    part = name.partition(".")[0]
+    for other in own_imports(name):
+        other_part = other.partition(".")[0]
+        if other_part == part:
+            continue
+        other_layer = layer_of(other)
+        assert other_layer is not None
+        if other_layer == layer:
+            assert (part, other_part) in WITHIN_A_LINE, f"{name} imports its sibling {other}"
+        else:
+            assert other_layer > layer, f"{name} imports upward: {other}"
+
+
+def test_no_import_cycles() -> None:
+    seen: dict[str, bool] = {}  # False while on the path
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if seen.get(name):
+            return
+        assert name not in seen, f"import cycle: {' -> '.join((*path, name))}"
+        seen[name] = False
+        for other in sorted(own_imports(name)):
+            if not other.startswith(name + ".") and not name.startswith(other + "."):
+                visit(other, (*path, name))
+        seen[name] = True
+
+    for name in MODULES:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("library", sorted(ONE_HOME))
+def test_a_library_has_one_home(library: str) -> None:
+    users = {
+        name
+        for name, path in MODULES.items()
+        if any(n.partition(".")[0] == library for n in imported_by(path))
+    }
+
+    assert users <= ONE_HOME[library]
+
+
+def test_what_runs_inside_a_function_imports_the_standard_library_only() -> None:
+    import sys
+
+    for name, path in MODULES.items():
+        if not any(name == own or name.startswith(own + ".") for own in STDLIB_ONLY):
+            continue
+        for imported in imported_by(path):
+            top = imported.partition(".")[0]
+            assert top == "tailrace" or top in sys.stdlib_module_names, f"{name}: {imported}"
+
+
+def test_wire_is_pure() -> None:
+    banned = {"asyncio", "socket", "time", "random", "secrets", "logging", "threading"}
+    for name, path in MODULES.items():
+        if not name.startswith("wire."):
+            continue
+        tree = ast.parse(path.read_text())
+        assert not {n.partition(".")[0] for n in imported_by(path)} & banned, name
+        assert not any(isinstance(n, ast.AsyncFunctionDef | ast.Await) for n in ast.walk(tree))
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_modules_and_functions_fit_a_reader(name: str) -> None:
+    text = MODULES[name].read_text()
+
+    assert text.count("\n") <= 400, f"{name} is to be split by noun"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 70, f"{name}.{node.name}"
