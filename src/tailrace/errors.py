@@ -15,6 +15,8 @@ TailraceError                      source, retryable, status
 │   ├── EndpointError              the endpoint is down, unreachable or answers rubbish
 │   └── InvokeTimeoutError         the endpoint did not answer in time
 ├── RuntimeApiError                the Runtime API answered something that it must not
+├── PeerError                      a peer is unreachable, broke off or sent malformed HTTP
+│   └── AnsweredEarlyError         a peer answered before the request was complete
 ├── CallbackRefusedError           the gateway does not want this callback (404, 409, 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
@@ -127,6 +129,23 @@ class RuntimeApiError(TailraceError):
     """The Runtime API answered something that it must not; a runtime then exits."""
 
     source: ClassVar[Source] = "cloud"
+
+
+class PeerError(TailraceError):
+    """A peer that we asked is unreachable, broke off, was silent too long or sent malformed HTTP."""
+
+    status = 502
+
+
+class AnsweredEarlyError(PeerError):
+    """A peer answered before the request was complete; it takes nothing more of it.
+
+    `status` is that of the answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class CallbackRefusedError(TailraceError):

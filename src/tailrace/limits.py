@@ -101,7 +101,20 @@ TOMBSTONE_AGE_S: Final = 300.0
 CONNECT_TIMEOUT_S: Final = 5.0
 """Connecting to the gateway or the Runtime API."""
 ANSWER_TIMEOUT_S: Final = 10.0
-"""How long a callback waits for the gateway's first word (100, 404, 409, 410), and for its last."""
+"""How long a callback waits for the gateway's first word (100, 404, 409, 410), and a runtime for
+the answer to a report."""
+FINISH_TIMEOUT_S: Final = CLIENT_STALL_TIMEOUT_S + ANSWER_TIMEOUT_S
+"""How long a callback waits for the gateway's last word, which comes when the client has taken all;
+the gateway itself gives up a client that takes nothing for CLIENT_STALL_TIMEOUT_S."""
+SEND_STALL_TIMEOUT_S: Final = TOTAL_TIMEOUT_S
+"""How long a callback's write may stay blocked. The gateway ends a stalled stream far earlier; this
+is for a gateway that vanished without a word."""
+ANSWER_BODY_BYTES_MAX: Final = 64 * KIB
+"""Body of an answer to a callback: a few words of JSON, or the error page of a proxy."""
+EVENT_BYTES_MAX: Final = 16 * MIB
+"""An event that a runtime reads; Lambda's own limit is SYNC_INVOKE_BYTES_MAX."""
+JOINED_CHUNK_BYTES_MAX: Final = 64 * KIB
+"""A chunk up to this size is copied into one piece with its framing, a larger one is not copied."""
 
 # --- the emulator ------------------------------------------------------------------------------
 

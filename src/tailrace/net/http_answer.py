@@ -1,0 +1,233 @@
+"""The answer to an HTTP/1.1 request of ours: an incremental parser that does no I/O.
+
+Source: RFC 9112, sections 4 to 7. Functions import this at their cold start: standard library only,
+and no http.client, which brings the email package with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple, NoReturn
+
+from tailrace.errors import PeerError
+from tailrace.limits import HEAD_BYTES_MAX, HEADER_COUNT_MAX
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: .*)?").fullmatch
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_LENGTH: Final = re.compile("[0-9]{1,18}").fullmatch
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?").fullmatch
+_BODILESS: Final = (204, 304)
+_LINE_BYTES_MAX: Final = 4096
+
+
+class Answer(NamedTuple):
+    """A complete, final answer."""
+
+    status: int
+    headers: dict[str, str]
+    """Names in lower case, values decoded as Latin-1; repeats are joined with a comma."""
+    body: bytes
+
+
+class AnswerParser:
+    """Reads the answer to one request, however it was cut up.
+
+    `status` is known with the head of the final answer, `answer` once its body is complete.
+    `is_continued` says that a `100 Continue` has come; other interim answers are skipped.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_bytes_max",
+        "_buffer",
+        "_headers",
+        "_is_last_chunk",
+        "_left",
+        "_scanned",
+        "answer",
+        "can_keep",
+        "is_continued",
+        "status",
+    )
+
+    def __init__(self, body_bytes_max: int) -> None:
+        self.answer: Answer | None = None
+        self.status: int | None = None
+        self.is_continued = False
+        self.can_keep = False  # the connection may carry another request once `answer` is there
+        self._body_bytes_max = body_bytes_max
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._headers: dict[str, str] = {}
+        self._body: bytearray | None = None  # of a chunked answer
+        self._left: int | None = None  # bytes left of the body or chunk; None: until the end
+        self._is_last_chunk = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any byte of an answer has come."""
+        return bool(self._buffer) or self.is_continued or self.status is not None
+
+    @property
+    def body_so_far(self) -> bytes:
+        """What has come of the final answer's body."""
+        if self.answer is not None:
+            return self.answer.body
+        if self.status is None:
+            return b""
+        return bytes(self._buffer if self._body is None else self._body)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes. What follows a complete answer is ignored, and ends the connection.
+
+        Raises:
+            PeerError: this is not HTTP/1.1, or it is over a limit.
+        """
+        if self.answer is not None:
+            self.can_keep = False
+            return
+        self._buffer += data
+        while self.status is None:
+            if not self._read_head():
+                return
+        self._read_body()
+
+    def end(self) -> None:
+        """Say that the peer has closed its side.
+
+        Raises:
+            PeerError: the answer is not complete.
+        """
+        if self.answer is not None:
+            self.can_keep = False
+            return
+        if self.status is None or self._left is not None or self._body is not None:
+            where = "in mid-answer" if self.has_begun else "without an answer"
+            raise PeerError(f"the peer closed the connection {where}")
+        self._complete(bytes(self._buffer))
+
+    def _read_head(self) -> bool:
+        """Read one head if it is there; an interim one is forgotten."""
+        end = self._buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        if end < 0:
+            self._scanned = len(self._buffer)
+            if self._scanned > HEAD_BYTES_MAX:
+                _refuse(f"a head over {HEAD_BYTES_MAX} bytes")
+            return False
+        lines = bytes(self._buffer[:end]).split(b"\r\n")
+        del self._buffer[: end + 4]
+        self._scanned = 0
+        match = _STATUS_LINE(lines[0])
+        if match is None:
+            _refuse(f"it begins with {lines[0][:40]!r}")
+        status = int(match[2])
+        headers = _read_fields(lines[1:])
+        if status == 101:
+            _refuse("another protocol, which was not asked for")
+        if status < 200:
+            self.is_continued = self.is_continued or status == 100
+            return True
+        self._begin_body(status, headers, is_old=match[1] == b"0")
+        return True
+
+    def _begin_body(self, status: int, headers: dict[str, str], *, is_old: bool) -> None:
+        self._headers = headers
+        coding = headers.get("transfer-encoding")
+        length = headers.get("content-length")
+        if status in _BODILESS:
+            self._left = 0
+        elif coding is not None:
+            if coding.lower() != "chunked" or length is not None or is_old:
+                _refuse("its body's framing is ambiguous")
+            self._body = bytearray()
+            self._left = None
+        elif length is not None:
+            if _LENGTH(length) is None:
+                _refuse(f"its content-length is {length[:40]!r}")
+            self._left = int(length)
+            if self._left > self._body_bytes_max:
+                self._refuse_size(status)
+        is_framed = coding is not None or self._left is not None
+        self.can_keep = (
+            is_framed and not is_old and "close" not in headers.get("connection", "").lower()
+        )
+        self.status = status
+
+    def _read_body(self) -> None:
+        if self._body is not None:
+            while self._read_chunk(self._body):
+                pass
+            return
+        if self._left is None:
+            if len(self._buffer) > self._body_bytes_max:
+                self._refuse_size(self.status)
+            return
+        if len(self._buffer) >= self._left:
+            if len(self._buffer) > self._left:
+                self.can_keep = False
+            self._complete(bytes(self._buffer[: self._left]))
+
+    def _read_chunk(self, body: bytearray) -> bool:
+        """Read one chunk, or a line of trailers, if it is there; return whether to go on."""
+        if self._left is None:
+            line = self._read_line()
+            if line is None:
+                return False
+            if self._is_last_chunk:
+                if not line:
+                    self.can_keep = self.can_keep and not self._buffer
+                    self._complete(bytes(body))
+                return bool(line)
+            match = _CHUNK_SIZE(line)
+            if match is None:
+                _refuse(f"its chunk size is {line[:40]!r}")
+            size = int(match[1], 16)
+            if len(body) + size > self._body_bytes_max:
+                self._refuse_size(self.status)
+            self._is_last_chunk = size == 0
+            self._left = size or None
+            return True
+        if len(self._buffer) < self._left + 2:
+            return False
+        body += self._buffer[: self._left]
+        if self._buffer[self._left : self._left + 2] != b"\r\n":
+            _refuse("a chunk does not end where it should")
+        del self._buffer[: self._left + 2]
+        self._left = None
+        return True
+
+    def _read_line(self) -> bytes | None:
+        end = self._buffer.find(b"\r\n")
+        if end > _LINE_BYTES_MAX or (end < 0 and len(self._buffer) > _LINE_BYTES_MAX):
+            _refuse("a chunk extension or trailer is too long")
+        if end < 0:
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        return line
+
+    def _complete(self, body: bytes) -> None:
+        assert self.status is not None
+        self.answer = Answer(self.status, self._headers, body)
+        self._buffer.clear()
+
+    def _refuse_size(self, status: int | None) -> NoReturn:
+        raise PeerError(f"the peer's answer {status} has a body over {self._body_bytes_max} bytes")
+
+
+def _read_fields(lines: list[bytes]) -> dict[str, str]:
+    if len(lines) > HEADER_COUNT_MAX:
+        _refuse(f"more than {HEADER_COUNT_MAX} header fields")
+    headers: dict[str, str] = {}
+    for line in lines:
+        raw_name, colon, raw_value = line.partition(b":")
+        if not colon or not _NAME(raw_name):
+            _refuse(f"a header field is {line[:40]!r}")
+        name = raw_name.decode("ascii").lower()
+        value = raw_value.strip(b" \t").decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _refuse(what: str) -> NoReturn:
+    raise PeerError(f"the peer's answer is not understood: {what}")

@@ -1,0 +1,325 @@
+"""A request whose body is streamed: blocking use; `http_client_async` adds the asyncio use.
+
+Concurrency law: one thread at a time. The socket never blocks: `put` queues and sends what the
+kernel takes now, `drain` waits for the rest, and both look for what the peer says meanwhile, so
+that an early answer is noticed before and while bytes are sent.
+
+No redirects, no proxies from the environment, standard library only; ssl is imported for https.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, NoReturn
+
+from tailrace.errors import AnsweredEarlyError, PeerError
+from tailrace.limits import (
+    ANSWER_BODY_BYTES_MAX,
+    ANSWER_TIMEOUT_S,
+    CONNECT_TIMEOUT_S,
+    FINISH_TIMEOUT_S,
+    JOINED_CHUNK_BYTES_MAX,
+    SEND_STALL_TIMEOUT_S,
+)
+from tailrace.net.http_answer import Answer, AnswerParser
+
+Fields = Iterable[tuple[str, str]]
+"""Header or trailer fields; the caller sees to it that names and values are legal."""
+
+_URL: Final = re.compile(
+    r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?(/[!-\"$-~]*)?"
+).fullmatch
+_READ_BYTES: Final = 64 * 1024
+_LINGER_0: Final = struct.pack("ii", 1, 0)
+
+
+class Url(NamedTuple):
+    """The parts of a URL that a request needs."""
+
+    is_tls: bool
+    host: str
+    port: int
+    target: str
+    authority: str
+    """The value of the Host header."""
+
+
+def parse_url(url: str) -> Url:
+    """Take a URL apart. Not urllib.parse, which costs a cold start 14 ms.
+
+    Raises:
+        PeerError: not an absolute http or https URL in ASCII; user names are not supported.
+    """
+    match = _URL(url)
+    if match is None or int(match[3] or 0) > 65535:
+        raise PeerError("this is not the URL of an HTTP server")
+    is_tls = match[1] == "https"
+    port = int(match[3]) if match[3] else (443 if is_tls else 80)
+    authority = url[len(match[1]) + 3 :].partition("/")[0]
+    return Url(is_tls, match[2].strip("[]"), port, match[4] or "/", authority)
+
+
+def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
+    """Open a connection without Nagle's delay; over TLS when the URL says https.
+
+    Raises:
+        PeerError: the name is unknown, nobody listens, or it takes too long.
+    """
+    try:
+        # As bytes: text would go through the idna codec, whose import costs a cold start.
+        address = (url.host.encode("ascii"), url.port)
+        sock = socket.create_connection(address, timeout_s)  # type: ignore[arg-type]  # typeshed
+    except OSError as error:
+        raise PeerError(f"no connection to {url.host}:{url.port}: {_reason(error)}") from error
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not url.is_tls:
+            return sock
+        import ssl
+
+        return ssl.create_default_context().wrap_socket(sock, server_hostname=url.host)
+    except OSError as error:
+        sock.close()
+        raise PeerError(f"no connection to {url.host}:{url.port}: {_reason(error)}") from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+def open_upload(
+    url: str,
+    headers: Fields = (),
+    *,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    answer_timeout_s: float = ANSWER_TIMEOUT_S,
+) -> Upload:
+    """POST a body of unknown length; return once the peer has said `100 Continue`.
+
+    Raises:
+        AnsweredEarlyError: the peer answered at once: it does not want the body.
+        PeerError: no connection, or no word within `answer_timeout_s`.
+    """
+    parts = parse_url(url)
+    upload = Upload(connect(parts, connect_timeout_s))
+    try:
+        upload.send_head(parts, headers)
+        upload.wait_continue(answer_timeout_s)
+    except BaseException:
+        upload.close()
+        raise
+    return upload
+
+
+class Upload:
+    """The body of one POST, sent as it is made, and the answer to it.
+
+    `put` … `put_end`, then `wait_answer`, then `close`; `abort` at any time. Whoever holds one
+    must call `close` or `abort`.
+    """
+
+    __slots__ = ("_is_ended", "_loss", "_parser", "_sock", "_unsent", "_would_block")
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._parser = AnswerParser(ANSWER_BODY_BYTES_MAX)
+        self._unsent: deque[bytes | memoryview] = deque()
+        self._is_ended = False
+        self._loss: str | None = None  # why nothing more will come
+        self._would_block = _would_block_errors(sock)
+
+    def send_head(self, url: Url, headers: Fields) -> None:
+        """Send the request's head."""
+        lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        lines += ["transfer-encoding: chunked", "expect: 100-continue", "", ""]
+        self._unsent.append("\r\n".join(lines).encode("latin-1"))
+        self._push()
+
+    def wait_continue(self, timeout_s: float) -> None:
+        """Wait until the peer wants the body.
+
+        Raises:
+            AnsweredEarlyError: it does not want it.
+            PeerError: it is gone, or says nothing for so long.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        self.look()
+        while not self._parser.is_continued:
+            self._wait(deadline_s - time.monotonic(), "did not say within the time-out to go on")
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the kernel has not taken all bytes yet."""
+        return bool(self._unsent)
+
+    @property
+    def answer(self) -> Answer | None:
+        """The peer's final answer, once it is complete."""
+        return self._parser.answer
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the peer has begun a final answer, or is gone."""
+        return self._loss is not None or self._parser.status is not None
+
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 once it is closed."""
+        return self._sock.fileno()
+
+    def put(self, data: bytes) -> None:
+        """Queue one chunk, and send what the kernel takes at once; no bytes are no chunk.
+
+        Raises:
+            AnsweredEarlyError, PeerError: as `look`; the chunk is then not sent, or only in part.
+        """
+        assert not self._is_ended, "the body has ended"
+        self.look()
+        if not data:
+            return
+        if len(data) <= JOINED_CHUNK_BYTES_MAX:
+            self._unsent.append(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._unsent += (b"%x\r\n" % len(data), memoryview(data), b"\r\n")
+        self._push()
+
+    def put_end(self, trailers: Fields = ()) -> None:
+        """Queue the end of the body; the message is complete once it is sent.
+
+        Raises:
+            AnsweredEarlyError, PeerError: as `look`.
+        """
+        self.look()
+        fields = "".join(f"{name}: {value}\r\n" for name, value in trailers)
+        self._unsent.append(f"0\r\n{fields}\r\n".encode("latin-1"))
+        self._is_ended = True
+        self._push()
+
+    def push(self) -> None:
+        """Send what the kernel takes of the queue.
+
+        Raises:
+            AnsweredEarlyError, PeerError: as `look`.
+        """
+        self.look()
+        self._push()
+
+    def look(self) -> None:
+        """Read what the peer has said, without waiting.
+
+        Raises:
+            AnsweredEarlyError: it has answered although the body is not complete.
+            PeerError: it is gone, or talks nonsense. Every later call raises the same.
+        """
+        if not self.is_over or (self._is_ended and self.answer is None):
+            self._read()
+        self._raise_if_over()
+
+    def drain(self, timeout_s: float = SEND_STALL_TIMEOUT_S) -> None:
+        """Wait until the kernel has taken all; `timeout_s` bounds a time without progress.
+
+        Raises:
+            AnsweredEarlyError, PeerError: as `look`, also in the middle of waiting.
+        """
+        while self._unsent:
+            self._wait(timeout_s, "took no bytes within the time-out")
+
+    def wait_answer(self, timeout_s: float = FINISH_TIMEOUT_S) -> Answer:
+        """Wait, after `put_end`, until all is sent and the peer has answered.
+
+        Raises:
+            PeerError: it is gone, talks nonsense, or says nothing for so long.
+        """
+        assert self._is_ended, "the body has not ended"
+        self.drain()
+        deadline_s = time.monotonic() + timeout_s
+        self.look()
+        while self.answer is None:
+            self._wait(deadline_s - time.monotonic(), "did not answer within the time-out")
+        return self.answer
+
+    def abort(self) -> None:
+        """Reset the connection: a body that has not ended can never look complete."""
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
+        except OSError:
+            pass  # it is closed, or broken already
+        self._sock.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._sock.close()
+
+    def _wait(self, timeout_s: float, complaint: str) -> None:
+        """Wait for the peer's word, or for room to send; then read and send."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        if not poll.poll(max(0.0, timeout_s) * 1000):
+            self._loss = f"the peer {complaint}"
+        self.look()
+        self._push()
+
+    def _push(self) -> None:
+        unsent = self._unsent
+        try:
+            while unsent:
+                piece = unsent[0]
+                sent = self._sock.send(piece)
+                if sent == len(piece):
+                    unsent.popleft()
+                else:
+                    unsent[0] = memoryview(piece)[sent:]
+        except self._would_block:
+            return
+        except OSError as error:
+            # The peer may have said why before it hung up.
+            self._read()
+            self._loss = self._loss or f"the connection broke: {_reason(error)}"
+            self._raise_if_over()
+
+    def _read(self) -> None:
+        """Take what has come; never raises, what is wrong becomes the loss."""
+        try:
+            while True:
+                data = self._sock.recv(_READ_BYTES)
+                if not data:
+                    self._parser.end()
+                    return
+                self._parser.feed(data)
+        except self._would_block:
+            return
+        except OSError as error:
+            self._loss = f"the connection broke: {_reason(error)}"
+        except PeerError as error:
+            self._loss = str(error)
+
+    def _raise_if_over(self) -> None:
+        if self._is_ended and self.answer is not None:
+            return
+        if self._parser.status is not None and not self._is_ended:
+            self._raise_answered(self._parser.status)
+        if self._loss is not None:
+            raise PeerError(self._loss)
+
+    def _raise_answered(self, status: int) -> NoReturn:
+        self._unsent.clear()
+        text = self._parser.body_so_far[:200].decode("utf-8", "replace").strip()
+        raise AnsweredEarlyError(status, f"the peer answered {status} {text}".rstrip())
+
+
+def _would_block_errors(sock: socket.socket) -> tuple[type[OSError], ...]:
+    if type(sock) is socket.socket:
+        return (BlockingIOError,)
+    import ssl
+
+    return (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,114 @@
+"""Whole requests over one connection that is kept: what a runtime asks of its Runtime API.
+
+Concurrency law: one thread, one request at a time. Calls block; a signal handler that raises ends
+them, and the connection is not used again.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from tailrace.errors import PeerError
+from tailrace.limits import CONNECT_TIMEOUT_S, EVENT_BYTES_MAX
+from tailrace.net.http_answer import Answer, AnswerParser
+from tailrace.net.http_client import Url, connect
+
+_READ_BYTES: Final = 256 * 1024
+
+
+class KeepAliveClient:
+    """Requests to one server, over plain HTTP, one after the other."""
+
+    __slots__ = ("_body_bytes_max", "_sock", "_url")
+
+    def __init__(self, host: str, port: int, *, body_bytes_max: int = EVENT_BYTES_MAX) -> None:
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._url = Url(False, host, port, "/", authority)
+        self._body_bytes_max = body_bytes_max
+        self._sock: socket.socket | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | None = None,
+        *,
+        timeout_s: float | None,
+    ) -> Answer:
+        """Send a request and return its answer; `timeout_s` bounds all of it, None nothing.
+
+        A kept connection that turns out to be dead (an environment was frozen for long) is
+        replaced once: before anything was sent, or when a GET got no byte of an answer.
+
+        Raises:
+            PeerError: no connection, no answer, or one that is not HTTP.
+        """
+        head = [f"{method} {path} HTTP/1.1", f"host: {self._url.authority}"]
+        head += [f"{name}: {value}" for name, value in headers]
+        if body is not None:
+            head.append(f"content-length: {len(body)}")
+        message = "\r\n".join((*head, "", "")).encode("latin-1") + (body or b"")
+        was_kept = self._has_live_connection()
+        parser = AnswerParser(self._body_bytes_max)
+        try:
+            return self._exchange(message, parser, timeout_s)
+        except PeerError:
+            if not was_kept or method != "GET" or parser.has_begun:
+                raise
+        return self._exchange(message, AnswerParser(self._body_bytes_max), timeout_s)
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    def _has_live_connection(self) -> bool:
+        """Look whether the kept connection is still open; close it if it is not."""
+        if self._sock is None:
+            return False
+        self._sock.setblocking(False)
+        try:
+            self._sock.recv(1)  # an end, or bytes that nobody asked for
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    def _exchange(self, message: bytes, parser: AnswerParser, timeout_s: float | None) -> Answer:
+        is_done = False
+        try:
+            if self._sock is None:
+                self._sock = connect(self._url, CONNECT_TIMEOUT_S)
+            answer = _talk(self._sock, message, parser, timeout_s)
+            is_done = parser.can_keep
+        except OSError as error:
+            reason = error.strerror or str(error) or type(error).__name__
+            raise PeerError(f"no answer from {self._url.authority}: {reason}") from error
+        finally:
+            if not is_done:
+                self.close()
+        return answer
+
+
+def _talk(
+    sock: socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
+) -> Answer:
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    sock.settimeout(timeout_s)
+    sock.sendall(message)
+    while parser.answer is None:
+        if deadline_s is not None:
+            sock.settimeout(max(0.001, deadline_s - time.monotonic()))
+        data = sock.recv(_READ_BYTES)
+        if data:
+            parser.feed(data)
+        else:
+            parser.end()
+    return parser.answer
