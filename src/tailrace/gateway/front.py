@@ -6,12 +6,12 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from tailrace import limits
 from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.callback import Refused
-from tailrace.gateway.held import Held
+from tailrace.gateway.held import Held, Route
 from tailrace.gateway.invoke import Invoker
 from tailrace.gateway.registry import Registry
 from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead, WholeBody
@@ -25,18 +25,6 @@ from tailrace.wire.relay_head import request_headers
 logger = logging.getLogger(__name__)
 
 _JSON: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-
-
-class Route(Protocol):
-    """Where a request goes."""
-
-    @property
-    def function(self) -> str:
-        """Name or ARN of the function."""
-
-    @property
-    def concurrency(self) -> int:
-        """Exchanges at a time."""
 
 
 class Front:
@@ -71,7 +59,7 @@ class Front:
         if route is None:
             return _answer(connection, head, 404, f"no route for {head.path[:200]}")
         try:
-            self.registry.admit(route.function, route.concurrency)
+            self.registry.admit(route)
         except ThrottledError as error:
             return _answer(connection, head, 503, str(error), error.retry_after_s)
         return ClientSide(self, head, connection, route)
@@ -130,11 +118,11 @@ class ClientSide:
         assert head is not None
         self._head = self._body = None  # a held response needs neither
         try:
-            front.registry.admit(route.function, route.concurrency)
+            front.registry.admit(route)
         except ThrottledError as error:
             _answer(self._connection, head, 503, str(error), error.retry_after_s)
             return
-        held = self._held = front.registry.hold(self._connection, head, route.function)
+        held = self._held = front.registry.hold(self._connection, head, route)
         payload = _payload(front, held, head, self._connection.peer, body)
         held.invocation = front.tasks.spawn(_invoke(front.invoker, held, payload), "invoke")
 
@@ -142,13 +130,13 @@ class ClientSide:
 async def _invoke(invoker: Invoker, held: Held, payload: bytes) -> None:
     """Hand the event over; a refusal is the client's answer."""
     try:
-        await invoker.invoke(held.function, payload)
+        await invoker.invoke(held.route.function, payload)
     except InvokeError as error:
         retry_after_s = error.retry_after_s if isinstance(error, ThrottledError) else None
         held.invocation = None  # this task: it must not cancel itself
         held.apply(InvokeRefused(error.status, str(error), retry_after_s))
     except Exception:
-        logger.exception("invoking %s failed", held.function)
+        logger.exception("invoking %s failed", held.route.function)
         held.invocation = None
         held.apply(InvokeRefused(500, "the gateway failed to invoke the function"))
     held.invocation = None

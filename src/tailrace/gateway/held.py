@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from tailrace.errors import HeadError
 from tailrace.net.http_server import Connection, Headers
@@ -42,6 +42,20 @@ logger = logging.getLogger("tailrace.gateway.exchange")
 _JSON: Final = [(b"content-type", b"application/json")]
 
 
+class Route(Protocol):
+    """Where a request goes. Equal routes share one count of exchanges."""
+
+    @property
+    def function(self) -> str:
+        """Name or ARN of the function."""
+
+    @property
+    def concurrency(self) -> int:
+        """Exchanges at a time."""
+
+    def __hash__(self) -> int: ...
+
+
 class Held:
     """An exchange with its two connections and its counts.
 
@@ -61,12 +75,12 @@ class Held:
         "client_since_s",
         "exchange",
         "first_byte_s",
-        "function",
         "function_seen",
         "function_since_s",
         "invocation",
         "method",
         "path",
+        "route",
         "started_s",
         "status",
         "was_called_back",
@@ -77,7 +91,7 @@ class Held:
         capability: Capability,
         client: Connection,
         *,
-        function: str,
+        route: Route,
         method: str,
         path: str,
         accept: bytes | None,
@@ -89,7 +103,7 @@ class Held:
         self.callback: Connection | None = None
         self.invocation: asyncio.Task[None] | None = None
         self.exchange = Exchange()
-        self.function = function
+        self.route = route
         self.method = method
         self.path = path
         self.accept = accept
@@ -198,7 +212,7 @@ class Held:
             self.capability.exchange_id,
             self.method,
             self.path,
-            self.function,
+            self.route.function,
             self.status or "-",
             outcome,
             self.bytes_relayed,

@@ -10,7 +10,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, ThrottledError
-from tailrace.gateway.held import Held
+from tailrace.gateway.held import Held, Route
 from tailrace.net.http_server import Connection, RequestHead
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
 from tailrace.wire.exchange import DeadlinePassed, Stopped
@@ -53,7 +53,7 @@ class Registry:
         self.deadlines = deadlines
         self._held_max = held_max
         self._held: dict[str, Held] = {}
-        self._by_function: Counter[str] = Counter()
+        self._by_route: Counter[Route] = Counter()
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -79,23 +79,23 @@ class Registry:
         if self._held:
             await self._empty.wait()
 
-    def admit(self, function: str, concurrency: int) -> None:
+    def admit(self, route: Route) -> None:
         """Check that one more exchange may begin.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
-        if self._by_function[function] >= concurrency:
-            raise ThrottledError(f"the function is busy: {concurrency} requests at a time")
+        if self._by_route[route] >= route.concurrency:
+            raise ThrottledError(f"the function is busy: {route.concurrency} requests at a time")
         if len(self._held) >= self._held_max:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
 
-    def hold(self, client: Connection, head: RequestHead, function: str) -> Held:
+    def hold(self, client: Connection, head: RequestHead, route: Route) -> Held:
         """Begin an exchange for a client's request."""
         held = Held(
             mint(secrets.token_bytes(RANDOM_BYTES)),
             client,
-            function=function,
+            route=route,
             method=head.method,
             path=head.path,
             accept=head.get(b"accept"),
@@ -103,7 +103,7 @@ class Registry:
             on_close=self._forget,
         )
         self._held[held.capability.exchange_id] = held
-        self._by_function[function] += 1
+        self._by_route[route] += 1
         return held
 
     def claim(self, capability: Capability) -> Held:
@@ -133,9 +133,9 @@ class Registry:
     def _forget(self, held: Held) -> None:
         capability = held.capability
         del self._held[capability.exchange_id]
-        self._by_function[held.function] -= 1
-        if not self._by_function[held.function]:
-            del self._by_function[held.function]
+        self._by_route[held.route] -= 1
+        if not self._by_route[held.route]:
+            del self._by_route[held.route]
         now_s = asyncio.get_running_loop().time()
         had_callback = held.was_called_back
         self._tombstones[capability.exchange_id] = _Tombstone(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from tailrace import limits
 from tailrace.gateway.callback import Callbacks
-from tailrace.gateway.front import Front, Route
+from tailrace.gateway.front import Front
+from tailrace.gateway.held import Route
 from tailrace.gateway.invoke import Invoker
 from tailrace.gateway.registry import Deadlines, Registry
 from tailrace.net.http_server import HttpLimits, HttpServer
