@@ -323,7 +323,7 @@ class _Reader:
 
     def _table(self, key: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self._error(key, f"not allowed; allowed: a table, [{key}]")
+            raise self._error(key, f"{_shown(value)} is not allowed; allowed: a table")
         return value
 
     def _refuse_unknown(self, key: str, table: dict[str, Any], known: Sequence[str]) -> None:
