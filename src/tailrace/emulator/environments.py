@@ -1,0 +1,325 @@
+"""Execution environments: real processes that run one invocation at a time.
+
+Concurrency law: `serve` runs in one task at a time and owns the environment's life; what the
+process and its Runtime API tell (ready, init error, exit) ends one wait of that task. Only `stop`
+comes from outside: it ends the process, and `serve` then sees an exit like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final
+
+from tailrace import limits
+from tailrace.config import FunctionConfig
+from tailrace.emulator.invocation import Attempt, Outcome
+from tailrace.emulator.log import EmulatorLog, EnvironmentLog
+from tailrace.emulator.names import VERSION
+from tailrace.emulator.process import FunctionProcess
+from tailrace.emulator.runtime_server import RuntimeServer
+from tailrace.emulator.variables import function_variables
+
+_REST_POLL_S: Final = 0.001
+
+
+class Status(Enum):
+    """Where an environment is in its life."""
+
+    NEW = "new"
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    GONE = "gone"
+
+
+class _Turn(Enum):
+    """What ends a wait for the process."""
+
+    READY = "ready"
+    INIT_FAILED = "init failed"
+    EXITED = "exited"
+    TIMEOUT = "timeout"
+
+
+class ExecutionEnvironment:
+    """One process group with a Runtime API of its own.
+
+    `on_lost(environment)` is called when the process ends between two invocations.
+    """
+
+    def __init__(
+        self,
+        function: FunctionConfig,
+        log: EmulatorLog,
+        *,
+        inherited: Mapping[str, str],
+        init_timeout_s: float,
+        on_lost: Callable[[ExecutionEnvironment], None],
+    ) -> None:
+        self.status = Status.NEW
+        self._function = function
+        self._log = EnvironmentLog(log, function.name)
+        self._inherited = inherited
+        self._init_timeout_s = init_timeout_s
+        self._on_lost = on_lost
+        self._is_serving = False
+        self._is_stopping = False
+        self._process: FunctionProcess | None = None
+        self._server: RuntimeServer | None = None
+        self._turn: asyncio.Future[_Turn] | None = None
+        self._init_outcome: Outcome | None = None
+        self._exit_reason = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process is not None and self._process.is_alive
+
+    @property
+    def pid(self) -> int | None:
+        """The process, which leads the process group of the environment."""
+        return self._process.pid if self._process is not None else None
+
+    async def serve(self, attempt: Attempt) -> None:
+        """Run one attempt to its end; the environment is idle afterwards, or gone.
+
+        The attempt has its outcome as soon as the runtime answered; this returns when the runtime
+        asks for the next event, or has ended. Not to be cancelled: `stop` ends it.
+        """
+        self._is_serving = True
+        try:
+            await self._serve(attempt)
+        finally:
+            self._is_serving = False
+
+    async def stop(self) -> None:
+        """End the process: SIGTERM, and SIGKILL half a second later. Safe to call at any time.
+
+        A running attempt ends with `Runtime.ExitError`, after this has returned.
+        """
+        self._is_stopping = True
+        if self._process is not None:
+            await self._process.terminate(limits.SHUTDOWN_TIMEOUT_S)
+        if not self._is_serving:
+            await self._close()
+
+    # --- the phases ---------------------------------------------------------------------------
+
+    async def _serve(self, attempt: Attempt) -> None:
+        now = time.monotonic  # finer than the clock of uvloop, which is read once a turn
+        failure: Outcome | None = None
+        init_ms: float | None = None
+        deadline_s = math.inf
+        self._log.begin_tail()
+        if self.status is Status.NEW:
+            started_s = now()
+            failure, deadline_s = await self._init(attempt.invocation.request_id)
+            init_ms = (now() - started_s) * 1000
+        self.status = Status.BUSY
+        self._log.platform(f"START RequestId: {attempt.invocation.request_id} Version: {VERSION}")
+        started_s = now()
+        turn = _Turn.EXITED
+        if failure is None:
+            turn = await self._run(attempt, deadline_s)
+        else:
+            attempt.answer(failure)
+            if self._init_outcome is not None and self._process is not None:
+                # It is about to end by itself, and may have something to print.
+                await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
+        self._report(attempt, (now() - started_s) * 1000, init_ms, turn)
+        if turn is _Turn.READY and not self._is_stopping and self.is_alive:
+            self.status = Status.IDLE
+        else:
+            await self._close()
+        attempt.end(self._log.tail())
+
+    async def _init(self, request_id: str) -> tuple[Outcome | None, float]:
+        """Start the process and wait until it asks for an event.
+
+        An init phase that takes too long is begun again, on the time of the first invocation, as
+        on Lambda. Returns the failure, if any, and the end of that time.
+        """
+        self.status = Status.STARTING
+        now = asyncio.get_running_loop().time
+        deadline_s = math.inf
+        try:
+            turn = await self._start(now() + self._init_timeout_s)
+            if turn is _Turn.TIMEOUT and not self._is_stopping:
+                spent_ms = self._init_timeout_s * 1000
+                self._log.platform(
+                    f"INIT_REPORT Init Duration: {spent_ms:.2f} ms\tPhase: init\tStatus: timeout"
+                )
+                await self._clear()
+                deadline_s = now() + self._function.timeout_s
+                turn = await self._start(deadline_s)
+        except OSError as error:
+            return self._unusable(request_id, error), deadline_s
+        if turn is _Turn.READY:
+            return None, deadline_s
+        return self._init_outcome or self._failure(request_id, turn), deadline_s
+
+    async def _start(self, deadline_s: float) -> _Turn:
+        """Start a process with a fresh Runtime API, and wait for its first turn."""
+        function = self._function
+        self._turn = asyncio.get_running_loop().create_future()
+        self._server = RuntimeServer(function.name, self._on_ready, self._on_init_error)
+        await self._server.start()
+        variables = function_variables(
+            function, runtime_api=self._server.address, inherited=self._inherited
+        )
+        process = FunctionProcess(self._log.feed, self._on_exit)
+        await process.start(_arguments(function), path=function.path, variables=variables)
+        self._process = process
+        if self._is_stopping:  # asked to while there was no process yet
+            await process.kill()
+        return await self._wait_turn(deadline_s)
+
+    async def _run(self, attempt: Attempt, deadline_s: float) -> _Turn:
+        """Give the event to the runtime and wait until it is ready for another.
+
+        `deadline_s` is earlier than the function's time-out when its init phase has used that.
+        """
+        assert self._server is not None and self._process is not None
+        now_s = asyncio.get_running_loop().time()
+        deadline_s = min(deadline_s, now_s + self._function.timeout_s)
+        left_s = max(0.0, deadline_s - now_s)
+        self._turn = asyncio.get_running_loop().create_future()
+        if self._process.is_alive:
+            self._server.deliver(attempt, int((time.time() + left_s) * 1000))
+        elif self._process.has_ended:  # and that has been told when nobody waited for it
+            self._turn.set_result(_Turn.EXITED)
+        turn = await self._wait_turn(deadline_s)
+        if turn is not _Turn.READY:
+            attempt.answer(self._failure(attempt.invocation.request_id, turn))
+        return turn
+
+    async def _wait_turn(self, deadline_s: float) -> _Turn:
+        assert self._turn is not None
+        turn = self._turn
+        left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
+        done, _ = await asyncio.wait((turn,), timeout=left_s)
+        result = turn.result() if done else _Turn.TIMEOUT
+        self._turn = None
+        if result is _Turn.EXITED:
+            await self._read_rest()
+        return result
+
+    async def _read_rest(self) -> None:
+        """Read what the process sent just before it ended: it may have answered."""
+        assert self._server is not None
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + limits.OUTPUT_TIMEOUT_S
+        while self._server.connection_count and loop.time() < end_s:  # noqa: ASYNC110 - bounded
+            await asyncio.sleep(_REST_POLL_S)
+
+    async def _clear(self) -> None:
+        """End the process and its Runtime API."""
+        if self._process is not None:
+            await self._process.kill()
+        if self._server is not None:
+            await self._server.stop()
+        self._process = self._server = None
+
+    async def _close(self) -> None:
+        await self._clear()
+        self.status = Status.GONE
+
+    # --- what the process and its runtime tell --------------------------------------------------
+
+    def _on_ready(self) -> None:
+        self._take_turn(_Turn.READY)
+
+    def _on_init_error(self, outcome: Outcome) -> None:
+        self._init_outcome = self._init_outcome or outcome
+        self._take_turn(_Turn.INIT_FAILED)
+
+    def _on_exit(self, status: int) -> None:
+        self._exit_reason = _exit_reason(status)
+        if self._turn is not None:
+            self._take_turn(_Turn.EXITED)
+        elif self.status is Status.IDLE and not self._is_stopping:
+            self._log.platform(f"{self._exit_reason} between two invocations")
+            self._on_lost(self)
+
+    def _take_turn(self, turn: _Turn) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(turn)
+
+    # --- words --------------------------------------------------------------------------------
+
+    def _failure(self, request_id: str, turn: _Turn) -> Outcome:
+        """The function error for a process that ended, or that had to be ended."""
+        if turn is _Turn.TIMEOUT:
+            text = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+            self._log.platform(f"{_timestamp()} {request_id} {text}")
+            return Outcome.failure("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
+        text = f"RequestId: {request_id} Error: {self._exit_reason}"
+        self._log.platform(text)
+        return Outcome.failure("Runtime.ExitError", text)
+
+    def _unusable(self, request_id: str, error: OSError) -> Outcome:
+        """The function error for a program that cannot be started."""
+        is_path_wrong = not self._function.path.is_dir()
+        reason = "Runtime.InvalidWorkingDir" if is_path_wrong else "Runtime.InvalidEntrypoint"
+        what = str(self._function.path) if is_path_wrong else _arguments(self._function)[0]
+        text = f"RequestId: {request_id} Error: {what}: {error.strerror or error}"
+        self._log.platform(text)
+        return Outcome.failure(reason, text)
+
+    def _report(
+        self, attempt: Attempt, duration_ms: float, init_ms: float | None, turn: _Turn
+    ) -> None:
+        """Write END and REPORT, behind all that the function has printed."""
+        process = self._process
+        if process is not None:
+            process.read_output()
+        request_id = attempt.invocation.request_id
+        fields = [
+            f"REPORT RequestId: {request_id}",
+            f"Duration: {duration_ms:.2f} ms",
+            f"Billed Duration: {math.ceil(duration_ms)} ms",
+            f"Memory Size: {self._function.memory_mb} MB",
+        ]
+        memory_mb = process.memory_peak_mb() if process is not None else None
+        if memory_mb is not None:
+            fields.append(f"Max Memory Used: {memory_mb} MB")
+        if init_ms is not None:
+            fields.append(f"Init Duration: {init_ms:.2f} ms")
+        error_type = attempt.outcome.result().error_type
+        if turn is _Turn.TIMEOUT:
+            fields.append("Status: timeout")
+        elif error_type is not None:
+            fields += ["Status: error", f"Error Type: {error_type}"]
+        self._log.platform(f"END RequestId: {request_id}")
+        self._log.platform("\t".join(fields) + "\t")
+
+
+def _arguments(function: FunctionConfig) -> tuple[str, ...]:
+    if function.command is not None:
+        return function.command
+    assert function.handler is not None
+    # -u: what a handler prints is shown when it prints it.
+    return (sys.executable, "-u", "-m", "tailrace.runtime", function.handler)
+
+
+def _exit_reason(status: int) -> str:
+    """How Lambda words the end of a runtime: an exit status, or a signal's name as Go has it."""
+    if status == 0:
+        return "Runtime exited without providing a reason"
+    if status > 0:
+        return f"Runtime exited with error: exit status {status}"
+    name = signal.strsignal(-status) or f"signal {-status}"
+    return f"Runtime exited with error: signal: {name.lower()}"
+
+
+def _timestamp() -> str:
+    now_s = time.time()
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s)) + f".{int(now_s * 1000) % 1000:03d}Z"
+    )

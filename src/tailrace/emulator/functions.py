@@ -1,0 +1,111 @@
+"""A function as the emulator runs it: its environments, the versions before a reload, its queue."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from tailrace.config import FunctionConfig
+from tailrace.emulator.environments import Status
+from tailrace.emulator.invocation import Attempt
+from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
+from tailrace.emulator.queue import EventQueue
+from tailrace.net.tasks import TaskSet
+from tailrace.wire.runtime_api import Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionStatistics:
+    """Counts at one moment."""
+
+    starting: int
+    idle: int
+    busy: int
+    retiring: int
+    """Environments of versions before a reload, which finish an invocation."""
+    queued: int
+    """Events that wait for an environment."""
+    retrying: int
+    """Events that wait for their next attempt."""
+
+
+class EmulatedFunction:
+    """One function, kept over reloads: the queue goes on, the environments are replaced."""
+
+    def __init__(
+        self, config: FunctionConfig, settings: EnvironmentSettings, *, retry_delay_scale: float
+    ) -> None:
+        self._settings = settings
+        self._pool = EnvironmentPool(config, settings, self._on_free)
+        self._retiring: set[EnvironmentPool] = set()
+        self._tasks = TaskSet()
+        self._queue = EventQueue(
+            config, self._start, settings.log, retry_delay_scale=retry_delay_scale
+        )
+
+    @property
+    def config(self) -> FunctionConfig:
+        """What it runs with now."""
+        return self._pool.function
+
+    def invoke(self, invocation: Invocation) -> Attempt | None:
+        """Run an invocation now; None when all environments are busy."""
+        attempt = Attempt(invocation)
+        return attempt if self._start(attempt) else None
+
+    def enqueue(self, invocation: Invocation) -> bool:
+        """Run an invocation when there is an environment for it; False when the queue is full."""
+        return self._queue.put(invocation)
+
+    def reload(self, config: FunctionConfig, *, retry_delay_scale: float) -> None:
+        """Run everything from now on in new environments."""
+        self._queue.function = config
+        self._queue.retry_delay_scale = retry_delay_scale
+        self._retire()
+        self._pool = EnvironmentPool(config, self._settings, self._on_free)
+        self._queue.dispatch()
+
+    async def remove(self) -> None:
+        """Drop what waits, let what runs finish, and end."""
+        self._queue.close("belongs to a function that was removed")
+        self._retire()
+        while self._retiring:
+            await asyncio.gather(*(pool.retire() for pool in self._retiring))
+
+    async def stop(self) -> None:
+        """End everything; nothing is left on return."""
+        self._queue.close()
+        await asyncio.gather(*(pool.stop() for pool in (self._pool, *self._retiring)))
+        await self._tasks.cancel_all()
+
+    def pids(self) -> list[int]:
+        """The processes that lead the environments' process groups."""
+        return [pid for pool in (self._pool, *self._retiring) for pid in pool.pids()]
+
+    def statistics(self) -> FunctionStatistics:
+        """Counts at this moment."""
+        counts = self._pool.statistics()
+        queued, retrying = self._queue.lengths()
+        return FunctionStatistics(
+            starting=counts[Status.NEW] + counts[Status.STARTING],
+            idle=counts[Status.IDLE],
+            busy=counts[Status.BUSY],
+            retiring=sum(sum(pool.statistics().values()) for pool in self._retiring),
+            queued=queued,
+            retrying=retrying,
+        )
+
+    def _start(self, attempt: Attempt) -> bool:
+        return self._pool.start(attempt)
+
+    def _on_free(self) -> None:
+        self._queue.dispatch()
+
+    def _retire(self) -> None:
+        pool = self._pool
+        self._retiring.add(pool)
+        self._tasks.spawn(self._see_off(pool), f"retire {pool.function.name}")
+
+    async def _see_off(self, pool: EnvironmentPool) -> None:
+        await pool.retire()
+        self._retiring.discard(pool)

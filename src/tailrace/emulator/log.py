@@ -1,0 +1,112 @@
+"""What the emulator shows: Lambda's platform lines and each function's own output, line by line.
+
+Nothing that is written here carries the secret of a callback URL, also when a function prints
+its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TextIO
+
+from tailrace import limits
+from tailrace.wire.capability import redact
+
+_COLORS: Final = (36, 33, 35, 32, 34, 31, 96, 93, 95, 92)  # SGR foregrounds, most distinct first
+_CUT_MARK: Final = " … (line cut)"
+
+
+class EmulatorLog:
+    """Lines of all functions on one text stream, each behind the name of its function."""
+
+    def __init__(self, stream: TextIO, *, is_colored: bool = False) -> None:
+        self._stream = stream
+        self._is_colored = is_colored
+        self._width = 0
+        self._color_codes: dict[str, int] = {}
+
+    @classmethod
+    def for_stream(cls, stream: TextIO, environ: Mapping[str, str]) -> EmulatorLog:
+        """Coloured on a terminal, unless NO_COLOR is set (no-color.org) or TERM is dumb."""
+        is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
+        return cls(stream, is_colored=stream.isatty() and not is_plain)
+
+    def announce(self, name: str) -> None:
+        """Make room for a function's name, so that all lines are aligned from the first one."""
+        self._width = max(self._width, len(name))
+        self._color_codes.setdefault(name, _COLORS[len(self._color_codes) % len(_COLORS)])
+
+    def write(self, name: str, text: str) -> None:
+        """Write one line of a function. A stream that is closed or broken is no error here."""
+        self.announce(name)
+        prefix = f"{name:<{self._width}} |"
+        if self._is_colored:
+            prefix = f"\x1b[{self._color_codes[name]}m{prefix}\x1b[0m"
+        try:
+            self._stream.write(f"{prefix} {text}\n")
+            self._stream.flush()
+        except UnicodeEncodeError:  # a terminal that is not UTF-8
+            encoding = self._stream.encoding or "ascii"
+            self._stream.write(
+                f"{prefix} {text}\n".encode(encoding, "backslashreplace").decode(encoding)
+            )
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+class EnvironmentLog:
+    """The log of one execution environment: platform lines and process output in their order.
+
+    `tail` gives the last 4 KB since `begin_tail`, as `X-Amz-Log-Type: Tail` asks for them.
+    """
+
+    def __init__(self, log: EmulatorLog, name: str) -> None:
+        self._log = log
+        self._name = name
+        self._partial = bytearray()
+        self._is_cut = False  # the rest of an overlong line is thrown away
+        self._tail = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Output of the process; a line is written when its end has come."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._extend(line)
+            self.flush()
+        self._extend(rest)
+
+    def flush(self) -> None:
+        """Write a line that has no end yet."""
+        if self._partial:
+            text = redact(self._partial.decode("utf-8", "replace").removesuffix("\r"))
+            # AWS's Python runtime prints a traceback as one line, with returns inside.
+            for line in (text + (_CUT_MARK if self._is_cut else "")).split("\r"):
+                self._write(line)
+            self._partial.clear()
+        self._is_cut = False
+
+    def platform(self, text: str) -> None:
+        """A line of the emulator itself, behind what the function has written so far."""
+        self.flush()
+        self._write(redact(text))
+
+    def begin_tail(self) -> None:
+        """Forget the lines of the invocation before."""
+        self._tail.clear()
+
+    def tail(self) -> bytes:
+        """The last 4 KB of this invocation's lines."""
+        return bytes(self._tail)
+
+    def _extend(self, data: bytes) -> None:
+        room = limits.LOG_LINE_BYTES_MAX - len(self._partial)
+        if len(data) > room:
+            self._is_cut = True
+            data = data[:room]
+        self._partial += data
+
+    def _write(self, text: str) -> None:
+        self._log.write(self._name, text)
+        self._tail += text.encode() + b"\n"
+        del self._tail[: -limits.LOG_TAIL_BYTES]

@@ -1,0 +1,131 @@
+"""The execution environments of one version of a function: warm ones, cold starts, retirement.
+
+Concurrency law: choosing an environment is one step of the event loop. Each attempt runs in one
+task, which gives its environment back or ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace import limits
+from tailrace.config import FunctionConfig
+from tailrace.emulator.environments import ExecutionEnvironment, Status
+from tailrace.emulator.invocation import Attempt, Outcome
+from tailrace.emulator.log import EmulatorLog
+from tailrace.net.tasks import TaskSet
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """What all environments of an emulator have in common."""
+
+    log: EmulatorLog
+    inherited: Mapping[str, str]
+    """The variables of the emulator's own process, of which functions inherit a few."""
+    init_timeout_s: float = limits.INIT_TIMEOUT_S
+
+
+class EnvironmentPool:
+    """Up to `concurrency` environments; `on_free` is called when one has become free."""
+
+    def __init__(
+        self, function: FunctionConfig, settings: EnvironmentSettings, on_free: Callable[[], None]
+    ) -> None:
+        self.function = function
+        self._settings = settings
+        self._on_free = on_free
+        self._is_retired = False
+        self._idle: list[ExecutionEnvironment] = []  # the most recently used one last
+        self._serving: set[ExecutionEnvironment] = set()
+        self._tasks = TaskSet()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, attempt: Attempt) -> bool:
+        """Run an attempt in a warm environment, or in a new one; False when all are busy."""
+        environment = self._take()
+        if environment is None:
+            return False
+        self._serving.add(environment)
+        self._spawn(self._serve(environment, attempt))
+        return True
+
+    async def retire(self) -> None:
+        """End idle environments now, the others when they have finished what they are at."""
+        self._is_retired = True
+        idle, self._idle = self._idle, []
+        await self._stop(idle)
+        await self._wait_all()
+
+    async def stop(self) -> None:
+        """End all environments, and wait until nothing of them is left."""
+        self._is_retired = True
+        idle, self._idle = self._idle, []
+        await self._stop([*idle, *self._serving])
+        await self._wait_all()
+
+    def pids(self) -> list[int]:
+        """The processes that lead the environments' process groups."""
+        environments = [*self._idle, *self._serving]
+        return [environment.pid for environment in environments if environment.pid is not None]
+
+    def statistics(self) -> dict[Status, int]:
+        """How many environments there are in each state."""
+        counts = dict.fromkeys(Status, 0)
+        for environment in (*self._idle, *self._serving):
+            counts[environment.status] += 1
+        return counts
+
+    def _take(self) -> ExecutionEnvironment | None:
+        if self._is_retired:
+            return None
+        while self._idle:
+            environment = self._idle.pop()
+            if environment.is_alive:
+                return environment
+            # Its end is about to be told, and `_on_lost` clears it away.
+        if len(self._serving) >= self.function.concurrency:
+            return None
+        return ExecutionEnvironment(
+            self.function,
+            self._settings.log,
+            inherited=self._settings.inherited,
+            init_timeout_s=self._settings.init_timeout_s,
+            on_lost=self._on_lost,
+        )
+
+    async def _serve(self, environment: ExecutionEnvironment, attempt: Attempt) -> None:
+        try:
+            await environment.serve(attempt)
+        finally:
+            self._serving.remove(environment)
+            # Both have happened already, unless the emulator itself has failed.
+            attempt.answer(Outcome.failure("Sandbox.Failure", "the emulator failed"))
+            attempt.end(b"")
+            is_kept = environment.status is Status.IDLE and not self._is_retired
+            if is_kept:
+                self._idle.append(environment)
+            self._on_free()
+            if not is_kept:
+                await environment.stop()
+
+    async def _stop(self, environments: Iterable[ExecutionEnvironment]) -> None:
+        await asyncio.gather(*(environment.stop() for environment in environments))
+
+    async def _wait_all(self) -> None:
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _on_lost(self, environment: ExecutionEnvironment) -> None:
+        if environment in self._idle:
+            self._idle.remove(environment)
+        self._spawn(environment.stop())
+        self._on_free()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.spawn(coroutine, f"environment of {self.function.name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)

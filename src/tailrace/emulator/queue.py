@@ -1,0 +1,146 @@
+"""Lambda's queue of asynchronous invocations, one for each function.
+
+Differences from Lambda, meant for a laptop: events run in the order in which they came, and one
+that finds the function busy waits until an environment is free, without Lambda's back-off of up to
+five minutes. The same: at most `retries` further attempts after a function error, one and two
+minutes later (times `retry_delay_scale`), with the same request id; nothing older than the maximum
+age is tried.
+
+Concurrency law: everything is a step of the event loop; waiting is done by its timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tailrace import limits
+from tailrace.config import FunctionConfig
+from tailrace.emulator.invocation import Attempt, Outcome
+from tailrace.emulator.log import EmulatorLog
+from tailrace.wire.runtime_api import Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    """An event and what has become of it so far."""
+
+    invocation: Invocation
+    arrived_s: float
+    """On the event loop's clock."""
+    attempts: int = 0
+
+
+class EventQueue:
+    """Events that wait for an environment or for their retry.
+
+    `start(attempt)` runs an attempt, or returns False when the function is busy; `dispatch` is to
+    be called whenever that may have changed.
+    """
+
+    def __init__(
+        self,
+        function: FunctionConfig,
+        start: Callable[[Attempt], bool],
+        log: EmulatorLog,
+        *,
+        retry_delay_scale: float,
+    ) -> None:
+        self.function = function
+        self.retry_delay_scale = retry_delay_scale
+        self._start = start
+        self._log = log
+        self._waiting: deque[QueuedEvent] = deque()
+        self._retries: dict[str, tuple[QueuedEvent, asyncio.TimerHandle]] = {}
+        self._held_bytes = 0  # of all events that have not come to their end
+        self._held_count = 0
+        self._is_closed = False
+
+    def put(self, invocation: Invocation) -> bool:
+        """Take an event; False when the queue is full."""
+        if (
+            self._held_count >= limits.EVENT_QUEUE_MAX
+            or self._held_bytes + len(invocation.event) > limits.EVENT_QUEUE_BYTES_MAX
+        ):
+            return False
+        self._held_count += 1
+        self._held_bytes += len(invocation.event)
+        self._waiting.append(QueuedEvent(invocation, self._now()))
+        self.dispatch()
+        return True
+
+    def dispatch(self) -> None:
+        """Start what can be started."""
+        while self._waiting and not self._is_closed:
+            event = self._waiting[0]
+            if self._now() - event.arrived_s > self.function.event_age_s:
+                self._drop(self._waiting.popleft(), "is over its maximum age")
+                continue
+            if self.function.concurrency == 0:
+                self._drop(self._waiting.popleft(), "cannot run: the concurrency is 0")
+                continue
+            attempt = Attempt(event.invocation)
+            if not self._start(attempt):
+                return
+            self._waiting.popleft()
+            tried = replace(event, attempts=event.attempts + 1)
+            attempt.outcome.add_done_callback(partial(self._conclude, tried))
+
+    def close(self, reason: str | None = None) -> None:
+        """Drop all events; `reason` is logged for each, None drops them silently."""
+        self._is_closed = True
+        for event, timer in self._retries.values():
+            timer.cancel()
+            self._waiting.append(event)
+        self._retries.clear()
+        while self._waiting:
+            event = self._waiting.popleft()
+            if reason is not None:
+                self._drop(event, reason)
+
+    def lengths(self) -> tuple[int, int]:
+        """Events that wait for an environment, and events that wait for their retry."""
+        return len(self._waiting), len(self._retries)
+
+    def _conclude(self, event: QueuedEvent, future: asyncio.Future[Outcome]) -> None:
+        """An attempt has its outcome: done, or tried again later."""
+        outcome = future.result()
+        if outcome.error_type is None:
+            self._forget(event)
+            return
+        if self._is_closed:
+            return
+        if event.attempts > min(self.function.retries, limits.RETRIES_MAX):
+            self._drop(event, f"failed {event.attempts} times: {outcome.error_type}")
+            return
+        delay_s = limits.RETRY_DELAYS_S[event.attempts - 1] * self.retry_delay_scale
+        if self._now() + delay_s - event.arrived_s > self.function.event_age_s:
+            self._drop(event, "is over its maximum age before its next attempt")
+            return
+        self._say(event, f"failed ({outcome.error_type}); next attempt in {delay_s:g} s")
+        timer = asyncio.get_running_loop().call_later(delay_s, self._retry, event)
+        self._retries[event.invocation.request_id] = (event, timer)
+
+    def _retry(self, event: QueuedEvent) -> None:
+        del self._retries[event.invocation.request_id]
+        self._waiting.append(event)
+        self.dispatch()
+
+    def _drop(self, event: QueuedEvent, reason: str) -> None:
+        self._forget(event)
+        self._say(event, f"{reason}; it is dropped")
+
+    def _forget(self, event: QueuedEvent) -> None:
+        self._held_count -= 1
+        self._held_bytes -= len(event.invocation.event)
+
+    def _say(self, event: QueuedEvent, text: str) -> None:
+        request_id = event.invocation.request_id
+        self._log.write(self.function.name, f"EVENT RequestId: {request_id} {text}")
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

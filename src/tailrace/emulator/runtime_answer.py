@@ -1,0 +1,163 @@
+"""What a runtime sends back: a response, an error or an init error, collected whole.
+
+A streamed response is collected as well; that it was streamed shows in its trailers only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from tailrace import limits
+from tailrace.emulator.invocation import Outcome
+from tailrace.net.http_server import Connection, Headers, RequestHead
+from tailrace.wire import runtime_api
+
+_MAX: Final = limits.BUFFERED_RESPONSE_BYTES_MAX
+_ERROR_TYPE: Final = runtime_api.FUNCTION_ERROR_TYPE.encode()
+_JSON: Final = (b"content-type", b"application/json")
+
+TOO_LARGE: Final = Outcome.failure(
+    "Function.ResponseSizeTooLarge",
+    f"Response payload size exceeded maximum allowed payload size ({_MAX} bytes).",
+)
+TRUNCATED: Final = Outcome.failure(
+    "Runtime.TruncatedResponse", "The runtime broke its response off."
+)
+INVALID_MODE: Final = Outcome.failure(
+    "Runtime.InvalidResponseModeHeader", "The only response mode is streaming."
+)
+
+
+class _Ignored:
+    """Receives what nobody needs: the request has been answered from its head alone."""
+
+    def on_body(self, data: bytes) -> None:
+        pass
+
+    def on_end(self, trailers: Headers) -> None:
+        pass
+
+    def on_gone(self) -> None:
+        pass
+
+    def on_pause(self) -> None:
+        pass
+
+    def on_resume(self) -> None:
+        pass
+
+
+IGNORE: Final = _Ignored()
+
+
+class Answer(Enum):
+    """The kinds of answer."""
+
+    RESPONSE = "response"
+    ERROR = "error"
+
+
+class AnswerBody:
+    """Receives the body of an answer.
+
+    `on_outcome` is told what it means, at the latest when it is complete; `on_end` that it has
+    ended, complete or not. A body that breaks off has no outcome.
+    """
+
+    __slots__ = ("_connection", "_head", "_kind", "_on_end", "_on_outcome", "_pieces", "_size")
+
+    def __init__(
+        self,
+        head: RequestHead,
+        connection: Connection,
+        kind: Answer,
+        *,
+        on_outcome: Callable[[Outcome], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._head = head
+        self._connection = connection
+        self._kind = kind
+        self._on_outcome = on_outcome
+        self._on_end = on_end
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def on_body(self, data: bytes) -> None:
+        """Collect; what is over the limit is read and thrown away.
+
+        The caller learns of it at once, the runtime when it has sent everything: some clients
+        do not read an answer before that.
+        """
+        self._size += len(data)
+        if self._size <= _MAX:
+            self._pieces.append(data)
+        elif self._pieces:
+            self._pieces.clear()
+            self._on_outcome(TOO_LARGE)
+
+    def on_end(self, trailers: Headers) -> None:
+        """The answer is complete."""
+        if self._size > _MAX:
+            self._on_outcome(TOO_LARGE)
+            self._on_end()
+            message = f"Exceeded maximum allowed payload size ({_MAX} bytes)."
+            refuse(self._connection, 413, "RequestEntityTooLarge", message)
+            return
+        body, self._pieces = b"".join(self._pieces), []
+        self._on_outcome(_read(self._kind, self._head, body, trailers))
+        self._on_end()
+        self._connection.respond(202, [_JSON], runtime_api.ACCEPTED_BODY)
+
+    def on_gone(self) -> None:
+        """The runtime broke off in mid-body: nothing can be answered."""
+        self._on_end()
+
+    def on_pause(self) -> None:
+        """Answers are small."""
+
+    def on_resume(self) -> None:
+        """See `on_pause`."""
+
+
+def refuse(connection: Connection, status: int, error_type: str, message: str) -> None:
+    """Answer with an error of the Runtime API itself."""
+    connection.respond(status, [_JSON], runtime_api.api_error_body(error_type, message))
+
+
+def _read(kind: Answer, head: RequestHead, body: bytes, trailers: Headers) -> Outcome:
+    if kind is Answer.ERROR:
+        reported = head.get(_ERROR_TYPE) or b""
+        return Outcome(body, reported.decode("latin-1") or _error_type(body))
+    fields = dict(trailers)
+    error_type = fields.get(_ERROR_TYPE)
+    if error_type is None:
+        return Outcome(body)
+    name = error_type.decode("latin-1") or "Function.Unknown"
+    return Outcome(
+        _decode(fields.get(runtime_api.FUNCTION_ERROR_BODY.encode(), b""))
+        or runtime_api.error_body(name, "the response failed", None),
+        name,
+    )
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _error_type(body: bytes) -> str:
+    """The error's name for the log, out of its JSON."""
+    try:
+        error = json.loads(body)
+    except (ValueError, RecursionError):
+        return "Runtime.Unknown"
+    name = error.get("errorType") if isinstance(error, dict) else None
+    return name if isinstance(name, str) and name else "Runtime.Unknown"

@@ -1,0 +1,126 @@
+"""The emulator: Lambda's Invoke API in front of the functions of a configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tailrace import limits
+from tailrace.config import Address, Config
+from tailrace.emulator.functions import EmulatedFunction, FunctionStatistics
+from tailrace.emulator.invoke_api import InvokeApi
+from tailrace.emulator.log import EmulatorLog
+from tailrace.emulator.pool import EnvironmentSettings
+from tailrace.net.http_server import HttpLimits, HttpServer
+from tailrace.net.tasks import TaskSet
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorStatistics:
+    """Counts at one moment."""
+
+    functions: dict[str, FunctionStatistics]
+    removed: int
+    """Functions that a reload has removed and that still finish an invocation."""
+    connections: int
+    """Of callers of the Invoke API."""
+
+
+class Emulator:
+    """Lambda on one machine: `start`, `reload` as often as you like, `stop`.
+
+    `inherited` are the variables of which functions inherit PATH, HOME and the like; the
+    process's own unless given. Everything runs on the event loop that called `start`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        log: EmulatorLog,
+        host: str = "127.0.0.1",
+        port: int = 9000,
+        inherited: Mapping[str, str] | None = None,
+        init_timeout_s: float = limits.INIT_TIMEOUT_S,
+    ) -> None:
+        self._address = Address(host, port)
+        self._settings = EnvironmentSettings(
+            log, os.environ if inherited is None else inherited, init_timeout_s
+        )
+        self._functions: dict[str, EmulatedFunction] = {}
+        self._removed: set[EmulatedFunction] = set()
+        self._tasks = TaskSet()
+        self._set_functions(config, frozenset())
+        self._server = HttpServer(
+            InvokeApi(self._functions),
+            name="emulator",
+            bounds=HttpLimits(stall_timeout_s=limits.CLIENT_STALL_TIMEOUT_S),
+        )
+
+    async def start(self) -> None:
+        """Listen for invocations; environments are started when they are needed.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        await self._server.start(*self._address)
+
+    @property
+    def url(self) -> str:
+        """The endpoint URL for clients of Lambda, with the real port; valid after `start`."""
+        return f"http://{Address(self._server.host, self._server.port)}"
+
+    async def reload(self, config: Config, changed: set[str] | None = None) -> None:
+        """Serve another configuration; returns at once.
+
+        Functions named in `changed` (None: all), and those whose settings differ, get new
+        environments. Old ones finish the invocation that they run. Queued events stay queued.
+        """
+        self._set_functions(config, changed)
+
+    async def stop(self) -> None:
+        """Cut callers off and end all processes; nothing is left on return.
+
+        Processes get SIGTERM, and SIGKILL half a second later.
+        """
+        await self._server.stop()
+        functions = [*self._functions.values(), *self._removed]
+        await asyncio.gather(*(function.stop() for function in functions))
+        await self._tasks.cancel_all()
+
+    def pids(self) -> list[int]:
+        """The processes that lead the environments' process groups."""
+        functions = [*self._functions.values(), *self._removed]
+        return [pid for function in functions for pid in function.pids()]
+
+    def statistics(self) -> EmulatorStatistics:
+        """Counts at this moment."""
+        return EmulatorStatistics(
+            functions={name: function.statistics() for name, function in self._functions.items()},
+            removed=len(self._removed),
+            connections=self._server.statistics()["connections"],
+        )
+
+    def _set_functions(self, config: Config, changed: set[str] | frozenset[str] | None) -> None:
+        scale = config.emulator.retry_delay_scale
+        for name in [name for name in self._functions if name not in config.functions]:
+            self._remove(self._functions.pop(name))
+        for name, function_config in config.functions.items():
+            self._settings.log.announce(name)
+            function = self._functions.get(name)
+            if function is None:
+                self._functions[name] = EmulatedFunction(
+                    function_config, self._settings, retry_delay_scale=scale
+                )
+            elif changed is None or name in changed or function.config != function_config:
+                function.reload(function_config, retry_delay_scale=scale)
+
+    def _remove(self, function: EmulatedFunction) -> None:
+        self._removed.add(function)
+        self._tasks.spawn(self._see_off(function), f"remove {function.config.name}")
+
+    async def _see_off(self, function: EmulatedFunction) -> None:
+        await function.remove()
+        self._removed.discard(function)
