@@ -31,11 +31,11 @@ ONE_HOME = {
     "botocore": {"gateway.invoke"},
     "aiohttp": {"gateway.invoke"},
     "yarl": {"gateway.invoke"},
-    "msgspec": {"config"},
+    "msgspec": {"config", "gateway.front"},
     "watchfiles": {"dev"},
     "click": {"cli"},
 }
-"""Each third-party library, and the only modules (or packages) that import it."""
+"""Each third-party library, and the only modules that import it."""
 
 STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.http_client")
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from tailrace import limits
 from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.callback import Refused
@@ -168,7 +170,7 @@ def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes
     event["origin"] = url
     event["url"] = head.path + ("?" + head.query if head.query else "")
     event["requestId"] = capability.exchange_id
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(event)
 
 
 def _forwarded(
