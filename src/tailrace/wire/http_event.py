@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tailrace.errors import HeadError, ResultError
@@ -94,7 +95,7 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
         "requestId": parts.request_id,
         "routeKey": "$default",
         "stage": "$default",
-        "time": _access_log_time(parts.time_epoch_ms),
+        "time": _access_log_time(parts.time_epoch_ms // 1000),
         "timeEpoch": parts.time_epoch_ms,
     }
     text = _text(headers.get("content-type", ""), parts.body)
@@ -170,11 +171,12 @@ def _query_parameters(query: str) -> dict[str, str]:
     return parameters
 
 
-def _access_log_time(epoch_ms: int) -> str:
+@lru_cache(maxsize=1)  # a busy gateway asks for one second many times
+def _access_log_time(epoch_s: int) -> str:
     """Return a time as in 10/Jul/2026:19:19:06 +0000."""
     from datetime import UTC, datetime
 
-    moment = datetime.fromtimestamp(epoch_ms // 1000, UTC)
+    moment = datetime.fromtimestamp(epoch_s, UTC)
     # Not strftime("%b"): that depends on the locale.
     return f"{moment:%d}/{_MONTHS[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
 
