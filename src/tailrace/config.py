@@ -224,7 +224,8 @@ class _Reader:
             raise self._error("", f"cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise self._error("", f"not UTF-8 at byte {error.start}") from error
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            # Usually a TOMLDecodeError, which says line and column.
             raise self._error("", f"not TOML: {error}") from error
 
     def _function(self, name: str, table: Any, directory: Path) -> FunctionConfig:
@@ -374,7 +375,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # an int with more digits than Python prints
+        return "the number"
     return shown if len(shown) <= 80 else shown[:79] + "…"
 
 

@@ -194,6 +194,8 @@ def test_values_are_text(value: object, kind: str) -> None:
 def test_a_number_with_more_digits_than_python_prints_is_refused() -> None:
     with pytest.raises(HeadError, match=r"^X-A: a number too long for text$"):
         Head(200, {"X-A": 10**5000})
+    with pytest.raises(HeadError, match=r"^illegal status <int>: allowed is 200 to 599$"):
+        Head(10**5000)
 
 
 def test_the_number_of_headers_and_cookies_is_bounded() -> None:

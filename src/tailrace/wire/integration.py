@@ -334,5 +334,8 @@ def _too_long(size: int) -> PreludeError:
 
 def _shown(value: object) -> str:
     """Return a value for a message: printable ASCII, at most 80 characters."""
-    shown = ascii(value)
+    try:
+        shown = ascii(value)
+    except ValueError:  # an int with more digits than Python prints
+        return f"<{type(value).__name__}>"
     return shown if len(shown) <= 80 else shown[:79] + "…"
