@@ -24,6 +24,8 @@ from tailrace.errors import ConfigError
 
 DAY_S: Final = 86_400
 
+_PATH_CHARACTER: Final = r"""[!"$-)+->@-~]"""  # printable ASCII without # * ?
+
 
 def _whole(low: int, high: int) -> Meta:
     return Meta(ge=low, le=high, description=f"a whole number from {low} to {high}")
@@ -69,8 +71,11 @@ class RouteConfig:
     """Which requests go to a function: `[[routes]]`."""
 
     path: Annotated[
-        Annotated[str, Meta(pattern=r"^/([^\s*?#\0-\x1f]*/)?([^\s*?#/\0-\x1f]*|\*)\Z")],
-        Meta(description='"/exact", "/prefix/*" or "/*", percent-encoded as in a request'),
+        str,
+        Meta(
+            pattern=rf"^/({_PATH_CHARACTER}*|({_PATH_CHARACTER}*/)?\*)\Z",
+            description='"/exact", "/prefix/*" or "/*", percent-encoded as in a request',
+        ),
     ]
     host: Annotated[
         Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")] | None,
@@ -96,7 +101,7 @@ class GatewayConfig:
 
     health_path: Annotated[
         str,
-        Meta(pattern=r"^/[^\s*?#\0-\x1f]*\Z", description="a path that begins with '/'"),
+        Meta(pattern=rf"^/{_PATH_CHARACTER}*\Z", description="a path that begins with '/'"),
     ] = "/_tailrace/health"
     first_byte_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.FIRST_BYTE_TIMEOUT_S
     function_idle_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.FUNCTION_IDLE_TIMEOUT_S
@@ -280,7 +285,9 @@ class _Reader:
 
     def _routes(self, tables: Any, functions: dict[str, FunctionConfig]) -> tuple[RouteConfig, ...]:
         if not isinstance(tables, list):
-            raise self._error("routes", "not allowed; allowed: an array of tables, [[routes]]")
+            raise self._error(
+                "routes", f"{_shown(tables)} is not allowed; allowed: an array of tables"
+            )
         keys_by_target: dict[tuple[str | None, str], str] = {}
         routes = []
         for index, table in enumerate(tables):
@@ -364,7 +371,7 @@ def _keys(record: type[Any], given: Iterable[str]) -> list[str]:
 def _allowed(record: type[Any], name: str) -> str:
     """Return the description of a field."""
     hint = get_type_hints(record, include_extras=True)[name]
-    return str(hint.__metadata__[0].description)
+    return str(hint.__metadata__[-1].description)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

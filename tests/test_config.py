@@ -1,0 +1,713 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tailrace.config import (
+    Address,
+    Config,
+    EmulatorConfig,
+    FunctionConfig,
+    GatewayConfig,
+    RouteConfig,
+    load,
+    parse_address,
+    parse_advertise,
+)
+from tailrace.errors import ConfigError
+from tailrace.limits import ENVIRONMENT_BYTES_MAX
+
+FUNCTION_KEYS = (
+    "handler, command, path, timeout_s, memory_mb, concurrency, environment, retries, event_age_s"
+)
+
+
+@pytest.fixture(autouse=True)
+def in_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are named relative to the working directory: messages then spell them so."""
+    monkeypatch.chdir(tmp_path)
+
+
+def read(text: str) -> Config:
+    Path("tailrace.toml").write_text(text, encoding="utf-8")
+    return load("tailrace.toml")
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    message = str(caught.value)
+    assert message.startswith("tailrace.toml: ")
+    return message.removeprefix("tailrace.toml: ")
+
+
+def function(line: str) -> str:
+    return f'[functions.lines]\nhandler = "app.lines"\n{line}'
+
+
+def route(lines: str) -> str:
+    return f'[functions.lines]\nhandler = "app.lines"\n[[routes]]\n{lines}'
+
+
+# --- what a file may say -------------------------------------------------------------------------
+
+
+def test_a_file_that_says_everything(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+
+    config = read(
+        """
+        [functions.lines]
+        handler = "app.lines"
+        path = "app"
+        timeout_s = 2.5
+        memory_mb = 512
+        concurrency = 3
+        environment = { GREETING = "hello", EMPTY = "" }
+        retries = 0
+        event_age_s = 60
+
+        [functions.node-1]
+        command = ["node", "lines.mjs"]
+
+        [[routes]]
+        path = "/lines"
+        function = "lines"
+        concurrency = 7
+
+        [[routes]]
+        path = "/node/*"
+        host = "Example.com"
+        function = "node-1"
+
+        [emulator]
+        retry_delay_scale = 0.01
+
+        [gateway]
+        health_path = "/healthz"
+        first_byte_timeout_s = 3
+        function_idle_timeout_s = 4.5
+        client_stall_timeout_s = 5
+        total_timeout_s = 6
+        drain_timeout_s = 0
+        trusted_hops = 2
+        """
+    )
+
+    assert config == Config(
+        path=tmp_path / "tailrace.toml",
+        functions={
+            "lines": FunctionConfig(
+                name="lines",
+                handler="app.lines",
+                path=tmp_path / "app",
+                timeout_s=2.5,
+                memory_mb=512,
+                concurrency=3,
+                environment={"GREETING": "hello", "EMPTY": ""},
+                retries=0,
+                event_age_s=60.0,
+            ),
+            "node-1": FunctionConfig(name="node-1", command=("node", "lines.mjs"), path=tmp_path),
+        },
+        routes=(
+            RouteConfig(path="/lines", function="lines", concurrency=7),
+            RouteConfig(path="/node/*", host="Example.com", function="node-1"),
+        ),
+        emulator=EmulatorConfig(retry_delay_scale=0.01),
+        gateway=GatewayConfig(
+            health_path="/healthz",
+            first_byte_timeout_s=3.0,
+            function_idle_timeout_s=4.5,
+            client_stall_timeout_s=5.0,
+            total_timeout_s=6.0,
+            drain_timeout_s=0.0,
+            trusted_hops=2,
+        ),
+    )
+
+
+def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
+    config = read("")
+
+    assert config == Config(path=tmp_path / "tailrace.toml", functions={}, routes=())
+    assert config.emulator.retry_delay_scale == 1.0
+    assert config.gateway == GatewayConfig(
+        health_path="/_tailrace/health",
+        first_byte_timeout_s=30.0,
+        function_idle_timeout_s=60.0,
+        client_stall_timeout_s=60.0,
+        total_timeout_s=900.0,
+        drain_timeout_s=300.0,
+        trusted_hops=0,
+    )
+
+
+def test_a_function_has_the_defaults(tmp_path: Path) -> None:
+    (lines,) = read(function("")).functions.values()
+
+    assert lines == FunctionConfig(
+        name="lines",
+        handler="app.lines",
+        command=None,
+        path=tmp_path,
+        timeout_s=30.0,
+        memory_mb=128,
+        concurrency=10,
+        environment={},
+        retries=2,
+        event_age_s=21_600.0,
+    )
+    assert read(route('path = "/*"\nfunction = "lines"')).routes[0].concurrency == 1000
+
+
+def test_directories_are_relative_to_the_file(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "project" / "app").mkdir(parents=True)
+    file = tmp_path / "project" / "tailrace.toml"
+    file.write_text('[functions.a]\nhandler = "a.b"\npath = "app"\n', encoding="utf-8")
+
+    for name in (file, "project/tailrace.toml", Path("project/../project/tailrace.toml")):
+        config = load(name)
+        assert config.path == file
+        assert config.functions["a"].path == tmp_path / "project" / "app"
+
+
+@pytest.mark.parametrize("handler", ["a.b", "src/app.handler", "pkg.mod.obj", "größe.f"])
+def test_handlers(handler: str) -> None:
+    config = read(f'[functions.a]\nhandler = "{handler}"')
+
+    assert config.functions["a"].handler == handler
+
+
+@pytest.mark.parametrize("path", ["/", "/*", "/a", "/a/", "/a/*", "/a/b.c/d", "/a%20b", "/~"])
+def test_route_paths(path: str) -> None:
+    config = read(route(f'path = "{path}"\nfunction = "lines"'))
+
+    assert config.routes[0].path == path
+
+
+@pytest.mark.parametrize("host", ["localhost", "EXAMPLE.com", "127.0.0.1", "[::1]", "a_b-c"])
+def test_route_hosts(host: str) -> None:
+    config = read(route(f'path = "/"\nhost = "{host}"\nfunction = "lines"'))
+
+    assert config.routes[0].host == host
+
+
+def test_routes_without_functions_are_those_of_a_gateway_alone() -> None:
+    """In production the functions are in the cloud, and the file does not know them."""
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f:prod"
+
+    assert read(f'[[routes]]\npath = "/*"\nfunction = "{arn}"').routes[0].function == arn
+
+
+def test_the_same_path_may_have_a_route_for_each_host() -> None:
+    config = read(
+        route('path = "/*"\nfunction = "lines"\n[[routes]]\npath = "/*"\nfunction = "lines"\n')
+        + 'host = "a"\n[[routes]]\npath = "/*"\nfunction = "lines"\nhost = "b"'
+    )
+
+    assert [one.host for one in config.routes] == [None, "a", "b"]
+
+
+def test_a_record_does_not_show_the_environment() -> None:
+    config = read(function('environment = { PASSWORD = "s3cret" }'))
+
+    assert config.functions["lines"].environment == {"PASSWORD": "s3cret"}
+    assert "s3cret" not in repr(config)
+
+
+# --- mistakes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[function.lines]",
+            "function: unknown key; did you mean functions? "
+            "allowed: functions, routes, emulator, gateway",
+        ),
+        (
+            "[[rout]]",
+            "rout: unknown key; did you mean routes? allowed: functions, routes, emulator, gateway",
+        ),
+        (
+            function("timeout = 3"),
+            "functions.lines.timeout: unknown key; did you mean timeout_s? "
+            f"allowed: {FUNCTION_KEYS}",
+        ),
+        (
+            function("env = 3"),
+            f"functions.lines.env: unknown key; did you mean environment? allowed: {FUNCTION_KEYS}",
+        ),
+        (
+            function("name = 'x'"),
+            f"functions.lines.name: unknown key; allowed: {FUNCTION_KEYS}",
+        ),
+        (
+            function('"a b\\n" = 3'),
+            f"functions.lines.'a b\\n': unknown key; allowed: {FUNCTION_KEYS}",
+        ),
+        (
+            route('path = "/"\nfunction = "lines"\nhots = "a"'),
+            "routes[0].hots: unknown key; did you mean host? "
+            "allowed: path, host, function, concurrency",
+        ),
+        (
+            "[emulator]\nretry_scale = 1",
+            "emulator.retry_scale: unknown key; did you mean retry_delay_scale? "
+            "allowed: retry_delay_scale",
+        ),
+        (
+            "[gateway]\nfirst_byte_timeout = 1",
+            "gateway.first_byte_timeout: unknown key; did you mean first_byte_timeout_s? "
+            "allowed: health_path, first_byte_timeout_s, function_idle_timeout_s, "
+            "client_stall_timeout_s, total_timeout_s, drain_timeout_s, trusted_hops",
+        ),
+    ],
+)
+def test_unknown_keys(text: str, message: str) -> None:
+    assert refusal(text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("functions = 3", "functions: 3 is not allowed; allowed: a table"),
+        ("functions.lines = 3", "functions.lines: 3 is not allowed; allowed: a table"),
+        ("routes = 3", "routes: 3 is not allowed; allowed: an array of tables"),
+        ("[routes]", "routes: {} is not allowed; allowed: an array of tables"),
+        ("routes = [3]", "routes[0]: 3 is not allowed; allowed: a table"),
+        ("emulator = 3", "emulator: 3 is not allowed; allowed: a table"),
+        ("[[gateway]]", "gateway: [{}] is not allowed; allowed: a table"),
+        (
+            "[functions.a]\nhandler = 3",
+            'functions.a.handler: 3 is not allowed; allowed: "module.attribute" '
+            "of a Python handler",
+        ),
+        (
+            "[functions.a]\nhandler = 'app'",
+            "functions.a.handler: 'app' is not allowed; allowed: \"module.attribute\" "
+            "of a Python handler",
+        ),
+        (
+            "[functions.a]\nhandler = 'app.'",
+            "functions.a.handler: 'app.' is not allowed; allowed: \"module.attribute\" "
+            "of a Python handler",
+        ),
+        (
+            "[functions.a]\ncommand = 'node a.mjs'",
+            "functions.a.command: 'node a.mjs' is not allowed; allowed: a list of texts: "
+            "a program and its arguments",
+        ),
+        (
+            "[functions.a]\ncommand = []",
+            "functions.a.command: [] is not allowed; allowed: a list of texts: "
+            "a program and its arguments",
+        ),
+        (
+            "[functions.a]\ncommand = ['node', 3]",
+            "functions.a.command: ['node', 3] is not allowed; allowed: a list of texts: "
+            "a program and its arguments",
+        ),
+        (
+            "[functions.a]\ncommand = ['a\\u0000b']".replace("'", '"'),
+            "functions.a.command: ['a\\x00b'] is not allowed; allowed: a list of texts: "
+            "a program and its arguments",
+        ),
+        (
+            function("timeout_s = '3'"),
+            "functions.lines.timeout_s: '3' is not allowed; "
+            "allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            function("timeout_s = 0"),
+            "functions.lines.timeout_s: 0 is not allowed; "
+            "allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            function("timeout_s = nan"),
+            "functions.lines.timeout_s: nan is not allowed; "
+            "allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            function("timeout_s = 901"),
+            "functions.lines.timeout_s: 901 is not allowed; "
+            "allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            function("memory_mb = 127"),
+            "functions.lines.memory_mb: 127 is not allowed; "
+            "allowed: a whole number from 128 to 10240",
+        ),
+        (
+            function("memory_mb = 128.5"),
+            "functions.lines.memory_mb: 128.5 is not allowed; "
+            "allowed: a whole number from 128 to 10240",
+        ),
+        (
+            function("concurrency = true"),
+            "functions.lines.concurrency: True is not allowed; "
+            "allowed: a whole number from 0 to 1000",
+        ),
+        (
+            function("retries = 3"),
+            "functions.lines.retries: 3 is not allowed; allowed: a whole number from 0 to 2",
+        ),
+        (
+            function("event_age_s = inf"),
+            "functions.lines.event_age_s: inf is not allowed; "
+            "allowed: seconds: more than 0, at most 21600",
+        ),
+        (
+            function("memory_mb = 1979-05-27"),
+            "functions.lines.memory_mb: datetime.date(1979, 5, 27) is not allowed; "
+            "allowed: a whole number from 128 to 10240",
+        ),
+        (
+            function("memory_mb = 0x" + "f" * 5000),
+            "functions.lines.memory_mb: the number is not allowed; "
+            "allowed: a whole number from 128 to 10240",
+        ),
+        (
+            function("handler_ = '" + "x" * 100 + "'").replace("handler_", "timeout_s"),
+            "functions.lines.timeout_s: '" + "x" * 78 + "… is not allowed; "
+            "allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            "[emulator]\nretry_delay_scale = -1",
+            "emulator.retry_delay_scale: -1 is not allowed; allowed: a factor from 0 to 10",
+        ),
+        (
+            "[gateway]\nhealth_path = 'health'",
+            "gateway.health_path: 'health' is not allowed; allowed: a path that begins with '/'",
+        ),
+        (
+            "[gateway]\ntotal_timeout_s = 0",
+            "gateway.total_timeout_s: 0 is not allowed; "
+            "allowed: seconds: more than 0, at most 86400",
+        ),
+        (
+            "[gateway]\ndrain_timeout_s = -1",
+            "gateway.drain_timeout_s: -1 is not allowed; allowed: seconds from 0 to 86400",
+        ),
+        (
+            "[gateway]\ntrusted_hops = 17",
+            "gateway.trusted_hops: 17 is not allowed; allowed: a whole number from 0 to 16",
+        ),
+    ],
+)
+def test_wrong_types_and_ranges(text: str, message: str) -> None:
+    assert refusal(text) == message
+
+
+def test_a_function_has_either_a_handler_or_a_command() -> None:
+    assert refusal("[functions.a]") == (
+        "functions.a: neither is there; allowed: exactly one of handler and command"
+    )
+    assert refusal('[functions.a]\nhandler = "a.b"\ncommand = ["c"]') == (
+        "functions.a: both are there; allowed: exactly one of handler and command"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a b", "é", "a" * 65])
+def test_function_names(name: str) -> None:
+    assert refusal(f'[functions."{name}"]\nhandler = "a.b"') == (
+        f"functions.'{name}': illegal name; allowed: letters, digits, '-' and '_', at most 64"
+    )
+
+
+@pytest.mark.parametrize("path", ["nowhere", "tailrace.toml", "/nowhere", "x" * 5000])
+def test_a_path_is_a_directory(path: str, tmp_path: Path) -> None:
+    message = refusal(function(f'path = "{path}"'))
+
+    assert message.startswith("functions.lines.path: ")
+    assert message.endswith(" is not a directory; allowed: a directory, relative to the file")
+
+
+def test_a_path_with_a_nul_or_in_a_loop_is_no_directory(tmp_path: Path) -> None:
+    os.symlink("loop", tmp_path / "loop")
+
+    for path in ("loop", "a\\u0000b"):
+        assert "is not a directory" in refusal(function(f'path = "{path}"'))
+    assert refusal(function("path = 3")) == (
+        "functions.lines.path: 3 is not allowed; allowed: a directory, relative to the file"
+    )
+
+
+@pytest.mark.parametrize("name", ["_A", "1A", "A", "A-B", "A B", "", "É"])
+def test_environment_names_that_lambda_does_not_take(name: str) -> None:
+    assert refusal(function(f'[functions.lines.environment]\n"{name}" = "s3cret"')) == (
+        f"functions.lines.environment.'{name}': illegal name; "
+        "allowed: a letter, then letters, digits and '_', at least two"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_MAX_CONCURRENCY",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_EXECUTION_ENV",
+        "LAMBDA_TASK_ROOT",
+    ],
+)
+def test_environment_names_that_lambda_sets(name: str) -> None:
+    assert refusal(function(f'environment.{name} = "s3cret"')) == (
+        f"functions.lines.environment.{name}: Lambda sets this name itself; choose another"
+    )
+
+
+def test_other_names_that_begin_like_those_of_aws_are_free() -> None:
+    """The wrapper script of Lambda Web Adapter is chosen by such a name."""
+    config = read(function('environment.AWS_LAMBDA_EXEC_WRAPPER = "/opt/bootstrap"'))
+
+    assert "AWS_LAMBDA_EXEC_WRAPPER" in config.functions["lines"].environment
+
+
+@pytest.mark.parametrize("value", ["8080", "true", '"s3cret\\u0000"', '["s3cret"]'])
+def test_environment_values_are_text_and_never_shown(value: str) -> None:
+    assert refusal(function(f"environment.PORT = {value}")) == (
+        "functions.lines.environment.PORT: not allowed; allowed: text in quotes, without NUL"
+    )
+    assert refusal(function("environment = 3")) == (
+        "functions.lines.environment: 3 is not allowed; allowed: a table"
+    )
+
+
+def test_the_environment_has_a_size() -> None:
+    fits = "é" * (ENVIRONMENT_BYTES_MAX // 2 - 1)
+
+    read(function(f'environment.AB = "{fits}"'))
+    assert refusal(function(f'environment.AB = "{fits}-"')) == (
+        f"functions.lines.environment: {ENVIRONMENT_BYTES_MAX + 1} bytes; "
+        f"allowed: {ENVIRONMENT_BYTES_MAX} for all together"
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "lines", "*", "/a*", "/*/a", "/a/**", "/a?b", "/a#b", "/a b", "/a\\n", "/\\u0000", "/é"],
+)
+def test_route_paths_that_are_none(path: str) -> None:
+    message = refusal(route(f'path = "{path}"\nfunction = "lines"'))
+
+    assert message.startswith("routes[0].path: ")
+    assert message.endswith(
+        ' is not allowed; allowed: "/exact", "/prefix/*" or "/*", percent-encoded as in a request'
+    )
+
+
+@pytest.mark.parametrize("host", ["", "a:80", "http://a", "a/b", "*.a", "a b", "::1", "a\\n"])
+def test_route_hosts_that_are_none(host: str) -> None:
+    message = refusal(route(f'path = "/"\nhost = "{host}"\nfunction = "lines"'))
+
+    assert message.startswith("routes[0].host: ")
+    assert message.endswith(" is not allowed; allowed: a host name without a port")
+
+
+def test_a_route_names_a_function_of_the_file() -> None:
+    assert refusal(route('path = "/"\nfunction = "line"')) == (
+        "routes[0].function: there is no function 'line'; did you mean lines? allowed: lines"
+    )
+    assert refusal(route('path = "/"\nfunction = "zzz"')) == (
+        "routes[0].function: there is no function 'zzz'; allowed: lines"
+    )
+    assert refusal(route('path = "/"')) == (
+        "routes[0].function: missing; allowed: a function's name"
+    )
+    assert refusal("[[routes]]\nfunction = ''\npath = '/'") == (
+        "routes[0].function: '' is not allowed; allowed: a function's name"
+    )
+
+
+def test_routes_are_not_repeated() -> None:
+    text = route('path = "/a/*"\nhost = "A.com"\nfunction = "lines"\n')
+
+    assert refusal(text + '[[routes]]\npath = "/a/*"\nhost = "a.COM"\nfunction = "lines"') == (
+        "routes[1]: /a/* has a route already: routes[0]"
+    )
+
+
+def test_mistakes_of_toml_have_a_line() -> None:
+    assert refusal("[functions.a]\nhandler = app.lines\n") == (
+        "not TOML: Invalid value (at line 2, column 11)"
+    )
+    assert refusal("[emulator]\n[emulator]\n") == (
+        "not TOML: Cannot declare ('emulator',) twice (at line 2, column 10)"
+    )
+
+
+def test_files_that_toml_does_not_take() -> None:
+    Path("latin.toml").write_bytes(b"# caf\xe9\n")
+
+    with pytest.raises(ConfigError, match=r"^latin\.toml: not UTF-8 at byte 5$"):
+        load("latin.toml")
+    assert refusal("a = " + "[" * 100_000).startswith("not TOML: ")
+    assert refusal("a = " + "9" * 5000).startswith("not TOML: ")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^nowhere\.toml: cannot be read: No such file"):
+        load("nowhere.toml")
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory$"):
+        load(tmp_path)
+
+
+texts = st.text(max_size=6)
+scalars = (
+    st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | texts
+    | st.sampled_from(["lines", "/a/*", "a.b"])
+)
+tables = st.dictionaries(
+    st.sampled_from(
+        [
+            *FUNCTION_KEYS.split(", "),
+            *("host", "function", "retry_delay_scale", "trusted_hops", "name"),
+        ]
+    )
+    | texts,
+    scalars | st.lists(scalars, max_size=2) | st.dictionaries(texts, scalars, max_size=2),
+    max_size=4,
+)
+
+
+def toml(value: object) -> str:
+    match value:
+        case dict():
+            return "{" + ",".join(f"{toml(k)}={toml(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(toml, value)) + "]"
+        case str():
+            return '"' + "".join(f"\\U{ord(char):08x}" for char in value) + '"'
+        case bool():
+            return str(value).lower()
+    return str(value)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "functions": st.dictionaries(st.just("lines") | texts, tables, max_size=2),
+            "routes": st.lists(tables, max_size=2),
+            "emulator": tables,
+            "gateway": tables | scalars,
+        },
+    )
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_file_is_taken_or_refused(root: dict[str, object]) -> None:
+    try:
+        read("\n".join(f"{key} = {toml(value)}" for key, value in root.items()))
+    except ConfigError as error:
+        assert str(error).startswith("tailrace.toml: ")
+
+
+# --- addresses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8080", Address("127.0.0.1", 8080)),
+        ("0.0.0.0:0", Address("0.0.0.0", 0)),
+        ("localhost:65535", Address("localhost", 65535)),
+        ("[::1]:80", Address("::1", 80)),
+        ("[0:0:0:0:0:0:0:1]:80", Address("::1", 80)),
+    ],
+)
+def test_addresses(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+
+
+def test_an_address_is_spelled_with_brackets_where_needed() -> None:
+    assert f"{Address('::1', 80)}" == "[::1]:80"
+    assert f"{Address('localhost', 80)}" == "localhost:80"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        (":80", "':80' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("a:", "'a:' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("a:b", "'a:b' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("a:-1", "'a:-1' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("::1:80", "'::1:80' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("a b:80", "'a b:80' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("http://a:80", "'http://a:80' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("a:80\n", "'a:80\\n' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("localhost", "'localhost' has no port; allowed: HOST:PORT"),
+        ("8080", "'8080' has no port; allowed: HOST:PORT"),
+        ("a:65536", "port 65536 is not allowed; allowed: 0 to 65535"),
+        ("[::g]:80", "'[::g]:80' is no address; allowed: HOST:PORT, IPv6 in brackets"),
+        ("[1:2]:80", "no IPv6 address: At least 3 parts expected in '1:2'"),
+    ],
+)
+def test_addresses_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_address(text, name="--listen")
+
+    assert str(caught.value) == f"--listen: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("10.0.0.1", "http://10.0.0.1:8081"),
+        ("10.0.0.1:9", "http://10.0.0.1:9"),
+        ("http://gateway.internal", "http://gateway.internal:8081"),
+        ("http://gateway.internal:80/", "http://gateway.internal:80"),
+        ("https://gateway.internal", "https://gateway.internal:443"),
+        ("https://gateway.internal:8443", "https://gateway.internal:8443"),
+        ("[fd00::1]", "http://[fd00::1]:8081"),
+        ("https://[fd00::1]:9", "https://[fd00::1]:9"),
+    ],
+)
+def test_advertised_addresses(text: str, base: str) -> None:
+    assert parse_advertise(text, 8081) == base
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is no address; allowed: [https://]HOST[:PORT], IPv6 in brackets"),
+        ("ftp://a", "'ftp://a' is neither http nor https; allowed: [https://]HOST[:PORT]"),
+        ("https://", "'' is no address; allowed: [https://]HOST[:PORT], IPv6 in brackets"),
+        ("https://a/b", "'a/b' is no address; allowed: [https://]HOST[:PORT], IPv6 in brackets"),
+        ("a@b", "'a@b' is no address; allowed: [https://]HOST[:PORT], IPv6 in brackets"),
+        ("0.0.0.0", "functions cannot call 0.0.0.0; name an address of this machine"),
+        ("http://[::]:80", "functions cannot call ::; name an address of this machine"),
+        ("a:0", "functions cannot call port 0; allowed: [https://]HOST[:PORT]"),
+        ("a:70000", "port 70000 is not allowed; allowed: 0 to 65535"),
+    ],
+)
+def test_advertised_addresses_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_advertise(text, 8081)
+
+    assert str(caught.value) == f"--advertise: {message}"
+
+
+@given(st.text(max_size=20))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    for parse in (parse_address, lambda one: parse_advertise(one, 1)):
+        try:
+            parse(text)
+        except ConfigError as error:
+            assert str(error).isprintable()
