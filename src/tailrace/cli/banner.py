@@ -1,0 +1,81 @@
+"""What `tailrace dev` says when it is up: where it listens, what runs, what to try."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tailrace import __version__
+from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
+from tailrace.config import Address, FunctionConfig, RouteConfig
+from tailrace.dev import Dev
+
+
+def dev_banner(dev: Dev, terminal: Terminal) -> str:
+    """The text of the start."""
+    return "\n".join(("", *_lines(dev, terminal), ""))
+
+
+def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
+    base = _callable(dev.public_url)
+    name = terminal.paint("tailrace", BOLD)
+    yield f"  {name} {__version__}  {terminal.paint(str(dev.settings.config_path), DIM)}"
+    yield ""
+    for taken, instead in dev.moved:
+        where = f"port {instead.port}" if instead.port else "a free port"
+        yield terminal.paint(f"  {taken} is in use: {where} instead", YELLOW)
+    if dev.moved:
+        yield ""
+    yield f"  Open    {terminal.paint(base + '/', CYAN)}"
+    yield f"  Try     {terminal.paint(_curl(base, dev.config.routes), CYAN)}"
+    yield f"  Lambda  {_callable(dev.emulator_url)}"
+    yield ""
+    yield from _table(dev, terminal)
+    yield ""
+    yield terminal.paint("  Changed files are taken up as you save them. Ctrl-C stops.", DIM)
+
+
+def _table(dev: Dev, terminal: Terminal) -> Iterator[str]:
+    """The routes, and the functions that have none."""
+    functions, directory = dev.config.functions, dev.config.path.parent
+    runs_by_name = {name: _runs(function, directory) for name, function in functions.items()}
+    rows = [
+        (f"{route.host or ''}{route.path}", route.function, runs_by_name[route.function])
+        for route in dev.config.routes
+    ]
+    routed = {route.function for route in dev.config.routes}
+    rows += [("no route", name, runs) for name, runs in runs_by_name.items() if name not in routed]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for path, name, runs in rows:
+        yield f"  {path:<{widths[0]}}  {name:<{widths[1]}}  {terminal.paint(runs, DIM)}"
+    for name, function in dev.left_out.items():
+        assert function.command is not None
+        yield terminal.paint(
+            f"  {name} is left out: {function.command[0]} is not installed", YELLOW
+        )
+
+
+def _runs(function: FunctionConfig, directory: Path) -> str:
+    """What a function runs, and where."""
+    what = shlex.join(function.command) if function.command else function.handler
+    return f"{what} in {os.path.relpath(function.path, directory)}{os.sep}"
+
+
+def _curl(base: str, routes: tuple[RouteConfig, ...]) -> str:
+    """A command to try: the first route that is not the start page."""
+    if not routes:
+        return "a [[routes]] entry: without one, every path is answered 404"
+    route = next((r for r in routes if r.path not in ("/", "/*")), routes[0])
+    host = f"-H 'Host: {route.host}' " if route.host else ""
+    return f"curl -N {host}{base}{route.path.removesuffix('*')}"
+
+
+def _callable(url: str) -> str:
+    """A URL that can be opened from this machine, also when we listen on all addresses."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("0.0.0.0", "::"):
+        return url
+    return f"{parts.scheme}://{Address('127.0.0.1', parts.port or 80)}"

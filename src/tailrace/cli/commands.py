@@ -1,0 +1,139 @@
+"""The commands. What a command needs is imported when it runs, so that each extra is enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from tailrace import __version__
+from tailrace.cli.options import (
+    CONFIG_NAME,
+    advertise_option,
+    config_option,
+    endpoint_option,
+    function_option,
+    gateway_options,
+    listen_option,
+)
+from tailrace.config import Address, GatewayConfig, RouteConfig, load, parse_advertise
+from tailrace.errors import ConfigError
+
+_CLIENTS: Final = listen_option("--listen", "127.0.0.1:8080", "Where clients connect.")
+_CALLBACKS: Final = listen_option(
+    "--callback-listen", "127.0.0.1:8081", "Where functions call back."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tailrace", message="%(prog)s %(version)s")
+def tailrace() -> None:
+    """Stream responses out of serverless functions, on time and on any path."""
+
+
+@tailrace.command()
+@config_option
+@function_option
+@_CLIENTS
+@_CALLBACKS
+@listen_option("--emulator-listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
+@click.pass_context
+def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> None:
+    """Run functions and a gateway on this machine; reload them when files change.
+
+    A usual port that is taken is replaced by a free one; a port that you name is not.
+    """
+    from tailrace.cli.serve import serve_dev
+    from tailrace.dev import DevSettings, Wanted
+
+    def wanted(name: str) -> Wanted:
+        is_firm = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        return Wanted(options[name], is_firm, "--" + name.replace("_", "-"))
+
+    settings = DevSettings(
+        config_path=_find_config(config_path, "give --config FILE"),
+        listen=wanted("listen"),
+        callback_listen=wanted("callback_listen"),
+        emulator_listen=wanted("emulator_listen"),
+        function=options["function"],
+    )
+    _run(serve_dev(settings))
+
+
+@tailrace.command()
+@config_option
+@function_option
+@_CLIENTS
+@_CALLBACKS
+@advertise_option
+@endpoint_option
+@gateway_options
+def gateway(
+    config_path: Path | None,
+    function: str | None,
+    listen: Address,
+    callback_listen: Address,
+    advertise: str | None,
+    endpoint_url: str | None,
+    **settings: Any,
+) -> None:
+    """Hold clients' responses, invoke functions, relay what they call back with."""
+    from tailrace.cli.serve import serve_gateway
+    from tailrace.gateway.invoke import find_endpoint
+    from tailrace.gateway.settings import settings_from
+
+    config, routes = _routes(config_path, function)
+    given = {name: value for name, value in settings.items() if value is not None}
+    base = None if advertise is None else parse_advertise(advertise, callback_listen.port)
+    gateway_settings = settings_from(
+        dataclasses.replace(config, **given),
+        listen=listen,
+        callback_listen=callback_listen,
+        advertise=base,
+    )
+    _run(serve_gateway(gateway_settings, routes, find_endpoint(endpoint_url)))
+
+
+@tailrace.command()
+@config_option
+@listen_option("--listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
+def emulator(config_path: Path | None, listen: Address) -> None:
+    """Run functions as Lambda does, on this machine."""
+    from tailrace.cli.serve import serve_emulator
+
+    config = load(_find_config(config_path, "give --config FILE"))
+    _run(serve_emulator(config, listen))
+
+
+def _routes(
+    path: Path | None, function: str | None
+) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
+    """What the gateway is told by its file, its `--function`, or both."""
+    if function is not None and path is None:
+        return GatewayConfig(), (RouteConfig(path="/*", function=function),)
+    config = load(_find_config(path, "give --config FILE, or --function NAME"))
+    if function is not None:
+        return config.gateway, (RouteConfig(path="/*", function=function),)
+    if not config.routes:
+        raise ConfigError(
+            f"{config.path.name}: routes: missing; add [[routes]], or --function NAME"
+        )
+    return config.gateway, config.routes
+
+
+def _find_config(path: Path | None, hint: str) -> Path:
+    if path is None and not Path(CONFIG_NAME).exists():
+        raise ConfigError(f"there is no {CONFIG_NAME} in this directory; {hint}")
+    return path or Path(CONFIG_NAME)
+
+
+def _run(main: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run a server to its end on the fastest event loop there is, and exit with its code."""
+    from tailrace.net.http_server import run
+
+    sys.exit(run(main))

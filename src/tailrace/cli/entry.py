@@ -1,0 +1,52 @@
+"""Where the command `tailrace` begins, and how it fails: messages and exit codes.
+
+Exit codes: 0 done; 1 an address cannot be had, or responses were cut off at the end; 2 the command
+line, the configuration or the installation is wrong; 130 and 143 ended by a second signal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from tailrace.errors import ConfigError
+
+_LIBRARIES: Final = frozenset(
+    ("aiohttp", "botocore", "click", "httptools", "msgspec", "uvloop", "watchfiles", "yarl")
+)
+_EXTRAS: Final = ("dev", "gateway", "emulator")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; `arguments` are those of the process unless given."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        from tailrace.cli.commands import tailrace
+
+        tailrace.main(given, prog_name="tailrace")
+    except ConfigError as error:
+        _fail(2, str(error))
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in _LIBRARIES:
+            raise
+        _fail(2, _missing(library, given))
+    except OSError as error:
+        _fail(1, error.strerror or str(error))
+    sys.exit(0)
+
+
+def _missing(library: str, given: Sequence[str]) -> str:
+    """What to install; the extra is that of the command."""
+    command = next((argument for argument in given if argument in _EXTRAS), None)
+    name = "tailrace" if command is None else f"tailrace {command}"
+    return (
+        f"{name} needs {library}, which is not installed; "
+        f"try: pip install 'tailrace[{command or 'dev'}]'"
+    )
+
+
+def _fail(code: int, message: str) -> NoReturn:
+    print(f"tailrace: {message}", file=sys.stderr)  # noqa: T201 - click may be what is missing
+    sys.exit(code)

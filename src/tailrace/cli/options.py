@@ -1,0 +1,93 @@
+"""The options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from tailrace.config import Address, GatewayConfig, parse_address
+
+CONFIG_NAME: Final = "tailrace.toml"
+
+_DEFAULTS: Final = GatewayConfig()
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def listen_option(option: str, default: str, what: str) -> Callable[[Command], Command]:
+    """An option for an address to listen on; port 0 is any free one."""
+    return click.option(
+        option,
+        metavar="HOST:PORT",
+        default=default,
+        show_default=True,
+        callback=_read_address,
+        help=what,
+    )
+
+
+def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> Address:
+    return parse_address(value, name=parameter.opts[0])
+
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=f"The functions and routes.  [default: {CONFIG_NAME} in this directory]",
+)
+
+function_option = click.option(
+    "--function", metavar="NAME", help="Send every path to this function, whatever the routes say."
+)
+
+advertise_option = click.option(
+    "--advertise",
+    metavar="[https://]HOST[:PORT]",
+    help="Where functions reach the callback listener; required when that is on 0.0.0.0 or ::.",
+)
+
+endpoint_option = click.option(
+    "--endpoint-url",
+    metavar="URL",
+    help="The Lambda endpoint.  [default: AWS's, of the configured region]",
+)
+
+
+def gateway_options(command: Command) -> Command:
+    """One option for each setting of `[gateway]` in the file; an option goes before the file."""
+    seconds = click.FloatRange(0, 86_400, min_open=True)
+    for option in (
+        _setting("--trusted-hops", click.IntRange(0, 16), "Proxies in front that are believed."),
+        _setting("--health-path", click.STRING, "Answers 200, and 503 while the gateway drains."),
+        _setting("--drain-timeout", click.FloatRange(0, 86_400), "For open responses, at the end."),
+        _setting("--total-timeout", seconds, "A whole exchange."),
+        _setting("--client-stall-timeout", seconds, "A client that takes nothing."),
+        _setting("--function-idle-timeout", seconds, "A function that is silent in mid-body."),
+        _setting("--first-byte-timeout", seconds, "From the invocation to the response's head."),
+    ):
+        command = option(command)
+    return command
+
+
+def _setting(option: str, kind: click.ParamType[Any], what: str) -> Callable[[Command], Command]:
+    is_time = option.endswith("-timeout")
+    name = option.removeprefix("--").replace("-", "_") + ("_s" if is_time else "")
+    return click.option(
+        option,
+        name,
+        type=kind,
+        metavar="SECONDS" if is_time else "PATH" if kind is click.STRING else "COUNT",
+        callback=_read_path if kind is click.STRING else None,
+        help=f"{what}  [default: {getattr(_DEFAULTS, name)}]",
+    )
+
+
+def _read_path(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (not value.startswith("/") or set(value) & set("*?# \t\r\n")):
+        raise click.BadParameter(f"{value!r} is not a path that begins with '/'")
+    return value

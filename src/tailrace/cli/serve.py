@@ -1,0 +1,120 @@
+"""Servers from their start to their end: what they show, and what a signal does to them.
+
+The first SIGINT or SIGTERM lets open responses end, the second one cuts them off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from tailrace.cli.terminal import Terminal
+from tailrace.config import Address, Config, RouteConfig
+from tailrace.net.ports import is_taken, taken_error
+from tailrace.net.signals import StopSignals
+from tailrace.net.tasks import TaskSet
+from tailrace.wire.routes import Router
+
+if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
+    from tailrace.dev import DevSettings
+    from tailrace.gateway.invoke import LambdaEndpoint
+    from tailrace.gateway.service import GatewaySettings
+
+
+async def serve_dev(settings: DevSettings) -> int:
+    """Run `tailrace dev` until it is stopped; returns the exit code."""
+    from tailrace.cli.banner import dev_banner
+    from tailrace.dev import Dev
+    from tailrace.emulator.log import EmulatorLog
+
+    terminal = Terminal(sys.stderr, os.environ)
+    log = EmulatorLog.for_stream(sys.stderr, os.environ)
+    log.announce("gateway")
+    terminal.take_log(log.write)
+    dev = Dev(settings, log)
+    with StopSignals() as signals:
+        await dev.start()
+        try:
+            terminal.write(dev_banner(dev, terminal))
+            dev.watch()
+            return await _end(signals, terminal, dev.drain, lambda: dev.held)
+        finally:
+            await dev.stop()
+
+
+async def serve_gateway(
+    settings: GatewaySettings, routes: tuple[RouteConfig, ...], endpoint: LambdaEndpoint
+) -> int:
+    """Run `tailrace gateway` until it is stopped; returns the exit code."""
+    from tailrace.gateway.invoke import LambdaInvoker
+    from tailrace.gateway.service import Gateway
+
+    terminal = Terminal(sys.stderr, os.environ)
+    terminal.take_log()
+    _refuse_taken("--listen", Address(settings.host, settings.port))
+    _refuse_taken("--callback-listen", Address(settings.callback_host, settings.callback_port))
+    gateway = Gateway(settings, LambdaInvoker(endpoint), Router(routes).match)
+    with StopSignals() as signals:
+        await gateway.start()
+        try:
+            terminal.log(
+                f"gateway on {gateway.public_url}, called back at {gateway.callback_url},"
+                f" invokes at {endpoint.url}"
+            )
+            return await _end(
+                signals, terminal, gateway.drain, lambda: gateway.statistics()["held"]
+            )
+        finally:
+            await gateway.stop()
+
+
+async def serve_emulator(config: Config, listen: Address) -> int:
+    """Run `tailrace emulator` until it is stopped; returns the exit code."""
+    from tailrace.emulator.log import EmulatorLog
+    from tailrace.emulator.service import Emulator
+
+    terminal = Terminal(sys.stderr, os.environ)
+    terminal.take_log()
+    _refuse_taken("--listen", listen)
+    log = EmulatorLog.for_stream(sys.stderr, os.environ)
+    emulator = Emulator(config, log=log, host=listen.host, port=listen.port)
+    with StopSignals() as signals:
+        await emulator.start()
+        try:
+            names = ", ".join(config.functions) or "no functions"
+            terminal.log(f"emulator on {emulator.url}: {names}")
+            await signals.first.wait()
+            return 0
+        finally:
+            await emulator.stop()
+
+
+async def _end(
+    signals: StopSignals,
+    terminal: Terminal,
+    drain: Callable[[], Coroutine[Any, Any, bool]],
+    count_open: Callable[[], int],
+) -> int:
+    """Wait for the first signal, then for what is open or for the second one."""
+    await signals.first.wait()
+    count = count_open()
+    if count:
+        what = "response is" if count == 1 else "responses are"
+        terminal.log(f"stopping when {count} open {what} complete; a second signal cuts them off")
+    tasks = TaskSet()
+    draining = tasks.spawn(drain(), "drain")
+    insisted = tasks.spawn(signals.second.wait(), "second signal")
+    await asyncio.wait((draining, insisted), return_when=asyncio.FIRST_COMPLETED)
+    is_drained = draining.done() and draining.result()
+    await tasks.cancel_all()
+    if is_drained:
+        return 0
+    return 128 + signals.number if signals.second.is_set() else 1
+
+
+def _refuse_taken(option: str, address: Address) -> None:
+    if is_taken(*address):
+        raise taken_error(option, address)

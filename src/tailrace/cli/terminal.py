@@ -1,0 +1,67 @@
+"""What a command shows: lines for people, in colour on a terminal and plain elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, TextIO
+
+DIM: Final = 2
+BOLD: Final = 1
+CYAN: Final = 36
+YELLOW: Final = 33
+RED: Final = 31
+
+
+class Terminal:
+    """A text stream that may have colours."""
+
+    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
+        is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
+        self.stream = stream
+        self.is_colored = stream.isatty() and not is_plain
+
+    def paint(self, text: str, code: int) -> str:
+        """The text in a colour (an SGR code), where there are colours."""
+        return f"\x1b[{code}m{text}\x1b[0m" if self.is_colored else text
+
+    def write(self, text: str) -> None:
+        """Write lines at once. A stream that is closed or broken is no error here."""
+        try:
+            self.stream.write(text + "\n")
+            self.stream.flush()
+        except (OSError, ValueError):
+            pass
+
+    def log(self, text: str) -> None:
+        """Write a line with the time of day."""
+        self.write(f"{self.paint(time.strftime('%H:%M:%S'), DIM)} {text}")
+
+    def take_log(self, write: Callable[[str, str], None] | None = None) -> None:
+        """Show the program's log: our own from INFO, of libraries only warnings.
+
+        `write` gets the part of the program and the text; unless given, lines go to this stream.
+        """
+        handler = _Handler(self, write or (lambda part, text: self.log(text)))
+        root = logging.getLogger()
+        root.handlers[:] = [handler]
+        root.setLevel(logging.WARNING)
+        logging.getLogger("tailrace").setLevel(logging.INFO)
+
+
+class _Handler(logging.Handler):
+    """Names the part that logs, and the level where it is not INFO."""
+
+    def __init__(self, terminal: Terminal, write: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._terminal = terminal
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if record.levelno >= logging.WARNING:
+            color = YELLOW if record.levelno < logging.ERROR else RED
+            text = f"{self._terminal.paint(record.levelname.lower(), color)}: {text}"
+        package, _, rest = record.name.partition(".")
+        self._write(rest.partition(".")[0] if package == "tailrace" and rest else package, text)

@@ -1,0 +1,259 @@
+"""Emulator and gateway in one process, reloaded when files change.
+
+Concurrency law: two tasks watch files, one the configuration and one the functions' directories;
+reloads take turns. What is open when a function changes ends on its old process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from watchfiles import Change, DefaultFilter, awatch
+
+from tailrace import config as configuration
+from tailrace.config import Address, Config, FunctionConfig, RouteConfig
+from tailrace.emulator.log import EmulatorLog
+from tailrace.emulator.service import Emulator
+from tailrace.errors import ConfigError
+from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.service import Gateway
+from tailrace.gateway.settings import settings_from
+from tailrace.net.ports import free_port, is_taken, taken_error
+from tailrace.net.tasks import TaskSet
+from tailrace.wire.routes import Router
+
+logger = logging.getLogger(__name__)
+
+_REGION: Final = "us-east-1"
+_FILES_NAMED_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An address to listen on. One that is not firm may be replaced when its port is taken."""
+
+    address: Address
+    is_firm: bool
+    option: str
+    """What chooses another, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevSettings:
+    """What to run, and where.
+
+    `function` gets every path when given; otherwise the routes of the file count.
+    """
+
+    config_path: Path
+    listen: Wanted
+    callback_listen: Wanted
+    emulator_listen: Wanted
+    function: str | None = None
+
+
+class Dev:
+    """`start`, then `watch`; `drain` lets open streams end, `stop` ends everything."""
+
+    def __init__(self, settings: DevSettings, log: EmulatorLog) -> None:
+        self.settings = settings
+        self.moved: list[tuple[Address, Address]] = []
+        """Addresses that were taken, and what is used instead."""
+        self.left_out: dict[str, FunctionConfig] = {}
+        """Functions whose program is not installed here."""
+        self._log = log
+        self._tasks = TaskSet()
+        self._watcher: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._emulator: Emulator | None = None
+        self._gateway: Gateway | None = None
+
+    @property
+    def public_url(self) -> str:
+        """Where clients reach the functions."""
+        assert self._gateway is not None
+        return self._gateway.public_url
+
+    @property
+    def emulator_url(self) -> str:
+        """The Lambda API, for SDKs and the `aws` command."""
+        assert self._emulator is not None
+        return self._emulator.url
+
+    @property
+    def held(self) -> int:
+        """How many responses are open."""
+        return self._gateway.statistics()["held"] if self._gateway is not None else 0
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the configuration is wrong.
+            OSError: an address cannot be had; nothing is left behind.
+        """
+        self.config = self._load()
+        listen, callback_listen, emulator_listen = self._addresses()
+        settings = settings_from(
+            self.config.gateway, listen=listen, callback_listen=callback_listen, advertise=None
+        )
+        emulator = Emulator(
+            self.config, log=self._log, host=emulator_listen.host, port=emulator_listen.port
+        )
+        await emulator.start()
+        self._emulator = emulator
+        endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True)
+        gateway = Gateway(settings, LambdaInvoker(endpoint), Router(self.config.routes).match)
+        try:
+            await gateway.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._gateway = gateway
+
+    def watch(self) -> None:
+        """Reload from now on when a file changes."""
+        self._tasks.spawn(self._watch_config(), "watch configuration")
+        self._watch_functions()
+
+    async def drain(self) -> bool:
+        """Take no more requests and let open streams end; False when some would not in time."""
+        return self._gateway is None or await self._gateway.drain()
+
+    async def stop(self) -> None:
+        """End everything; what is open is cut off, visibly."""
+        await self._tasks.cancel_all()
+        if self._gateway is not None:
+            await self._gateway.stop()
+        if self._emulator is not None:
+            await self._emulator.stop()
+
+    # --- configuration ------------------------------------------------------------------------
+
+    def _load(self) -> Config:
+        """The configuration, without the functions that cannot run here."""
+        config = configuration.load(self.settings.config_path)
+        if self.settings.function is not None:
+            config = _only(self.settings.function, config)
+        functions = {name: f for name, f in config.functions.items() if _is_installed(f)}
+        self.left_out = {n: f for n, f in config.functions.items() if n not in functions}
+        routes = tuple(route for route in config.routes if route.function in functions)
+        return dataclasses.replace(config, functions=functions, routes=routes)
+
+    def _addresses(self) -> Iterator[Address]:
+        """The three addresses, moved where they are taken."""
+        settings = self.settings
+        wanted = (settings.listen, settings.callback_listen, settings.emulator_listen)
+        ports = {each.address.port for each in wanted}
+        for each in wanted:
+            address = each.address
+            if not is_taken(*address):
+                yield address
+                continue
+            if each.is_firm:
+                raise taken_error(each.option, address)
+            free = Address(address.host, free_port(*address, avoid=ports))
+            ports.add(free.port)
+            self.moved.append((address, free))
+            yield free
+
+    # --- reload -------------------------------------------------------------------------------
+
+    async def _watch_config(self) -> None:
+        path = self.config.path
+
+        def is_config(change: Change, changed: str) -> bool:
+            return Path(changed) == path
+
+        # The directory, not the file: editors replace a file by another one of its name.
+        async for _ in awatch(path.parent, watch_filter=is_config, recursive=False):
+            await self._reload(set())
+
+    def _watch_functions(self) -> None:
+        """Watch the directories of the functions that there are now."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._watcher = self._tasks.spawn(self._watch_directories(), "watch functions")
+
+    async def _watch_directories(self) -> None:
+        paths = {function.path for function in self.config.functions.values()}
+        async for changes in awatch(*paths, watch_filter=DefaultFilter()):
+            files = {Path(path) for _, path in changes} - {self.config.path}
+            if files:
+                await self._reload(files)
+
+    async def _reload(self, files: set[Path]) -> None:
+        """Take up changed files; without any, a changed configuration."""
+        async with self._turn:
+            old = self.config
+            if not files:
+                try:
+                    self.config = self._load()
+                except ConfigError as error:
+                    logger.error("%s; the configuration before it stays", error)
+                    return
+            assert self._emulator is not None and self._gateway is not None
+            changed = _changed(self.config.functions.values(), files)
+            await self._emulator.reload(self.config, changed)
+            self._gateway.route_by(Router(self.config.routes).match)
+            self._tell(old, files, changed)
+        if _paths(self.config) != _paths(old):
+            self._watch_functions()
+
+    def _tell(self, old: Config, files: set[Path], changed: set[str]) -> None:
+        if files:
+            if changed:
+                names = ", ".join(sorted(changed))
+                logger.info("%s changed: %s starts anew at the next request", _named(files), names)
+            return
+        logger.info("%s is read again", self.config.path.name)
+        if self.config.gateway != old.gateway:
+            logger.warning("[gateway] has changed: that needs a restart")
+        for name in self.left_out:
+            logger.warning("%s is left out: its program is not installed", name)
+
+
+def _only(name: str, config: Config) -> Config:
+    """The configuration with one route: everything to one function."""
+    if name not in config.functions:
+        known = ", ".join(config.functions) or "there are none"
+        raise ConfigError(f"--function: there is no function {name!r}; allowed: {known}")
+    return dataclasses.replace(config, routes=(RouteConfig(path="/*", function=name),))
+
+
+def _is_installed(function: FunctionConfig) -> bool:
+    """Whether the program of a function is here; it is looked for as the function would."""
+    if function.command is None:
+        return True
+    program = function.command[0]
+    if os.sep in program:
+        return shutil.which(function.path / program) is not None
+    return shutil.which(program, path=function.environment.get("PATH")) is not None
+
+
+def _changed(functions: Iterable[FunctionConfig], files: set[Path]) -> set[str]:
+    """The names of the functions to which any of the files belongs."""
+    return {
+        function.name
+        for function in functions
+        if any(file.is_relative_to(function.path) for file in files)
+    }
+
+
+def _paths(config: Config) -> set[Path]:
+    return {function.path for function in config.functions.values()}
+
+
+def _named(files: set[Path]) -> str:
+    """File names for a message; of many, the first few."""
+    names = sorted({file.name for file in files})
+    more = f" and {len(names) - _FILES_NAMED_MAX} more" if len(names) > _FILES_NAMED_MAX else ""
+    return ", ".join(names[:_FILES_NAMED_MAX]) + more

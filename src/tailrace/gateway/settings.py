@@ -1,0 +1,46 @@
+"""From what a file and the command line say to how a gateway behaves."""
+
+from __future__ import annotations
+
+from tailrace.config import Address, GatewayConfig
+from tailrace.errors import ConfigError
+from tailrace.gateway.registry import Deadlines
+from tailrace.gateway.service import GatewaySettings
+
+_WILDCARDS = ("0.0.0.0", "::")
+
+
+def settings_from(
+    config: GatewayConfig,
+    *,
+    listen: Address,
+    callback_listen: Address,
+    advertise: str | None,
+) -> GatewaySettings:
+    """Return a gateway's settings; `advertise` is the base of callback URLs.
+
+    Raises:
+        ConfigError: the callback listener is on every address of the machine, and `advertise`
+            does not say which of them functions can call.
+    """
+    if advertise is None and callback_listen.host in _WILDCARDS:
+        raise ConfigError(
+            f"--advertise: missing; --callback-listen {callback_listen} is no address that"
+            " functions can call; allowed: [https://]HOST[:PORT]"
+        )
+    return GatewaySettings(
+        host=listen.host,
+        port=listen.port,
+        callback_host=callback_listen.host,
+        callback_port=callback_listen.port,
+        advertise=advertise,
+        health_path=config.health_path,
+        trusted_hops=config.trusted_hops,
+        drain_timeout_s=config.drain_timeout_s,
+        deadlines=Deadlines(
+            first_byte_s=config.first_byte_timeout_s,
+            idle_s=config.function_idle_timeout_s,
+            stall_s=config.client_stall_timeout_s,
+            total_s=config.total_timeout_s,
+        ),
+    )

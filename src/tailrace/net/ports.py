@@ -1,0 +1,55 @@
+"""Which ports of this machine are taken."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import Container
+from typing import Final
+
+_NEIGHBOURS: Final = 20
+"""How many ports after the wanted one are tried before any free one is taken."""
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether somebody else listens at this address now; a moment later may be another matter.
+
+    Any other obstacle (an unknown host, a port that needs more rights) is left to whoever listens.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return False
+    return any(_is_taken(family, address) for family, *_, address in found)
+
+
+def free_port(host: str, wanted: int, *, avoid: Container[int] = ()) -> int:
+    """A port that is free now, near the wanted one; 0, any free port, when all of those are taken.
+
+    Args:
+        avoid: ports that somebody else here is about to use.
+    """
+    for port in range(wanted, min(wanted + _NEIGHBOURS, 65_536)):
+        if port not in avoid and not is_taken(host, port):
+            return port
+    return 0
+
+
+def taken_error(option: str, address: object) -> OSError:
+    """What to raise when an address that somebody asked for is taken."""
+    return OSError(f"{address} is in use; choose another with {option} HOST:PORT (port 0: any)")
+
+
+def _is_taken(family: int, address: object) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if sys.platform != "win32":  # there, the option would let us share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+            probe.listen(1)
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
