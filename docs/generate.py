@@ -1,0 +1,268 @@
+"""Draw the parts of the documentation that the code already says.
+
+    python docs/generate.py         rewrite them
+    python docs/generate.py check   only tell, with exit code 1, what would change
+
+A generated part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tailrace import errors, limits
+from tailrace.wire import exchange
+from tailrace.wire.exchange import CLIENT_SIDE, FUNCTION_SIDE, Client, Exchange, Function
+from tailrace.wire.integration import Head
+
+DOCS: Final = Path(__file__).parent
+PACKAGE: Final = Path(errors.__file__).parent
+
+# --- the exchange ----------------------------------------------------------------------------
+
+
+def function_side() -> str:
+    """The transition table of the function's side."""
+    states = [state for state in Function if FUNCTION_SIDE[state]]
+    events = list(dict.fromkeys(event for table in FUNCTION_SIDE.values() for event in table))
+    rows = [
+        [f"`{event.__name__}`"]
+        + [_name(FUNCTION_SIDE[state].get(event), "late") for state in states]
+        for event in events
+    ]
+    return _table(["event", *(f"in {state.name}" for state in states)], rows)
+
+
+def client_side() -> str:
+    """The transition table of the client's side, which follows the function's."""
+    states = [state for state in Client if CLIENT_SIDE[state]]
+    reached = list(dict.fromkeys(s for table in CLIENT_SIDE.values() for s in table))
+    rows = [
+        [f"the function's side reaches {function.name}"]
+        + [_name(CLIENT_SIDE[state].get(function), "no change") for state in states]
+        for function in reached
+    ]
+    return _table(["when", *(f"in {state.name}" for state in states)], rows)
+
+
+_HEAD: Final = Head(200)
+_PATHS: Final[dict[Function, tuple[exchange.Event, ...]]] = {
+    Function.WAITING: (),
+    Function.OPENED: (exchange.CallbackOpened(),),
+    Function.SENDING: (exchange.CallbackOpened(), exchange.HeadArrived(_HEAD)),
+}
+_EVENTS: Final[tuple[exchange.Event, ...]] = (
+    exchange.CallbackOpened(),
+    exchange.HeadArrived(_HEAD),
+    exchange.CallbackEnded(),
+    exchange.CallbackBroken(),
+    exchange.ResponseMalformed("…"),
+    exchange.InvokeRefused(503, "…"),
+    exchange.DeadlinePassed("idle"),
+    exchange.ClientLeft(),
+    exchange.Stopped(),
+)
+
+
+def commands() -> str:
+    """What an exchange commands, tried out: every event in every state."""
+    rows = []
+    for event in _EVENTS:
+        cells = [f"`{type(event).__name__}`"]
+        for path in _PATHS.values():
+            held = Exchange()
+            for earlier in path:
+                held.feed(earlier)
+            cells.append(", ".join(_command(each) for each in held.feed(event)) or "nothing")
+        rows.append(cells)
+    return _table(["event", *(f"in {state.name}" for state in _PATHS)], rows)
+
+
+def _command(command: exchange.Command) -> str:
+    match command:
+        case exchange.AnswerCallback(status) | exchange.AnswerClient(status):
+            return f"`{type(command).__name__}` {status}"
+        case exchange.AbortResponse(is_flushed):
+            return "`AbortResponse`" + ("" if is_flushed else ", at once")
+        case exchange.Close(outcome):
+            return f"`Close` ({outcome})"
+    return f"`{type(command).__name__}`"
+
+
+def _name(state: Function | Client | None, otherwise: str) -> str:
+    return otherwise if state is None else state.name
+
+
+# --- limits ------------------------------------------------------------------------------------
+
+
+class Limit(NamedTuple):
+    """One constant of limits.py."""
+
+    section: str
+    name: str
+    value: Any
+    reason: str
+
+
+def all_limits() -> Iterator[Limit]:
+    """Every limit, in the order of the source, with the text below it."""
+    source = (PACKAGE / "limits.py").read_text()
+    lines = source.splitlines()
+    body = ast.parse(source).body
+    for index, node in enumerate(body):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        text = body[index + 1] if index + 1 < len(body) else None
+        if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
+            continue  # a unit: KIB, MIB
+        above = [line for line in lines[: node.lineno] if line.startswith("# --- ")]
+        reason = " ".join(str(text.value.value).split())
+        name = node.target.id
+        yield Limit(above[-1].strip("# -"), name, getattr(limits, name), reason)
+
+
+def limits_tables() -> str:
+    """All limits, a table for each section of the source."""
+    settings = settings_by_limit()
+    parts = []
+    for section in dict.fromkeys(limit.section for limit in all_limits()):
+        rows = [
+            [
+                f"`{limit.name}`",
+                shown_value(limit.name, limit.value),
+                ", ".join(f"`{key}`" for key in settings.get(limit.name, ())) or "no",
+                limit.reason,
+            ]
+            for limit in all_limits()
+            if limit.section == section
+        ]
+        title = section[0].upper() + section[1:]
+        parts.append(f"## {title}\n\n" + _table(["name", "value", "a setting?", "what"], rows))
+    return "\n\n".join(parts)
+
+
+_TABLES: Final = {
+    "FunctionConfig": "functions.NAME",
+    "RouteConfig": "routes",
+    "EmulatorConfig": "emulator",
+    "GatewayConfig": "gateway",
+}
+
+
+def settings_by_limit() -> dict[str, list[str]]:
+    """The keys of tailrace.toml whose default is a limit, by its name."""
+    found: dict[str, list[str]] = {}
+    for node in ast.parse((PACKAGE / "config.py").read_text()).body:
+        if not isinstance(node, ast.ClassDef) or node.name not in _TABLES:
+            continue
+        for line in node.body:
+            if not isinstance(line, ast.AnnAssign) or not isinstance(line.value, ast.Attribute):
+                continue
+            assert isinstance(line.target, ast.Name)
+            key = f"{_TABLES[node.name]}.{line.target.id}"
+            found.setdefault(line.value.attr, []).append(key)
+    return found
+
+
+def shown_value(name: str, value: Any) -> str:
+    """A limit's value with its unit, which is in its name."""
+    if isinstance(value, tuple):
+        return ", ".join(shown_value(name, each) for each in value)
+    if re.search(r"_S(_|$)", name):
+        return f"{value:g} s" if value < 10_000 else f"{value:,.0f} s"
+    if "_BYTES" in name:
+        for unit, size in (("MiB", limits.MIB), ("KiB", limits.KIB)):
+            if value >= size and value % size == 0:
+                return f"{value // size} {unit}"
+        return f"{value:,} bytes"
+    if name.endswith(("_MB", "_MB_MAX")):
+        return f"{value:,} MB"
+    return f"{value:,}"
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+def error_tree() -> str:
+    """The tree at the top of errors.py."""
+    text = errors.__doc__ or ""
+    tree = text[text.index("TailraceError") :].rstrip()
+    return f"```text\n{tree}\n```"
+
+
+def error_table() -> str:
+    """Every exception with the facts that it carries."""
+    rows = []
+    for each in all_errors():
+        status = "the refused request's" if each is errors.HttpError else str(each.status)
+        if each in (errors.CallbackRefusedError, errors.AnsweredEarlyError):
+            status = "the peer's answer"
+        rows.append(
+            [
+                f"`{each.__name__}`",
+                each.source,
+                "yes" if each.retryable else "no",
+                status,
+                " ".join((each.__doc__ or "").split()),
+            ]
+        )
+    return _table(["exception", "source", "retryable", "status", "meaning"], rows)
+
+
+def all_errors() -> Iterable[type[errors.TailraceError]]:
+    """The exceptions in the order of the source."""
+    return [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.TailraceError)
+    ]
+
+
+# --- files -------------------------------------------------------------------------------------
+
+PARTS: Final[dict[str, Callable[[], str]]] = {
+    "function side": function_side,
+    "client side": client_side,
+    "commands": commands,
+    "limits": limits_tables,
+    "error tree": error_tree,
+    "error table": error_table,
+}
+
+_PART: Final = re.compile(r"(<!-- begin ([a-z ]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+
+
+def updated(text: str) -> str:
+    """A document with its generated parts drawn anew."""
+    return _PART.sub(lambda match: f"{match[1]}\n{PARTS[match[2]]()}\n\n{match[3]}", text)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def main() -> int:
+    """Rewrite, or check."""
+    is_check = sys.argv[1:] == ["check"]
+    count = 0
+    for path in sorted(DOCS.rglob("*.md")):
+        text = path.read_text()
+        new = updated(text)
+        if new != text:
+            count += 1
+            verdict = "out of date" if is_check else "rewritten"
+            sys.stdout.write(f"{path.relative_to(DOCS.parent)}: {verdict}\n")
+            if not is_check:
+                path.write_text(new)
+    return 1 if count and is_check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

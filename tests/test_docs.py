@@ -1,0 +1,174 @@
+"""The documentation: its examples are run, its tables agree with the code, its links lead somewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from docs import generate
+from tailrace.config import RouteConfig
+from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.net.http_server import run
+from tailrace.wire.routes import Router
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+TIMEOUT_S = 20
+
+
+class Block(NamedTuple):
+    """A fenced block: the words behind its fence, and its text."""
+
+    info: tuple[str, ...]
+    text: str
+    line: int
+
+
+def blocks(name: str) -> list[Block]:
+    """The fenced blocks of a document, in order."""
+    text = (ROOT / name).read_text()
+    found = re.finditer(r"^```([\w ]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [
+        Block(tuple(each[1].split()), each[2], text.count("\n", 0, each.start()) + 1)
+        for each in found
+    ]
+
+
+# --- the gateway's formats -------------------------------------------------------------------
+
+
+class RecordingInvoker:
+    """Takes every event, as Lambda would, and keeps it."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def start(self) -> None: ...
+
+    async def invoke(self, function: str, payload: bytes) -> None:
+        self.events.put_nowait(json.loads(payload))
+
+    async def close(self) -> None: ...
+
+
+def run_gateway(story: Callable[[Gateway, RecordingInvoker], Awaitable[None]]) -> None:
+    """Run a story against a gateway whose events are recorded."""
+
+    async def main() -> None:
+        invoker = RecordingInvoker()
+        routes = Router([RouteConfig(path="/*", function="documented")])
+        gateway = Gateway(GatewaySettings(port=0, callback_port=0), invoker, routes.match)
+        await gateway.start()
+        try:
+            await asyncio.wait_for(story(gateway, invoker), TIMEOUT_S)
+        finally:
+            await gateway.stop()
+
+    run(main())
+
+
+async def curl(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        "curl", "-sSN", "--max-time", str(TIMEOUT_S), *arguments, stdout=subprocess.PIPE
+    )
+
+
+DOCUMENTED_ID = "8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11"
+DOCUMENTED_SECRET = "9d2c4b7a1e8f4c6db0a3f5e7c1d29b84"
+ANY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def test_the_event_is_the_documented_one() -> None:
+    documented = json.loads(
+        next(b.text for b in blocks("docs/reference/event.md") if "json" in b.info)
+    )
+
+    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+        request = documented["headers"]
+        client = await curl(
+            "--user-agent", request["user-agent"], "--header", "host: example.com",
+            "--header", "content-type: application/json", "--cookie", request["cookie"],
+            "--data", documented["body"], f"{gateway.public_url}{documented['url']}",
+        )  # fmt: skip
+        event = await invoker.events.get()
+        client.terminate()
+        await client.wait()
+
+        exchange_id = event["requestId"]
+        assert event["origin"].startswith(f"{gateway.callback_url}/{exchange_id}/")
+        assert normalised(event) == normalised(documented)
+
+    def normalised(event: dict[str, Any]) -> Any:
+        """Without what differs from one request to the next."""
+        context = event["requestContext"]
+        assert re.fullmatch(r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000", context["time"])
+        assert event["headers"]["x-amzn-trace-id"].endswith(
+            "-" + event["requestId"].replace("-", "")[:24]
+        )
+        text = json.dumps(event | {"requestContext": context | {"time": "", "timeEpoch": 0}})
+        text = re.sub(r"http://127\.0\.0\.1:\d+/[-0-9a-f]{36}/[0-9a-f]{32}", "CALLBACK", text)
+        text = re.sub(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", "TRACE", text)
+        return json.loads(ANY_ID.sub("ID", text))
+
+    run_gateway(story)
+
+
+def callback_conversations() -> Iterator[list[Block]]:
+    """The raw exchanges of the callback page: each begins with a callback's head."""
+    conversation: list[Block] = []
+    for block in blocks("docs/reference/callback.md"):
+        if block.info[0] != "http":
+            continue
+        if block.text.startswith("POST ") and conversation:
+            yield conversation
+            conversation = []
+        conversation.append(block)
+    yield conversation
+
+
+@pytest.mark.parametrize("conversation", list(callback_conversations()))
+def test_the_bytes_of_a_callback_are_the_documented_ones(conversation: list[Block]) -> None:
+    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+        client = await asyncio.open_connection(*gateway.public_url[7:].split(":"))
+        client[1].write(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n")
+        event = await invoker.events.get()
+        address, exchange_id, secret = event["origin"].removeprefix("http://").split("/")
+        function = await asyncio.open_connection(*address.split(":"))
+
+        try:
+            for block in conversation:
+                if block.info[1] == "function":
+                    text = block.text.replace(DOCUMENTED_ID, exchange_id)
+                    function[1].write(wire_bytes(text.replace(DOCUMENTED_SECRET, secret)))
+                    continue
+                reader = (client if block.info[1] == "client" else function)[0]
+                expected = wire_bytes(block.text)
+                received = await reader.readexactly(len(expected))
+                assert without_date(received) == without_date(expected)
+        finally:
+            for _, writer in (client, function):
+                writer.close()
+                await writer.wait_closed()
+
+    run_gateway(story)
+
+
+def wire_bytes(text: str) -> bytes:
+    """The bytes that a block stands for."""
+    lines = text.encode().replace(b"\\0", b"\0").split(b"\n")
+    *complete, last = [line.replace(b"\\n", b"\n") for line in lines]
+    assert not last
+    message = b"".join(line + b"\r\n" for line in complete)
+    # The JSON that ends an answer has no line end of its own.
+    return message.removesuffix(b"\r\n") if message.endswith(b"}\n\r\n") else message
+
+
+def without_date(message: bytes) -> bytes:
+    return re.sub(rb"(date: )[^\r]+", rb"\1...", message)
