@@ -1,4 +1,4 @@
-"""The documentation: its examples are run, its tables agree with the code, its links lead somewhere."""
+"""The documentation: examples are run, tables agree with the code, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def blocks(name: str) -> list[Block]:
         Block(tuple(each[1].split()), each[2], text.count("\n", 0, each.start()) + 1)
         for each in found
     ]
+
+
+def block(name: str, language: str) -> Block:
+    """The first block of a language in a document."""
+    return next(each for each in blocks(name) if each.info[0] == language)
 
 
 # --- the gateway's formats -------------------------------------------------------------------
