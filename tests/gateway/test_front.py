@@ -6,11 +6,11 @@ import base64
 import re
 
 import pytest
+from tests.fakes import Client, Response, encode_head, encode_request, until
+from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
 from tailrace.wire.routes import Router
-from tests.fakes import Client, Response, encode_head, encode_request, until
-from tests.gateway.world import FixedRoute, World, played
 
 
 async def answered(client: Client, method: str = "GET") -> Response:

@@ -16,11 +16,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes import Client, FakeLambda, Fields, Function, Invocation, Peer, until
+
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.registry import Deadlines
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.http_server import run
-from tests.fakes import Client, FakeLambda, Fields, Function, Invocation, Peer, until
 
 LONG_S = 600.0
 
@@ -139,10 +140,14 @@ class World:
 
     async def assert_nothing_left(self) -> None:
         """With its peers gone, the gateway holds nothing but tombstones."""
-        for peer in self._peers:
-            peer.close()
+        self.close_peers()
         names = ("held", "clients", "callbacks", "invocations")
         await until(lambda: self._counts(*names) == 0, f"zeros in {self.gateway.statistics()}")
+
+    def close_peers(self) -> None:
+        """Every connection that the test made."""
+        for peer in self._peers:
+            peer.close()
 
     def _counts(self, *names: str) -> int:
         statistics = self.gateway.statistics()
@@ -189,6 +194,7 @@ def played(
             await world.assert_settled()
             await world.assert_nothing_left()
         finally:
+            world.close_peers()
             await gateway.stop()
             await endpoint.stop()
             root.removeHandler(log)

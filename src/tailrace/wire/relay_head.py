@@ -55,6 +55,9 @@ _HEADER_STYLE_ALLOWED: Final = frozenset(
 """What a callback without the integration type may say to the client. Its other headers are those
 of its own HTTP client: host, accept, user-agent and the like."""
 
+_LENGTH_DIGITS_MAX: Final = 18
+"""Of a content-length: what every client's 64-bit integer holds."""
+
 
 def request_headers(head: RequestHead) -> list[tuple[str, str]]:
     """The request's headers for the event: text, in order, without those of the connection."""
@@ -83,13 +86,17 @@ def response_fields(head: Head) -> tuple[Headers, int | None]:
     for name, value in head.headers:
         lower = name.lower()
         if lower == "content-length":
-            if length is not None or not (value.isascii() and value.isdigit()):
+            if length is not None or not _is_length(value):
                 raise HeadError(f"content-length: {value[:40]!r} is not one length")
             length = int(value)
         elif lower not in _HOP_BY_HOP and lower not in dropped:
             fields.append((lower.encode("latin-1"), value.encode("latin-1")))
     fields += [(b"set-cookie", cookie.encode("latin-1")) for cookie in head.cookies]
     return fields, length
+
+
+def _is_length(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) <= _LENGTH_DIGITS_MAX
 
 
 def head_from_callback(head: RequestHead) -> Head:
