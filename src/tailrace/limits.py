@@ -113,6 +113,9 @@ ANSWER_BODY_BYTES_MAX: Final = 64 * KIB
 """Body of an answer to a callback: a few words of JSON, or the error page of a proxy."""
 EVENT_BYTES_MAX: Final = 16 * MIB
 """An event that a runtime reads; Lambda's own limit is SYNC_INVOKE_BYTES_MAX."""
+LOOP_CLOSE_TIMEOUT_S: Final = 0.25
+"""How long tasks that an async handler left behind may take to clean up when the process ends:
+half of what Lambda leaves between SIGTERM and SIGKILL."""
 JOINED_CHUNK_BYTES_MAX: Final = 64 * KIB
 """A chunk up to this size is copied into one piece with its framing, a larger one is not copied."""
 

@@ -16,7 +16,8 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, NamedTuple, NoReturn
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from tailrace.errors import AnsweredEarlyError, PeerError
 from tailrace.limits import (
@@ -28,6 +29,9 @@ from tailrace.limits import (
     SEND_STALL_TIMEOUT_S,
 )
 from tailrace.net.http_answer import Answer, AnswerParser
+
+if TYPE_CHECKING:
+    import ssl
 
 Fields = Iterable[tuple[str, str]]
 """Header or trailer fields; the caller sees to it that names and values are legal."""
@@ -81,9 +85,7 @@ def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not url.is_tls:
             return sock
-        import ssl
-
-        return ssl.create_default_context().wrap_socket(sock, server_hostname=url.host)
+        return _tls_context().wrap_socket(sock, server_hostname=url.host)
     except OSError as error:
         sock.close()
         raise PeerError(f"no connection to {url.host}:{url.port}: {_reason(error)}") from error
@@ -311,6 +313,14 @@ class Upload:
         self._unsent.clear()
         text = self._parser.body_so_far[:200].decode("utf-8", "replace").strip()
         raise AnsweredEarlyError(status, f"the peer answered {status} {text}".rstrip())
+
+
+@lru_cache(maxsize=1)
+def _tls_context() -> ssl.SSLContext:
+    """The platform's trust, read once: it takes tens of milliseconds."""
+    import ssl
+
+    return ssl.create_default_context()
 
 
 def _would_block_errors(sock: socket.socket) -> tuple[type[OSError], ...]:

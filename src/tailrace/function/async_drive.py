@@ -1,0 +1,153 @@
+"""Drives an async handler. Imported, with asyncio, only when there is one.
+
+Concurrency law: the handler runs in one task, this module's own code in that task and in callbacks
+of its loop. The handler learns once that its client has left: by the exception of a write that it
+is waiting for, otherwise by cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NoReturn
+
+from tailrace.errors import ClientDisconnected, PeerError
+from tailrace.function.event_loop import run_in_loop
+from tailrace.function.response import ResponseStream
+from tailrace.function.sink import CallbackSink, Sink
+from tailrace.function.stream import Stream
+from tailrace.net.http_client_async import AsyncUpload
+
+
+def drive_async(
+    result: Any, stream: Stream, sink: Sink, response: ResponseStream | None = None
+) -> None:
+    """Run what an async handler has returned when it was called, until it has ended.
+
+    Raises:
+        ClientDisconnected: the client has left before.
+        Exception: what the handler raised.
+    """
+    drive = _Drive(stream, sink)
+    try:
+        run_in_loop(drive.run(result, response))
+    finally:
+        drive.detach()
+        if not drive.is_begun and hasattr(result, "close"):
+            result.close()  # there is a running loop already
+
+
+class _Drive:
+    __slots__ = ("_is_told", "_is_waiting", "_sink", "_stream", "_task", "_upload", "is_begun")
+
+    def __init__(self, stream: Stream, sink: Sink) -> None:
+        self._stream = stream
+        self._sink = sink if isinstance(sink, CallbackSink) else None
+        self._upload: AsyncUpload | None = None
+        self.is_begun = False
+        self._task: asyncio.Task[Any] | None = None
+        self._is_waiting = False  # the handler's own task waits in `drain`
+        self._is_told = False  # the handler was cancelled because its client has left
+
+    async def run(self, result: Any, response: ResponseStream | None) -> None:
+        self.is_begun = True
+        self._task = asyncio.current_task()
+        if response is not None:
+            response._attach(self.drain)
+        if self._sink is not None:
+            self._sink.on_loss = self._on_loss
+            self._upload = AsyncUpload(self._sink.upload, self._on_over)
+        try:
+            await self._send(result, is_sent=response is None)
+        except asyncio.CancelledError as error:
+            if self._is_told and self._sink is not None and self._sink.loss is not None:
+                raise self._sink.loss from error
+            raise RuntimeError("the handler was cancelled by its own code") from error
+        finally:
+            self._task = None
+
+    async def drain(self) -> None:
+        """Wait until the sink has room again."""
+        if self._upload is None or self._sink is None:
+            return
+        is_own = asyncio.current_task() is self._task
+        self._is_waiting = is_own or self._is_waiting
+        try:
+            await self._upload.drain()
+        except PeerError as error:
+            loss = self._sink.lose(error)
+            if not self._stream.is_ended:
+                raise loss from error
+        finally:
+            if is_own:
+                self._is_waiting = False
+
+    def detach(self) -> None:
+        """Watch the socket no more."""
+        if self._sink is not None:
+            self._sink.on_loss = None
+        if self._upload is not None:
+            self._upload.detach()
+
+    def _on_over(self, error: PeerError) -> None:
+        if self._sink is not None:
+            self._sink.lose(error)
+
+    def _on_loss(self) -> None:
+        """Called in the middle of whoever noticed: a write, or the loop."""
+        task = self._task
+        if task is None or self._stream.is_ended or self._is_waiting:
+            return
+        if asyncio.current_task() is task:
+            return  # it is being told: the write that noticed raises
+        self._is_told = True
+        task.cancel()
+
+    async def _send(self, result: Any, *, is_sent: bool) -> None:
+        if hasattr(type(result), "__await__"):
+            result = await result
+        if not is_sent:
+            return  # it was written to the response
+        if hasattr(type(result), "__anext__"):
+            await self._pump_async(result)
+        elif hasattr(type(result), "__next__"):
+            await self._pump(result)
+        else:
+            self._stream.put_result(result)
+
+    async def _pump_async(self, chunks: Any) -> None:
+        try:
+            async for item in chunks:
+                try:
+                    self._stream.take(item)
+                except ClientDisconnected:
+                    raise
+                except Exception as error:
+                    await _throw(chunks, error)
+                await self.drain()
+                if self._stream.is_ended:
+                    break
+        finally:
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
+
+    async def _pump(self, chunks: Any) -> None:
+        """An async function has returned a plain iterator."""
+        try:
+            for item in chunks:
+                self._stream.take(item)
+                await self.drain()
+                if self._stream.is_ended:
+                    break
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+
+
+async def _throw(chunks: Any, error: Exception) -> NoReturn:
+    """Raise an error where the chunk was yielded: its traceback then shows which yield it was."""
+    if hasattr(chunks, "athrow"):
+        try:
+            await chunks.athrow(error.with_traceback(None))
+        except StopAsyncIteration:
+            pass  # the generator caught it; it counts all the same
+    raise error

@@ -1,0 +1,74 @@
+"""The event loop of an execution environment: one, kept between invocations.
+
+Clients that live at module level (HTTP pools, database connections) are bound to the loop in which
+they were first used, so every invocation runs in the same one. Tasks that a handler leaves behind
+are not cancelled: such clients have them. They stand still between invocations, as everything
+does on Lambda, and go on with the next one. At the process's end they are cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import warnings
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tailrace.limits import LOOP_CLOSE_TIMEOUT_S
+
+T = TypeVar("T")
+
+_loops: list[asyncio.AbstractEventLoop] = []  # none or one
+
+
+def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in the environment's loop, in the caller's context.
+
+    Raises:
+        RuntimeError: a loop is running in this thread already.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return environment_loop().run_until_complete(coroutine)
+    coroutine.close()
+    raise RuntimeError(
+        "an async handler was called inside a running event loop: call it from sync code, or await"
+        " its __wrapped__ function"
+    )
+
+
+def environment_loop() -> asyncio.AbstractEventLoop:
+    """Return the environment's loop; the current one of this thread, or a new one, is adopted."""
+    if _loops and not _loops[0].is_closed():
+        return _loops[0]
+    loop = _current_loop() or asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    _loops[:] = [loop]
+    return loop
+
+
+def _current_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that the function's modules may have got while they were imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            loop = asyncio.get_event_loop()
+        except RuntimeError:
+            return None
+    return None if loop.is_closed() else loop
+
+
+@atexit.register
+def _close() -> None:
+    """Cancel what is left, so that its clean-up runs, and close the loop."""
+    if not _loops or _loops[0].is_closed() or _loops[0].is_running():
+        return
+    loop = _loops[0]
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=LOOP_CLOSE_TIMEOUT_S))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

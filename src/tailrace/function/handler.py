@@ -1,0 +1,112 @@
+"""`streamify_response`: a handler that streams, as a function that Lambda can call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
+
+from tailrace.function.invocation import Handler, invoke
+from tailrace.function.response import ResponseStream
+
+_COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
+_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
+_FUNCTION: Final = type(lambda: None)
+
+AnyHandler: TypeAlias = (
+    Callable[[Any, Any], object] | Callable[[Any, ResponseStream, Any], Awaitable[object]]
+)
+H = TypeVar("H", bound=AnyHandler)
+H_co = TypeVar("H_co", bound=AnyHandler, covariant=True)
+OnError: TypeAlias = Literal["log", "raise"]
+
+
+class StreamifiedHandler(Protocol[H_co]):
+    """What Lambda calls; the handler itself is `__wrapped__`."""
+
+    __name__: str
+
+    @property
+    def __wrapped__(self) -> H_co: ...
+
+    def __call__(self, event: Any, context: Any = None) -> Any:
+        """Run the handler; return None after a callback, otherwise its response as a result."""
+
+
+@overload
+def streamify_response(handler: H, /, *, on_error: OnError = ...) -> StreamifiedHandler[H]: ...
+
+
+@overload
+def streamify_response(*, on_error: OnError = ...) -> Callable[[H], StreamifiedHandler[H]]: ...
+
+
+def streamify_response(
+    handler: H | None = None, /, *, on_error: OnError = "log"
+) -> StreamifiedHandler[H] | Callable[[H], StreamifiedHandler[H]]:
+    """Make a handler's response stream; with or without arguments, as decorator or call.
+
+    A handler is one of
+
+    - a generator or async generator `handler(event, context)`. It may yield a `Head` first, which
+      goes out at once; then str (sent as UTF-8) or bytes, each of which goes out at once;
+    - `async def handler(event, response, context)` that writes to `response`;
+    - a function, async or not, that returns a result as Lambda knows it, or a generator.
+
+    Called with an event of the gateway, it sends the response to the gateway's callback and
+    returns None. Called with any other event, it returns the response: as a result of format 2.0
+    for an HTTP event, otherwise the body alone, str if all chunks were str, else bytes.
+
+    `on_error="raise"` lets the handler's exception end the invocation too, after it has ended the
+    response; Lambda then repeats an asynchronous invocation. Without a callback it always does.
+
+    A client that leaves ends an async handler by cancellation, wherever it waits; a sync one at
+    its next yield, by closing it. No response can follow then, and none is missed.
+
+    Raises:
+        TypeError: a handler with three parameters that is not async, or an unknown `on_error`.
+    """
+    if on_error not in ("log", "raise"):
+        raise TypeError(f'on_error is "log" or "raise", not {on_error!r}')
+    if handler is None:
+        return functools.partial(_streamify, raises=on_error == "raise")
+    return _streamify(handler, raises=on_error == "raise")
+
+
+def _streamify(function: H, *, raises: bool) -> StreamifiedHandler[H]:
+    if not callable(function):
+        raise TypeError(f"a handler is a function, not {type(function).__name__}")
+    flags, required = _signature(function)
+    if flags & (_COROUTINE | _ASYNC_GENERATOR):
+        # Now, in the init phase, rather than in the first invocation.
+        import tailrace.function.async_drive  # noqa: F401
+    takes_response = required == 3
+    if takes_response and not flags & _COROUTINE:
+        raise TypeError("a handler with (event, response, context) must be an async def function")
+    handler = Handler(function, takes_response, raises)
+
+    def call(event: Any, context: Any = None) -> Any:
+        return invoke(handler, event, context)
+
+    return cast(StreamifiedHandler[H], functools.update_wrapper(call, function))
+
+
+def _signature(function: Any) -> tuple[int, int]:
+    """Return the code flags of a callable, and how many positional arguments it requires."""
+    bound = 0
+    while type(function) is not _FUNCTION or hasattr(function, "__wrapped__"):
+        if isinstance(function, functools.partial):
+            bound += len(function.args)
+            function = function.func
+        elif hasattr(function, "__func__"):  # a bound method
+            bound += 1
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        else:
+            function = type(function).__call__
+            if not hasattr(function, "__code__"):
+                return 0, 2  # not written in Python
+            bound += 1
+    code = function.__code__
+    return code.co_flags, code.co_argcount - len(function.__defaults__ or ()) - bound

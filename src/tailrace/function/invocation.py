@@ -1,0 +1,128 @@
+"""One invocation of a streaming handler: its sink is chosen, it is run, its response is finished.
+
+How a callback goes. It is opened before the handler runs; when the gateway refuses it (unknown,
+taken, client gone) or is not there, the handler does not run: so a repeated invocation has no
+second effect. From then on the invocation succeeds in Lambda's eyes, because a retry would serve a
+client that has its answer already: an exception is logged, and becomes a complete 500, or breaks
+the callback off once the head has gone out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from tailrace.errors import CallbackRefusedError, ClientDisconnected
+from tailrace.function.event import find_callback, is_head_request, is_http_event
+from tailrace.function.failure import describe, log_failure
+from tailrace.function.response import ResponseStream
+from tailrace.function.sink import BufferedSink, CallbackSink, Sink
+from tailrace.function.stream import Stream
+
+logger = logging.getLogger("tailrace.function")
+
+
+class Handler(NamedTuple):
+    """A handler and how it wants to be called."""
+
+    function: Callable[..., Any]
+    takes_response: bool
+    """It is `async def handler(event, response, context)`."""
+    raises: bool
+    """Its exceptions end the invocation, too, after they have ended the response."""
+
+
+def invoke(handler: Handler, event: Any, context: Any) -> Any:
+    """Run a handler; return what the function returns."""
+    callback = find_callback(event)
+    if callback is None:
+        return _return_response(handler, event, context)
+    try:
+        sink = CallbackSink.open(callback)
+    except CallbackRefusedError as error:
+        logger.warning("the handler was not run: %s", error)
+        return None
+    try:
+        _call_back(handler, event, context, sink)
+    except BaseException:
+        sink.abort()
+        raise
+    return None
+
+
+def _return_response(handler: Handler, event: Any, context: Any) -> Any:
+    sink = BufferedSink(is_http=is_http_event(event))
+    stream = Stream(sink, is_head_request=is_head_request(event))
+    try:
+        _drive(handler, event, context, stream, sink)
+        stream.end()
+    finally:
+        stream.close()
+    return sink.result(is_text=stream.is_text)
+
+
+def _call_back(handler: Handler, event: Any, context: Any, sink: CallbackSink) -> None:
+    stream = Stream(sink, is_head_request=is_head_request(event))
+    failure: Exception | None = None
+    try:
+        try:
+            _drive(handler, event, context, stream, sink)
+            stream.end()
+        except Exception as error:
+            if not isinstance(error, ClientDisconnected) or sink.loss is None:
+                failure = error
+                log_failure(describe(error), getattr(context, "aws_request_id", None))
+                stream.fail()
+    except ClientDisconnected:
+        pass  # there is nobody to tell of the failure; the sink has logged it
+    finally:
+        stream.close()
+    sink.finish()
+    if failure is not None and handler.raises:
+        raise failure
+
+
+def _drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sink) -> None:
+    response = None
+    if handler.takes_response:
+        response = ResponseStream(stream)
+        result = handler.function(event, response, context)
+    else:
+        result = handler.function(event, context)
+    if hasattr(type(result), "__await__") or hasattr(type(result), "__anext__"):
+        from tailrace.function.async_drive import drive_async
+
+        drive_async(result, stream, sink, response)
+    elif hasattr(type(result), "__next__"):
+        _pump(result, stream)
+    else:
+        stream.put_result(result)
+
+
+def _pump(chunks: Any, stream: Stream) -> None:
+    """Send what a generator, or another iterator, yields; it is closed in any case."""
+    try:
+        for item in chunks:
+            try:
+                stream.take(item)
+            except ClientDisconnected:
+                raise
+            except Exception as error:
+                _throw(chunks, error)
+            stream.drain()
+            if stream.is_ended:
+                break
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+def _throw(chunks: Any, error: Exception) -> NoReturn:
+    """Raise an error where the chunk was yielded: its traceback then shows which yield it was."""
+    if hasattr(chunks, "throw"):
+        try:
+            chunks.throw(error.with_traceback(None))
+        except StopIteration:
+            pass  # the generator caught it; it counts all the same
+    raise error

@@ -1,0 +1,74 @@
+"""The response as a handler with three parameters sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from tailrace.function.stream import Chunk, Stream
+from tailrace.wire.integration import Head
+
+
+class ResponseStream:
+    """The response of `async def handler(event, response, context)`.
+
+    What is written leaves at once. Several tasks may write; each chunk stays whole. When the
+    client leaves, the handler is cancelled, or told by `ClientDisconnected` if it is writing just
+    then. A handler that returns without `end` has ended its response.
+    """
+
+    __slots__ = ("_drain", "_stream")
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._drain: Callable[[], Awaitable[None]] = _not_running
+
+    def set_head(self, head: Head) -> None:
+        """Set status, headers and cookies; they go out with the first chunk, `flush` or `end`.
+
+        Without it: 200, and text/plain in UTF-8 or application/octet-stream, as the first chunk is
+        str or bytes.
+
+        Raises:
+            RuntimeError: the head has gone out already.
+        """
+        self._stream.set_head(head)
+
+    async def write(self, chunk: Chunk) -> None:
+        """Send a chunk; return when there is room for another. An empty one writes nothing.
+
+        Cancelling is safe: the chunk stays queued, whole.
+
+        Raises:
+            ClientDisconnected: the client has left.
+            RuntimeError: the response has ended.
+            TypeError: this is no chunk.
+        """
+        self._stream.put(chunk)
+        await self._drain()
+
+    async def flush(self) -> None:
+        """Return when all that was written, the head included if it was set, is on its way.
+
+        Raises:
+            ClientDisconnected: the client has left.
+        """
+        self._stream.flush()
+        await self._drain()
+
+    async def end(self) -> None:
+        """Complete the client's response now; the handler may work on.
+
+        The client's leaving matters no more then. A second time does nothing.
+
+        Raises:
+            ClientDisconnected: the client has left before.
+        """
+        self._stream.end()
+        await self._drain()
+
+    def _attach(self, drain: Callable[[], Awaitable[None]]) -> None:
+        self._drain = drain
+
+
+async def _not_running() -> None:
+    raise RuntimeError("the response can be written only while its handler runs")

@@ -1,0 +1,173 @@
+"""A response on its way into its sink: one head, then body bytes, then the end.
+
+Concurrency law: nothing here blocks or awaits; whoever drives the handler drains the sink.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from tailrace.function.sink import Sink
+from tailrace.wire.http_event import response_from_result
+from tailrace.wire.integration import Head
+
+Chunk: TypeAlias = str | bytes | bytearray | memoryview
+"""A piece of a body; str is sent as UTF-8."""
+
+_TEXT: Final = Head(200, (("content-type", "text/plain; charset=utf-8"),))
+_BINARY: Final = Head(200, (("content-type", "application/octet-stream"),))
+_BODILESS: Final = (204, 304)
+
+
+class Stream:
+    """What the handler has said so far, and what of it has gone out.
+
+    A response that has no body (to HEAD, or 204 and 304) is complete with its head: `is_ended`
+    is then true, and further chunks are dropped.
+    """
+
+    __slots__ = (
+        "_is_bodiless",
+        "_is_head_request",
+        "_next_head",
+        "_sink",
+        "head",
+        "is_ended",
+        "is_text",
+    )
+
+    def __init__(self, sink: Sink, *, is_head_request: bool) -> None:
+        self.head: Head | None = None  # once it has gone out
+        self.is_ended = False
+        self.is_text = True  # all chunks were str
+        self._sink = sink
+        self._is_head_request = is_head_request
+        self._is_bodiless = False
+        self._next_head: Head | None = None
+
+    def take(self, item: object) -> None:
+        """Take what a generator has yielded: a Head, which goes out at once, or a chunk.
+
+        Raises:
+            TypeError: it is neither, or a Head that comes too late.
+            ClientDisconnected: nobody takes the response any more.
+        """
+        if not isinstance(item, Head):
+            self.put(item)
+            return
+        if self.head is not None:
+            raise TypeError(
+                f"{item!r} was yielded after the head (status {self.head.status}) had gone out:"
+                " a Head comes first, and once"
+            )
+        self._begin(item, b"")
+
+    def set_head(self, head: Head) -> None:
+        """Say the head; it goes out with the first chunk, with `flush` or with the end.
+
+        Raises:
+            RuntimeError: the head has gone out.
+        """
+        if not isinstance(head, Head):
+            raise TypeError(f"a Head is wanted, not {_shown(head)}")
+        if self.head is not None:
+            raise RuntimeError(
+                f"the head (status {self.head.status}) has gone out: it can be set only before"
+                " the first chunk, flush or end"
+            )
+        self._next_head = head
+
+    def put(self, chunk: object) -> None:
+        """Take a chunk; an empty one writes nothing.
+
+        Raises:
+            TypeError: it is no chunk.
+            RuntimeError: the response has ended.
+            ClientDisconnected: nobody takes the response any more.
+        """
+        data = self._bytes(chunk)
+        if self._is_bodiless:
+            return
+        if self.is_ended:
+            raise RuntimeError("the response has ended: nothing more can be written to it")
+        if not data:
+            self._sink.look()
+        elif self.head is None:
+            self._begin(self._next_head or (_TEXT if self.is_text else _BINARY), data)
+        else:
+            self._sink.put(data)
+
+    def flush(self) -> None:
+        """Send the head if it was said and has not gone out; chunks never wait."""
+        if self.head is None and self._next_head is not None and not self.is_ended:
+            self._begin(self._next_head, b"")
+
+    def put_result(self, result: object) -> None:
+        """Take a plain result: all of the response at once.
+
+        Raises:
+            ResultError: it cannot be understood as a response.
+        """
+        if self._sink.keep_result(result):
+            self.is_ended = True
+            return
+        head, body = response_from_result(result)
+        self._begin(head, body)
+        self.end()
+
+    def end(self) -> None:
+        """Complete the response; a second time is nothing."""
+        if self.is_ended:
+            return
+        if self.head is None:
+            self._begin(self._next_head or Head(), b"")
+        if not self.is_ended:
+            self._sink.put_end()
+            self.is_ended = True
+
+    def fail(self) -> None:
+        """The handler has failed: a complete 500 if the head has not gone out, else a break."""
+        if self.is_ended:
+            return
+        if self.head is None:
+            self._next_head = None
+            self._begin(
+                Head(500, (("content-type", "application/json"),)),
+                b'{"message":"Internal Server Error"}',
+            )
+            self.end()
+        else:
+            self.is_ended = True
+            self._sink.abort()
+
+    def close(self) -> None:
+        """The invocation is over; whoever still holds the response can write nothing more."""
+        self.is_ended = True
+
+    def drain(self) -> None:
+        """Block until the sink has room again."""
+        if not self.is_ended:
+            self._sink.drain()
+
+    def _begin(self, head: Head, data: bytes) -> None:
+        is_bodiless = self._is_head_request or head.status in _BODILESS
+        self._sink.put_head(head, b"" if is_bodiless else data)
+        self.head = head
+        if is_bodiless:
+            self._is_bodiless = True
+            self._sink.put_end()
+            self.is_ended = True
+
+    def _bytes(self, chunk: object) -> bytes:
+        if isinstance(chunk, str):
+            return chunk.encode("utf-8")
+        if isinstance(chunk, (bytes, bytearray, memoryview)):
+            self.is_text = False
+            return bytes(chunk)
+        raise TypeError(f"a chunk is str, bytes, bytearray or memoryview, not {_shown(chunk)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    shown = text if len(text) <= 80 else text[:79] + "…"
+    return f"{type(value).__name__}: {shown}"

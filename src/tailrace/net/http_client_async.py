@@ -1,0 +1,102 @@
+"""An upload in an asyncio event loop: waiting without blocking, and hearing of its end at once.
+
+Concurrency law: callbacks and coroutines of one loop. Sending is done by the blocking upload's own
+non-blocking half; this module only waits for the socket. Any number of tasks may wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailrace.errors import PeerError
+from tailrace.limits import SEND_STALL_TIMEOUT_S
+from tailrace.net.http_client import Upload
+
+
+class AsyncUpload:
+    """Watches an opened upload for as long as it is attached to the running loop.
+
+    `on_over` is called once, from the loop, when the peer answers early or is gone. `detach` must
+    be called before the upload is closed; the upload can then be used in the blocking way.
+    """
+
+    __slots__ = ("_fd", "_is_attached", "_is_writing", "_loop", "_on_over", "_upload", "_waiters")
+
+    def __init__(self, upload: Upload, on_over: Callable[[PeerError], None]) -> None:
+        self._upload = upload
+        self._on_over = on_over
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._is_writing = False
+        self._is_attached = True
+        self._fd = upload.fileno()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._fd, self._on_readable)
+
+    async def drain(self, timeout_s: float = SEND_STALL_TIMEOUT_S) -> None:
+        """Wait until the kernel has taken all.
+
+        Cancelling is safe: what was queued stays queued, and is sent.
+
+        Raises:
+            AnsweredEarlyError: the peer has answered although the body is not complete.
+            PeerError: it is gone, or nothing moves for `timeout_s`.
+        """
+        if not self._upload.has_unsent:
+            return
+        if self._is_attached:
+            await self._wait_sent(timeout_s)
+        self._upload.look()
+
+    def detach(self) -> None:
+        """Stop watching; safe to call again."""
+        if not self._is_attached:
+            return
+        self._is_attached = False
+        self._loop.remove_reader(self._fd)
+        self._stop_writing()
+
+    async def _wait_sent(self, timeout_s: float) -> None:
+        if not self._is_writing:
+            self._is_writing = True
+            self._loop.add_writer(self._fd, self._on_writable)
+        waiter = self._loop.create_future()
+        self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter
+        except TimeoutError:
+            raise PeerError("the peer took no bytes within the time-out") from None
+        finally:
+            self._waiters.discard(waiter)
+
+    def _on_readable(self) -> None:
+        try:
+            self._upload.look()
+        except PeerError as error:
+            self._end(error)
+            return
+        if self._upload.answer is not None:
+            self._loop.remove_reader(self._fd)
+
+    def _on_writable(self) -> None:
+        try:
+            self._upload.push()
+        except PeerError as error:
+            self._end(error)
+            return
+        if not self._upload.has_unsent:
+            self._stop_writing()
+
+    def _end(self, error: PeerError) -> None:
+        self.detach()
+        self._on_over(error)
+
+    def _stop_writing(self) -> None:
+        """Nothing waits for the socket any more; whoever waited looks what has become of it."""
+        if self._is_writing:
+            self._is_writing = False
+            self._loop.remove_writer(self._fd)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
