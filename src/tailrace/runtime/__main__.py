@@ -1,0 +1,57 @@
+"""The process: reads the environment, loads the handler, serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from tailrace.errors import PeerError, RuntimeApiError
+from tailrace.net.http_keep_alive import KeepAliveClient
+from tailrace.runtime.invocation_loop import InvocationLoop
+from tailrace.runtime.loading import load_handler
+from tailrace.runtime.logs import configure_logging, configure_output, flush_output
+
+
+def main(arguments: list[str]) -> int:
+    """Run until the process is told to end; return its exit code."""
+    environment = os.environ
+    handler_name = arguments[0] if arguments else environment.get("_HANDLER", "")
+    host, colon, port = environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
+    if not handler_name or not colon or not port.isdecimal():
+        sys.stderr.write(
+            "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.runtime MODULE.HANDLER\n"
+        )
+        return 2
+    # Before the handler's module, which may want the signal for itself.
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    configure_output()
+    request_ids = configure_logging(environment)
+    sys.path.insert(0, environment.get("LAMBDA_TASK_ROOT") or os.getcwd())
+    api = KeepAliveClient(host.strip("[]"), int(port))
+    loop = InvocationLoop(api, request_ids, environment)
+    try:
+        try:
+            handler = load_handler(handler_name)
+        except Exception as error:
+            loop.report_init_error(error)
+            return 1
+        loop.run(handler)
+    except (PeerError, RuntimeApiError) as error:
+        sys.stderr.write(f"tailrace.runtime: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        api.close()
+        flush_output()
+
+
+def _on_sigterm(signum: int, frame: object) -> NoReturn:
+    # An orderly end: open callbacks are broken off, atexit functions run.
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

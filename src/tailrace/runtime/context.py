@@ -1,0 +1,87 @@
+"""The context object, with the names that AWS documents for Python handlers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tailrace.runtime.fault import Fault
+from tailrace.wire.runtime_api import Invocation
+
+
+class CognitoIdentity:
+    """Who called through Amazon Cognito; None for everybody else."""
+
+    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.cognito_identity_id = fields.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = fields.get("cognitoIdentityPoolId")
+
+
+class Client:
+    """The mobile app that called."""
+
+    __slots__ = (
+        "app_package_name",
+        "app_title",
+        "app_version_code",
+        "app_version_name",
+        "installation_id",
+    )
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, fields.get(name))
+
+
+class ClientContext:
+    """What the caller sent as X-Amz-Client-Context."""
+
+    __slots__ = ("client", "custom", "env")
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        client = fields.get("client")
+        self.custom = fields.get("custom")
+        self.env = fields.get("env")
+        self.client = Client(client) if isinstance(client, dict) else None
+
+
+class LambdaContext:
+    """One invocation, as its handler sees it. Attributes may be added, as some libraries do."""
+
+    def __init__(self, invocation: Invocation, environment: Mapping[str, str]) -> None:
+        self.aws_request_id = invocation.request_id
+        self.invoked_function_arn = invocation.function_arn
+        self.tenant_id = invocation.tenant_id
+        self.function_name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = environment.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_limit_in_mb = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group_name = environment.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = environment.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        identity = _parse("Cognito Identity", invocation.cognito_identity)
+        self.identity = CognitoIdentity(identity or {})
+        client_context = _parse("Client Context", invocation.client_context)
+        self.client_context = None if client_context is None else ClientContext(client_context)
+        self._deadline_ms = invocation.deadline_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds left until Lambda ends the invocation."""
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def __repr__(self) -> str:
+        return f"LambdaContext(aws_request_id={self.aws_request_id})"
+
+
+def _parse(name: str, text: str | None) -> dict[str, Any] | None:
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Fault(
+            "Runtime.LambdaContextUnmarshalError", f"Unable to parse {name} JSON: {error}"
+        ) from error
+    return value if isinstance(value, dict) else None
