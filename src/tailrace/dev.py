@@ -193,7 +193,7 @@ class Dev:
     async def _reload(self, files: set[Path]) -> None:
         """Take up changed files; without any, a changed configuration."""
         async with self._turn:
-            old = self.config
+            old, left_out = self.config, set(self.left_out)
             if not files:
                 try:
                     self.config = self._load()
@@ -202,22 +202,22 @@ class Dev:
                     return
             assert self._emulator is not None and self._gateway is not None
             changed = _changed(self.config.functions.values(), files)
+            if files and not changed:
+                return
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(Router(self.config.routes).match)
-            self._tell(old, files, changed)
+            if files:
+                _tell_changed(files, changed)
+            else:
+                self._tell_config(old, left_out)
         if _paths(self.config) != _paths(old):
             self._watch_functions()
 
-    def _tell(self, old: Config, files: set[Path], changed: set[str]) -> None:
-        if files:
-            if changed:
-                names = ", ".join(sorted(changed))
-                logger.info("%s changed: %s starts anew at the next request", _named(files), names)
-            return
-        logger.info("%s is read again", self.config.path.name)
+    def _tell_config(self, old: Config, left_out: set[str]) -> None:
+        logger.info("%s is taken up", self.config.path.name)
         if self.config.gateway != old.gateway:
             logger.warning("[gateway] has changed: that needs a restart")
-        for name in self.left_out:
+        for name in self.left_out.keys() - left_out:
             logger.warning("%s is left out: its program is not installed", name)
 
 
@@ -252,8 +252,9 @@ def _paths(config: Config) -> set[Path]:
     return {function.path for function in config.functions.values()}
 
 
-def _named(files: set[Path]) -> str:
-    """File names for a message; of many, the first few."""
-    names = sorted({file.name for file in files})
-    more = f" and {len(names) - _FILES_NAMED_MAX} more" if len(names) > _FILES_NAMED_MAX else ""
-    return ", ".join(names[:_FILES_NAMED_MAX]) + more
+def _tell_changed(files: set[Path], names: set[str]) -> None:
+    # Editors leave traces of files that they have used and removed; name what is still there.
+    found = sorted({file.name for file in files if file.exists()} or {file.name for file in files})
+    more = f" and {len(found) - _FILES_NAMED_MAX} more" if len(found) > _FILES_NAMED_MAX else ""
+    shown = ", ".join(found[:_FILES_NAMED_MAX]) + more
+    logger.info("%s changed: the next request to %s runs it", shown, ", ".join(sorted(names)))

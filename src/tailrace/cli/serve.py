@@ -6,6 +6,7 @@ The first SIGINT or SIGTERM lets open responses end, the second one cuts them of
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -34,13 +35,17 @@ async def serve_dev(settings: DevSettings) -> int:
     log = EmulatorLog.for_stream(sys.stderr, os.environ)
     log.announce("gateway")
     terminal.take_log(log.write)
+    # Here the keys are dummies by nature; that need not be said at each start.
+    logging.getLogger("tailrace.gateway.invoke").setLevel(logging.WARNING)
     dev = Dev(settings, log)
     with StopSignals() as signals:
         await dev.start()
         try:
             terminal.write(dev_banner(dev, terminal))
             dev.watch()
-            return await _end(signals, terminal, dev.drain, lambda: dev.held)
+            return await _end(
+                signals, dev.drain, lambda: dev.held, lambda text: log.write("dev", text)
+            )
         finally:
             await dev.stop()
 
@@ -65,7 +70,7 @@ async def serve_gateway(
                 f" invokes at {endpoint.url}"
             )
             return await _end(
-                signals, terminal, gateway.drain, lambda: gateway.statistics()["held"]
+                signals, gateway.drain, lambda: gateway.statistics()["held"], terminal.log
             )
         finally:
             await gateway.stop()
@@ -94,16 +99,16 @@ async def serve_emulator(config: Config, listen: Address) -> int:
 
 async def _end(
     signals: StopSignals,
-    terminal: Terminal,
     drain: Callable[[], Coroutine[Any, Any, bool]],
     count_open: Callable[[], int],
+    say: Callable[[str], None],
 ) -> int:
     """Wait for the first signal, then for what is open or for the second one."""
     await signals.first.wait()
     count = count_open()
     if count:
-        what = "response is" if count == 1 else "responses are"
-        terminal.log(f"stopping when {count} open {what} complete; a second signal cuts them off")
+        what = "1 open response" if count == 1 else f"{count} open responses"
+        say(f"waiting for {what} to end; a second signal cuts off what is left")
     tasks = TaskSet()
     draining = tasks.spawn(drain(), "drain")
     insisted = tasks.spawn(signals.second.wait(), "second signal")
