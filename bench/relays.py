@@ -1,0 +1,253 @@
+"""The processes under test: started pinned to a core, measured from outside, ended by pid."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.load import BenchError
+from bench.stand_in import StandIn
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 5.0
+DESCRIPTORS = 20_000
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway"
+TAILRACE_CONFIG = """\
+[gateway]
+first_byte_timeout_s = 120
+
+[functions.bench]
+command = ["true"]
+
+[[routes]]
+path = "/*"
+function = "bench"
+concurrency = 10000
+"""
+NGINX_CONFIG = """\
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+worker_rlimit_nofile {descriptors};
+events {{ worker_connections {connections}; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  upstream function {{
+    server 127.0.0.1:{upstream_port};
+    keepalive 256;
+    keepalive_requests 1000000000;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://function;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_read_timeout 600s;
+      proxy_buffering off;{options}
+    }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where the relay runs, and where the load and the stand-in run."""
+
+    relay: int
+    load: int
+
+
+@dataclass(slots=True)
+class Relay:
+    """One running relay."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    is_raw: bool = field(default=False)
+
+    def cpu_s(self) -> float:
+        """User and system time of the process so far, to the nanosecond."""
+        return time.clock_gettime((~self.process.pid << 3) | 2)  # clock_getcpuclockid(3)
+
+    def resident_bytes(self) -> int:
+        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        return int(fields[1]) * PAGE_BYTES
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def explain(self) -> str:
+        """What the process has said last, for a failure's message."""
+        state = self.process.poll()
+        end = "still running" if state is None else f"ended with {state}"
+        said = self.log.read_bytes()[-2000:].decode(errors="replace").strip()
+        return f"{self.name} ({end}) said: {said or 'nothing'}"
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL when it does not heed it (open streams may be left)."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait(STOP_TIMEOUT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """How to start one relay: its command line, and where it will listen."""
+
+    command: Sequence[str]
+    port: int
+    is_raw: bool = False
+
+
+class Bed:
+    """Starts relays in a directory of its own and stops them all in the end."""
+
+    def __init__(self, directory: Path, cores: Cores, stand_in: StandIn) -> None:
+        self._directory = directory
+        self._cores = cores
+        self._stand_in = stand_in
+        self._relays: list[Relay] = []
+        self._count = 0
+
+    async def tailrace(self, name: str, command: str) -> Relay:
+        """`command` is `tailrace gateway` or something that takes the same options."""
+        port, callback_port = free_port(), free_port()
+        config = self._subdirectory(name) / "tailrace.toml"
+        config.write_text(TAILRACE_CONFIG)
+        words = [
+            *shlex.split(command),
+            *("--config", str(config), "--listen", f"127.0.0.1:{port}"),
+            *("--callback-listen", f"127.0.0.1:{callback_port}"),
+            *("--endpoint-url", f"http://127.0.0.1:{self._stand_in.invoke_port}"),
+        ]
+        return self._start(name, Starting(words, port))
+
+    async def nginx(self, name: str, options: str) -> Relay:
+        """nginx as a proxy that buffers nothing; `options` are further lines of its location."""
+        port = free_port()
+        directory = self._subdirectory(name)
+        config = directory / "nginx.conf"
+        config.write_text(
+            NGINX_CONFIG.format(
+                directory=directory,
+                descriptors=DESCRIPTORS,
+                connections=DESCRIPTORS - 500,
+                upstream_port=self._stand_in.upstream_port,
+                port=port,
+                options=options,
+            )
+        )
+        log = str(directory / "error.log")
+        words = ["nginx", "-p", str(directory), "-c", str(config), "-e", log]
+        return self._start(name, Starting(words, port))
+
+    async def floor(self, name: str, program: Path) -> Relay:
+        port, callback_port = free_port(), free_port()
+        control_port = await self._stand_in.control(callback_port)
+        words = [str(program), str(port), str(callback_port), str(control_port)]
+        return self._start(name, Starting(words, port, is_raw=True))
+
+    def stop(self) -> None:
+        for relay in self._relays:
+            relay.stop()
+        self._relays.clear()
+
+    def _subdirectory(self, name: str) -> Path:
+        self._count += 1
+        directory = self._directory / f"{name}-{self._count}"
+        directory.mkdir()
+        return directory
+
+    def _start(self, name: str, starting: Starting) -> Relay:
+        log = self._subdirectory(name) / "output"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                starting.command,
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=self._prepare_child,
+            )
+        relay = Relay(name, starting.port, process, log, starting.is_raw)
+        self._relays.append(relay)
+        wait_until_listening(relay)
+        return relay
+
+    def _prepare_child(self) -> None:
+        """Pins the relay, and ends it with the benchmark, however that ends."""
+        os.sched_setaffinity(0, {self._cores.relay})
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def environment() -> dict[str, str]:
+    """The benchmark's own, with dummy keys and nothing that looks for real ones."""
+    return os.environ | {
+        "AWS_ACCESS_KEY_ID": "dummy",
+        "AWS_SECRET_ACCESS_KEY": "dummy",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_listening(relay: Relay) -> None:
+    """Raises BenchError when the relay ends or does not listen in time.
+
+    It looks into the kernel's table: a connection made to find out would count as a client.
+    """
+    until_s = time.monotonic() + START_TIMEOUT_S
+    address = f" 0100007F:{relay.port:04X} 00000000:0000 0A "
+    while relay.process.poll() is None and time.monotonic() < until_s:
+        if address in Path("/proc/net/tcp").read_text():
+            return
+        time.sleep(0.01)
+    raise BenchError(f"{relay.explain()} (it does not listen on port {relay.port})")
+
+
+def compile_floor(build: Path) -> Path | None:
+    """The compiled relay, or None where there is no C compiler."""
+    source, program = Path(__file__).parent / "relay.c", build / "relay"
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        build.mkdir(exist_ok=True)
+        subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
+    return program

@@ -1,0 +1,204 @@
+"""Results: values of each run, medians, ratios of runs side by side, targets, table and JSON."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+BASELINES = ("nginx", "floor")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a row of tailrace should reach: as a value, or as a multiple of another relay's."""
+
+    row: str
+    sense: Literal["<=", ">="]
+    limit: float
+    baseline: str | None = None
+
+
+TARGETS = (
+    Target("request", "<=", 375.0),
+    Target("chunk", "<=", 1.5, "nginx"),
+    Target("chunk", "<=", 2.2, "floor"),
+    Target("bulk", ">=", 1.5, "nginx"),
+    Target("held", "<=", 8.0),
+)
+
+
+@dataclass(slots=True)
+class Row:
+    """One measurement of every relay; `values[relay][n]` were taken side by side in run n."""
+
+    name: str
+    title: str
+    unit: str
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, relay: str, value: float) -> None:
+        self.values.setdefault(relay, []).append(value)
+
+    def median(self, relay: str) -> float:
+        return median(self.values[relay])
+
+    def ratio(self, relay: str, baseline: str) -> float | None:
+        """The median of the ratios of each run, or None where either was not measured or is 0."""
+        if relay not in self.values or not all(self.values.get(baseline, [0])):
+            return None
+        pairs = zip(self.values[relay], self.values[baseline], strict=False)
+        return median(mine / theirs for mine, theirs in pairs)
+
+
+def new_rows() -> dict[str, Row]:
+    rows = (
+        Row("request", "CPU per request of one chunk", "µs"),
+        Row("chunk", "CPU per paced 64-byte chunk", "µs"),
+        Row("merged", "  chunks that shared a read", "%"),
+        Row("bulk", "large bodies per CPU-second", "MB"),
+        Row("held", "memory per held response", "KB"),
+        Row("held_open", "  the same, callback open", "KB"),
+    )
+    return {row.name: row for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target and what was measured; `is_met` is None when it could not be measured."""
+
+    target: Target
+    value: float | None
+    is_met: bool | None
+
+    def __str__(self) -> str:
+        target = self.target
+        of = f" × {target.baseline}" if target.baseline else ""
+        sense = {"<=": "≤", ">=": "≥"}[target.sense]
+        mark = {True: "pass", False: "MISSED", None: "not measured"}[self.is_met]
+        value = "" if self.value is None else f" ({number(self.value)})"
+        return f"{sense} {target.limit:g}{of}: {mark}{value}"
+
+
+def judge(rows: Mapping[str, Row], relay: str = "tailrace") -> list[Verdict]:
+    """Every target, in the order of the table."""
+    verdicts = []
+    for target in TARGETS:
+        row = rows[target.row]
+        value: float | None = None
+        if target.baseline is not None:
+            value = row.ratio(relay, target.baseline)
+        elif relay in row.values:
+            value = row.median(relay)
+        is_met = None
+        if value is not None:
+            is_met = value <= target.limit if target.sense == "<=" else value >= target.limit
+        verdicts.append(Verdict(target, value, is_met))
+    return verdicts
+
+
+def number(value: float) -> str:
+    """Three digits that count, without a fraction when there are that many before the point."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def table(rows: Mapping[str, Row], relays: Sequence[str]) -> str:
+    """Medians, with the lowest and the highest run below them, ratios and targets."""
+    columns = [name for name in relays if name != "tailrace"]
+    ratios = [name for name in BASELINES if name in relays]
+    head = ["", "tailrace", *columns, *(f"÷ {name}" for name in ratios), "target"]
+    lines: list[list[str]] = []
+    verdicts = judge(rows)
+    for row in rows.values():
+        if not row.values:
+            continue
+        marks = [str(verdict) for verdict in verdicts if verdict.target.row == row.name]
+        cells = [_ratio(row, name) for name in ratios]
+        names = ["tailrace", *columns]
+        medians = [number(row.median(name)) if name in row.values else "–" for name in names]
+        spreads = [_spread(row, name) for name in names]
+        lines.append([f"{row.title}, {row.unit}", *medians, *cells, *marks[:1]])
+        lines.append(["", *spreads, *("" for _ in ratios), *marks[1:]])
+    return _aligned([head, *lines])
+
+
+def _ratio(row: Row, baseline: str) -> str:
+    ratio = None if row.unit == "%" else row.ratio("tailrace", baseline)
+    return "" if ratio is None else number(ratio)
+
+
+def _spread(row: Row, relay: str) -> str:
+    values = row.values.get(relay, [])
+    return f"{number(min(values))}–{number(max(values))}" if len(values) > 1 else ""
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    count = max(len(line) for line in lines)
+    padded = [[*line, *[""] * (count - len(line))] for line in lines]
+    widths = [max(len(line[column]) for line in padded) for column in range(count)]
+    written = []
+    for line in padded:
+        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+        cells[0], cells[-1] = line[0].ljust(widths[0]), line[-1]
+        written.append("  ".join(cells).rstrip())
+    return "\n".join(line for line in written if line)
+
+
+def as_json(rows: Mapping[str, Row], settings: Mapping[str, object]) -> dict[str, object]:
+    """Everything that was measured, and on what."""
+    return {
+        "machine": machine(),
+        "settings": dict(settings),
+        "rows": [
+            {
+                "name": row.name,
+                "title": row.title.strip(),
+                "unit": row.unit,
+                "relays": {
+                    relay: {"median": row.median(relay), "values": values}
+                    for relay, values in row.values.items()
+                },
+                "ratios": {name: row.ratio("tailrace", name) for name in BASELINES},
+            }
+            for row in rows.values()
+        ],
+        "targets": [
+            asdict(verdict.target) | {"value": verdict.value, "is_met": verdict.is_met}
+            for verdict in judge(rows)
+        ],
+    }
+
+
+def machine() -> dict[str, str]:
+    """What the numbers depend on."""
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": str(len(models)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "uvloop": version("uvloop"),
+        "httptools": version("httptools"),
+        "nginx": _said("nginx", "-v").removeprefix("nginx version: nginx/"),
+        "cc": _said("cc", "--version"),
+    }
+
+
+def _said(program: str, option: str) -> str:
+    if shutil.which(program) is None:
+        return "missing"
+    answer = subprocess.run([program, option], capture_output=True, text=True, check=False)
+    lines = (answer.stdout or answer.stderr).splitlines()
+    return lines[0].strip() if lines else "unknown"
