@@ -1,0 +1,167 @@
+"""The emulator's log: lines, prefixes, colours, limits, and no secrets."""
+
+from __future__ import annotations
+
+import io
+
+from tailrace import limits
+from tailrace.emulator.log import EmulatorLog, EnvironmentLog
+
+EXCHANGE = "0f8fad5b-d9cb-469f-a165-70867728950e"
+SECRET = "7c9e6679f1b24c0c8d5e3f2a1b0c9d8e"
+URL = f"http://127.0.0.1:8081/{EXCHANGE}/{SECRET}"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def environment_log() -> tuple[io.StringIO, EnvironmentLog]:
+    stream = io.StringIO()
+    return stream, EnvironmentLog(EmulatorLog(stream), "f")
+
+
+def test_lines_are_aligned_behind_the_names_of_their_functions() -> None:
+    stream = io.StringIO()
+    log = EmulatorLog(stream)
+    log.announce("short")
+    log.announce("much-longer")
+
+    log.write("short", "one")
+    log.write("much-longer", "two")
+
+    assert stream.getvalue() == "short       | one\nmuch-longer | two\n"
+
+
+def test_each_function_has_a_colour_of_its_own_on_a_terminal() -> None:
+    terminal = Terminal()
+    log = EmulatorLog.for_stream(terminal, {"TERM": "xterm"})
+
+    log.write("a", "one")
+    log.write("b", "two")
+
+    assert terminal.getvalue() == "\x1b[36ma |\x1b[0m one\n\x1b[33mb |\x1b[0m two\n"
+
+
+def test_there_are_no_colours_without_a_terminal_or_against_the_users_wish() -> None:
+    plain = "a | one\n"
+    for stream, environ in (
+        (io.StringIO(), {}),
+        (Terminal(), {"NO_COLOR": "1"}),
+        (Terminal(), {"TERM": "dumb"}),
+    ):
+        EmulatorLog.for_stream(stream, environ).write("a", "one")
+        assert stream.getvalue() == plain
+
+
+def test_an_empty_no_color_says_nothing() -> None:
+    terminal = Terminal()
+
+    EmulatorLog.for_stream(terminal, {"NO_COLOR": ""}).write("a", "one")
+
+    assert "\x1b[" in terminal.getvalue()
+
+
+def test_output_becomes_lines_at_any_split() -> None:
+    output = "eins\nzwölf\r\n\ndrei\rvier\n".encode()
+    for cut in range(len(output) + 1):
+        stream, log = environment_log()
+
+        log.feed(output[:cut])
+        log.feed(output[cut:])
+
+        assert stream.getvalue() == "f | eins\nf | zwölf\nf | drei\nf | vier\n"
+
+
+def test_a_line_without_end_is_written_before_a_platform_line() -> None:
+    stream, log = environment_log()
+
+    log.feed(b"no end")
+    assert stream.getvalue() == ""
+    log.platform("END")
+
+    assert stream.getvalue() == "f | no end\nf | END\n"
+
+
+def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+    stream, log = environment_log()
+
+    log.feed(b"\xff\xfe\n")
+
+    assert stream.getvalue() == "f | \ufffd\ufffd\n"
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_an_escape() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", newline="\n")
+
+    EmulatorLog(stream).write("f", "zwölf")
+
+    assert raw.getvalue() == b"f | zw\\xf6lf\n"
+
+
+def test_a_closed_stream_is_no_error() -> None:
+    stream = io.StringIO()
+    log = EmulatorLog(stream)
+    stream.close()
+
+    log.write("f", "nobody reads this")
+
+
+def test_a_long_line_is_cut_and_memory_is_bounded() -> None:
+    stream, log = environment_log()
+    piece = b"x" * limits.LOG_LINE_BYTES_MAX
+
+    for _ in range(3):
+        log.feed(piece)
+    log.feed(b"\nnext\n")
+
+    first, second = stream.getvalue().splitlines()
+    assert first == f"f | {piece.decode()} … (line cut)"
+    assert second == "f | next"
+
+
+def test_a_line_of_exactly_the_limit_is_whole() -> None:
+    stream, log = environment_log()
+
+    log.feed(b"x" * limits.LOG_LINE_BYTES_MAX + b"\n")
+
+    assert "cut" not in stream.getvalue()
+
+
+def test_secrets_of_callback_urls_are_not_shown() -> None:
+    stream, log = environment_log()
+    escaped = URL.replace("/", "\\/")
+
+    log.feed(f"{{'origin': '{URL}'}}\n".encode())
+    log.feed(f'{{"origin": "{escaped}"}}\n'.encode())
+    log.platform(f"REPORT {URL}")
+
+    assert EXCHANGE in stream.getvalue()
+    assert SECRET not in stream.getvalue()
+    assert SECRET.encode() not in log.tail()
+
+
+def test_a_cut_through_a_secret_does_not_show_its_half() -> None:
+    padding = "x" * (limits.LOG_LINE_BYTES_MAX - len(URL) + 8)
+    stream, log = environment_log()
+
+    log.feed(f"{padding}{URL}\n".encode())
+
+    assert EXCHANGE in stream.getvalue()
+    assert SECRET[:4] not in stream.getvalue()
+
+
+def test_the_tail_is_the_last_4_kb_of_one_invocation() -> None:
+    _, log = environment_log()
+    log.feed(b"before\n")
+
+    log.begin_tail()
+    log.feed(b"first\n")
+    assert log.tail() == b"first\n"
+    for n in range(1000):
+        log.feed(b"line %d\n" % n)
+
+    assert len(log.tail()) == limits.LOG_TAIL_BYTES
+    assert log.tail().endswith(b"line 998\nline 999\n")
