@@ -130,7 +130,6 @@
       this.trace = new Trace(this, 2600, true);
       this.trace.begin(epoch);
       this.status = make("p", "status");
-      this.status.setAttribute("role", "status");
       const foot = make("div", "foot");
       foot.append(this.status);
       this.append(foot);
@@ -147,8 +146,8 @@
     end() {
       this.isArriving = false;
       this.classList.remove("running");
-      const is = this.trace.chunks.length < this.getAttribute("parts") ? "incomplete" : "complete";
-      this.show(is);
+      this.status.setAttribute("role", "status");
+      this.show(this.trace.chunks.length < this.getAttribute("parts") ? "incomplete" : "complete");
     }
 
     show(state) {
@@ -190,7 +189,6 @@
       this.trace = new Trace(this, Number(this.getAttribute("seconds")) * 1000);
       this.output = make("div", "output");
       this.status = make("p", "status");
-      this.status.setAttribute("role", "status");
       this.button = make("button", "", "Stop");
       this.button.type = "button";
       this.button.addEventListener("click", () => (this.leaving ? this.leave() : this.run()));
@@ -215,6 +213,7 @@
       this.button.textContent = "Stop";
       this.button.disabled = false;
       this.className = "running";
+      this.status.removeAttribute("role"); // Read out how it ended, not every chunk.
       setClock();
       this.trace.begin(now());
       this.trace.follow(() => this.leaving);
@@ -233,6 +232,7 @@
 
     conclude({ state, why }) {
       const count = this.trace.chunks.length;
+      this.status.setAttribute("role", "status");
       if (state === "broken off") {
         this.trace.mark("cut");
         this.output.append(make("p", "lost", why));
