@@ -143,14 +143,14 @@ class LambdaInvoker:
         url = f"{self._endpoint.url}/2015-03-31/functions/{quote(function, safe='')}/invocations"
         try:
             headers = await self._sign(url, payload)
-            async with self._session.post(
-                URL(url, encoded=True),  # in the very spelling that was signed
-                data=payload,
-                headers=headers,
-                allow_redirects=False,
-            ) as response:
-                if response.status != 202:
-                    raise await _refusal(response)
+            try:
+                await self._post(url, payload, headers)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                # Most likely Lambda closed a kept connection just now. Should both invocations
+                # have arrived: the second callback is refused.
+                await self._post(url, payload, headers)
         except TimeoutError as error:
             raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -159,6 +159,16 @@ class LambdaInvoker:
         except BotoCoreError as error:
             logger.warning("signing for %s failed: %s", function, error)
             raise EndpointError("no credentials for the Lambda endpoint") from error
+
+    async def _post(self, url: str, payload: bytes, headers: dict[str, str]) -> None:
+        async with self._session.post(
+            URL(url, encoded=True),  # in the very spelling that was signed
+            data=payload,
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
+            if response.status != 202:
+                raise await _refusal(response)
 
     async def _sign(self, url: str, payload: bytes) -> dict[str, str]:
         """The headers of a signed request (SigV4)."""

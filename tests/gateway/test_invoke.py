@@ -1,0 +1,445 @@
+"""Invoking through the Lambda API: what is sent, and every way in which it is not taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from tests.fakes import Answer, FakeLambda, Peer, encode_head, never, raw_server, refuse, until
+from tests.gateway.world import World, played
+
+from tailrace.errors import (
+    ConfigError,
+    EndpointError,
+    FunctionUnavailableError,
+    InvokeError,
+    InvokeTimeoutError,
+    PayloadTooLargeError,
+    ThrottledError,
+)
+from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker, find_endpoint
+from tailrace.net.http_server import Connection, run
+
+# --- what is sent --------------------------------------------------------------------------------
+
+
+@played()
+async def test_an_invocation_is_an_event_with_a_valid_signature(world: World) -> None:
+    client, invocation = await world.hold()
+
+    headers = invocation.headers
+    assert invocation.method == "POST"
+    assert invocation.path == "/2015-03-31/functions/stream/invocations"
+    assert headers["x-amz-invocation-type"] == "Event"
+    assert headers["content-length"] == str(len(invocation.payload))
+    request = AWSRequest(
+        "POST",
+        world.endpoint.url + invocation.path,
+        data=invocation.payload,
+        headers={"X-Amz-Invocation-Type": "Event"},
+    )
+    request.context["timestamp"] = headers["x-amz-date"]
+    signer = SigV4Auth(Credentials("tailrace", "tailrace"), "lambda", "us-east-1")
+    request.headers["X-Amz-Date"] = headers["x-amz-date"]
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    assert headers["authorization"].endswith(f"Signature={signer.signature(text, request)}")
+    client.close()
+
+
+@played()
+async def test_connections_to_lambda_are_kept(world: World) -> None:
+    for _ in range(5):
+        client, _ = await world.hold()
+        client.close()
+        await world.assert_settled()
+
+    assert len(world.endpoint.connections) == 1
+
+
+def test_an_arn_is_one_path_segment() -> None:
+    async def play() -> None:
+        endpoint = FakeLambda()
+        await endpoint.start()
+        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
+        await invoker.start()
+
+        await invoker.invoke("arn:aws:lambda:eu-west-1:123456789012:function:f:prod", b"{}")
+
+        await invoker.close()
+        await endpoint.stop()
+        assert "arn%3Aaws%3Alambda%3Aeu-west-1" in endpoint.invocations[0].path
+
+    run(play())
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+REFUSALS: dict[str, tuple[Answer, type[InvokeError], int]] = {
+    "throttled": (refuse(429, "TooManyRequestsException:http://x"), ThrottledError, 503),
+    "missing": (refuse(404, "ResourceNotFoundException"), FunctionUnavailableError, 502),
+    "denied": (refuse(403, "AccessDeniedException"), FunctionUnavailableError, 502),
+    "not ready": (refuse(409, "ResourceConflictException"), FunctionUnavailableError, 502),
+    "too large": (refuse(413, "RequestTooLargeException"), PayloadTooLargeError, 413),
+    "failing": (refuse(500, "ServiceException"), EndpointError, 502),
+    "unavailable": (refuse(503), EndpointError, 502),
+    "a wrong success": (refuse(200, body=b"{}"), EndpointError, 502),
+    "not Lambda's 404": (refuse(404, body=b"<html>not here"), EndpointError, 502),
+    "a redirect": (refuse(307, headers=[("location", "/elsewhere")]), EndpointError, 502),
+    "a permanent redirect": (refuse(301, headers=[("location", "http://x/")]), EndpointError, 502),
+    "JSON of another shape": (refuse(500, body=b"[1, 2]"), EndpointError, 502),
+    "a body that is no text": (refuse(500, body=b"\xff\xfe\x00"), EndpointError, 502),
+    "a long body": (refuse(500, body=b"x" * 1_000_000), EndpointError, 502),
+    "compressed rubbish": (
+        refuse(500, headers=[("content-encoding", "gzip")], body=b"no gzip"),
+        EndpointError,
+        502,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+@played()
+async def test_a_refusal_is_a_clear_answer(world: World, case: str) -> None:
+    answer, _, status = REFUSALS[case]
+    world.endpoint.answer = answer
+
+    client, invocation = await world.hold()
+
+    response = await client.read_response()
+    assert response.status == status
+    assert response.get("content-type") == "application/problem+json"
+    assert world.outcomes() == ["invoke-refused"]
+    assert len(world.endpoint.invocations) == 1
+    late = await world.function(invocation.url)
+    await late.post()
+    assert await late.read_status() == 410
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_is_an_error_of_its_own(case: str) -> None:
+    answer, error, status = REFUSALS[case]
+
+    async def play() -> None:
+        endpoint = FakeLambda(answer)
+        await endpoint.start()
+        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
+        await invoker.start()
+        try:
+            with pytest.raises(error) as raised:
+                await invoker.invoke("f", b"{}")
+            assert type(raised.value) is error
+            assert raised.value.status == status
+        finally:
+            await invoker.close()
+            await endpoint.stop()
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("7", "7"), ("soon", "1"), ("\xb2", "1"), ("9" * 5000, "1"), ("-3", "1")]
+)
+@played()
+async def test_what_lambda_says_of_when_to_retry_is_passed_on(
+    world: World, said: str, told: str
+) -> None:
+    world.endpoint.answer = refuse(429, "TooManyRequestsException", headers=[("retry-after", said)])
+
+    client, _ = await world.hold()
+
+    response = await client.read_response()
+    assert (response.status, response.get("retry-after")) == (503, told)
+
+
+@played()
+async def test_what_lambda_says_is_for_the_operator_only(world: World) -> None:
+    """It may name accounts and roles."""
+    world.endpoint.answer = refuse(403, "AccessDeniedException", "User: arn:aws:iam::1:role/x")
+
+    client, _ = await world.hold()
+
+    assert b"arn:aws" not in (await client.read_response()).body
+    assert "arn:aws:iam::1:role/x" in world.log.text()
+
+
+@played()
+async def test_an_endpoint_that_repeats_the_event_does_not_spread_the_secret(world: World) -> None:
+    """A service may show what it could not parse; our log must not show the callback URL."""
+
+    def echo(connection: Connection) -> None:
+        url = world.endpoint.invocations[-1].url
+        body = json.dumps({"message": f'unexpected: {{"callback":"{url}"}}'}).encode()
+        connection.respond(400, [(b"x-amzn-ErrorType", b"InvalidRequestContentException")], body)
+
+    world.endpoint.answer = echo
+
+    client, _ = await world.hold()
+
+    assert (await client.read_response()).status == 502
+    assert "unexpected" in world.log.text()  # and `played` looks for the secret
+
+
+@played()
+async def test_what_lambda_says_stays_on_one_line_of_the_log(world: World) -> None:
+    world.endpoint.answer = refuse(500, "ServiceException", "one\nexchange=forged \x1b[2J")
+
+    client, _ = await world.hold()
+
+    await client.read_response()
+    lines = world.log.named("tailrace.gateway.invoke")
+    assert not [line for line in lines if "\n" in line or "\x1b" in line]
+
+
+# --- endpoints that do not answer ----------------------------------------------------------------
+
+
+@played(endpoint_url="http://127.0.0.1:1")
+async def test_an_endpoint_that_is_down_is_502(world: World) -> None:
+    client = await world.client()
+
+    await client.request()
+
+    response = await client.read_response()
+    assert response.status == 502
+    assert "cannot be reached" in response.json()["detail"]
+    assert world.outcomes() == ["invoke-refused"]
+
+
+@played(invoke_timeout_s=0.1)
+async def test_an_endpoint_that_does_not_answer_is_504(world: World) -> None:
+    world.endpoint.answer = never
+
+    client, _ = await world.hold()
+
+    assert (await client.read_response()).status == 504
+    assert world.outcomes() == ["invoke-refused"]
+
+
+@played(invoke_timeout_s=0.1)
+async def test_a_callback_that_came_outlives_an_endpoint_that_does_not_answer(
+    world: World,
+) -> None:
+    """The function runs: that is what counts."""
+    world.endpoint.answer = never
+    client, function = await world.pair()
+    await until(lambda: world.gateway.statistics()["invocations"] == 0)
+
+    await function.write(encode_head() + b"all the same")
+    await function.end()
+
+    assert (await client.read_response()).body == b"all the same"
+    assert world.outcomes() == ["complete"]
+
+
+@played()
+async def test_a_callback_may_come_and_end_before_lambda_answers(world: World) -> None:
+    world.endpoint.answer = never
+    client, function = await world.pair()
+
+    await function.write(encode_head() + b"quick")
+    await function.end()
+
+    assert (await client.read_response()).body == b"quick"
+    await world.assert_settled()
+
+
+@played()
+async def test_a_client_that_leaves_ends_the_waiting_for_lambda(world: World) -> None:
+    world.endpoint.answer = never
+    client, _ = await world.hold()
+
+    client.reset()
+
+    await world.assert_settled()
+    assert world.outcomes() == ["client-left"]
+
+
+RUBBISH: dict[str, bytes | None] = {
+    "nothing": b"",
+    "a reset": None,
+    "text": b"hello\r\n\r\n",
+    "a cut status line": b"HTTP/1.1 2",
+    "a cut head": b"HTTP/1.1 202 Accepted\r\ncontent-le",
+    "another protocol": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a status of four digits": b"HTTP/1.1 2020 Accepted\r\n\r\n",
+    "a status below 100": b"HTTP/1.1 001 Eh\r\ncontent-length: 0\r\n\r\n",
+    "a bad header": b"HTTP/1.1 202 Accepted\r\n: x\r\n\r\n",
+    "a length that is none": b"HTTP/1.1 202 Accepted\r\ncontent-length: x\r\n\r\n",
+    "a head without end": b"HTTP/1.1 202 Accepted\r\nx: " + b"y" * 100_000,
+    "many headers": b"HTTP/1.1 500 No\r\n" + b"x: y\r\n" * 50_000 + b"\r\n",
+    "a cut error body": b"HTTP/1.1 500 No\r\ncontent-length: 10\r\n\r\n{",
+    "a bad chunk": b"HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    "a switch of protocols": b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+    "a nameless coding": b"HTTP/1.1 500 No\r\ncontent-type: ;;;\r\ncontent-length: 1\r\n\r\nx",
+}
+
+
+@pytest.mark.parametrize("case", RUBBISH)
+def test_an_endpoint_that_answers_rubbish_is_an_endpoint_error(case: str) -> None:
+    rubbish = RUBBISH[case]
+
+    async def script(peer: Peer) -> None:
+        await peer.read_until(b"\r\n\r\n")
+        if rubbish is None:
+            peer.reset()
+        else:
+            await peer.send(rubbish)
+
+    async def play() -> None:
+        async with raw_server(script) as url:
+            invoker = LambdaInvoker(LambdaEndpoint(url, "us-east-1", True))
+            await invoker.start()
+            try:
+                with pytest.raises(EndpointError):
+                    await invoker.invoke("f", b"{}")
+            finally:
+                await invoker.close()
+
+    run(play())
+
+
+def test_an_endless_answer_is_a_timeout() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_until(b"\r\n\r\n")
+        while True:
+            await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await asyncio.sleep(0.01)
+
+    async def play() -> None:
+        async with raw_server(script) as url:
+            invoker = LambdaInvoker(LambdaEndpoint(url, "us-east-1", True), timeout_s=0.2)
+            await invoker.start()
+            try:
+                with pytest.raises(InvokeTimeoutError):
+                    await invoker.invoke("f", b"{}")
+            finally:
+                await invoker.close()
+
+    run(play())
+
+
+def test_an_endpoint_that_closes_kept_connections_silently_is_asked_again() -> None:
+    """Lambda closes idle connections when it likes: no client must see that."""
+    requests = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal requests
+        await read_request(peer)
+        requests += 1
+        await peer.send(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        await peer.read_until(b"\r\n\r\n")  # the next request comes, and gets no answer
+        peer.reset()
+
+    async def play() -> None:
+        async with raw_server(script) as url:
+            invoker = LambdaInvoker(LambdaEndpoint(url, "us-east-1", True))
+            await invoker.start()
+            try:
+                for _ in range(4):
+                    await invoker.invoke("f", b"{}")
+            finally:
+                await invoker.close()
+
+    run(play())
+    assert requests == 4
+
+
+async def read_request(peer: Peer) -> None:
+    head = await peer.read_until(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    await peer.read_exactly(length)
+
+
+# --- which endpoint, which keys ------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """A machine without AWS configuration."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_aws_is_the_endpoint_of_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+    endpoint = find_endpoint(None)
+
+    assert endpoint.url == "https://lambda.eu-central-1.amazonaws.com"
+    assert not endpoint.is_loopback
+
+
+def test_aws_without_a_region_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="AWS_REGION"):
+        find_endpoint(None)
+
+
+@pytest.mark.parametrize("url", ["localhost:9000", "ftp://x", "http://", "/path", ""])
+def test_an_endpoint_must_be_a_url(url: str) -> None:
+    with pytest.raises(ConfigError, match="endpoint-url"):
+        find_endpoint(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_loopback"),
+    [
+        ("http://localhost:9000/", True),
+        ("http://127.0.0.1:9000", True),
+        ("http://[::1]:9000", True),
+        ("http://10.0.0.1:9000", False),
+        ("https://lambda.example.test", False),
+    ],
+)
+def test_an_endpoint_on_this_machine_is_known(url: str, is_loopback: bool) -> None:
+    endpoint = find_endpoint(url)
+
+    assert endpoint.is_loopback is is_loopback
+    assert endpoint.region == "us-east-1"
+    assert not endpoint.url.endswith("/")
+
+
+def keys_used(endpoint: LambdaEndpoint) -> str:
+    """The access key of a signed request."""
+
+    async def play() -> str:
+        invoker = LambdaInvoker(endpoint)
+        await invoker.start()
+        try:
+            headers = await invoker._sign(f"{endpoint.url}/x", b"{}")
+        finally:
+            await invoker.close()
+        return headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+
+    return run(play())
+
+
+def test_a_local_endpoint_gets_dummy_keys_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        key = keys_used(LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True))
+
+    assert key == "tailrace"
+    assert "dummy keys" in caplog.text
+
+
+def test_a_local_endpoint_gets_the_keys_of_the_environment_if_there_are_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMINE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+
+    assert keys_used(LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True)) == "AKIAMINE"
+
+
+def test_no_keys_for_another_endpoint_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="no AWS credentials"):
+        keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))
