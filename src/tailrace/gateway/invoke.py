@@ -31,6 +31,7 @@ from tailrace.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
+from tailrace.wire.capability import redact
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +193,8 @@ async def _refusal(response: aiohttp.ClientResponse) -> InvokeError:
     status = response.status
     name = response.headers.get("x-amzn-ErrorType", "").partition(":")[0]
     said = _message(await response.content.read(_ERROR_BYTES_MAX))
-    logger.warning("Lambda answered %d %s: %s", status, name or "-", said or "-")
+    # It may repeat the event, with the callback URL, and anything that the client sent.
+    logger.warning("Lambda answered %d %a: %a", status, name, redact(said))
     if status == 429:
         retry_after = response.headers.get("retry-after", "")
         return ThrottledError(
