@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote, urlsplit
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 _ERROR_BYTES_MAX: Final = 64 * limits.KIB
 _UNAVAILABLE: Final = frozenset((400, 402, 403, 404, 409))
 """The function is missing, not ready, or not ours to invoke: nothing that this request changes."""
+
+_SECONDS: Final = re.compile("[0-9]{1,5}").fullmatch
 
 
 class Invoker(Protocol):
@@ -196,10 +199,8 @@ async def _refusal(response: aiohttp.ClientResponse) -> InvokeError:
     # It may repeat the event, with the callback URL, and anything that the client sent.
     logger.warning("Lambda answered %d %a: %a", status, name, redact(said))
     if status == 429:
-        retry_after = response.headers.get("retry-after", "")
-        return ThrottledError(
-            "Lambda is at its limit", int(retry_after) if retry_after.isdigit() else 1
-        )
+        retry_after = _SECONDS(response.headers.get("retry-after", ""))
+        return ThrottledError("Lambda is at its limit", int(retry_after[0]) if retry_after else 1)
     if status == 413:
         return PayloadTooLargeError("the request is larger than Lambda carries")
     if status in _UNAVAILABLE and name:
