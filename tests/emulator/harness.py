@@ -95,13 +95,13 @@ async def request(
 class Harness:
     """An emulator under test."""
 
-    def __init__(self, emulator: Emulator, stream: io.StringIO) -> None:
-        self.emulator = emulator
+    def __init__(self, service: Emulator, stream: io.StringIO) -> None:
+        self.service = service
         self._stream = stream
 
     @property
     def port(self) -> int:
-        return int(self.emulator.url.rpartition(":")[2])
+        return int(self.service.url.rpartition(":")[2])
 
     @property
     def log(self) -> str:

@@ -7,6 +7,7 @@ waits for go through files, so that nothing depends on time.
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,12 @@ def play(steps, request_id=None, headers=None):
                     file.write(str(child.pid))
             case "kill":
                 os.kill(os.getpid(), value)
+            case "ignore_sigterm":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            case "once":
+                if not os.path.exists(value):
+                    open(value, "w").close()
+                    os._exit(1)
             case "exit":
                 os._exit(value)
             case "init_error":

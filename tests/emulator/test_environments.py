@@ -19,15 +19,15 @@ def test_a_result_comes_back_and_the_environment_is_kept(tmp_path: Path) -> None
     async def run() -> None:
         async with running(playing(path=tmp_path)) as emulator:
             first = await emulator.invoke({"a": 1})
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].idle == 1)
-            pids = emulator.emulator.pids()
+            await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
+            pids = emulator.service.pids()
             second = await emulator.invoke({"a": 2})
 
             assert (first.status, first.json()) == (200, {"a": 1})
             assert second.json() == {"a": 2}
             assert first.function_error is None
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].idle == 1)
-            assert emulator.emulator.pids() == pids
+            await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
+            assert emulator.service.pids() == pids
             assert emulator.log.count("Init Duration") == 1
 
     uvloop.run(run())
@@ -41,7 +41,7 @@ def test_busy_environments_make_new_ones_up_to_the_concurrency(tmp_path: Path) -
                 asyncio.create_task(emulator.play({"wait": str(go)}, {"return": n}))
                 for n in range(2)
             ]
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].busy == 2)
+            await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 2)
             refused = await emulator.invoke()
             go.touch()
             results = [(await task).json() for task in held]
@@ -65,11 +65,11 @@ def test_the_most_recently_used_environment_is_taken(tmp_path: Path) -> None:
         async with running(playing(path=tmp_path)) as emulator:
 
             def idle() -> int:
-                return emulator.emulator.statistics().functions["f"].idle
+                return emulator.service.statistics().functions["f"].idle
 
             held = asyncio.create_task(emulator.play({"wait": str(go)}, {"return": 1}))
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].busy == 1)
-            (slow,) = emulator.emulator.pids()
+            await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 1)
+            (slow,) = emulator.service.pids()
             await emulator.play({"return": 2})
             await wait_until(lambda: idle() == 1)
             go.touch()
@@ -78,7 +78,7 @@ def test_the_most_recently_used_environment_is_taken(tmp_path: Path) -> None:
             await emulator.play({"environ": str(pids)}, {"kill": signal.SIGKILL})
 
             await wait_until(lambda: idle() == 1)
-            assert slow not in emulator.emulator.pids()
+            assert slow not in emulator.service.pids()
 
     uvloop.run(run())
 
@@ -96,7 +96,7 @@ def test_a_function_that_takes_too_long_is_killed_with_its_process_group(tmp_pat
                 "errorMessage": f"RequestId: {request_id} Error: Task timed out after 0.50 seconds",
             }
             await wait_until(lambda: not is_running(int(child.read_text())))
-            await wait_until(lambda: emulator.emulator.pids() == [])
+            await wait_until(lambda: emulator.service.pids() == [])
             assert "Task timed out after 0.50 seconds" in emulator.log
             assert "\tStatus: timeout" in emulator.log
             assert (await emulator.invoke({"a": 1})).json() == {"a": 1}
@@ -160,10 +160,10 @@ def test_the_caller_is_answered_while_the_handler_works_on(tmp_path: Path) -> No
             answer = await emulator.play({"return": "early"}, {"wait": str(go)}, {"print": "late"})
 
             assert answer.json() == "early"
-            assert emulator.emulator.statistics().functions["f"].busy == 1
+            assert emulator.service.statistics().functions["f"].busy == 1
             assert "END" not in emulator.log
             go.touch()
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].idle == 1)
+            await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
             assert emulator.log.index("late") < emulator.log.index("END RequestId")
 
     uvloop.run(run())
@@ -173,8 +173,8 @@ def test_a_process_that_dies_between_invocations_is_replaced(tmp_path: Path) -> 
     async def run() -> None:
         async with running(playing(path=tmp_path, concurrency=1)) as emulator:
             await emulator.invoke()
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].idle == 1)
-            (pid,) = emulator.emulator.pids()
+            await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
+            (pid,) = emulator.service.pids()
             os.kill(pid, signal.SIGKILL)
             answer = await emulator.invoke({"a": 1})
 
@@ -194,7 +194,7 @@ def test_an_init_error_is_the_answer_to_the_invocation(tmp_path: Path) -> None:
 
             assert (answer.status, answer.function_error) == (200, "Unhandled")
             assert answer.json() == error
-            await wait_until(lambda: emulator.emulator.pids() == [])
+            await wait_until(lambda: emulator.service.pids() == [])
             assert "Error Type: Runtime.ImportModuleError" in emulator.log
 
     uvloop.run(run())
@@ -257,7 +257,7 @@ def test_an_init_phase_without_end_meets_the_functions_time_out(tmp_path: Path) 
             answer = await emulator.invoke()
 
             assert answer.json()["errorType"] == "Sandbox.Timedout"
-            await wait_until(lambda: emulator.emulator.pids() == [])
+            await wait_until(lambda: emulator.service.pids() == [])
 
     uvloop.run(run())
 
@@ -289,13 +289,13 @@ def test_a_caller_that_leaves_does_not_stop_the_function(tmp_path: Path) -> None
         async with running(playing(path=tmp_path)) as emulator:
             steps = [{"wait": str(go)}, {"append": [str(done), "done"]}, {"return": 1}]
             pending = asyncio.create_task(emulator.play(*steps))
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].busy == 1)
+            await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 1)
             pending.cancel()
-            await wait_until(lambda: emulator.emulator.statistics().connections == 0)
+            await wait_until(lambda: emulator.service.statistics().connections == 0)
             go.touch()
 
             await wait_until(done.exists)
-            await wait_until(lambda: emulator.emulator.statistics().functions["f"].idle == 1)
+            await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
 
     uvloop.run(run())
 

@@ -1,0 +1,358 @@
+"""The Invoke API as boto3 and plain HTTP see it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import uvloop
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from tests.emulator.harness import Harness, playing, request, running, wait_until
+
+from tailrace import limits
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
+
+
+@functools.cache
+def session() -> boto3.Session:
+    return boto3.Session(
+        aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1"
+    )
+
+
+class Client:
+    """boto3's client, called in a thread."""
+
+    def __init__(self, emulator: Harness) -> None:
+        self._client = session().client(
+            "lambda",
+            endpoint_url=emulator.service.url,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+        )
+
+    async def invoke(self, event: object = None, **arguments: Any) -> dict[str, Any]:
+        """The response, its payload read."""
+        parameters = {"FunctionName": "f", **arguments}
+        if event is not None:
+            parameters["Payload"] = event if isinstance(event, bytes) else json.dumps(event)
+
+        def call() -> dict[str, Any]:
+            response: dict[str, Any] = self._client.invoke(**parameters)
+            response["Payload"] = response["Payload"].read()
+            return response
+
+        return await asyncio.to_thread(call)
+
+    async def error(self, event: object = None, **arguments: Any) -> ClientError:
+        """The error that the call raises."""
+        with pytest.raises(ClientError) as caught:
+            await self.invoke(event, **arguments)
+        return caught.value
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def with_client(tmp_path: Path, story: Callable[[Harness, Client], Any], **settings: Any) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path, **settings)) as emulator:
+            client = Client(emulator)
+            try:
+                await story(emulator, client)
+            finally:
+                client.close()
+
+    uvloop.run(run())
+
+
+def headers_of(response: dict[str, Any]) -> dict[str, str]:
+    headers: dict[str, str] = response["ResponseMetadata"]["HTTPHeaders"]
+    return headers
+
+
+def test_boto3_gets_a_result(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        response = await client.invoke({"text": "wörld"})
+
+        assert response["StatusCode"] == 200
+        assert response["ExecutedVersion"] == "$LATEST"
+        assert "FunctionError" not in response
+        assert json.loads(response["Payload"]) == {"text": "wörld"}
+        headers = headers_of(response)
+        assert headers["content-type"] == "application/json"
+        assert headers["x-amzn-remapped-content-length"] == "0"
+        assert re.fullmatch(
+            r"root=1-[0-9a-f]{8}-[0-9a-f]{24};sampled=0", headers["x-amzn-trace-id"]
+        )
+        request_id = response["ResponseMetadata"]["RequestId"]
+        assert f"START RequestId: {request_id}" in emulator.log
+
+    with_client(tmp_path, story)
+
+
+def test_boto3_gets_a_function_error(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        error = {"errorMessage": "m", "errorType": "E", "requestId": "", "stackTrace": []}
+        response = await client.invoke({"play": [{"raise": error}]})
+
+        assert (response["StatusCode"], response["FunctionError"]) == (200, "Unhandled")
+        assert json.loads(response["Payload"]) == error
+
+    with_client(tmp_path, story)
+
+
+def test_boto3_sends_an_event(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        done = tmp_path / "done"
+        steps = [{"append": [str(done), "ran"]}, {"return": 1}]
+        response = await client.invoke({"play": steps}, InvocationType="Event")
+
+        assert (response["StatusCode"], response["Payload"]) == (202, b"")
+        await wait_until(done.exists)
+
+    with_client(tmp_path, story)
+
+
+def test_boto3_tries_dry(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        response = await client.invoke({}, InvocationType="DryRun")
+
+        assert (response["StatusCode"], response["Payload"]) == (204, b"")
+        assert emulator.service.pids() == []
+
+    with_client(tmp_path, story)
+
+
+def test_boto3_names_the_function_by_arn(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        seen = tmp_path / "headers"
+        for name, suffix in (
+            (ARN, ""),
+            (f"{ARN}:prod", ":prod"),
+            ("123456789012:f", ""),
+            ("f:prod", ":prod"),
+        ):
+            steps = [{"headers": str(seen)}, {"return": 1}]
+            response = await client.invoke({"play": steps}, FunctionName=name)
+            assert response["StatusCode"] == 200
+            told = json.loads(seen.read_text())["lambda-runtime-invoked-function-arn"]
+            assert told == f"arn:aws:lambda:us-east-1:000000000000:function:f{suffix}"
+        response = await client.invoke({}, Qualifier="prod")
+        assert response["ExecutedVersion"] == "$LATEST"
+
+    with_client(tmp_path, story)
+
+
+def test_the_runtime_is_told_client_context_and_trace(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        seen = tmp_path / "headers"
+        context = {"client": {"app_title": "ä"}, "custom": {"k": "v"}}
+        encoded = base64.b64encode(json.dumps(context).encode()).decode()
+        steps = [{"headers": str(seen)}, {"return": 1}]
+        response = await client.invoke({"play": steps}, ClientContext=encoded)
+
+        told = json.loads(seen.read_text())
+        assert json.loads(told["lambda-runtime-client-context"]) == context
+        root = headers_of(response)["x-amzn-trace-id"].removeprefix("root=").split(";")[0]
+        assert told["lambda-runtime-trace-id"].startswith(f"Root={root};Parent=")
+        own = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
+        await emulator.play(*steps, headers={"x-amzn-trace-id": own})
+        told = json.loads(seen.read_text())
+        assert "1-5bef4de7-ad49b0e87f6ef6c87fc2e700" in told["lambda-runtime-trace-id"]
+
+    with_client(tmp_path, story)
+
+
+def test_the_end_of_the_log_is_returned_when_asked_for(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        steps = [{"print": "hello"}, {"return": 1}]
+        response = await client.invoke({"play": steps}, LogType="Tail")
+
+        start, *middle, end, report = base64.b64decode(response["LogResult"]).decode().splitlines()
+        assert start.startswith("START RequestId: ")
+        assert middle == ["hello"]
+        assert end.startswith("END RequestId: ")
+        assert report.startswith("REPORT RequestId: ")
+        assert "LogResult" not in await client.invoke({})
+
+    with_client(tmp_path, story)
+
+
+def test_a_missing_function(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        error = await client.error({}, FunctionName="nope")
+
+        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        answer = await emulator.invoke({}, name="nope")
+        assert answer.headers["x-amzn-errortype"] == "ResourceNotFoundException"
+        assert answer.json() == {
+            "Type": "User",
+            "Message": "Function not found: "
+            "arn:aws:lambda:us-east-1:000000000000:function:nope:$LATEST",
+        }
+
+    with_client(tmp_path, story)
+
+
+def test_a_busy_function(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        go = tmp_path / "go"
+        held = asyncio.create_task(emulator.play({"wait": str(go)}, {"return": 1}))
+        await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 1)
+        error = await client.error({})
+        go.touch()
+        await held
+
+        assert error.response["Error"]["Code"] == "TooManyRequestsException"
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+        assert error.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+    with_client(tmp_path, story, concurrency=1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"{", b"not JSON", b'{"a": NaN}', b'"\x87"', b"[" * 100_000, b"1 2", "{}".encode("utf-16")],
+)
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event"])
+def test_a_payload_that_is_not_json(tmp_path: Path, payload: bytes, kind: str) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path)) as emulator:
+            answer = await emulator.invoke(payload, kind=kind)
+
+            assert answer.status == 400
+            assert answer.headers["x-amzn-errortype"] == "InvalidRequestContentException"
+            assert answer.json()["message"].startswith("Could not parse request body into json: ")
+            assert emulator.service.pids() == []
+
+    uvloop.run(run())
+
+
+def test_an_empty_payload_becomes_an_empty_object(tmp_path: Path) -> None:
+    """Runtimes die of an event without a byte."""
+
+    async def story(emulator: Harness, client: Client) -> None:
+        assert json.loads((await client.invoke())["Payload"]) == {}
+
+    with_client(tmp_path, story)
+
+
+def test_numbers_of_any_length_are_json(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path)) as emulator:
+            assert (await emulator.invoke(b"9" * 5_000, kind="Event")).status == 202
+
+    uvloop.run(run())
+
+
+def payload_of(size: int) -> bytes:
+    return b'"' + b"x" * (size - 2) + b'"'
+
+
+def test_payloads_over_the_limits(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        for kind, most, text in (
+            (
+                "RequestResponse",
+                limits.SYNC_INVOKE_BYTES_MAX,
+                "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+            ),
+            (
+                "Event",
+                limits.EVENT_INVOKE_BYTES_MAX,
+                "1048577 byte payload is too large for the Event invocation type "
+                "(limit 1048576 bytes)",
+            ),
+        ):
+            error = await client.error(payload_of(most + 1), InvocationType=kind)
+            assert error.response["Error"]["Code"] == "RequestEntityTooLargeException"
+            assert error.response["Error"]["Message"] == text
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+        huge = await client.error(payload_of(20_000_000))
+        assert huge.response["Error"]["Code"] == "RequestEntityTooLargeException"
+        assert emulator.service.pids() == []
+
+    with_client(tmp_path, story)
+
+
+def test_payloads_at_the_limits(tmp_path: Path) -> None:
+    async def run() -> None:
+        # Not the playing function, which would look into it.
+        async with running(playing(path=tmp_path)) as emulator:
+            for kind, most, status in (
+                ("DryRun", limits.SYNC_INVOKE_BYTES_MAX, 204),
+                ("Event", limits.EVENT_INVOKE_BYTES_MAX, 202),
+            ):
+                assert (await emulator.invoke(payload_of(most), kind=kind)).status == status
+
+    uvloop.run(run())
+
+
+def test_a_result_over_the_limit_is_a_function_error(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        size = limits.BUFFERED_RESPONSE_BYTES_MAX + 1
+        response = await client.invoke({"play": [{"return_bytes": size}]})
+
+        assert response["FunctionError"] == "Unhandled"
+        assert json.loads(response["Payload"])["errorType"] == "Function.ResponseSizeTooLarge"
+
+    with_client(tmp_path, story)
+
+
+def test_malformed_requests(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path)) as emulator:
+            for headers, error_type in (
+                ({"x-amz-invocation-type": "Odd"}, "ValidationException"),
+                ({"x-amz-log-type": "Odd"}, "ValidationException"),
+                ({"x-amz-tenant-id": "a\tb"}, "ValidationException"),
+                ({"x-amz-client-context": "***"}, "InvalidRequestContentException"),
+                ({"x-amz-client-context": "e30=" * 1000}, "InvalidRequestContentException"),
+            ):
+                answer = await emulator.invoke({}, headers=headers)
+                assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, error_type)
+            path = "/2015-03-31/functions/f%3Aprod/invocations?Qualifier=test"
+            answer = await request(emulator.port, "POST", path, b"{}")
+            assert answer.headers["x-amzn-errortype"] == "InvalidParameterValueException"
+
+    uvloop.run(run())
+
+
+def test_other_paths_are_not_emulated(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path)) as emulator:
+            for method, path in (
+                ("GET", "/2015-03-31/functions/f/invocations"),
+                ("POST", "/2021-11-15/functions/f/other"),
+                ("DELETE", "/"),
+            ):
+                answer = await request(emulator.port, method, path)
+                assert answer.status == 404
+                assert answer.headers["x-amzn-errortype"] == "UnknownOperationException"
+
+    uvloop.run(run())
+
+
+def test_the_root_lists_the_functions(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path), playing("g", path=tmp_path)) as emulator:
+            host = f"127.0.0.1:{emulator.port}"
+            answer = await request(emulator.port, "GET", "/", headers={"host": host})
+
+            assert answer.status == 200
+            assert answer.json()["functions"] == {
+                name: f"http://{host}/2015-03-31/functions/{name}/invocations" for name in "fg"
+            }
+
+    uvloop.run(run())
