@@ -262,8 +262,8 @@ class Exchange:
         """Take an event; one that comes too late has no effect."""
         before, had = self.function, self.client
         after = FUNCTION_SIDE[before].get(type(event))
-        if after is None:
-            return ()
+        if after is None or (had is Client.DONE and isinstance(event, ClientLeft)):
+            return ()  # a client that has got everything may leave
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
         if after is Function.OPENED:

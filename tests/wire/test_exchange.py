@@ -1,0 +1,376 @@
+"""The exchange as playbooks: events in, commands out, and what holds in any order of events."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.wire.exchange import (
+    CLIENT_SIDE,
+    FUNCTION_SIDE,
+    AbortResponse,
+    AcceptCallback,
+    AnswerCallback,
+    AnswerClient,
+    CallbackBroken,
+    CallbackEnded,
+    CallbackOpened,
+    Client,
+    ClientLeft,
+    Close,
+    Command,
+    DeadlinePassed,
+    EndResponse,
+    Event,
+    Exchange,
+    Function,
+    HeadArrived,
+    InvokeRefused,
+    ResponseMalformed,
+    StartResponse,
+    Stopped,
+)
+from tailrace.wire.integration import Head
+
+HEAD = Head(201, {"content-type": "text/plain"})
+
+WAITING: tuple[Event, ...] = ()
+OPENED = (CallbackOpened(),)
+SENDING = (CallbackOpened(), HeadArrived(HEAD))
+BODILESS = (CallbackOpened(), HeadArrived(HEAD, is_bodiless=True))
+ENDED = (*SENDING, CallbackEnded())
+FAILED = (*OPENED, CallbackBroken())
+
+EVENTS: tuple[Event, ...] = (
+    CallbackOpened(),
+    HeadArrived(HEAD),
+    HeadArrived(HEAD, is_bodiless=True),
+    CallbackEnded(),
+    CallbackBroken(),
+    ResponseMalformed("no {prelude}"),
+    InvokeRefused(429, "too {many}", 3),
+    InvokeRefused(413, "too large"),
+    DeadlinePassed("first byte"),
+    DeadlinePassed("stall"),
+    ClientLeft(),
+    Stopped(),
+)
+
+
+def after(*events: Event) -> Exchange:
+    """An exchange to which these events have happened."""
+    exchange = Exchange()
+    for event in events:
+        exchange.feed(event)
+    return exchange
+
+
+# --- playbooks: what a state does with an event ---------------------------------------------------
+
+PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Client]] = [
+    # Invoked, and no callback yet: there is nobody to tell but the client.
+    (WAITING, CallbackOpened(), (AcceptCallback(),), Function.OPENED, Client.HELD),
+    (
+        WAITING,
+        InvokeRefused(429, "too {many}", 3),
+        (AnswerClient(429, "too {many}", 3), Close("invoke-refused")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        WAITING,
+        InvokeRefused(413, "too large"),
+        (AnswerClient(413, "too large", None), Close("invoke-refused")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        WAITING,
+        DeadlinePassed("first byte"),
+        (AnswerClient(504, "the function did not answer in time"), Close("first-byte-deadline")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (WAITING, ClientLeft(), (Close("client-left"),), Function.FAILED, Client.DONE),
+    (
+        WAITING,
+        Stopped(),
+        (AnswerClient(503, "the gateway is shutting down"), Close("stopped")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    # A callback has the exchange and has said no head: both sides get a whole answer.
+    (OPENED, HeadArrived(HEAD), (StartResponse(HEAD),), Function.SENDING, Client.RECEIVING),
+    (
+        OPENED,
+        HeadArrived(HEAD, is_bodiless=True),
+        (StartResponse(HEAD), EndResponse()),
+        Function.SENDING,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        CallbackBroken(),
+        (AnswerClient(502, "the function ended before it answered"), Close("callback-broken")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        ResponseMalformed("no {prelude}"),
+        (
+            AnswerClient(502, "the function's response is malformed: no {prelude}"),
+            AnswerCallback(400, "no {prelude}"),
+            Close("malformed"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        DeadlinePassed("total"),
+        (
+            AnswerClient(504, "the function did not answer in time"),
+            AnswerCallback(410, "the total deadline has passed"),
+            Close("total-deadline"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        ClientLeft(),
+        (AnswerCallback(410, "the client has left"), Close("client-left")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        Stopped(),
+        (
+            AnswerClient(503, "the gateway is shutting down"),
+            AnswerCallback(410, "the gateway is stopping"),
+            Close("stopped"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    # The head has gone out: a loss is made visible by breaking the response off.
+    (
+        SENDING,
+        CallbackEnded(),
+        (EndResponse(), AnswerCallback(200, "relayed"), Close("complete")),
+        Function.ENDED,
+        Client.DONE,
+    ),
+    (
+        SENDING,
+        CallbackBroken(),
+        (AbortResponse(is_flushed=True), Close("callback-broken")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        SENDING,
+        ResponseMalformed("too long"),
+        (
+            AbortResponse(is_flushed=True),
+            AnswerCallback(400, "too long"),
+            Close("malformed"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        SENDING,
+        DeadlinePassed("stall"),
+        (
+            AbortResponse(is_flushed=False),
+            AnswerCallback(410, "the stall deadline has passed"),
+            Close("stall-deadline"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        SENDING,
+        ClientLeft(),
+        (AnswerCallback(410, "the client has left"), Close("client-left")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        SENDING,
+        Stopped(),
+        (
+            AbortResponse(is_flushed=False),
+            AnswerCallback(410, "the gateway is stopping"),
+            Close("stopped"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    # The client has all that it will get, and the function works on: only it can be told anything.
+    (
+        BODILESS,
+        CallbackEnded(),
+        (AnswerCallback(200, "relayed"), Close("complete")),
+        Function.ENDED,
+        Client.DONE,
+    ),
+    (BODILESS, CallbackBroken(), (Close("complete"),), Function.FAILED, Client.DONE),
+    (
+        BODILESS,
+        ResponseMalformed("too long"),
+        (AnswerCallback(400, "too long"), Close("complete")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        BODILESS,
+        DeadlinePassed("total"),
+        (AnswerCallback(410, "the total deadline has passed"), Close("complete")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        BODILESS,
+        Stopped(),
+        (AnswerCallback(410, "the gateway is stopping"), Close("complete")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("events", "event", "commands", "function", "client"),
+    PLAYBOOK,
+    ids=[f"{after(*row[0]).function.value}-{row[1]}" for row in PLAYBOOK],
+)
+def test_playbook(
+    events: tuple[Event, ...],
+    event: Event,
+    commands: tuple[Command, ...],
+    function: Function,
+    client: Client,
+) -> None:
+    exchange = after(*events)
+
+    assert exchange.feed(event) == commands
+    assert (exchange.function, exchange.client) == (function, client)
+
+
+def test_the_playbook_has_every_row_of_the_functions_table() -> None:
+    played = {(after(*row[0]).function, type(row[1])) for row in PLAYBOOK}
+
+    assert played == {(state, event) for state, row in FUNCTION_SIDE.items() for event in row}
+
+
+def test_the_playbook_has_every_row_of_the_clients_table() -> None:
+    played = {
+        (after(*row[0]).client, row[3]) for row in PLAYBOOK if after(*row[0]).client != row[4]
+    }
+
+    # A bodiless head takes the client through RECEIVING at once.
+    assert played == {(state, reached) for state, row in CLIENT_SIDE.items() for reached in row}
+
+
+LATE = [
+    (WAITING, HeadArrived(HEAD)),
+    (WAITING, CallbackEnded()),
+    (WAITING, CallbackBroken()),
+    (WAITING, ResponseMalformed("x")),
+    (OPENED, CallbackOpened()),
+    (OPENED, CallbackEnded()),
+    (OPENED, InvokeRefused(504, "the endpoint was slower than the function")),
+    (SENDING, CallbackOpened()),
+    (SENDING, HeadArrived(HEAD)),
+    (SENDING, InvokeRefused(502, "x")),
+    (BODILESS, ClientLeft()),  # it has all that it will get; the function may work on
+    *((ENDED, event) for event in EVENTS),
+    *((FAILED, event) for event in EVENTS),
+]
+
+
+@pytest.mark.parametrize(
+    ("events", "event"), LATE, ids=[f"{after(*row[0]).function.value}-{row[1]}" for row in LATE]
+)
+def test_a_late_event_has_no_effect(events: tuple[Event, ...], event: Event) -> None:
+    exchange = after(*events)
+    before = exchange.function, exchange.client
+
+    assert exchange.feed(event) == ()
+    assert (exchange.function, exchange.client) == before
+
+
+def test_bytes_are_relayed_between_head_and_end_only() -> None:
+    assert [
+        after(*events).is_relaying for events in (WAITING, OPENED, SENDING, BODILESS, ENDED, FAILED)
+    ] == [False, False, True, False, False, False]
+
+
+# --- what holds in any order of events ------------------------------------------------------------
+
+
+def is_end_of_a_message(event: Event) -> bool:
+    return isinstance(event, CallbackEnded) or (
+        isinstance(event, HeadArrived) and event.is_bodiless
+    )
+
+
+def check_story(events: list[Event]) -> None:
+    """Feed the events, then Stopped, which ends whatever is still open; check all commands."""
+    exchange = Exchange()
+    story: list[Command] = []
+    for event in (*events, Stopped()):
+        commands = exchange.feed(event)
+        assert not (story and commands and isinstance(story[-1], Close)), "a command after Close"
+        for command in commands:
+            if isinstance(command, EndResponse):
+                assert is_end_of_a_message(event)
+        story += commands
+        kinds = [type(command) for command in story]
+        is_open = StartResponse in kinds and not {EndResponse, AbortResponse, Close} & set(kinds)
+        assert exchange.is_relaying is is_open
+
+    kinds = [type(command) for command in story]
+    for kind in set(kinds):
+        assert kinds.count(kind) == 1, f"{kind.__name__} more than once"
+    assert kinds[-1] is Close
+    assert not {EndResponse, AbortResponse} <= set(kinds)
+    assert not {AnswerClient, StartResponse} <= set(kinds), "two answers to one client"
+    if {EndResponse, AbortResponse} & set(kinds):
+        assert StartResponse in kinds
+    if AnswerCallback in kinds:
+        assert kinds.index(AcceptCallback) < kinds.index(AnswerCallback)
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=12))
+def test_any_order_of_events_leads_to_one_end(events: list[Event]) -> None:
+    check_story(events)
+
+
+def test_every_walk_through_the_states_leads_to_one_end() -> None:
+    """Hypothesis tries many orders; this tries each event in each state that can be reached."""
+    walks: list[list[Event]] = [[]]
+    seen = set()
+    while walks:
+        walk = walks.pop()
+        exchange = after(*walk)
+        if (exchange.function, exchange.client) in seen:
+            continue
+        seen.add((exchange.function, exchange.client))
+        for event in EVENTS:
+            check_story([*walk, event])
+            walks.append([*walk, event])
+
+    assert seen == {
+        (Function.WAITING, Client.HELD),
+        (Function.OPENED, Client.HELD),
+        (Function.SENDING, Client.RECEIVING),
+        (Function.SENDING, Client.DONE),
+        (Function.ENDED, Client.DONE),
+        (Function.FAILED, Client.DONE),
+    }
