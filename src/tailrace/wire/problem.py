@@ -35,7 +35,7 @@ def encode_problem(
     if accept is not None and b"text/html" in accept.lower():
         reference = f"{status}" if exchange_id is None else f"{status} · {exchange_id}"
         page = _PAGE.format(title=title, detail=escape(detail), reference=reference)
-        return _fields(b"text/html; charset=utf-8"), page.encode()
+        return _fields(b"text/html; charset=utf-8"), page.encode(errors="replace")
     document: dict[str, object] = {"title": title, "status": status, "detail": detail}
     if exchange_id is not None:
         document["exchange"] = exchange_id
