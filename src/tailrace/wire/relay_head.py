@@ -29,6 +29,11 @@ _HOP_BY_HOP: Final = frozenset(
     )
 )
 
+_NOT_TAKEN_AWAY: Final = frozenset(
+    ("host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
+)
+"""What a client's Connection header cannot remove: it could hide its address so."""
+
 _HEADER_STYLE_ALLOWED: Final = frozenset(
     (
         "accept-ranges",
@@ -64,6 +69,7 @@ def request_headers(head: RequestHead) -> list[tuple[str, str]]:
     dropped = _named_by_connection(
         value.decode("latin-1") for name, value in head.headers if name == b"connection"
     )
+    dropped -= _NOT_TAKEN_AWAY
     fields = []
     for raw_name, raw_value in head.headers:
         name = raw_name.decode("latin-1")

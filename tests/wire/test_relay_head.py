@@ -1,0 +1,163 @@
+"""Heads that cross the gateway, and what must not cross with them."""
+
+import pytest
+
+from tailrace.errors import HeadError
+from tailrace.wire.http_head import Headers, RequestHead
+from tailrace.wire.integration import Head
+from tailrace.wire.relay_head import head_from_callback, request_headers, response_fields
+
+
+def request(*headers: tuple[bytes, bytes]) -> RequestHead:
+    return RequestHead("GET", "/", "1.1", list(headers))
+
+
+# --- requests --------------------------------------------------------------------------------------
+
+
+def test_a_request_keeps_its_fields_their_order_and_repeats() -> None:
+    head = request((b"host", b"h"), (b"b", b"1"), (b"a", b"2"), (b"b", b"3"), (b"x", b"\xe9"))
+
+    assert request_headers(head) == [
+        ("host", "h"),
+        ("b", "1"),
+        ("a", "2"),
+        ("b", "3"),
+        ("x", "é"),
+    ]
+
+
+HOP_BY_HOP = [
+    b"connection",
+    b"expect",
+    b"http2-settings",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+]
+
+
+@pytest.mark.parametrize("name", HOP_BY_HOP)
+def test_what_belongs_to_the_connection_does_not_reach_the_function(name: bytes) -> None:
+    assert request_headers(request((b"host", b"h"), (name, b"x"))) == [("host", "h")]
+
+
+def test_what_connection_names_does_not_reach_the_function() -> None:
+    head = request(
+        (b"connection", b"close, X-One ,"),
+        (b"x-one", b"1"),
+        (b"x-two", b"2"),
+        (b"x-three", b"3"),
+        (b"connection", b"x-TWO"),
+    )
+
+    assert request_headers(head) == [("x-three", "3")]
+
+
+@pytest.mark.parametrize(
+    "name", [b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port"]
+)
+def test_connection_cannot_take_away_what_proxies_have_said(name: bytes) -> None:
+    """Otherwise a client could hide its address from the function."""
+    head = request((name, b"1"), (b"connection", name))
+
+    assert request_headers(head) == [(name.decode(), "1")]
+
+
+# --- responses -------------------------------------------------------------------------------------
+
+
+def test_a_response_keeps_its_fields_in_lower_case_and_its_cookies() -> None:
+    head = Head(200, [("Content-Type", "text/plain"), ("X", "é"), ("x", "2")], ["a=1", "b=2"])
+
+    assert response_fields(head) == (
+        [
+            (b"content-type", b"text/plain"),
+            (b"x", b"\xe9"),
+            (b"x", b"2"),
+            (b"set-cookie", b"a=1"),
+            (b"set-cookie", b"b=2"),
+        ],
+        None,
+    )
+
+
+@pytest.mark.parametrize("name", [name.decode().title() for name in HOP_BY_HOP])
+def test_what_belongs_to_the_callback_does_not_reach_the_client(name: str) -> None:
+    assert response_fields(Head(200, [(name, "chunked")])) == ([], None)
+
+
+def test_what_connection_names_does_not_reach_the_client() -> None:
+    head = Head(200, [("Connection", "x-one"), ("X-One", "1"), ("X-Two", "2")])
+
+    assert response_fields(head) == ([(b"x-two", b"2")], None)
+
+
+@pytest.mark.parametrize(("text", "length"), [("0", 0), ("12", 12), ("0012", 12)])
+def test_an_announced_length_is_told_apart(text: str, length: int) -> None:
+    assert response_fields(Head(200, {"Content-Length": text})) == ([], length)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "+1", "1.5", "0x1", "1,1", "²", "1_0", "9" * 20, "9" * 5000]
+)
+def test_an_announced_length_must_be_one(text: str) -> None:
+    """Far too many digits included: Python refuses to count beyond 4,300 of them."""
+    with pytest.raises(HeadError, match="content-length"):
+        response_fields(Head(200, {"content-length": text}))
+
+
+def test_two_lengths_are_refused() -> None:
+    with pytest.raises(HeadError, match="content-length"):
+        response_fields(Head(200, [("content-length", "1"), ("Content-Length", "1")]))
+
+
+# --- callbacks without the integration type ----------------------------------------------------------
+
+
+def callback(*headers: tuple[bytes, bytes]) -> Headers:
+    own: Headers = [(b"host", b"gateway"), (b"user-agent", b"undici"), (b"accept", b"*/*")]
+    return [*own, *headers]
+
+
+def test_a_plain_callback_states_its_head_in_its_headers() -> None:
+    head = RequestHead(
+        "POST",
+        "/",
+        "1.1",
+        callback(
+            (b"x-status-code", b"404"),
+            (b"content-type", b"text/plain"),
+            (b"set-cookie", b"a=1"),
+            (b"x-request-id", b"7"),
+            (b"transfer-encoding", b"chunked"),
+        ),
+    )
+
+    assert head_from_callback(head) == Head(404, {"content-type": "text/plain"}, ["a=1"])
+
+
+def test_a_plain_callback_is_a_200_unless_it_says_otherwise() -> None:
+    assert head_from_callback(RequestHead("POST", "/", "1.1", callback())) == Head(200)
+
+
+@pytest.mark.parametrize("status", [b"20", b"2000", b"abc", b"-12", b"", "２００".encode(), b"2 0"])
+def test_a_plain_callbacks_status_must_be_three_digits(status: bytes) -> None:
+    head = RequestHead("POST", "/", "1.1", callback((b"x-status-code", status)))
+
+    if status == b"":
+        assert head_from_callback(head).status == 200
+        return
+    with pytest.raises(HeadError, match="x-status-code"):
+        head_from_callback(head)
+
+
+@pytest.mark.parametrize("status", [b"101", b"600", b"000"])
+def test_a_plain_callbacks_status_must_be_final(status: bytes) -> None:
+    with pytest.raises(HeadError, match="status"):
+        head_from_callback(RequestHead("POST", "/", "1.1", callback((b"x-status-code", status))))
