@@ -138,7 +138,8 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_behind:
             return
-        self.trailers.append((name.lower(), value))
+        # The parser leaves what space is behind a value on it (RFC 9110 §5.5: not part of it).
+        self.trailers.append((name.lower(), value.rstrip(b" \t")))
         if len(self.trailers) > self._limits.header_count:
             raise HttpError(431, f"more than {self._limits.header_count} header fields")
 

@@ -17,6 +17,8 @@ Headers = list[tuple[bytes, bytes]]
 """Header fields in the order of the wire, names in lower case."""
 
 _HOST: Final = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
+_URL: Final = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+_LENGTH_BYTES_MAX: Final = 64  # a length of 64 bits has 20 digits; zeros may stand before them
 _STATUS_LINES: Final = {
     status: b"HTTP/1.1 %d %b\r\n"
     % (status, HTTPStatus(status).phrase.encode() if status in set(HTTPStatus) else b"")
@@ -78,16 +80,28 @@ def check_request(head: RequestHead) -> None:
             raise HttpError(400, "a header field has no name")
         counts[name] = counts.get(name, 0) + 1
         if name == b"content-length":
-            head.content_length = int(value)
+            head.content_length = _length(value)
     for name in (b"host", b"transfer-encoding", b"content-length"):
         if counts.get(name, 0) > 1:
             raise HttpError(400, f"more than one {name.decode()} header")
     _check_coding(head)
     _check_host(head)
     _check_target(head)
-    _check_upgrade(head)
-    if b"expect" in counts and (head.get(b"expect") or b"").lower() != b"100-continue":
+    if b"upgrade" in counts:
+        _check_upgrade(head)
+    if b"expect" in counts and _values(head, b"expect") != {b"100-continue"}:
         raise HttpError(417, "the only expectation met here is 100-continue")
+
+
+def _length(value: bytes) -> int:
+    if len(value) > _LENGTH_BYTES_MAX or not value.isdigit():
+        raise HttpError(400, "the content-length is not a length")
+    return int(value)
+
+
+def _values(head: RequestHead, name: bytes) -> set[bytes]:
+    """The values of a header, in lower case; a list in one of them is left as it is."""
+    return {value.lower() for key, value in head.headers if key == name}
 
 
 def _check_coding(head: RequestHead) -> None:
@@ -115,28 +129,29 @@ def _check_host(head: RequestHead) -> None:
 def _check_target(head: RequestHead) -> None:
     if "#" in head.target:
         raise HttpError(400, "the request target has a fragment")
-    if head.target[:7].lower() == "http://" or head.target[:8].lower() == "https://":
-        authority, _, rest = head.target.partition("//")[2].partition("/")
-        if "?" in authority:
-            authority, _, rest = authority.partition("?")
-            rest = "?" + rest
-        if not authority or not _HOST.fullmatch(authority.encode("latin-1")):
-            raise HttpError(400, "the request target has no host")
-        head.path, _, head.query = ("/" + rest).partition("?")
-        head.headers[:] = [(b"host", authority.encode("latin-1"))] + [
-            field for field in head.headers if field[0] != b"host"
-        ]
-    elif not head.path.startswith("/"):
+    if head.path.startswith("/"):
+        return
+    url = _URL.fullmatch(head.target)
+    if url is None:
         raise HttpError(400, "the request target is neither a path nor a URL")
+    authority = url[1].encode("latin-1")
+    if not authority or not _HOST.fullmatch(authority):
+        raise HttpError(400, "the request target has no host")
+    path, _, head.query = url[2].partition("?")
+    head.path = path or "/"
+    head.headers[:] = [
+        (b"host", authority),
+        *(field for field in head.headers if field[0] != b"host"),
+    ]
 
 
 def _check_upgrade(head: RequestHead) -> None:
-    if head.get(b"upgrade") is None or b"upgrade" not in (head.get(b"connection") or b"").lower():
+    if not any(b"upgrade" in value for value in _values(head, b"connection")):
         return
     if head.has_body:
         # The parser takes the message for complete here and the body for another protocol.
         raise HttpError(400, "an upgrade is asked for on a request with a body")
-    if (head.get(b"upgrade") or b"").lower() == b"websocket":
+    if any(b"websocket" in value for value in _values(head, b"upgrade")):
         raise HttpError(501, "WebSocket is not served here")
 
 
