@@ -66,7 +66,7 @@ def after(*events: Event) -> Exchange:
     return exchange
 
 
-# --- playbooks: what a state does with an event ---------------------------------------------------
+# --- playbooks: what a state does with an event --------------------------------------------------
 
 PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Client]] = [
     # Invoked, and no callback yet: there is nobody to tell but the client.
@@ -311,7 +311,7 @@ def test_bytes_are_relayed_between_head_and_end_only() -> None:
     ] == [False, False, True, False, False, False]
 
 
-# --- what holds in any order of events ------------------------------------------------------------
+# --- what holds in any order of events -----------------------------------------------------------
 
 
 def is_end_of_a_message(event: Event) -> bool:

@@ -39,7 +39,7 @@ def refusal(request: RequestHead) -> tuple[int, str]:
     return caught.value.status, str(caught.value)
 
 
-# --- what a head says ------------------------------------------------------------------------------
+# --- what a head says ----------------------------------------------------------------------------
 
 
 def test_a_target_is_path_and_query() -> None:
@@ -88,7 +88,7 @@ def test_a_sender_waits_for_100(field: tuple[bytes, bytes], version: str, expect
     assert checked(field, version=version).expects_continue is expects
 
 
-# --- what is refused -------------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------
 
 TE = (b"transfer-encoding", b"chunked")
 CL = (b"content-length", b"3")
@@ -151,7 +151,7 @@ def test_http_1_0_needs_no_host() -> None:
     check_request(head(host=None, version="1.0"))
 
 
-# --- absolute-form targets -------------------------------------------------------------------------
+# --- absolute-form targets -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_the_authority_of_a_target_wins_over_the_host_header(
     assert (request.path, request.query) == (path, query)
 
 
-# --- upgrades --------------------------------------------------------------------------------------
+# --- upgrades ------------------------------------------------------------------------------------
 
 UPGRADE = (b"connection", b"Upgrade")
 
@@ -211,7 +211,7 @@ def test_an_upgrade_is_refused(fields: Headers, status: int) -> None:
     assert refusal(head(*fields))[0] == status
 
 
-# --- responses -------------------------------------------------------------------------------------
+# --- responses -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def request(*headers: tuple[bytes, bytes]) -> RequestHead:
     return RequestHead("GET", "/", "1.1", list(headers))
 
 
-# --- requests --------------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
 def test_a_request_keeps_its_fields_their_order_and_repeats() -> None:
@@ -69,7 +69,7 @@ def test_connection_cannot_take_away_what_proxies_have_said(name: bytes) -> None
     assert request_headers(head) == [(name.decode(), "1")]
 
 
-# --- responses -------------------------------------------------------------------------------------
+# --- responses -----------------------------------------------------------------------------------
 
 
 def test_a_response_keeps_its_fields_in_lower_case_and_its_cookies() -> None:
@@ -117,7 +117,7 @@ def test_two_lengths_are_refused() -> None:
         response_fields(Head(200, [("content-length", "1"), ("Content-Length", "1")]))
 
 
-# --- callbacks without the integration type ----------------------------------------------------------
+# --- callbacks without the integration type ------------------------------------------------------
 
 
 def callback(*headers: tuple[bytes, bytes]) -> Headers:
