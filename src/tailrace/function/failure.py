@@ -67,7 +67,8 @@ def _as_json(failure: Failure, request_id: str | None) -> str:
 def _as_lines(failure: Failure, *, is_indent_kept: bool) -> list[str]:
     colon = ": " if failure.message else ""
     lines = [f"[ERROR] {failure.error_type}{colon}{failure.message}"]
-    lines.append("Traceback (most recent call last):")
+    if failure.stack_trace:
+        lines.append("Traceback (most recent call last):")
     for frame in failure.stack_trace:
         for line in frame.splitlines():
             text = line.lstrip(" ")

@@ -81,7 +81,9 @@ class CallbackSink:
         try:
             return cls(open_upload(url, [("content-type", MEDIA_TYPE)]))
         except PeerError as error:
-            raise CallbackRefusedError(error.status, redact(f"{error}; callback {url}")) from error
+            # The secret is the last part of the URL.
+            shown = f"{error}; callback {url.rpartition('/')[0]}/…"
+            raise CallbackRefusedError(error.status, redact(shown)) from error
 
     def keep_result(self, result: object) -> bool:
         return False

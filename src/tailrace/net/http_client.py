@@ -302,6 +302,8 @@ class Upload:
             self._loss = str(error)
 
     def _raise_if_over(self) -> None:
+        if self._parser.status is not None:
+            self._unsent.clear()  # whatever the answer is, the peer takes no more
         if self._is_ended and self.answer is not None:
             return
         if self._parser.status is not None and not self._is_ended:
@@ -310,7 +312,6 @@ class Upload:
             raise PeerError(self._loss)
 
     def _raise_answered(self, status: int) -> NoReturn:
-        self._unsent.clear()
         text = self._parser.body_so_far[:200].decode("utf-8", "replace").strip()
         raise AnsweredEarlyError(status, f"the peer answered {status} {text}".rstrip())
 
