@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import shlex
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from docs import generate
 from tailrace.config import RouteConfig
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.http_server import run
@@ -177,3 +181,132 @@ def wire_bytes(text: str) -> bytes:
 
 def without_date(message: bytes) -> bytes:
     return re.sub(rb"(date: )[^\r]+", rb"\1...", message)
+
+
+# --- pages that are walked through -----------------------------------------------------------
+
+WALKS = [
+    "docs/tutorial.md",
+    "docs/how-to/any-language.md",
+    "docs/how-to/managed-python-runtime.md",
+    "docs/how-to/stop-when-the-client-leaves.md",
+]
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+class Walk:
+    """Does what a page tells its reader to do, and compares what the reader is shown."""
+
+    def __init__(self, directory: Path) -> None:
+        self._project = directory / "hello"
+        self._project.mkdir()
+        self._log_path = directory / "dev.log"
+        self._seen = 0  # lines of the log that were there before the last command
+        self._dev: subprocess.Popen[bytes] | None = None
+        self._public = self._lambda = ""
+
+    def do(self, step: Block) -> None:
+        """Follow one block."""
+        title = re.match(r"# ([\w.]+\.(?:py|sh|toml))\n", step.text)
+        if title is not None:
+            self._save(title[1], step.text)
+        elif step.info == ("text", "log"):
+            self._compare_log(step.text)
+        elif step.info == ("console",):
+            for command, shown in console_commands(step.text):
+                assert matches(shown, self._run(command)), f"line {step.line}: {command}"
+
+    def _save(self, name: str, text: str) -> None:
+        begin = len(self._log())
+        (self._project / name).write_text(text)
+        if self._dev is not None:
+            self._wait_for(lambda log: any(f"{name} changed" in line for line in log[begin:]))
+
+    def _run(self, command: str) -> str:
+        if command == "tailrace dev":
+            return self._start()
+        if command.startswith("curl "):
+            command = command.replace("curl ", "curl -sS ", 1).replace(
+                "http://127.0.0.1:8080", self._public
+            )
+        self._seen = len(self._log())
+        done = subprocess.run(
+            shlex.split(command), cwd=self._project, env={**os.environ, "PATH": PATH},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        return done.stdout.decode().replace("\r\n", "\n")
+
+    def _start(self) -> str:
+        any_port = "127.0.0.1:0"
+        arguments = ["--listen", any_port, "--callback-listen", any_port]
+        with self._log_path.open("wb") as log:
+            self._dev = subprocess.Popen(
+                ["tailrace", "dev", *arguments, "--emulator-listen", any_port],
+                cwd=self._project, env={**os.environ, "PATH": PATH}, stderr=log,
+            )  # fmt: skip
+        self._wait_for(lambda log: any("Ctrl-C stops" in line for line in log))
+        banner = self._log_path.read_text()
+        self._public, self._lambda = re.findall(r"http://127\.0\.0\.1:\d+(?=/?\n)", banner)[::2]
+        return banner.replace(self._public, "http://127.0.0.1:8080").replace(
+            self._lambda, "http://127.0.0.1:9000"
+        )
+
+    def _compare_log(self, shown: str) -> None:
+        """All of these lines come, in any order: several processes write to the log."""
+        missing = [line + "\n" for line in shown.splitlines()]
+
+        def are_there(log: list[str]) -> bool:
+            nonlocal missing
+            lines = [re.sub(r"\s+", " ", line).strip() for line in log[self._seen :]]
+            missing = [
+                each
+                for each in missing
+                if not any(matches(re.sub(r" +", " ", each), line + "\n") for line in lines)
+            ]
+            return not missing
+
+        self._wait_for(are_there, lambda: f"not in the log: {missing}")
+
+    def _log(self) -> list[str]:
+        if not self._log_path.exists():
+            return []
+        return [line for line in self._log_path.read_text().splitlines(True) if line[-1] == "\n"]
+
+    def _wait_for(
+        self, condition: Callable[[list[str]], bool], failure: Callable[[], str] = str
+    ) -> None:
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not condition(self._log()):
+            assert self._dev is not None and self._dev.poll() is None, "".join(self._log())
+            assert time.monotonic() < deadline_s, failure() + "\n" + "".join(self._log())
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End what was started; it must end well."""
+        if self._dev is not None:
+            self._dev.send_signal(signal.SIGINT)
+            assert self._dev.wait(TIMEOUT_S) == 0
+
+
+def console_commands(text: str) -> Iterator[tuple[str, str]]:
+    """Each command of a console block, and what is shown of its output."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
+
+
+def matches(shown: str, real: str) -> bool:
+    """Whether a text is what a page shows; `…` stands for anything, on its own line for lines."""
+    pattern = re.escape(shown).replace(r"…\n", "…\n")
+    pattern = re.sub(r"^…\n", "(?:.*\n)*?", pattern.replace("\\\n", "\n"), flags=re.MULTILINE)
+    return re.fullmatch(pattern.replace("…", ".*") + r"\s*", real) is not None
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_page_can_be_walked_through(name: str, tmp_path: Path) -> None:
+    walk = Walk(tmp_path)
+    try:
+        for step in blocks(name):
+            walk.do(step)
+    finally:
+        walk.stop()
