@@ -131,9 +131,13 @@ class Callback(PeerConnection):
         super().__init__(sock)
         self.line, self.headers = self.read_head()
         self._rest = b""
+        self.has_gone_on = False
 
     def go_on(self) -> None:
-        """The exchange is the function's."""
+        """The exchange is the function's; said once."""
+        if self.has_gone_on:
+            return
+        self.has_gone_on = True
         self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def read_response_head(self) -> Head:
@@ -168,12 +172,16 @@ class Callback(PeerConnection):
         self.close()
 
     def serve(self) -> tuple[Head, bytes]:
-        """All of a callback's life."""
+        """Let the function run, unless it runs already; take all of its response."""
         self.go_on()
         head = self.read_response_head()
+        return head, self.serve_rest()
+
+    def serve_rest(self) -> bytes:
+        """Take the rest of the body, and say so."""
         body = self.read_body()
         self.finish(body)
-        return head, body
+        return body
 
 
 class Peer:

@@ -27,15 +27,39 @@ def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     Raises:
         RuntimeError: a loop is running in this thread already.
     """
+    if _is_in_loop():
+        coroutine.close()
+        raise RuntimeError(
+            "an async handler was called inside a running event loop: call it from sync code, or"
+            " await its __wrapped__ function"
+        )
+    outcome = environment_loop().run_until_complete(_caught(coroutine))
+    if isinstance(outcome, _Raised):
+        raise outcome.error
+    return outcome
+
+
+def _is_in_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return environment_loop().run_until_complete(coroutine)
-    coroutine.close()
-    raise RuntimeError(
-        "an async handler was called inside a running event loop: call it from sync code, or await"
-        " its __wrapped__ function"
-    )
+        return False
+    return True
+
+
+class _Raised:
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+async def _caught(coroutine: Coroutine[Any, Any, T]) -> T | _Raised:
+    """Hand an exception over as a value, or the loop's own frames would be in its traceback."""
+    try:
+        return await coroutine
+    except Exception as error:
+        return _Raised(error)
 
 
 def environment_loop() -> asyncio.AbstractEventLoop:

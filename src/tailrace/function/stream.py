@@ -39,7 +39,7 @@ class Stream:
     def __init__(self, sink: Sink, *, is_head_request: bool) -> None:
         self.head: Head | None = None  # once it has gone out
         self.is_ended = False
-        self.is_text = True  # all chunks were str
+        self.is_text = True  # all chunks but empty ones were str
         self._sink = sink
         self._is_head_request = is_head_request
         self._is_bodiless = False
@@ -93,7 +93,7 @@ class Stream:
         if not data:
             self._sink.look()
         elif self.head is None:
-            self._begin(self._next_head or (_TEXT if self.is_text else _BINARY), data)
+            self._begin(self._next_head or (_TEXT if isinstance(chunk, str) else _BINARY), data)
         else:
             self._sink.put(data)
 
@@ -162,8 +162,9 @@ class Stream:
         if isinstance(chunk, str):
             return chunk.encode("utf-8")
         if isinstance(chunk, (bytes, bytearray, memoryview)):
-            self.is_text = False
-            return bytes(chunk)
+            data = bytes(chunk)
+            self.is_text = self.is_text and not data
+            return data
         raise TypeError(f"a chunk is str, bytes, bytearray or memoryview, not {_shown(chunk)}")
 
 
