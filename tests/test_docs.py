@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import dataclasses
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import pytest
+from docs import generate
 
+from tailrace import config, function
+from tailrace.cli import commands
 from tailrace.config import RouteConfig
+from tailrace.errors import ConfigError
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.http_server import run
+from tailrace.wire import relay_head
 from tailrace.wire.routes import Router
 
 ROOT = Path(__file__).parent.parent
@@ -310,3 +319,313 @@ def test_a_page_can_be_walked_through(name: str, tmp_path: Path) -> None:
             walk.do(step)
     finally:
         walk.stop()
+
+
+# --- examples that stand alone -----------------------------------------------------------------
+
+
+def all_blocks(language: str) -> list[Any]:
+    """Every block of a language in every document, named by its place."""
+    return [
+        pytest.param(each.text, id=f"{path.relative_to(ROOT)}:{each.line}")
+        for path in DOCUMENTS
+        for each in blocks(str(path.relative_to(ROOT)))
+        if each.info[0] == language
+    ]
+
+
+@pytest.mark.parametrize("source", all_blocks("python"))
+def test_python_is_legal(source: str) -> None:
+    if "import app" in source:
+        return  # the test file of the tutorial, which is run there
+    exec(compile(source, "documented", "exec"), {})
+
+
+@pytest.mark.parametrize("source", all_blocks("toml"))
+def test_toml_is_a_configuration(source: str, tmp_path: Path) -> None:
+    for directory in re.findall(r'^path = "(\w+)"', source, re.MULTILINE):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "tailrace.toml").write_text(source)
+
+    config.load(tmp_path / "tailrace.toml")
+
+
+@pytest.mark.parametrize("source", all_blocks("sh"))
+def test_commands_are_legal(source: str, tmp_path: Path) -> None:
+    subprocess.run(["sh", "-n"], input=source.encode(), check=True)
+    for line in re.findall(r"^(?:ExecStart=\S*/)?(tailrace .*)$", source, re.MULTILINE):
+        _, command, *arguments = shlex.split(line)
+        commands.tailrace.commands[command].make_context(command, arguments)
+
+
+def test_the_first_function_of_the_readme_streams() -> None:
+    namespace: dict[str, Any] = {}
+    exec(block("README.md", "python").text, namespace)
+
+    assert namespace["handler"]({}, None) == "line 1\nline 2\nline 3\n"
+
+
+def test_a_mistake_is_reported_as_documented(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tailrace.toml").write_text('[functions.lines]\nhandler = "app.handler"\ntimeout = 3\n')
+
+    with pytest.raises(ConfigError) as error:
+        config.load("tailrace.toml")
+
+    assert str(error.value) + "\n" == block("docs/reference/settings.md", "text").text
+
+
+def test_health_is_as_documented() -> None:
+    ((command, shown),) = console_commands(block("docs/how-to/run-the-gateway.md", "console").text)
+
+    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+        url = command.split()[-1].replace("http://127.0.0.1:8080", gateway.public_url)
+        client = await curl(url)
+        output, _ = await client.communicate()
+        assert output.decode() == shown
+
+    run_gateway(story)
+
+
+def test_the_nginx_configuration_streams(tmp_path: Path) -> None:
+    """Each piece is at the client before the function sends the next one."""
+
+    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = block("docs/how-to/behind-a-proxy.md", "nginx").text
+        server = server.replace("127.0.0.1:8080", gateway.public_url.removeprefix("http://"))
+        server = server.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        (tmp_path / "nginx.conf").write_text(
+            "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
+            f"events {{}}\nhttp {{ access_log off;\n{server}}}\n"
+        )
+        nginx = await asyncio.create_subprocess_exec(
+            shutil.which("nginx", path=f"{PATH}:/usr/sbin:/sbin") or "nginx",
+            "-p", str(tmp_path), "-c", "nginx.conf", stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        writers = []
+        try:
+            client = await connected("127.0.0.1", port)
+            writers.append(client[1])
+            client[1].write(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n")
+            event = await invoker.events.get()
+            address, path = event["origin"].removeprefix("http://").split("/", 1)
+            function = await connected(*address.split(":"))
+            writers.append(function[1])
+            function[1].write(
+                f"POST /{path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+            )
+            for piece in (b"one\n", b"two\n", b"six\n"):
+                function[1].write(b"4\r\n" + piece + b"\r\n")
+                await client[0].readuntil(piece)
+            function[1].write(b"0\r\n\r\n")
+            await client[0].readuntil(b"0\r\n\r\n")
+        finally:
+            for writer in writers:
+                writer.close()
+                await writer.wait_closed()
+            nginx.terminate()
+            await nginx.wait()
+
+    run_gateway(story)
+
+
+async def connected(
+    host: str, port: str | int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect as soon as somebody listens; the caller's time-out bounds it."""
+    while True:
+        try:
+            return await asyncio.open_connection(host, port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
+
+
+# --- tables that agree with the code -----------------------------------------------------------
+
+
+def rows(name: str, section: str) -> list[list[str]]:
+    """The rows of the first table in a section."""
+    text = (ROOT / name).read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "check"], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, f"{done.stdout}run: python docs/generate.py\n{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("section", "record"),
+    [
+        ("`[functions.NAME]`", config.FunctionConfig),
+        ("`[[routes]]`", config.RouteConfig),
+        ("`[gateway]`", config.GatewayConfig),
+        ("`[emulator]`", config.EmulatorConfig),
+    ],
+)
+def test_every_setting_is_documented(section: str, record: type[Any]) -> None:
+    hints = get_type_hints(record, include_extras=True)
+    expected = {}
+    for field in dataclasses.fields(record):
+        if field.name == "name":
+            continue  # it is the table's own name
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        shown = (
+            "none"
+            if default is None
+            else f"`{json.dumps(default)}`"
+            if default is not dataclasses.MISSING
+            else "**required**"
+        )
+        expected[field.name] = (shown, hints[field.name].__metadata__[0].description)
+    if record is config.FunctionConfig:
+        expected["path"] = ('`"."`', expected["path"][1])  # the reader's default, not the record's
+
+    documented = {
+        row[0].strip("`"): (row[2], row[3]) for row in rows("docs/reference/settings.md", section)
+    }
+
+    assert documented == expected
+
+
+@pytest.mark.parametrize("command", sorted(commands.tailrace.commands))
+def test_every_option_is_documented(command: str) -> None:
+    context = commands.tailrace.commands[command].make_context(command, [], resilient_parsing=True)
+    expected = {}
+    for parameter in context.command.params:
+        record = parameter.get_help_record(context)
+        assert record is not None
+        name, text = record
+        default = re.search(r"\[default: ([^\]]*)\]", text)
+        expected[" ".join(name.split())] = default[1].strip() if default else "none"
+
+    documented = {
+        row[0].strip("`"): row[1].replace("`", "")
+        for row in rows("docs/reference/cli.md", f"`tailrace {command}`")
+    }
+
+    assert documented == expected
+
+
+def test_every_public_name_of_the_sdk_is_documented() -> None:
+    page = (ROOT / "docs/reference/sdk.md").read_text()
+    headings = set(re.findall(r"^## `(\w+)`$", page, re.MULTILINE))
+
+    assert headings == set(function.__all__)
+    for method in vars(function.ResponseStream):
+        assert method.startswith("_") or re.search(rf"`(await )?{method}\(", page), method
+
+
+def test_headers_of_a_callback_are_documented() -> None:
+    page = (ROOT / "docs/reference/callback.md").read_text()
+    (paragraph,) = re.findall(r"^`accept-ranges`[^.]*?$\n\n", page, re.MULTILINE | re.DOTALL)
+
+    documented = re.findall(r"`([\w-]+)`", paragraph)
+
+    assert documented == sorted(vars(relay_head)["_HEADER_STYLE_ALLOWED"])
+
+
+def test_outcomes_in_the_log_are_documented() -> None:
+    page = (ROOT / "docs/reference/cli.md").read_text()
+    (row,) = re.findall(r"^\| `outcome` .*$", page, re.MULTILINE)
+    possible = set(re.findall(r"`Close` \(([\w-]+)\)", generate.commands()))
+    possible = (possible - {"idle-deadline"}) | {
+        f"{name}-deadline" for name in ("first-byte", "idle", "stall", "total")
+    }
+
+    assert set(re.findall(r"`([\w-]+)`", row)) - {"outcome"} == possible
+
+
+def functions_of(source: Path) -> set[str]:
+    """Functions and methods that a module defines."""
+    found = set()
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {
+                f"{node.name}.{each.name}"
+                for each in node.body
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+    return found
+
+
+PACKAGE = ROOT / "src" / "tailrace"
+
+
+def test_the_life_of_a_response_names_real_functions() -> None:
+    page = (ROOT / "docs/topics/life-of-a-response.md").read_text()
+    named = re.findall(r"^\| `([\w/]+\.py)` \| `([\w.]+)` \|", page, re.MULTILINE)
+
+    assert len(named) > 30
+    for module, name in named:
+        assert name in functions_of(PACKAGE / module), f"{module}: {name}"
+
+
+def test_the_figure_names_functions_of_the_page() -> None:
+    page = (ROOT / "docs/topics/life-of-a-response.md").read_text()
+    figure = (ROOT / "docs/figures/life.svg").read_text()
+
+    for name in re.findall(r'<text class="code"[^>]*>([\w.]+)</text>', figure):
+        assert f"`{name.removeprefix('invocation.')}`" in page, name
+
+
+def test_modules_that_are_named_exist() -> None:
+    for path in DOCUMENTS:
+        for name in re.findall(
+            r"`((?:cli|function|runtime|gateway|emulator|wire|net)/[\w/]+\.py)`", path.read_text()
+        ):
+            assert (PACKAGE / name).exists(), f"{path.name}: {name}"
+
+
+# --- links, words ------------------------------------------------------------------------------
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        goal = (path.parent / name).resolve() if name else path
+        assert goal.exists(), target
+        assert not anchor or anchor in anchors(goal), target
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+
+    for path in (ROOT / "docs").rglob("*.md"):
+        name = str(path.relative_to(ROOT / "docs"))
+        assert name == "index.md" or f"({name})" in index, name
+
+
+FOREIGN = re.compile(
+    r"/(?:root|home|Users|work|tmp)/|index-url|registry\.npmjs|files\.pythonhosted"
+    r"|deb\.debian|(?<!example)\.internal\b(?<!gateway\.internal)|\bissue #|\bTODO\b",
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_of_one_machine_is_in_the_text(path: Path) -> None:
+    found = FOREIGN.search(path.read_text())
+
+    assert found is None, found
