@@ -1,11 +1,15 @@
 """Whole requests over one connection that is kept: what a runtime asks of its Runtime API.
 
 Concurrency law: one thread, one request at a time. Calls block; a signal handler that raises ends
-them, and the connection is not used again.
+them, and the connection is not used again. Python runs signal handlers between its own steps: a
+signal that comes just before a call blocks would be seen only when the call returns. Therefore the
+wait also watches `wake_fd`, to which Python writes when a signal comes (`signal.set_wakeup_fd`).
 """
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import time
 from collections.abc import Iterable
@@ -22,12 +26,20 @@ _READ_BYTES: Final = 256 * 1024
 class KeepAliveClient:
     """Requests to one server, over plain HTTP, one after the other."""
 
-    __slots__ = ("_body_bytes_max", "_sock", "_url")
+    __slots__ = ("_body_bytes_max", "_sock", "_url", "_wake_fd")
 
-    def __init__(self, host: str, port: int, *, body_bytes_max: int = EVENT_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        body_bytes_max: int = EVENT_BYTES_MAX,
+        wake_fd: int | None = None,
+    ) -> None:
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._url = Url(False, host, port, "/", authority)
         self._body_bytes_max = body_bytes_max
+        self._wake_fd = wake_fd
         self._sock: socket.socket | None = None
 
     def request(
@@ -86,7 +98,7 @@ class KeepAliveClient:
         try:
             if self._sock is None:
                 self._sock = connect(self._url, CONNECT_TIMEOUT_S)
-            answer = _talk(self._sock, message, parser, timeout_s)
+            answer = self._talk(self._sock, message, parser, timeout_s)
             is_done = parser.can_keep
         except OSError as error:
             reason = error.strerror or str(error) or type(error).__name__
@@ -96,19 +108,34 @@ class KeepAliveClient:
                 self.close()
         return answer
 
+    def _talk(
+        self, sock: socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
+    ) -> Answer:
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        sock.settimeout(timeout_s)
+        sock.sendall(message)
+        while parser.answer is None:
+            if deadline_s is None:
+                self._wait_readable(sock)
+            else:
+                sock.settimeout(max(0.001, deadline_s - time.monotonic()))
+            data = sock.recv(_READ_BYTES)
+            if data:
+                parser.feed(data)
+            else:
+                parser.end()
+        return parser.answer
 
-def _talk(
-    sock: socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
-) -> Answer:
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-    sock.settimeout(timeout_s)
-    sock.sendall(message)
-    while parser.answer is None:
-        if deadline_s is not None:
-            sock.settimeout(max(0.001, deadline_s - time.monotonic()))
-        data = sock.recv(_READ_BYTES)
-        if data:
-            parser.feed(data)
-        else:
-            parser.end()
-    return parser.answer
+    def _wait_readable(self, sock: socket.socket) -> None:
+        """Wait for ever; signal handlers get their turn."""
+        if self._wake_fd is None:
+            return
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        poll.register(self._wake_fd, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if self._wake_fd in ready:
+                os.read(self._wake_fd, 4096)
+            if sock.fileno() in ready:
+                return

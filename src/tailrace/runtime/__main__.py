@@ -26,10 +26,13 @@ def main(arguments: list[str]) -> int:
         return 2
     # Before the handler's module, which may want the signal for itself.
     signal.signal(signal.SIGTERM, _on_sigterm)
+    wake_fd, signal_fd = os.pipe()
+    os.set_blocking(signal_fd, False)
+    signal.set_wakeup_fd(signal_fd, warn_on_full_buffer=False)
     configure_output()
     request_ids = configure_logging(environment)
     sys.path.insert(0, environment.get("LAMBDA_TASK_ROOT") or os.getcwd())
-    api = KeepAliveClient(host.strip("[]"), int(port))
+    api = KeepAliveClient(host.strip("[]"), int(port), wake_fd=wake_fd)
     loop = InvocationLoop(api, request_ids, environment)
     try:
         try:

@@ -1,0 +1,130 @@
+"""What a function imports: cold start is a feature."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.peers import Peer
+
+SOURCES = Path(__file__).parent.parent / "src"
+
+PROGRAM = """
+import json, sys
+before = set(sys.modules)
+sys.path.insert(0, {sources!r})
+{body}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+SYNC = """
+from tailrace.function import Head, streamify_response
+
+@streamify_response
+def handler(event, context):
+    yield Head(201)
+    yield "x"
+"""
+
+ASYNC = """
+from tailrace.function import streamify_response
+
+@streamify_response
+async def handler(event, context):
+    yield "x"
+"""
+
+SLOW = {
+    "asyncio",
+    "concurrent",
+    "dataclasses",
+    "email",
+    "encodings.idna",
+    "http",
+    "inspect",
+    "ipaddress",
+    "ssl",
+    "subprocess",
+    "urllib",
+    "uuid",
+}
+"""Modules of the standard library that cost milliseconds, and that a sync callback needs not."""
+
+
+def imported(body: str) -> set[str]:
+    """Run a program in a fresh interpreter; return the modules that it has imported."""
+    program = PROGRAM.format(sources=str(SOURCES), body=body)
+    # -I and -S: neither this directory nor what .pth files of the test environment import.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def served(handler: str, peer: Peer) -> set[str]:
+    """The modules imported by a handler and one callback of it."""
+    import threading
+
+    server = threading.Thread(target=lambda: peer.accept_callback().serve())
+    server.start()
+    modules = imported(f"{handler}\nassert handler({peer.event()!r}, None) is None")
+    server.join(10)
+    return modules
+
+
+def foreign(modules: set[str]) -> set[str]:
+    return {
+        name
+        for name in modules
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "tailrace"}
+    }
+
+
+def slow(modules: set[str]) -> set[str]:
+    return {name for name in modules if name in SLOW or name.partition(".")[0] in SLOW}
+
+
+def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library() -> None:
+    with Peer() as peer:
+        modules = served(SYNC, peer)
+
+    assert foreign(modules) == set()
+    assert slow(modules) == set()
+    assert {name for name in modules if name.startswith("tailrace.")} == {
+        "tailrace.errors",
+        "tailrace.function",
+        "tailrace.function.event",
+        "tailrace.function.failure",
+        "tailrace.function.handler",
+        "tailrace.function.invocation",
+        "tailrace.function.response",
+        "tailrace.function.sink",
+        "tailrace.function.stream",
+        "tailrace.limits",
+        "tailrace.net",
+        "tailrace.net.http_answer",
+        "tailrace.net.http_client",
+        "tailrace.wire",
+        "tailrace.wire.capability",
+        "tailrace.wire.http_event",
+        "tailrace.wire.integration",
+    }
+
+
+def test_an_async_handler_imports_asyncio_when_it_is_declared() -> None:
+    """In the init phase, which is not the client's time."""
+    assert "asyncio" in imported(ASYNC)
+    with Peer() as peer:
+        assert foreign(served(ASYNC, peer)) == set()
+
+
+@pytest.mark.parametrize("module", ["tailrace.function", "tailrace.runtime.__main__"])
+def test_importing_the_sdk_or_the_runtime_imports_no_asyncio(module: str) -> None:
+    modules = imported(f"import {module}")
+
+    assert foreign(modules) == set()
+    assert slow(modules) == set()

@@ -1,0 +1,102 @@
+"""What users write, as mypy --strict must accept it. Nothing here is run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, assert_type
+
+from tailrace.function import (
+    Chunk,
+    ClientDisconnected,
+    Head,
+    ResponseStream,
+    StreamifiedHandler,
+    streamify_response,
+)
+
+Event = dict[str, Any]
+
+
+@streamify_response
+def lines(event: Event, context: object) -> Iterator[str]:
+    """A generator of text."""
+    for number in range(10):
+        yield f"line {number}\n"
+
+
+@streamify_response
+def page(event: Event, context: object) -> Iterator[Head | Chunk]:
+    """A generator that says its head."""
+    yield Head(200, {"content-type": "text/html"}, cookies=["a=1; HttpOnly"])
+    yield "<!doctype html>"
+    yield b"<p>"
+    yield bytearray(b"</p>")
+    yield memoryview(b"!")
+
+
+@streamify_response(on_error="raise")
+async def tokens(event: Event, context: object) -> AsyncIterator[str | Head]:
+    """An async generator."""
+    yield Head(headers=[("content-type", "text/event-stream"), ("vary", "accept")])
+    yield "data: x\n\n"
+
+
+@streamify_response
+async def work(event: Event, response: ResponseStream, context: object) -> None:
+    """A writer."""
+    response.set_head(Head(202))
+    await response.flush()
+    try:
+        await response.write("x")
+    except ClientDisconnected:
+        return
+    await response.write(b"y")
+    await response.end()
+
+
+@streamify_response()
+def plain(event: Event, context: object) -> dict[str, object]:
+    """A result."""
+    return {"statusCode": 204}
+
+
+@streamify_response
+async def plain_async(event: Event, context: object) -> str:
+    """A result, later."""
+    return "x"
+
+
+class Application:
+    """Methods are handlers, too."""
+
+    def handle(self, event: Event, context: object) -> Iterator[bytes]:
+        """A method."""
+        yield b"x"
+
+
+method = streamify_response(Application().handle, on_error="log")
+
+handlers: list[StreamifiedHandler[Any]] = [lines, page, tokens, work, plain, plain_async, method]
+function: Callable[[Any, Any], Any] = work
+result: dict[str, Any] = lines({"requestContext": {"http": {"method": "GET"}}}, None)
+alone: str = lines({})
+for chunk in lines.__wrapped__({}, None):
+    assert_type(chunk, str)
+name: str = lines.__name__
+
+
+@streamify_response  # type: ignore[type-var]  # one parameter is too few
+def too_few(event: Event) -> Iterator[str]:
+    """Not a handler."""
+    yield "x"
+
+
+@streamify_response  # type: ignore[type-var]  # a writer is async
+def not_async(event: Event, response: ResponseStream, context: object) -> None:
+    """Not a handler."""
+
+
+@streamify_response(on_error="ignore")  # type: ignore[call-overload,untyped-decorator]
+def unknown_option(event: Event, context: object) -> Iterator[str]:
+    """Not an option."""
+    yield "x"
