@@ -201,21 +201,28 @@ class _Callback(_Writer):
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
-        if b"\r\n\r\n" not in self._answer:
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        if not end:
             return
-        status = self._answer[9:12]
+        status = head[9:12]
         if status == b"100" and self.sink is None:
-            self._answer = self._answer.partition(b"\r\n\r\n")[2]
+            self._answer = body
             self.sink = Sink(self.transport, frame(PRELUDE), is_chunked=True)
             self._stand_in.play(self._path, self.sink)
             return
         if status != b"200":
             self._fail(f"the callback for {self._path} was answered {status!r}")
-        self.transport.close()
+        if len(body) >= _content_length(head):
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._answer:
             self._fail(f"the callback for {self._path} got no answer: {error}")
+
+
+def _content_length(head: bytes) -> int:
+    """0 when there is none: then the head is the answer."""
+    return int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
 
 
 class _Upstream(_Writer):
