@@ -387,6 +387,21 @@ def test_health_is_as_documented() -> None:
     run_gateway(story)
 
 
+def test_the_function_for_node_calls_back(tmp_path: Path) -> None:
+    (tmp_path / "app.mjs").write_text(block("docs/how-to/any-language.md", "js").text)
+    call = "import('./app.mjs').then((app) => app.handler(JSON.parse(process.argv[1])))"
+
+    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+        client = await curl(gateway.public_url)
+        event = json.dumps(await invoker.events.get())
+        node = await asyncio.create_subprocess_exec("node", "-e", call, event, cwd=tmp_path)
+        output, _ = await client.communicate()
+        assert await node.wait() == 0
+        assert output == b"line 1\nline 2\nline 3\n"
+
+    run_gateway(story)
+
+
 def test_the_nginx_configuration_streams(tmp_path: Path) -> None:
     """Each piece is at the client before the function sends the next one."""
 
@@ -471,30 +486,33 @@ def test_generated_parts_are_up_to_date() -> None:
     ],
 )
 def test_every_setting_is_documented(section: str, record: type[Any]) -> None:
+    page = "docs/reference/settings.md"
     hints = get_type_hints(record, include_extras=True)
-    expected = {}
-    for field in dataclasses.fields(record):
-        if field.name == "name":
-            continue  # it is the table's own name
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        shown = (
-            "none"
-            if default is None
-            else f"`{json.dumps(default)}`"
-            if default is not dataclasses.MISSING
-            else "**required**"
-        )
-        expected[field.name] = (shown, hints[field.name].__metadata__[0].description)
-    if record is config.FunctionConfig:
-        expected["path"] = ('`"."`', expected["path"][1])  # the reader's default, not the record's
+    expected = {
+        field.name: [shown_default(field), hints[field.name].__metadata__[0].description]
+        for field in dataclasses.fields(record)
+        if field.name != "name"  # of a function: it is in the table's own name
+    }
 
     documented = {
-        row[0].strip("`"): (row[2], row[3]) for row in rows("docs/reference/settings.md", section)
+        key.strip("`"): [default, allowed] for key, _, default, allowed, _ in rows(page, section)
     }
 
     assert documented == expected
+
+
+def shown_default(field: dataclasses.Field[Any]) -> str:
+    """A default as the page has it: the way it is written in TOML."""
+    if field.name == "path" and field.type == FUNCTION_PATH:
+        return '`"."`'  # the default of the reader, which makes it absolute
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{json.dumps(field.default_factory())}`"
+    if field.default is dataclasses.MISSING:
+        return "**required**"
+    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+
+
+FUNCTION_PATH = config.FunctionConfig.__annotations__["path"]
 
 
 @pytest.mark.parametrize("command", sorted(commands.tailrace.commands))
@@ -570,6 +588,8 @@ def test_the_life_of_a_response_names_real_functions() -> None:
     assert len(named) > 30
     for module, name in named:
         assert name in functions_of(PACKAGE / module), f"{module}: {name}"
+    everything = set().union(*(functions_of(module) for module in PACKAGE.rglob("*.py")))
+    assert set(re.findall(r"`([A-Z]\w+\.\w+)`", page)) <= everything
 
 
 def test_the_figure_names_functions_of_the_page() -> None:
