@@ -167,7 +167,7 @@ def test_the_bytes_of_a_callback_are_the_documented_ones(conversation: list[Bloc
                     function[1].write(wire_bytes(text.replace(DOCUMENTED_SECRET, secret)))
                     continue
                 reader = (client if block.info[1] == "client" else function)[0]
-                expected = wire_bytes(block.text)
+                expected = wire_bytes(block.text.replace(DOCUMENTED_ID, exchange_id))
                 received = await reader.readexactly(len(expected))
                 assert without_date(received) == without_date(expected)
         finally:
