@@ -97,14 +97,21 @@ not_callable = 3
 class RuntimeProcess:
     """A runtime and its Runtime API."""
 
-    def __init__(self, folder: Path, peer: Peer, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        peer: Peer,
+        *arguments: str,
+        module: str = "tailrace.runtime",
+        **environment: str,
+    ) -> None:
         self.peer = peer
+        strict = ["-X", "dev", "-W", "error"] if module == "tailrace.runtime" else []
         self.process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-m", "tailrace.runtime", *arguments],
+            [sys.executable, *strict, "-m", module, *arguments],
             cwd=folder,
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONWARNINGS": "error",
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{peer.port}",
                 "LAMBDA_TASK_ROOT": str(folder),
                 "AWS_LAMBDA_FUNCTION_NAME": "function",
@@ -570,3 +577,104 @@ def test_a_streaming_handler_answers_null_after_its_callback(folder: Path, peer:
         code, out, _ = runtime.end(signal.SIGTERM)
         assert code == 0
         assert "[ERROR] TypeError: a chunk is str, bytes" in out
+
+
+# --- beside AWS's own runtime --------------------------------------------------------------------
+
+EVENT = {"text": "wörld", "n": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize(
+    "handler", ["echo", "describe", "fail", "unserialisable", "numbers", "raw"]
+)
+def test_reports_are_those_of_awss_runtime(folder: Path, peer: Peer, handler: str) -> None:
+    reports = []
+    for module in ("tailrace.runtime", "awslambdaric"):
+        with RuntimeProcess(folder, peer, f"app.{handler}", module=module) as runtime:
+            kind, headers, body = runtime.serve(
+                EVENT,
+                tenant_id="tenant",
+                trace_id="Root=1-2",
+                invocation_id="attempt-1",
+                cognito_identity='{"cognitoIdentityId": "id", "cognitoIdentityPoolId": "pool"}',
+                client_context='{"custom": {"a": 1}, "client": {"app_title": "app"}}',
+            )
+        own = {"content-type", "lambda-runtime-invocation-id"}
+        reports.append((kind, {name: headers[name] for name in own}, body))
+
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize("handler", ["app.nothing", "nowhere.x", "sys.exit", "handler"])
+def test_init_errors_are_those_of_awss_runtime(folder: Path, peer: Peer, handler: str) -> None:
+    reports = []
+    for module in ("tailrace.runtime", "awslambdaric"):
+        with RuntimeProcess(folder, peer, handler, module=module) as runtime:
+            line, headers, body = runtime.receive()
+            runtime.answer(202, ACCEPTED_BODY)
+            code = runtime.end()[0]
+        error_type = headers["lambda-runtime-function-error-type"]
+        reports.append((line, error_type, json.loads(body), code))
+
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize("module", ["tailrace.runtime", "awslambdaric"])
+@pytest.mark.parametrize("kind", ["generate", "generate_async", "write"])
+def test_streaming_handlers_run_under_either_runtime(
+    folder: Path, peer: Peer, module: str, kind: str
+) -> None:
+    """As an ordinary handler(event, context), again and again, with and without a callback."""
+    (folder / "streams.py").write_text(PAIRS)
+    with (
+        Peer() as gateway,
+        RuntimeProcess(folder, peer, f"streams.{kind}", module=module) as runtime,
+    ):
+        for number in range(3):
+            runtime.give(gateway.event(n=number), request_id=f"r{number}")
+            _, body = gateway.accept_callback().serve()
+            assert body == b"%d:%d" % (number, number + 1)
+            line, _, report = runtime.receive()
+            runtime.answer(202, ACCEPTED_BODY)
+            assert line.endswith(f"/r{number}/response HTTP/1.1")
+            assert report == b"null"
+
+        assert runtime.result({"n": 5}) == "5:4"
+
+
+PAIRS = """
+import asyncio
+from tailrace.function import streamify_response
+
+class Client:
+    \"\"\"A client at module level, bound to the loop of its first use.\"\"\"
+    lock = asyncio.Lock()
+    calls = 0
+
+    async def call(self):
+        async with self.lock:
+            self.calls += 1
+            waiter = asyncio.ensure_future(self.lock.acquire())
+            await asyncio.sleep(0)
+        await waiter
+        self.lock.release()
+        return self.calls
+
+client = Client()
+
+@streamify_response
+def generate(event, context):
+    yield f"{event['n']}:"
+    client.calls += 1
+    yield str(client.calls)
+
+@streamify_response
+async def generate_async(event, context):
+    yield f"{event['n']}:"
+    yield str(await client.call())
+
+@streamify_response
+async def write(event, response, context):
+    await response.write(f"{event['n']}:")
+    await response.write(str(await client.call()))
+"""

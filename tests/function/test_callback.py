@@ -808,6 +808,77 @@ def test_a_write_of_another_task_that_finds_the_client_gone_cancels_the_handler(
     assert log == ["told", "cancelled"]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_task_group_that_is_told_is_no_failure_unless_it_has_another(
+    peer: Peer, fails: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @streamify_response
+    async def handler(event: Any, response: ResponseStream, context: Any) -> None:
+        async def write() -> None:
+            await response.write("x")
+            callback.answer(410)
+            until(lambda: _is_seen(callback))
+            await response.write("y")
+
+        async def clean_up() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                if fails:
+                    raise ValueError("no clean-up")
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(clean_up())
+            tasks.create_task(write())
+
+    call = Running(handler, peer.event(), CONTEXT)
+    callback = peer.accept_callback()
+    callback.go_on()
+
+    assert call.result() is None
+    assert ("[ERROR] ExceptionGroup" in capsys.readouterr().out) == fails
+
+
+def test_an_exit_after_the_end_takes_nothing_from_the_response(peer: Peer) -> None:
+    @streamify_response
+    async def handler(event: Any, response: ResponseStream, context: Any) -> None:
+        await response.write("x")
+        await response.end()
+        raise SystemExit(3)
+
+    call, callback = opened(peer, handler)
+
+    with pytest.raises(SystemExit):
+        call.result()
+    assert callback.read_response_head() == ONE_CHUNK
+    assert callback.read_body() == b"x"
+    assert callback.ends_with() == b""
+
+
+def test_a_handler_that_does_not_listen_learns_it_from_every_write(peer: Peer) -> None:
+    told: list[str] = []
+    runs = threading.Event()
+
+    @streamify_response
+    async def handler(event: Any, response: ResponseStream, context: Any) -> None:
+        runs.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+        for _ in range(2):
+            with pytest.raises(ClientDisconnected, match="the client has left"):
+                await response.write("x")
+            told.append("told")
+
+    call, callback = opened(peer, handler)
+    assert runs.wait(10)
+    callback.answer(410, b'{"message":"the client has left"}')
+
+    assert call.result() is None
+    assert told == ["cancelled", "told", "told"]
+
+
 def test_a_failing_clean_up_is_logged(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
     @streamify_response
     def handler(event: Any, context: Any) -> Iterator[bytes]:

@@ -428,22 +428,36 @@ def test_a_bounded_request_ends_at_its_time_out(peer: Peer) -> None:
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
 
 UPLOAD_OVER_TLS = """
-import sys
+import asyncio, sys
 from tailrace.net.http_client import open_upload
+from tailrace.net.http_client_async import AsyncUpload
+
+async def send(upload):
+    watch = AsyncUpload(upload, print)
+    upload.put(b"one")
+    upload.put(b"x" * 3_000_000)
+    await watch.drain()
+    watch.detach()
+
 upload = open_upload(sys.argv[1])
-upload.put(b"one")
-upload.put(b"x" * 3_000_000)
-upload.drain()
+if sys.argv[2] == "async":
+    asyncio.run(send(upload))
+else:
+    upload.put(b"one")
+    upload.put(b"x" * 3_000_000)
+    upload.drain()
 upload.put_end()
 print(upload.wait_answer().body.decode())
 upload.close()
 """
 
 
-def upload_over_tls(port: int, environment: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-X", "dev", "-c", UPLOAD_OVER_TLS, f"https://127.0.0.1:{port}/x"]
+def upload_over_tls(
+    port: int, environment: dict[str, str], kind: str = "blocking"
+) -> subprocess.Popen[str]:
+    url = f"https://127.0.0.1:{port}/x"
     return subprocess.Popen(
-        command,
+        [sys.executable, "-X", "dev", "-c", UPLOAD_OVER_TLS, url, kind],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -451,10 +465,11 @@ def upload_over_tls(port: int, environment: dict[str, str]) -> subprocess.Popen[
     )
 
 
-def test_an_upload_over_tls_streams_and_verifies_its_peer(peer: Peer) -> None:
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_an_upload_over_tls_streams_and_verifies_its_peer(peer: Peer, kind: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
-    process = upload_over_tls(peer.port, {"SSL_CERT_FILE": str(CERTIFICATE)})
+    process = upload_over_tls(peer.port, {"SSL_CERT_FILE": str(CERTIFICATE)}, kind)
     sock, _ = peer.socket.accept()
     callback = Callback(context.wrap_socket(sock, server_side=True))
     peer.connections.append(callback)

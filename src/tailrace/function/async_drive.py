@@ -60,7 +60,7 @@ class _Drive:
             await self._send(result, is_sent=response is None)
         except asyncio.CancelledError as error:
             if self._is_told and self._sink is not None and self._sink.loss is not None:
-                raise self._sink.loss from error
+                raise ClientDisconnected(self._sink.loss) from error
             raise RuntimeError("the handler was cancelled by its own code") from error
         finally:
             self._task = None

@@ -70,7 +70,7 @@ def _call_back(handler: Handler, event: Any, context: Any, sink: CallbackSink) -
             _drive(handler, event, context, stream, sink)
             stream.end()
         except Exception as error:
-            if not isinstance(error, ClientDisconnected) or sink.loss is None:
+            if sink.loss is None or not _is_departure(error):
                 failure = error
                 log_failure(describe(error), getattr(context, "aws_request_id", None))
                 stream.fail()
@@ -81,6 +81,13 @@ def _call_back(handler: Handler, event: Any, context: Any, sink: CallbackSink) -
     sink.finish()
     if failure is not None and handler.raises:
         raise failure
+
+
+def _is_departure(error: Exception) -> bool:
+    """Whether an exception says only that the client has left; a task group wraps it up."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(ClientDisconnected)[1] is None
+    return isinstance(error, ClientDisconnected)
 
 
 def _drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sink) -> None:

@@ -60,12 +60,12 @@ class Sink(Protocol):
 class CallbackSink:
     """Sends the response to the gateway as it is made.
 
-    `loss` is set once nobody takes the response any more, and `on_loss` is then called, once.
+    `loss` says, from then on, why nobody takes the response any more; `on_loss` is called once.
     """
 
     def __init__(self, upload: Upload) -> None:
         self.upload = upload
-        self.loss: ClientDisconnected | None = None
+        self.loss: str | None = None
         self.on_loss: Callable[[], None] | None = None
         self._body_bytes = 0
         self._is_ended = self._is_aborted = False
@@ -89,21 +89,21 @@ class CallbackSink:
         return False
 
     def put_head(self, head: Head, data: bytes) -> None:
-        prelude = encode_prelude(head)
-        self._body_bytes += len(data)
-        try:
-            self.upload.put(prelude + data)
-        except PeerError as error:
-            raise self.lose(error) from error
+        self._put(encode_prelude(head) + data, len(data))
 
     def put(self, data: bytes) -> None:
-        self._body_bytes += len(data)
+        self._put(data, len(data))
+
+    def _put(self, data: bytes, body_bytes: int) -> None:
+        self._raise_if_lost()
+        self._body_bytes += body_bytes
         try:
             self.upload.put(data)
         except PeerError as error:
             raise self.lose(error) from error
 
     def put_end(self) -> None:
+        self._raise_if_lost()
         try:
             self.upload.put_end()
         except PeerError as error:
@@ -111,6 +111,7 @@ class CallbackSink:
         self._is_ended = True
 
     def look(self) -> None:
+        self._raise_if_lost()
         try:
             self.upload.look()
         except PeerError as error:
@@ -123,18 +124,25 @@ class CallbackSink:
             raise self.lose(error) from error
 
     def abort(self) -> None:
+        if self._is_ended and not self.upload.has_unsent:
+            self.upload.close()  # it is complete; a reset could still take bytes from the gateway
+            return
         self._is_aborted = True
         self.upload.abort()
 
     def lose(self, error: PeerError) -> ClientDisconnected:
         """Note that nobody takes the response any more; return what a writer is told."""
         if self.loss is None:
-            self.loss = ClientDisconnected(f"nobody takes the response any more: {error}")
+            self.loss = f"nobody takes the response any more: {error}"
             if self.on_loss is not None:
                 self.on_loss()
             level = logging.INFO if _is_client_gone(error) else logging.WARNING
             logger.log(level, "the response was cut short: %s", redact(str(error)))
-        return self.loss
+        return ClientDisconnected(self.loss)
+
+    def _raise_if_lost(self) -> None:
+        if self.loss is not None:
+            raise ClientDisconnected(self.loss)
 
     def finish(self) -> None:
         """Wait for the gateway's last word, if one is due, and close the callback."""
