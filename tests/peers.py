@@ -7,7 +7,6 @@ is bounded, and fails the test when its time is over.
 from __future__ import annotations
 
 import json
-import re
 import socket
 import struct
 import threading
@@ -236,8 +235,3 @@ def until(condition: Callable[[], object], what: str = "the condition") -> None:
     while not condition():
         assert time.monotonic() < end_s, f"{what} did not come true"
         time.sleep(0.002)
-
-
-def lines_of(text: str) -> list[str]:
-    """Lines without the no-break spaces and times in which runs differ."""
-    return [re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", line) for line in text.splitlines()]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import fcntl
 import json
 import logging
+import select
 import socket
+import struct
+import termios
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import SimpleNamespace
@@ -19,7 +23,7 @@ from tailrace.function import ClientDisconnected, Head, ResponseStream, streamif
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
 ONE_CHUNK = Head(200, {"content-type": "text/plain; charset=utf-8"})
-BROKEN = 500, {"message": "Internal Server Error"}
+INTERNAL = b'{"message":"Internal Server Error"}'
 
 
 def opened(
@@ -369,10 +373,6 @@ def test_a_gateway_that_does_not_read_holds_the_handler(peer: Peer, kind: str) -
 
 def _is_full(callback: Callback) -> bool:
     """Whether the receive buffer has not grown since the last look."""
-    import fcntl
-    import struct
-    import termios
-
     raw = fcntl.ioctl(callback.socket.fileno(), termios.FIONREAD, struct.pack("i", 0))
     size = struct.unpack("i", raw)[0]
     before, callback.filled = getattr(callback, "filled", -1), size
@@ -471,7 +471,7 @@ def test_a_failure_before_the_head_is_a_complete_500(
 
     head, body = callback.serve()
 
-    assert (head.status, json.loads(body)) == BROKEN
+    assert (head.status, body) == (500, INTERNAL)
     assert head.get("content-type") == "application/json"
     assert call.result() is None
     lines = capsys.readouterr().out.splitlines()
@@ -722,12 +722,94 @@ def test_a_client_that_leaves_closes_a_generator_at_its_next_yield(peer: Peer, h
     assert log == ["closed", "finally"]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_empty_chunk_or_the_end_notices_it_too(peer: Peer, is_async: bool) -> None:
+    log: list[str] = []
+    gate = threading.Semaphore(0)
+
+    def wait() -> None:
+        assert gate.acquire(timeout=10)
+
+    def generate(event: Any, context: Any) -> Iterator[str]:
+        yield "x"
+        wait()
+        try:
+            yield ""
+        finally:
+            log.append("closed")
+
+    async def write(event: Any, response: ResponseStream, context: Any) -> None:
+        await response.write("x")
+        wait()  # the loop stands still, and then the handler returns
+        log.append("closed")
+
+    handler: Any = write if is_async else generate
+    call, callback = opened(peer, streamify_response(handler))
+    callback.read_response_head()
+    callback.answer(410)
+    until(lambda: _is_seen(callback))
+    gate.release()
+
+    assert call.result() is None
+    assert log == ["closed"]
+    assert callback.ends_with() == b"", "no last chunk was sent"
+
+
+class Letters:
+    """An iterator of either kind that knows nothing of closing or throwing."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self._items = iter(items)
+
+    def __iter__(self) -> Letters:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+
+class AsyncLetters:
+    def __init__(self, items: list[Any]) -> None:
+        self._items = iter(items)
+
+    def __aiter__(self) -> AsyncLetters:
+        return self
+
+    async def __anext__(self) -> Any:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
+
+
+async def _later(value: object) -> object:
+    return value
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "sync from async", "async from async"])
+def test_iterators_need_not_be_generators(
+    peer: Peer, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    makers: dict[str, Callable[[list[Any]], Any]] = {
+        "sync": Letters,
+        "async": AsyncLetters,
+        "sync from async": lambda items: _later(Letters(items)),
+        "async from async": lambda items: _later(AsyncLetters(items)),
+    }
+    make = makers[kind]
+    handler = streamify_response(lambda event, context: make(event["items"]))
+    for items, head, body in (
+        (["a", "b"], ONE_CHUNK, b"ab"),
+        ([Head(204), "b"], Head(204), b""),
+        ([7], Head(500, {"content-type": "application/json"}), INTERNAL),
+    ):
+        call, callback = opened(peer, handler, items=items)
+        assert callback.serve() == (head, body)
+        call.result()
+    assert "not int: 7" in capsys.readouterr().out
+
+
 def _is_seen(callback: Callback) -> bool:
     """Whether the answer has reached the other side's kernel."""
-    import fcntl
-    import struct
-    import termios
-
     raw = fcntl.ioctl(callback.socket.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
     return bool(struct.unpack("i", raw)[0] == 0)
 
@@ -1188,6 +1270,4 @@ def test_a_socket_that_only_listens_is_a_refusal(caplog: pytest.LogCaptureFixtur
 
 
 def _has_connection(server: socket.socket) -> bool:
-    import select
-
     return bool(select.select([server], [], [], 0)[0])
