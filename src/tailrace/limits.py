@@ -151,6 +151,8 @@ BUSY_BACKOFF_S: Final = (1.0, 300.0)
 """First and longest pause while a function is busy (DG invocation-async-error-handling)."""
 LOG_LINE_BYTES_MAX: Final = 256 * KIB
 """One log line of a function; a longer one is cut (CloudWatch: 256 KB an event)."""
+ENVIRONMENT_GRACE_S: Final = 0.1
+"""How long an invocation waits for an environment that has answered the one before."""
 LOG_TAIL_BYTES: Final = 4 * KIB
 """What `X-Amz-Log-Type: Tail` returns of an invocation's log (Lambda API, Invoke)."""
 OUTPUT_BYTES_PER_TURN_MAX: Final = MIB

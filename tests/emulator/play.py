@@ -86,5 +86,7 @@ while True:
     connection.request("GET", API + "invocation/next")
     response = connection.getresponse()
     event = json.loads(response.read())
-    steps = event.get("play", [{"return": event}])
+    steps = [{"return": event}]
+    if isinstance(event, dict) and "play" in event:
+        steps = event["play"]
     play(steps, response.headers["Lambda-Runtime-Aws-Request-Id"], response.headers)

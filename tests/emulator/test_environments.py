@@ -59,6 +59,26 @@ def test_busy_environments_make_new_ones_up_to_the_concurrency(tmp_path: Path) -
     uvloop.run(run())
 
 
+def test_callers_one_after_the_other_are_not_refused(tmp_path: Path) -> None:
+    """A runtime needs a moment after its answer before it asks for the next event."""
+
+    async def run() -> None:
+        go = tmp_path / "go"
+        async with running(playing(path=tmp_path, concurrency=1)) as emulator:
+            for n in range(30):
+                assert (await emulator.invoke(n)).status == 200
+            # One that works on behind its answer is busy all the same.
+            steps = [{"return": "early"}, {"wait": str(go)}]
+            assert (await emulator.play(*steps)).json() == "early"
+            refused = await emulator.invoke()
+            go.touch()
+
+            assert refused.status == 429
+            assert refused.headers["x-amzn-errortype"] == "TooManyRequestsException"
+
+    uvloop.run(run())
+
+
 def test_the_most_recently_used_environment_is_taken(tmp_path: Path) -> None:
     async def run() -> None:
         go, pids = tmp_path / "go", tmp_path / "pids"
@@ -176,6 +196,8 @@ def test_a_process_that_dies_between_invocations_is_replaced(tmp_path: Path) -> 
             await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
             (pid,) = emulator.service.pids()
             os.kill(pid, signal.SIGKILL)
+            while is_running(pid):  # without a turn of the loop: it has not been told yet
+                pass
             answer = await emulator.invoke({"a": 1})
 
             assert (answer.function_error, answer.json()) == (None, {"a": 1})

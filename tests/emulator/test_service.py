@@ -155,6 +155,22 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     uvloop.run(run())
 
 
+def test_stop_waits_for_what_a_reload_is_ending(tmp_path: Path) -> None:
+    async def run() -> None:
+        function = playing(path=tmp_path, environment={"PLAY_INIT": '[{"ignore_sigterm": 1}]'})
+        async with running(function) as emulator:
+            await emulator.invoke()
+            await wait_until(lambda: counts(emulator).idle == 1)
+            (pid,) = emulator.service.pids()
+            await emulator.service.reload(config(function))
+            assert emulator.service.pids() == [pid]
+            await emulator.service.stop()
+
+            assert not is_running(pid)
+
+    uvloop.run(run())
+
+
 def test_an_address_in_use_is_an_error(tmp_path: Path) -> None:
     async def run() -> None:
         async with running(playing(path=tmp_path)) as emulator:

@@ -222,9 +222,9 @@ class ExecutionEnvironment:
         """End the process and its Runtime API."""
         if self._process is not None:
             await self._process.kill()
-        if self._server is not None:
-            await self._server.stop()
-        self._process = self._server = None
+        server, self._server, self._process = self._server, None, None
+        if server is not None:
+            await server.stop()
 
     async def _close(self) -> None:
         await self._clear()

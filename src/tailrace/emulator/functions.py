@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from tailrace import limits
 from tailrace.config import FunctionConfig
 from tailrace.emulator.environments import Status
-from tailrace.emulator.invocation import Attempt
+from tailrace.emulator.invocation import REFUSED, Attempt
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
 from tailrace.emulator.queue import EventQueue
 from tailrace.net.tasks import TaskSet
@@ -22,7 +23,7 @@ class FunctionStatistics:
     idle: int
     busy: int
     retiring: int
-    """Environments of versions before a reload, which finish an invocation."""
+    """Environments of versions before a reload, and those that are being ended."""
     queued: int
     """Events that wait for an environment."""
     retrying: int
@@ -39,6 +40,7 @@ class EmulatedFunction:
         self._pool = EnvironmentPool(config, settings, self._on_free)
         self._retiring: set[EnvironmentPool] = set()
         self._tasks = TaskSet()
+        self._knocking: dict[Attempt, asyncio.TimerHandle] = {}  # in their order
         self._queue = EventQueue(
             config, self._start, settings.log, retry_delay_scale=retry_delay_scale
         )
@@ -49,9 +51,20 @@ class EmulatedFunction:
         return self._pool.function
 
     def invoke(self, invocation: Invocation) -> Attempt | None:
-        """Run an invocation now; None when all environments are busy."""
+        """Run an invocation now; None when all environments are busy.
+
+        One that has answered is busy until it asks for its next event, a millisecond later. So
+        that callers who come one after the other are not refused, they may wait for that: the
+        outcome is then `REFUSED` when it takes too long.
+        """
         attempt = Attempt(invocation)
-        return attempt if self._start(attempt) else None
+        if not self._knocking and self._start(attempt):
+            return attempt
+        if len(self._knocking) >= self.config.concurrency or not self._pool.is_about_to_be_free:
+            return None
+        loop = asyncio.get_running_loop()
+        self._knocking[attempt] = loop.call_later(limits.ENVIRONMENT_GRACE_S, self._refuse, attempt)
+        return attempt
 
     def enqueue(self, invocation: Invocation) -> bool:
         """Run an invocation when there is an environment for it; False when the queue is full."""
@@ -63,7 +76,7 @@ class EmulatedFunction:
         self._queue.retry_delay_scale = retry_delay_scale
         self._retire()
         self._pool = EnvironmentPool(config, self._settings, self._on_free)
-        self._queue.dispatch()
+        self._on_free()
 
     async def remove(self) -> None:
         """Drop what waits, let what runs finish, and end."""
@@ -75,6 +88,8 @@ class EmulatedFunction:
     async def stop(self) -> None:
         """End everything; nothing is left on return."""
         self._queue.close()
+        for attempt in list(self._knocking):
+            self._refuse(attempt)
         await asyncio.gather(*(pool.stop() for pool in (self._pool, *self._retiring)))
         await self._tasks.cancel_all()
 
@@ -84,13 +99,13 @@ class EmulatedFunction:
 
     def statistics(self) -> FunctionStatistics:
         """Counts at this moment."""
-        counts = self._pool.statistics()
+        counts, ending = self._pool.statistics()
         queued, retrying = self._queue.lengths()
         return FunctionStatistics(
             starting=counts[Status.NEW] + counts[Status.STARTING],
             idle=counts[Status.IDLE],
             busy=counts[Status.BUSY],
-            retiring=sum(sum(pool.statistics().values()) for pool in self._retiring),
+            retiring=ending + sum(_count(pool) for pool in self._retiring),
             queued=queued,
             retrying=retrying,
         )
@@ -99,7 +114,17 @@ class EmulatedFunction:
         return self._pool.start(attempt)
 
     def _on_free(self) -> None:
+        for attempt, timer in list(self._knocking.items()):
+            if not self._start(attempt):
+                return
+            timer.cancel()
+            del self._knocking[attempt]
         self._queue.dispatch()
+
+    def _refuse(self, attempt: Attempt) -> None:
+        self._knocking.pop(attempt).cancel()
+        attempt.answer(REFUSED)
+        attempt.end(b"")
 
     def _retire(self) -> None:
         pool = self._pool
@@ -109,3 +134,8 @@ class EmulatedFunction:
     async def _see_off(self, pool: EnvironmentPool) -> None:
         await pool.retire()
         self._retiring.discard(pool)
+
+
+def _count(pool: EnvironmentPool) -> int:
+    counts, ending = pool.statistics()
+    return sum(counts.values()) + ending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from tailrace.wire.runtime_api import Invocation, error_body
 
@@ -20,6 +21,10 @@ class Outcome:
     def failure(cls, error_type: str, message: str) -> Outcome:
         """An error that Lambda itself reports, not the runtime: the payload has two keys."""
         return cls(error_body(error_type, message, None), error_type)
+
+
+REFUSED: Final = Outcome(b"", "TooManyRequestsException")
+"""No outcome of the function: it was busy, and the attempt has not begun."""
 
 
 class Attempt:

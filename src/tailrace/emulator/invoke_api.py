@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 from tailrace import limits
 from tailrace.emulator.functions import EmulatedFunction
-from tailrace.emulator.invocation import Attempt
+from tailrace.emulator.invocation import REFUSED, Attempt
 from tailrace.emulator.names import VERSION, FunctionName, parse_name
 from tailrace.emulator.service_error import ServiceError, function_not_found, too_many_requests
 from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead
@@ -178,10 +178,7 @@ class _Request:
                 case _:
                     self._connection.respond(200, [_JSON], plan)
         except ServiceError as error:
-            headers = error.headers()
-            if isinstance(plan, _Call):
-                headers += plan.headers()
-            self._connection.respond(error.status, headers, error.body())
+            self._refuse(error)
 
     def _invoke(self, call: _Call) -> None:
         if self._size > call.bytes_max:
@@ -199,7 +196,7 @@ class _Request:
             case _:
                 attempt = call.function.invoke(invocation)
                 if attempt is None:
-                    raise too_many_requests("ReservedFunctionConcurrentInvocationLimitExceeded")
+                    raise _busy()
                 # The log is complete a little later than the outcome.
                 if call.has_log_tail:
                     attempt.ended.add_done_callback(
@@ -213,12 +210,25 @@ class _Request:
             return
         assert isinstance(self._plan, _Call)
         outcome = attempt.outcome.result()
+        if outcome is REFUSED:
+            self._refuse(_busy())
+            return
         headers = [_JSON, *self._plan.headers(), (b"X-Amz-Executed-Version", VERSION.encode())]
         if outcome.error_type is not None:
             headers.append((b"X-Amz-Function-Error", b"Unhandled"))
         if log_tail is not None:
             headers.append((b"X-Amz-Log-Result", base64.b64encode(log_tail)))
         self._connection.respond(200, headers, outcome.payload)
+
+    def _refuse(self, error: ServiceError) -> None:
+        headers = error.headers()
+        if isinstance(self._plan, _Call):
+            headers += self._plan.headers()
+        self._connection.respond(error.status, headers, error.body())
+
+
+def _busy() -> ServiceError:
+    return too_many_requests("ReservedFunctionConcurrentInvocationLimitExceeded")
 
 
 def _too_large(call: _Call, size: int) -> ServiceError:

@@ -7,7 +7,7 @@ task, which gives its environment back or ends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,8 @@ class EnvironmentPool:
         self._on_free = on_free
         self._is_retired = False
         self._idle: list[ExecutionEnvironment] = []  # the most recently used one last
-        self._serving: set[ExecutionEnvironment] = set()
+        self._serving: dict[ExecutionEnvironment, Attempt] = {}
+        self._ending: set[ExecutionEnvironment] = set()
         self._tasks = TaskSet()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -49,35 +50,42 @@ class EnvironmentPool:
         environment = self._take()
         if environment is None:
             return False
-        self._serving.add(environment)
+        self._serving[environment] = attempt
         self._spawn(self._serve(environment, attempt))
         return True
+
+    @property
+    def is_about_to_be_free(self) -> bool:
+        """Whether some environment has answered, and is expected to ask for its next event."""
+        return any(attempt.outcome.done() for attempt in self._serving.values())
 
     async def retire(self) -> None:
         """End idle environments now, the others when they have finished what they are at."""
         self._is_retired = True
-        idle, self._idle = self._idle, []
-        await self._stop(idle)
+        for environment in self._idle:
+            self._end(environment)
+        self._idle.clear()
         await self._wait_all()
 
     async def stop(self) -> None:
         """End all environments, and wait until nothing of them is left."""
         self._is_retired = True
-        idle, self._idle = self._idle, []
-        await self._stop([*idle, *self._serving])
+        for environment in (*self._idle, *self._serving):
+            self._end(environment)
+        self._idle.clear()
         await self._wait_all()
 
     def pids(self) -> list[int]:
         """The processes that lead the environments' process groups."""
-        environments = [*self._idle, *self._serving]
+        environments = {*self._idle, *self._serving, *self._ending}
         return [environment.pid for environment in environments if environment.pid is not None]
 
-    def statistics(self) -> dict[Status, int]:
-        """How many environments there are in each state."""
+    def statistics(self) -> tuple[dict[Status, int], int]:
+        """How many environments there are in each state, and how many more are being ended."""
         counts = dict.fromkeys(Status, 0)
         for environment in (*self._idle, *self._serving):
             counts[environment.status] += 1
-        return counts
+        return counts, len(self._ending.difference(self._serving))
 
     def _take(self) -> ExecutionEnvironment | None:
         if self._is_retired:
@@ -101,19 +109,15 @@ class EnvironmentPool:
         try:
             await environment.serve(attempt)
         finally:
-            self._serving.remove(environment)
+            del self._serving[environment]
             # Both have happened already, unless the emulator itself has failed.
             attempt.answer(Outcome.failure("Sandbox.Failure", "the emulator failed"))
             attempt.end(b"")
-            is_kept = environment.status is Status.IDLE and not self._is_retired
-            if is_kept:
+            if environment.status is Status.IDLE and not self._is_retired:
                 self._idle.append(environment)
+            else:
+                self._end(environment)
             self._on_free()
-            if not is_kept:
-                await environment.stop()
-
-    async def _stop(self, environments: Iterable[ExecutionEnvironment]) -> None:
-        await asyncio.gather(*(environment.stop() for environment in environments))
 
     async def _wait_all(self) -> None:
         while self._running:
@@ -122,8 +126,18 @@ class EnvironmentPool:
     def _on_lost(self, environment: ExecutionEnvironment) -> None:
         if environment in self._idle:
             self._idle.remove(environment)
-        self._spawn(environment.stop())
+        self._end(environment)
         self._on_free()
+
+    def _end(self, environment: ExecutionEnvironment) -> None:
+        self._ending.add(environment)
+        self._spawn(self._stop(environment))
+
+    async def _stop(self, environment: ExecutionEnvironment) -> None:
+        try:
+            await environment.stop()
+        finally:
+            self._ending.discard(environment)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._tasks.spawn(coroutine, f"environment of {self.function.name}")
