@@ -15,19 +15,14 @@ from enum import Enum
 from typing import Final, Protocol, cast
 
 from tailrace import limits
-from tailrace.errors import HttpError, ResponseFormatError
+from tailrace.errors import HttpError
+from tailrace.net.http_framing import FramedWriter, Framing
 from tailrace.net.http_parser import HttpLimits, RequestParser
 from tailrace.net.http_receiver import Receiver
-from tailrace.wire.http_head import (
-    RequestHead,
-    check_request,
-    encode_response_head,
-    has_body,
-)
+from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
 from tailrace.wire.problem import encode_problem
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-_JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
 _UNREADABLE: Final = RequestHead("GET", "/", "1.1", [])
 
 
@@ -63,30 +58,16 @@ class Phase(Enum):
     CLOSED = "nothing"
 
 
-class Framing(Enum):
-    """How the body of a response is delimited."""
-
-    NONE = "no response has begun"
-    CHUNKED = "chunked"
-    LENGTH = "content-length"
-    CLOSE = "the end of the connection"
-    EMPTY = "a response without a body"
-
-
-class Connection(asyncio.Protocol):
+class Connection(FramedWriter, asyncio.Protocol):
     """One connection: parses requests and frames the responses to them."""
 
     __slots__ = (
         "_early",
-        "_framing",
         "_is_last",
-        "_last_byte",
-        "_left",
         "_parser",
         "_receiver",
         "_seen",
         "_server",
-        "_transport",
         "is_answered",
         "peer",
         "phase",
@@ -94,8 +75,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, server: Server) -> None:
+        super().__init__()
         self._server = server
-        self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
         self._parser = RequestParser(server.limits)
         self.peer = ""
         self.phase = Phase.CLOSED
@@ -109,21 +90,8 @@ class Connection(asyncio.Protocol):
         self._early = b""  # what came behind a request that is not answered yet
         self._is_last = False
         self.is_answered = False
-        self._framing = Framing.NONE
-        self._left = 0
-        self._last_byte = b""
 
     # --- the application's side ---------------------------------------------------------------
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Bytes of responses that the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size()
-
-    @property
-    def missing_bytes(self) -> int:
-        """What the response's body still lacks of its announced length."""
-        return self._left
 
     def respond(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
@@ -149,20 +117,7 @@ class Connection(asyncio.Protocol):
         assert not self.is_answered, "a response has begun already"
         head = self._parser.head or _UNREADABLE
         self.is_answered = True
-        fields = list(headers)
-        if not has_body(head.method, status):
-            self._framing = Framing.EMPTY
-            if length is not None and status != 204:
-                fields.append((b"content-length", b"%d" % length))
-        elif length is not None:
-            self._framing = Framing.LENGTH
-            self._left = length
-            fields.append((b"content-length", b"%d" % length))
-        elif head.version == "1.1":
-            self._framing = Framing.CHUNKED
-            fields.append((b"transfer-encoding", b"chunked"))
-        else:
-            self._framing = Framing.CLOSE
+        fields = [*headers, *self._frame(head, status, length)]
         self._is_last = (
             self._is_last
             or self._parser.is_last
@@ -175,47 +130,9 @@ class Connection(asyncio.Protocol):
             fields.append((b"date", self._server.date()))
         self._transport.write(encode_response_head(status, fields))
 
-    def write(self, data: bytes) -> None:
-        """Send a piece of the body now; it is framed, and dropped where no body may be.
-
-        The last byte of a body with a known length is kept until `end`, so that a response
-        that breaks off there is not taken for complete.
-
-        Raises:
-            ResponseFormatError: the body is longer than its announced length.
-        """
-        if not data:
-            return  # an empty chunk would end the body
-        framing = self._framing
-        if framing is Framing.CHUNKED:
-            if len(data) < _JOIN_BYTES_MAX:
-                self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-            else:
-                self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
-        elif framing is Framing.LENGTH:
-            self._write_counted(data)
-        elif framing is Framing.CLOSE:
-            self._transport.write(data)
-
-    def _write_counted(self, data: bytes) -> None:
-        if len(data) > self._left:
-            raise ResponseFormatError("the body is longer than its content-length")
-        self._left -= len(data)
-        if self._left == 0:
-            self._last_byte = data[-1:]
-            data = data[:-1]
-        if data:
-            self._transport.write(data)
-
     def end(self) -> None:
         """Finish the response; `missing_bytes` must be zero."""
-        if self._framing is Framing.CHUNKED:
-            self._transport.write(b"0\r\n\r\n")
-        elif self._framing is Framing.LENGTH:
-            assert not self._left, "the body is shorter than its content-length"
-            if self._last_byte:
-                self._transport.write(self._last_byte)
-        self._framing = Framing.NONE
+        self._finish()
         self._receiver = None
         if not self._parser.is_complete:
             self._linger()

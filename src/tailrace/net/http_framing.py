@@ -1,0 +1,108 @@
+"""How the body of a response is delimited, and the pieces of it on their way to the transport."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Final
+
+from tailrace import limits
+from tailrace.errors import ResponseFormatError
+from tailrace.wire.http_head import Headers, RequestHead, has_body
+
+_JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
+
+
+class Framing(Enum):
+    """How the body of a response is delimited."""
+
+    NONE = "no response has begun"
+    CHUNKED = "chunked"
+    LENGTH = "content-length"
+    CLOSE = "the end of the connection"
+    EMPTY = "a response without a body"
+
+
+class FramedWriter:
+    """Frames one response after the other.
+
+    A connection is one, rather than having one: a piece of a body must cost no further call.
+    """
+
+    __slots__ = ("_framing", "_last_byte", "_left", "_transport")
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
+        self._framing = Framing.NONE
+        self._left = 0
+        self._last_byte = b""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of responses that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def missing_bytes(self) -> int:
+        """What the response's body still lacks of its announced length."""
+        return self._left
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body now; it is framed, and dropped where no body may be.
+
+        The last byte of a body with a known length is kept until `end`, so that a response
+        that breaks off there is not taken for complete.
+
+        Raises:
+            ResponseFormatError: the body is longer than its announced length.
+        """
+        if not data:
+            return  # an empty chunk would end the body
+        framing = self._framing
+        if framing is Framing.CHUNKED:
+            if len(data) < _JOIN_BYTES_MAX:
+                self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            else:
+                self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+        elif framing is Framing.LENGTH:
+            self._write_counted(data)
+        elif framing is Framing.CLOSE:
+            self._transport.write(data)
+
+    def _write_counted(self, data: bytes) -> None:
+        if len(data) > self._left:
+            raise ResponseFormatError("the body is longer than its content-length")
+        self._left -= len(data)
+        if self._left == 0:
+            self._last_byte = data[-1:]
+            data = data[:-1]
+        if data:
+            self._transport.write(data)
+
+    def _frame(self, head: RequestHead, status: int, length: int | None) -> Headers:
+        """Begin the body of the answer to a request; return the fields that announce it."""
+        if not has_body(head.method, status):
+            self._framing = Framing.EMPTY
+            if length is None or status == 204:
+                return []
+            return [(b"content-length", b"%d" % length)]
+        if length is not None:
+            self._framing = Framing.LENGTH
+            self._left = length
+            return [(b"content-length", b"%d" % length)]
+        if head.version == "1.1":
+            self._framing = Framing.CHUNKED
+            return [(b"transfer-encoding", b"chunked")]
+        self._framing = Framing.CLOSE
+        return []
+
+    def _finish(self) -> None:
+        """End the body: it is complete."""
+        if self._framing is Framing.CHUNKED:
+            self._transport.write(b"0\r\n\r\n")
+        elif self._framing is Framing.LENGTH:
+            assert not self._left, "the body is shorter than its content-length"
+            if self._last_byte:
+                self._transport.write(self._last_byte)
+                self._last_byte = b""
+        self._framing = Framing.NONE
