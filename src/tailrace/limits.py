@@ -147,8 +147,6 @@ RETRY_DELAYS_S: Final = (60.0, 120.0)
 """Waiting time before the first and the second retry (DG invocation-async-error-handling)."""
 EVENT_AGE_S_MAX: Final = 21_600.0
 """Maximum age of an asynchronous event: 6 hours (DG invocation-async-error-handling)."""
-BUSY_BACKOFF_S: Final = (1.0, 300.0)
-"""First and longest pause while a function is busy (DG invocation-async-error-handling)."""
 LOG_LINE_BYTES_MAX: Final = 256 * KIB
 """One log line of a function; a longer one is cut (CloudWatch: 256 KB an event)."""
 ENVIRONMENT_GRACE_S: Final = 0.1
