@@ -98,7 +98,7 @@ class Dev:
 
         Raises:
             ConfigError: the configuration is wrong.
-            OSError: an address cannot be had; nothing is left behind.
+            OSError: an address cannot be had.
         """
         self.config = self._load()
         listen, callback_listen, emulator_listen = self._addresses()
@@ -110,19 +110,20 @@ class Dev:
         )
         await emulator.start()
         self._emulator = emulator
-        endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True)
-        gateway = Gateway(settings, LambdaInvoker(endpoint), Router(self.config.routes).match)
+        invoker = LambdaInvoker(LambdaEndpoint(emulator.url, _REGION, is_loopback=True))
+        gateway = Gateway(settings, invoker, Router(self.config.routes).match)
         try:
             await gateway.start()
-        except BaseException:
+        except OSError:
+            await invoker.close()
             await self.stop()
             raise
         self._gateway = gateway
 
-    def watch(self) -> None:
-        """Reload from now on when a file changes."""
+    async def watch(self) -> None:
+        """Reload when a file changes, from the return on."""
         self._tasks.spawn(self._watch_config(), "watch configuration")
-        self._watch_functions()
+        await self._watch_functions()
 
     async def drain(self) -> bool:
         """Take no more requests and let open streams end; False when some would not in time."""
@@ -143,7 +144,11 @@ class Dev:
         config = configuration.load(self.settings.config_path)
         if self.settings.function is not None:
             config = _only(self.settings.function, config)
-        functions = {name: f for name, f in config.functions.items() if _is_installed(f)}
+        functions = {
+            name: _without_cache(function)
+            for name, function in config.functions.items()
+            if _is_installed(function)
+        }
         self.left_out = {n: f for n, f in config.functions.items() if n not in functions}
         routes = tuple(route for route in config.routes if route.function in functions)
         return dataclasses.replace(config, functions=functions, routes=routes)
@@ -177,11 +182,13 @@ class Dev:
         async for _ in awatch(path.parent, watch_filter=is_config, recursive=False):
             await self._reload(set())
 
-    def _watch_functions(self) -> None:
+    async def _watch_functions(self) -> None:
         """Watch the directories of the functions that there are now."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        before = self._watcher
         self._watcher = self._tasks.spawn(self._watch_directories(), "watch functions")
+        await asyncio.sleep(0)  # in its first step a task begins to watch
+        if before is not None:
+            before.cancel()
 
     async def _watch_directories(self) -> None:
         paths = {function.path for function in self.config.functions.values()}
@@ -208,10 +215,10 @@ class Dev:
             self._gateway.route_by(Router(self.config.routes).match)
             if files:
                 _tell_changed(files, changed)
-            else:
-                self._tell_config(old, left_out)
-        if _paths(self.config) != _paths(old):
-            self._watch_functions()
+                return
+            if _paths(self.config) != _paths(old):
+                await self._watch_functions()
+            self._tell_config(old, left_out)
 
     def _tell_config(self, old: Config, left_out: set[str]) -> None:
         logger.info("%s is taken up", self.config.path.name)
@@ -237,6 +244,16 @@ def _is_installed(function: FunctionConfig) -> bool:
     if os.sep in program:
         return shutil.which(function.path / program) is not None
     return shutil.which(program, path=function.environment.get("PATH")) is not None
+
+
+def _without_cache(function: FunctionConfig) -> FunctionConfig:
+    """The function, told not to keep compiled code.
+
+    Python takes a file for unchanged when size and second of change are the same: a quick second
+    edit would run the first one. On Lambda there is no cache either, the directory is read-only.
+    """
+    environment = {"PYTHONDONTWRITEBYTECODE": "1", **function.environment}
+    return dataclasses.replace(function, environment=environment)
 
 
 def _changed(functions: Iterable[FunctionConfig], files: set[Path]) -> set[str]:

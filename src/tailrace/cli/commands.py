@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -48,6 +48,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
 
     A usual port that is taken is replaced by a free one; a port that you name is not.
     """
+    path = _find_config(config_path, "give --config FILE")
     from tailrace.cli.serve import serve_dev
     from tailrace.dev import DevSettings, Wanted
 
@@ -56,13 +57,13 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
         return Wanted(options[name], is_firm, "--" + name.replace("_", "-"))
 
     settings = DevSettings(
-        config_path=_find_config(config_path, "give --config FILE"),
+        config_path=path,
         listen=wanted("listen"),
         callback_listen=wanted("callback_listen"),
         emulator_listen=wanted("emulator_listen"),
         function=options["function"],
     )
-    _run(serve_dev(settings))
+    _run(serve_dev, settings)
 
 
 @tailrace.command()
@@ -96,7 +97,7 @@ def gateway(
         callback_listen=callback_listen,
         advertise=base,
     )
-    _run(serve_gateway(gateway_settings, routes, find_endpoint(endpoint_url)))
+    _run(serve_gateway, gateway_settings, routes, find_endpoint(endpoint_url))
 
 
 @tailrace.command()
@@ -107,7 +108,7 @@ def emulator(config_path: Path | None, listen: Address) -> None:
     from tailrace.cli.serve import serve_emulator
 
     config = load(_find_config(config_path, "give --config FILE"))
-    _run(serve_emulator(config, listen))
+    _run(serve_emulator, config, listen)
 
 
 def _routes(
@@ -132,8 +133,8 @@ def _find_config(path: Path | None, hint: str) -> Path:
     return path or Path(CONFIG_NAME)
 
 
-def _run(main: Coroutine[Any, Any, int]) -> NoReturn:
+def _run(main: Callable[..., Coroutine[Any, Any, int]], *arguments: object) -> NoReturn:
     """Run a server to its end on the fastest event loop there is, and exit with its code."""
     from tailrace.net.http_server import run
 
-    sys.exit(run(main))
+    sys.exit(run(main(*arguments)))

@@ -42,7 +42,7 @@ async def serve_dev(settings: DevSettings) -> int:
         await dev.start()
         try:
             terminal.write(dev_banner(dev, terminal))
-            dev.watch()
+            await dev.watch()
             return await _end(
                 signals, dev.drain, lambda: dev.held, lambda text: log.write("dev", text)
             )
@@ -61,9 +61,14 @@ async def serve_gateway(
     terminal.take_log()
     _refuse_taken("--listen", Address(settings.host, settings.port))
     _refuse_taken("--callback-listen", Address(settings.callback_host, settings.callback_port))
-    gateway = Gateway(settings, LambdaInvoker(endpoint), Router(routes).match)
+    invoker = LambdaInvoker(endpoint)
+    gateway = Gateway(settings, invoker, Router(routes).match)
     with StopSignals() as signals:
-        await gateway.start()
+        try:
+            await gateway.start()
+        except OSError:
+            await invoker.close()
+            raise
         try:
             terminal.log(
                 f"gateway on {gateway.public_url}, called back at {gateway.callback_url},"

@@ -1,0 +1,203 @@
+"""A `tailrace` command as a process, and a client that sees when bytes arrive."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+PATIENCE_S = 20.0
+"""When a wait is in vain."""
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "tailrace.toml"
+ANY_PORTS = tuple(
+    text
+    for option in ("--listen", "--callback-listen", "--emulator-listen")
+    for text in (option, "127.0.0.1:0")
+)
+
+AWS_FREE = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+# A function that writes a chunk whenever the test allows it, and notes what became of it.
+GATED = """
+import os
+from pathlib import Path
+from tailrace.function import Head, streamify_response
+
+GATE = Path(os.environ["GATE"])
+
+@streamify_response
+def handler(event, context):
+    yield Head(headers={"content-type": "text/plain"})
+    yield "begun\\n"
+    GATE.read_text()
+    yield "ended\\n"
+"""
+
+
+def environ_of(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables for a command: no colours, no AWS configuration of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**kept, "NO_COLOR": "1", **AWS_FREE, **(changes or {})}
+
+
+def run(
+    *arguments: str, cwd: Path | None = None, module: str = "tailrace"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=cwd,
+        env=environ_of(),
+        check=False,
+    )
+
+
+class Command:
+    """A server that runs while it is entered; its lines on standard error are kept."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._arguments = [sys.executable, "-m", "tailrace", *arguments]
+        self._cwd = cwd
+        self._environ = environ_of(environ)
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self._arguments,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self._cwd,
+            env=self._environ,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(2)
+            except subprocess.TimeoutExpired:
+                self.process.terminate()  # the second one cuts off what is open
+                self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    def wait_line(self, pattern: str, after: int = 0) -> re.Match[str]:
+        """Wait for a line in which the pattern is found; `after` lines are not looked at."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        with self._news:
+            while True:
+                for line in self.lines[after:]:
+                    if match := re.search(pattern, line):
+                        return match
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0 or not self._reader.is_alive():
+                    raise AssertionError(f"no line has {pattern!r}:\n" + "\n".join(self.lines))
+                self._news.wait(min(left_s, 0.5))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def wait_exit(self) -> int:
+        """Wait for the end; the exit code."""
+        return self.process.wait(PATIENCE_S)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+
+class DevCommand(Command):
+    """`tailrace dev` on free ports; `url` is where clients connect."""
+
+    def __init__(self, config: Path, *more: str, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__(["dev", "--config", str(config), *ANY_PORTS, *more], environ=environ)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self.url = self.wait_line(r"Open +(http://\S+)/")[1]
+            self.wait_line("Ctrl-C stops")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+
+class Stream:
+    """A response that is read while it arrives; close it, or enter it to have it closed."""
+
+    def __init__(self, url: str, *, method: str = "GET", headers: Mapping[str, str] = {}) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self._connection = http.client.HTTPConnection(
+            parts.hostname, parts.port, timeout=PATIENCE_S
+        )
+        path = parts.path + ("?" + parts.query if parts.query else "")
+        self._connection.request(method, path, headers=dict(headers))
+        self.response = self._connection.getresponse()
+        self.status = self.response.status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave."""
+        self.response.close()
+        self._connection.close()
+
+    def line(self) -> str:
+        """The next line; empty at the end."""
+        return self.response.readline().decode()
+
+    def arrivals(self) -> Iterator[tuple[float, str]]:
+        """Each line with the wall-clock time at which it was here."""
+        while line := self.line():
+            yield time.time(), line.rstrip("\n")
+
+    def read(self) -> bytes:
+        """All that is left. Raises http.client.IncompleteRead when it was broken off."""
+        return self.response.read()
+
+
+def fetch(url: str) -> tuple[int, str]:
+    """Status and text of a whole response."""
+    with Stream(url) as stream:
+        return stream.status, stream.read().decode()

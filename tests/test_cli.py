@@ -1,0 +1,310 @@
+"""The command line: what it says, where it listens, how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.command import ANY_PORTS, GATED, Command, DevCommand, Stream, environ_of, fetch, run
+
+from tailrace import __version__
+from tailrace.cli.commands import tailrace
+from tailrace.config import GatewayConfig
+
+HELLO = """
+from tailrace.function import streamify_response
+
+@streamify_response
+def handler(event, context):
+    yield "hello from " + event["rawPath"]
+"""
+CONFIG = """
+[functions.one]
+handler = "app.handler"
+
+[[routes]]
+path = "/*"
+function = "one"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory with a configuration and one function."""
+    (tmp_path / "tailrace.toml").write_text(CONFIG)
+    (tmp_path / "app.py").write_text(HELLO)
+    return tmp_path
+
+
+@pytest.fixture
+def gate(project: Path) -> Path:
+    """The function of the project waits for whoever writes to this pipe."""
+    gate = project / "gate"
+    os.mkfifo(gate)
+    (project / "app.py").write_text(GATED)
+    (project / "tailrace.toml").write_text(
+        f'{CONFIG}\n[functions.one.environment]\nGATE = "{gate}"'
+    )
+    return gate
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """A port that is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_both_module_names_run_the_command_line() -> None:
+    for module in ("tailrace", "tailrace.cli"):
+        result = run("--version", module=module)
+
+        assert (result.returncode, result.stdout) == (0, f"tailrace {__version__}\n")
+
+
+def test_every_gateway_setting_is_an_option() -> None:
+    help_text = CliRunner().invoke(tailrace, ["gateway", "--help"]).output
+
+    for field in dataclasses.fields(GatewayConfig):
+        option = "--" + field.name.removesuffix("_s").replace("_", "-")
+        assert re.search(rf"{option} ", help_text), option
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dev"], "there is no tailrace.toml in this directory; give --config FILE"),
+        (["dev", "--config", "x.toml"], "x.toml: cannot be read: No such file or directory"),
+        (["gateway"], "give --config FILE, or --function NAME"),
+        (["gateway", "--function", "f", "--listen", "8080"], "--listen: '8080' has no port"),
+        (
+            ["gateway", "--function", "f", "--callback-listen", "0.0.0.0:0"],
+            "--advertise: missing; --callback-listen 0.0.0.0:0 is no address that functions can",
+        ),
+        (
+            ["gateway", "--function", "f", "--callback-listen", "[::]:8081", "--advertise", "[::]"],
+            "--advertise: functions cannot call ::",
+        ),
+        (["gateway", "--function", "f", "--health-path", "x"], "'x' is not a path that begins"),
+        (["gateway", "--function", "f", "--trusted-hops", "17"], "17 is not in the range 0<=x<=16"),
+        (["gateway", "--function", "f", "--total-timeout", "0"], "0.0 is not in the range 0<x"),
+        (["gateway", "--function", "f", "--endpoint-url", "ftp://x"], "is not an http(s) URL"),
+        (["gateway", "--function", "f"], "no AWS region: set AWS_REGION, or give --endpoint-url"),
+        (["emulator"], "there is no tailrace.toml in this directory; give --config FILE"),
+        (["emulate"], "No such command 'emulate'"),
+    ],
+)
+def test_a_mistake_is_named_and_exits_with_2(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    result = run(*arguments, cwd=tmp_path)
+
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistake_in_the_file_names_file_key_and_nearest_name(project: Path) -> None:
+    (project / "tailrace.toml").write_text(CONFIG.replace("handler =", "hander ="))
+
+    for command in ("dev", "gateway", "emulator"):
+        result = run(command, cwd=project)
+
+        assert result.returncode == 2
+        assert "tailrace.toml: functions.one.hander" in result.stderr
+        assert "did you mean handler?" in result.stderr
+
+
+def test_a_gateway_without_routes_says_so(project: Path) -> None:
+    (project / "tailrace.toml").write_text('[functions.one]\nhandler = "app.handler"\n')
+
+    result = run("gateway", cwd=project)
+
+    assert result.returncode == 2
+    assert "tailrace.toml: routes: missing; add [[routes]], or --function NAME" in result.stderr
+
+
+def test_dev_names_the_functions_that_there_are(project: Path) -> None:
+    result = run("dev", "--function", "two", cwd=project)
+
+    assert result.returncode == 2
+    assert "--function: there is no function 'two'; allowed: one" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "library"),
+    [("dev", "watchfiles"), ("gateway", "aiohttp"), ("emulator", "httptools"), ("dev", "click")],
+)
+def test_a_missing_extra_is_named(command: str, library: str, project: Path) -> None:
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; "
+        f"from tailrace.cli import main; main([{command!r}])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=False
+    )
+
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"tailrace: tailrace {command} needs {library}, which is not installed; "
+        f"try: pip install 'tailrace[{command}]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("gateway", "--listen"),
+        ("gateway", "--callback-listen"),
+        ("emulator", "--listen"),
+        ("dev", "--listen"),
+        ("dev", "--emulator-listen"),
+    ],
+)
+def test_a_named_port_that_is_taken_is_an_error(command: str, option: str, project: Path) -> None:
+    more = ["--endpoint-url", "http://127.0.0.1:1"] if command == "gateway" else []
+    with listening() as port:
+        result = run(
+            command, *_free_ports(command), option, f"127.0.0.1:{port}", *more, cwd=project
+        )
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"tailrace: 127.0.0.1:{port} is in use; "
+        f"choose another with {option} HOST:PORT (port 0: any)\n"
+    )
+
+
+def _free_ports(command: str) -> tuple[str, ...]:
+    count = {"dev": 6, "gateway": 4, "emulator": 2}[command]
+    return ANY_PORTS[:count]
+
+
+def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path) -> None:
+    """A gateway in front of any Lambda endpoint, with options before the file's settings."""
+    (project / "tailrace.toml").write_text(CONFIG + '[gateway]\nhealth_path = "/file"\n')
+    with Command(["emulator", "--listen", "127.0.0.1:0"], cwd=project) as emulator:
+        endpoint = emulator.wait_line(r"emulator on (http://\S+): one")[1]
+        arguments = ["gateway", *ANY_PORTS[:4], "--endpoint-url", endpoint]
+        more = ["--health-path", "/option", "--advertise", "localhost:1"]
+        with Command([*arguments, *more[:2]], cwd=project) as gateway:
+            url = gateway.wait_line(r"gateway on (http://[^,]+), called back at http://127")[1]
+            assert fetch(f"{url}/option") == (200, '{"status": "ok", "held": 0}\n')
+            assert fetch(f"{url}/file") == (200, "hello from /file")
+            gateway.wait_line("no credentials are set: signing with dummy keys")
+            gateway.wait_line("path=/file function=one status=200 outcome=complete")
+
+            gateway.signal(signal.SIGTERM)
+            assert gateway.wait_exit() == 0
+        with Command([*arguments, *more], cwd=project) as gateway:
+            gateway.wait_line("called back at http://localhost:1,")
+        with Command([*arguments[:-2], *arguments[-2:], "--function", "two"]) as gateway:
+            url = gateway.wait_line(r"gateway on (http://[^,]+)")[1]
+            assert fetch(f"{url}/")[0] == 502  # there is no function two
+
+        emulator.signal(signal.SIGINT)
+        assert emulator.wait_exit() == 0
+
+
+def test_a_usual_port_that_is_taken_is_replaced(project: Path) -> None:
+    """Two at once: whoever comes second says where it is. The usual ports may be taken before."""
+    with Command(["dev"], cwd=project) as one, Command(["dev"], cwd=project) as two:
+        urls = [dev.wait_line(r"Open +(http://\S+)/")[1] for dev in (one, two)]
+
+        assert urls[0] != urls[1]
+        assert [fetch(f"{url}/x") for url in urls] == [(200, "hello from /x")] * 2
+        moved = next(dev for dev in (one, two) if any("8080 is in use" in x for x in dev.lines))
+        moved.wait_line(r"127.0.0.1:8080 is in use: port \d+ instead")
+        moved.wait_line(r"127.0.0.1:9000 is in use: port \d+ instead")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_open_responses_end(
+    number: signal.Signals, project: Path, gate: Path
+) -> None:
+    with DevCommand(project / "tailrace.toml") as dev, Stream(f"{dev.url}/") as stream:
+        assert stream.line() == "begun\n"
+
+        dev.signal(number)
+        dev.wait_line("waiting for 1 open response to end; a second signal cuts off what is left")
+        with pytest.raises(ConnectionError):
+            fetch(dev.url)
+        gate.write_text("go on")
+
+        assert stream.read() == b"ended\n"
+        assert dev.wait_exit() == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_cuts_them_off(
+    number: signal.Signals, code: int, project: Path, gate: Path
+) -> None:
+    with DevCommand(project / "tailrace.toml") as dev, Stream(f"{dev.url}/") as stream:
+        assert stream.line() == "begun\n"
+
+        dev.signal(number)
+        dev.wait_line("waiting for 1 open response")
+        dev.signal(number)
+
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            stream.read()
+        assert dev.wait_exit() == code
+
+
+def test_what_outlives_the_drain_time_is_cut_off(project: Path, gate: Path) -> None:
+    with Command(["emulator", "--listen", "127.0.0.1:0"], cwd=project) as emulator:
+        endpoint = emulator.wait_line(r"emulator on (http://\S+):")[1]
+        arguments = [
+            "gateway",
+            *ANY_PORTS[:4],
+            "--endpoint-url",
+            endpoint,
+            "--drain-timeout",
+            "0.1",
+        ]
+        with Command(arguments, cwd=project) as gateway:
+            url = gateway.wait_line(r"gateway on (http://[^,]+)")[1]
+            with Stream(url + "/") as stream:
+                assert stream.line() == "begun\n"
+
+                gateway.signal(signal.SIGTERM)
+
+                with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+                    stream.read()
+                assert gateway.wait_exit() == 1
+
+
+def test_lines_have_colours_on_a_terminal_only(project: Path) -> None:
+    """A pseudo terminal stands for the terminal."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    environ = environ_of()
+    del environ["NO_COLOR"]
+    arguments = [sys.executable, "-m", "tailrace", "dev", *ANY_PORTS]
+    with subprocess.Popen(arguments, stderr=theirs, cwd=project, env=environ) as process:
+        os.close(theirs)
+        shown = b""
+        deadline_s = time.monotonic() + 20
+        while b"Ctrl-C stops" not in shown and time.monotonic() < deadline_s:
+            shown += os.read(ours, 4096)
+        process.terminate()
+        process.wait(20)
+    os.close(ours)
+    with DevCommand(project / "tailrace.toml") as dev:
+        plain = "\n".join(dev.lines)
+
+    assert b"\x1b[1mtailrace\x1b[0m" in shown
+    assert "\x1b" not in plain

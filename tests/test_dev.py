@@ -1,0 +1,276 @@
+"""Emulator and gateway in one process, and what a changed file does to them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.command import GATED, Stream, fetch
+from tests.fakes import soon, until
+
+from tailrace.config import Address
+from tailrace.dev import Dev, DevSettings, Wanted
+from tailrace.emulator.log import EmulatorLog
+from tailrace.errors import ConfigError
+from tailrace.net.http_server import run
+
+HANDLER = """
+from tailrace.function import streamify_response
+
+@streamify_response
+def handler(event, context):
+    yield "{text}"
+"""
+FUNCTION = """
+[functions.{name}]
+handler = "app.handler"
+path = "{name}"
+"""
+ROUTE = """
+[[routes]]
+path = "/{name}"
+function = "{name}"
+"""
+ANY = Address("127.0.0.1", 0)
+
+
+def add_function(project: Path, name: str, text: str) -> str:
+    """Write a function that says a text; its entry for the configuration."""
+    (project / name).mkdir()
+    (project / name / "app.py").write_text(HANDLER.format(text=text))
+    return FUNCTION.format(name=name)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A configuration with the function `one`, which says "old"."""
+    entry = add_function(tmp_path, "one", "old")
+    (tmp_path / "tailrace.toml").write_text(entry + ROUTE.format(name="one"))
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def show_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tailrace")
+
+
+def settings_for(project: Path, function: str | None = None, **wanted: Wanted) -> DevSettings:
+    free = {
+        name: Wanted(ANY, True, "--" + name.replace("_", "-"))
+        for name in ("listen", "callback_listen", "emulator_listen")
+    }
+    return DevSettings(
+        config_path=project / "tailrace.toml", function=function, **{**free, **wanted}
+    )
+
+
+@asynccontextmanager
+async def running(settings: DevSettings) -> AsyncIterator[Dev]:
+    """A started Dev that watches; afterwards nothing of it is left."""
+    dev = Dev(settings, EmulatorLog(io.StringIO()))
+    await dev.start()
+    await dev.watch()
+    try:
+        yield dev
+    finally:
+        await dev.stop()
+    assert psutil.Process().children(recursive=True) == []
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def get(dev: Dev, path: str) -> tuple[int, str]:
+    return await soon(asyncio.to_thread(fetch, dev.public_url + path))
+
+
+async def wait_logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    await until(lambda: text in caplog.text, f"{text!r} in the log")
+
+
+def test_a_changed_file_is_run_by_the_next_request(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/one") == (200, "old")
+
+            (project / "one" / "app.py").write_text(HANDLER.format(text="new"))
+            await wait_logged(caplog, "app.py changed: the next request to one runs it")
+
+            assert await get(dev, "/one") == (200, "new")
+
+    run(story())
+
+
+def test_an_open_stream_ends_on_the_old_code(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = project / "gate"
+    os.mkfifo(gate)
+    (project / "one" / "app.py").write_text(GATED)
+    config = (project / "tailrace.toml").read_text()
+    (project / "tailrace.toml").write_text(
+        f'{config}\n[functions.one.environment]\nGATE = "{gate}"\n'
+    )
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            stream = await asyncio.to_thread(Stream, dev.public_url + "/one")
+            with stream:
+                assert await asyncio.to_thread(stream.line) == "begun\n"
+
+                (project / "one" / "app.py").write_text(HANDLER.format(text="new"))
+                await wait_logged(caplog, "app.py changed")
+                assert await get(dev, "/one") == (200, "new")
+                await asyncio.to_thread(gate.write_text, "go on")
+
+                assert await soon(asyncio.to_thread(stream.read)) == b"ended\n"
+
+    run(story())
+
+
+def test_a_changed_configuration_brings_functions_and_routes(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert (await get(dev, "/two"))[0] == 404
+
+            entry = add_function(project, "two", "second")
+            with (project / "tailrace.toml").open("a") as file:
+                file.write(entry + ROUTE.format(name="two"))
+            await wait_logged(caplog, "tailrace.toml is taken up")
+            assert await get(dev, "/two") == (200, "second")
+
+            # The new function's directory is watched as well.
+            (project / "two" / "app.py").write_text(HANDLER.format(text="third"))
+            await wait_logged(caplog, "app.py changed: the next request to two runs it")
+            assert await get(dev, "/two") == (200, "third")
+
+    run(story())
+
+
+def test_a_wrong_configuration_is_told_and_the_old_one_stays(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = (project / "tailrace.toml").read_text()
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            (project / "tailrace.toml").write_text(config.replace("handler =", "hander ="))
+            await wait_logged(caplog, "did you mean handler?")
+            assert "the configuration before it stays" in caplog.text
+            assert await get(dev, "/one") == (200, "old")
+
+            (project / "tailrace.toml").write_text(config.replace('"/one"', '"/uno"'))
+            await wait_logged(caplog, "tailrace.toml is taken up")
+            assert await get(dev, "/uno") == (200, "old")
+            assert (await get(dev, "/one"))[0] == 404
+
+    run(story())
+
+
+def test_a_file_that_an_editor_replaces_is_noticed(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            draft = project / "tailrace.toml.draft"
+            draft.write_text((project / "tailrace.toml").read_text().replace('"/one"', '"/uno"'))
+            draft.replace(project / "tailrace.toml")
+            await wait_logged(caplog, "tailrace.toml is taken up")
+
+            assert await get(dev, "/uno") == (200, "old")
+
+    run(story())
+
+
+def test_changed_gateway_settings_need_a_restart(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(settings_for(project)):
+            with (project / "tailrace.toml").open("a") as file:
+                file.write("[gateway]\nfirst_byte_timeout_s = 1\n")
+            await wait_logged(caplog, "[gateway] has changed: that needs a restart")
+
+    run(story())
+
+
+def test_functions_whose_program_is_missing_are_left_out(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = (project / "tailrace.toml").read_text()
+    lacking = '[functions.gone]\ncommand = ["no-such-program"]\n'
+    local = '[functions.local]\ncommand = ["./run"]\npath = "one"\n'
+    (project / "tailrace.toml").write_text(
+        config + lacking + local + ROUTE.format(name="gone") + ROUTE.format(name="local")
+    )
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert list(dev.left_out) == ["gone", "local"]
+            assert (await get(dev, "/gone"))[0] == 404
+            assert await get(dev, "/one") == (200, "old")
+
+            (project / "one" / "run").write_text("#!/bin/sh\n")
+            (project / "one" / "run").chmod(0o755)
+            with (project / "tailrace.toml").open("a") as file:
+                file.write("# changed\n")
+            await wait_logged(caplog, "tailrace.toml is taken up")
+            assert list(dev.left_out) == ["gone"]
+            assert "left out" not in caplog.text  # the start said it
+
+    run(story())
+
+
+def test_one_function_can_have_every_path(project: Path) -> None:
+    async def story() -> None:
+        async with running(settings_for(project, function="one")) as dev:
+            assert await get(dev, "/any/path") == (200, "old")
+
+    run(story())
+
+
+def test_an_unknown_function_is_refused(project: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no function 'two'; allowed: one"):
+        run(Dev(settings_for(project, function="two"), EmulatorLog(io.StringIO())).start())
+
+
+def test_a_usual_port_that_is_taken_moves_and_a_named_one_does_not(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = Address("127.0.0.1", server.getsockname()[1])
+
+        async def story() -> None:
+            usual = settings_for(project, listen=Wanted(taken, False, "--listen"))
+            async with running(usual) as dev:
+                [(address, instead)] = dev.moved
+                assert address == taken
+                assert dev.public_url == f"http://{instead}"
+                assert await get(dev, "/one") == (200, "old")
+            named = settings_for(project, listen=Wanted(taken, True, "--listen"))
+            with pytest.raises(OSError, match="choose another with --listen HOST:PORT"):
+                await Dev(named, EmulatorLog(io.StringIO())).start()
+
+        run(story())
+
+
+def test_a_start_that_fails_leaves_nothing_behind(project: Path) -> None:
+    """203.0.113.0/24 is for documentation (RFC 5737): no machine can listen there."""
+    nowhere = Wanted(Address("203.0.113.1", 0), True, "--callback-listen")
+
+    async def story() -> None:
+        with pytest.raises(OSError, match=r"203\.0\.113\.1"):
+            await Dev(
+                settings_for(project, callback_listen=nowhere), EmulatorLog(io.StringIO())
+            ).start()
+        assert len(asyncio.all_tasks()) == 1
+
+    run(story())
