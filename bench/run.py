@@ -25,6 +25,8 @@ from bench.report import Row, as_json, judge, machine, new_rows, table
 from bench.stand_in import StandIn
 
 TIMEOUT_S = 290.0
+MERGED_SHARE_MAX = 0.01
+CHUNK_TRIES = 3
 NGINX_BIG_BUFFERS = """
       proxy_buffer_size 64k;
       proxy_buffers 8 64k;"""
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load = QUICK if options.quick else Load()
     settings = Settings(
         load=load,
-        runs=options.runs or (1 if options.quick else 7),
+        runs=options.runs or (1 if options.quick else 5),
         held_runs=min(options.runs or 3, 1 if options.quick else 3),
         only=tuple(options.only.split(",")),
         also=tuple(tuple(pair.split("=", 1)) for pair in options.also),
@@ -79,7 +81,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add("--json", type=Path, metavar="FILE", help="write the rows, each run and the machine")
-    add("--runs", type=int, help="how often each row is measured (7; memory at most 3 times)")
+    add("--runs", type=int, help="how often each row is measured (5; memory at most 3 times)")
     add("--only", default=",".join(ROWS), metavar="ROW,ROW", help="default: %(default)s")
     add("--quick", action="store_true", help="tiny loads, one run: shows that it works")
     add("--check", action="store_true", help="exit with 1 when a target is missed")
@@ -165,11 +167,21 @@ async def _measure_cpu(bench: Bench, rows: dict[str, Row], row: str, relay: Rela
         case "request":
             rows["request"].add(relay.name, await bench.request_us(relay))
         case "chunk":
-            used_us, merged = await bench.chunk_us(relay)
+            used_us, merged = await _least_merged(bench, relay)
             rows["chunk"].add(relay.name, used_us)
             rows["merged"].add(relay.name, merged * 100)
         case "bulk":
             rows["bulk"].add(relay.name, await bench.bulk_mb(relay))
+
+
+async def _least_merged(bench: Bench, relay: Relay) -> tuple[float, float]:
+    """A core that others use for a while merges chunks, which makes them cheaper: try again."""
+    results = []
+    for _ in range(CHUNK_TRIES):
+        results.append(await bench.chunk_us(relay))
+        if results[-1][1] <= MERGED_SHARE_MAX:
+            break
+    return min(results, key=lambda result: result[1])
 
 
 async def _measure_held(

@@ -1,0 +1,77 @@
+"""The benchmark works: a tiny run of everything gives its table and its JSON, and cleans up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+from bench.report import judge, new_rows, number, table
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    results, temporary = tmp_path / "rows.json", tmp_path / "tmp"
+    temporary.mkdir()
+
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--json", str(results)],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    document = json.loads(results.read_text())
+    measured = {row["name"]: row["relays"] for row in document["rows"]}
+    assert list(measured) == ["request", "chunk", "merged", "bulk", "held", "held_open"]
+    assert all("tailrace" in relays for relays in measured.values())
+    assert set(measured["request"]) == {"tailrace", "nginx", "nginx-64k", "floor"}
+    assert [target["limit"] for target in document["targets"]] == [375, 1.5, 2.2, 1.5, 8]
+    assert document["machine"]["cores"] == str(os.cpu_count())
+    assert "CPU per paced 64-byte chunk, µs" in run.stdout
+    assert "run 1 of 1: bulk" in run.stderr
+    assert list(temporary.iterdir()) == []
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [words for words in commands if str(temporary) in " ".join(words)]
+
+
+def test_ratios_are_those_of_runs_side_by_side() -> None:
+    """A machine that is slow for one run slows both relays: their ratio stays."""
+    rows = new_rows()
+    for mine, theirs in ((10.0, 10.0), (36.0, 30.0), (13.0, 10.0)):
+        rows["chunk"].add("tailrace", mine)
+        rows["chunk"].add("nginx", theirs)
+
+    assert rows["chunk"].ratio("tailrace", "nginx") == 1.2
+    assert rows["chunk"].ratio("tailrace", "floor") is None
+
+
+def test_a_missed_target_and_a_missing_relay_are_said() -> None:
+    rows = new_rows()
+    rows["request"].add("tailrace", 400.0)
+    rows["held"].add("tailrace", 4.5)
+
+    verdicts = [str(verdict) for verdict in judge(rows)]
+
+    assert verdicts == [
+        "≤ 375: MISSED (400)",
+        "≤ 1.5 × nginx: not measured",
+        "≤ 2.2 × floor: not measured",
+        "≥ 1.5 × nginx: not measured",
+        "≤ 8: pass (4.50)",
+    ]
+    assert table(rows, ["tailrace"]).splitlines()[1].split("  ")[0] == (
+        "CPU per request of one chunk, µs"
+    )
+
+
+def test_numbers_have_three_digits_that_count() -> None:
+    assert [number(value) for value in (1234.5, 98.76, 1.234)] == ["1,234", "98.8", "1.23"]
