@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import re
@@ -31,7 +32,7 @@ AWS_FREE = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
-# A function that writes a chunk whenever the test allows it, and notes what became of it.
+# A function that waits in the middle of its response until the test opens its gate, a named pipe.
 GATED = """
 import os
 from pathlib import Path
@@ -43,9 +44,24 @@ GATE = Path(os.environ["GATE"])
 def handler(event, context):
     yield Head(headers={"content-type": "text/plain"})
     yield "begun\\n"
-    GATE.read_text()
+    GATE.read_bytes()
     yield "ended\\n"
 """
+
+
+def open_gate(gate: Path) -> None:
+    """Let the gated function go on, which waits or soon will."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            writing = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.005)  # nobody reads yet
+        else:
+            os.close(writing)
+            return
 
 
 def environ_of(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -171,6 +187,7 @@ class Stream:
         self._connection.request(method, path, headers=dict(headers))
         self.response = self._connection.getresponse()
         self.status = self.response.status
+        self._text = b""
 
     def __enter__(self) -> Self:
         return self
@@ -184,8 +201,17 @@ class Stream:
         self._connection.close()
 
     def line(self) -> str:
-        """The next line; empty at the end."""
-        return self.response.readline().decode()
+        """The next line; empty at the end. Raises http.client.IncompleteRead when broken off.
+
+        The response's own `readline` takes a broken end for a clean one.
+        """
+        while b"\n" not in self._text:
+            piece = self.response.read1(65_536)
+            if not piece:
+                break
+            self._text += piece
+        line, end, self._text = self._text.partition(b"\n")
+        return (line + end).decode()
 
     def arrivals(self) -> Iterator[tuple[float, str]]:
         """Each line with the wall-clock time at which it was here."""
@@ -194,7 +220,8 @@ class Stream:
 
     def read(self) -> bytes:
         """All that is left. Raises http.client.IncompleteRead when it was broken off."""
-        return self.response.read()
+        text, self._text = self._text, b""
+        return text + self.response.read()
 
 
 def fetch(url: str) -> tuple[int, str]:

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.command import ANY_PORTS, GATED, Command, DevCommand, Stream, environ_of, fetch, run
+from tests.command import (
+    ANY_PORTS,
+    GATED,
+    Command,
+    DevCommand,
+    Stream,
+    environ_of,
+    fetch,
+    open_gate,
+    run,
+)
 
 from tailrace import __version__
 from tailrace.cli.commands import tailrace
@@ -241,7 +251,7 @@ def test_the_first_signal_lets_open_responses_end(
         dev.wait_line("waiting for 1 open response to end; a second signal cuts off what is left")
         with pytest.raises(ConnectionError):
             fetch(dev.url)
-        gate.write_text("go on")
+        open_gate(gate)
 
         assert stream.read() == b"ended\n"
         assert dev.wait_exit() == 0

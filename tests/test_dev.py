@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.command import GATED, Stream, fetch
+from tests.command import GATED, Stream, fetch, open_gate
 from tests.fakes import soon, until
 
 from tailrace.config import Address
@@ -129,7 +129,7 @@ def test_an_open_stream_ends_on_the_old_code(
                 (project / "one" / "app.py").write_text(HANDLER.format(text="new"))
                 await wait_logged(caplog, "app.py changed")
                 assert await get(dev, "/one") == (200, "new")
-                await asyncio.to_thread(gate.write_text, "go on")
+                await asyncio.to_thread(open_gate, gate)
 
                 assert await soon(asyncio.to_thread(stream.read)) == b"ended\n"
 
