@@ -29,7 +29,7 @@ WITHIN_A_LINE = {
 ONE_HOME = {
     "httptools": {"net.http_parser"},
     "uvloop": {"net.http_server"},
-    "botocore": {"gateway.invoke"},
+    "botocore": {"gateway.invoke", "gateway.signing"},
     "aiohttp": {"gateway.invoke"},
     "yarl": {"gateway.invoke"},
     "msgspec": {"config", "gateway.front"},

@@ -15,8 +15,6 @@ from typing import Final, Protocol
 from urllib.parse import quote, urlsplit
 
 import aiohttp
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, EnvProvider
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
@@ -32,6 +30,7 @@ from tailrace.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
+from tailrace.gateway.signing import sign_post
 from tailrace.wire.capability import redact
 
 logger = logging.getLogger(__name__)
@@ -182,9 +181,13 @@ class LambdaInvoker:
                 frozen = await asyncio.to_thread(credentials.get_frozen_credentials)
         else:
             frozen = credentials.get_frozen_credentials()
-        request = AWSRequest("POST", url, data=payload, headers={"X-Amz-Invocation-Type": "Event"})
-        SigV4Auth(frozen, "lambda", self._endpoint.region).add_auth(request)
-        return dict(request.headers.items())
+        return sign_post(
+            url,
+            {"X-Amz-Invocation-Type": "Event"},
+            payload,
+            credentials=frozen,
+            region=self._endpoint.region,
+        )
 
     async def close(self) -> None:
         """Let the connections go."""
