@@ -61,8 +61,8 @@ def test_a_reload_touches_only_what_has_changed(tmp_path: Path) -> None:
             await emulator.service.reload(config(f, g), set())
             assert set(emulator.service.pids()) == {f_pid, g_pid}
             await emulator.service.reload(config(f, replace(g, memory_mb=256)), set())
-            await wait_until(lambda: not is_running(g_pid))
-            assert emulator.service.pids() == [f_pid]
+            await wait_until(lambda: emulator.service.pids() == [f_pid])
+            assert not is_running(g_pid)
             await emulator.service.reload(config(f, g))
             await wait_until(lambda: not is_running(f_pid))
 

@@ -37,7 +37,6 @@ _BOUNDS: Final = HttpLimits(
     body_timeout_s=None,  # a function may be silent for as long as it may run
     keep_alive_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
     stall_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
-    linger_timeout_s=limits.OUTPUT_TIMEOUT_S,
     connections=limits.RUNTIME_CONNECTIONS_MAX,
 )
 _PATHS: Final = (runtime_api.NEXT_PATH, runtime_api.PING_PATH, runtime_api.INIT_ERROR_PATH)
