@@ -143,7 +143,8 @@ class ExecutionEnvironment:
         """Start the process and wait until it asks for an event.
 
         An init phase that takes too long is begun again, on the time of the first invocation, as
-        on Lambda. One that fails is not, unlike there: its output would be seen twice. Returns the failure, if any, and the end of that time.
+        on Lambda. One that fails is not, unlike there: its output would be seen twice.
+        Returns the failure, if any, and the end of that time.
         """
         self.status = Status.STARTING
         now = asyncio.get_running_loop().time
