@@ -98,8 +98,9 @@ def test_tokens_arrive_one_by_one_and_say_when_they_are_done(demo: DevCommand) -
 
     *tokens, (_, done) = received
     data = [(arrived_at, json.loads(event["data"])) for arrived_at, event in tokens]
-    for (arrived_at, _), (_, following) in pairwise(data):
-        assert arrived_at < following["written_at"]
+    # Tokens may be 20 ms apart, which a busy machine may sleep through; five of them are not.
+    for (arrived_at, _), (_, later) in zip(data, data[5:], strict=False):
+        assert arrived_at < later["written_at"]
     text = "".join(token["token"] for _, token in data)
     assert text.startswith("A tailrace is the channel")
     assert text.endswith("when you leave, the function stops as well.")
