@@ -85,9 +85,15 @@ class CallbackBody:
         if head is None:
             return
         self._prelude = None
-        self._held.head_arrived(head)
+        held = self._held
+        client = held.client
+        assert client is not None and held.callback is not None
+        client.cork()  # what came in one read leaves in one write
+        held.head_arrived(head)
         if prelude.rest:
-            self._held.relay(prelude.rest)
+            held.relay(prelude.rest)
+        if held.callback is None or not held.callback.is_whole:
+            client.uncork()  # otherwise the end follows at once, and sends all of it
 
     def on_end(self, trailers: Headers) -> None:
         """The callback's message is complete; its trailers mean nothing to the client."""

@@ -64,6 +64,7 @@ class Held:
     """
 
     __slots__ = (
+        "_now_s",
         "_on_close",
         "_outgoing",
         "accept",
@@ -95,7 +96,7 @@ class Held:
         method: str,
         path: str,
         accept: bytes | None,
-        now_s: float,
+        clock: Callable[[], float],
         on_close: Callable[[Held], None],
     ) -> None:
         self.capability = capability
@@ -110,7 +111,8 @@ class Held:
         self.status = 0
         self.was_called_back = False
         self.bytes_relayed = 0
-        self.started_s = self.function_since_s = self.client_since_s = now_s
+        self._now_s = clock
+        self.started_s = self.function_since_s = self.client_since_s = clock()
         self.first_byte_s: float | None = None
         self.function_seen = self.client_seen = 0  # byte counts, as the last sweep saw them
         self._on_close = on_close
@@ -158,7 +160,7 @@ class Held:
             case StartResponse(head):
                 assert client is not None
                 self.status = head.status
-                self.first_byte_s = asyncio.get_running_loop().time()
+                self.first_byte_s = self._now_s()
                 client.start(head.status, *self._outgoing)
             case EndResponse():
                 assert client is not None
@@ -200,7 +202,7 @@ class Held:
 
     def _log(self, outcome: str) -> None:
         """The one summary line of this exchange."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._now_s()
         first_ms = "-"
         if self.first_byte_s is not None:
             first_ms = f"{(self.first_byte_s - self.started_s) * 1000:.0f}"
@@ -233,5 +235,8 @@ class Held:
 
 def answer_callback(connection: Connection, status: int, detail: str, count: int = 0) -> None:
     """Answer a callback: JSON, with the byte count when all was relayed."""
-    document = {"bytes": count} if status == 200 else {"status": status, "detail": detail}
+    if status == 200:
+        connection.respond(200, _JSON, b'{"bytes": %d}\n' % count)
+        return
+    document = {"status": status, "detail": detail}
     connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")

@@ -97,6 +97,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
     ) -> None:
         """Answer with a whole response."""
+        self.cork()
         self.start(status, headers, len(body))
         if body:
             self.write(body)
@@ -108,7 +109,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         headers: Iterable[tuple[bytes, bytes]] = (),
         length: int | None = None,
     ) -> None:
-        """Begin a response; its head is on its way when this returns.
+        """Begin a response; its head is on its way when this returns, unless it is corked.
 
         `headers` carry no framing: a body of unknown length is chunked, or ends with the
         connection for an HTTP/1.0 client. A response to HEAD, a 204 and a 304 have no body;
@@ -128,7 +129,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             fields.append((b"connection", b"close"))
         if not any(name == b"date" for name, _ in fields):
             fields.append((b"date", self._server.date()))
-        self._transport.write(encode_response_head(status, fields))
+        self._send(encode_response_head(status, fields))
 
     def end(self) -> None:
         """Finish the response; `missing_bytes` must be zero."""
@@ -153,10 +154,16 @@ class Connection(FramedWriter, asyncio.Protocol):
         cannot, and where nothing has begun, the connection is reset.
         """
         self._receiver = None
+        self.uncork()
         if self._framing in (Framing.CHUNKED, Framing.LENGTH):
             self._close()
         else:
             self.cut()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the request is complete: when `on_body` is called, whether `on_end` follows."""
+        return self._parser.is_complete
 
     def pause_reading(self) -> None:
         """Stop reading the request; while paused the peer's leaving is not seen."""
@@ -208,7 +215,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Called by the event loop: one read."""
         phase = self.phase
         if phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
+            self.phase = Phase.HEAD
         elif phase is Phase.ANSWER:
             self._keep_early(data)
             return
@@ -221,6 +228,8 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._read(data)
         except HttpError as error:
             self._refuse(error)
+        if self.phase is Phase.HEAD and phase is Phase.IDLE:
+            self._enter(Phase.HEAD)  # its deadline counts from here
 
     def _keep_early(self, data: bytes) -> None:
         self._early += data
@@ -248,12 +257,14 @@ class Connection(FramedWriter, asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         """A head is complete: check it and call the application."""
         check_request(head)
-        self._enter(Phase.BODY)
+        self.phase = Phase.BODY
         receiver = self._server.application(head, self)
         if self.phase is not Phase.BODY:
             return  # it has answered, and the response has ended
         self._receiver = receiver
         parser = self._parser
+        if not parser.is_complete:
+            self._enter(Phase.BODY)
         is_waiting = head.expects_continue and head.has_body and not parser.is_complete
         if is_waiting and not self.is_answered and not parser.has_pieces:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

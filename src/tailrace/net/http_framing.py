@@ -29,10 +29,11 @@ class FramedWriter:
     A connection is one, rather than having one: a piece of a body must cost no further call.
     """
 
-    __slots__ = ("_framing", "_last_byte", "_left", "_transport")
+    __slots__ = ("_corked", "_framing", "_last_byte", "_left", "_transport")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
+        self._corked: list[bytes] | None = None  # pieces that wait for the end of a read
         self._framing = Framing.NONE
         self._left = 0
         self._last_byte = b""
@@ -47,6 +48,27 @@ class FramedWriter:
         """What the response's body still lacks of its announced length."""
         return self._left
 
+    def cork(self) -> None:
+        """Keep what is written until `uncork`, the response's end or its abort: within one read.
+
+        Every write to the transport is a system call; head, body and end of a short response
+        take one together.
+        """
+        if self._corked is None:
+            self._corked = []
+
+    def uncork(self) -> None:
+        """Send what was kept."""
+        pieces, self._corked = self._corked, None
+        if pieces:
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _send(self, data: bytes) -> None:
+        if self._corked is None:
+            self._transport.write(data)
+        else:
+            self._corked.append(data)
+
     def write(self, data: bytes) -> None:
         """Send a piece of the body now; it is framed, and dropped where no body may be.
 
@@ -60,14 +82,16 @@ class FramedWriter:
             return  # an empty chunk would end the body
         framing = self._framing
         if framing is Framing.CHUNKED:
-            if len(data) < _JOIN_BYTES_MAX:
+            if self._corked is not None:
+                self._corked.append(b"%x\r\n%b\r\n" % (len(data), data))
+            elif len(data) < _JOIN_BYTES_MAX:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
             else:
                 self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
         elif framing is Framing.LENGTH:
             self._write_counted(data)
         elif framing is Framing.CLOSE:
-            self._transport.write(data)
+            self._send(data)
 
     def _write_counted(self, data: bytes) -> None:
         if len(data) > self._left:
@@ -77,7 +101,7 @@ class FramedWriter:
             self._last_byte = data[-1:]
             data = data[:-1]
         if data:
-            self._transport.write(data)
+            self._send(data)
 
     def _frame(self, head: RequestHead, status: int, length: int | None) -> Headers:
         """Begin the body of the answer to a request; return the fields that announce it."""
@@ -99,10 +123,11 @@ class FramedWriter:
     def _finish(self) -> None:
         """End the body: it is complete."""
         if self._framing is Framing.CHUNKED:
-            self._transport.write(b"0\r\n\r\n")
+            self._send(b"0\r\n\r\n")
         elif self._framing is Framing.LENGTH:
             assert not self._left, "the body is shorter than its content-length"
             if self._last_byte:
-                self._transport.write(self._last_byte)
+                self._send(self._last_byte)
                 self._last_byte = b""
         self._framing = Framing.NONE
+        self.uncork()

@@ -53,7 +53,7 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError when the address cannot be had."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
         )
@@ -120,7 +120,7 @@ class HttpServer:
 
     def now(self) -> float:
         """Seconds of the event loop's clock."""
-        return asyncio.get_running_loop().time()
+        return self._loop.time()
 
     def date(self) -> bytes:
         """The Date header's value (RFC 9110 §6.6.1), made once a second."""
@@ -145,5 +145,4 @@ class HttpServer:
         now_s = self.now()
         for connection in list(self._watched):
             connection.check_deadline(now_s)
-        loop = asyncio.get_running_loop()
-        self._sweeper = loop.call_later(self._sweep_interval_s(), self._sweep)
+        self._sweeper = self._loop.call_later(self._sweep_interval_s(), self._sweep)
