@@ -1,0 +1,1 @@
+"""Methods, headers, cookies and bodies cross the whole chain unharmed."""

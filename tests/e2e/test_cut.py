@@ -1,0 +1,1 @@
+"""Cutting a callback at every byte: no client takes the response for complete."""

@@ -1,0 +1,1 @@
+"""A client that does not read slows its own function, and nobody else."""
