@@ -63,6 +63,7 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     __slots__ = (
         "_early",
+        "_is_full",
         "_is_last",
         "_parser",
         "_receiver",
@@ -82,12 +83,13 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.phase = Phase.CLOSED
         self.since_s = 0.0
         self._seen = 0
+        self._early = b""  # what came behind a request that is not answered yet
+        self._is_full = False  # unsent bytes are above the high water mark
         self._reset()
 
     def _reset(self) -> None:
         """Forget the last request."""
         self._receiver: Receiver | None = None
-        self._early = b""  # what came behind a request that is not answered yet
         self._is_last = False
         self.is_answered = False
 
@@ -140,12 +142,10 @@ class Connection(FramedWriter, asyncio.Protocol):
         elif self._is_last:
             self._close()
         else:
-            early = self._early
             self._reset()
             self._parser.renew()
             self._enter(Phase.IDLE)
-            if early:  # not from here: the application is still in its own call
-                asyncio.get_running_loop().call_soon(self.data_received, early)
+            self._read_on()
 
     def abort(self) -> None:
         """Break the connection so that the peer sees that its response is incomplete.
@@ -203,23 +203,29 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the event loop."""
+        self._is_full = True
         if self._receiver is not None:
             self._receiver.on_pause()
 
     def resume_writing(self) -> None:
         """Called by the event loop."""
+        self._is_full = False
         if self._receiver is not None:
             self._receiver.on_resume()
+        else:
+            self._read_on()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: one read."""
         phase = self.phase
-        if phase is Phase.IDLE:
+        if phase is Phase.BODY:
+            pass  # the data path
+        elif phase is Phase.IDLE and not self._early and not self._is_full:
             self.phase = Phase.HEAD
-        elif phase is Phase.ANSWER:
+        elif phase is Phase.IDLE or phase is Phase.ANSWER:
             self._keep_early(data)
             return
-        elif phase is not Phase.HEAD and phase is not Phase.BODY:
+        elif phase is not Phase.HEAD:
             self._seen += len(data)
             if self._seen > limits.LINGER_BYTES_MAX:
                 self.cut()
@@ -236,6 +242,21 @@ class Connection(FramedWriter, asyncio.Protocol):
         if len(self._early) > limits.PIPELINED_BYTES_MAX:
             self._tell_gone()
             self.cut()
+
+    def _read_on(self) -> None:
+        """Take up what came behind the last request, once its response has been taken.
+
+        Otherwise a client that reads nothing would have one response after the other buffered.
+        """
+        if self._early and not self._is_full:
+            # Not from here: the application, or the transport, is still in its own call.
+            asyncio.get_running_loop().call_soon(self._take_up)
+
+    def _take_up(self) -> None:
+        early = self._early
+        if early and self.phase is Phase.IDLE and not self._is_full:
+            self._early = b""
+            self.data_received(early)
 
     def _read(self, data: bytes) -> None:
         parser = self._parser
@@ -262,6 +283,8 @@ class Connection(FramedWriter, asyncio.Protocol):
         if self.phase is not Phase.BODY:
             return  # it has answered, and the response has ended
         self._receiver = receiver
+        if self._is_full:
+            receiver.on_pause()
         parser = self._parser
         if not parser.is_complete:
             self._enter(Phase.BODY)
@@ -294,6 +317,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         Closing at once with unread bytes would reset the connection under the answer.
         """
         self._enter(Phase.LINGER)
+        self._early = b""
         self.resume_reading()
         self._transport.write_eof()
 
