@@ -472,6 +472,24 @@ async def test_a_break_in_the_middle_of_the_request(stage: Stage) -> None:
 
 
 @played(loops=BOTH)
+async def test_after_a_break_nothing_more_is_sent(stage: Stage) -> None:
+    """Above all not the end of the body, which would make it complete."""
+    peer, request = await stage.exchange(GET, receive_bytes=UNREAD)
+    connection = request.connection
+    connection.start(200)
+    connection.write(b"x" * BIG)  # so that something is still on its way
+
+    connection.abort()
+    connection.write(b"y")
+    connection.end()
+    connection.abort()
+
+    with pytest.raises(Broken) as caught:
+        await peer.read_response()
+    assert caught.value.received == b"x" * BIG
+
+
+@played(loops=BOTH)
 async def test_a_cut_throws_away_what_is_on_its_way(stage: Stage) -> None:
     peer, request = await stage.exchange(GET, receive_bytes=UNREAD)
     request.connection.start(200)
@@ -639,6 +657,63 @@ async def test_a_peer_that_leaves_without_a_request_leaves_nothing(
 
     await until(lambda: stage.open_count == stage.watched_count == 0)
     assert stage.requests == []
+
+
+@pytest.mark.parametrize("how", LEAVE)
+@played(loops=BOTH)
+async def test_whoever_answers_a_peer_that_has_left_does_no_harm(stage: Stage, how: str) -> None:
+    """An application that works on, or a producer that is told a little later."""
+    held, first = await stage.exchange(GET)
+    streaming, second = await stage.exchange(GET)
+    second.connection.start(200)
+    for peer in (held, streaming):
+        LEAVE[how](peer)
+    await until(lambda: stage.open_count == 0)
+
+    first.connection.respond(200, [], b"too late")
+    second.connection.write(b"too late")
+    second.connection.end()
+    for request in (first, second):
+        request.connection.pause_reading()
+        request.connection.resume_reading()
+        request.connection.abort()
+        request.connection.cut()
+
+    assert first.connection.is_answered
+    assert first.connection.unsent_bytes == 0
+    assert stage.watched_count == 0
+
+
+@pytest.mark.parametrize("how", LEAVE)
+@pytest.mark.parametrize("answer", ["respond", "abort", "cut", "start"])
+@played(loops=BOTH)
+async def test_whoever_answers_while_it_is_told_does_no_harm(
+    stage: Stage, answer: str, how: str
+) -> None:
+    stage.scripts["gone"] = lambda r: getattr(r.connection, answer)(
+        *([499] if answer in ("respond", "start") else [])
+    )
+    peer, request = await stage.exchange(GET)
+
+    LEAVE[how](peer)
+
+    await until(lambda: stage.open_count == stage.watched_count == 0)
+    assert request.events == ["end", "gone"]
+
+
+@played(loops=BOTH)
+async def test_writes_that_meet_a_reset_do_no_harm(stage: Stage) -> None:
+    """The reset is known to the kernel before it is known to us."""
+    peer, request = await stage.exchange(GET)
+    request.connection.start(200)
+    peer.reset()
+
+    for _ in range(3):
+        request.connection.write(b"x" * 1_000)
+    request.connection.end()
+
+    await until(lambda: stage.open_count == 0)
+    assert request.events == ["end"]  # the response had ended
 
 
 @pytest.mark.parametrize("length", [None, 100])

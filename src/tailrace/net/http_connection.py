@@ -118,8 +118,10 @@ class Connection(FramedWriter, asyncio.Protocol):
         their `length`, if any, is passed on for HEAD and 304 (RFC 9110 §8.6).
         """
         assert not self.is_answered, "a response has begun already"
-        head = self._parser.head or _UNREADABLE
         self.is_answered = True
+        if self.phase is Phase.CLOSING or self.phase is Phase.CLOSED:
+            return  # nobody is there any more
+        head = self._parser.head or _UNREADABLE
         fields = [*headers, *self._frame(head, status, length)]
         self._is_last = (
             self._is_last
@@ -134,7 +136,13 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._send(encode_response_head(status, fields))
 
     def end(self) -> None:
-        """Finish the response; `missing_bytes` must be zero."""
+        """Finish the response; `missing_bytes` must be zero.
+
+        Once a response has broken off, or its peer has left, this and `write` have no effect.
+        """
+        assert self.is_answered, "no response has begun"
+        if self._framing is Framing.NONE:
+            return
         self._finish()
         self._receiver = None
         if not self._parser.is_complete:
@@ -154,10 +162,11 @@ class Connection(FramedWriter, asyncio.Protocol):
         cannot, and where nothing has begun, the connection is reset.
         """
         self._receiver = None
-        self.uncork()
         if self._framing in (Framing.CHUNKED, Framing.LENGTH):
+            self.uncork()
+            self._fall_silent()
             self._close()
-        else:
+        elif self.phase is not Phase.CLOSING:
             self.cut()
 
     @property
@@ -191,15 +200,18 @@ class Connection(FramedWriter, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
         self.phase = Phase.CLOSED
+        self._fall_silent()
         self._server.discard(self)
         self._parser.close()
         self._tell_gone()
 
     def eof_received(self) -> None:
         """Called by the event loop. A peer that closes its side has left."""
+        if self.phase is Phase.LINGER:
+            return  # it has had its answer
+        self._enter(Phase.CLOSING)  # returning None closes behind what is on its way
+        self._fall_silent()
         self._tell_gone()
-        if self.phase is not Phase.LINGER:
-            self._enter(Phase.CLOSING)  # returning None closes behind what is on its way
 
     def pause_writing(self) -> None:
         """Called by the event loop."""
@@ -295,8 +307,9 @@ class Connection(FramedWriter, asyncio.Protocol):
     def _refuse(self, error: HttpError) -> None:
         """Answer what cannot be served, and close."""
         self._tell_gone()
-        if self.is_answered:
-            self.cut()
+        if self.is_answered or self.phase is Phase.IDLE:
+            if self.phase is not Phase.LINGER:
+                self.cut()
             return
         head = self._parser.head
         accept = head.get(b"accept") if head is not None else None
@@ -327,6 +340,11 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def cut(self) -> None:
         """Reset the connection: whatever was on its way is lost."""
+        if self.phase is Phase.CLOSED:
+            return
+        self.phase = Phase.CLOSED
+        self._receiver = None
+        self._fall_silent()
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -131,3 +131,8 @@ class FramedWriter:
                 self._last_byte = b""
         self._framing = Framing.NONE
         self.uncork()
+
+    def _fall_silent(self) -> None:
+        """Send nothing more: the response has broken off, or nobody reads it."""
+        self._framing = Framing.NONE
+        self._corked = None
