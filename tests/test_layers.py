@@ -27,11 +27,9 @@ WITHIN_A_LINE = {
 }
 
 ONE_HOME = {
-    "httptools": {"net.http_parser"},
+    "httptools": {"net.http_parser", "net.http_pool"},
     "uvloop": {"net.http_server"},
     "botocore": {"gateway.invoke", "gateway.signing"},
-    "aiohttp": {"gateway.invoke"},
-    "yarl": {"gateway.invoke"},
     "msgspec": {"config", "gateway.front"},
     "watchfiles": {"dev"},
     "click": {"cli"},

@@ -87,6 +87,10 @@ INVOKE_TIMEOUT_S: Final = 10.0
 """How long the Lambda endpoint may take to answer an asynchronous invocation."""
 INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint."""
+POOL_KEPT_TIMEOUT_S: Final = 15.0
+"""How long an unused connection to the Lambda endpoint is kept."""
+POOL_ANSWER_BYTES_MAX: Final = 64 * KIB
+"""The most that is read of the Lambda endpoint's answer to an asynchronous invocation."""
 ROUTE_CONCURRENCY: Final = 1_000
 """Exchanges of one route at a time: the default concurrency of a Lambda account."""
 HELD_MAX: Final = 10_000

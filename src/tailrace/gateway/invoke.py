@@ -1,6 +1,6 @@
 """Invoking functions: the protocol, and Lambda's asynchronous form of it.
 
-botocore finds the credentials and signs, aiohttp keeps the connections. Facts: Invoke API
+botocore finds the credentials and signs, `net.http_pool` keeps the connections. Facts: Invoke API
 2015-03-31 (Lambda API reference, "Invoke"), errors as in botocore's service model, read 2026-11.
 """
 
@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 from botocore.credentials import Credentials, EnvProvider
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
-from yarl import URL
 
 from tailrace import limits
 from tailrace.errors import (
@@ -28,14 +26,15 @@ from tailrace.errors import (
     InvokeError,
     InvokeTimeoutError,
     PayloadTooLargeError,
+    PeerError,
     ThrottledError,
 )
 from tailrace.gateway.signing import sign_post
+from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.wire.capability import redact
 
 logger = logging.getLogger(__name__)
 
-_ERROR_BYTES_MAX: Final = 64 * limits.KIB
 _UNAVAILABLE: Final = frozenset((400, 402, 403, 404, 409))
 """The function is missing, not ready, or not ours to invoke: nothing that this request changes."""
 
@@ -101,20 +100,19 @@ class LambdaInvoker:
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
     ) -> None:
         self._endpoint = endpoint
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._connections_max = connections_max
+        parts = urlsplit(endpoint.url)
+        is_tls = parts.scheme == "https"
+        origin = Origin(
+            host=parts.hostname or "", port=parts.port or (443 if is_tls else 80), is_tls=is_tls
+        )
+        self._base_path = parts.path
+        self._pool = HttpPool(origin, connections_max=connections_max, timeout_s=timeout_s)
         self._refreshing = asyncio.Lock()
 
     async def start(self) -> None:
         """Find the credentials and open the connection pool."""
         self._credentials = await asyncio.to_thread(self._find_credentials)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections_max),
-            timeout=self._timeout,
-            auto_decompress=False,
-            skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._pool.start()
 
     def _find_credentials(self) -> Credentials:
         try:
@@ -143,35 +141,23 @@ class LambdaInvoker:
                 f"the request makes an event of {len(payload)} bytes; Lambda takes"
                 f" {limits.EVENT_INVOKE_BYTES_MAX}"
             )
-        url = f"{self._endpoint.url}/2015-03-31/functions/{quote(function, safe='')}/invocations"
+        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+        url, target = self._endpoint.url + path, self._base_path + path
         try:
             headers = await self._sign(url, payload)
-            try:
-                await self._post(url, payload, headers)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if isinstance(error, aiohttp.ClientConnectorError):
-                    raise
-                # Most likely Lambda closed a kept connection just now. Should both invocations
-                # have arrived: the second callback is refused.
-                await self._post(url, payload, headers)
+            # Should a kept connection break and both attempts have arrived: the second callback
+            # is refused.
+            answer = await self._pool.request(encode_post(target, headers, payload))
         except TimeoutError as error:
             raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except PeerError as error:
             logger.warning("invoking %s failed: %s", function, error)
             raise EndpointError("the Lambda endpoint cannot be reached") from error
         except BotoCoreError as error:
             logger.warning("signing for %s failed: %s", function, error)
             raise EndpointError("no credentials for the Lambda endpoint") from error
-
-    async def _post(self, url: str, payload: bytes, headers: dict[str, str]) -> None:
-        async with self._session.post(
-            URL(url, encoded=True),  # in the very spelling that was signed
-            data=payload,
-            headers=headers,
-            allow_redirects=False,
-        ) as response:
-            if response.status != 202:
-                raise await _refusal(response)
+        if answer.status != 202:
+            raise _refusal(answer)
 
     async def _sign(self, url: str, payload: bytes) -> dict[str, str]:
         """The headers of a signed request (SigV4)."""
@@ -191,18 +177,18 @@ class LambdaInvoker:
 
     async def close(self) -> None:
         """Let the connections go."""
-        await self._session.close()
+        await self._pool.close()
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> InvokeError:
+def _refusal(answer: PoolAnswer) -> InvokeError:
     """Lambda's refusal as an error; texts for clients do not repeat what Lambda says."""
-    status = response.status
-    name = response.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-    said = _message(await response.content.read(_ERROR_BYTES_MAX))
+    status = answer.status
+    name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
+    said = _message(answer.body)
     # It may repeat the event, with the callback URL, and anything that the client sent.
     logger.warning("Lambda answered %d %a: %a", status, name, redact(said))
     if status == 429:
-        retry_after = _SECONDS(response.headers.get("retry-after", ""))
+        retry_after = _SECONDS(answer.headers.get("retry-after", ""))
         return ThrottledError("Lambda is at its limit", int(retry_after[0]) if retry_after else 1)
     if status == 413:
         return PayloadTooLargeError("the request is larger than Lambda carries")
