@@ -7,13 +7,16 @@ import io
 import logging
 import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
 import pytest
-from tests.command import GATED, Stream, fetch, open_gate
+from tests.command import ANY_PORTS, GATED, Stream, environ_of, fetch, open_gate
 from tests.fakes import soon, until
 
 from tailrace.config import Address
@@ -229,6 +232,35 @@ def test_functions_whose_program_is_missing_are_left_out(
             assert "left out" not in caplog.text  # the start said it
 
     run(story())
+
+
+def test_output_into_a_watched_directory_is_no_change(project: Path) -> None:
+    """Otherwise each line about a change would be a change."""
+    with (project / "one" / "output").open("w") as output:
+        arguments = ["dev", "--config", str(project / "tailrace.toml"), *ANY_PORTS]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tailrace", *arguments], stderr=output, env=environ_of()
+        )
+    try:
+        wait_text(project / "one" / "output", "Ctrl-C stops")
+        (project / "one" / "a.log").write_text("a log")
+        (project / "one" / "data").write_text("a change")
+        wait_text(project / "one" / "output", "data changed: the next request to one runs it")
+        (project / "one" / "more").write_text("a change")
+        wait_text(project / "one" / "output", "more changed")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+    assert (project / "one" / "output").read_text().count("changed") == 2
+
+
+def wait_text(path: Path, text: str) -> None:
+    """Wait until a file has a text."""
+    deadline_s = time.monotonic() + 20
+    while text not in path.read_text():
+        assert time.monotonic() < deadline_s, path.read_text()
+        time.sleep(0.01)
 
 
 def test_one_function_can_have_every_path(project: Path) -> None:

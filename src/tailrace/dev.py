@@ -36,6 +36,16 @@ _REGION: Final = "us-east-1"
 _FILES_NAMED_MAX: Final = 3
 
 
+class _SourceFilter(DefaultFilter):
+    """Leaves out logs, above all our own: each line about a change would be a change."""
+
+    ignore_entity_patterns = (*DefaultFilter.ignore_entity_patterns, r"\.log$")
+
+    def __call__(self, change: Change, path: str) -> bool:
+        """Whether a change counts."""
+        return super().__call__(change, path) and not _is_own_output(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """An address to listen on. One that is not firm may be replaced when its port is taken."""
@@ -192,7 +202,7 @@ class Dev:
 
     async def _watch_directories(self) -> None:
         paths = {function.path for function in self.config.functions.values()}
-        async for changes in awatch(*paths, watch_filter=DefaultFilter()):
+        async for changes in awatch(*paths, watch_filter=_SourceFilter()):
             files = {Path(path) for _, path in changes} - {self.config.path}
             if files:
                 await self._reload(files)
@@ -244,6 +254,15 @@ def _is_installed(function: FunctionConfig) -> bool:
     if os.sep in program:
         return shutil.which(function.path / program) is not None
     return shutil.which(program, path=function.environment.get("PATH")) is not None
+
+
+def _is_own_output(path: str) -> bool:
+    """Whether our standard output or error goes to this file."""
+    try:
+        found = os.stat(path)
+        return any(os.path.samestat(found, os.fstat(number)) for number in (1, 2))
+    except OSError:  # the file is gone, or there is no output
+        return False
 
 
 def _without_cache(function: FunctionConfig) -> FunctionConfig:

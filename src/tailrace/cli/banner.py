@@ -34,7 +34,8 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
     yield f"  Lambda  {_callable(dev.emulator_url)}"
     yield ""
     yield from _table(dev, terminal)
-    yield ""
+    if dev.config.functions or dev.left_out:
+        yield ""
     yield terminal.paint("  Changed files are taken up as you save them. Ctrl-C stops.", DIM)
 
 

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from tailrace.errors import ConfigError
 
 _LIBRARIES: Final = frozenset(
-    ("aiohttp", "botocore", "click", "httptools", "msgspec", "uvloop", "watchfiles", "yarl")
+    ("botocore", "click", "httptools", "msgspec", "uvloop", "watchfiles")
 )
 _EXTRAS: Final = ("dev", "gateway", "emulator")
 

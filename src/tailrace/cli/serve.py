@@ -41,8 +41,8 @@ async def serve_dev(settings: DevSettings) -> int:
     with StopSignals() as signals:
         await dev.start()
         try:
-            terminal.write(dev_banner(dev, terminal))
             await dev.watch()
+            terminal.write(dev_banner(dev, terminal))
             return await _end(
                 signals, dev.drain, lambda: dev.held, lambda text: log.write("dev", text)
             )
