@@ -107,6 +107,10 @@ def test_every_gateway_setting_is_an_option() -> None:
             ["gateway", "--function", "f", "--callback-listen", "[::]:8081", "--advertise", "[::]"],
             "--advertise: functions cannot call ::",
         ),
+        (
+            ["gateway", "--function", "f", "--callback-listen", "[::]:0", "--advertise", "host"],
+            "--advertise: has no port, and --callback-listen takes any; name one",
+        ),
         (["gateway", "--function", "f", "--health-path", "x"], "'x' is not a path that begins"),
         (["gateway", "--function", "f", "--trusted-hops", "17"], "17 is not in the range 0<=x<=16"),
         (["gateway", "--function", "f", "--total-timeout", "0"], "0.0 is not in the range 0<x"),
@@ -155,7 +159,7 @@ def test_dev_names_the_functions_that_there_are(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "library"),
-    [("dev", "watchfiles"), ("gateway", "aiohttp"), ("emulator", "httptools"), ("dev", "click")],
+    [("dev", "watchfiles"), ("gateway", "botocore"), ("emulator", "httptools"), ("dev", "click")],
 )
 def test_a_missing_extra_is_named(command: str, library: str, project: Path) -> None:
     code = (

@@ -91,6 +91,8 @@ def gateway(
     config, routes = _routes(config_path, function)
     given = {name: value for name, value in settings.items() if value is not None}
     base = None if advertise is None else parse_advertise(advertise, callback_listen.port)
+    if base is not None and base.endswith(":0"):
+        raise ConfigError("--advertise: has no port, and --callback-listen takes any; name one")
     gateway_settings = settings_from(
         dataclasses.replace(config, **given),
         listen=listen,

@@ -12,9 +12,7 @@ from typing import Final, NoReturn
 
 from tailrace.errors import ConfigError
 
-_LIBRARIES: Final = frozenset(
-    ("botocore", "click", "httptools", "msgspec", "uvloop", "watchfiles")
-)
+_LIBRARIES: Final = frozenset(("botocore", "click", "httptools", "msgspec", "uvloop", "watchfiles"))
 _EXTRAS: Final = ("dev", "gateway", "emulator")
 
 

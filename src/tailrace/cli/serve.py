@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
+from tailrace.net.heap import keep_read_buffers
 from tailrace.net.ports import is_taken, taken_error
 from tailrace.net.signals import StopSignals
 from tailrace.net.tasks import TaskSet
@@ -37,6 +38,7 @@ async def serve_dev(settings: DevSettings) -> int:
     terminal.take_log(log.write)
     # Here the keys are dummies by nature; that need not be said at each start.
     logging.getLogger("tailrace.gateway.invoke").setLevel(logging.WARNING)
+    keep_read_buffers()
     dev = Dev(settings, log)
     with StopSignals() as signals:
         await dev.start()
@@ -61,6 +63,7 @@ async def serve_gateway(
     terminal.take_log()
     _refuse_taken("--listen", Address(settings.host, settings.port))
     _refuse_taken("--callback-listen", Address(settings.callback_host, settings.callback_port))
+    keep_read_buffers()
     invoker = LambdaInvoker(endpoint)
     gateway = Gateway(settings, invoker, Router(routes).match)
     with StopSignals() as signals:
