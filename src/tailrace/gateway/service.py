@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from tailrace import limits
@@ -35,6 +36,7 @@ class GatewaySettings:
     health_path: str = "/_tailrace/health"
     trusted_hops: int = 0
     held_max: int = limits.HELD_MAX
+    drain_delay_s: float = limits.DRAIN_DELAY_S
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
     deadlines: Deadlines = field(default_factory=Deadlines)
 
@@ -60,25 +62,30 @@ class Gateway:
         self._callbacks = HttpServer(Callbacks(self._registry), name="callback", bounds=bounds)
 
     async def start(self) -> None:
-        """Listen.
+        """Listen. When that fails, nothing is left open.
 
         Raises:
             ConfigError: no credentials can be found.
             OSError: an address cannot be had.
         """
         settings = self.settings
-        await self._invoker.start()
-        await self._callbacks.start(settings.callback_host, settings.callback_port)
-        self._front = Front(
-            self._registry,
-            self._invoker,
-            find_route=self._find_route,
-            callback_base=self.callback_url,
-            health_path=settings.health_path,
-            trusted_hops=settings.trusted_hops,
-        )
-        self._public = HttpServer(self._front, name="public")
-        await self._public.start(settings.host, settings.port)
+        async with AsyncExitStack() as undo:
+            await self._invoker.start()
+            undo.push_async_callback(self._invoker.close)
+            await self._callbacks.start(settings.callback_host, settings.callback_port)
+            undo.push_async_callback(self._callbacks.stop)
+            self._front = Front(
+                self._registry,
+                self._invoker,
+                find_route=self._find_route,
+                callback_base=self.callback_url,
+                health_path=settings.health_path,
+                trusted_hops=settings.trusted_hops,
+            )
+            bounds = HttpLimits(stall_timeout_s=settings.deadlines.stall_s)
+        self._public = HttpServer(self._front, name="public", bounds=bounds)
+            await self._public.start(settings.host, settings.port)
+            undo.pop_all()
         self._registry.start()
 
     @property
@@ -98,10 +105,12 @@ class Gateway:
     async def drain(self) -> bool:
         """Stop taking requests and let held responses end.
 
-        Health turns 503 first. False when the drain time was over first; cancelling is safe,
+        Health turns 503 first; after `drain_delay_s`, which gives load balancers the time to see
+        it, the public listener closes. False when the drain time was over first; cancelling is safe,
         `stop` then cuts what is left.
         """
         self._front.is_draining = True
+        await asyncio.sleep(self.settings.drain_delay_s)
         self._public.stop_accepting()
         try:
             await asyncio.wait_for(self._registry.wait_empty(), self.settings.drain_timeout_s)
