@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from tailrace.net.http_server import Connection, HttpServer, RequestHead, WholeBody
 from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 
-PATIENCE_S = 20.0
+PATIENCE_S = 5.0
 """When a wait is in vain."""
 
 Fields = Iterable[tuple[str, str]]
@@ -313,6 +313,31 @@ class Function(Peer):
     async def end(self) -> None:
         """Send the end of the body."""
         await self.send(b"0\r\n\r\n")
+
+    async def finish(self, rest: bytes) -> None:
+        """Send what is left, framed already, and the end of the body."""
+        await self.send(rest)
+        await self.end()
+
+    async def send_until_blocked(self, data: bytes) -> bytes:
+        """Send until the kernel takes no more for a while; return what is left.
+
+        Whoever waits in vain for the function to be blocked sends everything.
+        """
+        loop = asyncio.get_running_loop()
+        while data:
+            try:
+                data = data[self.sock.send(data) :]
+            except BlockingIOError:
+                writable = asyncio.Event()
+                loop.add_writer(self.sock, writable.set)
+                try:
+                    await asyncio.wait_for(writable.wait(), 0.1)
+                except TimeoutError:
+                    return data
+                finally:
+                    loop.remove_writer(self.sock)
+        return data
 
     async def read_status(self) -> int:
         """The status of the next answer, 100 or final, with its body taken in."""

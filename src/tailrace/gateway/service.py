@@ -83,7 +83,7 @@ class Gateway:
                 trusted_hops=settings.trusted_hops,
             )
             bounds = HttpLimits(stall_timeout_s=settings.deadlines.stall_s)
-        self._public = HttpServer(self._front, name="public", bounds=bounds)
+            self._public = HttpServer(self._front, name="public", bounds=bounds)
             await self._public.start(settings.host, settings.port)
             undo.pop_all()
         self._registry.start()
@@ -103,19 +103,27 @@ class Gateway:
         self._find_route = self._front.find_route = find_route
 
     async def drain(self) -> bool:
-        """Stop taking requests and let held responses end.
+        """Stop taking requests and let held responses end, up to the last byte.
 
         Health turns 503 first; after `drain_delay_s`, which gives load balancers the time to see
-        it, the public listener closes. False when the drain time was over first; cancelling is safe,
-        `stop` then cuts what is left.
+        it, the public listener closes. Requests that have begun are served. False when the drain
+        time was over first; cancelling is safe, `stop` then cuts what is left.
         """
         self._front.is_draining = True
         await asyncio.sleep(self.settings.drain_delay_s)
         self._public.stop_accepting()
+        timeout_s = self.settings.drain_timeout_s
         try:
-            await asyncio.wait_for(self._registry.wait_empty(), self.settings.drain_timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._registry.wait_empty()
+                await self._public.drain(timeout_s)  # clients take the ends of their responses
+                await self._registry.wait_empty()  # that of a request which had just begun
+                await self._callbacks.drain(timeout_s)  # and functions their answers
         except TimeoutError:
-            logger.warning("drain: %d responses are cut off", len(self._registry))
+            counts = self.statistics()
+            logger.warning(
+                "drain: %d responses and %d clients are cut off", counts["held"], counts["clients"]
+            )
             return False
         return True
 

@@ -1,0 +1,244 @@
+"""One held response: on time, within bounds, and with one line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import re
+from typing import Final
+
+import pytest
+from tests.fakes import Broken, Client, Function, encode_chunk, encode_head
+from tests.gateway.world import World, played
+
+from tailrace import limits
+
+# --- on time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 100, 70_000, 1_000_000])
+@played()
+async def test_each_chunk_arrives_before_the_next_is_written(world: World, size: int) -> None:
+    client, function = await world.pair()
+    await function.write(encode_head())
+    await client.read_head()
+
+    for number in range(20):
+        chunk = bytes([number]) * size
+        await function.write(chunk)
+        assert await read_chunked(client, size) == chunk
+
+    await function.end()
+    assert await client.read_chunk() == b""
+
+
+async def read_chunked(client: Client, size: int) -> bytes:
+    """So many bytes of a chunked body, in whatever chunks they come."""
+    data = b""
+    while len(data) < size:
+        data += await client.read_chunk()
+    return data
+
+
+@played()
+async def test_the_head_arrives_before_any_body(world: World) -> None:
+    client, function = await world.pair()
+
+    await function.write(encode_head(206, {"x": "y"}))
+
+    assert (await client.read_head()).status == 206
+    await function.end()
+
+
+@played()
+async def test_chunks_that_come_together_leave_in_one_piece(world: World) -> None:
+    client, function = await world.pair()
+    await function.write(encode_head())
+    await client.read_head()
+
+    await function.send(b"".join(encode_chunk(b"%d" % n) for n in range(9)))
+
+    assert await client.read_chunk() == b"012345678"
+    await function.end()
+
+
+@played()
+async def test_a_body_of_any_cuts_is_the_same_body(world: World) -> None:
+    choice = random.Random(7)
+    body = choice.randbytes(300_000)
+    encoded, at = b"", 0
+    stream = encode_head() + body
+    while at < len(stream):
+        size = choice.choice((1, 2, 50, 3_000, 40_000))
+        encoded += encode_chunk(stream[at : at + size])
+        at += size
+    encoded += b"0\r\n\r\n"
+    client, function = await world.pair()
+
+    async def send() -> None:
+        at = 0
+        while at < len(encoded):
+            size = choice.choice((1, 7, 1_000, 30_000))
+            await function.send(encoded[at : at + size])
+            at += size
+
+    response, _ = await asyncio.gather(client.read_response(), send())
+
+    assert response.body == body
+
+
+# --- within bounds -------------------------------------------------------------------------------
+
+
+BODY: Final = random.Random(4).randbytes(30_000_000)
+STREAM: Final = b"".join(encode_chunk(BODY[at : at + 60_000]) for at in range(0, len(BODY), 60_000))
+
+
+async def largest_until_blocked(
+    world: World, function: Function, stream: bytes
+) -> tuple[int, bytes]:
+    """Send until it blocks: the most that the gateway held meanwhile, and what is left."""
+    largest = 0
+
+    async def watch() -> None:
+        nonlocal largest
+        while True:
+            largest = max(largest, world.held_bytes())
+            await asyncio.sleep(0)
+
+    watcher = asyncio.create_task(watch())
+    rest = await function.send_until_blocked(stream)
+    watcher.cancel()
+    await asyncio.gather(watcher, return_exceptions=True)
+    return largest, rest
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("headers", [{}, {"content-length": str(len(BODY))}])
+@played()
+async def test_a_client_that_does_not_read_blocks_its_function_and_nobody_else(
+    world: World, version: str, headers: dict[str, str]
+) -> None:
+    client, function = await world.pair(version=version)
+    await function.write(encode_head(headers=headers))
+    head = await client.read_head()
+
+    largest, rest = await largest_until_blocked(world, function, STREAM)
+
+    assert rest
+    assert limits.WRITE_BUFFER_HIGH_BYTES < largest <= limits.STREAM_BUFFER_BYTES_MAX
+    await pace(world, 20)
+    body, _ = await asyncio.gather(client.read_body(head), function.finish(rest))
+    assert hashlib.sha256(body).digest() == hashlib.sha256(BODY).digest()
+    assert await function.read_status() == 200
+
+
+async def pace(world: World, count: int) -> None:
+    """So many streams, each of whose chunks arrives before its next is written."""
+    pairs = [await world.pair() for _ in range(count)]
+    for client, function in pairs:
+        await function.write(encode_head())
+        await client.read_head()
+    for number in range(5):
+        for client, function in pairs:
+            await function.write(b"%d" % number)
+            assert await client.read_chunk() == b"%d" % number
+    for _, function in pairs:
+        await function.end()
+
+
+@played()
+async def test_many_clients_that_do_not_read_are_each_within_the_bound(world: World) -> None:
+    pairs = [await world.pair() for _ in range(8)]
+    for client, function in pairs:
+        await function.write(encode_head())
+        await client.read_head()
+
+    rests = await asyncio.gather(*(f.send_until_blocked(STREAM) for _, f in pairs))
+
+    assert all(rests)
+    assert world.held_bytes() <= limits.STREAM_BUFFER_BYTES_MAX
+    for client, _ in pairs:
+        client.reset()
+
+
+@played()
+async def test_large_chunks_are_within_the_bound_too(world: World) -> None:
+    """One chunk of any size is relayed piece by piece."""
+    client, function = await world.pair()
+    await function.write(encode_head())
+    head = await client.read_head()
+
+    largest, rest = await largest_until_blocked(world, function, encode_chunk(BODY))
+
+    assert rest
+    assert largest <= limits.STREAM_BUFFER_BYTES_MAX
+    body, _ = await asyncio.gather(client.read_body(head), function.finish(rest))
+    assert body == BODY
+
+
+@played()
+async def test_a_client_may_stop_and_go_on_many_times(world: World) -> None:
+    client, function = await world.pair()
+    await function.write(encode_head())
+    head = await client.read_head()
+    rest, received, stops = STREAM, bytearray(), 0
+
+    while rest := await function.send_until_blocked(rest):
+        stops += 1
+        for _ in range(20):
+            received += await client.read_some()
+    client.buffer = bytes(received)
+    body, _ = await asyncio.gather(client.read_body(head), function.end())
+
+    assert stops > 1
+    assert body == BODY
+
+
+# --- one line in the log -------------------------------------------------------------------------
+
+
+@played()
+async def test_an_exchange_has_one_line_with_all_that_counts(world: World) -> None:
+    client, invocation = await world.hold("POST", "/a/b?token=in-the-query", (), b"x")
+    function = await world.function(invocation.url)
+    await function.post()
+    assert await function.read_status() == 100
+    await function.write(encode_head(201) + b"hello")
+    await function.end()
+    await client.read_response()
+
+    (line,) = world.summaries()
+    assert re.fullmatch(
+        rf"exchange={invocation.event['requestId']} method=POST path=/a/b function=stream"
+        r" status=201 outcome=complete bytes=5 first_byte_ms=\d+ total_ms=\d+",
+        line,
+    )
+
+
+@played()
+async def test_an_exchange_without_an_answer_says_so(world: World) -> None:
+    client, _ = await world.hold()
+    client.reset()
+    await world.assert_settled()
+
+    (line,) = world.summaries()
+    assert "status=- outcome=client-left bytes=0 first_byte_ms=-" in line
+
+
+@played()
+async def test_losses_are_warnings_and_the_rest_is_information(world: World) -> None:
+    client, function = await world.pair()
+    await function.write(encode_head() + b"x")
+    head = await client.read_head()
+    function.reset()
+    with pytest.raises(Broken):
+        await client.read_body(head)
+    second, _ = await world.hold()
+    second.reset()
+    await world.assert_settled()
+
+    levels = [r.levelname for r in world.log.records if r.name == "tailrace.gateway.exchange"]
+    assert levels == ["WARNING", "INFO"]
+    assert world.outcomes() == ["callback-broken", "client-left"]
