@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 import pytest
-from tests.fakes import Broken, Client, Function, encode_chunk, encode_head
+from tests.fakes import Broken, Client, Function, encode_chunk, encode_head, until
 from tests.gateway.world import World, played
 
 from tailrace import limits
@@ -194,6 +194,82 @@ async def test_a_client_may_stop_and_go_on_many_times(world: World) -> None:
 
     assert stops > 1
     assert body == BODY
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("headers", [{}, {"content-length": "30000000"}])
+@played(stall_s=0.1)
+async def test_a_client_that_never_takes_the_end_does_not_take_it_for_complete(
+    world: World, version: str, headers: dict[str, str]
+) -> None:
+    """The function has ended, so the exchange is over: the connection has the deadline now."""
+    client, function = await world.pair(version=version)
+    await function.write(encode_head(headers=headers))
+    head = await client.read_head()
+    while world.held_bytes() == 0:
+        await function.write(bytes(60_000))
+    if not headers:
+        await function.end()
+
+    await until(lambda: world.gateway.statistics()["clients"] == 0)
+
+    with pytest.raises(Broken):
+        await client.read_body(head)
+
+
+@played()
+async def test_a_response_that_comes_in_one_read_leaves_in_one_write(world: World) -> None:
+    client, invocation = await world.hold()
+    function = await world.function(invocation.url)
+    await function.post(expects=False)
+
+    await function.send(
+        encode_chunk(encode_head(201, {"x": "y"})) + encode_chunk(b"all of it") + b"0\r\n\r\n"
+    )
+
+    received = await client.read_some()
+    assert received.startswith(b"HTTP/1.1 201 Created\r\nx: y\r\n")
+    assert received.endswith(b"\r\n\r\n9\r\nall of it\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("ending", ["", "fin", "reset"])
+@played(idle_s=0.2)
+async def test_a_response_that_breaks_in_its_first_read_is_never_complete(
+    world: World, version: str, ending: str
+) -> None:
+    client, invocation = await world.hold(version=version)
+    function = await world.function(invocation.url)
+    await function.post(expects=False)
+
+    await function.send(encode_chunk(encode_head()) + encode_chunk(b"a part"))
+    if ending:
+        getattr(function, ending)()
+
+    try:
+        answer = await client.read_response()
+    except Broken as broken:
+        assert b"a part".startswith(broken.received) or broken.how == "reset"
+    else:
+        assert answer.status == 502  # the reset came before the bytes
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@played()
+async def test_more_than_the_length_in_the_first_read_is_never_complete(
+    world: World, version: str
+) -> None:
+    client, invocation = await world.hold(version=version)
+    function = await world.function(invocation.url)
+    await function.post(expects=False)
+
+    await function.send(
+        encode_chunk(encode_head(headers={"content-length": "5"}) + b"hello!") + b"0\r\n\r\n"
+    )
+
+    with pytest.raises(Broken):
+        await client.read_response()
+    assert await function.read_status() == 400
 
 
 # --- one line in the log -------------------------------------------------------------------------

@@ -143,6 +143,24 @@ async def refused(world: World) -> None:
         await asyncio.sleep(0.005)
 
 
+@played(drain_delay_s=600.0)
+async def test_a_drain_says_so_before_it_closes_the_listener(world: World) -> None:
+    """A load balancer sees its health check fail while its requests are still taken."""
+    drain = asyncio.create_task(world.gateway.drain())
+    health = await world.client()
+
+    await health.request(target="/_tailrace/health")
+    status = (await health.read_response()).status
+    client, function = await world.pair()
+    await function.write(encode_head() + b"taken")
+    await function.end()
+
+    assert status == 503
+    assert (await client.read_response()).body == b"taken"
+    assert not drain.done()
+    drain.cancel()
+
+
 @played(drain_timeout_s=0.1)
 async def test_a_drain_that_takes_too_long_says_so_and_stop_cuts(world: World) -> None:
     client, function = await world.pair()
@@ -248,6 +266,22 @@ async def test_health_is_503_as_soon_as_the_drain_begins(world: World) -> None:
     await function.end()
     await held.read_response()
     await soon(drain, "the drain")
+
+
+@played(drain_delay_s=0.2)
+async def test_a_load_balancer_sees_the_drain_before_it_is_refused(world: World) -> None:
+    drain = asyncio.create_task(world.gateway.drain())
+    await asyncio.sleep(0)
+
+    balancer = await world.client()
+    await balancer.request("GET", "/_tailrace/health")
+    assert (await balancer.read_response()).status == 503
+    client, function = await world.pair()  # and its clients are still served
+    await function.write(encode_head() + b"late")
+    await function.end()
+
+    assert (await client.read_response()).body == b"late"
+    assert await soon(drain, "the drain") is True
 
 
 def test_a_gateway_serves_again_after_another_has_stopped() -> None:
