@@ -120,12 +120,11 @@ class Dev:
         )
         await emulator.start()
         self._emulator = emulator
-        invoker = LambdaInvoker(LambdaEndpoint(emulator.url, _REGION, is_loopback=True))
-        gateway = Gateway(settings, invoker, Router(self.config.routes).match)
+        endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True)
+        gateway = Gateway(settings, LambdaInvoker(endpoint), Router(self.config.routes).match)
         try:
             await gateway.start()
-        except OSError:
-            await invoker.close()
+        except BaseException:
             await self.stop()
             raise
         self._gateway = gateway

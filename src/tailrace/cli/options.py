@@ -60,11 +60,12 @@ endpoint_option = click.option(
 
 def gateway_options(command: Command) -> Command:
     """One option for each setting of `[gateway]` in the file; an option goes before the file."""
-    seconds = click.FloatRange(0, 86_400, min_open=True)
+    seconds, drain = click.FloatRange(0, 86_400, min_open=True), click.FloatRange(0, 86_400)
     for option in (
         _setting("--trusted-hops", click.IntRange(0, 16), "Proxies in front that are believed."),
         _setting("--health-path", click.STRING, "Answers 200, and 503 while the gateway drains."),
-        _setting("--drain-timeout", click.FloatRange(0, 86_400), "For open responses, at the end."),
+        _setting("--drain-timeout", drain, "For open responses, at the end."),
+        _setting("--drain-delay", drain, "Requests are still taken, while health says 503."),
         _setting("--total-timeout", seconds, "A whole exchange."),
         _setting("--client-stall-timeout", seconds, "A client that takes nothing."),
         _setting("--function-idle-timeout", seconds, "A function that is silent in mid-body."),
@@ -75,7 +76,7 @@ def gateway_options(command: Command) -> Command:
 
 
 def _setting(option: str, kind: click.ParamType[Any], what: str) -> Callable[[Command], Command]:
-    is_time = option.endswith("-timeout")
+    is_time = option.endswith(("-timeout", "-delay"))
     name = option.removeprefix("--").replace("-", "_") + ("_s" if is_time else "")
     return click.option(
         option,

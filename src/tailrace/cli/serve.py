@@ -64,14 +64,9 @@ async def serve_gateway(
     _refuse_taken("--listen", Address(settings.host, settings.port))
     _refuse_taken("--callback-listen", Address(settings.callback_host, settings.callback_port))
     keep_read_buffers()
-    invoker = LambdaInvoker(endpoint)
-    gateway = Gateway(settings, invoker, Router(routes).match)
+    gateway = Gateway(settings, LambdaInvoker(endpoint), Router(routes).match)
     with StopSignals() as signals:
-        try:
-            await gateway.start()
-        except OSError:
-            await invoker.close()
-            raise
+        await gateway.start()
         try:
             terminal.log(
                 f"gateway on {gateway.public_url}, called back at {gateway.callback_url},"
