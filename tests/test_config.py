@@ -91,6 +91,7 @@ def test_a_file_that_says_everything(tmp_path: Path) -> None:
         function_idle_timeout_s = 4.5
         client_stall_timeout_s = 5
         total_timeout_s = 6
+        drain_delay_s = 1.5
         drain_timeout_s = 0
         trusted_hops = 2
         """
@@ -123,6 +124,7 @@ def test_a_file_that_says_everything(tmp_path: Path) -> None:
             function_idle_timeout_s=4.5,
             client_stall_timeout_s=5.0,
             total_timeout_s=6.0,
+            drain_delay_s=1.5,
             drain_timeout_s=0.0,
             trusted_hops=2,
         ),
@@ -264,7 +266,7 @@ def test_a_record_does_not_show_the_environment() -> None:
             "[gateway]\nfirst_byte_timeout = 1",
             "gateway.first_byte_timeout: unknown key; did you mean first_byte_timeout_s? "
             "allowed: health_path, first_byte_timeout_s, function_idle_timeout_s, "
-            "client_stall_timeout_s, total_timeout_s, drain_timeout_s, trusted_hops",
+            "client_stall_timeout_s, total_timeout_s, drain_delay_s, drain_timeout_s, trusted_hops",
         ),
     ],
 )

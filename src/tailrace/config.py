@@ -107,6 +107,9 @@ class GatewayConfig:
     function_idle_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.FUNCTION_IDLE_TIMEOUT_S
     client_stall_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.CLIENT_STALL_TIMEOUT_S
     total_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.TOTAL_TIMEOUT_S
+    drain_delay_s: Annotated[
+        float, Meta(ge=0, le=DAY_S, description=f"seconds from 0 to {DAY_S}")
+    ] = limits.DRAIN_DELAY_S
     drain_timeout_s: Annotated[
         float, Meta(ge=0, le=DAY_S, description=f"seconds from 0 to {DAY_S}")
     ] = limits.DRAIN_TIMEOUT_S

@@ -132,7 +132,7 @@ class RuntimeApiError(TailraceError):
 
 
 class PeerError(TailraceError):
-    """A peer that we asked is unreachable, broke off, was silent too long or sent malformed HTTP."""
+    """A peer that we asked is unreachable, broke off, was silent or sent malformed HTTP."""
 
     status = 502
 

@@ -83,6 +83,9 @@ TOTAL_TIMEOUT_S: Final = 900.0
 """One exchange in all: the longest that a function runs (DG gettingstarted-limits)."""
 DRAIN_TIMEOUT_S: Final = 300.0
 """How long held responses may go on after the gateway was told to stop."""
+DRAIN_DELAY_S: Final = 0.0
+"""How long the gateway goes on taking requests after its health has turned 503; behind a load
+balancer: its check interval times its threshold."""
 INVOKE_TIMEOUT_S: Final = 10.0
 """How long the Lambda endpoint may take to answer an asynchronous invocation."""
 INVOKE_CONNECTIONS_MAX: Final = 128

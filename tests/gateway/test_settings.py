@@ -22,6 +22,7 @@ def test_every_setting_arrives() -> None:
         function_idle_timeout_s=2,
         client_stall_timeout_s=3,
         total_timeout_s=4,
+        drain_delay_s=7,
         drain_timeout_s=5,
         trusted_hops=6,
     )
@@ -41,7 +42,7 @@ def test_every_setting_arrives() -> None:
     assert settings.advertise == "https://x:1"
     assert settings.health_path == "/up"
     assert settings.deadlines == Deadlines(first_byte_s=1, idle_s=2, stall_s=3, total_s=4)
-    assert settings.drain_timeout_s == 5
+    assert (settings.drain_delay_s, settings.drain_timeout_s) == (7, 5)
     assert settings.trusted_hops == 6
 
 
