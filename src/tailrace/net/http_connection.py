@@ -70,7 +70,6 @@ class Connection(FramedWriter, asyncio.Protocol):
         "_seen",
         "_server",
         "is_answered",
-        "peer",
         "phase",
         "since_s",
     )
@@ -79,7 +78,6 @@ class Connection(FramedWriter, asyncio.Protocol):
         super().__init__()
         self._server = server
         self._parser = RequestParser(server.limits)
-        self.peer = ""
         self.phase = Phase.CLOSED
         self.since_s = 0.0
         self._seen = 0
@@ -170,6 +168,12 @@ class Connection(FramedWriter, asyncio.Protocol):
             self.cut()
 
     @property
+    def peer(self) -> str:
+        """The address of the other end, empty when it is gone."""
+        name = self._transport.get_extra_info("peername")
+        return name[0] if isinstance(name, tuple) else ""
+
+    @property
     def is_whole(self) -> bool:
         """Whether the request is complete: when `on_body` is called, whether `on_end` follows."""
         return self._parser.is_complete
@@ -189,8 +193,6 @@ class Connection(FramedWriter, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast(asyncio.Transport, transport)
-        name = transport.get_extra_info("peername")
-        self.peer = name[0] if isinstance(name, tuple) else ""
         self._transport.set_write_buffer_limits(
             limits.WRITE_BUFFER_HIGH_BYTES, limits.WRITE_BUFFER_LOW_BYTES
         )
@@ -209,9 +211,12 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Called by the event loop. A peer that closes its side has left."""
         if self.phase is Phase.LINGER:
             return  # it has had its answer
+        framing = self._framing
         self._enter(Phase.CLOSING)  # returning None closes behind what is on its way
         self._fall_silent()
         self._tell_gone()
+        if framing is Framing.CLOSE:
+            self.cut()  # a peer that still reads would take a clean end for the body's
 
     def pause_writing(self) -> None:
         """Called by the event loop."""
@@ -345,9 +350,12 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.phase = Phase.CLOSED
         self._receiver = None
         self._fall_silent()
+        # The transport keeps its socket until it has called `connection_lost`.
         sock = self._transport.get_extra_info("socket")
-        if sock is not None and not self._transport.is_closing():
+        try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        except OSError:
+            pass  # macOS refuses it for a socket that its peer has reset
         self._transport.abort()
 
     # --- deadlines ----------------------------------------------------------------------------

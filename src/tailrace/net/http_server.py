@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from email.utils import formatdate
@@ -57,6 +58,8 @@ class HttpServer:
         self._listener = await loop.create_server(
             lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
         )
+        for sock in self._listener.sockets:
+            _notice_vanished_peers(sock, self.limits.stall_timeout_s)
         self.host, self.port = self._listener.sockets[0].getsockname()[:2]
         self._sweeper = loop.call_later(self._sweep_interval_s(), self._sweep)
 
@@ -146,3 +149,18 @@ class HttpServer:
         for connection in list(self._watched):
             connection.check_deadline(now_s)
         self._sweeper = self._loop.call_later(self._sweep_interval_s(), self._sweep)
+
+
+def _notice_vanished_peers(listener: socket.socket, timeout_s: float) -> None:
+    """End connections whose peer is gone without a word; accepted sockets inherit the options.
+
+    Small writes to such a peer end in the kernel's buffers: nothing else would notice them.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        # Twice the time, so that whoever has a deadline of its own comes first.
+        seconds = max(1, round(2 * timeout_s))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 4))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
