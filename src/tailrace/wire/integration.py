@@ -222,14 +222,7 @@ class PreludeParser:
 
 def _parse_prelude(encoded: bytes) -> Head:
     try:
-        # Numbers stay text: it is what a header is made of, and no number is too long for it.
-        prelude = json.loads(
-            encoded.decode("utf-8"),
-            object_pairs_hook=tuple,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=_refuse_constant,
-        )
+        prelude = _DECODER.decode(encoded.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise PreludeError(f"malformed prelude: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -324,6 +317,14 @@ def _status(status: Any) -> int:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise PreludeError(f"malformed prelude: {name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=tuple,
+    parse_int=str,  # numbers stay text: it is what a header is made of, and none is too long for it
+    parse_float=str,
+    parse_constant=_refuse_constant,
+)
 
 
 def _too_long(size: int) -> PreludeError:
