@@ -3,20 +3,19 @@
 # is missing, npm packages in a cache outside the tree.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PORT ?= 8080
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
 .PHONY: demo test check bench format clean help
 
 help:
-	@echo "make demo   run the examples on http://127.0.0.1:$(PORT) (make demo PORT=…)"
+	@echo "make demo   run the examples on http://127.0.0.1:8080 (make demo PORT=…)"
 	@echo "make test   run all tests; installs what they need"
 	@echo "make check  format, lint and types"
 	@echo "make bench  measure the data path beside nginx and a C relay (make bench JSON=FILE)"
 
 demo: .venv/.demo
-	$(BIN)/tailrace dev --config examples/tailrace.toml --listen 127.0.0.1:$(PORT)
+	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
 
 test: .venv/.test
 	sh scripts/install-tools.sh chromium curl gcc nginx node npm
