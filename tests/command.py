@@ -7,6 +7,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -222,6 +223,19 @@ class Stream:
         """All that is left. Raises http.client.IncompleteRead when it was broken off."""
         text, self._text = self._text, b""
         return text + self.response.read()
+
+
+def wait_refused(url: str) -> None:
+    """Wait until nobody listens there any more."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None and parts.port is not None
+    for _ in range(3_000):
+        try:
+            socket.create_connection((parts.hostname, parts.port), 10).close()
+        except ConnectionError:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{url} still takes connections")
 
 
 def fetch(url: str) -> tuple[int, str]:
