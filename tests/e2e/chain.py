@@ -1,0 +1,508 @@
+"""The whole chain on this machine: a client, a gateway, an emulator, real function processes.
+
+`running(...)` writes functions and their configuration into a directory and serves them. Gateway
+and emulator run on the event loop of a thread, so a test is a plain script in the order in which
+things happen: ask, let the function write, read. When it ends, nothing may be left behind.
+
+A function waits at a `Gate` until the test lets it go on. What the test has read before it opens
+the gate was there before the function could write any more, whatever the clock says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import re
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import psutil
+from tests.command import Command
+from tests.emulator.harness import is_running
+from tests.fakes import Broken, Fields, Response, encode_request
+from tests.gateway.world import LogLines
+
+from tailrace.config import Address, Config, load
+from tailrace.emulator.log import EmulatorLog
+from tailrace.emulator.service import Emulator
+from tailrace.gateway.held import Held
+from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.service import Gateway
+from tailrace.gateway.settings import settings_from
+from tailrace.net.http_server import run
+from tailrace.wire.routes import Router
+
+T = TypeVar("T")
+
+WAIT_S = 30.0
+"""When a wait is in vain: longer than twenty cold starts take on a busy machine."""
+
+ANY_PORT = Address("127.0.0.1", 0)
+SECRET = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{32}")
+
+# The function's side of a gate, for handlers in Python. It knows the event's `url` only.
+GATE = '''
+import asyncio
+import socket
+from urllib.parse import parse_qs, urlsplit
+
+
+def query(event):
+    """The parameters of the client's request, each with its first value."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(event["url"]).query).items()}
+
+
+class Gate:
+    """Where this invocation waits for the test, and says how far it is."""
+
+    def __init__(self, event):
+        self._sock = socket.create_connection(("127.0.0.1", int(query(event)["gate"])))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._sock.close()
+
+    def wait(self):
+        if not self._sock.recv(1):
+            raise RuntimeError("the test has left")
+
+    async def wait_async(self):
+        self._sock.setblocking(False)
+        if not await asyncio.get_running_loop().sock_recv(self._sock, 1):
+            raise RuntimeError("the test has left")
+
+    def tell(self, line):
+        self._sock.sendall(f"{line}\\n".encode())
+'''
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for what announces itself in no other way."""
+    end_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end_s, f"waited in vain for {what}"
+        time.sleep(0.005)
+
+
+class Gate:
+    """The test's side of a gate; the function finds it by the query `gate=PORT`."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(WAIT_S)
+        self.port: int = self._listener.getsockname()[1]
+        self._function: socket.socket | None = None
+        self._unread = b""
+
+    def open(self) -> None:
+        """Let the function go on, once."""
+        self._meet().sendall(b".")
+
+    def line(self) -> str:
+        """What the function says next; empty when it has left."""
+        function = self._meet()
+        while b"\n" not in self._unread:
+            data = function.recv(65_536)
+            if not data:
+                return ""
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line.decode()
+
+    def latest(self, before: str = "") -> str:
+        """The last of the lines that have come by now, or `before` when there is none."""
+        function = self._meet()
+        if _is_readable(function):
+            self._unread += function.recv(1_048_576)
+        lines, end, self._unread = self._unread.rpartition(b"\n")
+        return lines.rpartition(b"\n")[2].decode() if end else before
+
+    def close(self) -> None:
+        """Leave; a function that waits here fails."""
+        self._listener.close()
+        if self._function is not None:
+            self._function.close()
+
+    def _meet(self) -> socket.socket:
+        if self._function is None:
+            self._function, _ = self._listener.accept()
+            self._function.settimeout(WAIT_S)
+        return self._function
+
+
+class Client:
+    """A client on a raw socket, for one connection and any number of requests."""
+
+    def __init__(self, url: str, *, receive_bytes: int | None = None) -> None:
+        parts = urlsplit(url)
+        self._sock = socket.socket()
+        self._sock.settimeout(WAIT_S)
+        if receive_bytes is not None:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self._sock.connect((parts.hostname, parts.port))
+        self._unread = b""
+        self._method = "GET"
+        self._left: int | None = 0  # of the chunk or body; None: until the connection ends
+        self._is_chunked = False
+
+    def ask(
+        self,
+        target: str,
+        method: str = "GET",
+        headers: Fields = (),
+        body: bytes = b"",
+        *,
+        version: str = "1.1",
+    ) -> Self:
+        """Send a request."""
+        self._method = method
+        self.send(encode_request(method, target, headers, body, version=version))
+        return self
+
+    def send(self, data: bytes) -> None:
+        """Send any bytes."""
+        self._sock.sendall(data)
+
+    def head(self) -> Response:
+        """Status and headers of the next response, be it 1xx."""
+        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")[:-2]
+        version, status = first.split(" ")[:2]
+        pairs = [line.partition(": ") for line in lines]
+        fields = [(name.lower(), value) for name, _, value in pairs]
+        head = Response(int(status), fields, version=version.removeprefix("HTTP/"))
+        length = head.get("content-length")
+        self._is_chunked = head.get("transfer-encoding") == "chunked"
+        if self._method == "HEAD" or head.status in (204, 304):
+            self._is_chunked, self._left = False, 0
+        elif self._is_chunked:
+            self._left = 0
+        else:
+            self._left = None if length is None else int(length)
+        return head
+
+    def some(self, size_max: int = 65_536) -> bytes:
+        """The next bytes of the body; none at its end. Raises Broken."""
+        if self._is_chunked and self._left == 0:
+            self._left = int(self._until(b"\r\n"), 16)
+            if self._left == 0:
+                assert self._until(b"\r\n") == b"\r\n", "no trailers are relayed"
+                self._is_chunked = False
+        if self._left == 0:
+            return b""
+        wanted = size_max if self._left is None else min(size_max, self._left)
+        if not self._unread:
+            try:
+                self._receive()
+            except Broken as broken:
+                if self._left is None and broken.how == "end":
+                    return b""
+                raise
+        data, self._unread = self._unread[:wanted], self._unread[wanted:]
+        if self._left is not None:
+            self._left -= len(data)
+            if self._is_chunked and self._left == 0:
+                assert self._until(b"\r\n") == b"\r\n", "a chunk ends with CRLF"
+        return data
+
+    def body(self, size: int) -> bytes:
+        """So many bytes of the body. Raises Broken when it ends before."""
+        pieces, left = [], size
+        while left:
+            piece = self.some(left)
+            if not piece:
+                raise Broken(b"".join(pieces), "complete")
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+    def rest(self) -> bytes:
+        """The body to its end. Raises Broken when it is not complete."""
+        pieces = []
+        try:
+            while piece := self.some():
+                pieces.append(piece)
+        except Broken as broken:
+            raise Broken(b"".join(pieces), broken.how) from None
+        return b"".join(pieces)
+
+    def answer(self) -> Response:
+        """The next response as a whole."""
+        head = self.head()
+        return Response(head.status, head.headers, self.rest(), version=head.version)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything has come that was not read, the connection's end included."""
+        return bool(self._unread) or _is_readable(self._sock)
+
+    def close(self) -> None:
+        """Leave."""
+        self._sock.close()
+
+    def _until(self, separator: bytes) -> bytes:
+        while separator not in self._unread:
+            self._receive()
+        found, _, self._unread = self._unread.partition(separator)
+        return found + separator
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(65_536)
+        except ConnectionResetError:
+            raise Broken(b"", "reset") from None
+        if not data:
+            raise Broken(b"", "end")
+        self._unread += data
+
+
+class Chain:
+    """A gateway and an emulator that run in a thread; use `running`."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.log = LogLines()
+        self.failures_expected = False
+        """Of functions and of the gateway: tracebacks and errors in the log."""
+        self._output = io.StringIO()
+        self._opened: list[Client | Gate] = []
+        self._thread = threading.Thread(target=self._run, name="chain")
+        self._started: Future[None] = Future()
+        self._ended: Future[None] = Future()
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return self._gateway.public_url
+
+    @property
+    def emulator_url(self) -> str:
+        """The Lambda API."""
+        return self._emulator.url
+
+    @property
+    def output(self) -> str:
+        """What functions and emulator have printed."""
+        return self._output.getvalue()
+
+    def gate(self) -> Gate:
+        """A gate for one invocation; `settle` closes it."""
+        gate = Gate()
+        self._opened.append(gate)
+        return gate
+
+    def client(self, *, receive_bytes: int | None = None) -> Client:
+        """A client that has connected; `settle` closes it. `receive_bytes` is for the kernel."""
+        client = Client(self.url, receive_bytes=receive_bytes)
+        self._opened.append(client)
+        return client
+
+    def ask(self, target: str, *args: Any, **options: Any) -> Client:
+        """A new client that has sent a request."""
+        return self.client().ask(target, *args, **options)
+
+    def look(self, function: Callable[[], T]) -> T:
+        """Call a function on the event loop of gateway and emulator."""
+
+        async def call() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(WAIT_S)
+
+    def held(self, path: str) -> Held:
+        """The one exchange of a path, to be looked at on the loop only."""
+        # From inside: no socket tells what an event loop keeps for it.
+        exchanges = self._gateway._registry._held.values()
+        (held,) = [held for held in exchanges if held.path == path]
+        return held
+
+    def outcomes(self, path: str) -> list[str]:
+        """How the exchanges of a path ended, by the gateway's summary lines."""
+        lines = self.log.named("tailrace.gateway.exchange")
+        of_path = [line for line in lines if f" path={path} " in line]
+        return [line.partition("outcome=")[2].partition(" ")[0] for line in of_path]
+
+    def settle(self) -> None:
+        """Leave as a client, and wait until nothing goes on; no test should leave a failure."""
+        for peer in self._opened:
+            peer.close()
+        self._opened.clear()
+        until(lambda: not any(self.look(self._open).values()), "the chain to settle")
+        assert SECRET.search(self.log.text() + self.output) is None, "a secret was logged"
+        if not self.failures_expected:
+            errors = [r for r in self.log.records if r.levelno >= logging.ERROR]
+            assert not errors, self.log.text()
+            assert "Traceback" not in self.output and "[ERROR]" not in self.output, self.output
+
+    def _open(self) -> dict[str, int]:
+        """Counts of what goes on now, zero when nothing does."""
+        gateway = self._gateway.statistics()
+        emulator = self._emulator.statistics()
+        functions = emulator.functions.values()
+        return {
+            **{name: gateway[name] for name in ("held", "clients", "callbacks", "invocations")},
+            "busy": sum(f.starting + f.busy + f.retiring for f in functions),
+            "events": sum(f.queued + f.retrying for f in functions),
+        }
+
+    # --- start and stop -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen; functions start when they are needed."""
+        self._thread.start()
+        self._started.result(WAIT_S)
+
+    def stop(self) -> None:
+        """End everything. Raises what went wrong, also what was left behind."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._ended.result(WAIT_S)
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            run(self._serve())
+            self._ended.set_result(None)
+        except BaseException as error:
+            (self._ended if self._started.done() else self._started).set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        config = self.config
+        self._emulator = emulator = Emulator(config, log=EmulatorLog(self._output), port=0)
+        await emulator.start()
+        self._gateway = gateway = Gateway(
+            settings_from(
+                config.gateway, listen=ANY_PORT, callback_listen=ANY_PORT, advertise=None
+            ),
+            LambdaInvoker(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
+            Router(config.routes).match,
+        )
+        await gateway.start()
+        self._started.set_result(None)
+        await self._stop.wait()
+        pids = emulator.pids()
+        await gateway.stop()
+        await emulator.stop()
+        await self._assert_alone(pids)
+
+    async def _assert_alone(self, pids: list[int]) -> None:
+        """Nothing is left but this task."""
+        statistics = self._emulator.statistics()
+        assert statistics.connections == statistics.removed == 0, statistics
+        for counts in statistics.functions.values():
+            assert not any((counts.starting, counts.idle, counts.busy, counts.retiring)), counts
+        assert [pid for pid in pids if is_running(pid)] == []
+        async with asyncio.timeout(WAIT_S):
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.005)
+
+
+@contextmanager
+def running(
+    directory: Path,
+    files: Mapping[str, str],
+    functions: Mapping[str, str | Sequence[str]],
+    **gateway: Any,
+) -> Iterator[Chain]:
+    """Serve functions, each on the path of its name; afterwards nothing may be left.
+
+    `files` are written into the directory, with `gate.py`; `functions` are handlers or commands;
+    `gateway` is what the configuration's section says.
+    """
+    for name, text in {"gate.py": GATE, **files}.items():
+        (directory / name).write_text(text, encoding="utf-8")
+    path = directory / "tailrace.toml"
+    path.write_text(_configuration(functions, gateway), encoding="utf-8")
+    run(asyncio.sleep(0))  # libuv opens a pipe once for the whole process
+    before = _descriptors()
+    chain = Chain(load(path))
+    with _logging(chain.log):
+        chain.start()
+        try:
+            yield chain
+            chain.settle()
+        finally:
+            for peer in chain._opened:
+                peer.close()
+            chain.stop()
+    until(lambda: _descriptors() <= before, "sockets and pipes to be closed")
+    assert psutil.Process().children(recursive=True) == []
+
+
+class GatewayCommand(Command):
+    """A gateway in a process of its own, before the emulator of a chain."""
+
+    def __init__(self, chain: Chain) -> None:
+        config = str(chain.config.path)
+        ports = ("--listen", str(ANY_PORT), "--callback-listen", str(ANY_PORT))
+        endpoint = ("--endpoint-url", chain.emulator_url)
+        super().__init__(["gateway", "--config", config, *ports, *endpoint])
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self.url = self.wait_line(r"gateway on (http://\S+), called back")[1]
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def resident_bytes(self) -> int:
+        """Memory that the process has in use."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _configuration(functions: Mapping[str, str | Sequence[str]], gateway: Mapping[str, Any]) -> str:
+    lines = ["[emulator]", "retry_delay_scale = 0", "[gateway]"]
+    lines += [f"{name} = {json.dumps(value)}" for name, value in gateway.items()]
+    for name, what in functions.items():
+        key = "handler" if isinstance(what, str) else "command"
+        lines += [f"[functions.{name}]", f"{key} = {json.dumps(what)}"]
+        lines += ["timeout_s = 120", "concurrency = 40"]
+        lines += ["[[routes]]", f'path = "/{name}/*"', f'function = "{name}"']
+    return "\n".join([*lines, ""])
+
+
+@contextmanager
+def _logging(handler: logging.Handler) -> Iterator[None]:
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+def _descriptors() -> set[str]:
+    """The sockets and pipes of this process, by their inode."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            link = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if link.startswith(("socket:", "pipe:")):
+            found.add(link)
+    return found
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    return bool(select.select([sock], [], [], 0)[0])
