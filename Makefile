@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
-.PHONY: demo test check bench format clean help
+.PHONY: demo test check bench docs format clean help
 
 help:
 	@echo "make demo   run the examples on http://127.0.0.1:8080 (make demo PORT=…)"
@@ -30,6 +30,10 @@ check: .venv/.test
 format: .venv/.test
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+# Tables of the reference that stand in the code: limits, errors, the exchange's states.
+docs: .venv/.test
+	$(BIN)/python docs/generate.py
 
 bench: .venv/.test
 	sh scripts/install-tools.sh gcc nginx
