@@ -603,6 +603,21 @@ async def test_reading_can_be_paused(stage: Stage) -> None:
     await peer.read_response()
 
 
+@played(loops=BOTH)
+async def test_a_request_that_is_complete_is_read_on_though_it_was_paused(stage: Stage) -> None:
+    """Paused, neither the peer's leaving nor its next request would be seen."""
+    stage.scripts["body"] = lambda r: r.connection.pause_reading()
+    peer, request = await stage.exchange(post(3) + b"abc")
+    request.connection.respond(200)
+    await peer.read_response()
+
+    await peer.send(post(3) + b"abc")
+    second = await stage.request()
+    peer.fin()
+
+    await until(lambda: second.events == ["body", "end", "gone"])
+
+
 @played()
 async def test_reading_is_paused_in_a_body_only(stage: Stage) -> None:
     """A held client is always read from: its leaving would not be seen otherwise."""

@@ -290,6 +290,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             receiver.on_body(body)
         if parser.is_complete and self._receiver is receiver:
             self._enter(Phase.ANSWER)
+            self.resume_reading()  # paused, we would not see the peer leave
             receiver.on_end(parser.trailers)
 
     def _begin(self, head: RequestHead) -> None:
@@ -381,8 +382,10 @@ class Connection(FramedWriter, asyncio.Protocol):
                 if waited_s >= bounds.head_timeout_s:
                     self._refuse(HttpError(408, "the head did not arrive in time"))
             case Phase.BODY:
-                silent_s = self._silence_s(self._parser.raw_count, now_s)
-                if bounds.body_timeout_s is not None and silent_s >= bounds.body_timeout_s:
+                timeout_s = bounds.body_timeout_s
+                if not self._transport.is_reading():
+                    self.since_s = now_s  # its sender can do nothing about that
+                elif timeout_s and self._silence_s(self._parser.raw_count, now_s) >= timeout_s:
                     self._refuse(HttpError(408, "the body did not arrive in time"))
             case Phase.LINGER:
                 if waited_s >= bounds.linger_timeout_s:
