@@ -829,6 +829,34 @@ async def test_bytes_that_come_while_a_kept_request_is_taken_up_stay_in_order(
 
 
 @played(loops=BOTH)
+async def test_a_request_in_the_same_read_is_not_served(stage: Stage) -> None:
+    """The answer says so, and is read though more has come: no reset under it."""
+    peer, request = await stage.exchange(GET + post(1_000_000) + b"x" * 100_000)
+    request.connection.respond(200, [], b"only")
+    for _ in range(3):
+        await peer.send(b"x" * 300_000)
+
+    response = await peer.read_response()
+
+    assert (response.body, response.get("connection")) == (b"only", "close")
+    assert await peer.read_to_end() == (b"", "end")
+    assert len(stage.requests) == 1
+
+
+@played(loops=BOTH)
+async def test_bytes_behind_the_last_request_do_not_reset_its_answer(stage: Stage) -> None:
+    peer, request = await stage.exchange(ask("GET", "Connection: close"))
+    await peer.send(b"x" * 10_000)
+    await until(lambda: request.connection._early)
+    request.connection.respond(200, [], b"answer")
+    for _ in range(3):
+        await peer.send(b"x" * 300_000)
+
+    assert (await peer.read_response()).body == b"answer"
+    assert await peer.read_to_end() == (b"", "end")
+
+
+@played(loops=BOTH)
 async def test_what_waits_behind_a_held_request_is_bounded(stage: Stage) -> None:
     peer, request = await stage.exchange(GET)
 

@@ -53,7 +53,7 @@ class Phase(Enum):
     HEAD = "the rest of a head"
     BODY = "the rest of a body"
     ANSWER = "the application"
-    LINGER = "the peer to read an early answer"
+    LINGER = "the peer to read its answer and stop sending"
     CLOSING = "the peer to take the last bytes"
     CLOSED = "nothing"
 
@@ -143,15 +143,16 @@ class Connection(FramedWriter, asyncio.Protocol):
             return
         self._finish()
         self._receiver = None
-        if not self._parser.is_complete:
-            self._linger()
-        elif self._is_last:
-            self._close()
-        else:
+        parser = self._parser
+        if parser.is_complete and not self._is_last:
             self._reset()
-            self._parser.renew()
+            parser.renew()
             self._enter(Phase.IDLE)
             self._read_on()
+        elif parser.is_complete and not parser.is_behind and not self._early:
+            self._close()
+        else:
+            self._linger()
 
     def abort(self) -> None:
         """Break the connection so that the peer sees that its response is incomplete.
@@ -331,7 +332,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             receiver.on_gone()
 
     def _linger(self) -> None:
-        """After an early answer: let the peer read it, and take in what it still sends.
+        """Let the peer read its last answer, and take in what it still sends.
 
         Closing at once with unread bytes would reset the connection under the answer.
         """

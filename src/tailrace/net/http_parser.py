@@ -39,18 +39,19 @@ class RequestParser:
     """Reads one request after the other.
 
     After each `feed`: `head` once the head is complete, `take_body` for what came of the body,
-    `is_complete` with `trailers`. `renew` begins the next request.
+    `is_complete` with `trailers`, `is_behind` when more has come than this request, which is not
+    served. `renew` begins the next request.
     """
 
     __slots__ = (
         "_is_begun",
-        "_is_behind",
         "_limits",
         "_overhead",
         "_parser",
         "_pieces",
         "_target",
         "head",
+        "is_behind",
         "is_complete",
         "is_last",
         "raw_count",
@@ -72,7 +73,7 @@ class RequestParser:
         self._overhead = 0  # bytes of the body that were neither data nor plain chunk framing
         self._target = b""
         self._pieces: list[bytes] = []
-        self._is_begun = self._is_behind = False
+        self._is_begun = self.is_behind = False
 
     def close(self) -> None:
         """Let go of the parser, which holds our bound methods: they would be a cycle."""
@@ -90,15 +91,16 @@ class RequestParser:
             self._overhead += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             self.is_last = True
+            self.is_behind = upgrade.args[0] < len(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, HttpError):
                 raise cause from None
             if not self.is_complete:
                 raise HttpError(400, f"malformed request: {str(error).lower()}") from None
-            self.is_last = True  # the bytes behind a complete request are not served
+            self.is_last = self.is_behind = True
         if self.head is None and self.raw_count > self._limits.head_bytes:
             raise HttpError(431, f"the head is over {self._limits.head_bytes} bytes")
 
@@ -128,15 +130,15 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         if self._is_begun:
-            self._is_behind = self.is_last = True
+            self.is_behind = self.is_last = True
         self._is_begun = True
 
     def on_url(self, url: bytes) -> None:
-        if not self._is_behind:
+        if not self.is_behind:
             self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_behind:
+        if self.is_behind:
             return
         # The parser leaves what space is behind a value on it (RFC 9110 §5.5: not part of it).
         self.trailers.append((name.lower(), value.rstrip(b" \t")))
@@ -144,7 +146,7 @@ class RequestParser:
             raise HttpError(431, f"more than {self._limits.header_count} header fields")
 
     def on_headers_complete(self) -> None:
-        if self._is_behind:
+        if self.is_behind:
             return
         bounds, fields, parser = self._limits, self.trailers, self._parser
         assert parser is not None
@@ -159,9 +161,9 @@ class RequestParser:
         self.is_last = self.is_last or version != "1.1" or not parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
-        if not self._is_behind:
+        if not self.is_behind:
             self._pieces.append(data)
 
     def on_message_complete(self) -> None:
-        if not self._is_behind:
+        if not self.is_behind:
             self.is_complete = True
