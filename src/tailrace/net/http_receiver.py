@@ -39,7 +39,7 @@ class WholeBody:
     `bytes_max` is refused with 413: from its announced length before a byte of it is read.
     """
 
-    __slots__ = ("_bytes_max", "_on_complete", "_on_gone", "_pieces", "_size")
+    __slots__ = ("_body", "_bytes_max", "_on_complete", "_on_gone")
 
     def __init__(
         self,
@@ -51,8 +51,7 @@ class WholeBody:
         self._bytes_max = bytes_max
         self._on_complete = on_complete
         self._on_gone = on_gone
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._body = bytearray()  # pieces of a dribbled body would take many times their bytes
         self._check(head.content_length or 0)
 
     def _check(self, size: int) -> None:
@@ -61,13 +60,12 @@ class WholeBody:
 
     def on_body(self, data: bytes) -> None:
         """Collect."""
-        self._size += len(data)
-        self._check(self._size)
-        self._pieces.append(data)
+        self._check(len(self._body) + len(data))
+        self._body += data
 
     def on_end(self, trailers: Headers) -> None:
         """Hand over."""
-        body, self._pieces = b"".join(self._pieces), []
+        body, self._body = bytes(self._body), bytearray()
         self._on_complete(body, trailers)
 
     def on_gone(self) -> None:
