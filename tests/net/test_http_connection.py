@@ -113,6 +113,23 @@ async def test_a_response_without_a_body_ends_at_its_head(
     assert (await peer.read_response()).body == b"next"
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "sent"), [("HEAD", 200, "4"), ("GET", 204, None), ("GET", 304, None)]
+)
+@played()
+async def test_a_whole_response_without_a_body(
+    stage: Stage, method: str, status: int, sent: str | None
+) -> None:
+    """A 304 does not say that what it stands for is empty (RFC 9110 §8.6)."""
+    peer, request = await stage.exchange(ask(method))
+
+    request.connection.respond(status, [], b"body" if method == "HEAD" else b"")
+
+    head = await peer.read_head()
+    assert head.get("content-length") == sent
+    assert await peer.is_silent()
+
+
 @played(loops=BOTH)
 async def test_a_body_of_known_length_is_held_to_it(stage: Stage) -> None:
     peer, request = await stage.exchange(GET)

@@ -98,7 +98,8 @@ class Connection(FramedWriter, asyncio.Protocol):
     ) -> None:
         """Answer with a whole response."""
         self.cork()
-        self.start(status, headers, len(body))
+        # A 304 must not say that what it stands for is empty (RFC 9110 §8.6).
+        self.start(status, headers, None if status == 304 else len(body))
         if body:
             self.write(body)
         self.end()
@@ -144,7 +145,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._finish()
         self._receiver = None
         parser = self._parser
-        if parser.is_complete and not self._is_last:
+        if parser.is_complete and not self._is_last and not self._server.is_draining:
             self._reset()
             parser.renew()
             self._enter(Phase.IDLE)
@@ -401,6 +402,11 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._seen = count
             self.since_s = now_s
         return now_s - self.since_s
+
+    def give_up(self) -> None:
+        """Part of a stop: end the exchange, whatever its state, and tell the application."""
+        self._tell_gone()
+        self.abort()
 
     def close_if_idle(self) -> None:
         """Part of a drain: nobody waits for anything here."""

@@ -51,6 +51,8 @@ class HttpServer:
         self._watched: set[Connection] = set()
         self._empty = asyncio.Event()
         self._date: tuple[int, bytes] = (0, b"")
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError when the address cannot be had."""
@@ -66,7 +68,8 @@ class HttpServer:
     def stop_accepting(self) -> None:
         """Close the listener; open connections go on, each for one more answer."""
         self.is_draining = True
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         for connection in list(self._connections):
             connection.close_if_idle()
 
@@ -86,12 +89,13 @@ class HttpServer:
         """Close the listener and cut every connection; nothing is left on return."""
         self.stop_accepting()
         for connection in list(self._connections):
-            connection.abort()
+            connection.give_up()
         if not await self.drain(self.limits.linger_timeout_s):
             for connection in list(self._connections):
                 connection.cut()
             await self.drain(self.limits.linger_timeout_s)
-        self._sweeper.cancel()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
 
     def statistics(self) -> dict[str, int]:
         """Open connections, and how many of them wait for an answer."""
@@ -145,10 +149,11 @@ class HttpServer:
         return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
 
     def _sweep(self) -> None:
+        # First, so that an error in an application does not end all deadlines.
+        self._sweeper = self._loop.call_later(self._sweep_interval_s(), self._sweep)
         now_s = self.now()
         for connection in list(self._watched):
             connection.check_deadline(now_s)
-        self._sweeper = self._loop.call_later(self._sweep_interval_s(), self._sweep)
 
 
 def _notice_vanished_peers(listener: socket.socket, timeout_s: float) -> None:
