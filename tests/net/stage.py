@@ -174,7 +174,7 @@ class Stage:
     @property
     def watched_count(self) -> int:
         """Connections that have a deadline."""
-        return len(self.server._watched)
+        return len(self.server.deadlines)
 
     async def assert_nothing_left(self) -> None:
         """With its peers gone, the server holds nothing."""

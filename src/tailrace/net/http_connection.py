@@ -11,11 +11,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from enum import Enum
 from typing import Final, Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
+from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_framing import FramedWriter, Framing
 from tailrace.net.http_parser import HttpLimits, RequestParser
 from tailrace.net.http_receiver import Receiver
@@ -36,26 +36,12 @@ class Server(Protocol):
 
     application: Application
     limits: HttpLimits
+    deadlines: Deadlines
     is_draining: bool
 
     def add(self, connection: Connection) -> None: ...
     def discard(self, connection: Connection) -> None: ...
-    def watch(self, connection: Connection) -> None: ...
-    def unwatch(self, connection: Connection) -> None: ...
-    def now(self) -> float: ...
     def date(self) -> bytes: ...
-
-
-class Phase(Enum):
-    """What a connection waits for; all but ANSWER and CLOSED have a deadline."""
-
-    IDLE = "the next request"
-    HEAD = "the rest of a head"
-    BODY = "the rest of a body"
-    ANSWER = "the application"
-    LINGER = "the peer to read its answer and stop sending"
-    CLOSING = "the peer to take the last bytes"
-    CLOSED = "nothing"
 
 
 class Connection(FramedWriter, asyncio.Protocol):
@@ -67,10 +53,10 @@ class Connection(FramedWriter, asyncio.Protocol):
         "_is_last",
         "_parser",
         "_receiver",
-        "_seen",
         "_server",
         "is_answered",
         "phase",
+        "seen",
         "since_s",
     )
 
@@ -80,7 +66,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._parser = RequestParser(server.limits)
         self.phase = Phase.CLOSED
         self.since_s = 0.0
-        self._seen = 0
+        self.seen = 0
         self._early = b""  # what came behind a request that is not answered yet
         self._is_full = False  # unsent bytes are above the high water mark
         self._reset()
@@ -151,7 +137,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._enter(Phase.IDLE)
             self._read_on()
         elif parser.is_complete and not parser.is_behind and not self._early:
-            self._close()
+            self.close()
         else:
             self._linger()
 
@@ -165,7 +151,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         if self._framing in (Framing.CHUNKED, Framing.LENGTH):
             self.uncork()
             self._fall_silent()
-            self._close()
+            self.close()
         elif self.phase is not Phase.CLOSING:
             self.cut()
 
@@ -174,6 +160,16 @@ class Connection(FramedWriter, asyncio.Protocol):
         """The address of the other end, empty when it is gone."""
         name = self._transport.get_extra_info("peername")
         return name[0] if isinstance(name, tuple) else ""
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the request is read as it comes."""
+        return self._transport.is_reading()
+
+    @property
+    def request_bytes(self) -> int:
+        """What has come of the request, as it was sent."""
+        return self._parser.raw_count
 
     @property
     def is_whole(self) -> bool:
@@ -245,14 +241,14 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._keep_early(data)
             return
         elif phase is not Phase.HEAD:
-            self._seen += len(data)
-            if self._seen > limits.LINGER_BYTES_MAX:
+            self.seen += len(data)
+            if self.seen > limits.LINGER_BYTES_MAX:
                 self.cut()
             return
         try:
             self._read(data)
         except HttpError as error:
-            self._refuse(error)
+            self.refuse(error)
         if self.phase is Phase.HEAD and phase is Phase.IDLE:
             self._enter(Phase.HEAD)  # its deadline counts from here
 
@@ -312,7 +308,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         if is_waiting and not self.is_answered and not parser.has_pieces:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _refuse(self, error: HttpError) -> None:
+    def refuse(self, error: HttpError) -> None:
         """Answer what cannot be served, and close."""
         self._tell_gone()
         if self.is_answered or self.phase is Phase.IDLE:
@@ -342,7 +338,8 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.resume_reading()
         self._transport.write_eof()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close behind what is on its way."""
         self._enter(Phase.CLOSING)
         self._transport.close()
 
@@ -361,47 +358,12 @@ class Connection(FramedWriter, asyncio.Protocol):
             pass  # macOS refuses it for a socket that its peer has reset
         self._transport.abort()
 
-    # --- deadlines ----------------------------------------------------------------------------
-
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
-        self._seen = 0
         if phase is Phase.ANSWER:
-            self._server.unwatch(self)
+            self._server.deadlines.unwatch(self)
         else:
-            self.since_s = self._server.now()
-            self._server.watch(self)
-
-    def check_deadline(self, now_s: float) -> None:
-        """Called by the server's sweep: end what has waited for too long."""
-        bounds = self._server.limits
-        waited_s = now_s - self.since_s
-        match self.phase:
-            case Phase.IDLE:
-                if waited_s >= bounds.keep_alive_timeout_s:
-                    self._close()
-            case Phase.HEAD:
-                if waited_s >= bounds.head_timeout_s:
-                    self._refuse(HttpError(408, "the head did not arrive in time"))
-            case Phase.BODY:
-                timeout_s = bounds.body_timeout_s
-                if not self._transport.is_reading():
-                    self.since_s = now_s  # its sender can do nothing about that
-                elif timeout_s and self._silence_s(self._parser.raw_count, now_s) >= timeout_s:
-                    self._refuse(HttpError(408, "the body did not arrive in time"))
-            case Phase.LINGER:
-                if waited_s >= bounds.linger_timeout_s:
-                    self.cut()
-            case Phase.CLOSING:
-                if self._silence_s(self.unsent_bytes, now_s) >= bounds.stall_timeout_s:
-                    self.cut()
-
-    def _silence_s(self, count: int, now_s: float) -> float:
-        """How long a count has not changed, as seen by the sweeps."""
-        if count != self._seen:
-            self._seen = count
-            self.since_s = now_s
-        return now_s - self.since_s
+            self._server.deadlines.watch(self)
 
     def give_up(self) -> None:
         """Part of a stop: end the exchange, whatever its state, and tell the application."""
@@ -411,4 +373,4 @@ class Connection(FramedWriter, asyncio.Protocol):
     def close_if_idle(self) -> None:
         """Part of a drain: nobody waits for anything here."""
         if self.phase is Phase.IDLE:
-            self._close()
+            self.close()

@@ -9,7 +9,8 @@ import time
 from email.utils import formatdate
 
 from tailrace import limits
-from tailrace.net.http_connection import Application, Connection, Phase
+from tailrace.net.http_connection import Application, Connection
+from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
 from tailrace.net.http_receiver import Receiver, WholeBody
 from tailrace.wire.http_head import Headers, RequestHead
@@ -46,24 +47,26 @@ class HttpServer:
         self.application = application
         self.name = name
         self.limits = bounds if bounds is not None else HttpLimits()
+        self.deadlines = Deadlines(self.limits)
         self.is_draining = False
         self._connections: set[Connection] = set()
-        self._watched: set[Connection] = set()
         self._empty = asyncio.Event()
         self._date: tuple[int, bytes] = (0, b"")
         self._listener: asyncio.Server | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError when the address cannot be had."""
-        self._loop = loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
-        )
+        self.deadlines.start()
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
+            )
+        except BaseException:
+            self.deadlines.stop()
+            raise
         for sock in self._listener.sockets:
             _notice_vanished_peers(sock, self.limits.stall_timeout_s)
         self.host, self.port = self._listener.sockets[0].getsockname()[:2]
-        self._sweeper = loop.call_later(self._sweep_interval_s(), self._sweep)
 
     def stop_accepting(self) -> None:
         """Close the listener; open connections go on, each for one more answer."""
@@ -94,8 +97,7 @@ class HttpServer:
             for connection in list(self._connections):
                 connection.cut()
             await self.drain(self.limits.linger_timeout_s)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self.deadlines.stop()
 
     def statistics(self) -> dict[str, int]:
         """Open connections, and how many of them wait for an answer."""
@@ -113,21 +115,9 @@ class HttpServer:
     def discard(self, connection: Connection) -> None:
         """A connection has ended."""
         self._connections.discard(connection)
-        self._watched.discard(connection)
+        self.deadlines.unwatch(connection)
         if not self._connections:
             self._empty.set()
-
-    def watch(self, connection: Connection) -> None:
-        """The connection's phase has a deadline."""
-        self._watched.add(connection)
-
-    def unwatch(self, connection: Connection) -> None:
-        """The connection waits for the application, which has deadlines of its own."""
-        self._watched.discard(connection)
-
-    def now(self) -> float:
-        """Seconds of the event loop's clock."""
-        return self._loop.time()
 
     def date(self) -> bytes:
         """The Date header's value (RFC 9110 §6.6.1), made once a second."""
@@ -135,25 +125,6 @@ class HttpServer:
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
-
-    def _sweep_interval_s(self) -> float:
-        """A quarter of the shortest deadline, so that none is met much too late."""
-        bounds = self.limits
-        shortest_s = min(
-            bounds.head_timeout_s,
-            bounds.body_timeout_s or bounds.head_timeout_s,
-            bounds.keep_alive_timeout_s,
-            bounds.linger_timeout_s,
-            bounds.stall_timeout_s,
-        )
-        return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
-
-    def _sweep(self) -> None:
-        # First, so that an error in an application does not end all deadlines.
-        self._sweeper = self._loop.call_later(self._sweep_interval_s(), self._sweep)
-        now_s = self.now()
-        for connection in list(self._watched):
-            connection.check_deadline(now_s)
 
 
 def _notice_vanished_peers(listener: socket.socket, timeout_s: float) -> None:
