@@ -28,6 +28,8 @@ from tests.e2e.fails import (
 )
 from tests.fakes import Broken
 
+from tailrace.wire import exchange
+
 FAILURES = Path(__file__).parents[2] / "docs" / "topics" / "failures.md"
 TESTS = Path(__file__).parents[1]
 
@@ -371,5 +373,34 @@ def test_a_gateway_that_is_killed_breaks_streams_off(chain: Chain) -> None:
         with pytest.raises(Broken):
             client.rest()
         assert gate.line() == "cancelled"
+        until(lambda: "the response was cut short" in chain.output, "the warning")
         gateway.wait_exit()
         client.close()
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+ROWS = [line for line in FAILURES.read_text().splitlines() if line.startswith("| ")]
+
+
+def test_every_row_of_the_table_names_a_test() -> None:
+    rows = [row for row in ROWS if not row.startswith(("| what happened", "| ---"))]
+    assert len(rows) > 40
+
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
+        assert len(named) == 1, row
+        file, test = named[0]
+        assert f"def {test}(" in (TESTS / file).read_text(), row
+
+
+def test_the_table_knows_every_outcome() -> None:
+    outcomes = {
+        loss.outcome.format(name=name)
+        for loss in exchange._LOSSES.values()
+        for name in ("first-byte", "idle", "stall", "total")
+    }
+
+    table = "\n".join(ROWS)
+
+    assert {outcome for outcome in outcomes | {"complete"} if f"`{outcome}`" not in table} == set()

@@ -268,22 +268,6 @@ async def test_health_is_503_as_soon_as_the_drain_begins(world: World) -> None:
     await soon(drain, "the drain")
 
 
-@played(drain_delay_s=0.2)
-async def test_a_load_balancer_sees_the_drain_before_it_is_refused(world: World) -> None:
-    drain = asyncio.create_task(world.gateway.drain())
-    await asyncio.sleep(0)
-
-    balancer = await world.client()
-    await balancer.request("GET", "/_tailrace/health")
-    assert (await balancer.read_response()).status == 503
-    client, function = await world.pair()  # and its clients are still served
-    await function.write(encode_head() + b"late")
-    await function.end()
-
-    assert (await client.read_response()).body == b"late"
-    assert await soon(drain, "the drain") is True
-
-
 def test_a_gateway_serves_again_after_another_has_stopped() -> None:
     """The same address can be had at once."""
 
