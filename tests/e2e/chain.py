@@ -4,20 +4,18 @@
 and emulator run on the event loop of a thread, so a test is a plain script in the order in which
 things happen: ask, let the function write, read. When it ends, nothing may be left behind.
 
-A function waits at a `Gate` until the test lets it go on. What the test has read before it opens
-the gate was there before the function could write any more, whatever the clock says.
+A function waits at a gate (see there) until the test lets it go on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import logging
 import os
 import re
-import select
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,12 +23,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import psutil
 from tests.command import Command
+from tests.e2e.client import Client
+from tests.e2e.gate import SOURCE, WAIT_S, Gate
 from tests.emulator.harness import is_running
-from tests.fakes import Broken, Fields, Response, encode_request
 from tests.gateway.world import LogLines
 
 from tailrace.config import Address, Config, load
@@ -45,48 +43,8 @@ from tailrace.wire.routes import Router
 
 T = TypeVar("T")
 
-WAIT_S = 30.0
-"""When a wait is in vain: longer than twenty cold starts take on a busy machine."""
-
 ANY_PORT = Address("127.0.0.1", 0)
 SECRET = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{32}")
-
-# The function's side of a gate, for handlers in Python. It knows the event's `url` only.
-GATE = '''
-import asyncio
-import socket
-from urllib.parse import parse_qs, urlsplit
-
-
-def query(event):
-    """The parameters of the client's request, each with its first value."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(event["url"]).query).items()}
-
-
-class Gate:
-    """Where this invocation waits for the test, and says how far it is."""
-
-    def __init__(self, event):
-        self._sock = socket.create_connection(("127.0.0.1", int(query(event)["gate"])))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self._sock.close()
-
-    def wait(self):
-        if not self._sock.recv(1):
-            raise RuntimeError("the test has left")
-
-    async def wait_async(self):
-        self._sock.setblocking(False)
-        if not await asyncio.get_running_loop().sock_recv(self._sock, 1):
-            raise RuntimeError("the test has left")
-
-    def tell(self, line):
-        self._sock.sendall(f"{line}\\n".encode())
-'''
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -95,177 +53,6 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < end_s, f"waited in vain for {what}"
         time.sleep(0.005)
-
-
-class Gate:
-    """The test's side of a gate; the function finds it by the query `gate=PORT`."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(WAIT_S)
-        self.port: int = self._listener.getsockname()[1]
-        self._function: socket.socket | None = None
-        self._unread = b""
-
-    def open(self) -> None:
-        """Let the function go on, once."""
-        self._meet().sendall(b".")
-
-    def line(self) -> str:
-        """What the function says next; empty when it has left."""
-        function = self._meet()
-        while b"\n" not in self._unread:
-            data = function.recv(65_536)
-            if not data:
-                return ""
-            self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line.decode()
-
-    def latest(self, before: str = "") -> str:
-        """The last of the lines that have come by now, or `before` when there is none."""
-        function = self._meet()
-        if _is_readable(function):
-            self._unread += function.recv(1_048_576)
-        lines, end, self._unread = self._unread.rpartition(b"\n")
-        return lines.rpartition(b"\n")[2].decode() if end else before
-
-    def close(self) -> None:
-        """Leave; a function that waits here fails."""
-        self._listener.close()
-        if self._function is not None:
-            self._function.close()
-
-    def _meet(self) -> socket.socket:
-        if self._function is None:
-            self._function, _ = self._listener.accept()
-            self._function.settimeout(WAIT_S)
-        return self._function
-
-
-class Client:
-    """A client on a raw socket, for one connection and any number of requests."""
-
-    def __init__(self, url: str, *, receive_bytes: int | None = None) -> None:
-        parts = urlsplit(url)
-        self._sock = socket.socket()
-        self._sock.settimeout(WAIT_S)
-        if receive_bytes is not None:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self._sock.connect((parts.hostname, parts.port))
-        self._unread = b""
-        self._method = "GET"
-        self._left: int | None = 0  # of the chunk or body; None: until the connection ends
-        self._is_chunked = False
-
-    def ask(
-        self,
-        target: str,
-        method: str = "GET",
-        headers: Fields = (),
-        body: bytes = b"",
-        *,
-        version: str = "1.1",
-    ) -> Self:
-        """Send a request."""
-        self._method = method
-        self.send(encode_request(method, target, headers, body, version=version))
-        return self
-
-    def send(self, data: bytes) -> None:
-        """Send any bytes."""
-        self._sock.sendall(data)
-
-    def head(self) -> Response:
-        """Status and headers of the next response, be it 1xx."""
-        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")[:-2]
-        version, status = first.split(" ")[:2]
-        pairs = [line.partition(": ") for line in lines]
-        fields = [(name.lower(), value) for name, _, value in pairs]
-        head = Response(int(status), fields, version=version.removeprefix("HTTP/"))
-        length = head.get("content-length")
-        self._is_chunked = head.get("transfer-encoding") == "chunked"
-        if self._method == "HEAD" or head.status in (204, 304):
-            self._is_chunked, self._left = False, 0
-        elif self._is_chunked:
-            self._left = 0
-        else:
-            self._left = None if length is None else int(length)
-        return head
-
-    def some(self, size_max: int = 65_536) -> bytes:
-        """The next bytes of the body; none at its end. Raises Broken."""
-        if self._is_chunked and self._left == 0:
-            self._left = int(self._until(b"\r\n"), 16)
-            if self._left == 0:
-                assert self._until(b"\r\n") == b"\r\n", "no trailers are relayed"
-                self._is_chunked = False
-        if self._left == 0:
-            return b""
-        wanted = size_max if self._left is None else min(size_max, self._left)
-        if not self._unread:
-            try:
-                self._receive()
-            except Broken as broken:
-                if self._left is None and broken.how == "end":
-                    return b""
-                raise
-        data, self._unread = self._unread[:wanted], self._unread[wanted:]
-        if self._left is not None:
-            self._left -= len(data)
-            if self._is_chunked and self._left == 0:
-                assert self._until(b"\r\n") == b"\r\n", "a chunk ends with CRLF"
-        return data
-
-    def body(self, size: int) -> bytes:
-        """So many bytes of the body. Raises Broken when it ends before."""
-        pieces, left = [], size
-        while left:
-            piece = self.some(left)
-            if not piece:
-                raise Broken(b"".join(pieces), "complete")
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-
-    def rest(self) -> bytes:
-        """The body to its end. Raises Broken when it is not complete."""
-        pieces = []
-        try:
-            while piece := self.some():
-                pieces.append(piece)
-        except Broken as broken:
-            raise Broken(b"".join(pieces), broken.how) from None
-        return b"".join(pieces)
-
-    def answer(self) -> Response:
-        """The next response as a whole."""
-        head = self.head()
-        return Response(head.status, head.headers, self.rest(), version=head.version)
-
-    @property
-    def has_more(self) -> bool:
-        """Whether anything has come that was not read, the connection's end included."""
-        return bool(self._unread) or _is_readable(self._sock)
-
-    def close(self) -> None:
-        """Leave."""
-        self._sock.close()
-
-    def _until(self, separator: bytes) -> bytes:
-        while separator not in self._unread:
-            self._receive()
-        found, _, self._unread = self._unread.partition(separator)
-        return found + separator
-
-    def _receive(self) -> None:
-        try:
-            data = self._sock.recv(65_536)
-        except ConnectionResetError:
-            raise Broken(b"", "reset") from None
-        if not data:
-            raise Broken(b"", "end")
-        self._unread += data
 
 
 class Chain:
@@ -423,12 +210,12 @@ def running(
     `files` are written into the directory, with `gate.py`; `functions` are handlers or commands;
     `gateway` is what the configuration's section says.
     """
-    for name, text in {"gate.py": GATE, **files}.items():
+    for name, text in {"gate.py": SOURCE, **files}.items():
         (directory / name).write_text(text, encoding="utf-8")
     path = directory / "tailrace.toml"
     path.write_text(_configuration(functions, gateway), encoding="utf-8")
     run(asyncio.sleep(0))  # libuv opens a pipe once for the whole process
-    before = _descriptors()
+    before, children = _descriptors(), psutil.Process().children()
     chain = Chain(load(path))
     with _logging(chain.log):
         chain.start()
@@ -439,8 +226,9 @@ def running(
             for peer in chain._opened:
                 peer.close()
             chain.stop()
+    gc.collect()  # clients of third parties may be in cycles
     until(lambda: _descriptors() <= before, "sockets and pipes to be closed")
-    assert psutil.Process().children(recursive=True) == []
+    assert psutil.Process().children(recursive=True) == children
 
 
 class GatewayCommand(Command):
@@ -463,8 +251,16 @@ class GatewayCommand(Command):
 
     def resident_bytes(self) -> int:
         """Memory that the process has in use."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return self._memory("VmRSS")
+
+    def resident_peak_bytes(self) -> int:
+        """The most that it has ever had in use."""
+        return self._memory("VmHWM")
+
+    def _memory(self, name: str) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith(f"{name}:")]
+        return int(line.split()[1]) * 1024
 
 
 def _configuration(functions: Mapping[str, str | Sequence[str]], gateway: Mapping[str, Any]) -> str:
@@ -480,15 +276,15 @@ def _configuration(functions: Mapping[str, str | Sequence[str]], gateway: Mappin
 
 @contextmanager
 def _logging(handler: logging.Handler) -> Iterator[None]:
-    root = logging.getLogger()
-    level = root.level
+    """All that is ours goes to the handler; of others, warnings and more."""
+    root, ours = logging.getLogger(), logging.getLogger("tailrace")
     root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    ours.setLevel(logging.DEBUG)
     try:
         yield
     finally:
+        ours.setLevel(logging.NOTSET)
         root.removeHandler(handler)
-        root.setLevel(level)
 
 
 def _descriptors() -> set[str]:
@@ -502,7 +298,3 @@ def _descriptors() -> set[str]:
         if link.startswith(("socket:", "pipe:")):
             found.add(link)
     return found
-
-
-def _is_readable(sock: socket.socket) -> bool:
-    return bool(select.select([sock], [], [], 0)[0])

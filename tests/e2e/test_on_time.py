@@ -13,7 +13,8 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
-from tests.e2e.chain import WAIT_S, Chain, running
+from tests.e2e.chain import Chain, running
+from tests.e2e.gate import WAIT_S
 
 MIB = 1024 * 1024
 
