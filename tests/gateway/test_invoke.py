@@ -10,7 +10,17 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.fakes import Answer, FakeLambda, Peer, encode_head, never, raw_server, refuse, until
+from tests.fakes import (
+    Answer,
+    FakeLambda,
+    Peer,
+    accept,
+    encode_head,
+    never,
+    raw_server,
+    refuse,
+    until,
+)
 from tests.gateway.world import World, played
 
 from tailrace.errors import (
@@ -257,6 +267,29 @@ async def test_a_client_that_leaves_ends_the_waiting_for_lambda(world: World) ->
 
     await world.assert_settled()
     assert world.outcomes() == ["client-left"]
+
+
+@played()
+async def test_an_answer_that_nobody_waits_for_is_taken_for_no_other(world: World) -> None:
+    """The exchange ended before Lambda answered: its connection must not be used again."""
+    pending: list[Connection] = []
+    world.endpoint.answer = pending.append
+    first, function = await world.pair()
+    await function.write(encode_head())
+    await function.end()
+    await first.read_response()
+    await world.assert_settled()
+
+    second, invocation = await world.hold()
+    refuse(404, "ResourceNotFoundException")(pending[0])
+    accept(pending[1])
+
+    await until(lambda: world.gateway.statistics()["invocations"] == 0)
+    function = await world.function(invocation.url)
+    await function.post(expects=False)
+    await function.write(encode_head() + b"second")
+    await function.end()
+    assert (await second.read_response()).body == b"second"
 
 
 RUBBISH: dict[str, bytes | None] = {
