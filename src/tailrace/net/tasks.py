@@ -32,11 +32,14 @@ class TaskSet:
         return task
 
     async def cancel_all(self) -> None:
-        """Cancel what still runs and wait until all of it has ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel what still runs, and what that starts, and wait until all of it has ended.
+
+        A task of this set that calls it is left alone.
+        """
+        while tasks := self._tasks - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
