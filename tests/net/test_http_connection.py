@@ -409,21 +409,54 @@ async def test_a_refusal_from_within_a_call(stage: Stage, name: str) -> None:
     assert stage.requests[0].events == expected
 
 
-@played(is_quiet=False)
-async def test_an_error_in_the_application_breaks_the_connection_only(stage: Stage) -> None:
-    def fail(request: Request) -> None:
-        raise ValueError("a bug")
+def fail(request: Request) -> None:
+    """What an application with a bug does."""
+    raise ValueError("a bug")
 
-    stage.scripts["end"] = fail
-    peer, failed = await stage.exchange(GET)
+
+@pytest.mark.parametrize("name", ["head", "body", "end"])
+@pytest.mark.parametrize("is_behind", [False, True])
+@played(loops=BOTH, is_quiet=False)
+async def test_an_error_in_the_application_breaks_the_connection_only(
+    stage: Stage, name: str, is_behind: bool
+) -> None:
+    """Also for a request that waited behind another one, which no transport hands over."""
+    peer = await stage.peer()
+    if is_behind:
+        await peer.send(GET)
+        first = await stage.request()
+    stage.scripts[name] = fail
+    await peer.send(post(3) + b"abc")
+    if is_behind:
+        await until(lambda: first.connection._early)
+        first.connection.respond(200)
+        await peer.read_response()
 
     assert (await peer.read_to_end())[0] == b""
-    assert failed.events == ["end", "gone"]
-    assert "a bug" in stage.failures[0]
-    del stage.scripts["end"]
+    failed = await stage.request()
+    expected = {"head": [], "body": ["body", "gone"], "end": ["body", "end", "gone"]}[name]
+    await until(lambda: failed.events == expected)
+    await until(lambda: stage.open_count == 0)
+    assert "a bug" in "".join(stage.failures)
+    del stage.scripts[name]
     other, request = await stage.exchange(GET)
     request.connection.respond(200)
     await other.read_response()
+
+
+@played(loops=BOTH, is_quiet=False)
+async def test_an_error_in_the_application_does_not_complete_a_response(stage: Stage) -> None:
+    """An HTTP/1.0 body would be complete when the connection is closed."""
+    peer, request = await stage.exchange(b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\n")
+    request.connection.start(200)
+    request.connection.write(b"half")
+    await peer.read_until(b"half")
+    stage.scripts["body"] = fail
+
+    await peer.send(b"x")
+
+    assert await peer.read_to_end() == (b"", "reset")
+    assert request.events == ["body", "gone"]
 
 
 # --- breaks --------------------------------------------------------------------------------------

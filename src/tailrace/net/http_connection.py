@@ -249,6 +249,9 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._read(data)
         except HttpError as error:
             self.refuse(error)
+        except Exception:  # an error in the application; the event loop reports it
+            self.give_up()
+            raise
         if self.phase is Phase.HEAD and phase is Phase.IDLE:
             self._enter(Phase.HEAD)  # its deadline counts from here
 
@@ -366,7 +369,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._server.deadlines.watch(self)
 
     def give_up(self) -> None:
-        """Part of a stop: end the exchange, whatever its state, and tell the application."""
+        """End the exchange, whatever its state, and tell the application."""
         self._tell_gone()
         self.abort()
 
