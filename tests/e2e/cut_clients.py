@@ -47,12 +47,12 @@ def curl(urls: Sequence[str], *options: str) -> list[Received]:
     """One curl that gets all of them."""
     with tempfile.TemporaryDirectory(prefix="cut-") as where:
         told = r"%{urlnum}\t%{exitcode}\t%{http_code}\t%{errormsg}\n"
-        lines = [f'write-out = "{told}"', f"max-time = {PATIENCE_S}", f"parallel-max = {_AT_ONCE}"]
+        lines = [f'write-out = "{told}"', f"max-time = {PATIENCE_S}", "parallel-max = 64"]
         for number, url in enumerate(urls):
             lines += [f'url = "{url}"', f'output = "{where}/{number}"']
         # The exit code of the whole is that of one of them.
         done = subprocess.run(
-            ["curl", "--silent", "--parallel", *options, "--config", "-"],
+            ["curl", "--silent", "--parallel", "--parallel-immediate", *options, "--config", "-"],
             input="\n".join(lines),
             capture_output=True,
             text=True,

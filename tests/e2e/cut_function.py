@@ -28,7 +28,8 @@ SAMPLE_PATH = "/00000000-0000-0000-0000-000000000000/" + 32 * "0"
 class Story:
     """A callback, as a list of chunks; `border` is where in them the head ends and the body begins.
 
-    With `is_chunked` each chunk is framed as one, else they make a body of announced length.
+    With `is_chunked` each chunk is framed as one, else they make a body of announced length;
+    `has_length` says whether the response to the client has an announced length.
     With `expects` the function waits for `100 Continue`; without, it sends everything at once.
     It sends `piece_bytes` at a time.
     """
@@ -99,12 +100,14 @@ STORIES = {
     for story in (
         _story("chunked", (*_lines("chunked", 3), b"!"), piece_bytes=24, trailer=b"x-sum: 1\r\n"),
         _story("length", _lines("length", 3), is_split=True, has_length=True),
-        _story("counted", _lines("counted", 4), is_chunked=False, expects=False),
+        _story("counted", _lines("counted", 2), is_chunked=False, expects=False),
         Story(
             "plain",
             _lines("plain", 3),
             0,
             headers=(("content-type", "text/plain"),),
+            has_length=True,
+            is_chunked=False,
             expects=False,
         ),
         _story("empty", (), has_length=True),
@@ -112,7 +115,8 @@ STORIES = {
         _story("large-length", _BLOCKS, has_length=True),
     )
 }
-"""The responses that are cut: `plain` says its head in the headers of the POST itself."""
+"""The responses that are cut: `plain` says its head in the headers of the POST itself. The client
+gets the length of `length`, `plain` and `empty`, and chunks of the others."""
 
 
 class CutLambda:
