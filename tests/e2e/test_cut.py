@@ -21,7 +21,7 @@ from typing import Self
 import psutil
 import pytest
 from tests.browser import Chromium
-from tests.command import PATIENCE_S, Command, fetch
+from tests.command import Command, fetch
 from tests.e2e import cut_clients
 from tests.e2e.cut_clients import Get, Received
 from tests.e2e.cut_function import SAMPLE_PATH, STORIES, CutLambda, Story
@@ -95,22 +95,22 @@ class CutGateway(Command):
         return [Cut(story, by, at, head_bytes) for at in where(head_bytes, end)]
 
     def get(self, get: Get, cuts: list[Cut]) -> list[tuple[Cut, Received]]:
-        """Let a client make the requests; the functions must see what they expect."""
+        """Let a client make the requests.
+
+        All functions must see what they expect; `outcomes` are those that the log tells.
+        """
+        seen = len(self.lines)
         self.endpoint.surprises.clear()
         received = get([self.url + cut.target for cut in cuts])
         until(lambda: self.endpoint.is_idle, "the end of every function")
         assert self.endpoint.surprises == []
+        until(lambda: self._outcomes(seen).total() >= len(cuts), "the log of every exchange")
+        self.outcomes = self._outcomes(seen)
         return list(zip(cuts, received, strict=True))
 
-    def outcomes(self, count: int, after: int) -> Counter[str]:
-        """How so many exchanges ended, as the log tells after so many lines."""
-
-        def found() -> list[str]:
-            return re.findall(r"path=/cut .* outcome=(\S+)", "\n".join(self.lines[after:]))
-
-        with self._news:
-            self._news.wait_for(lambda: len(found()) >= count, PATIENCE_S)
-            return Counter(found())
+    def _outcomes(self, after: int) -> Counter[str]:
+        text = "\n".join(self.lines[after:])
+        return Counter(re.findall(r"path=/cut .* outcome=(\S+)", text))
 
     def assert_nothing_left(self) -> None:
         """Nothing is held, and no callback's connection is open."""
@@ -214,14 +214,13 @@ def test_no_cut_response_is_taken_for_complete(
         for by in ("fin", "reset")
         for cut in gateway.cuts(story, by, lambda head, end: range(head, end + 1))
     ]
-    seen = len(gateway.lines)
 
     pairs = gateway.get(client(name, gateway, request), cuts)
 
     assert faults(pairs) == []
     whole = sum(cut.is_whole for cut in cuts)
     assert whole == 2 * len(SHORT)
-    assert gateway.outcomes(len(cuts), seen) == {
+    assert gateway.outcomes == {
         "complete": whole,
         "callback-broken": len(cuts) - whole,
     }
@@ -288,12 +287,11 @@ def test_a_callback_cut_in_its_own_head_has_never_begun(
         for by in ("fin", "reset")
         for cut in hasty.cuts("plain", by, lambda head, end: range(head))
     ]
-    seen = len(hasty.lines)
 
     pairs = hasty.get(client(name, hasty, request), cuts)
 
     assert faults(pairs) == []
-    assert hasty.outcomes(len(cuts), seen) == {"first-byte-deadline": len(cuts)}
+    assert hasty.outcomes == {"first-byte-deadline": len(cuts)}
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -307,9 +305,8 @@ def test_a_function_that_falls_silent_ends_no_response(
         for cut in restless.cuts(story, "silence", lambda head, end: range(end - 1, head, -5))
         if cut.sent is not None
     ]
-    seen = len(restless.lines)
 
     pairs = restless.get(client(name, restless, request), cuts)
 
     assert faults(pairs) == []
-    assert restless.outcomes(len(cuts), seen) == {"idle-deadline": len(cuts)}
+    assert restless.outcomes == {"idle-deadline": len(cuts)}
