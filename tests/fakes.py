@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from tailrace.net.http_server import Connection, HttpServer, RequestHead, WholeBody
 from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 """When a wait is in vain."""
 
 Fields = Iterable[tuple[str, str]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.chain import running
+from tests.e2e.chain import running, until
 from tests.e2e.fails import FILES, broken_off, change, effects, ended, handlers
 
 
@@ -23,7 +23,7 @@ def test_a_function_that_cannot_start_is_504(tmp_path: Path) -> None:
         answer = chain.ask("/broken").answer()
 
         assert answer.status == 504
-        assert "no start" in chain.output
+        until(lambda: "no start" in chain.output, "the error of its init phase")
 
 
 def test_a_function_that_calls_back_late_is_not_run(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_function_that_calls_back_late_is_not_run(tmp_path: Path) -> None:
 
         assert gate.line() == "returned None"
         assert effects(chain, "/late") == 0
-        assert "the handler was not run" in chain.output
+        until(lambda: "the handler was not run" in chain.output, "the warning")
 
 
 def test_a_busy_function_is_504_and_runs_for_nobody_later(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ async def largest_until_blocked(
 
     watcher = asyncio.create_task(watch())
     rest = await function.send_until_blocked(stream)
+    while rest and world.held_bytes() <= limits.WRITE_BUFFER_HIGH_BYTES:
+        rest = await function.send_until_blocked(rest)  # the gateway was not there yet
     watcher.cancel()
     await asyncio.gather(watcher, return_exceptions=True)
     return largest, rest
