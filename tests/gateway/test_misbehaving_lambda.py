@@ -1,0 +1,129 @@
+"""A Lambda that doubles, delays, loses and refuses invocations, and functions that die."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from typing import Final
+
+from tests.fakes import Answer, Broken, Invocation, accept, encode_head, never, refuse, until
+from tests.gateway.world import FixedRoute, World, played
+
+from tailrace.net.http_server import Connection
+
+COUNT: Final = 400
+CLIENTS: Final = 100
+FATES: Final = random.Random(11).choices(
+    ("fine", "doubled", "late", "dies", "dies early", "lost", "throttled", "unanswered"),
+    (72, 5, 5, 5, 3, 2, 5, 3),
+    k=COUNT,
+)
+
+
+def body_of(number: int) -> bytes:
+    """What a client must get, if it gets all."""
+    return random.Random(number).randbytes(1 + number * 37 % 20_000)
+
+
+class Functions:
+    """Plays the functions, each as its fate says; counts how often each was told to run."""
+
+    def __init__(self, world: World) -> None:
+        self.runs: Counter[int] = Counter()
+        self._world = world
+
+    def answer(self, connection: Connection) -> None:
+        """The Lambda endpoint's answer to an invocation."""
+        fate = FATES[number_of(self._world.endpoint.invocations[-1])]
+        answer: Answer = accept
+        if fate == "throttled":
+            answer = refuse(429, "TooManyRequestsException")
+        elif fate == "unanswered":
+            answer = never
+        answer(connection)
+
+    async def play_all(self) -> None:
+        """Play every invocation, all at the same time."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(COUNT):
+                invocation = await self._world.invocation()
+                fate = FATES[number_of(invocation)]
+                if fate not in ("lost", "throttled"):
+                    for _ in range(2 if fate == "doubled" else 1):
+                        group.create_task(self._play(invocation, fate))
+
+    async def _play(self, invocation: Invocation, fate: str) -> None:
+        number = number_of(invocation)
+        if fate == "late":
+            await until(lambda: self._is_over(invocation), "the deadline")
+        function = await self._world.function(invocation.url)
+        await function.post()
+        if await function.read_status() != 100:
+            return
+        self.runs[number] += 1
+        if fate == "dies early":
+            function.reset()
+            return
+        body = body_of(number)
+        await function.write(encode_head())
+        for at in range(0, len(body), 3_000):
+            await function.write(body[at : at + 3_000])
+        if fate == "dies":
+            function.fin()
+            return
+        await function.end()
+        assert await function.read_status() == 200
+
+    def _is_over(self, invocation: Invocation) -> bool:
+        exchange_id = invocation.event["requestId"]
+        return any(f"exchange={exchange_id} " in line for line in self._world.summaries())
+
+
+def number_of(invocation: Invocation) -> int:
+    return int(invocation.event["rawPath"].removeprefix("/"))
+
+
+async def ask(world: World, number: int) -> tuple[int, bytes | None]:
+    """A client: the status, and the body if it was complete."""
+    client = await world.client()
+    await client.request("GET", f"/{number}")
+    head = await client.read_head()
+    try:
+        return head.status, await client.read_body(head)
+    except Broken as broken:
+        assert body_of(number).startswith(broken.received)
+        return head.status, None
+    finally:
+        client.close()
+
+
+@played(first_byte_s=3.0, route=lambda host, path: FixedRoute(concurrency=COUNT))
+async def test_each_client_gets_exactly_its_answer(world: World) -> None:
+    functions = Functions(world)
+    world.endpoint.answer = functions.answer
+    room = asyncio.Semaphore(CLIENTS)
+
+    async def ask_in_turn(number: int) -> tuple[int, bytes | None]:
+        async with room:
+            return await ask(world, number)
+
+    playing = asyncio.create_task(functions.play_all())
+    answers = await asyncio.gather(*(ask_in_turn(number) for number in range(COUNT)))
+    await playing
+
+    for number, (status, body) in enumerate(answers):
+        match FATES[number]:
+            case "fine" | "doubled" | "unanswered":
+                assert (status, body) == (200, body_of(number))
+                assert functions.runs[number] == 1
+            case "dies":
+                assert (status, body) == (200, None)
+                assert functions.runs[number] == 1
+            case "dies early":
+                assert (status, functions.runs[number]) == (502, 1)
+            case "late" | "lost":
+                assert (status, functions.runs[number]) == (504, 0)
+            case "throttled":
+                assert (status, functions.runs[number]) == (503, 0)
+    assert len(world.summaries()) == COUNT
