@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.config
 import pytest
-from tests.e2e.chain import Chain, GatewayCommand, running
+from tests.e2e.chain import Chain, GatewayCommand, running, until
 from tests.e2e.gate import WAIT_S
 
 MIB = 1024 * 1024
@@ -401,6 +401,22 @@ def test_an_empty_body_ends_while_the_handler_works_on(
     assert gate.line() == "works on"
     gate.open()
     assert gate.line() == "has ended"
+
+
+@pytest.mark.parametrize("name", ["ends", "yields"])
+def test_a_client_that_has_its_end_may_leave_a_handler_that_works_on(
+    chain: Chain, name: str
+) -> None:
+    gate = chain.gate()
+    target = f"/{name}/leave?status=302&length=0&gate={gate.port}"
+
+    with closing(chain.ask(target)) as client:
+        assert client.answer().status == 302
+
+    assert gate.line() == "works on"
+    gate.open()
+    assert gate.line() == "has ended"
+    until(lambda: chain.outcomes(f"/{name}/leave") == ["complete"], "the line in the log")
 
 
 # --- invoked without a gateway ---------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -179,8 +180,9 @@ KINDS = ("generator", "async_generator", "response", "proof_of_concept")
 FUNCTIONS = {
     **{kind: f"app.{kind}" for kind in (*KINDS, "ends_early")},
     "node": ("node", "app.mjs"),
+    "awslambdaric": (sys.executable, "-m", "awslambdaric", "app.async_generator"),
 }
-every_kind = pytest.mark.parametrize("kind", (*KINDS, "node"))
+every_kind = pytest.mark.parametrize("kind", (*KINDS, "node", "awslambdaric"))
 
 
 @pytest.fixture(scope="module")
