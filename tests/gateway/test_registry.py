@@ -151,6 +151,22 @@ async def test_a_function_that_waits_for_a_stalled_client_is_told(world: World) 
     assert "stall deadline" in told.json()["detail"]
 
 
+@played(stall_s=5 * SHORT_S)
+async def test_a_client_that_takes_nothing_of_a_little_is_noticed_by_the_kernel(
+    world: World,
+) -> None:
+    """What the kernel has taken does not wait in the gateway: to its deadline, nothing stalls."""
+    client, function = await world.pair(receive_bytes=4096)
+    await function.write(encode_head())
+    await client.read_head()
+
+    await function.write(bytes(200_000))
+
+    assert await function.read_status() == 410
+    assert world.outcomes() == ["client-left"]
+    assert world.held_bytes() == 0
+
+
 @played(stall_s=SHORT_S, idle_s=4 * SHORT_S)
 async def test_a_client_that_has_taken_all_is_not_stalled(world: World) -> None:
     """A silent function is its own fault, whatever the client's deadline."""
