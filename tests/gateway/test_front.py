@@ -554,3 +554,30 @@ async def test_what_is_not_printable_ascii_in_a_path_is_refused(world: World, ta
     await client.send(f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode("latin-1"))
 
     assert (await answered(client)).status == 400
+
+
+# --- an error of our own -------------------------------------------------------------------------
+
+
+class FailingInvoker:
+    """An invoker with a fault of its own."""
+
+    async def start(self) -> None: ...
+
+    async def invoke(self, function: str, payload: bytes) -> None:
+        raise RuntimeError("a fault")
+
+    async def close(self) -> None: ...
+
+
+@played()
+async def test_a_fault_of_an_invoker_is_500_and_one_traceback(world: World) -> None:
+    world.errors_expected = True
+    world.gateway._front.invoker = FailingInvoker()
+    client = await world.client()
+
+    await client.request()
+
+    assert (await answered(client)).status == 500
+    assert world.log.text().count("RuntimeError: a fault") == 1
+    assert world.outcomes() == ["invoke-refused"]

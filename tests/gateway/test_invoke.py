@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -476,3 +478,50 @@ def test_a_local_endpoint_gets_the_keys_of_the_environment_if_there_are_any(
 def test_no_keys_for_another_endpoint_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="no AWS credentials"):
         keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))
+
+
+def write_keys(folder: Path, key: str | None) -> None:
+    """Configure keys that come from a program and end soon; None: the program fails."""
+    keys = {"Version": 1, "AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": "t"}
+    document = folder / "keys.json"
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()  # so soon that all ask anew
+    document.write_text(json.dumps({**keys, "Expiration": soon}))
+    if key is None:
+        document.unlink()
+    (folder / "config").write_text(f"[default]\ncredential_process = cat {document}\n")
+
+
+def test_keys_that_end_soon_are_fetched_again(tmp_path: Path) -> None:
+    async def play() -> list[str]:
+        endpoint = FakeLambda()
+        await endpoint.start()
+        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", is_loopback=False))
+        write_keys(tmp_path, "AKIAFIRST")
+        await invoker.start()
+        write_keys(tmp_path, "AKIASECOND")
+        try:
+            await asyncio.gather(*(invoker.invoke("f", b"{}") for _ in range(3)))
+        finally:
+            await invoker.close()
+            await endpoint.stop()
+        return [invocation.headers["authorization"] for invocation in endpoint.invocations]
+
+    authorizations = run(play())
+
+    assert len(authorizations) == 3
+    assert all("Credential=AKIASECOND/" in text for text in authorizations)
+
+
+def test_keys_that_cannot_be_fetched_again_are_an_endpoint_error(tmp_path: Path) -> None:
+    async def play() -> None:
+        write_keys(tmp_path, "AKIAFIRST")
+        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", False))
+        await invoker.start()
+        write_keys(tmp_path, None)
+        try:
+            with pytest.raises(EndpointError, match="credentials"):
+                await invoker.invoke("f", b"{}")
+        finally:
+            await invoker.close()
+
+    run(play())
