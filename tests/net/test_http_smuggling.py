@@ -366,7 +366,7 @@ def answer(request: Request) -> None:
 
 
 @pytest.mark.parametrize(("raw", "expected"), ROWS.values(), ids=list(ROWS))
-@played(looks_for_leaks=False)
+@played()
 async def test_it_is_refused_or_read_as_one_request(
     stage: Stage, raw: bytes, expected: int | One
 ) -> None:
@@ -392,7 +392,7 @@ async def test_it_is_refused_or_read_as_one_request(
 
 
 @pytest.mark.parametrize(("raw", "expected"), ROWS.values(), ids=list(ROWS))
-@played(looks_for_leaks=False)
+@played()
 async def test_an_early_answer_lets_nothing_through(
     stage: Stage, raw: bytes, expected: int | One
 ) -> None:

@@ -128,8 +128,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         assert self.is_answered, "no response has begun"
         if self._framing is Framing.NONE:
             return
+        assert not self.missing_bytes, "the body is shorter than its content-length"
+        self._receiver = None  # before the last write, which may pass the high water mark
         self._finish()
-        self._receiver = None
         parser = self._parser
         if parser.is_complete and not self._is_last and not self._server.is_draining:
             self._reset()

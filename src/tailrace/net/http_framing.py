@@ -124,11 +124,9 @@ class FramedWriter:
         """End the body: it is complete."""
         if self._framing is Framing.CHUNKED:
             self._send(b"0\r\n\r\n")
-        elif self._framing is Framing.LENGTH:
-            assert not self._left, "the body is shorter than its content-length"
-            if self._last_byte:
-                self._send(self._last_byte)
-                self._last_byte = b""
+        elif self._framing is Framing.LENGTH and self._last_byte:
+            self._send(self._last_byte)
+            self._last_byte = b""
         self._framing = Framing.NONE
         self.uncork()
 
