@@ -227,6 +227,24 @@ def test_deadlines_are_looked_at_four_times_in_the_shortest() -> None:
     assert Deadlines(first_byte_s=0.4).sweep_interval_s == pytest.approx(0.1)
 
 
+@played(first_byte_s=SHORT_S)
+async def test_an_error_in_one_exchange_ends_it_and_no_other_deadline(world: World) -> None:
+    world.errors_expected = True
+    client, function = await world.pair()
+    await function.write(encode_head())
+    head = await client.read_head()
+    (held,) = world.gateway._registry._held.values()
+    held.function_since_s = None  # type: ignore[assignment]
+
+    with pytest.raises(Broken):
+        await client.read_body(head)
+    other, _ = await world.hold()
+
+    assert (await other.read_response()).status == 504
+    assert world.outcomes() == ["stopped", "first-byte-deadline"]
+    assert len(world.log.named("tailrace.gateway.registry")) == 1
+
+
 # --- tombstones ----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tailrace.gateway.held import Held, Route
 from tailrace.net.http_server import Connection, RequestHead
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
 from tailrace.wire.exchange import DeadlinePassed, Stopped
+
+logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S: Final = 1
 
@@ -70,7 +73,7 @@ class Registry:
     def stop(self) -> None:
         """Give up every exchange, visibly."""
         for held in list(self._held.values()):
-            held.apply(Stopped())
+            self._give_up(held)
         if self._sweeper is not None:
             self._sweeper.cancel()
 
@@ -156,13 +159,27 @@ class Registry:
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
+        # First, so that an error does not end all deadlines.
+        self._sweeper = loop.call_later(self.deadlines.sweep_interval_s, self._sweep)
         now_s = loop.time()
         for held in list(self._held.values()):
-            name = self._passed_deadline(held, now_s)
-            if name is not None:
-                held.apply(DeadlinePassed(name))
+            try:
+                name = self._passed_deadline(held, now_s)
+                if name is not None:
+                    held.apply(DeadlinePassed(name))
+            except Exception:
+                logger.exception("exchange %s failed", held.capability.exchange_id)
+                self._give_up(held)
         self._bury_none_older_than(now_s - limits.TOMBSTONE_AGE_S)
-        self._sweeper = loop.call_later(self.deadlines.sweep_interval_s, self._sweep)
+
+    def _give_up(self, held: Held) -> None:
+        """End an exchange, and let go of it even if that fails."""
+        try:
+            held.apply(Stopped())
+        except Exception:
+            logger.exception("exchange %s failed to stop", held.capability.exchange_id)
+        if held.capability.exchange_id in self._held:
+            self._forget(held)
 
     def _passed_deadline(self, held: Held, now_s: float) -> str | None:
         bounds = self.deadlines
