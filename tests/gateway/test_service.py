@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 import pytest
-from tests.fakes import Broken, FakeLambda, Peer, encode_head, encode_request, soon, until
+from tests.fakes import Broken, FakeLambda, Function, Peer, encode_head, encode_request, soon, until
 from tests.gateway.world import (
     FixedRoute,
     World,
@@ -17,7 +17,8 @@ from tests.gateway.world import (
 
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.service import Gateway, GatewaySettings
-from tailrace.net.http_server import run
+from tailrace.net.http_server import HttpServer, run
+from tailrace.wire.capability import callback_url, mint
 
 # --- start ---------------------------------------------------------------------------------------
 
@@ -37,6 +38,35 @@ def test_a_gateway_that_cannot_listen_leaves_nothing_behind(taken: str) -> None:
             await assert_alone(before)
 
     run(play())
+
+
+def test_a_callback_may_come_before_the_public_listener_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A function of the gateway's last life calls back while the name of --listen is resolved."""
+    invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
+    settings = GatewaySettings(port=0, callback_port=0)
+    gateway = Gateway(settings, invoker, lambda h, p: FixedRoute())
+    statuses: list[int] = []
+    start = HttpServer.start
+
+    async def start_late(server: HttpServer, host: str, port: int) -> None:
+        if server.name == "public":
+            capability = mint(bytes(32))
+            function = await Function.dial(callback_url(gateway.callback_url, capability))
+            await function.post()
+            statuses.append(await function.read_status())
+            function.close()
+        await start(server, host, port)
+
+    async def play() -> None:
+        await gateway.start()
+        await gateway.stop()
+
+    monkeypatch.setattr(HttpServer, "start", start_late)
+    run(play())
+
+    assert statuses == [404]
 
 
 def test_a_gateway_listens_on_ipv6() -> None:

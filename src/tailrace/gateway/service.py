@@ -72,6 +72,8 @@ class Gateway:
         async with AsyncExitStack() as undo:
             await self._invoker.start()
             undo.push_async_callback(self._invoker.close)
+            self._registry.start()  # before anybody can call back
+            undo.callback(self._registry.stop)
             await self._callbacks.start(settings.callback_host, settings.callback_port)
             undo.push_async_callback(self._callbacks.stop)
             self._front = Front(
@@ -86,7 +88,6 @@ class Gateway:
             self._public = HttpServer(self._front, name="public", bounds=bounds)
             await self._public.start(settings.host, settings.port)
             undo.pop_all()
-        self._registry.start()
 
     @property
     def public_url(self) -> str:
