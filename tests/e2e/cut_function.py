@@ -184,7 +184,9 @@ class CutLambda:
         sent = (head + message)[:at]
         if story.expects and at >= len(head):
             await function.send(head)
-            assert await function.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            proof = f"tailrace-exchange: {url.split('/')[-2]}\r\n"
+            go_on = f"HTTP/1.1 100 Continue\r\n{proof}\r\n".encode()
+            assert await function.read_until(b"\r\n\r\n") == go_on
             sent = sent[len(head) :]
         for start in range(0, len(sent), story.piece_bytes):
             await function.send(sent[start : start + story.piece_bytes])

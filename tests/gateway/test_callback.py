@@ -61,7 +61,10 @@ async def test_a_callback_is_told_to_run_before_it_sends_anything(world: World) 
 
     await function.post()
 
-    assert (await function.read_head()).status == 100
+    head = await function.read_head()
+    assert head.status == 100
+    # The proof that it is the gateway who speaks.
+    assert head.headers == [("tailrace-exchange", invocation.url.split("/")[-2])]
     await function.write(encode_head())
     await function.end()
     assert await function.read_status() == 200

@@ -13,7 +13,7 @@ from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseForma
 from tailrace.gateway.held import Held, answer_callback
 from tailrace.gateway.registry import Registry
 from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead
-from tailrace.wire.capability import parse_path
+from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.exchange import (
     CallbackBroken,
     CallbackEnded,
@@ -44,6 +44,9 @@ class Callbacks:
             answer_callback(connection, error.status, str(error))
             return refused
         held.callback = connection
+        # The proof that the 100 is ours, and not that of something in between.
+        proof = f"{EXCHANGE_FIELD}: {held.capability.exchange_id}\r\n"
+        connection.continue_fields = proof.encode()
         held.apply(CallbackOpened())
         return _open(held, head)
 

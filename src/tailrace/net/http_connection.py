@@ -54,6 +54,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         "_parser",
         "_receiver",
         "_server",
+        "continue_fields",
         "is_answered",
         "phase",
         "seen",
@@ -76,6 +77,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._is_last = False
         self.is_answered = False
+        self.continue_fields = b""  # the application's addition to `100 Continue`: whole lines
 
     # --- the application's side ---------------------------------------------------------------
 
@@ -310,7 +312,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._enter(Phase.BODY)
         is_waiting = head.expects_continue and head.has_body and not parser.is_complete
         if is_waiting and not self.is_answered and not parser.has_pieces:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n%b\r\n" % self.continue_fields)
 
     def refuse(self, error: HttpError) -> None:
         """Answer what cannot be served, and close."""

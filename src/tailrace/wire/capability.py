@@ -12,6 +12,9 @@ from typing import Final, NamedTuple
 from tailrace.errors import CapabilityError
 
 RANDOM_BYTES: Final = 32
+EXCHANGE_FIELD: Final = "tailrace-exchange"
+"""The field of the gateway's `100 Continue` that names the exchange. A 100 without it was said by
+something in between, which knows nothing of the exchange."""
 
 _ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _PATH: Final = re.compile(f"/({_ID})/([0-9a-f]{{32}})").fullmatch
