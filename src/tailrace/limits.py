@@ -47,7 +47,7 @@ STREAM_BUFFER_BYTES_MAX: Final = WRITE_BUFFER_HIGH_BYTES + READ_BYTES_MAX + KIB
 LINGER_BYTES_MAX: Final = 4 * MIB
 """What is read and thrown away after an early answer, so that the peer can read the answer."""
 LINGER_TIMEOUT_S: Final = 2.0
-"""How long that may take before the connection is reset."""
+"""How long that may take once the answer has left the process; then the connection is closed."""
 BACKLOG_MAX: Final = 4_096
 """Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) is as high."""
 CONNECTIONS_MAX: Final = 16_000
@@ -88,12 +88,16 @@ DRAIN_DELAY_S: Final = 0.0
 balancer: its check interval times its threshold."""
 INVOKE_TIMEOUT_S: Final = 10.0
 """How long the Lambda endpoint may take to answer an asynchronous invocation."""
+CREDENTIALS_RETRY_S: Final = 5.0
+"""How long after a renewal of the AWS credentials the next one may begin. botocore wants the first
+15 minutes before the end, so a source that is down is asked often enough and not overrun."""
 INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint."""
 POOL_KEPT_TIMEOUT_S: Final = 15.0
 """How long an unused connection to the Lambda endpoint is kept."""
 POOL_ANSWER_BYTES_MAX: Final = 64 * KIB
-"""The most that is read of the Lambda endpoint's answer to an asynchronous invocation."""
+"""The most that is read of the Lambda endpoint's answer to an asynchronous invocation, its head
+included."""
 ROUTE_CONCURRENCY: Final = 1_000
 """Exchanges of one route at a time: the default concurrency of a Lambda account."""
 HELD_MAX: Final = 10_000

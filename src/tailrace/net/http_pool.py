@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from dataclasses import dataclass
-from functools import cache
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import httptools
 
 from tailrace import limits
 from tailrace.errors import PeerError
-
-_HEAD_BYTES_MAX: Final = limits.HEAD_BYTES_MAX
 
 
 class PoolAnswer(NamedTuple):
@@ -40,7 +36,7 @@ class Origin:
 
 
 class HttpPool:
-    """Up to `connections_max` connections to one origin; further requests wait for one.
+    """Up to `connections_max` connections to one origin; further requests wait, in their order.
 
     A request is sent again when a kept connection turns out to be closed before a byte of
     the answer has come: the peer may close those when it likes. Should it have taken the first
@@ -56,21 +52,23 @@ class HttpPool:
         kept_timeout_s: float = limits.POOL_KEPT_TIMEOUT_S,
         answer_bytes_max: int = limits.POOL_ANSWER_BYTES_MAX,
     ) -> None:
+        self.kept_timeout_s = kept_timeout_s
         self.answer_bytes_max = answer_bytes_max
         self._origin = origin
-        self._connections_max = connections_max
         self._timeout_s = timeout_s
-        self._kept_timeout_s = kept_timeout_s
+        # One is taken by each connection that works, and by each that is being made. An idle
+        # connection has none: whoever takes a place takes an idle connection, if there is one.
+        self._places = asyncio.Semaphore(connections_max)
+        self._entering: set[asyncio.Timeout] = set()
         self._open: set[_Connection] = set()
         self._idle: list[_Connection] = []  # the last one used is taken first
-        self._places = 0  # taken by open connections and by those that are being made
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def start(self) -> None:
         """Begin to watch time-outs; requests may follow."""
         self.loop = asyncio.get_running_loop()
-        self._all_closed = asyncio.Event()
+        self._tls = ssl.create_default_context() if self._origin.is_tls else None
+        self._has_ended = asyncio.Event()  # a connection, or the way to one
         self._interval_s = min(limits.SWEEP_INTERVAL_S, self._timeout_s / 4)
         self._sweeper = self.loop.call_later(self._interval_s, self._sweep)
 
@@ -79,95 +77,82 @@ class HttpPool:
 
         Raises:
             PeerError: the peer cannot be reached, broke off, or sent what is no answer.
-            TimeoutError: connecting, waiting for a connection and the answer took too long.
+            TimeoutError: waiting for a connection, connecting and the answer took too long.
         """
         deadline_s = self.loop.time() + self._timeout_s
         while True:
-            if self._idle:
-                try:
-                    return await self._idle.pop().request(message)
-                except _NothingCameError:
-                    continue  # other kept ones may be dead as well; a new one is not
-            if self._places < self._connections_max:
-                return await (await self._connect(deadline_s)).request(message)
-            await self._wait_for_place(deadline_s)
+            if self._idle and not self._places.locked():
+                await self._places.acquire()  # at once
+                connection = self._idle.pop()
+            else:
+                connection = await self._enter(deadline_s)
+            try:
+                return await connection.request(message, deadline_s)
+            except _NothingCameError:
+                pass  # other kept ones may be dead as well; a new one is not
 
     async def close(self) -> None:
-        """Cut every connection; who waits for an answer gets a PeerError."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        for connection in list(self._open):
-            connection.abort()
-        self._all_closed.clear()
-        if self._open:
-            await self._all_closed.wait()
+        """Cut every connection; requests that are under way end with an error."""
+        self._is_closed = True
+        self._sweeper.cancel()
+        for timeout in list(self._entering):
+            if not timeout.expired():
+                timeout.reschedule(self.loop.time())
+        while self._open or self._entering:
+            for connection in list(self._open):
+                connection.give_up(PeerError("the connections are closed"))
+            self._has_ended.clear()
+            await self._has_ended.wait()
 
-    async def _wait_for_place(self, deadline_s: float) -> None:
-        place = self.loop.create_future()
-        self._waiting.append(place)
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                await place
-        finally:
-            if not place.done() or place.cancelled():
-                self._waiting.remove(place)
+    async def _enter(self, deadline_s: float) -> _Connection:
+        """Wait for a place; return the connection that goes with it."""
+        async with asyncio.timeout_at(deadline_s) as timeout:
+            self._entering.add(timeout)
+            try:
+                await self._places.acquire()
+                try:
+                    return self._idle.pop() if self._idle else await self._connect()
+                except BaseException:
+                    self._places.release()
+                    raise
+            finally:
+                self._entering.remove(timeout)
+                self._has_ended.set()
 
-    async def _connect(self, deadline_s: float) -> _Connection:
+    async def _connect(self) -> _Connection:
         origin = self._origin
-        self._places += 1
+        if self._is_closed:
+            raise PeerError("the connections are closed")
         try:
-            async with asyncio.timeout_at(deadline_s):
-                _, connection = await self.loop.create_connection(
-                    lambda: _Connection(self),
-                    origin.host,
-                    origin.port,
-                    ssl=_tls_context() if origin.is_tls else None,
-                )
-        except BaseException as error:
-            self.give_up_place()
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                raise PeerError(f"no connection to {origin.host}:{origin.port}") from error
-            raise
+            _, connection = await self.loop.create_connection(
+                lambda: _Connection(self), origin.host, origin.port, ssl=self._tls
+            )
+        except OSError as error:
+            raise PeerError(f"no connection to {origin.host}:{origin.port}") from error
+        # Not in `connection_made`: when we are cancelled then, uvloop does not tell the end.
+        self._open.add(connection)
         return connection
 
     # --- for connections ----------------------------------------------------------------------
 
-    def add(self, connection: _Connection) -> None:
-        """A connection has been made."""
-        self._open.add(connection)
-
     def keep(self, connection: _Connection) -> None:
         """A connection's answer is complete, and another request may follow."""
         self._idle.append(connection)
-        self._wake_one()
+        self._places.release()
 
     def drop(self, connection: _Connection) -> None:
         """A connection has ended."""
         self._open.discard(connection)
-        if not self._open:
-            self._all_closed.set()
         if connection in self._idle:
             self._idle.remove(connection)
-        self.give_up_place()
-
-    def give_up_place(self) -> None:
-        """There is room for another connection."""
-        self._places -= 1
-        self._wake_one()
-
-    def _wake_one(self) -> None:
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
+        elif connection.is_working:
+            self._places.release()
+        self._has_ended.set()
 
     def _sweep(self) -> None:
         now_s = self.loop.time()
         for connection in list(self._open):
-            is_idle = connection.waiter is None
-            bound_s = self._kept_timeout_s if is_idle else self._timeout_s
-            if now_s - connection.since_s >= bound_s:
+            if now_s >= connection.deadline_s:
                 connection.give_up(TimeoutError("the answer took too long"))
         self._sweeper = self.loop.call_later(self._interval_s, self._sweep)
 
@@ -181,8 +166,8 @@ class _Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_bytes",
         "_fields",
-        "_head_bytes",
         "_is_complete",
         "_is_kept",
         "_is_used",
@@ -190,99 +175,108 @@ class _Connection(asyncio.Protocol):
         "_pool",
         "_status",
         "_transport",
-        "since_s",
-        "waiter",
+        "_waiter",
+        "deadline_s",
     )
 
     def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
         self._transport: asyncio.Transport
         self._is_used = False  # it has carried a request before
-        self.waiter: asyncio.Future[PoolAnswer] | None = None
-        self.since_s = pool.loop.time()
-        self._reset()
+        self._waiter: asyncio.Future[PoolAnswer] | None = None  # from the request to the next rest
+        self._rest()
 
-    def _reset(self) -> None:
+    def _rest(self) -> None:
+        """Be ready for a request."""
+        self.deadline_s = self._pool.loop.time() + self._pool.kept_timeout_s
+        self._waiter = None
         self._parser = httptools.HttpResponseParser(self)
-        self._head_bytes = 0
+        self._bytes = 0
         self._status = 0
         self._fields: dict[str, str] = {}
         self._body = b""
         self._is_complete = self._is_kept = False
 
-    async def request(self, message: bytes) -> PoolAnswer:
-        """Send a request and wait for its answer."""
-        self.waiter = self._pool.loop.create_future()
-        self.since_s = self._pool.loop.time()
-        self._transport.write(message)
-        return await self.waiter
+    @property
+    def is_working(self) -> bool:
+        """Whether it has a request, be it one that was given up."""
+        return self._waiter is not None
 
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._transport.abort()
+    async def request(self, message: bytes, deadline_s: float) -> PoolAnswer:
+        """Send a request and wait for its answer."""
+        self.deadline_s = deadline_s
+        self._waiter = self._pool.loop.create_future()
+        self._transport.write(message)
+        return await self._waiter
 
     def give_up(self, error: Exception) -> None:
-        """End with an error for whoever waits."""
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        """Cut the connection, with an error for whoever waits."""
+        self._fail(error)
         self._transport.abort()
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
 
     # --- called by the event loop ---------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        self._pool.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.drop(self)
         is_delimited_by_close = self._status and not (
             self._is_complete or {"content-length", "transfer-encoding"} & self._fields.keys()
         )
         if is_delimited_by_close and exc is None:
             self._answer()
-        elif self._is_used and not self._head_bytes:
-            self.give_up(_NothingCameError("the kept connection was closed"))
+        elif self._is_used and not self._bytes:
+            self._fail(_NothingCameError("the kept connection was closed"))
         else:
-            self.give_up(PeerError("the connection broke before the answer was complete"))
+            self._fail(PeerError("the connection broke before the answer was complete"))
+        self._pool.drop(self)
         self._parser = None  # type: ignore[assignment] # it holds our bound methods
 
     def data_received(self, data: bytes) -> None:
-        if self.waiter is None:
+        if self._waiter is None:
             self._transport.abort()  # nobody asked
             return
-        if not self._status:
-            self._head_bytes += len(data)
+        self._bytes += len(data)
+        if self._bytes > self._pool.answer_bytes_max:
+            self.give_up(PeerError(f"the answer is over {self._pool.answer_bytes_max} bytes"))
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.give_up(
-                error.__context__
-                if isinstance(error.__context__, PeerError)
-                else PeerError("the answer is not HTTP")
-            )
-            return
-        if not self._status and self._head_bytes > _HEAD_BYTES_MAX:
-            self.give_up(PeerError(f"the answer's head is over {_HEAD_BYTES_MAX} bytes"))
-        elif self._is_complete:
+            if not self._is_complete:
+                cause = error.__context__
+                refusal = PeerError("the answer is not HTTP")
+                self.give_up(cause if isinstance(cause, PeerError) else refusal)
+                return
+            self._is_kept = False  # more came than the answer
+        if self._is_complete:
             self._answer()
 
     def _answer(self) -> None:
-        answer = PoolAnswer(self._status, self._fields, self._body)
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(answer)
+        assert self._waiter is not None
+        if not self._waiter.done():
+            self._waiter.set_result(PoolAnswer(self._status, self._fields, self._body))
         if self._is_kept:
             self._is_used = True
-            self.since_s = self._pool.loop.time()
-            self._reset()
+            self._rest()
             self._pool.keep(self)
         else:
             self._transport.abort()
 
     # --- called by the parser -------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise PeerError("more came than the answer")
+        self._fields = {}  # those of an informational answer (RFC 9110 §15.2), if one came before
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:
+            return  # a trailer
         self._fields[name.decode("latin-1").lower()] = value.decode("latin-1")
         if len(self._fields) > limits.HEADER_COUNT_MAX:
             raise PeerError(f"the answer has more than {limits.HEADER_COUNT_MAX} header fields")
@@ -297,19 +291,9 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         self._body += data
-        if len(self._body) > self._pool.answer_bytes_max:
-            raise PeerError(f"the answer is over {self._pool.answer_bytes_max} bytes")
 
     def on_message_complete(self) -> None:
-        if self._status:
-            self._is_complete = True
-        else:  # an informational answer (RFC 9110 §15.2): the real one follows
-            self._fields = {}
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    return ssl.create_default_context()
+        self._is_complete = self._status > 0  # or an informational one is
 
 
 def encode_post(target: str, headers: dict[str, str], body: bytes) -> bytes:
