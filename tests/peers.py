@@ -137,7 +137,8 @@ class Callback(PeerConnection):
         if self.has_gone_on:
             return
         self.has_gone_on = True
-        self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        exchange_id = self.line.split("/")[1]
+        self.send(f"HTTP/1.1 100 Continue\r\ntailrace-exchange: {exchange_id}\r\n\r\n".encode())
 
     def read_response_head(self) -> Head:
         """Read the prelude, however it was cut up."""

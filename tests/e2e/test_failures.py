@@ -7,10 +7,13 @@ invocation and no event may be left, and no secret may have been logged.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -228,6 +231,60 @@ def test_an_event_that_is_delivered_twice_runs_once(chain: Chain) -> None:
     gate.open()
     assert client.rest() == b"whole"
     assert effects(chain, path) == 1
+
+
+PROXY = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {gateway}; }} }}
+}}
+"""
+
+
+@contextmanager
+def proxy_before(gateway_url: str, folder: Path) -> Iterator[str]:
+    """An nginx before the callback listener; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    settings = folder / "nginx.conf"
+    settings.write_text(PROXY.format(folder=folder, port=port, gateway=gateway_url))
+    process = subprocess.Popen(
+        ["nginx", "-p", folder, "-c", settings], stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: not refuses(url), "nginx to listen")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_proxy_that_answers_for_the_gateway_runs_nothing(chain: Chain, tmp_path: Path) -> None:
+    """nginx says 100 before it has asked the gateway: also for an exchange that is gone."""
+    path = "/answers/proxied"
+    assert chain.ask(path).answer().status == 200
+    event = event_of(chain, path)
+    gateway_url = re.search(rb"http://[0-9.]+:\d+(?=/[0-9a-f-]{36}/)", event)
+    assert gateway_url is not None
+
+    with proxy_before(gateway_url[0].decode(), tmp_path) as proxy_url:
+        event = event.replace(gateway_url[0], proxy_url.encode())
+        assert invoke(chain, "answers", event) == b"null"
+
+    assert effects(chain, path) == 1
+    warning = "the handler was not run: something between here and the gateway answers"
+    until(lambda: warning in chain.output, "the warning")
 
 
 # --- Lambda --------------------------------------------------------------------------------------

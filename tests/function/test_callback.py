@@ -428,6 +428,25 @@ def test_no_gateway_is_one_warning_without_the_secret(caplog: pytest.LogCaptureF
     assert SECRET[:4] not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "field",
+    ["", "via: 1.1 proxy\r\n", "tailrace-exchange: 00000000-0000-0000-0000-000000000000\r\n"],
+)
+def test_a_100_that_is_not_the_gateways_runs_nothing(
+    peer: Peer, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A proxy in between says it for every exchange, also for one that is gone."""
+    call = Running(streamify_response(lambda event, context: 1 / 0), peer.event(), CONTEXT)
+    callback = peer.accept_callback()
+    callback.send(f"HTTP/1.1 100 Continue\r\n{field}\r\n".encode())
+
+    assert callback.ends_with() is ConnectionResetError
+    assert call.result() is None
+    (record,) = caplog.records
+    assert "the handler was not run: something between here and the gateway" in record.getMessage()
+    assert SECRET not in record.getMessage()
+
+
 def test_a_callback_that_is_no_url_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     event = {"tailrace": {"v": 1, "callback": "gopher://x/y/z"}}
 

@@ -35,11 +35,13 @@ def test_an_answer_is_the_same_at_any_split(step: int) -> None:
 @pytest.mark.parametrize("step", [1, 1000])
 def test_interim_answers_are_skipped_and_100_is_noted(step: int) -> None:
     hint = parsed(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", step=step)
-    go_on = parsed(b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH, step=step)
+    again = b"HTTP/1.1 100 Continue\r\nA: 2\r\n\r\n"
+    go_on = parsed(b"HTTP/1.1 100 Continue\r\nA: 1\r\n\r\n" + again + LENGTH, step=step)
 
     assert not hint.is_continued
     assert hint.status is None
     assert go_on.is_continued
+    assert go_on.continue_headers == {"a": "1"}
     assert go_on.answer is not None
 
 

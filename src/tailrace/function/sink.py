@@ -20,13 +20,17 @@ from tailrace.errors import (
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
 from tailrace.net.http_answer import Answer
 from tailrace.net.http_client import Upload, open_upload
-from tailrace.wire.capability import redact
+from tailrace.wire.capability import EXCHANGE_FIELD, redact
 from tailrace.wire.http_event import result_from_response
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 
 logger = logging.getLogger("tailrace.function")
 
 _GONE: Final = 410
+_NOT_THE_GATEWAY: Final = (
+    "something between here and the gateway answers in its place: end TLS there at layer 4, with no"
+    " HTTP proxy"
+)
 
 
 class Sink(Protocol):
@@ -75,15 +79,19 @@ class CallbackSink:
         """Open the callback; return when the exchange is ours.
 
         Raises:
-            CallbackRefusedError: the gateway does not want this callback, or it is unreachable
-                (`status` is then 502). The message has no secret.
+            CallbackRefusedError: the gateway does not want this callback, or it is unreachable, or
+                somebody else has answered (`status` is then 502). The message has no secret.
         """
+        base = url.rpartition("/")[0]  # the secret is the last part of the URL
         try:
-            return cls(open_upload(url, [("content-type", MEDIA_TYPE)]))
+            upload = open_upload(url, [("content-type", MEDIA_TYPE)])
+            if upload.continue_headers.get(EXCHANGE_FIELD) != base.rpartition("/")[2]:
+                upload.abort()
+                raise PeerError(_NOT_THE_GATEWAY)
         except PeerError as error:
-            # The secret is the last part of the URL.
-            shown = f"{error}; callback {url.rpartition('/')[0]}/…"
+            shown = f"{error}; callback {base}/…"
             raise CallbackRefusedError(error.status, redact(shown)) from error
+        return cls(upload)
 
     def keep_result(self, result: object) -> bool:
         return False

@@ -33,7 +33,8 @@ class AnswerParser:
     """Reads the answer to one request, however it was cut up.
 
     `status` is known with the head of the final answer, `answer` once its body is complete.
-    `is_continued` says that a `100 Continue` has come; other interim answers are skipped.
+    `is_continued` says that a `100 Continue` has come, `continue_headers` are those of the first
+    one; other interim answers are skipped.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class AnswerParser:
         "_scanned",
         "answer",
         "can_keep",
+        "continue_headers",
         "is_continued",
         "status",
     )
@@ -54,6 +56,7 @@ class AnswerParser:
         self.answer: Answer | None = None
         self.status: int | None = None
         self.is_continued = False
+        self.continue_headers: dict[str, str] = {}
         self.can_keep = False  # the connection may carry another request once `answer` is there
         self._body_bytes_max = body_bytes_max
         self._buffer = bytearray()
@@ -125,7 +128,9 @@ class AnswerParser:
         if status == 101:
             _refuse("another protocol, which was not asked for")
         if status < 200:
-            self.is_continued = self.is_continued or status == 100
+            if status == 100 and not self.is_continued:
+                self.is_continued = True
+                self.continue_headers = headers
             return True
         self._begin_body(status, headers, is_old=match[1] == b"0")
         return True

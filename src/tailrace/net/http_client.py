@@ -162,6 +162,11 @@ class Upload:
         return bool(self._unsent)
 
     @property
+    def continue_headers(self) -> dict[str, str]:
+        """The fields of the peer's `100 Continue`, names in lower case."""
+        return self._parser.continue_headers
+
+    @property
     def answer(self) -> Answer | None:
         """The peer's final answer, once it is complete."""
         return self._parser.answer
