@@ -29,7 +29,7 @@ WITHIN_A_LINE = {
 ONE_HOME = {
     "httptools": {"net.http_parser", "net.http_pool"},
     "uvloop": {"net.http_server"},
-    "botocore": {"gateway.invoke", "gateway.signing"},
+    "botocore": {"gateway.credentials", "gateway.invoke", "gateway.signing"},
     "msgspec": {"config", "gateway.front"},
     "watchfiles": {"dev"},
     "click": {"cli"},

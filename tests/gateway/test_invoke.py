@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, RefreshableCredentials
 from tests.fakes import (
     Answer,
     FakeLambda,
@@ -21,6 +22,7 @@ from tests.fakes import (
     never,
     raw_server,
     refuse,
+    soon,
     until,
 )
 from tests.gateway.world import World, played
@@ -34,6 +36,7 @@ from tailrace.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
+from tailrace.gateway.credentials import Keys
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker, find_endpoint
 from tailrace.net.http_server import Connection, run
 
@@ -397,9 +400,8 @@ async def read_request(peer: Peer) -> None:
 @pytest.fixture(autouse=True)
 def no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """A machine without AWS configuration."""
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -480,44 +482,51 @@ def test_no_keys_for_another_endpoint_is_a_configuration_error() -> None:
         keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))
 
 
-def write_keys(folder: Path, key: str | None) -> None:
-    """Configure keys that come from a program and end soon; None: the program fails."""
+def write_keys(folder: Path, key: str) -> None:
+    """Configure keys that come from a program and end soon."""
     keys = {"Version": 1, "AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": "t"}
     document = folder / "keys.json"
-    soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()  # so soon that all ask anew
-    document.write_text(json.dumps({**keys, "Expiration": soon}))
-    if key is None:
-        document.unlink()
+    end = (datetime.now(UTC) + timedelta(minutes=14)).isoformat()  # so soon that they are renewed
+    document.write_text(json.dumps({**keys, "Expiration": end}))
     (folder / "config").write_text(f"[default]\ncredential_process = cat {document}\n")
 
 
 def test_keys_that_end_soon_are_fetched_again(tmp_path: Path) -> None:
-    async def play() -> list[str]:
-        endpoint = FakeLambda()
-        await endpoint.start()
-        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", is_loopback=False))
+    async def play() -> None:
+        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", False))
         write_keys(tmp_path, "AKIAFIRST")
         await invoker.start()
         write_keys(tmp_path, "AKIASECOND")
         try:
-            await asyncio.gather(*(invoker.invoke("f", b"{}") for _ in range(3)))
+            assert "Credential=AKIAFIRST/" in await authorization(invoker)
+            while "Credential=AKIASECOND/" not in await authorization(invoker):
+                await asyncio.sleep(0)
         finally:
             await invoker.close()
-            await endpoint.stop()
-        return [invocation.headers["authorization"] for invocation in endpoint.invocations]
 
-    authorizations = run(play())
-
-    assert len(authorizations) == 3
-    assert all("Credential=AKIASECOND/" in text for text in authorizations)
+    run(soon(play()))
 
 
-def test_keys_that_cannot_be_fetched_again_are_an_endpoint_error(tmp_path: Path) -> None:
+async def authorization(invoker: LambdaInvoker) -> str:
+    return (await invoker._sign("http://127.0.0.1:1/x", b"{}"))["Authorization"]
+
+
+def test_keys_that_have_expired_and_cannot_be_renewed_are_an_endpoint_error() -> None:
+    now = datetime.now(UTC)
+
+    def renew() -> dict[str, str]:
+        raise RuntimeError("down")
+
+    source = RefreshableCredentials(
+        "AKIA", "s", "t", now + timedelta(hours=1), renew, "test", time_fetcher=lambda: now
+    )
+
     async def play() -> None:
-        write_keys(tmp_path, "AKIAFIRST")
-        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", False))
+        nonlocal now
+        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
         await invoker.start()
-        write_keys(tmp_path, None)
+        invoker._keys = Keys(source)
+        now += timedelta(hours=2)
         try:
             with pytest.raises(EndpointError, match="credentials"):
                 await invoker.invoke("f", b"{}")
@@ -525,3 +534,62 @@ def test_keys_that_cannot_be_fetched_again_are_an_endpoint_error(tmp_path: Path)
             await invoker.close()
 
     run(play())
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"AWS_REGION": "eu-central-1"}, "https://lambda.eu-central-1.amazonaws.com"),
+        ({"AWS_REGION": "cn-north-1"}, "https://lambda.cn-north-1.amazonaws.com.cn"),
+        (
+            {"AWS_REGION": "us-east-1", "AWS_USE_FIPS_ENDPOINT": "true"},
+            "https://lambda-fips.us-east-1.amazonaws.com",
+        ),
+        ({"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://lambda:1/"}, "http://lambda:1"),
+        (
+            {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:1"},
+            "http://127.0.0.1:1",
+        ),
+    ],
+)
+def test_the_endpoint_is_that_of_the_aws_configuration(
+    settings: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    endpoint = find_endpoint(None)
+
+    assert (endpoint.url, endpoint.region) == (url, settings["AWS_REGION"])
+    assert endpoint.is_loopback is ("127.0.0.1" in url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("AWS_PROFILE", "missing", r"the config profile \(missing\) could not be found"),
+        ("AWS_REGION", "no region!", "no region!"),
+        ("AWS_ENDPOINT_URL", "nowhere", "nowhere"),
+    ],
+)
+def test_a_wrong_aws_configuration_is_a_configuration_error(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigError, match=f"(?i){message}"):
+        find_endpoint(None)
+
+
+def test_a_local_endpoint_asks_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    assert keys_used(find_endpoint("http://127.0.0.1:9000")) == "tailrace"
+    with pytest.raises(ConfigError, match="missing"):
+        find_endpoint("https://lambda.example.test")
+    with pytest.raises(ConfigError, match="missing"):
+        keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))
+
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert find_endpoint("http://127.0.0.1:9000").region == "eu-central-1"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from botocore.credentials import Credentials, EnvProvider
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
-from botocore.session import Session
 
 from tailrace import limits
 from tailrace.errors import (
@@ -28,6 +28,12 @@ from tailrace.errors import (
     PayloadTooLargeError,
     PeerError,
     ThrottledError,
+)
+from tailrace.gateway.credentials import (
+    Keys,
+    environment_credentials,
+    find_credentials,
+    open_session,
 )
 from tailrace.gateway.signing import sign_post
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
@@ -75,18 +81,53 @@ def find_endpoint(url: str | None) -> LambdaEndpoint:
     variables or with dummy keys; profiles and the instance metadata service are not asked.
 
     Raises:
-        ConfigError: no region is configured and no endpoint is given.
+        ConfigError: no region is configured and no endpoint is given, or the AWS configuration is
+            wrong.
     """
-    region = Session().get_config_variable("region")
     if url is None:
-        if not region:
-            raise ConfigError("no AWS region: set AWS_REGION, or give --endpoint-url")
-        return LambdaEndpoint(f"https://lambda.{region}.amazonaws.com", region, False)
+        return _configured_endpoint()
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"--endpoint-url: {url!r} is not an http(s) URL")
-    is_loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+    is_loopback = _is_loopback(url)
+    region = _environment_region() if is_loopback else _configured_region()
     return LambdaEndpoint(url.rstrip("/"), region or "us-east-1", is_loopback)
+
+
+def _configured_endpoint() -> LambdaEndpoint:
+    """What botocore makes of the configuration: partitions, FIPS, AWS_ENDPOINT_URL and so on.
+
+    That takes 80 ms, once; requests are not botocore's.
+    """
+    region = _configured_region()
+    if not region:
+        raise ConfigError("no AWS region: set AWS_REGION, or give --endpoint-url")
+    try:
+        client = open_session().create_client(
+            "lambda", aws_access_key_id="unused", aws_secret_access_key="unused"
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigError(f"AWS configuration: {error}") from error
+    url = client.meta.endpoint_url.rstrip("/")
+    client.close()
+    return LambdaEndpoint(url, region, _is_loopback(url))
+
+
+def _configured_region() -> str | None:
+    try:
+        region: str | None = open_session().get_config_variable("region")
+    except BotoCoreError as error:
+        raise ConfigError(f"AWS configuration: {error}") from error
+    return region
+
+
+def _environment_region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 class LambdaInvoker:
@@ -106,26 +147,18 @@ class LambdaInvoker:
             host=parts.hostname or "", port=parts.port or (443 if is_tls else 80), is_tls=is_tls
         )
         self._base_path = parts.path
+        self._timeout_s = timeout_s
         self._pool = HttpPool(origin, connections_max=connections_max, timeout_s=timeout_s)
-        self._refreshing = asyncio.Lock()
 
     async def start(self) -> None:
         """Find the credentials and open the connection pool."""
-        self._credentials = await asyncio.to_thread(self._find_credentials)
+        self._keys = await asyncio.to_thread(self._find_keys)
         self._pool.start()
 
-    def _find_credentials(self) -> Credentials:
-        try:
-            if self._endpoint.is_loopback:
-                return EnvProvider().load() or self._dummy_keys()
-            found = Session().get_credentials()
-        except BotoCoreError as error:
-            raise ConfigError(f"AWS credentials: {error}") from error
-        if found is None:
-            raise ConfigError(
-                "no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or use a machine role"
-            )
-        return found
+    def _find_keys(self) -> Keys:
+        if self._endpoint.is_loopback:
+            return Keys(environment_credentials() or self._dummy_keys())
+        return Keys(find_credentials(), timeout_s=self._timeout_s)
 
     def _dummy_keys(self) -> Credentials:
         logger.info(
@@ -153,30 +186,22 @@ class LambdaInvoker:
         except PeerError as error:
             logger.warning("invoking %s failed: %s", function, error)
             raise EndpointError("the Lambda endpoint cannot be reached") from error
-        except BotoCoreError as error:
-            logger.warning("signing for %s failed: %s", function, error)
-            raise EndpointError("no credentials for the Lambda endpoint") from error
         if answer.status != 202:
             raise _refusal(answer)
 
     async def _sign(self, url: str, payload: bytes) -> dict[str, str]:
         """The headers of a signed request (SigV4)."""
-        credentials = self._credentials
-        if getattr(credentials, "refresh_needed", bool)():
-            async with self._refreshing:  # one thread asks, the others find it fresh
-                frozen = await asyncio.to_thread(credentials.get_frozen_credentials)
-        else:
-            frozen = credentials.get_frozen_credentials()
         return sign_post(
             url,
             {"X-Amz-Invocation-Type": "Event"},
             payload,
-            credentials=frozen,
+            credentials=await self._keys.current(),
             region=self._endpoint.region,
         )
 
     async def close(self) -> None:
         """Let the connections go."""
+        await self._keys.close()
         await self._pool.close()
 
 

@@ -1,0 +1,121 @@
+"""The keys that sign requests to Lambda: where they are found, and how they are renewed.
+
+Concurrency law: one renewal at a time, in a thread. Whoever signs meanwhile takes the keys that
+there are; only when these have expired does it wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from botocore.credentials import (
+    Credentials,
+    EnvProvider,
+    ReadOnlyCredentials,
+    RefreshableCredentials,
+)
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from tailrace import limits
+from tailrace.errors import ConfigError, EndpointError
+from tailrace.net.tasks import TaskSet
+
+logger = logging.getLogger(__name__)
+
+
+def open_session() -> Session:
+    """The user's AWS configuration. AWS_REGION counts, as in every other SDK."""
+    session = Session()
+    if region := os.environ.get("AWS_REGION"):
+        session.set_config_variable("region", region)
+    return session
+
+
+def find_credentials() -> Credentials:
+    """The credentials of environment variables, profiles or the machine's role; blocks.
+
+    Raises:
+        ConfigError: there are none, or the configuration of AWS is wrong.
+    """
+    try:
+        found = open_session().get_credentials()
+    except BotoCoreError as error:
+        raise ConfigError(f"AWS credentials: {error}") from error
+    if found is None:
+        raise ConfigError(
+            "no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or use a machine role"
+        )
+    return found
+
+
+def environment_credentials() -> Credentials | None:
+    """The credentials of the environment variables and of nothing else.
+
+    Raises:
+        ConfigError: a part of them is missing.
+    """
+    try:
+        return EnvProvider().load()
+    except BotoCoreError as error:
+        raise ConfigError(f"AWS credentials: {error}") from error
+
+
+class Keys:
+    """Keys to sign with, renewed in time. botocore wants new ones 15 minutes before the end.
+
+    The constructor blocks where the keys come from afar.
+
+    Raises:
+        ConfigError: there are no valid keys.
+    """
+
+    def __init__(self, source: Credentials, *, timeout_s: float = limits.INVOKE_TIMEOUT_S) -> None:
+        self._source = source
+        self._timeout_s = timeout_s
+        self._tasks = TaskSet()
+        self._renewal: asyncio.Task[None] | None = None
+        self._retry_at_s = 0.0
+        self._are_expired = False
+        try:
+            self._present = source.get_frozen_credentials()
+        except Exception as error:  # the sources of botocore raise what they like
+            raise ConfigError(f"AWS credentials: {error}") from error
+
+    async def current(self) -> ReadOnlyCredentials:
+        """The keys to sign with now.
+
+        Raises:
+            EndpointError: they have expired, and there are no others in time.
+        """
+        source = self._source
+        if not isinstance(source, RefreshableCredentials):
+            return self._present
+        if self._renewal is None:
+            if not source.refresh_needed():
+                return self._present
+            if asyncio.get_running_loop().time() >= self._retry_at_s:
+                self._renewal = self._tasks.spawn(self._renew(source), "renew AWS credentials")
+        # The source may be ahead of us while its thread ends.
+        self._are_expired = self._are_expired or source.refresh_needed(0)
+        if self._are_expired and self._renewal is not None:
+            await asyncio.wait({self._renewal}, timeout=self._timeout_s)
+        if self._are_expired:
+            raise EndpointError("no credentials for the Lambda endpoint")
+        return self._present
+
+    async def _renew(self, source: RefreshableCredentials) -> None:
+        try:
+            self._present = await asyncio.to_thread(source.get_frozen_credentials)
+            self._are_expired = source.refresh_needed(0)
+        except Exception as error:  # the sources of botocore raise what they like
+            logger.warning("renewing the AWS credentials failed: %s", error)
+        finally:
+            self._retry_at_s = asyncio.get_running_loop().time() + limits.CREDENTIALS_RETRY_S
+            self._renewal = None
+
+    async def close(self) -> None:
+        """Wait for no renewal any more."""
+        await self._tasks.cancel_all()
