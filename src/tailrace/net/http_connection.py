@@ -48,6 +48,7 @@ class Connection(FramedWriter, asyncio.Protocol):
     """One connection: parses requests and frames the responses to them."""
 
     __slots__ = (
+        "_discarded_bytes",
         "_early",
         "_is_full",
         "_is_last",
@@ -68,6 +69,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.phase = Phase.CLOSED
         self.since_s = 0.0
         self.seen = 0
+        self._discarded_bytes = 0
         self._early = b""  # what came behind a request that is not answered yet
         self._is_full = False  # unsent bytes are above the high water mark
         self._reset()
@@ -244,8 +246,8 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._keep_early(data)
             return
         elif phase is not Phase.HEAD:
-            self.seen += len(data)
-            if self.seen > limits.LINGER_BYTES_MAX:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > limits.LINGER_BYTES_MAX:
                 self.cut()
             return
         try:

@@ -118,8 +118,12 @@ class Deadlines:
                 ):
                     connection.refuse(HttpError(408, "the body did not arrive in time"))
             case Phase.LINGER:
-                if waited_s >= bounds.linger_timeout_s:
-                    connection.cut()
+                silent_s = _silence_s(connection, connection.unsent_bytes, now_s)
+                if connection.seen:
+                    if silent_s >= bounds.stall_timeout_s:
+                        connection.cut()
+                elif silent_s >= bounds.linger_timeout_s:
+                    connection.close()  # the kernel may still have some of a complete answer
             case Phase.CLOSING:
                 silent_s = _silence_s(connection, connection.unsent_bytes, now_s)
                 if silent_s >= bounds.stall_timeout_s:
