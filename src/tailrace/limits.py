@@ -88,6 +88,9 @@ DRAIN_DELAY_S: Final = 0.0
 balancer: its check interval times its threshold."""
 INVOKE_TIMEOUT_S: Final = 10.0
 """How long the Lambda endpoint may take to answer an asynchronous invocation."""
+CALLBACK_GRACE_S: Final = 0.25
+"""How long after the end of its invocation a callback may come, where that end is known: it may be
+on its way still."""
 CREDENTIALS_RETRY_S: Final = 5.0
 """How long after a renewal of the AWS credentials the next one may begin. botocore wants the first
 15 minutes before the end, so a source that is down is asked often enough and not overrun."""
@@ -114,9 +117,12 @@ CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 10.0
 """How long a callback waits for the gateway's first word (100, 404, 409, 410), and a runtime for
 the answer to a report."""
-FINISH_TIMEOUT_S: Final = CLIENT_STALL_TIMEOUT_S + ANSWER_TIMEOUT_S
-"""How long a callback waits for the gateway's last word, which comes when the client has taken all;
-the gateway itself gives up a client that takes nothing for CLIENT_STALL_TIMEOUT_S."""
+FINISH_TIMEOUT_S: Final = TOTAL_TIMEOUT_S
+"""How long a callback waits for the gateway's last word when the invocation has no deadline. The
+word comes when the gateway has read all, at the client's pace; the gateway gives up who stalls."""
+FINISH_MARGIN_S: Final = 0.5
+"""How long before the invocation's deadline that wait ends: the invocation must not time out for a
+response that is made, and Lambda try it again."""
 SEND_STALL_TIMEOUT_S: Final = TOTAL_TIMEOUT_S
 """How long a callback's write may stay blocked. The gateway ends a stalled stream far earlier; this
 is for a gateway that vanished without a word."""

@@ -454,6 +454,45 @@ def test_a_callback_that_is_no_url_is_one_warning(caplog: pytest.LogCaptureFixtu
     assert "not the URL of an HTTP server" in caplog.text
 
 
+# --- the gateway's last word ---------------------------------------------------------------------
+
+
+def test_the_last_word_is_waited_for_until_shortly_before_the_invocations_deadline(
+    peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 520)
+    handler = streamify_response(lambda event, context: iter(["x"]))
+    call = Running(handler, peer.event(), context)
+    callback = peer.accept_callback()
+    callback.go_on()
+    callback.read_response_head()
+    assert callback.read_body() == b"x"
+
+    assert call.result() is None
+    assert "may not have arrived whole: the peer did not answer within" in caplog.text
+
+
+def test_a_last_word_that_has_come_is_heard_though_no_time_is_left(
+    peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended, said = threading.Event(), threading.Event()
+
+    def remaining_ms() -> int:
+        ended.set()
+        assert said.wait(10)
+        return 1
+
+    context = SimpleNamespace(get_remaining_time_in_millis=remaining_ms)
+    call = Running(streamify_response(lambda event, context: iter(["x"])), peer.event(), context)
+    callback = peer.accept_callback()
+    callback.serve()
+    assert ended.wait(10)
+    said.set()
+
+    assert call.result() is None
+    assert caplog.text == ""
+
+
 # --- the handler fails ---------------------------------------------------------------------------
 
 

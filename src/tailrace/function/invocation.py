@@ -19,6 +19,7 @@ from tailrace.function.failure import describe, log_failure
 from tailrace.function.response import ResponseStream
 from tailrace.function.sink import BufferedSink, CallbackSink, Sink
 from tailrace.function.stream import Stream
+from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
 
 logger = logging.getLogger("tailrace.function")
 
@@ -78,9 +79,17 @@ def _call_back(handler: Handler, event: Any, context: Any, sink: CallbackSink) -
         pass  # there is nobody to tell of the failure; the sink has logged it
     finally:
         stream.close()
-    sink.finish()
+    sink.finish(_finish_timeout_s(context))
     if failure is not None and handler.raises:
         raise failure
+
+
+def _finish_timeout_s(context: Any) -> float:
+    """As long as the invocation may last: a slow client is the gateway's to wait for or give up."""
+    remaining_ms = getattr(context, "get_remaining_time_in_millis", None)
+    if remaining_ms is None:
+        return FINISH_TIMEOUT_S
+    return max(0.0, float(remaining_ms()) / 1000 - FINISH_MARGIN_S)
 
 
 def _is_departure(error: Exception) -> bool:

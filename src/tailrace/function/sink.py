@@ -152,11 +152,11 @@ class CallbackSink:
         if self.loss is not None:
             raise ClientDisconnected(self.loss)
 
-    def finish(self) -> None:
+    def finish(self, timeout_s: float) -> None:
         """Wait for the gateway's last word, if one is due, and close the callback."""
         if self._is_ended and self.loss is None and not self._is_aborted:
             try:
-                self._check(self.upload.wait_answer())
+                self._check(self.upload.wait_answer(timeout_s))
             except PeerError as error:
                 logger.warning("the response may not have arrived whole: %s", redact(str(error)))
         self.upload.close()

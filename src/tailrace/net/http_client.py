@@ -241,10 +241,9 @@ class Upload:
         """Wait, after `put_end`, until all is sent and the peer has answered.
 
         Raises:
-            PeerError: it is gone, talks nonsense, or says nothing for so long.
+            PeerError: it is gone, talks nonsense, or all of it takes longer than `timeout_s`.
         """
         assert self._is_ended, "the body has not ended"
-        self.drain()
         deadline_s = time.monotonic() + timeout_s
         self.look()
         while self.answer is None:
