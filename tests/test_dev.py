@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import logging
 import os
@@ -292,6 +293,56 @@ def test_a_usual_port_that_is_taken_moves_and_a_named_one_does_not(project: Path
                 await Dev(named, EmulatorLog(io.StringIO())).start()
 
         run(story())
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertise", "called"),
+    [
+        ("0.0.0.0", None, "http://127.0.0.1:{}"),
+        ("::", None, "http://[::1]:{}"),
+        ("127.0.0.1", "localhost", "http://localhost:{}"),
+        ("0.0.0.0", "localhost", "http://localhost:{}"),
+    ],
+)
+def test_functions_call_back_at_an_address_of_this_machine(
+    listen: str, advertise: str | None, called: str, project: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    wanted = Wanted(Address(listen, port), True, "--callback-listen")
+    settings = dataclasses.replace(
+        settings_for(project, callback_listen=wanted), advertise=advertise
+    )
+
+    async def story() -> None:
+        async with running(settings) as dev:
+            assert dev._gateway is not None
+            assert dev._gateway.callback_url == called.format(port)
+            assert await get(dev, "/one") == (200, "old")
+
+    run(story())
+
+
+def test_any_port_on_all_addresses_has_nothing_to_advertise(project: Path) -> None:
+    wanted = Wanted(Address("0.0.0.0", 0), True, "--callback-listen")
+    dev = Dev(settings_for(project, callback_listen=wanted), EmulatorLog(io.StringIO()))
+
+    with pytest.raises(ConfigError, match="--callback-listen takes any; name one"):
+        run(dev.start())
+
+
+def test_settings_that_are_given_go_before_the_file(project: Path) -> None:
+    with (project / "tailrace.toml").open("a") as file:
+        file.write("[gateway]\ndrain_timeout_s = 1\ndrain_delay_s = 2\n")
+    settings = dataclasses.replace(settings_for(project), gateway={"drain_timeout_s": 0.5})
+
+    async def story() -> None:
+        async with running(settings) as dev:
+            assert dev._gateway is not None
+            used = dev._gateway.settings
+            assert (used.drain_timeout_s, used.drain_delay_s) == (0.5, 2)
+
+    run(story())
 
 
 def test_a_start_that_fails_leaves_nothing_behind(project: Path) -> None:

@@ -182,6 +182,8 @@ def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") 
         raise ConfigError(f"{name}: functions cannot call port 0; allowed: {allowed}")
     if port is None:
         port = 443 if scheme == "https" else default_port
+    if port == 0:
+        raise ConfigError(f"{name}: has no port, and --callback-listen takes any; name one")
     return f"{scheme}://{Address(host, port)}"
 
 

@@ -11,15 +11,15 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from watchfiles import Change, DefaultFilter, awatch
 
 from tailrace import config as configuration
-from tailrace.config import Address, Config, FunctionConfig, RouteConfig
+from tailrace.config import Address, Config, FunctionConfig, RouteConfig, parse_advertise
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.errors import ConfigError
@@ -33,6 +33,7 @@ from tailrace.wire.routes import Router
 logger = logging.getLogger(__name__)
 
 _REGION: Final = "us-east-1"
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _FILES_NAMED_MAX: Final = 3
 
 
@@ -61,6 +62,8 @@ class DevSettings:
     """What to run, and where.
 
     `function` gets every path when given; otherwise the routes of the file count.
+    `advertise` is where functions call back, [https://]HOST[:PORT]; without it, it is the
+    listener's own address. `gateway` goes before the settings of the file's `[gateway]`.
     """
 
     config_path: Path
@@ -68,6 +71,8 @@ class DevSettings:
     callback_listen: Wanted
     emulator_listen: Wanted
     function: str | None = None
+    advertise: str | None = None
+    gateway: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Dev:
@@ -113,7 +118,10 @@ class Dev:
         self.config = self._load()
         listen, callback_listen, emulator_listen = self._addresses()
         settings = settings_from(
-            self.config.gateway, listen=listen, callback_listen=callback_listen, advertise=None
+            dataclasses.replace(self.config.gateway, **self.settings.gateway),
+            listen=listen,
+            callback_listen=callback_listen,
+            advertise=self._advertised(callback_listen),
         )
         emulator = Emulator(
             self.config, log=self._log, host=emulator_listen.host, port=emulator_listen.port
@@ -178,6 +186,11 @@ class Dev:
             ports.add(free.port)
             self.moved.append((address, free))
             yield free
+
+    def _advertised(self, callback_listen: Address) -> str | None:
+        """The base of callback URLs; functions run here, so of all addresses loopback is one."""
+        text = self.settings.advertise or _LOOPBACK.get(callback_listen.host)
+        return None if text is None else parse_advertise(text, callback_listen.port)
 
     # --- reload -------------------------------------------------------------------------------
 

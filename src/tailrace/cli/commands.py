@@ -16,10 +16,12 @@ from tailrace.cli.options import (
     CONFIG_NAME,
     advertise_option,
     config_option,
+    drain_options,
     endpoint_option,
     function_option,
     gateway_options,
     listen_option,
+    local_advertise_option,
 )
 from tailrace.config import Address, GatewayConfig, RouteConfig, load, parse_advertise
 from tailrace.errors import ConfigError
@@ -42,6 +44,8 @@ def tailrace() -> None:
 @_CLIENTS
 @_CALLBACKS
 @listen_option("--emulator-listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
+@local_advertise_option
+@drain_options
 @click.pass_context
 def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> None:
     """Run functions and a gateway on this machine; reload them when files change.
@@ -62,6 +66,12 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
         callback_listen=wanted("callback_listen"),
         emulator_listen=wanted("emulator_listen"),
         function=options["function"],
+        advertise=options["advertise"],
+        gateway={
+            name: options[name]
+            for name in ("drain_delay_s", "drain_timeout_s")
+            if options[name] is not None
+        },
     )
     _run(serve_dev, settings)
 
@@ -91,8 +101,6 @@ def gateway(
     config, routes = _routes(config_path, function)
     given = {name: value for name, value in settings.items() if value is not None}
     base = None if advertise is None else parse_advertise(advertise, callback_listen.port)
-    if base is not None and base.endswith(":0"):
-        raise ConfigError("--advertise: has no port, and --callback-listen takes any; name one")
     gateway_settings = settings_from(
         dataclasses.replace(config, **given),
         listen=listen,

@@ -51,6 +51,12 @@ advertise_option = click.option(
     help="Where functions reach the callback listener; required when that is on 0.0.0.0 or ::.",
 )
 
+local_advertise_option = click.option(
+    "--advertise",
+    metavar="[https://]HOST[:PORT]",
+    help="Where functions reach the callback listener, when they are to call another address.",
+)
+
 endpoint_option = click.option(
     "--endpoint-url",
     metavar="URL",
@@ -60,12 +66,11 @@ endpoint_option = click.option(
 
 def gateway_options(command: Command) -> Command:
     """One option for each setting of `[gateway]` in the file; an option goes before the file."""
-    seconds, drain = click.FloatRange(0, 86_400, min_open=True), click.FloatRange(0, 86_400)
+    seconds = click.FloatRange(0, 86_400, min_open=True)
     for option in (
         _setting("--trusted-hops", click.IntRange(0, 16), "Proxies in front that are believed."),
         _setting("--health-path", click.STRING, "Answers 200, and 503 while the gateway drains."),
-        _setting("--drain-timeout", drain, "For open responses, at the end."),
-        _setting("--drain-delay", drain, "Requests are still taken, while health says 503."),
+        drain_options,
         _setting("--total-timeout", seconds, "A whole exchange."),
         _setting("--client-stall-timeout", seconds, "A client that takes nothing."),
         _setting("--function-idle-timeout", seconds, "A function that is silent in mid-body."),
@@ -73,6 +78,15 @@ def gateway_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def drain_options(command: Command) -> Command:
+    """The options for how the end goes on."""
+    seconds = click.FloatRange(0, 86_400)
+    command = _setting("--drain-timeout", seconds, "For open responses, at the end.")(command)
+    return _setting("--drain-delay", seconds, "Requests are still taken, while health says 503.")(
+        command
+    )
 
 
 def _setting(option: str, kind: click.ParamType[Any], what: str) -> Callable[[Command], Command]:
