@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, get_type_hints
 import pytest
 from docs import generate
 
-from tailrace import config, function
+from tailrace import config, function, limits
 from tailrace.cli import commands
 from tailrace.config import RouteConfig
 from tailrace.errors import ConfigError
@@ -532,6 +532,13 @@ def test_every_option_is_documented(command: str) -> None:
     }
 
     assert documented == expected
+
+
+def test_the_unit_waits_longer_than_a_drain_takes() -> None:
+    unit = block("docs/how-to/run-the-gateway.md", "ini").text
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+
+    assert int(seconds) > limits.DRAIN_TIMEOUT_S + limits.DRAIN_DELAY_S
 
 
 def test_every_public_name_of_the_sdk_is_documented() -> None:
