@@ -62,7 +62,7 @@ def played(
 
 
 async def used(keys: Keys) -> str:
-    return (await keys.current()).access_key
+    return (await keys.current()).access_key or ""
 
 
 def test_nobody_waits_for_a_renewal_while_the_keys_are_valid() -> None:
