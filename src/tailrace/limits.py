@@ -30,6 +30,8 @@ HEAD_TIMEOUT_S: Final = 10.0
 """From a connection's first byte to the end of a head (nginx: client_header_timeout, 60 s)."""
 BODY_TIMEOUT_S: Final = 30.0
 """The longest silence inside a request body."""
+BODY_TOTAL_TIMEOUT_S: Final = 300.0
+"""The whole of a client's request body: REQUEST_BODY_BYTES_MAX at 20 kbit/s."""
 KEEP_ALIVE_TIMEOUT_S: Final = 75.0
 """Idle time between requests: longer than an ALB's 60 s, or the ALB sees random 502s."""
 SWEEP_INTERVAL_S: Final = 0.5
@@ -52,6 +54,10 @@ BACKLOG_MAX: Final = 4_096
 """Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) is as high."""
 CONNECTIONS_MAX: Final = 16_000
 """Open connections of one listener; above it new ones are closed at once."""
+DESCRIPTORS_RESERVED: Final = 400
+"""File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX, listeners, idle clients."""
+WARNING_INTERVAL_S: Final = 10.0
+"""What happens again and again is warned of this often, with a count."""
 
 # --- the function's response -------------------------------------------------------------------
 

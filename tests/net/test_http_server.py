@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 import tracemalloc
 
 import pytest
@@ -173,8 +174,8 @@ async def test_an_idle_connection_is_closed(stage: Stage, has_asked: bool) -> No
     assert await peer.read_to_end() == (b"", "end")
 
 
-@played(linger_timeout_s=SHORT_S)
-async def test_a_peer_that_reads_an_early_answer_slowly_is_cut(stage: Stage) -> None:
+@played(stall_timeout_s=SHORT_S)
+async def test_a_peer_that_does_not_read_an_early_answer_is_cut(stage: Stage) -> None:
     peer, request = await stage.exchange(post(10), receive_bytes=UNREAD)
     request.connection.respond(413, [], b"x" * BIG)
 
@@ -233,7 +234,7 @@ async def test_deadlines_outlive_an_error_in_the_application(stage: Stage) -> No
 # --- limits --------------------------------------------------------------------------------------
 
 
-@played(loops=BOTH, connections=3)
+@played(loops=BOTH, is_quiet=False, connections=3)
 async def test_connections_are_limited(stage: Stage) -> None:
     held = [await stage.exchange(GET) for _ in range(3)]
 
@@ -539,6 +540,27 @@ def test_a_server_says_where_it_listens() -> None:
         await server.start("127.0.0.1", 0)
         assert server.host == "127.0.0.1"
         assert server.port > 0
+        await server.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("stall_timeout_s", "idle_s"), [(60.0, 120), (0.01, 1), (86_400.0, 32_767)]
+)
+def test_the_kernel_watches_for_peers_that_vanish(stall_timeout_s: float, idle_s: int) -> None:
+    """After twice the longest silence that is allowed, or the most that Linux takes."""
+
+    async def story() -> None:
+        server = HttpServer(never, name="x", bounds=HttpLimits(stall_timeout_s=stall_timeout_s))
+        await server.start("127.0.0.1", 0)
+        assert server._listener is not None
+        sock = server._listener.sockets[0]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        if sys.platform == "linux":
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == idle_s
+            timeout_ms = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            assert timeout_ms == idle_s * 1_000
         await server.stop()
 
     run(story())

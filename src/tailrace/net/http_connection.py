@@ -55,6 +55,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         "_parser",
         "_receiver",
         "_server",
+        "began_s",
         "continue_fields",
         "is_answered",
         "phase",
@@ -67,7 +68,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._server = server
         self._parser = RequestParser(server.limits)
         self.phase = Phase.CLOSED
-        self.since_s = 0.0
+        self.since_s = self.began_s = 0.0
         self.seen = 0
         self._discarded_bytes = 0
         self._early = b""  # what came behind a request that is not answered yet

@@ -27,6 +27,8 @@ class Waiting(Protocol):
     """What the deadlines need of a connection."""
 
     phase: Phase
+    began_s: float
+    """Since when it is in this phase."""
     since_s: float
     """Since when it has waited, or since when `seen` has not changed."""
     seen: int
@@ -70,7 +72,7 @@ class Deadlines:
 
     def watch(self, connection: Waiting) -> None:
         """The connection waits for its peer from now on."""
-        connection.since_s = self._loop.time()
+        connection.since_s = connection.began_s = self._loop.time()
         connection.seen = 0
         self._waiting.add(connection)
 
@@ -84,6 +86,7 @@ class Deadlines:
         shortest_s = min(
             bounds.head_timeout_s,
             bounds.body_timeout_s or bounds.head_timeout_s,
+            bounds.body_total_timeout_s or bounds.head_timeout_s,
             bounds.keep_alive_timeout_s,
             bounds.linger_timeout_s,
             bounds.stall_timeout_s,
@@ -109,7 +112,10 @@ class Deadlines:
                 if waited_s >= bounds.head_timeout_s:
                     connection.refuse(HttpError(408, "the head did not arrive in time"))
             case Phase.BODY:
-                if not connection.is_reading:
+                total_s = bounds.body_total_timeout_s
+                if total_s is not None and now_s - connection.began_s >= total_s:
+                    connection.refuse(HttpError(408, "the body took too long"))
+                elif not connection.is_reading:
                     connection.since_s = now_s  # its sender can do nothing about that
                 elif (
                     bounds.body_timeout_s is not None

@@ -28,6 +28,7 @@ class HttpLimits:
     framing_bytes: int = limits.FRAMING_BYTES_SLACK
     head_timeout_s: float = limits.HEAD_TIMEOUT_S
     body_timeout_s: float | None = limits.BODY_TIMEOUT_S
+    body_total_timeout_s: float | None = None
     keep_alive_timeout_s: float = limits.KEEP_ALIVE_TIMEOUT_S
     linger_timeout_s: float = limits.LINGER_TIMEOUT_S
     stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S

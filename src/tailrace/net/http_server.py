@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 import time
@@ -13,12 +14,15 @@ from tailrace.net.http_connection import Application, Connection
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
 from tailrace.net.http_receiver import Receiver, WholeBody
+from tailrace.net.tally import Tally
 from tailrace.wire.http_head import Headers, RequestHead
 
 if sys.platform == "win32":  # uvloop has no Windows build; asyncio's own loop serves there
     run = asyncio.run
 else:
     from uvloop import run
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "Application",
@@ -51,6 +55,7 @@ class HttpServer:
         self.is_draining = False
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
+        self._cut = Tally(time.monotonic)
         self._date: tuple[int, bytes] = (0, b"")
         self._listener: asyncio.Server | None = None
 
@@ -109,8 +114,17 @@ class HttpServer:
     def add(self, connection: Connection) -> None:
         """A connection has been made; above the limit it is cut at once."""
         self._connections.add(connection)
-        if len(self._connections) > self.limits.connections or self.is_draining:
+        if self.is_draining:
             connection.cut()
+        elif len(self._connections) > self.limits.connections:
+            connection.cut()
+            if count := self._cut.add():
+                logger.warning(
+                    "%s listener: %d connections cut, over the limit of %d",
+                    self.name,
+                    count,
+                    self.limits.connections,
+                )
 
     def discard(self, connection: Connection) -> None:
         """A connection has ended."""
