@@ -390,6 +390,29 @@ def test_a_plain_async_handler_runs_in_the_one_loop(folder: Path, peer: Peer) ->
         assert runtime.end(signal.SIGTERM) == (0, "at exit\n", "")
 
 
+CANCELLED = """
+import asyncio
+
+async def handler(event, context):
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+"""
+
+
+def test_a_cancellation_is_a_failure_and_the_loop_goes_on(folder: Path, peer: Peer) -> None:
+    (folder / "cancelled.py").write_text(CANCELLED)
+    with RuntimeProcess(folder, peer, "cancelled.handler") as runtime:
+        for _ in range(2):
+            kind, _, body = runtime.serve()
+            error = json.loads(body)
+            assert (kind, error["errorType"]) == ("error", "RuntimeError")
+            assert error["errorMessage"] == "the handler was cancelled by its own code"
+            assert error["stackTrace"][0].endswith("in handler\n    await task\n")
+        runtime.receive()
+        assert runtime.end(signal.SIGTERM)[0] == 0
+
+
 def test_an_exit_of_the_handler_is_the_processs(folder: Path, peer: Peer) -> None:
     with RuntimeProcess(folder, peer, "app.leave") as runtime:
         runtime.give({"code": 7})

@@ -61,7 +61,7 @@ class _Drive:
         except asyncio.CancelledError as error:
             if self._is_told and self._sink is not None and self._sink.loss is not None:
                 raise ClientDisconnected(self._sink.loss) from error
-            raise RuntimeError("the handler was cancelled by its own code") from error
+            raise
         finally:
             self._task = None
 

@@ -25,7 +25,8 @@ def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in the environment's loop, in the caller's context.
 
     Raises:
-        RuntimeError: a loop is running in this thread already.
+        RuntimeError: a loop is running in this thread already, or the coroutine was cancelled: as
+            a CancelledError, which is no Exception, it would end the process.
     """
     if _is_in_loop():
         coroutine.close()
@@ -60,6 +61,10 @@ async def _caught(coroutine: Coroutine[Any, Any, T]) -> T | _Raised:
         return await coroutine
     except Exception as error:
         return _Raised(error)
+    except asyncio.CancelledError as error:
+        failure = RuntimeError("the handler was cancelled by its own code")
+        failure.__cause__ = error
+        return _Raised(failure.with_traceback(error.__traceback__))
 
 
 def environment_loop() -> asyncio.AbstractEventLoop:
