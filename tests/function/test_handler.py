@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -114,6 +115,54 @@ async def write_with_default(
 )
 def test_methods_objects_partials_and_wrapped_functions_are_handlers(function: Any) -> None:
     assert streamify_response(function)({}, None) == "ab"
+
+
+async def write_without_context(event: Any, response: ResponseStream, context: Any = None) -> None:
+    await response.write("ab")
+
+
+async def write_with_defaults(
+    event: Any = None, response: Any = None, _: Any = None, more: str = "ab"
+) -> None:
+    await response.write(more)
+
+
+def generate_for(event: Any, context: Any, tenant: str) -> Iterator[str]:
+    yield tenant
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        write_without_context,
+        traced(write_without_context),
+        write_with_defaults,
+        functools.partial(generate_for, tenant="ab"),
+    ],
+)
+def test_a_response_is_known_by_its_name_although_a_default_follows(function: Any) -> None:
+    assert streamify_response(function)({}, None) == "ab"
+
+
+async def write_by_keyword(event: Any, response: Any, *, context: Any = None) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (lambda: None, "()"),
+        (lambda event: None, "(event)"),
+        (lambda event, response: None, "(event, response)"),
+        (write_by_keyword, "(event, response)"),
+        (lambda event, response, context, more: None, "(event, response, context, more)"),
+    ],
+)
+def test_a_signature_that_is_neither_form_is_refused_when_it_is_declared(
+    function: Any, shown: str
+) -> None:
+    message = f"takes (event, context) or (event, response, context), not {shown}"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        streamify_response(function)
 
 
 def test_a_builtin_is_called_with_event_and_context() -> None:

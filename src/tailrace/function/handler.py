@@ -10,6 +10,7 @@ from tailrace.function.invocation import Handler, invoke
 from tailrace.function.response import ResponseStream
 
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
+_VARARGS: Final = 0x04  # inspect.CO_VARARGS
 _ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
 _FUNCTION: Final = type(lambda: None)
 
@@ -64,7 +65,8 @@ def streamify_response(
     its next yield, by closing it. No response can follow then, and none is missed.
 
     Raises:
-        TypeError: a handler with three parameters that is not async, or an unknown `on_error`.
+        TypeError: a handler with three parameters that is not async, or with neither of the
+            signatures above, or an unknown `on_error`.
     """
     if on_error not in ("log", "raise"):
         raise TypeError(f'on_error is "log" or "raise", not {on_error!r}')
@@ -76,11 +78,18 @@ def streamify_response(
 def _streamify(function: H, *, raises: bool) -> StreamifiedHandler[H]:
     if not callable(function):
         raise TypeError(f"a handler is a function, not {type(function).__name__}")
-    flags, required = _signature(function)
+    flags, names, required = _signature(function)
     if flags & (_COROUTINE | _ASYNC_GENERATOR):
         # Now, in the init phase, rather than in the first invocation.
         import tailrace.function.async_drive  # noqa: F401
-    takes_response = required == 3
+    is_named = names[1:2] == ["response"]
+    takes_response = required == 3 or (is_named and len(names) > 2)
+    is_short = len(names) < 2 and not flags & _VARARGS
+    if is_short or required > 3 or (is_named and not takes_response):
+        raise TypeError(
+            "a handler takes (event, context) or (event, response, context), not"
+            f" ({', '.join(names)})"
+        )
     if takes_response and not flags & _COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
     handler = Handler(function, takes_response, raises)
@@ -91,12 +100,14 @@ def _streamify(function: H, *, raises: bool) -> StreamifiedHandler[H]:
     return cast(StreamifiedHandler[H], functools.update_wrapper(call, function))
 
 
-def _signature(function: Any) -> tuple[int, int]:
-    """Return the code flags of a callable, and how many positional arguments it requires."""
+def _signature(function: Any) -> tuple[int, list[str], int]:
+    """Return a callable's code flags, positional parameters, and how many of them it requires."""
     bound = 0
+    given: set[str] = set()  # by keyword
     while type(function) is not _FUNCTION or hasattr(function, "__wrapped__"):
         if isinstance(function, functools.partial):
             bound += len(function.args)
+            given.update(function.keywords)
             function = function.func
         elif hasattr(function, "__func__"):  # a bound method
             bound += 1
@@ -106,7 +117,13 @@ def _signature(function: Any) -> tuple[int, int]:
         else:
             function = type(function).__call__
             if not hasattr(function, "__code__"):
-                return 0, 2  # not written in Python
+                return 0, ["event", "context"], 2  # not written in Python
             bound += 1
     code = function.__code__
-    return code.co_flags, code.co_argcount - len(function.__defaults__ or ()) - bound
+    names = code.co_varnames[: code.co_argcount]
+    required = names[bound : code.co_argcount - len(function.__defaults__ or ())]
+    return (
+        code.co_flags,
+        [name for name in names[bound:] if name not in given],
+        sum(name not in given for name in required),
+    )
