@@ -58,6 +58,8 @@ DESCRIPTORS_RESERVED: Final = 400
 """File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX, listeners, idle clients."""
 WARNING_INTERVAL_S: Final = 10.0
 """What happens again and again is warned of this often, with a count."""
+REFUSAL_ROUTES_MAX: Final = 1_000
+"""Routes whose refusals are counted for such a warning; beyond it all counts begin anew."""
 
 # --- the function's response -------------------------------------------------------------------
 

@@ -324,22 +324,69 @@ async def test_a_route_at_its_limit_answers_503_with_retry_after(world: World) -
     fourth.close()
 
 
+@pytest.mark.parametrize("how", ["leave", "too large", "malformed"])
 @played(route=lambda host, path: FixedRoute(concurrency=1))
-async def test_the_limit_counts_when_the_body_is_complete(world: World) -> None:
-    """Two uploads begin while there is room for one: the slower one is refused at its end."""
-    first, second = await world.client(), await world.client()
-    for client in (first, second):
-        await client.request("POST", "/", [("content-length", "4")], b"bo")
-        await world_has_clients(world, 1)
+async def test_an_upload_counts_from_its_head_to_its_end(world: World, how: str) -> None:
+    uploading = await world.client()
+    await uploading.request("POST", "/", [("transfer-encoding", "chunked")])
+    await uploading.send(b"4\r\nbody\r\n")
+    await world_has_clients(world, 1)
 
-    await first.send(b"dy")
-    await world.invocation()
-    await second.send(b"dy")
-
-    answer = await answered(second)
+    refused = await world.client()
+    await refused.request()
+    answer = await answered(refused)
     assert answer.status == 503
     assert answer.get("retry-after") == "1"
-    first.close()
+
+    if how == "leave":
+        uploading.close()
+        await until(lambda: world.gateway._registry._taken == 0)
+    else:
+        await uploading.send(b"ffffff\r\n" + bytes(800_000) if how == "too large" else b"zz\r\n")
+        assert (await answered(uploading)).status == (413 if how == "too large" else 400)
+    next_one, _ = await world.hold()  # there is room again
+    assert world.gateway._registry._taken == 1
+    next_one.close()
+
+
+@played(held_max=1)
+async def test_uploads_count_for_the_gateway(world: World) -> None:
+    uploading = await world.client()
+    await uploading.request("POST", "/", [("content-length", "4")], b"bo")
+    await world_has_clients(world, 1)
+    other = await world.client()
+
+    await other.request()
+    assert (await answered(other)).status == 503
+    await uploading.send(b"dy")
+
+    await world.invocation()  # with the place that it had
+    uploading.close()
+
+
+@played(body_total_timeout_s=0.2)
+async def test_an_upload_has_a_deadline_for_all_of_it(world: World) -> None:
+    client = await world.client()
+    await client.request("POST", "/", [("content-length", "4")], b"bo")
+
+    assert (await answered(client)).status == 408
+    assert world.gateway._registry._taken == 0
+
+
+@played(route=lambda host, path: FixedRoute(path.strip("/"), concurrency=1))
+async def test_refusals_are_one_warning_for_each_route(world: World) -> None:
+    for name in ("one", "two"):
+        held, _ = await world.hold("GET", f"/{name}")
+        for _ in range(3):
+            client = await world.client()
+            await client.request("GET", f"/{name}")
+            assert (await answered(client)).status == 503
+        held.close()
+
+    assert world.log.named("tailrace.gateway.front") == [
+        f"function={name} refused=1: the function is busy: 1 requests at a time"
+        for name in ("one", "two")
+    ]
 
 
 async def world_has_clients(world: World, count: int) -> None:

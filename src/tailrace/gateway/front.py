@@ -17,6 +17,7 @@ from tailrace.gateway.held import Held, Route
 from tailrace.gateway.invoke import Invoker
 from tailrace.gateway.registry import Registry
 from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead, WholeBody
+from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.capability import callback_url
 from tailrace.wire.exchange import ClientLeft, InvokeRefused
@@ -50,6 +51,7 @@ class Front:
         self.tasks = TaskSet()
         self.is_draining = False
         self._health_path = health_path
+        self._refusals: dict[Route, Tally] = {}
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
         """Answer at once what needs no function; receive the body of everything else."""
@@ -60,11 +62,21 @@ class Front:
         route = self.find_route(host, head.path)
         if route is None:
             return _answer(connection, head, 404, f"no route for {head.path[:200]}")
+        client = ClientSide(self, head, connection, route)  # refuses too long a body
         try:
-            self.registry.admit(route)
+            self.registry.reserve(route)
         except ThrottledError as error:
+            self._note_refusal(route, error)
             return _answer(connection, head, 503, str(error), error.retry_after_s)
-        return ClientSide(self, head, connection, route)
+        return client
+
+    def _note_refusal(self, route: Route, error: ThrottledError) -> None:
+        """Refusals come in floods: one warning of a route now and then counts them."""
+        if route not in self._refusals and len(self._refusals) >= limits.REFUSAL_ROUTES_MAX:
+            self._refusals.clear()  # routes come and go with the configuration
+        tally = self._refusals.setdefault(route, Tally(time.monotonic))
+        if count := tally.add():
+            logger.warning("function=%s refused=%d: %s", route.function, count, error)
 
     def _answer_health(self, connection: Connection) -> None:
         status, text = (503, "draining") if self.is_draining else (200, "ok")
@@ -103,6 +115,8 @@ class ClientSide:
         """The client has left."""
         if self._held is not None:
             self._held.apply(ClientLeft())
+        else:
+            self._front.registry.release(self._route)
 
     def on_pause(self) -> None:
         """The client reads too slowly: hold the function back."""
@@ -119,11 +133,6 @@ class ClientSide:
         front, head, route = self._front, self._head, self._route
         assert head is not None
         self._head = self._body = None  # a held response needs neither
-        try:
-            front.registry.admit(route)
-        except ThrottledError as error:
-            _answer(self._connection, head, 503, str(error), error.retry_after_s)
-            return
         held = self._held = front.registry.hold(self._connection, head, route)
         payload = _payload(front, held, head, self._connection.peer, body)
         held.invocation = front.tasks.spawn(_invoke(front.invoker, held, payload), "invoke")

@@ -56,7 +56,8 @@ class Registry:
         self.deadlines = deadlines
         self._held_max = held_max
         self._held: dict[str, Held] = {}
-        self._by_route: Counter[Route] = Counter()
+        self._by_route: Counter[Route] = Counter()  # places taken, as is their sum
+        self._taken = 0
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -83,19 +84,28 @@ class Registry:
         if self._held:
             await self._empty.wait()
 
-    def admit(self, route: Route) -> None:
-        """Check that one more exchange may begin.
+    def reserve(self, route: Route) -> None:
+        """Take a place for one more exchange: for `hold`, or to be given back with `release`.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
         if self._by_route[route] >= route.concurrency:
             raise ThrottledError(f"the function is busy: {route.concurrency} requests at a time")
-        if len(self._held) >= self._held_max:
+        if self._taken >= self._held_max:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
+        self._by_route[route] += 1
+        self._taken += 1
+
+    def release(self, route: Route) -> None:
+        """Give a place back."""
+        self._taken -= 1
+        self._by_route[route] -= 1
+        if not self._by_route[route]:
+            del self._by_route[route]
 
     def hold(self, client: Connection, head: RequestHead, route: Route) -> Held:
-        """Begin an exchange for a client's request."""
+        """Begin an exchange for a client's request, in the place that was reserved for it."""
         held = Held(
             mint(secrets.token_bytes(RANDOM_BYTES)),
             client,
@@ -107,7 +117,6 @@ class Registry:
             on_close=self._forget,
         )
         self._held[held.capability.exchange_id] = held
-        self._by_route[route] += 1
         return held
 
     def claim(self, capability: Capability) -> Held:
@@ -137,9 +146,7 @@ class Registry:
     def _forget(self, held: Held) -> None:
         capability = held.capability
         del self._held[capability.exchange_id]
-        self._by_route[held.route] -= 1
-        if not self._by_route[held.route]:
-            del self._by_route[held.route]
+        self.release(held.route)
         now_s = self._now_s()
         had_callback = held.was_called_back
         self._tombstones[capability.exchange_id] = _Tombstone(

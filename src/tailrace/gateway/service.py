@@ -36,6 +36,7 @@ class GatewaySettings:
     health_path: str = "/_tailrace/health"
     trusted_hops: int = 0
     held_max: int = limits.HELD_MAX
+    body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
     drain_delay_s: float = limits.DRAIN_DELAY_S
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -84,7 +85,10 @@ class Gateway:
                 health_path=settings.health_path,
                 trusted_hops=settings.trusted_hops,
             )
-            bounds = HttpLimits(stall_timeout_s=settings.deadlines.stall_s)
+            bounds = HttpLimits(
+                stall_timeout_s=settings.deadlines.stall_s,
+                body_total_timeout_s=settings.body_total_timeout_s,
+            )
             self._public = HttpServer(self._front, name="public", bounds=bounds)
             await self._public.start(settings.host, settings.port)
             undo.pop_all()
