@@ -208,6 +208,58 @@ async def test_a_connection_is_kept_or_closed(stage: Stage, raw: bytes, is_kept:
     assert stage.open_count == 1
 
 
+@played(loops=BOTH)
+async def test_what_is_corked_leaves_together(stage: Stage) -> None:
+    peer, request = await stage.exchange(GET)
+    connection = request.connection
+
+    connection.cork()
+    connection.start(200)
+    connection.cork()  # once more changes nothing
+    connection.write(b"a")
+    connection.write(b"b" * 100_000)
+    assert await peer.is_silent()
+    connection.uncork()
+    connection.uncork()
+
+    assert (await peer.read_head()).status == 200
+    assert await peer.read_chunk() == b"a"
+    assert await peer.read_chunk() == b"b" * 100_000
+    connection.cork()
+    connection.write(b"c")
+    connection.end()  # which uncorks
+    assert await peer.read_chunk() == b"c"
+    assert await peer.read_chunk() == b""
+
+
+@pytest.mark.parametrize("length", [None, 3])
+@played(loops=BOTH)
+async def test_what_is_corked_is_sent_before_a_break(stage: Stage, length: int | None) -> None:
+    peer, request = await stage.exchange(GET)
+
+    request.connection.cork()
+    request.connection.start(200, [], length)
+    request.connection.write(b"ab")
+    request.connection.abort()
+
+    with pytest.raises(Broken) as caught:
+        await peer.read_response()
+    assert (caught.value.received, caught.value.how) == (b"ab", "end")
+
+
+@played(loops=BOTH)
+async def test_what_is_corked_is_lost_with_its_peer(stage: Stage) -> None:
+    peer, request = await stage.exchange(GET)
+    request.connection.cork()
+    request.connection.start(200)
+
+    peer.close()
+    await until(lambda: "gone" in request.events)
+
+    request.connection.write(b"x")
+    request.connection.uncork()
+
+
 # --- requests with bodies ------------------------------------------------------------------------
 
 
@@ -224,6 +276,20 @@ async def test_a_body_arrives_as_it_is_sent(stage: Stage) -> None:
 
     await until(lambda: request.events == ["body", "end"])
     assert request.trailers == [(b"x", b"y")]
+    request.connection.respond(200)
+    await peer.read_response()
+
+
+@played()
+async def test_the_last_piece_of_a_body_is_known_as_such(stage: Stage) -> None:
+    seen = []
+    stage.scripts["body"] = lambda r: seen.append(r.connection.is_whole)
+    peer, request = await stage.exchange(post(3) + b"a")
+    await until(lambda: seen == [False])
+
+    await peer.send(b"bc")
+
+    await until(lambda: seen == [False, True])
     request.connection.respond(200)
     await peer.read_response()
 

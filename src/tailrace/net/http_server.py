@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from email.utils import formatdate
+from typing import Final
 
 from tailrace import limits
 from tailrace.net.http_connection import Application, Connection
@@ -36,6 +37,8 @@ __all__ = [
     "WholeBody",
     "run",
 ]
+
+_KEEP_ALIVE_S_MAX: Final = 32_767  # Linux: MAX_TCP_KEEPIDLE in net/tcp.h
 
 
 class HttpServer:
@@ -149,7 +152,7 @@ def _notice_vanished_peers(listener: socket.socket, timeout_s: float) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
         # Twice the time, so that whoever has a deadline of its own comes first.
-        seconds = max(1, round(2 * timeout_s))
+        seconds = min(max(1, round(2 * timeout_s)), _KEEP_ALIVE_S_MAX)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 4))
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
