@@ -7,6 +7,7 @@ import dataclasses
 import io
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.command import ANY_PORTS, GATED, Stream, environ_of, fetch, open_gate
-from tests.fakes import soon, until
+from tests.fakes import PATIENCE_S, soon, until
 
 from tailrace.config import Address
 from tailrace.dev import Dev, DevSettings, Wanted
@@ -157,6 +158,71 @@ def test_a_changed_configuration_brings_functions_and_routes(
             (project / "two" / "app.py").write_text(HANDLER.format(text="third"))
             await wait_logged(caplog, "app.py changed: the next request to two runs it")
             assert await get(dev, "/two") == (200, "third")
+
+    run(story())
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "its parent moved", "away for a while"])
+def test_a_directory_that_is_replaced_is_watched_again(
+    how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a checkout of another branch does it."""
+    project = tmp_path / "project"
+    project.mkdir()
+    entry = add_function(project, "one", "old").replace('path = "one"', 'path = "code/one"')
+    (project / "code").mkdir()
+    (project / "one").rename(project / "code" / "one")
+    (project / "tailrace.toml").write_text(entry + ROUTE.format(name="one"))
+    directory = project / "code" / "one"
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/one") == (200, "old")
+
+            if how == "moved":
+                directory.rename(tmp_path / "elsewhere")
+            elif how == "its parent moved":
+                (project / "code").rename(tmp_path / "elsewhere")
+            else:
+                shutil.rmtree(directory)
+            if how == "away for a while":
+                await wait_logged(caplog, f"{directory} is gone")
+                caplog.clear()
+            directory.mkdir(parents=True)
+            (directory / "app.py").write_text(HANDLER.format(text="new"))
+            await until_answer(dev, "new")
+
+            (directory / "app.py").write_text(HANDLER.format(text="newer"))
+            await until_answer(dev, "newer")
+
+    run(story())
+
+
+async def until_answer(dev: Dev, text: str) -> None:
+    """Ask until the function says a text."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await get(dev, "/one") != (200, text):
+            await asyncio.sleep(0.01)
+
+
+def test_code_and_configuration_that_are_saved_together_both_count(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The watch of the functions is replaced then, maybe before it has told of the code."""
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/one") == (200, "old")
+            assert dev._watcher is not None
+            dev._watcher.cancel()  # it will tell of nothing any more
+
+            (project / "one" / "app.py").write_text(HANDLER.format(text="new"))
+            entry = add_function(project, "two", "second")
+            with (project / "tailrace.toml").open("a") as file:
+                file.write(entry + ROUTE.format(name="two"))
+            await wait_logged(caplog, "tailrace.toml is taken up")
+
+            assert await get(dev, "/one") == (200, "new")
 
     run(story())
 

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 _REGION: Final = "us-east-1"
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _FILES_NAMED_MAX: Final = 3
+_LOOK_AGAIN_MS: Final = 1000
+"""How often it is looked whether the watched directories are still those that they were."""
 
 
 class _SourceFilter(DefaultFilter):
@@ -213,11 +215,34 @@ class Dev:
             before.cancel()
 
     async def _watch_directories(self) -> None:
-        paths = {function.path for function in self.config.functions.values()}
-        async for changes in awatch(*paths, watch_filter=_SourceFilter()):
-            files = {Path(path) for _, path in changes} - {self.config.path}
-            if files:
-                await self._reload(files)
+        """Watch, and begin again whenever a directory has gone, is back or is another one.
+
+        What the system watches is the directory that was there, not its name.
+        """
+        paths = _paths(self.config)
+        before = found = _identities(paths)
+        while True:
+            for path in before.keys() - found.keys():
+                logger.warning("%s is gone: its functions change when it is back", path)
+            back = {path for path in found if before.get(path) != found[path]}
+            try:
+                async for changes in awatch(
+                    *found,
+                    watch_filter=_SourceFilter(),
+                    rust_timeout=_LOOK_AGAIN_MS,
+                    yield_on_timeout=True,
+                ):
+                    files = ({Path(path) for _, path in changes} | back) - {self.config.path}
+                    back = set()
+                    if files:
+                        await self._reload(files)
+                    lost = {Path(path) for change, path in changes if change is Change.deleted}
+                    if lost & found.keys() or _identities(paths) != found:
+                        break
+            except FileNotFoundError:  # gone since we looked
+                lost = set()
+            before = {path: found[path] for path in found.keys() - lost}
+            found = _identities(paths)
 
     async def _reload(self, files: set[Path]) -> None:
         """Take up changed files; without any, a changed configuration."""
@@ -233,13 +258,14 @@ class Dev:
             changed = _changed(self.config.functions.values(), files)
             if files and not changed:
                 return
+            if _paths(self.config) != _paths(old):
+                await self._watch_functions()
+                changed = set(self.config.functions)  # the watch before may not have told all
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(Router(self.config.routes).match)
             if files:
                 _tell_changed(files, changed)
                 return
-            if _paths(self.config) != _paths(old):
-                await self._watch_functions()
             self._tell_config(old, left_out)
 
     def _tell_config(self, old: Config, left_out: set[str]) -> None:
@@ -298,6 +324,18 @@ def _changed(functions: Iterable[FunctionConfig], files: set[Path]) -> set[str]:
 
 def _paths(config: Config) -> set[Path]:
     return {function.path for function in config.functions.values()}
+
+
+def _identities(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """The directories that are there; another one of the same name is not the same."""
+    found = {}
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found[path] = (status.st_dev, status.st_ino)
+    return found
 
 
 def _tell_changed(files: set[Path], names: set[str]) -> None:
