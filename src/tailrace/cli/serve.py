@@ -6,6 +6,7 @@ The first SIGINT or SIGTERM lets open responses end, the second one cuts them of
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
+from tailrace.net.descriptors import WANTED, held_max_within, raise_descriptor_limit
 from tailrace.net.heap import keep_read_buffers
 from tailrace.net.ports import is_taken, taken_error
 from tailrace.net.signals import StopSignals
@@ -24,6 +26,8 @@ if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and
     from tailrace.dev import DevSettings
     from tailrace.gateway.invoke import LambdaEndpoint
     from tailrace.gateway.service import GatewaySettings
+
+logger = logging.getLogger(__name__)
 
 
 async def serve_dev(settings: DevSettings) -> int:
@@ -39,6 +43,7 @@ async def serve_dev(settings: DevSettings) -> int:
     # Here the keys are dummies by nature; that need not be said at each start.
     logging.getLogger("tailrace.gateway.invoke").setLevel(logging.WARNING)
     keep_read_buffers()
+    raise_descriptor_limit()
     dev = Dev(settings, log)
     with StopSignals() as signals:
         await dev.start()
@@ -64,6 +69,8 @@ async def serve_gateway(
     _refuse_taken("--listen", Address(settings.host, settings.port))
     _refuse_taken("--callback-listen", Address(settings.callback_host, settings.callback_port))
     keep_read_buffers()
+    held_max = _held_max(settings.held_max)
+    settings = dataclasses.replace(settings, held_max=held_max)
     gateway = Gateway(settings, LambdaInvoker(endpoint), Router(routes).match)
     with StopSignals() as signals:
         await gateway.start()
@@ -121,6 +128,21 @@ async def _end(
     if is_drained:
         return 0
     return 128 + signals.number if signals.second.is_set() else 1
+
+
+def _held_max(wanted: int) -> int:
+    """How many responses the gateway may hold, after all has been done for its file descriptors."""
+    descriptors = raise_descriptor_limit()
+    held_max = min(wanted, held_max_within(descriptors))
+    if held_max < wanted:
+        logger.warning(
+            "the limit of %d open files is enough for %d open responses at a time; raise it to"
+            " %d (LimitNOFILE in systemd, ulimit -n in a shell)",
+            descriptors,
+            held_max,
+            WANTED,
+        )
+    return held_max
 
 
 def _refuse_taken(option: str, address: Address) -> None:
