@@ -192,8 +192,9 @@ def test_a_directory_that_is_replaced_is_watched_again(
             (directory / "app.py").write_text(HANDLER.format(text="new"))
             await until_answer(dev, "new")
 
-            (directory / "app.py").write_text(HANDLER.format(text="newer"))
-            await until_answer(dev, "newer")
+            for text in ("newer", "newest"):
+                (directory / "app.py").write_text(HANDLER.format(text=text))
+                await until_answer(dev, text)
 
     run(story())
 
