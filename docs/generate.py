@@ -63,6 +63,7 @@ _EVENTS: Final[tuple[exchange.Event, ...]] = (
     exchange.CallbackBroken(),
     exchange.ResponseMalformed("…"),
     exchange.InvokeRefused(503, "…"),
+    exchange.InvocationFailed("…"),
     exchange.DeadlinePassed("idle"),
     exchange.ClientLeft(),
     exchange.Stopped(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
+import json
 import logging
 import os
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.command import ANY_PORTS, GATED, Stream, environ_of, fetch, open_gate
+from tests.command import ANY_PORTS, GATED, DevCommand, Stream, environ_of, fetch, open_gate
 from tests.fakes import PATIENCE_S, soon, until
 
 from tailrace.config import Address
@@ -424,3 +425,130 @@ def test_a_start_that_fails_leaves_nothing_behind(project: Path) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     run(story())
+
+
+# --- functions that fail before they call back ---------------------------------------------------
+
+FAR = "[gateway]\nfirst_byte_timeout_s = 600\n"
+"""No test waits for that deadline."""
+
+FAILURES = {
+    "an import error": ("import nothing_like_this", "failed (Runtime.ImportModuleError)"),
+    "an exit while it starts": ("import os; os._exit(3)", "failed (Runtime.ExitError)"),
+    "a crash": (
+        "import os\ndef handler(event, context):\n    os.abort()",
+        "failed (Runtime.ExitError)",
+    ),
+    "an exception": (
+        "def handler(event, context):\n    1 / 0",
+        "failed (Function.ZeroDivisionError)",
+    ),
+    "a time-out": (
+        "import time\ndef handler(event, context):\n    time.sleep(600)",
+        "failed (Sandbox.Timedout)",
+    ),
+    "a result": ("def handler(event, context):\n    return 1", "ended without calling back"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_client_learns_at_once_that_its_function_failed(project: Path, case: str) -> None:
+    """On a laptop nobody should wait for the first-byte deadline to see a typing error."""
+    source, words = FAILURES[case]
+    (project / "one" / "app.py").write_text(source)
+    config = (project / "tailrace.toml").read_text()
+    (project / "tailrace.toml").write_text(
+        config.replace('path = "one"\n', 'path = "one"\ntimeout_s = 1\n') + FAR
+    )
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            status, body = await get(dev, "/one")
+
+            assert status == 502
+            detail = json.loads(body)["detail"]
+            assert detail == f"the function {words}: see the log of tailrace dev"
+
+    run(story())
+
+
+def test_the_log_has_what_the_client_is_told_to_look_for(project: Path) -> None:
+    (project / "one" / "app.py").write_text("import nothing_like_this")
+    with (project / "tailrace.toml").open("a") as file:
+        file.write(FAR)
+
+    with DevCommand(project / "tailrace.toml") as dev:
+        assert fetch(dev.url + "/one")[0] == 502
+
+        dev.wait_line("No module named 'nothing_like_this'")
+        dev.wait_line("status=502 outcome=invocation-failed")
+
+
+FAILS_FIRST = """
+import os
+from pathlib import Path
+from tailrace.function import streamify_response
+
+state = Path(os.environ["STATE"])
+if not (state / "tried").exists():
+    (state / "tried").touch()
+    os._exit(1)
+
+@streamify_response
+def handler(event, context):
+    (state / "ran").touch()
+    yield "late"
+"""
+
+
+def test_the_next_attempt_does_not_run_for_a_client_that_has_its_answer(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    state = tmp_path_factory.mktemp("state")
+    (project / "one" / "app.py").write_text(FAILS_FIRST)
+    with (project / "tailrace.toml").open("a") as file:
+        file.write(f"{FAR}[emulator]\nretry_delay_scale = 0.01\n")
+        file.write(f'[functions.one.environment]\nSTATE = "{state}"\n')
+
+    with DevCommand(project / "tailrace.toml") as dev:
+        assert fetch(dev.url + "/one")[0] == 502
+
+        dev.wait_line("the handler was not run")
+        assert not (state / "ran").exists()
+
+
+CALLS_BACK_AND_RETURNS = """
+import http.client, os, threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+def handler(event, context):
+    url = urlsplit(event["origin"])
+    connection = http.client.HTTPConnection(url.netloc)
+    connection.putrequest("POST", url.path)
+    connection.putheader("transfer-encoding", "chunked")
+    connection.endheaders(b"6\\r\\nbegun\\n\\r\\n")
+
+    def end():
+        Path(os.environ["GATE"]).read_bytes()
+        connection.send(b"6\\r\\nended\\n\\r\\n0\\r\\n\\r\\n")
+        connection.getresponse().read()
+
+    threading.Thread(target=end).start()
+"""
+
+
+def test_a_callback_that_outlives_its_invocation_is_served(project: Path) -> None:
+    """It was on its way when the invocation ended, and has the exchange from then on."""
+    gate = project / "gate"
+    os.mkfifo(gate)
+    (project / "one" / "app.py").write_text(CALLS_BACK_AND_RETURNS)
+    with (project / "tailrace.toml").open("a") as file:
+        file.write(f'{FAR}[functions.one.environment]\nGATE = "{gate}"\n')
+
+    with DevCommand(project / "tailrace.toml") as dev, Stream(dev.url + "/one") as stream:
+        assert stream.line() == "begun\n"
+        dev.wait_line("END RequestId")
+        open_gate(gate)
+
+        assert stream.read() == b"ended\n"

@@ -126,7 +126,11 @@ class Dev:
             advertise=self._advertised(callback_listen),
         )
         emulator = Emulator(
-            self.config, log=self._log, host=emulator_listen.host, port=emulator_listen.port
+            self.config,
+            log=self._log,
+            host=emulator_listen.host,
+            port=emulator_listen.port,
+            on_event_ended=self._on_event_ended,
         )
         await emulator.start()
         self._emulator = emulator
@@ -155,6 +159,12 @@ class Dev:
             await self._gateway.stop()
         if self._emulator is not None:
             await self._emulator.stop()
+
+    def _on_event_ended(self, event: bytes, error: str | None) -> None:
+        """Tell a client what it would otherwise learn from the first-byte deadline."""
+        what = "ended without calling back" if error is None else f"failed ({error})"
+        if self._gateway is not None:
+            self._gateway.fail(event, f"the function {what}: see the log of tailrace dev")
 
     # --- configuration ------------------------------------------------------------------------
 

@@ -147,6 +147,33 @@ def test_a_concurrency_of_zero_drops_events_at_once(tmp_path: Path) -> None:
     uvloop.run(run())
 
 
+def test_the_end_of_each_attempt_can_be_learned(tmp_path: Path) -> None:
+    ended: list[tuple[Any, str | None]] = []
+
+    async def run() -> None:
+        functions = (
+            playing(path=tmp_path, retries=1),
+            playing("never", path=tmp_path, concurrency=0),
+        )
+        async with running(
+            *functions, on_event_ended=lambda event, error: ended.append((json.loads(event), error))
+        ) as emulator:
+            await emulator.play({"return": 1}, kind="Event")
+            await wait_until(lambda: len(ended) == 1)
+            await emulator.play({"exit": 1}, kind="Event")
+            await wait_until(lambda: "failed 2 times" in emulator.log)
+            await emulator.invoke({}, name="never", kind="Event")
+            await emulator.play({"return": 1})  # somebody waits for this one: it is not told
+
+    uvloop.run(run())
+    assert ended == [
+        ({"play": [{"return": 1}]}, None),
+        ({"play": [{"exit": 1}]}, "Runtime.ExitError"),
+        ({"play": [{"exit": 1}]}, "Runtime.ExitError"),
+        ({}, "cannot run: the concurrency is 0"),
+    ]
+
+
 class BusyFunction:
     """Takes attempts only while it is free; remembers them."""
 

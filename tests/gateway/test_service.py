@@ -6,7 +6,17 @@ import asyncio
 import socket
 
 import pytest
-from tests.fakes import Broken, FakeLambda, Function, Peer, encode_head, encode_request, soon, until
+from tests.fakes import (
+    Broken,
+    FakeLambda,
+    Function,
+    Peer,
+    encode_chunk,
+    encode_head,
+    encode_request,
+    soon,
+    until,
+)
 from tests.gateway.world import (
     FixedRoute,
     World,
@@ -15,6 +25,7 @@ from tests.gateway.world import (
     played,
 )
 
+from tailrace import limits
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.http_server import HttpServer, run
@@ -82,6 +93,66 @@ def test_a_gateway_listens_on_ipv6() -> None:
             await gateway.stop()
 
     run(play())
+
+
+# --- invocations that are known to have ended ----------------------------------------------------
+
+
+@played()
+async def test_an_invocation_that_ended_without_a_callback_is_502(world: World) -> None:
+    client, invocation = await world.hold()
+
+    world.gateway.fail(invocation.payload, "the function failed (E)")
+
+    response = await client.read_response()
+    assert response.status == 502
+    assert response.json()["detail"] == "the function failed (E)"
+    assert world.outcomes() == ["invocation-failed"]
+    late = await world.function(invocation.url)
+    await late.post()
+    assert await late.read_status() == 410
+
+
+@played()
+async def test_a_callback_goes_before_the_end_of_its_invocation(world: World) -> None:
+    """Both are on their way at once, on connections of their own."""
+    client, invocation = await world.hold()
+    world.gateway.fail(invocation.payload, "the function ended without calling back")
+    function = await world.function(invocation.url)
+    await function.post()
+    assert await function.read_status() == 100
+
+    world.gateway.fail(invocation.payload, "the function failed (E)")
+    await asyncio.sleep(2 * limits.CALLBACK_GRACE_S)  # nothing happens then
+    await function.finish(encode_chunk(encode_head() + b"all"))
+
+    assert (await client.read_response()).body == b"all"
+    assert await function.read_status() == 200
+    world.gateway.fail(invocation.payload, "the exchange is over")
+
+
+FOREIGN = [
+    b"",
+    b"\xff",
+    b"[]",
+    b"{}",
+    b'{"requestId": 1}',
+    b'{"requestId": "\xff"}',
+    b'{"requestId": "unknown"}',
+    b'{"deep":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+]
+
+
+@played()
+async def test_events_of_others_mean_nothing(world: World) -> None:
+    await world.hold()
+
+    for event in FOREIGN:
+        world.gateway.fail(event, "the function failed (E)")
+
+    await asyncio.sleep(2 * limits.CALLBACK_GRACE_S)  # nothing happens then
+    assert world.gateway.statistics()["held"] == 1
+    world.close_peers()
 
 
 # --- stop ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from tailrace.config import FunctionConfig
 from tailrace.emulator.environments import Status
 from tailrace.emulator.invocation import REFUSED, Attempt
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
-from tailrace.emulator.queue import EventQueue
+from tailrace.emulator.queue import EventQueue, OnEventEnded
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.runtime_api import Invocation
 
@@ -34,7 +34,12 @@ class EmulatedFunction:
     """One function, kept over reloads: the queue goes on, the environments are replaced."""
 
     def __init__(
-        self, config: FunctionConfig, settings: EnvironmentSettings, *, retry_delay_scale: float
+        self,
+        config: FunctionConfig,
+        settings: EnvironmentSettings,
+        *,
+        retry_delay_scale: float,
+        on_event_ended: OnEventEnded | None = None,
     ) -> None:
         self._settings = settings
         self._pool = EnvironmentPool(config, settings, self._on_free)
@@ -42,7 +47,11 @@ class EmulatedFunction:
         self._tasks = TaskSet()
         self._knocking: dict[Attempt, asyncio.TimerHandle] = {}  # in their order
         self._queue = EventQueue(
-            config, self._start, settings.log, retry_delay_scale=retry_delay_scale
+            config,
+            self._start,
+            settings.log,
+            retry_delay_scale=retry_delay_scale,
+            on_ended=on_event_ended,
         )
 
     @property

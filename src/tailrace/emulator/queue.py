@@ -23,6 +23,9 @@ from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
 from tailrace.wire.runtime_api import Invocation
 
+OnEventEnded = Callable[[bytes, str | None], None]
+"""Is told an event and the error with which an attempt ended; None when it succeeded."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
@@ -38,7 +41,8 @@ class EventQueue:
     """Events that wait for an environment or for their retry.
 
     `start(attempt)` runs an attempt, or returns False when the function is busy; `dispatch` is to
-    be called whenever that may have changed.
+    be called whenever that may have changed. `on_ended(event, error)` is called when an attempt has
+    ended, with None when it succeeded, and when an event is dropped untried.
     """
 
     def __init__(
@@ -48,11 +52,13 @@ class EventQueue:
         log: EmulatorLog,
         *,
         retry_delay_scale: float,
+        on_ended: OnEventEnded | None = None,
     ) -> None:
         self.function = function
         self.retry_delay_scale = retry_delay_scale
         self._start = start
         self._log = log
+        self._on_ended = on_ended
         self._waiting: deque[QueuedEvent] = deque()
         self._retries: dict[str, tuple[QueuedEvent, asyncio.TimerHandle]] = {}
         self._held_bytes = 0  # of all events that have not come to their end
@@ -108,6 +114,7 @@ class EventQueue:
     def _conclude(self, event: QueuedEvent, future: asyncio.Future[Outcome]) -> None:
         """An attempt has its outcome: done, or tried again later."""
         outcome = future.result()
+        self._tell_end(event, outcome.error_type)
         if outcome.error_type is None:
             self._forget(event)
             return
@@ -132,6 +139,12 @@ class EventQueue:
     def _drop(self, event: QueuedEvent, reason: str) -> None:
         self._forget(event)
         self._say(event, f"{reason}; it is dropped")
+        if event.attempts == 0:
+            self._tell_end(event, reason)
+
+    def _tell_end(self, event: QueuedEvent, error: str | None) -> None:
+        if self._on_ended is not None:
+            self._on_ended(event.invocation.event, error)
 
     def _forget(self, event: QueuedEvent) -> None:
         self._held_count -= 1

@@ -13,6 +13,7 @@ from tailrace.emulator.functions import EmulatedFunction, FunctionStatistics
 from tailrace.emulator.invoke_api import InvokeApi
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.pool import EnvironmentSettings
+from tailrace.emulator.queue import OnEventEnded
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.net.tasks import TaskSet
 
@@ -32,7 +33,10 @@ class Emulator:
     """Lambda on one machine: `start`, `reload` as often as you like, `stop`.
 
     `inherited` are the variables of which functions inherit PATH, HOME and the like; the
-    process's own unless given. Everything runs on the event loop that called `start`.
+    process's own unless given. `on_event_ended(event, error)` is called for each attempt of an
+    asynchronous event that has ended, with None when it succeeded, and for each event that is
+    dropped untried; Lambda tells nothing of the kind. Everything runs on the event loop that
+    called `start`.
     """
 
     def __init__(
@@ -44,7 +48,9 @@ class Emulator:
         port: int = 9000,
         inherited: Mapping[str, str] | None = None,
         init_timeout_s: float = limits.INIT_TIMEOUT_S,
+        on_event_ended: OnEventEnded | None = None,
     ) -> None:
+        self._on_event_ended = on_event_ended
         self._address = Address(host, port)
         self._settings = EnvironmentSettings(
             log, os.environ if inherited is None else inherited, init_timeout_s
@@ -112,7 +118,10 @@ class Emulator:
             function = self._functions.get(name)
             if function is None:
                 self._functions[name] = EmulatedFunction(
-                    function_config, self._settings, retry_delay_scale=scale
+                    function_config,
+                    self._settings,
+                    retry_delay_scale=scale,
+                    on_event_ended=self._on_event_ended,
                 )
             elif changed is None or name in changed or function.config != function_config:
                 function.reload(function_config, retry_delay_scale=scale)

@@ -182,6 +182,18 @@ def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes
     return msgspec.json.encode(event)
 
 
+class _OwnEvent(msgspec.Struct):
+    requestId: str
+
+
+def exchange_of(payload: bytes) -> str | None:
+    """The id of the exchange for which an event was made; None for somebody else's event."""
+    try:
+        return msgspec.json.decode(payload, type=_OwnEvent).requestId
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _forwarded(
     headers: list[tuple[str, str]], peer: str, trusted_hops: int, exchange_id: str
 ) -> str:

@@ -119,6 +119,10 @@ class Registry:
         self._held[held.capability.exchange_id] = held
         return held
 
+    def find(self, exchange_id: str) -> Held | None:
+        """The exchange with this id, if it is held."""
+        return self._held.get(exchange_id)
+
     def claim(self, capability: Capability) -> Held:
         """Find the exchange that a callback may have.
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from tailrace import limits
 from tailrace.gateway.callback import Callbacks
-from tailrace.gateway.front import Front
+from tailrace.gateway.front import Front, exchange_of
 from tailrace.gateway.held import Route
 from tailrace.gateway.invoke import Invoker
 from tailrace.gateway.registry import Deadlines, Registry
 from tailrace.net.http_server import HttpLimits, HttpServer
+from tailrace.wire.exchange import InvocationFailed
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,19 @@ class Gateway:
     def route_by(self, find_route: Callable[[str, str], Route | None]) -> None:
         """Use other routes from now on; what is held stays as it is."""
         self._find_route = self._front.find_route = find_route
+
+    def fail(self, event: bytes, detail: str) -> None:
+        """Answer 502 to the client of an event whose invocation has ended, unless it called back.
+
+        For whoever runs the functions and so knows of the end; Lambda does not tell it. A callback
+        that has come, or that comes within CALLBACK_GRACE_S, goes before. Events that are not of
+        this gateway are ignored.
+        """
+        held = self._registry.find(exchange_of(event) or "")
+        if held is not None and held.is_waiting:
+            asyncio.get_running_loop().call_later(
+                limits.CALLBACK_GRACE_S, held.apply, InvocationFailed(detail)
+            )
 
     async def drain(self) -> bool:
         """Stop taking requests and let held responses end, up to the last byte.

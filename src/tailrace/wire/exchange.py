@@ -80,6 +80,16 @@ class InvokeRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class InvocationFailed:
+    """The invocation has ended without a callback, as somebody knows; `detail` is for the client.
+
+    Lambda does not tell this of asynchronous invocations; the emulator in `tailrace dev` does.
+    """
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """A deadline has passed; `name` is one of "first byte", "idle", "stall", "total"."""
 
@@ -103,6 +113,7 @@ Event = (
     | CallbackBroken
     | ResponseMalformed
     | InvokeRefused
+    | InvocationFailed
     | DeadlinePassed
     | ClientLeft
     | Stopped
@@ -178,6 +189,7 @@ FUNCTION_SIDE: Final[dict[Function, dict[type[Event], Function]]] = {
     Function.WAITING: {
         CallbackOpened: Function.OPENED,
         InvokeRefused: Function.FAILED,
+        InvocationFailed: Function.FAILED,
         DeadlinePassed: Function.FAILED,
         ClientLeft: Function.FAILED,
         Stopped: Function.FAILED,
@@ -228,6 +240,7 @@ _LOSSES: Final[dict[type[Event], _Loss]] = {
         502, "the function's response is malformed: {detail}", 400, "{detail}", "malformed"
     ),
     InvokeRefused: _Loss(0, "{detail}", 0, "", "invoke-refused"),
+    InvocationFailed: _Loss(502, "{detail}", 0, "", "invocation-failed"),
     DeadlinePassed: _Loss(
         504,
         "the function did not answer in time",
@@ -283,7 +296,9 @@ def _lose(event: Event, function: Function, client: Client) -> list[Command]:
     """The commands that make a loss known to whoever is still there."""
     loss = _LOSSES[type(event)]
     name = event.name if isinstance(event, DeadlinePassed) else ""
-    detail = event.detail if isinstance(event, ResponseMalformed | InvokeRefused) else ""
+    detail = ""
+    if isinstance(event, ResponseMalformed | InvokeRefused | InvocationFailed):
+        detail = event.detail
     commands: list[Command] = []
     if client is Client.RECEIVING:
         if not isinstance(event, ClientLeft):
