@@ -427,6 +427,16 @@ def test_a_start_that_fails_leaves_nothing_behind(project: Path) -> None:
     run(story())
 
 
+def test_nobodys_credentials_are_looked_at(project: Path) -> None:
+    """Half a key pair would be an error of botocore, and a profile that is missing another."""
+    environ = {"AWS_ACCESS_KEY_ID": "AKIAHALF", "AWS_PROFILE": "missing", "AWS_REGION": "?"}
+
+    with DevCommand(project / "tailrace.toml", environ=environ) as dev:
+        assert fetch(dev.url + "/one") == (200, "old")
+
+        assert "keys" not in "".join(dev.lines)
+
+
 # --- functions that fail before they call back ---------------------------------------------------
 
 FAR = "[gateway]\nfirst_byte_timeout_s = 600\n"

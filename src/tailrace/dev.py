@@ -134,7 +134,7 @@ class Dev:
         )
         await emulator.start()
         self._emulator = emulator
-        endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True)
+        endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True, has_dummy_keys=True)
         gateway = Gateway(settings, LambdaInvoker(endpoint), Router(self.config.routes).match)
         try:
             await gateway.start()

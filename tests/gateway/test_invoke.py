@@ -477,6 +477,22 @@ def test_a_local_endpoint_gets_the_keys_of_the_environment_if_there_are_any(
     assert keys_used(LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True)) == "AKIAMINE"
 
 
+@pytest.mark.parametrize("secret", ["s", None])
+def test_an_endpoint_with_dummy_keys_gets_no_others(
+    secret: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody's keys are needed, so none are looked at, be they whole or not."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMINE")
+    if secret is not None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    endpoint = LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True, has_dummy_keys=True)
+
+    with caplog.at_level(logging.INFO):
+        assert keys_used(endpoint) == "tailrace"
+
+    assert caplog.text == ""  # that goes without saying
+
+
 def test_no_keys_for_another_endpoint_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="no AWS credentials"):
         keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))

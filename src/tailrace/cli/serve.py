@@ -40,8 +40,6 @@ async def serve_dev(settings: DevSettings) -> int:
     log = EmulatorLog.for_stream(sys.stderr, os.environ)
     log.announce("gateway")
     terminal.take_log(log.write)
-    # Here the keys are dummies by nature; that need not be said at each start.
-    logging.getLogger("tailrace.gateway.invoke").setLevel(logging.WARNING)
     keep_read_buffers()
     raise_descriptor_limit()
     dev = Dev(settings, log)

@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 _UNAVAILABLE: Final = frozenset((400, 402, 403, 404, 409))
 """The function is missing, not ready, or not ours to invoke: nothing that this request changes."""
 
+_DUMMY_KEY: Final = "tailrace"
+
 _SECONDS: Final = re.compile("[0-9]{1,5}").fullmatch
 
 
@@ -67,11 +69,16 @@ class Invoker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LambdaEndpoint:
-    """Where Lambda is; one on this machine needs no real keys."""
+    """Where Lambda is; one on this machine needs no real keys.
+
+    With `has_dummy_keys` it is signed for with dummy keys, whatever keys the environment has: an
+    emulator that we run ourselves.
+    """
 
     url: str
     region: str
     is_loopback: bool
+    has_dummy_keys: bool = False
 
 
 def find_endpoint(url: str | None) -> LambdaEndpoint:
@@ -156,16 +163,18 @@ class LambdaInvoker:
         self._pool.start()
 
     def _find_keys(self) -> Keys:
+        if self._endpoint.has_dummy_keys:
+            return Keys(Credentials(_DUMMY_KEY, _DUMMY_KEY))
         if self._endpoint.is_loopback:
-            return Keys(environment_credentials() or self._dummy_keys())
+            return Keys(environment_credentials() or self._dummy_credentials())
         return Keys(find_credentials(), timeout_s=self._timeout_s)
 
-    def _dummy_keys(self) -> Credentials:
+    def _dummy_credentials(self) -> Credentials:
         logger.info(
             "%s is on this machine and no credentials are set: signing with dummy keys",
             self._endpoint.url,
         )
-        return Credentials("tailrace", "tailrace")
+        return Credentials(_DUMMY_KEY, _DUMMY_KEY)
 
     async def invoke(self, function: str, payload: bytes) -> None:
         """Hand an event over; see `Invoker.invoke`."""
