@@ -427,6 +427,26 @@ def test_a_start_that_fails_leaves_nothing_behind(project: Path) -> None:
     run(story())
 
 
+def test_two_that_start_together_both_find_ports(project: Path) -> None:
+    """Both see the usual ports free; whoever listens second looks again."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    usual = Wanted(Address("127.0.0.1", port), False, "--emulator-listen")
+    settings = settings_for(project, emulator_listen=usual)
+
+    async def story() -> None:
+        one, two = (Dev(settings, EmulatorLog(io.StringIO())) for _ in range(2))
+        try:
+            await asyncio.gather(one.start(), two.start())
+            assert one.emulator_url != two.emulator_url
+            assert [len(dev.moved) for dev in (one, two)] in ([0, 1], [1, 0])
+            assert [await get(dev, "/one") for dev in (one, two)] == [(200, "old")] * 2
+        finally:
+            await asyncio.gather(one.stop(), two.stop())
+
+    run(story())
+
+
 def test_nobodys_credentials_are_looked_at(project: Path) -> None:
     """Half a key pair would be an error of botocore, and a profile that is missing another."""
     environ = {"AWS_ACCESS_KEY_ID": "AKIAHALF", "AWS_PROFILE": "missing", "AWS_REGION": "?"}

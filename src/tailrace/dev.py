@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import logging
 import os
 import shutil
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 _REGION: Final = "us-east-1"
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _FILES_NAMED_MAX: Final = 3
+_STARTS_MAX: Final = 3
 _LOOK_AGAIN_MS: Final = 1000
 """How often it is looked whether the watched directories are still those that they were."""
 
@@ -118,6 +120,19 @@ class Dev:
             OSError: an address cannot be had.
         """
         self.config = self._load()
+        for _ in range(_STARTS_MAX - 1):
+            try:
+                await self._start()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                # Somebody took an address between our look and our listening: look again.
+            else:
+                return
+        await self._start()
+
+    async def _start(self) -> None:
+        self.moved.clear()
         listen, callback_listen, emulator_listen = self._addresses()
         settings = settings_from(
             dataclasses.replace(self.config.gateway, **self.settings.gateway),
