@@ -357,8 +357,9 @@ def test_a_response_that_breaks_off_is_truncated_once_the_runtime_works_on() -> 
             writer.close()
             await wait_until(lambda: around.server.state is State.ANSWERED)
             assert not attempt.outcome.done()
-            await around.ready()
+            poll = await around.ready()
 
+            assert not poll.done()
             assert attempt.outcome.result().error_type == "Runtime.TruncatedResponse"
 
     uvloop.run(run())

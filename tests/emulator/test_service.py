@@ -35,7 +35,7 @@ def test_a_reload_lets_what_runs_finish_and_serves_from_new_environments(tmp_pat
             await emulator.service.reload(config(function), {"f"})
             await wait_until(lambda: not is_running(idle))
             assert is_running(busy)
-            assert counts(emulator).retiring == 1
+            await wait_until(lambda: counts(emulator).retiring == 1)
             new = await asyncio.gather(*(emulator.play({"return": "new"}) for _ in range(2)))
             assert [answer.json() for answer in new] == ["new", "new"]
             go.touch()
@@ -106,7 +106,7 @@ def test_queued_events_run_after_a_reload(tmp_path: Path) -> None:
             await emulator.service.reload(config(stuck), {"f"})
 
             await wait_until(done.exists)
-            assert counts(emulator).retiring == 1
+            await wait_until(lambda: counts(emulator).retiring == 1)
 
     uvloop.run(run())
 
