@@ -33,28 +33,6 @@ INVALID_MODE: Final = Outcome.failure(
 )
 
 
-class _Ignored:
-    """Receives what nobody needs: the request has been answered from its head alone."""
-
-    def on_body(self, data: bytes) -> None:
-        pass
-
-    def on_end(self, trailers: Headers) -> None:
-        pass
-
-    def on_gone(self) -> None:
-        pass
-
-    def on_pause(self) -> None:
-        pass
-
-    def on_resume(self) -> None:
-        pass
-
-
-IGNORE: Final = _Ignored()
-
-
 class Answer(Enum):
     """The kinds of answer."""
 

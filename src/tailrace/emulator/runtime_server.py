@@ -14,7 +14,6 @@ from typing import Final
 from tailrace import limits
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.runtime_answer import (
-    IGNORE,
     INVALID_MODE,
     TRUNCATED,
     Answer,
@@ -22,6 +21,7 @@ from tailrace.emulator.runtime_answer import (
     refuse,
 )
 from tailrace.net.http_server import (
+    IGNORE,
     Connection,
     Headers,
     HttpLimits,

@@ -12,7 +12,7 @@ from typing import Final
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
 from tailrace.gateway.held import Held, answer_callback
 from tailrace.gateway.registry import Registry
-from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead
+from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.exchange import (
     CallbackBroken,
@@ -34,15 +34,14 @@ class Callbacks:
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
         """Find the exchange; refuse with 404, 405, 409 or 410."""
-        refused = Refused()
         if head.method != "POST":
             connection.respond(405, [(b"allow", b"POST")])
-            return refused
+            return IGNORE
         try:
             held = self._registry.claim(parse_path(head.path))
         except (CapabilityError, CallbackRefusedError) as error:
             answer_callback(connection, error.status, str(error))
-            return refused
+            return IGNORE
         held.callback = connection
         # The proof that the 100 is ours, and not that of something in between.
         proof = f"{EXCHANGE_FIELD}: {held.capability.exchange_id}\r\n"
@@ -122,20 +121,3 @@ class CallbackBody:
 
     def on_resume(self) -> None:
         """See `on_pause`."""
-
-
-class Refused:
-    """Receives what a refused peer still sends: nothing of it counts."""
-
-    __slots__ = ()
-
-    def on_body(self, data: bytes) -> None:
-        """Ignored, as are the following."""
-
-    def on_end(self, trailers: Headers) -> None: ...
-
-    def on_gone(self) -> None: ...
-
-    def on_pause(self) -> None: ...
-
-    def on_resume(self) -> None: ...

@@ -12,11 +12,17 @@ import msgspec
 
 from tailrace import limits
 from tailrace.errors import InvokeError, ThrottledError
-from tailrace.gateway.callback import Refused
 from tailrace.gateway.held import Held, Route
 from tailrace.gateway.invoke import Invoker
 from tailrace.gateway.registry import Registry
-from tailrace.net.http_server import Connection, Headers, Receiver, RequestHead, WholeBody
+from tailrace.net.http_server import (
+    IGNORE,
+    Connection,
+    Headers,
+    Receiver,
+    RequestHead,
+    WholeBody,
+)
 from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.capability import callback_url
@@ -57,7 +63,7 @@ class Front:
         """Answer at once what needs no function; receive the body of everything else."""
         if head.path == self._health_path:
             self._answer_health(connection)
-            return Refused()
+            return IGNORE
         host = (head.get(b"host") or b"").decode("latin-1")
         route = self.find_route(host, head.path)
         if route is None:
@@ -230,10 +236,10 @@ def _answer(
     status: int,
     detail: str,
     retry_after_s: int | None = None,
-) -> Refused:
+) -> Receiver:
     """Answer a request that does not become an exchange."""
     fields, body = encode_problem(status, detail, accept=head.get(b"accept"))
     if retry_after_s is not None:
         fields.append((b"retry-after", b"%d" % retry_after_s))
     connection.respond(status, fields, body)
-    return Refused()
+    return IGNORE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from tailrace.errors import HttpError
 from tailrace.wire.http_head import Headers, RequestHead
@@ -29,6 +29,22 @@ class Receiver(Protocol):
 
     def on_resume(self) -> None:
         """The response's unsent bytes have fallen below the low water mark."""
+
+
+class _Ignored:
+    """Receives what nobody needs: the request has been answered from its head alone."""
+
+    __slots__ = ()
+
+    def on_body(self, data: bytes) -> None: ...
+    def on_end(self, trailers: Headers) -> None: ...
+    def on_gone(self) -> None: ...
+    def on_pause(self) -> None: ...
+    def on_resume(self) -> None: ...
+
+
+IGNORE: Final[Receiver] = _Ignored()
+"""What an application returns when it has answered, or refused, from the head alone."""
 
 
 class WholeBody:

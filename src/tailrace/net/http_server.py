@@ -14,7 +14,7 @@ from tailrace import limits
 from tailrace.net.http_connection import Application, Connection
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
-from tailrace.net.http_receiver import Receiver, WholeBody
+from tailrace.net.http_receiver import IGNORE, Receiver, WholeBody
 from tailrace.net.tally import Tally
 from tailrace.wire.http_head import Headers, RequestHead
 
@@ -26,6 +26,7 @@ else:
 logger = logging.getLogger(__name__)
 
 __all__ = [
+    "IGNORE",
     "Application",
     "Connection",
     "Headers",
