@@ -67,3 +67,11 @@ def test_any_detail_can_be_shown(accept: bytes | None) -> None:
 
     assert b"<script>" not in body or accept is None
     assert body.decode()
+
+
+def test_a_problem_that_passes_says_when_to_try_again() -> None:
+    fields, _ = encode_problem(503, "busy", retry_after_s=7)
+    others, _ = encode_problem(502, "broken")
+
+    assert (b"retry-after", b"7") in fields
+    assert b"retry-after" not in dict(others)

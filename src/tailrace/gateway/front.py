@@ -238,8 +238,8 @@ def _answer(
     retry_after_s: int | None = None,
 ) -> Receiver:
     """Answer a request that does not become an exchange."""
-    fields, body = encode_problem(status, detail, accept=head.get(b"accept"))
-    if retry_after_s is not None:
-        fields.append((b"retry-after", b"%d" % retry_after_s))
-    connection.respond(status, fields, body)
+    problem = encode_problem(
+        status, detail, accept=head.get(b"accept"), retry_after_s=retry_after_s
+    )
+    connection.respond(status, *problem)
     return IGNORE

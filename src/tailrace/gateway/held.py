@@ -185,12 +185,14 @@ class Held:
         self, client: Connection, status: int, detail: str, retry_after_s: int | None
     ) -> None:
         self.status = status
-        fields, body = encode_problem(
-            status, detail, accept=self.accept, exchange_id=self.capability.exchange_id
+        problem = encode_problem(
+            status,
+            detail,
+            accept=self.accept,
+            exchange_id=self.capability.exchange_id,
+            retry_after_s=retry_after_s,
         )
-        if retry_after_s is not None:
-            fields.append((b"retry-after", b"%d" % retry_after_s))
-        client.respond(status, fields, body)
+        client.respond(status, *problem)
 
     def _close(self, outcome: str) -> None:
         if self.invocation is not None:

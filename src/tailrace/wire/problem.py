@@ -22,12 +22,23 @@ def encode_problem(
     *,
     accept: bytes | None = None,
     exchange_id: str | None = None,
+    retry_after_s: int | None = None,
 ) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and body of an answer that reports a problem.
 
     JSON, unless `accept` (the request's Accept header) names HTML. `exchange_id` lets the
     client's user and the operator speak of the same exchange.
     """
+    fields, body = _encode(status, detail, accept, exchange_id)
+    fields.append((b"cache-control", b"no-store"))
+    if retry_after_s is not None:
+        fields.append((b"retry-after", b"%d" % retry_after_s))
+    return fields, body
+
+
+def _encode(
+    status: int, detail: str, accept: bytes | None, exchange_id: str | None
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
     try:
         title = HTTPStatus(status).phrase
     except ValueError:
@@ -35,12 +46,8 @@ def encode_problem(
     if accept is not None and b"text/html" in accept.lower():
         reference = f"{status}" if exchange_id is None else f"{status} · {exchange_id}"
         page = _PAGE.format(title=title, detail=escape(detail), reference=reference)
-        return _fields(b"text/html; charset=utf-8"), page.encode(errors="replace")
+        return [(b"content-type", b"text/html; charset=utf-8")], page.encode(errors="replace")
     document: dict[str, object] = {"title": title, "status": status, "detail": detail}
     if exchange_id is not None:
         document["exchange"] = exchange_id
-    return _fields(b"application/problem+json"), json.dumps(document).encode() + b"\n"
-
-
-def _fields(content_type: bytes) -> list[tuple[bytes, bytes]]:
-    return [(b"content-type", content_type), (b"cache-control", b"no-store")]
+    return [(b"content-type", b"application/problem+json")], json.dumps(document).encode() + b"\n"
