@@ -68,6 +68,8 @@ PRELUDE_BYTES_MAX: Final = 16 * KIB
 "response-transfer-mode-lambda"); for Function URLs no limit is documented."""
 BUFFERED_RESPONSE_BYTES_MAX: Final = 6_291_556
 """A buffered response: 6 MiB + 100 bytes (Runtime API server of AWS's emulator)."""
+STREAM_RESPONSE_BYTES_MAX: Final = 200 * MIB
+"""A streamed response: 200 MB since July 2025 (DG configuration-response-streaming)."""
 
 # --- Lambda's Invoke API -----------------------------------------------------------------------
 

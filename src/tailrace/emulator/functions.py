@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tailrace import limits
 from tailrace.config import FunctionConfig
 from tailrace.emulator.environments import Status
-from tailrace.emulator.invocation import REFUSED, Attempt
+from tailrace.emulator.invocation import REFUSED, Attempt, Listener
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
 from tailrace.emulator.queue import EventQueue, OnEventEnded
 from tailrace.net.tasks import TaskSet
@@ -59,14 +59,16 @@ class EmulatedFunction:
         """What it runs with now."""
         return self._pool.function
 
-    def invoke(self, invocation: Invocation) -> Attempt | None:
+    def invoke(self, invocation: Invocation, listener: Listener | None = None) -> Attempt | None:
         """Run an invocation now; None when all environments are busy.
+
+        A streamed response goes to the listener, if there is one.
 
         One that has answered is busy until it asks for its next event, a millisecond later. So
         that callers who come one after the other are not refused, they may wait for that: the
         outcome is then `REFUSED` when it takes too long.
         """
-        attempt = Attempt(invocation)
+        attempt = Attempt(invocation, listener)
         if not self._knocking and self._start(attempt):
             return attempt
         if len(self._knocking) >= self.config.concurrency or not self._pool.is_about_to_be_free:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from tailrace.wire.runtime_api import Invocation, error_body
+from tailrace.wire.runtime_api import MEDIA_TYPE, Invocation, error_body
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attempt ended with: the function's result, or a function error and its JSON."""
+    """What an attempt ended with: the function's result, or a function error and its JSON.
+
+    The bytes of a streamed response that went to a listener are not in `payload`.
+    """
 
     payload: bytes
     error_type: str | None = None
     """None when the function succeeded; else what the log calls the error."""
+    media_type: str = MEDIA_TYPE
+    """What the runtime says that its response is."""
+    is_streamed: bool = False
+    """Whether the runtime streamed it."""
+    is_reported: bool = False
+    """Whether an error is the runtime's own report, and not found by Lambda."""
 
     @classmethod
     def failure(cls, error_type: str, message: str) -> Outcome:
@@ -27,21 +36,71 @@ REFUSED: Final = Outcome(b"", "TooManyRequestsException")
 """No outcome of the function: it was busy, and the attempt has not begun."""
 
 
+class Listener(Protocol):
+    """Takes a streamed response as the runtime sends it; its end is the attempt's outcome.
+
+    Of a buffered response it hears nothing: that is in the outcome.
+    """
+
+    def on_start(self, media_type: str) -> None:
+        """The runtime has begun to stream; the media type is empty when it said none."""
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes of the response: one call per read, whatever number of writes it carried."""
+
+
+class Source(Protocol):
+    """Where a streamed response comes from."""
+
+    def pause_reading(self) -> None:
+        """Take no more bytes for now."""
+
+    def resume_reading(self) -> None:
+        """Go on."""
+
+
 class Attempt:
     """One run of an invocation in an execution environment.
 
     `outcome` is done when the caller can be answered; `ended` is done when the environment is
     free again and the invocation's log is complete, and gives the log's last 4 KB. Both get a
-    result in the end, never an exception.
+    result in the end, never an exception. With a `listener` a streamed response is passed on to
+    it, without one it is collected.
     """
 
-    __slots__ = ("ended", "invocation", "outcome")
+    __slots__ = ("_is_paused", "_source", "ended", "invocation", "listener", "outcome")
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation, listener: Listener | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.invocation = invocation
+        self.listener = listener
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.ended: asyncio.Future[bytes] = loop.create_future()
+        self._source: Source | None = None
+        self._is_paused = False
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the runtime has begun to stream to the listener."""
+        return self._source is not None
+
+    def begin_stream(self, source: Source) -> None:
+        """The listener's bytes come from there."""
+        self._source = source
+        if self._is_paused:
+            source.pause_reading()
+
+    def pause(self) -> None:
+        """Hold a streamed response back: who listens cannot take more now."""
+        self._is_paused = True
+        if self._source is not None:
+            self._source.pause_reading()
+
+    def resume(self) -> None:
+        """Let a streamed response go on."""
+        self._is_paused = False
+        if self._source is not None:
+            self._source.resume_reading()
 
     def answer(self, outcome: Outcome) -> None:
         """Give the outcome; only the first one counts."""

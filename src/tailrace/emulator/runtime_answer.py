@@ -1,6 +1,6 @@
 """What a runtime sends back: a response, an error or an init error, collected whole.
 
-A streamed response is collected as well; that it was streamed shows in its trailers only.
+A streamed response is collected as well when nobody listens to it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from tailrace.wire import runtime_api
 
 _MAX: Final = limits.BUFFERED_RESPONSE_BYTES_MAX
 _ERROR_TYPE: Final = runtime_api.FUNCTION_ERROR_TYPE.encode()
+_ERROR_BODY: Final = runtime_api.FUNCTION_ERROR_BODY.encode()
+_RESPONSE_MODE: Final = runtime_api.RESPONSE_MODE.encode()
 _JSON: Final = (b"content-type", b"application/json")
 
 TOO_LARGE: Final = Outcome.failure(
@@ -90,7 +92,7 @@ class AnswerBody:
         body, self._pieces = b"".join(self._pieces), []
         self._on_outcome(_read(self._kind, self._head, body, trailers))
         self._on_end()
-        self._connection.respond(202, [_JSON], runtime_api.ACCEPTED_BODY)
+        accept(self._connection)
 
     def on_gone(self) -> None:
         """The runtime broke off in mid-body: nothing can be answered."""
@@ -103,25 +105,52 @@ class AnswerBody:
         """See `on_pause`."""
 
 
+def accept(connection: Connection) -> None:
+    """Answer that a response or an error has been taken."""
+    connection.respond(202, [_JSON], runtime_api.ACCEPTED_BODY)
+
+
 def refuse(connection: Connection, status: int, error_type: str, message: str) -> None:
     """Answer with an error of the Runtime API itself."""
     connection.respond(status, [_JSON], runtime_api.api_error_body(error_type, message))
 
 
-def _read(kind: Answer, head: RequestHead, body: bytes, trailers: Headers) -> Outcome:
-    if kind is Answer.ERROR:
-        reported = head.get(_ERROR_TYPE) or b""
-        return Outcome(body, reported.decode("latin-1") or _error_type(body))
+def is_streamed(head: RequestHead) -> bool:
+    """Whether a runtime streams its response."""
+    return head.get(_RESPONSE_MODE) == b"streaming"
+
+
+def media_type_of(head: RequestHead) -> str:
+    """What a runtime says that its response is, empty when it says nothing."""
+    return (head.get(b"content-type") or b"").decode("latin-1")
+
+
+def find_failure(trailers: Headers) -> Outcome | None:
+    """The error that the trailers of a streamed response report; None when it succeeded.
+
+    Source: Lambda Developer Guide, "runtimes-custom", response streaming.
+    """
     fields = dict(trailers)
     error_type = fields.get(_ERROR_TYPE)
     if error_type is None:
-        return Outcome(body)
+        return None
     name = error_type.decode("latin-1") or "Function.Unknown"
+    body = _decode(fields.get(_ERROR_BODY, b""))
     return Outcome(
-        _decode(fields.get(runtime_api.FUNCTION_ERROR_BODY.encode(), b""))
-        or runtime_api.error_body(name, "the response failed", None),
+        body or runtime_api.error_body(name, "the response failed", None),
         name,
+        is_streamed=True,
+        is_reported=True,
     )
+
+
+def _read(kind: Answer, head: RequestHead, body: bytes, trailers: Headers) -> Outcome:
+    if kind is Answer.ERROR:
+        reported = head.get(_ERROR_TYPE) or b""
+        name = reported.decode("latin-1") or _error_type(body)
+        return Outcome(body, name, is_reported=True)
+    result = Outcome(body, media_type=media_type_of(head), is_streamed=is_streamed(head))
+    return find_failure(trailers) or result
 
 
 def _decode(text: bytes) -> bytes:

@@ -18,8 +18,10 @@ from tailrace.emulator.runtime_answer import (
     TRUNCATED,
     Answer,
     AnswerBody,
+    is_streamed,
     refuse,
 )
+from tailrace.emulator.runtime_stream import StreamBody
 from tailrace.net.http_server import (
     IGNORE,
     Connection,
@@ -195,7 +197,14 @@ class RuntimeServer:
             message = f"Invalid function response mode: {mode.decode('latin-1')[:100]}"
             refuse(connection, 400, "InvalidFunctionResponseMode", message)
             return IGNORE
-        # Native streaming will hand a receiver that passes bytes on to the caller out here.
+        if event is Event.RESPONSE and attempt.listener is not None and is_streamed(head):
+            return StreamBody(
+                head,
+                connection,
+                attempt=attempt,
+                listener=attempt.listener,
+                on_end=lambda: self._step(Event.ANSWERED),
+            )
         return AnswerBody(
             head,
             connection,
