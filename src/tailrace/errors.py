@@ -7,6 +7,7 @@ TailraceError                      source, retryable, status
 │   ├── PreludeError               the integration response's prelude
 │   ├── HeadError                  an illegal status, header or cookie
 │   └── ResultError                a buffered result
+├── EventStreamError               a streamed answer of the Lambda API is corrupt or cut
 ├── CapabilityError                a callback URL is malformed
 ├── InvokeError                    the Lambda API did not take an invocation
 │   ├── ThrottledError             the API or the account is at its limit; try again later
@@ -74,6 +75,13 @@ class HeadError(ResponseFormatError):
 
 class ResultError(ResponseFormatError):
     """The buffered result of a function is not a legal response."""
+
+
+class EventStreamError(TailraceError):
+    """A streamed answer of the Lambda API is corrupt, cut off or over a limit."""
+
+    source: ClassVar[Source] = "cloud"
+    status = 502
 
 
 class CapabilityError(TailraceError):

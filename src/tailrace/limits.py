@@ -77,6 +77,10 @@ EVENT_INVOKE_BYTES_MAX: Final = 1_048_576
 """Payload of an asynchronous invocation: 1 MB since October 2025 (DG gettingstarted-limits)."""
 SYNC_INVOKE_BYTES_MAX: Final = 6_291_456
 """Payload of a synchronous invocation: 6 MB (DG gettingstarted-limits)."""
+EVENT_STREAM_HEADERS_BYTES_MAX: Final = 128 * KIB
+"""Headers of one message of an event stream: botocore's limit."""
+EVENT_STREAM_PAYLOAD_BYTES_MAX: Final = 24 * MIB
+"""Payload of one message of an event stream: botocore's limit."""
 REQUEST_BODY_BYTES_MAX: Final = 750_000
 """Body of a client's request: with its headers, in base64, it fits EVENT_INVOKE_BYTES_MAX."""
 
