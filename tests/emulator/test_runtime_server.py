@@ -16,6 +16,7 @@ from tests.emulator.harness import Answer, request, wait_until
 from tailrace import limits
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.runtime_server import RuntimeServer, State
+from tailrace.wire.integration import MEDIA_TYPE
 from tailrace.wire.runtime_api import Invocation
 
 NEXT = "/2018-06-01/runtime/invocation/next"
@@ -154,7 +155,7 @@ def test_an_error_is_relayed_as_it_is() -> None:
             answer = await around.post(path_of("error"), body)
 
             assert (answer.status, answer.body) == (202, OK)
-            assert attempt.outcome.result() == Outcome(body, "Custom")
+            assert attempt.outcome.result() == Outcome(body, "Custom", is_reported=True)
 
     uvloop.run(run())
 
@@ -173,7 +174,7 @@ def test_an_error_has_a_name_in_any_case(body: bytes, headers: dict[str, str], n
         async with environment() as around:
             attempt = await around.running()
             assert (await around.post(path_of("error"), body, headers)).status == 202
-            assert attempt.outcome.result() == Outcome(body, name)
+            assert attempt.outcome.result() == Outcome(body, name, is_reported=True)
 
     uvloop.run(run())
 
@@ -293,7 +294,9 @@ def test_init_errors() -> None:
             asked = await around.get()
 
             assert (answer.status, answer.body) == (202, OK)
-            assert around.init_outcomes == [Outcome(body, "Runtime.ImportModuleError")]
+            assert around.init_outcomes == [
+                Outcome(body, "Runtime.ImportModuleError", is_reported=True)
+            ]
             assert error_of(asked) == (403, "InvalidStateTransition")
 
     uvloop.run(run())
@@ -399,7 +402,9 @@ def test_a_streamed_response_is_collected_with_its_prelude() -> None:
             line = await send(around, streamed(prelude, b"one", b"two"))
 
             assert line.startswith(b"HTTP/1.1 202")
-            assert attempt.outcome.result() == Outcome(prelude + b"onetwo")
+            assert attempt.outcome.result() == Outcome(
+                prelude + b"onetwo", media_type=MEDIA_TYPE, is_streamed=True
+            )
 
     uvloop.run(run())
 
@@ -417,7 +422,9 @@ def test_trailers_of_a_streamed_response_are_a_function_error() -> None:
             line = await send(around, streamed(b"some", trailers=trailers))
 
             assert line.startswith(b"HTTP/1.1 202")
-            assert attempt.outcome.result() == Outcome(error, "TypeError")
+            assert attempt.outcome.result() == Outcome(
+                error, "TypeError", is_streamed=True, is_reported=True
+            )
 
     uvloop.run(run())
 

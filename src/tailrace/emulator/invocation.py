@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from tailrace.wire.runtime_api import MEDIA_TYPE, Invocation, error_body
+from tailrace.wire.runtime_api import Invocation, error_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Outcome:
     payload: bytes
     error_type: str | None = None
     """None when the function succeeded; else what the log calls the error."""
-    media_type: str = MEDIA_TYPE
-    """What the runtime says that its response is."""
+    media_type: str = ""
+    """What the runtime says that its response is, if anything."""
     is_streamed: bool = False
     """Whether the runtime streamed it."""
     is_reported: bool = False
