@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from tailrace.errors import AnsweredEarlyError, PeerError
@@ -40,6 +41,7 @@ _URL: Final = re.compile(
     r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?(/[!-\"$-~]*)?"
 ).fullmatch
 _READ_BYTES: Final = 64 * 1024
+_PIECES_PER_CALL: Final = 64  # far below the kernel's IOV_MAX
 _LINGER_0: Final = struct.pack("ii", 1, 0)
 
 
@@ -110,7 +112,8 @@ def open_upload(
     parts = parse_url(url)
     upload = Upload(connect(parts, connect_timeout_s))
     try:
-        upload.send_head(parts, headers)
+        upload.queue_head(parts, headers, is_asking=True)
+        upload.push()
         upload.wait_continue(answer_timeout_s)
     except BaseException:
         upload.close()
@@ -121,11 +124,11 @@ def open_upload(
 class Upload:
     """The body of one POST, sent as it is made, and the answer to it.
 
-    `put` … `put_end`, then `wait_answer`, then `close`; `abort` at any time. Whoever holds one
-    must call `close` or `abort`.
+    `queue_head`, `put` … `put_end`, then `wait_answer`, then `close`; `abort` at any time. Whoever
+    holds one must call `close` or `abort`.
     """
 
-    __slots__ = ("_is_ended", "_loss", "_parser", "_sock", "_unsent", "_would_block")
+    __slots__ = ("_is_ended", "_is_tls", "_loss", "_parser", "_sock", "_unsent", "_would_block")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -134,15 +137,20 @@ class Upload:
         self._unsent: deque[bytes | memoryview] = deque()
         self._is_ended = False
         self._loss: str | None = None  # why nothing more will come
+        self._is_tls = type(sock) is not socket.socket
         self._would_block = _would_block_errors(sock)
 
-    def send_head(self, url: Url, headers: Fields) -> None:
-        """Send the request's head."""
+    def queue_head(self, url: Url, headers: Fields, *, is_asking: bool = False) -> None:
+        """Queue the request's head: it leaves together with the first chunk, or with `push`.
+
+        `is_asking`: the peer is to say first whether it wants the body; see `wait_continue`.
+        """
         lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
         lines += [f"{name}: {value}" for name, value in headers]
-        lines += ["transfer-encoding: chunked", "expect: 100-continue", "", ""]
-        self._unsent.append("\r\n".join(lines).encode("latin-1"))
-        self._push()
+        lines.append("transfer-encoding: chunked")
+        if is_asking:
+            lines.append("expect: 100-continue")
+        self._unsent.append("\r\n".join((*lines, "", "")).encode("latin-1"))
 
     def wait_continue(self, timeout_s: float) -> None:
         """Wait until the peer wants the body.
@@ -275,12 +283,14 @@ class Upload:
         unsent = self._unsent
         try:
             while unsent:
-                piece = unsent[0]
-                sent = self._sock.send(piece)
-                if sent == len(piece):
-                    unsent.popleft()
-                else:
-                    unsent[0] = memoryview(piece)[sent:]
+                if len(unsent) == 1 or self._is_tls:
+                    sent = self._sock.send(unsent[0])
+                else:  # one call, and one segment if it fits
+                    sent = self._sock.sendmsg(islice(unsent, _PIECES_PER_CALL))
+                while unsent and sent >= len(unsent[0]):
+                    sent -= len(unsent.popleft())
+                if sent:
+                    unsent[0] = memoryview(unsent[0])[sent:]
         except self._would_block:
             return
         except OSError as error:
