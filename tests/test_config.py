@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from tailrace.config import (
     Address,
     Config,
+    CorsConfig,
     EmulatorConfig,
     FunctionConfig,
     GatewayConfig,
     RouteConfig,
+    UrlConfig,
     load,
     parse_address,
     parse_advertise,
@@ -20,7 +22,8 @@ from tailrace.errors import ConfigError
 from tailrace.limits import ENVIRONMENT_BYTES_MAX
 
 FUNCTION_KEYS = (
-    "handler, command, path, timeout_s, memory_mb, concurrency, environment, retries, event_age_s"
+    "handler, command, path, timeout_s, memory_mb, concurrency, environment, retries, event_age_s,"
+    " url, destinations"
 )
 
 
@@ -255,12 +258,12 @@ def test_a_record_does_not_show_the_environment() -> None:
         (
             route('path = "/"\nfunction = "lines"\nhots = "a"'),
             "routes[0].hots: unknown key; did you mean host? "
-            "allowed: path, host, function, concurrency",
+            "allowed: path, host, function, transport, concurrency",
         ),
         (
             "[emulator]\nretry_scale = 1",
             "emulator.retry_scale: unknown key; did you mean retry_delay_scale? "
-            "allowed: retry_delay_scale",
+            "allowed: retry_delay_scale, freeze, access_key_id, secret_access_key",
         ),
         (
             "[gateway]\nfirst_byte_timeout = 1",
@@ -522,10 +525,12 @@ def test_a_route_names_a_function_of_the_file() -> None:
         "routes[0].function: there is no function 'zzz'; allowed: lines"
     )
     assert refusal(route('path = "/"')) == (
-        "routes[0].function: missing; allowed: a function's name"
+        "routes[0].function: missing; allowed: "
+        "a function's name or ARN, or the http(s) URL that invokes it"
     )
     assert refusal("[[routes]]\nfunction = ''\npath = '/'") == (
-        "routes[0].function: '' is not allowed; allowed: a function's name"
+        "routes[0].function: '' is not allowed; allowed: "
+        "a function's name or ARN, or the http(s) URL that invokes it"
     )
 
 
@@ -713,3 +718,101 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
             parse(text)
         except ConfigError as error:
             assert str(error).isprintable()
+
+
+def test_a_route_may_name_a_url_that_invokes() -> None:
+    found = read(route('path = "/"\nfunction = "https://faas.example/run?x=1"')).routes[0]
+
+    assert found.invoke_url == found.function == "https://faas.example/run?x=1"
+    assert read(route('path = "/"\nfunction = "lines"')).routes[0].invoke_url is None
+
+
+def test_transports_of_routes() -> None:
+    found = read(route('path = "/"\nfunction = "lines"\ntransport = "response-stream"')).routes[0]
+
+    assert found.transport == "response-stream"
+    assert refusal(route('path = "/"\nfunction = "lines"\ntransport = "stream"')) == (
+        'routes[0].transport: \'stream\' is not allowed; allowed: "callback" or "response-stream"'
+    )
+    url = 'path = "/"\nfunction = "http://a/b"\ntransport = "response-stream"'
+    assert refusal(route(url)) == (
+        'routes[0].transport: what a URL invokes calls back; allowed here: "callback"'
+    )
+
+
+def test_function_urls() -> None:
+    assert read(function("")).functions["lines"].url is None
+    assert read(function("[functions.lines.url]")).functions["lines"].url == UrlConfig()
+    text = """
+        [functions.lines.url]
+        invoke_mode = "RESPONSE_STREAM"
+        auth = "AWS_IAM"
+        listen = "127.0.0.1:9100"
+        abort_on_error = true
+        [functions.lines.url.cors]
+        allow_origins = ["https://a.example", "*"]
+        allow_methods = ["GET", "*"]
+        allow_headers = ["x-a"]
+        expose_headers = ["*"]
+        allow_credentials = true
+        max_age_s = 86400
+    """
+    assert read(function(text)).functions["lines"].url == UrlConfig(
+        invoke_mode="RESPONSE_STREAM",
+        auth="AWS_IAM",
+        listen=Address("127.0.0.1", 9100),
+        abort_on_error=True,
+        cors=CorsConfig(
+            allow_origins=("https://a.example", "*"),
+            allow_methods=("GET", "*"),
+            allow_headers=("x-a",),
+            expose_headers=("*",),
+            allow_credentials=True,
+            max_age_s=86400,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("url = 1", "functions.lines.url: 1 is not allowed; allowed: a table"),
+        ("url = {invoke = 1}", "functions.lines.url.invoke: unknown key; did you mean invoke_mode?"),
+        ('url = {invoke_mode = "S"}', "functions.lines.url.invoke_mode: 'S' is not allowed"),
+        ('url = {auth = "IAM"}', "functions.lines.url.auth: 'IAM' is not allowed"),
+        ("url = {listen = 1}", "functions.lines.url.listen: 1 is not allowed; allowed:"),
+        ('url = {listen = "a"}', "functions.lines.url.listen: 'a' has no port"),
+        ("url = {abort_on_error = 1}", "functions.lines.url.abort_on_error: 1 is not allowed"),
+        ("url = {cors = 1}", "functions.lines.url.cors: 1 is not allowed; allowed: a table"),
+        (
+            'url = {cors = {allow_methods = ["OPTIONS"]}}',
+            "functions.lines.url.cors.allow_methods: ['OPTIONS'] is not allowed",
+        ),
+        ("url = {cors = {max_age_s = -1}}", "functions.lines.url.cors.max_age_s: -1 is not"),
+    ],
+)
+def test_function_urls_that_are_none(text: str, message: str) -> None:
+    assert refusal(function(text)).startswith(message)
+
+
+def test_destinations(tmp_path: Path) -> None:
+    found = read(
+        function('destinations = {on_success = "file:a/b.jsonl", on_failure = "function:lines"}')
+    )
+
+    destinations = found.functions["lines"].destinations
+    assert destinations.on_success == f"file:{tmp_path.resolve()}/a/b.jsonl"
+    assert destinations.on_failure == "function:lines"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('on_success = "x"', '\'x\' is not allowed; allowed: "file:PATH" or "function:NAME"'),
+        ('on_success = "function:line"', "there is no function 'line'; did you mean lines?"),
+    ],
+)
+def test_destinations_that_are_none(text: str, message: str) -> None:
+    answer = refusal(function(f"destinations = {{{text}}}"))
+
+    assert answer.startswith("functions.lines.destinations.on_success: " + message)

@@ -480,6 +480,9 @@ def test_generated_parts_are_up_to_date() -> None:
     ("section", "record"),
     [
         ("`[functions.NAME]`", config.FunctionConfig),
+        ("`[functions.NAME.url]`", config.UrlConfig),
+        ("`[functions.NAME.url.cors]`", config.CorsConfig),
+        ("`[functions.NAME.destinations]`", config.DestinationsConfig),
         ("`[[routes]]`", config.RouteConfig),
         ("`[gateway]`", config.GatewayConfig),
         ("`[emulator]`", config.EmulatorConfig),
@@ -509,7 +512,8 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
         return f"`{json.dumps(field.default_factory())}`"
     if field.default is dataclasses.MISSING:
         return "**required**"
-    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+    is_table = field.default is None or dataclasses.is_dataclass(field.default)
+    return "none" if is_table else f"`{json.dumps(field.default)}`"
 
 
 FUNCTION_PATH = config.FunctionConfig.__annotations__["path"]

@@ -1,7 +1,7 @@
-"""Typed settings: `tailrace.toml`, and addresses on the command line.
+"""Reads `tailrace.toml`.
 
 A mistake is a ConfigError that names the file, the key, what is allowed, and for an unknown name
-the nearest valid one. What is allowed stands once, in the description of each field.
+the nearest valid one.
 """
 
 from __future__ import annotations
@@ -11,121 +11,24 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
-from msgspec import Meta
 
 from tailrace import limits
+from tailrace.config.address import parse_address
+from tailrace.config.records import (
+    Config,
+    CorsConfig,
+    DestinationsConfig,
+    EmulatorConfig,
+    FunctionConfig,
+    GatewayConfig,
+    RouteConfig,
+    UrlConfig,
+)
 from tailrace.errors import ConfigError
-
-DAY_S: Final = 86_400
-
-_PATH_CHARACTER: Final = r"""[!"$-)+->@-~]"""  # printable ASCII without # * ?
-
-
-def _whole(low: int, high: int) -> Meta:
-    return Meta(ge=low, le=high, description=f"a whole number from {low} to {high}")
-
-
-def _seconds(high: float) -> Meta:
-    return Meta(gt=0, le=high, description=f"seconds: more than 0, at most {high:.0f}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionConfig:
-    """One function: `[functions.NAME]`. It has either a handler or a command."""
-
-    name: Annotated[str, Meta(description="letters, digits, '-' and '_', at most 64")]
-    handler: Annotated[
-        Annotated[str, Meta(pattern=r"^[^\s.]+(\.[^\s.]+)+\Z")] | None,
-        Meta(description='"module.attribute" of a Python handler'),
-    ] = None
-    command: Annotated[
-        Annotated[tuple[Annotated[str, Meta(pattern=r"^[^\0]+\Z")], ...], Meta(min_length=1)]
-        | None,
-        Meta(description="a list of texts: a program and its arguments"),
-    ] = None
-    path: Annotated[Path, Meta(description="a directory, relative to the file")]
-    """Absolute."""
-    timeout_s: Annotated[float, _seconds(limits.FUNCTION_TIMEOUT_S_MAX)] = limits.FUNCTION_TIMEOUT_S
-    memory_mb: Annotated[int, _whole(128, limits.FUNCTION_MEMORY_MB_MAX)] = (
-        limits.FUNCTION_MEMORY_MB
-    )
-    concurrency: Annotated[int, _whole(0, limits.FUNCTION_CONCURRENCY_MAX)] = (
-        limits.FUNCTION_CONCURRENCY
-    )
-    """0 refuses every invocation, as a reserved concurrency of 0 does on Lambda."""
-    environment: Annotated[dict[str, str], Meta(description="a table of names and texts")] = field(
-        default_factory=dict, repr=False
-    )
-    retries: Annotated[int, _whole(0, limits.RETRIES_MAX)] = limits.RETRIES_MAX
-    event_age_s: Annotated[float, _seconds(limits.EVENT_AGE_S_MAX)] = limits.EVENT_AGE_S_MAX
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteConfig:
-    """Which requests go to a function: `[[routes]]`."""
-
-    path: Annotated[
-        str,
-        Meta(
-            pattern=rf"^/({_PATH_CHARACTER}*|({_PATH_CHARACTER}*/)?\*)\Z",
-            description='"/exact", "/prefix/*" or "/*", percent-encoded as in a request',
-        ),
-    ]
-    host: Annotated[
-        Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")] | None,
-        Meta(description="a host name without a port"),
-    ] = None
-    function: Annotated[str, Meta(min_length=1, max_length=256, description="a function's name")]
-    concurrency: Annotated[int, _whole(1, limits.HELD_MAX)] = limits.ROUTE_CONCURRENCY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmulatorConfig:
-    """The emulator: `[emulator]`."""
-
-    retry_delay_scale: Annotated[float, Meta(ge=0, le=10, description="a factor from 0 to 10")] = (
-        1.0
-    )
-    """Lambda's delays before retries are multiplied with it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayConfig:
-    """The gateway: `[gateway]`."""
-
-    health_path: Annotated[
-        str,
-        Meta(pattern=rf"^/{_PATH_CHARACTER}*\Z", description="a path that begins with '/'"),
-    ] = "/_tailrace/health"
-    first_byte_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.FIRST_BYTE_TIMEOUT_S
-    function_idle_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.FUNCTION_IDLE_TIMEOUT_S
-    client_stall_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.CLIENT_STALL_TIMEOUT_S
-    total_timeout_s: Annotated[float, _seconds(DAY_S)] = limits.TOTAL_TIMEOUT_S
-    drain_delay_s: Annotated[
-        float, Meta(ge=0, le=DAY_S, description=f"seconds from 0 to {DAY_S}")
-    ] = limits.DRAIN_DELAY_S
-    drain_timeout_s: Annotated[
-        float, Meta(ge=0, le=DAY_S, description=f"seconds from 0 to {DAY_S}")
-    ] = limits.DRAIN_TIMEOUT_S
-    trusted_hops: Annotated[int, _whole(0, 16)] = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """What a file says, checked."""
-
-    path: Path
-    """Absolute."""
-    functions: dict[str, FunctionConfig]
-    routes: tuple[RouteConfig, ...] = ()
-    emulator: EmulatorConfig = EmulatorConfig()
-    gateway: GatewayConfig = GatewayConfig()
 
 
 def load(path: str | Path) -> Config:
@@ -137,63 +40,8 @@ def load(path: str | Path) -> Config:
     return _Reader(str(path)).read(Path(path))
 
 
-class Address(NamedTuple):
-    """Where to listen; port 0 is any free one."""
-
-    host: str
-    """A name or an IP address, without brackets."""
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str, *, name: str = "address") -> Address:
-    """Read HOST:PORT, an IPv6 address in brackets; `name` is the option, for messages.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    host, port = _split_host(text, name, "HOST:PORT")
-    if port is None:
-        raise ConfigError(f"{name}: {text[:80]!r} has no port; allowed: HOST:PORT")
-    return Address(host, port)
-
-
-def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") -> str:
-    """Return the base of callback URLs for [https://]HOST[:PORT], such as "http://10.0.0.1:8081".
-
-    Without a port it is `default_port`, except for https: there something else ends TLS before
-    the gateway, at the usual port 443.
-
-    Raises:
-        ConfigError: it is malformed, or an address that nobody can call, as 0.0.0.0 is.
-    """
-    allowed = "[https://]HOST[:PORT]"
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        scheme, rest = "http", text
-    if scheme not in ("http", "https"):
-        raise ConfigError(f"{name}: {text[:80]!r} is neither http nor https; allowed: {allowed}")
-    host, port = _split_host(rest.removesuffix("/"), name, allowed)
-    if host in ("0.0.0.0", "::"):
-        raise ConfigError(f"{name}: functions cannot call {host}; name an address of this machine")
-    if port == 0:
-        raise ConfigError(f"{name}: functions cannot call port 0; allowed: {allowed}")
-    if port is None:
-        port = 443 if scheme == "https" else default_port
-    if port == 0:
-        raise ConfigError(f"{name}: has no port, and --callback-listen takes any; name one")
-    return f"{scheme}://{Address(host, port)}"
-
-
-# --- reading the file --------------------------------------------------------------------------
-
 _Record = TypeVar("_Record")
 
-_HOST_PORT: Final = re.compile(
-    r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?"
-).fullmatch
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+").fullmatch
 # Set by Lambda itself; its API refuses them (DG configuration-envvars).
@@ -219,6 +67,7 @@ class _Reader:
             name: self._function(name, table, directory)
             for name, table in self._table("functions", root.get("functions", {})).items()
         }
+        self._check_destinations(functions)
         return Config(
             path=path.resolve(),
             functions=functions,
@@ -245,19 +94,57 @@ class _Reader:
                 f"functions.{_shown(name)}",
                 f"illegal name; allowed: {_allowed(FunctionConfig, 'name')}",
             )
-        given = self._table(key, table)
+        given = dict(self._table(key, table))
         path = self._directory(f"{key}.path", given.get("path", "."), directory)
         self._check_environment(f"{key}.environment", given.get("environment", {}))
+        url = self._url(f"{key}.url", given.pop("url")) if "url" in given else None
+        destinations = self._destinations(key, given.pop("destinations", {}), directory)
         function = self._record(key, {**given, "path": path}, FunctionConfig, name=name)
+        function = dataclasses.replace(function, url=url, destinations=destinations)
         if (function.handler is None) == (function.command is None):
             which = "neither is there" if function.handler is None else "both are there"
             raise self._error(key, f"{which}; allowed: exactly one of handler and command")
         return function
 
+    def _url(self, key: str, value: Any) -> UrlConfig:
+        table = dict(self._table(key, value))
+        cors = table.pop("cors", None)
+        listen = table.pop("listen", None)
+        if listen is not None and not isinstance(listen, str):
+            raise self._not_allowed(f"{key}.listen", listen, UrlConfig)
+        url = self._record(key, table, UrlConfig)
+        return dataclasses.replace(
+            url,
+            cors=None if cors is None else self._record(f"{key}.cors", cors, CorsConfig),
+            listen=None
+            if listen is None
+            else parse_address(listen, name=f"{self._name}: {key}.listen"),
+        )
+
+    def _destinations(self, key: str, value: Any, base: Path) -> DestinationsConfig:
+        """Where records go; files become absolute, functions are checked when all are known."""
+        found = self._record(f"{key}.destinations", value, DestinationsConfig)
+        places = {
+            name: f"file:{(base / place.removeprefix('file:')).resolve()}"
+            for name, place in dataclasses.asdict(found).items()
+            if place is not None and place.startswith("file:")
+        }
+        return dataclasses.replace(found, **places)
+
+    def _check_destinations(self, functions: dict[str, FunctionConfig]) -> None:
+        for function in functions.values():
+            for name, place in dataclasses.asdict(function.destinations).items():
+                target = (place or "").removeprefix("function:")
+                if place is not None and target != place and target not in functions:
+                    raise self._error(
+                        f"functions.{function.name}.destinations.{name}",
+                        f"there is no function {_shown(target)}" + _nearest(target, functions),
+                    )
+
     def _directory(self, key: str, value: Any, base: Path) -> Path:
         allowed = _allowed(FunctionConfig, "path")
         if not isinstance(value, str):
-            raise self._error(key, f"{_shown(value)} is not allowed; allowed: {allowed}")
+            raise self._not_allowed(key, value, FunctionConfig)
         try:
             path = (base / value).resolve()
             is_directory = path.is_dir()
@@ -298,8 +185,13 @@ class _Reader:
         for index, table in enumerate(tables):
             key = f"routes[{index}]"
             route = self._record(key, table, RouteConfig)
+            if route.invoke_url is not None and route.transport != "callback":
+                raise self._error(
+                    f"{key}.transport",
+                    'what a URL invokes calls back; allowed here: "callback"',
+                )
             # A file without functions is that of a gateway before functions in the cloud.
-            if functions and route.function not in functions:
+            if functions and route.invoke_url is None and route.function not in functions:
                 raise self._error(
                     f"{key}.function",
                     f"there is no function {_shown(route.function)}"
@@ -329,10 +221,11 @@ class _Reader:
             )
         _, _, name = message.rpartition("$.")
         name = re.split(r"\W", name)[0]
-        raise self._error(
-            f"{key}.{name}",
-            f"{_shown(table[name])} is not allowed; allowed: {_allowed(record, name)}",
-        )
+        raise self._not_allowed(f"{key}.{name}", table[name], record)
+
+    def _not_allowed(self, key: str, value: object, record: type[Any]) -> ConfigError:
+        allowed = _allowed(record, key.rpartition(".")[2])
+        return self._error(key, f"{_shown(value)} is not allowed; allowed: {allowed}")
 
     def _table(self, key: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -347,26 +240,6 @@ class _Reader:
 
     def _error(self, key: str, message: str) -> ConfigError:
         return ConfigError(": ".join(part for part in (self._name, key, message) if part))
-
-
-def _split_host(text: str, name: str, allowed: str) -> tuple[str, int | None]:
-    """Return host, without brackets, and port of HOST[:PORT]."""
-    match = _HOST_PORT(text)
-    if match is None:
-        raise ConfigError(
-            f"{name}: {text[:80]!r} is no address; allowed: {allowed}, IPv6 in brackets"
-        )
-    bracketed, host, digits = match.groups()
-    if bracketed is not None:
-        try:
-            host = str(IPv6Address(bracketed))
-        except ValueError as error:
-            raise ConfigError(f"{name}: no IPv6 address: {error}") from None
-    if digits is None:
-        return host, None
-    if int(digits) > 65_535:
-        raise ConfigError(f"{name}: port {digits} is not allowed; allowed: 0 to 65535")
-    return host, int(digits)
 
 
 def _keys(record: type[Any], given: Iterable[str]) -> list[str]:

@@ -1,0 +1,29 @@
+"""Typed settings: `tailrace.toml`, and addresses on the command line."""
+
+from tailrace.config.address import Address, parse_address, parse_advertise
+from tailrace.config.reader import load
+from tailrace.config.records import (
+    Config,
+    CorsConfig,
+    DestinationsConfig,
+    EmulatorConfig,
+    FunctionConfig,
+    GatewayConfig,
+    RouteConfig,
+    UrlConfig,
+)
+
+__all__ = [
+    "Address",
+    "Config",
+    "CorsConfig",
+    "DestinationsConfig",
+    "EmulatorConfig",
+    "FunctionConfig",
+    "GatewayConfig",
+    "RouteConfig",
+    "UrlConfig",
+    "load",
+    "parse_address",
+    "parse_advertise",
+]

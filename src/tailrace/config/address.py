@@ -1,0 +1,83 @@
+"""Addresses, as files and command lines have them."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from typing import Final, NamedTuple
+
+from tailrace.errors import ConfigError
+
+_HOST_PORT: Final = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?"
+).fullmatch
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 is any free one."""
+
+    host: str
+    """A name or an IP address, without brackets."""
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str, *, name: str = "address") -> Address:
+    """Read HOST:PORT, an IPv6 address in brackets; `name` is the option, for messages.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    host, port = _split_host(text, name, "HOST:PORT")
+    if port is None:
+        raise ConfigError(f"{name}: {text[:80]!r} has no port; allowed: HOST:PORT")
+    return Address(host, port)
+
+
+def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") -> str:
+    """Return the base of callback URLs for [https://]HOST[:PORT], such as "http://10.0.0.1:8081".
+
+    Without a port it is `default_port`, except for https: there something else ends TLS before
+    the gateway, at the usual port 443.
+
+    Raises:
+        ConfigError: it is malformed, or an address that nobody can call, as 0.0.0.0 is.
+    """
+    allowed = "[https://]HOST[:PORT]"
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "http", text
+    if scheme not in ("http", "https"):
+        raise ConfigError(f"{name}: {text[:80]!r} is neither http nor https; allowed: {allowed}")
+    host, port = _split_host(rest.removesuffix("/"), name, allowed)
+    if host in ("0.0.0.0", "::"):
+        raise ConfigError(f"{name}: functions cannot call {host}; name an address of this machine")
+    if port == 0:
+        raise ConfigError(f"{name}: functions cannot call port 0; allowed: {allowed}")
+    if port is None:
+        port = 443 if scheme == "https" else default_port
+    if port == 0:
+        raise ConfigError(f"{name}: has no port, and --callback-listen takes any; name one")
+    return f"{scheme}://{Address(host, port)}"
+
+
+def _split_host(text: str, name: str, allowed: str) -> tuple[str, int | None]:
+    """Return host, without brackets, and port of HOST[:PORT]."""
+    match = _HOST_PORT(text)
+    if match is None:
+        raise ConfigError(
+            f"{name}: {text[:80]!r} is no address; allowed: {allowed}, IPv6 in brackets"
+        )
+    bracketed, host, digits = match.groups()
+    if bracketed is not None:
+        try:
+            host = str(IPv6Address(bracketed))
+        except ValueError as error:
+            raise ConfigError(f"{name}: no IPv6 address: {error}") from None
+    if digits is None:
+        return host, None
+    if int(digits) > 65_535:
+        raise ConfigError(f"{name}: port {digits} is not allowed; allowed: 0 to 65535")
+    return host, int(digits)
