@@ -651,7 +651,9 @@ def test_streaming_handlers_run_under_either_runtime(
     (folder / "streams.py").write_text(PAIRS)
     with (
         Peer() as gateway,
-        RuntimeProcess(folder, peer, f"streams.{kind}", module=module) as runtime,
+        RuntimeProcess(
+            folder, peer, f"streams.{kind}", module=module, TAILRACE_RESPONSE_MODE="buffer"
+        ) as runtime,
     ):
         for number in range(3):
             runtime.give(gateway.event(n=number), request_id=f"r{number}")

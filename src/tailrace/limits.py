@@ -83,6 +83,9 @@ EVENT_STREAM_PAYLOAD_BYTES_MAX: Final = 24 * MIB
 """Payload of one message of an event stream: botocore's limit."""
 REQUEST_BODY_BYTES_MAX: Final = 750_000
 """Body of a client's request: with its headers, in base64, it fits EVENT_INVOKE_BYTES_MAX."""
+STREAM_REQUEST_BODY_BYTES_MAX: Final = 4_500_000
+"""The same where the response is an invocation's response stream: that invocation is synchronous,
+and the event fits SYNC_INVOKE_BYTES_MAX."""
 
 # --- the gateway's deadlines -------------------------------------------------------------------
 
@@ -144,6 +147,9 @@ ANSWER_BODY_BYTES_MAX: Final = 64 * KIB
 """Body of an answer to a callback: a few words of JSON, or the error page of a proxy."""
 EVENT_BYTES_MAX: Final = 16 * MIB
 """An event that a runtime reads; Lambda's own limit is SYNC_INVOKE_BYTES_MAX."""
+TRAILERS_BYTES_MAX: Final = 4_000
+"""Trailers of a streamed response that failed: Lambda's Runtime API is written in Go, whose HTTP
+server refuses a trailer section over its read buffer of 4 KiB. The error in them is cut to fit."""
 LOOP_CLOSE_TIMEOUT_S: Final = 0.25
 """How long tasks that an async handler left behind may take to clean up when the process ends:
 half of what Lambda leaves between SIGTERM and SIGKILL."""

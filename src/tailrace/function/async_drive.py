@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 from tailrace.errors import ClientDisconnected, PeerError
 from tailrace.function.event_loop import run_in_loop
 from tailrace.function.response import ResponseStream
-from tailrace.function.sink import CallbackSink, Sink
+from tailrace.function.sink import Sink
 from tailrace.function.stream import Stream
+from tailrace.function.upload_sink import UploadSink
 from tailrace.net.http_client_async import AsyncUpload
 
 
@@ -41,7 +42,7 @@ class _Drive:
 
     def __init__(self, stream: Stream, sink: Sink) -> None:
         self._stream = stream
-        self._sink = sink if isinstance(sink, CallbackSink) else None
+        self._sink = sink if isinstance(sink, UploadSink) else None
         self._upload: AsyncUpload | None = None
         self.is_begun = False
         self._task: asyncio.Task[Any] | None = None

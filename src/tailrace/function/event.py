@@ -32,6 +32,12 @@ def find_callback(event: object) -> str | None:
     return callback if isinstance(callback, str) else None
 
 
+def wants_stream(event: object) -> bool:
+    """Whether the gateway reads the function's own streamed response, and says so in the event."""
+    mark = event.get("tailrace") if isinstance(event, dict) else None
+    return isinstance(mark, dict) and mark.get("transport") == "response-stream"
+
+
 def is_http_event(event: object) -> bool:
     """Whether an event is an HTTP request, as Function URLs and the gateway send it."""
     return _http(event) is not None

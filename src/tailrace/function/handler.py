@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
 
 from tailrace.function.invocation import Handler, invoke
+from tailrace.function.mode import mode_from
 from tailrace.function.response import ResponseStream
 
+STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
 _VARARGS: Final = 0x04  # inspect.CO_VARARGS
 _ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
@@ -55,8 +58,10 @@ def streamify_response(
     - a function, async or not, that returns a result as Lambda knows it, or a generator.
 
     Called with an event of the gateway, it sends the response to the gateway's callback and
-    returns None. Called with any other event, it returns the response: as a result of format 2.0
+    returns None. Called with any other event, it streams by a runtime that can, as
+    `tailrace.runtime` does. Otherwise it returns the response: as a result of format 2.0
     for an HTTP event, otherwise the body alone, str if all chunks were str, else bytes.
+    `TAILRACE_RESPONSE_MODE`, read here, overrules the runtime: `stream` or `buffer`.
 
     `on_error="raise"` lets the handler's exception end the invocation too, after it has ended the
     response; Lambda then repeats an asynchronous invocation. Without a callback it always does.
@@ -67,6 +72,7 @@ def streamify_response(
     Raises:
         TypeError: a handler with three parameters that is not async, or with neither of the
             signatures above, or an unknown `on_error`.
+        ConfigError: `TAILRACE_RESPONSE_MODE` is something else.
     """
     if on_error not in ("log", "raise"):
         raise TypeError(f'on_error is "log" or "raise", not {on_error!r}')
@@ -92,12 +98,19 @@ def _streamify(function: H, *, raises: bool) -> StreamifiedHandler[H]:
         )
     if takes_response and not flags & _COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
-    handler = Handler(function, takes_response, raises)
+    handler = Handler(function, takes_response, raises, mode_from(os.environ))
 
     def call(event: Any, context: Any = None) -> Any:
         return invoke(handler, event, context)
 
-    return cast(StreamifiedHandler[H], functools.update_wrapper(call, function))
+    functools.update_wrapper(call, function)
+    setattr(call, STREAMIFIED, True)
+    return cast(StreamifiedHandler[H], call)
+
+
+def is_streamified(function: object) -> bool:
+    """Whether a function is, or a decorator that uses `functools.wraps` made it of, one of ours."""
+    return getattr(function, STREAMIFIED, False) is True
 
 
 def _signature(function: Any) -> tuple[int, list[str], int]:

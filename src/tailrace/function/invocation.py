@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
-from tailrace.function.event import find_callback, is_head_request, is_http_event
+from tailrace.function.event import find_callback, is_head_request, is_http_event, wants_stream
 from tailrace.function.failure import describe, log_failure
+from tailrace.function.mode import Mode, NativeResponse, open_native
 from tailrace.function.response import ResponseStream
-from tailrace.function.sink import BufferedSink, CallbackSink, Sink
+from tailrace.function.sink import BufferedSink, Sink
 from tailrace.function.stream import Stream
+from tailrace.function.upload_sink import CallbackSink, NativeSink
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
 
 logger = logging.getLogger("tailrace.function")
@@ -32,24 +34,19 @@ class Handler(NamedTuple):
     """It is `async def handler(event, response, context)`."""
     raises: bool
     """Its exceptions end the invocation, too, after they have ended the response."""
+    mode: Mode | None
+    """How its response goes when there is no callback; None leaves it to the runtime."""
 
 
 def invoke(handler: Handler, event: Any, context: Any) -> Any:
     """Run a handler; return what the function returns."""
     callback = find_callback(event)
-    if callback is None:
-        return _return_response(handler, event, context)
-    try:
-        sink = CallbackSink.open(callback)
-    except CallbackRefusedError as error:
-        logger.warning("the handler was not run: %s", error)
-        return None
-    try:
-        _call_back(handler, event, context, sink)
-    except BaseException:
-        sink.abort()
-        raise
-    return None
+    if callback is not None:
+        return _call_back(handler, event, context, callback)
+    native = open_native(context, handler.mode, is_wanted=wants_stream(event))
+    if native is not None:
+        return _stream_natively(handler, event, context, native)
+    return _return_response(handler, event, context)
 
 
 def _return_response(handler: Handler, event: Any, context: Any) -> Any:
@@ -63,7 +60,37 @@ def _return_response(handler: Handler, event: Any, context: Any) -> Any:
     return sink.result(is_text=stream.is_text)
 
 
-def _call_back(handler: Handler, event: Any, context: Any, sink: CallbackSink) -> None:
+def _stream_natively(handler: Handler, event: Any, context: Any, native: NativeResponse) -> Any:
+    sink = NativeSink(native, is_http=is_http_event(event))
+    stream = Stream(sink, is_head_request=is_head_request(event))
+    try:
+        _drive(handler, event, context, stream, sink)
+        stream.end()
+    except Exception as error:
+        if sink.loss is None or not _is_departure(error):
+            raise  # the runtime logs and reports it
+    except BaseException:
+        sink.abort()
+        raise
+    finally:
+        stream.close()
+    return sink.result
+
+
+def _call_back(handler: Handler, event: Any, context: Any, url: str) -> None:
+    try:
+        sink = CallbackSink.open(url)
+    except CallbackRefusedError as error:
+        logger.warning("the handler was not run: %s", error)
+        return
+    try:
+        _call_back_by(sink, handler, event, context)
+    except BaseException:
+        sink.abort()
+        raise
+
+
+def _call_back_by(sink: CallbackSink, handler: Handler, event: Any, context: Any) -> None:
     stream = Stream(sink, is_head_request=is_head_request(event))
     failure: Exception | None = None
     try:

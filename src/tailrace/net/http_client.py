@@ -165,6 +165,11 @@ class Upload:
             self._wait(deadline_s - time.monotonic(), "did not say within the time-out to go on")
 
     @property
+    def is_ended(self) -> bool:
+        """Whether the end of the body was put."""
+        return self._is_ended
+
+    @property
     def has_unsent(self) -> bool:
         """Whether the kernel has not taken all bytes yet."""
         return bool(self._unsent)

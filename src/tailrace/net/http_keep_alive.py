@@ -73,6 +73,11 @@ class KeepAliveClient:
                 raise
         return self._exchange(message, AnswerParser(self._body_bytes_max), timeout_s)
 
+    @property
+    def url(self) -> Url:
+        """The server's, with no path."""
+        return self._url
+
     def close(self) -> None:
         """Close the connection; the next request opens another."""
         if self._sock is not None:

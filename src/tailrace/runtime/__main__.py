@@ -8,6 +8,8 @@ import sys
 from typing import NoReturn
 
 from tailrace.errors import PeerError, RuntimeApiError
+from tailrace.function.handler import is_streamified, streamify_response
+from tailrace.function.mode import mode_from
 from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.invocation_loop import InvocationLoop
 from tailrace.runtime.loading import load_handler
@@ -37,6 +39,8 @@ def main(arguments: list[str]) -> int:
     try:
         try:
             handler = load_handler(handler_name)
+            if mode_from(environment) == "stream" and not is_streamified(handler):
+                handler = streamify_response(handler)
         except Exception as error:
             loop.report_init_error(error)
             return 1

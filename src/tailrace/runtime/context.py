@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailrace.runtime.fault import Fault
+from tailrace.runtime.native_stream import NativeStream
 from tailrace.wire.runtime_api import Invocation
 
 
@@ -52,7 +53,9 @@ class ClientContext:
 class LambdaContext:
     """One invocation, as its handler sees it. Attributes may be added, as some libraries do."""
 
-    def __init__(self, invocation: Invocation, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, invocation: Invocation, environment: Mapping[str, str], native: NativeStream
+    ) -> None:
         self.aws_request_id = invocation.request_id
         self.invoked_function_arn = invocation.function_arn
         self.tenant_id = invocation.tenant_id
@@ -66,10 +69,21 @@ class LambdaContext:
         client_context = _parse("Client Context", invocation.client_context)
         self.client_context = None if client_context is None else ClientContext(client_context)
         self._deadline_ms = invocation.deadline_ms
+        self._native = native
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds left until Lambda ends the invocation."""
         return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def open_response_stream(self) -> NativeStream:
+        """Open the streamed response of this invocation: for the SDK, which then fills it.
+
+        Raises:
+            RuntimeError: it was opened already.
+            PeerError: the Runtime API is gone.
+        """
+        self._native.open()
+        return self._native
 
     def __repr__(self) -> str:
         return f"LambdaContext(aws_request_id={self.aws_request_id})"

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
-from tailrace.errors import RuntimeApiError
-from tailrace.function.failure import Failure, log_failure
+from tailrace.errors import AnsweredEarlyError, RuntimeApiError
+from tailrace.function.failure import log_failure
 from tailrace.limits import ANSWER_TIMEOUT_S
-from tailrace.net.http_answer import Answer
 from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.context import LambdaContext
 from tailrace.runtime.fault import failure_of
 from tailrace.runtime.logs import RequestIdFilter, flush_output
-from tailrace.runtime.marshal import JSON, body_from_result, event_from_json
-from tailrace.wire.runtime_api import (
-    FUNCTION_ERROR_TYPE,
-    INIT_ERROR_PATH,
-    INVOCATION_ID,
-    NEXT_PATH,
-    Invocation,
-    error_body,
-    error_path,
-    parse_next,
-    response_path,
-)
+from tailrace.runtime.marshal import event_from_json
+from tailrace.runtime.native_stream import NativeStream
+from tailrace.runtime.report import Report, failure_report, init_failure_report, result_report
+from tailrace.wire.runtime_api import NEXT_PATH, Invocation, parse_next, response_path
 
 HandlerFunction = Callable[[Any, Any], Any]
 
@@ -55,51 +47,68 @@ class InvocationLoop:
         while True:
             answer = self._api.request("GET", NEXT_PATH, timeout_s=None)
             if answer.status != 200:
-                raise _refusal(NEXT_PATH, answer)
+                raise _refusal(NEXT_PATH, answer.status, answer.body)
             self._serve(handler, parse_next(answer.headers, answer.body))
 
     def report_init_error(self, error: BaseException) -> None:
         """Log why the handler cannot be loaded, and tell the Runtime API."""
         failure = failure_of(error)
         log_failure(failure, None)
-        self._api.request(
-            "POST",
-            INIT_ERROR_PATH,
-            _error_headers(failure),
-            error_body(failure.error_type, failure.message, failure.stack_trace, ""),
-            timeout_s=ANSWER_TIMEOUT_S,
-        )
+        path, headers, body = init_failure_report(failure)
+        self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
 
     def _serve(self, handler: HandlerFunction, invocation: Invocation) -> None:
         self._request_ids.request_id = invocation.request_id
         _set_trace_id(invocation.trace_id)
+        native = NativeStream(self._api.url, invocation)
         try:
-            context = LambdaContext(invocation, self._environment)
+            report = self._run(handler, invocation, native)
+            flush_output()
+            if report is not None:
+                self._send(report)
+            else:
+                _finish(native, invocation)
+        finally:
+            native.close()
+
+    def _run(
+        self, handler: HandlerFunction, invocation: Invocation, native: NativeStream
+    ) -> Report | None:
+        """Run the handler; return what is to be reported, None if the response is a stream."""
+        try:
+            context = LambdaContext(invocation, self._environment, native)
             result = _call(handler, event_from_json(invocation.event), context)
-            body, media_type = body_from_result(result)
+            if not native.has_begun:
+                return result_report(invocation, result)
         except Exception as error:
             failure = failure_of(error)
             log_failure(failure, invocation.request_id)
-            headers = _error_headers(failure)
-            path = error_path(invocation.request_id)
-            body = error_body(
-                failure.error_type, failure.message, failure.stack_trace, invocation.request_id
-            )
-        else:
-            headers = [("content-type", media_type)]
-            path = response_path(invocation.request_id)
-        flush_output()
-        self._report(path, headers, body, invocation.invocation_id)
+            if not native.has_begun:
+                return failure_report(invocation, failure)
+            native.fail(failure)
+        return None
 
-    def _report(
-        self, path: str, headers: list[tuple[str, str]], body: bytes, invocation_id: str | None
-    ) -> None:
-        if invocation_id is not None:
-            headers = [*headers, (INVOCATION_ID, invocation_id)]
+    def _send(self, report: Report) -> None:
+        path, headers, body = report
         answer = self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
-        # 410: this attempt is stale, its result is not wanted. 413: the caller has been told.
-        if answer.status // 100 != 2 and answer.status not in (_STALE, _TOO_LARGE):
-            raise _refusal(path, answer)
+        _check(path, answer.status, answer.body)
+
+
+def _finish(native: NativeStream, invocation: Invocation) -> None:
+    remaining_s = invocation.deadline_ms / 1000 - time.time()
+    path = response_path(invocation.request_id)
+    try:
+        answer = native.finish(max(ANSWER_TIMEOUT_S, remaining_s))
+    except AnsweredEarlyError as error:
+        _check(path, error.status, str(error).encode())
+    else:
+        _check(path, answer.status, answer.body)
+
+
+def _check(path: str, status: int, body: bytes) -> None:
+    # 410: this attempt is stale, its result is not wanted. 413: the caller has been told.
+    if status // 100 != 2 and status not in (_STALE, _TOO_LARGE):
+        raise _refusal(path, status, body)
 
 
 def _call(handler: HandlerFunction, event: Any, context: LambdaContext) -> Any:
@@ -121,13 +130,6 @@ def _set_trace_id(trace_id: str | None) -> None:
         os.environ[_TRACE_ID] = trace_id
 
 
-def _error_headers(failure: Failure) -> list[tuple[str, str]]:
-    name = failure.error_type
-    if not name.startswith("Runtime."):
-        name = f"Function.{name}" if name.isascii() and name.isidentifier() else "Function.Unknown"
-    return [("content-type", JSON), (FUNCTION_ERROR_TYPE, name)]
-
-
-def _refusal(path: str, answer: Answer) -> RuntimeApiError:
-    text = answer.body[:200].decode("utf-8", "replace").strip()
-    return RuntimeApiError(f"the Runtime API answered {path} with {answer.status}: {text}")
+def _refusal(path: str, status: int, body: bytes) -> RuntimeApiError:
+    text = body[:200].decode("utf-8", "replace").strip()
+    return RuntimeApiError(f"the Runtime API answered {path} with {status}: {text}")

@@ -1,0 +1,76 @@
+"""How a response goes that has no callback: streamed natively, or returned."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from tailrace.errors import ConfigError
+from tailrace.net.http_client import Upload
+
+logger = logging.getLogger("tailrace.function")
+
+Mode: TypeAlias = Literal["stream", "buffer"]
+
+MODE_VARIABLE: Final = "TAILRACE_RESPONSE_MODE"
+
+
+class NativeResponse(Protocol):
+    """The streamed response of one invocation, as a runtime offers it.
+
+    Whoever opened it sends the body by `upload`, its end included. What is left undone is the
+    runtime's: to report a failure, to hear the Runtime API's last word, to close.
+    """
+
+    @property
+    def upload(self) -> Upload: ...
+
+    def begin(self, media_type: str) -> None:
+        """Queue the head; nothing is sent before the first chunk, or a `push`."""
+
+
+def mode_from(environment: Mapping[str, str]) -> Mode | None:
+    """Return what `TAILRACE_RESPONSE_MODE` says, None when it is not set.
+
+    Raises:
+        ConfigError: it is neither `stream` nor `buffer`.
+    """
+    value = environment.get(MODE_VARIABLE)
+    if not value:
+        return None
+    if value == "stream":
+        return "stream"
+    if value == "buffer":
+        return "buffer"
+    raise ConfigError(f'{MODE_VARIABLE} is "stream" or "buffer", not {value[:40]!r}')
+
+
+def open_native(context: Any, mode: Mode | None, *, is_wanted: bool) -> NativeResponse | None:
+    """Open the native stream if the runtime has one and the response is to take it.
+
+    `is_wanted`: whoever invoked the function reads a stream, whatever the mode says. A runtime
+    offers it by `open_response_stream`, a method of its context's class; of the class, because
+    the contexts of many unit tests are mocks, which have every attribute.
+
+    Raises:
+        RuntimeError: the invocation's response is streamed already.
+    """
+    can_stream = callable(getattr(type(context), "open_response_stream", None))
+    if not can_stream:
+        if mode == "stream":
+            _warn_once()
+        return None
+    if mode == "buffer" and not is_wanted:
+        return None
+    native: NativeResponse = context.open_response_stream()
+    return native
+
+
+@lru_cache(maxsize=1)
+def _warn_once() -> None:
+    logger.warning(
+        "%s=stream, but this runtime cannot stream: responses without a callback are returned",
+        MODE_VARIABLE,
+    )
