@@ -27,7 +27,7 @@ WITHIN_A_LINE = {
 }
 
 ONE_HOME = {
-    "httptools": {"net.http_parser", "net.http_pool"},
+    "httptools": {"net.http_parser", "net.http_reply"},
     "uvloop": {"net.http_server"},
     "botocore": {"gateway.credentials", "gateway.invoke", "gateway.signing"},
     "msgspec": {"config", "gateway.front"},

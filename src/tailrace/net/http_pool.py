@@ -11,11 +11,11 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from typing import NamedTuple, cast
-
-import httptools
+from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
+from tailrace.net.http_reply import ReplyReader
 
 
 class PoolAnswer(NamedTuple):
@@ -33,6 +33,18 @@ class Origin:
     host: str
     port: int
     is_tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of an http or https URL. Raises ValueError for a port that is none."""
+        parts = urlsplit(url)
+        is_tls = parts.scheme == "https"
+        port = parts.port or (443 if is_tls else 80)
+        return cls(host=parts.hostname or "", port=port, is_tls=is_tls)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """What connections to it are encrypted with."""
+        return ssl.create_default_context() if self.is_tls else None
 
 
 class HttpPool:
@@ -67,7 +79,7 @@ class HttpPool:
     def start(self) -> None:
         """Begin to watch time-outs; requests may follow."""
         self.loop = asyncio.get_running_loop()
-        self._tls = ssl.create_default_context() if self._origin.is_tls else None
+        self._tls = self._origin.tls()
         self._has_ended = asyncio.Event()  # a connection, or the way to one
         self._interval_s = min(limits.SWEEP_INTERVAL_S, self._timeout_s / 4)
         self._sweeper = self.loop.call_later(self._interval_s, self._sweep)
@@ -161,19 +173,14 @@ class _NothingCameError(PeerError):
     """A kept connection was closed before a byte of the answer had come."""
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(ReplyReader, asyncio.Protocol):
     """One connection: a request, its answer, the next request."""
 
     __slots__ = (
         "_body",
         "_bytes",
-        "_fields",
-        "_is_complete",
-        "_is_kept",
         "_is_used",
-        "_parser",
         "_pool",
-        "_status",
         "_transport",
         "_waiter",
         "deadline_s",
@@ -190,12 +197,9 @@ class _Connection(asyncio.Protocol):
         """Be ready for a request."""
         self.deadline_s = self._pool.loop.time() + self._pool.kept_timeout_s
         self._waiter = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._renew()
         self._bytes = 0
-        self._status = 0
-        self._fields: dict[str, str] = {}
         self._body = b""
-        self._is_complete = self._is_kept = False
 
     @property
     def is_working(self) -> bool:
@@ -224,17 +228,14 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
-        is_delimited_by_close = self._status and not (
-            self._is_complete or {"content-length", "transfer-encoding"} & self._fields.keys()
-        )
-        if is_delimited_by_close and exc is None:
+        if self._is_delimited_by_close and exc is None:
             self._answer()
         elif self._is_used and not self._bytes:
             self._fail(_NothingCameError("the kept connection was closed"))
         else:
             self._fail(PeerError("the connection broke before the answer was complete"))
         self._pool.drop(self)
-        self._parser = None  # type: ignore[assignment] # it holds our bound methods
+        self._release()
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None:
@@ -245,14 +246,10 @@ class _Connection(asyncio.Protocol):
             self.give_up(PeerError(f"the answer is over {self._pool.answer_bytes_max} bytes"))
             return
         try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not self._is_complete:
-                cause = error.__context__
-                refusal = PeerError("the answer is not HTTP")
-                self.give_up(cause if isinstance(cause, PeerError) else refusal)
-                return
-            self._is_kept = False  # more came than the answer
+            self._read(data)
+        except PeerError as error:
+            self.give_up(error)
+            return
         if self._is_complete:
             self._answer()
 
@@ -269,31 +266,8 @@ class _Connection(asyncio.Protocol):
 
     # --- called by the parser -------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        if self._is_complete:
-            raise PeerError("more came than the answer")
-        self._fields = {}  # those of an informational answer (RFC 9110 §15.2), if one came before
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._status:
-            return  # a trailer
-        self._fields[name.decode("latin-1").lower()] = value.decode("latin-1")
-        if len(self._fields) > limits.HEADER_COUNT_MAX:
-            raise PeerError(f"the answer has more than {limits.HEADER_COUNT_MAX} header fields")
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status >= 200:
-            self._status = status
-            self._is_kept = self._parser.should_keep_alive()
-        elif status < 100:
-            raise PeerError("the answer has no status")
-
     def on_body(self, data: bytes) -> None:
         self._body += data
-
-    def on_message_complete(self) -> None:
-        self._is_complete = self._status > 0  # or an informational one is
 
 
 def encode_post(target: str, headers: dict[str, str], body: bytes) -> bytes:
