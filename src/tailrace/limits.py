@@ -77,12 +77,18 @@ EVENT_INVOKE_BYTES_MAX: Final = 1_048_576
 """Payload of an asynchronous invocation: 1 MB since October 2025 (DG gettingstarted-limits)."""
 SYNC_INVOKE_BYTES_MAX: Final = 6_291_456
 """Payload of a synchronous invocation: 6 MB (DG gettingstarted-limits)."""
+STREAM_CHUNK_BYTES_MAX: Final = 64 * KIB
+"""Payload of one message in which the emulator streams; Lambda's own sizes are not documented."""
 EVENT_STREAM_HEADERS_BYTES_MAX: Final = 128 * KIB
 """Headers of one message of an event stream: botocore's limit."""
 EVENT_STREAM_PAYLOAD_BYTES_MAX: Final = 24 * MIB
 """Payload of one message of an event stream: botocore's limit."""
 REQUEST_BODY_BYTES_MAX: Final = 750_000
 """Body of a client's request: with its headers, in base64, it fits EVENT_INVOKE_BYTES_MAX."""
+STREAM_FRAME_BYTES_MAX: Final = BUFFERED_RESPONSE_BYTES_MAX
+"""Payload of one message of Lambda's response stream, as the gateway takes it: its checksum comes
+last, so all of it is held before a byte is relayed. What Lambda sends at a time is not documented;
+more than a whole buffered response it cannot be."""
 STREAM_REQUEST_BODY_BYTES_MAX: Final = 4_500_000
 """The same where the response is an invocation's response stream: that invocation is synchronous,
 and the event fits SYNC_INVOKE_BYTES_MAX."""
@@ -115,6 +121,8 @@ INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint."""
 POOL_KEPT_TIMEOUT_S: Final = 15.0
 """How long an unused connection to the Lambda endpoint is kept."""
+STREAM_CONNECTIONS_KEPT_MAX: Final = 128
+"""Unused connections to the Lambda endpoint that are kept for further response streams."""
 POOL_ANSWER_BYTES_MAX: Final = 64 * KIB
 """The most that is read of the Lambda endpoint's answer to an asynchronous invocation, its head
 included."""

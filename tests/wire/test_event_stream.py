@@ -149,7 +149,7 @@ MESSAGES = [
     Message(
         COMPLETE_HEADERS,
         b'{"ErrorCode":"Unhandled",'
-        b'"ErrorDetails":"{\\"errorType\\":\\"E\\",\\"errorMessage\\":\\"\\u00e9\\"}",'
+        b'"ErrorDetails":"{\\"errorType\\":\\"E\\",\\"errorMessage\\":\\"\xc3\xa9\\"}",'
         b'"LogResult":"bG9n"}',
     ),
 ]

@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from tailrace.emulator.service_error import ServiceError
+from tailrace.emulator.service_error import ServiceError, invalid_value
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
@@ -60,9 +60,4 @@ def parse_name(segment: str, qualifier: str | None) -> FunctionName:
 
 
 def _invalid(what: str, value: str, pattern: str) -> ServiceError:
-    return ServiceError(
-        400,
-        "ValidationException",
-        f"1 validation error detected: Value '{value}' at '{what}' failed to satisfy constraint: "
-        f"Member must satisfy regular expression pattern: {pattern}",
-    )
+    return invalid_value(what, value, f"Member must satisfy regular expression pattern: {pattern}")

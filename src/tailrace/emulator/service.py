@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tailrace import limits
 from tailrace.config import Address, Config
 from tailrace.emulator.functions import EmulatedFunction, FunctionStatistics
-from tailrace.emulator.invoke_api import InvokeApi
+from tailrace.emulator.lambda_api import LambdaApi
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.pool import EnvironmentSettings
 from tailrace.emulator.queue import OnEventEnded
@@ -60,7 +60,7 @@ class Emulator:
         self._tasks = TaskSet()
         self._set_functions(config, frozenset())
         self._server = HttpServer(
-            InvokeApi(self._functions),
+            LambdaApi(self._functions, lambda name: None),
             name="emulator",
             bounds=HttpLimits(stall_timeout_s=limits.CLIENT_STALL_TIMEOUT_S),
         )

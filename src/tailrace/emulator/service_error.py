@@ -57,6 +57,16 @@ def function_not_found(arn: str) -> ServiceError:
     )
 
 
+def no_such_resource() -> ServiceError:
+    """The function has nothing of the kind, such as a URL."""
+    return ServiceError(
+        404,
+        "ResourceNotFoundException",
+        "The resource you requested does not exist.",
+        extra={"Type": "User"},
+    )
+
+
 def too_many_requests(reason: str) -> ServiceError:
     """All environments are busy, or the queue is full."""
     return ServiceError(
@@ -65,4 +75,19 @@ def too_many_requests(reason: str) -> ServiceError:
         "Rate Exceeded.",
         extra={"Reason": reason, "Type": "User"},
         retry_after_s=1,
+    )
+
+
+def busy() -> ServiceError:
+    """All environments of a function are busy."""
+    return too_many_requests("ReservedFunctionConcurrentInvocationLimitExceeded")
+
+
+def invalid_value(what: str, value: str, constraint: str) -> ServiceError:
+    """A parameter's value is not what the API's model allows."""
+    return ServiceError(
+        400,
+        "ValidationException",
+        f"1 validation error detected: Value '{value[:100]}' at '{what}' "
+        f"failed to satisfy constraint: {constraint}",
     )

@@ -29,6 +29,7 @@ _BYTES: Final = 6
 _STRING: Final = 7
 _SIZE_OF_TYPE: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """Values of a fixed size: true, false, integers of 1 to 8 bytes, a time, a UUID."""
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Message(NamedTuple):
@@ -59,7 +60,7 @@ def encode_complete(
     """
     said = {"ErrorCode": error_code, "ErrorDetails": error_details, "LogResult": log_result}
     known = {key: text for key, text in said.items() if text is not None}
-    return _encode(_COMPLETE_HEADERS, json.dumps(known, separators=(",", ":")).encode())
+    return _encode(_COMPLETE_HEADERS, _JSON.encode(known).encode())
 
 
 class MessageDecoder:

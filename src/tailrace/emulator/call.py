@@ -1,0 +1,218 @@
+"""What the calls that run a function have in common: their headers, and their payload's checks.
+
+Signatures are not verified. Concurrency law: everything is a callback of one event loop; a caller
+that leaves does not stop the function, as on Lambda.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from tailrace import limits
+from tailrace.emulator.api_request import ApiRequest
+from tailrace.emulator.directory import Directory
+from tailrace.emulator.functions import EmulatedFunction
+from tailrace.emulator.names import VERSION, FunctionName
+from tailrace.emulator.service_error import ServiceError, invalid_value
+from tailrace.net.http_server import Connection, Headers, RequestHead
+from tailrace.wire.runtime_api import Invocation
+
+EXECUTED_VERSION: Final = (b"X-Amz-Executed-Version", VERSION.encode())
+
+_LOG_TYPES: Final = ("None", "Tail")
+_CLIENT_CONTEXT_CHARS_MAX: Final = 3_583
+_TRACE_ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
+_TENANT: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The head of a call, understood."""
+
+    function: EmulatedFunction
+    name: FunctionName
+    request_id: str
+    invocation_type: str
+    has_log_tail: bool
+    client_context: str | None
+    tenant_id: str | None
+    trace_id: str
+    payload_bytes_max: int
+
+    @property
+    def is_event(self) -> bool:
+        """Whether nobody waits for the result."""
+        return self.invocation_type == "Event"
+
+    def headers(self) -> Headers:
+        """The headers of every answer to this call."""
+        root = self.trace_id.partition(";")[0].removeprefix("Root=")
+        return [
+            (b"x-amzn-RequestId", self.request_id.encode()),
+            (b"X-Amzn-Trace-Id", f"root={root};sampled=0".encode()),
+        ]
+
+    def invocation(self, payload: bytes) -> Invocation:
+        """What the runtime will be given. Lambda gives no client context to an Event."""
+        return Invocation(
+            request_id=self.request_id,
+            deadline_ms=0,  # known when an environment takes it
+            function_arn=self.name.arn,
+            trace_id=self.trace_id,
+            client_context=None if self.is_event else self.client_context,
+            tenant_id=self.tenant_id,
+            event=payload or b"{}",  # runtimes die of an event that is not JSON
+        )
+
+
+def read_call(
+    directory: Directory,
+    head: RequestHead,
+    segment: str,
+    types: tuple[str, ...],
+    event_bytes_max: int = limits.EVENT_INVOKE_BYTES_MAX,
+) -> Call:
+    """Understand the head of a call; `types` are the invocation types it takes, default first.
+
+    Raises:
+        ServiceError: there is no such function, or a header has no legal value.
+    """
+    name, function = directory.find(head, segment, version=VERSION)
+    invocation_type = _choice(head, b"x-amz-invocation-type", types)
+    is_event = invocation_type == "Event"
+    return Call(
+        function=function,
+        name=name,
+        request_id=str(uuid.uuid4()),
+        invocation_type=invocation_type,
+        has_log_tail=_choice(head, b"x-amz-log-type", _LOG_TYPES) == "Tail" and not is_event,
+        client_context=_client_context(head),
+        tenant_id=_tenant_id(head),
+        trace_id=_trace_id(head),
+        payload_bytes_max=event_bytes_max if is_event else limits.SYNC_INVOKE_BYTES_MAX,
+    )
+
+
+class CallRequest(ApiRequest):
+    """A request that runs a function with its payload."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, connection: Connection, call: Call) -> None:
+        super().__init__(connection, call.payload_bytes_max)
+        self.call = call
+
+    def headers(self) -> Headers:
+        """The headers of every answer to this call."""
+        return self.call.headers()
+
+    def answer(self, payload: bytes) -> None:
+        """Check the payload and go on with what the type says."""
+        if self.payload_size > self.call.payload_bytes_max:
+            raise _too_large(self.call, self.payload_size)
+        _check_json(payload)
+        if self.call.invocation_type == "DryRun":
+            self.connection.respond(204, self.headers())
+        else:
+            self.run(self.call.invocation(payload))
+
+    def run(self, invocation: Invocation) -> None:
+        """Run the function.
+
+        Raises:
+            ServiceError: it cannot be run now.
+        """
+        raise NotImplementedError
+
+
+def _too_large(call: Call, size: int) -> ServiceError:
+    most = call.payload_bytes_max
+    if call.is_event:
+        message = (
+            f"{size} byte payload is too large for the Event invocation type (limit {most} bytes)"
+        )
+    else:
+        message = f"Request must be smaller than {most} bytes for the InvokeFunction operation"
+    return ServiceError(413, "RequestEntityTooLargeException", message)
+
+
+def _check_json(payload: bytes) -> None:
+    """Refuse what is not JSON; numbers are not converted, whatever their length."""
+    if not payload:
+        return
+    try:
+        json.loads(
+            payload.decode("utf-8"),
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise ServiceError(
+            400,
+            "InvalidRequestContentException",
+            "Could not parse request body into json: Could not parse payload into json: "
+            f"{error or 'too deeply nested'}",
+            extra={"Type": "User"},
+        ) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"Unexpected token {name}")
+
+
+def _choice(head: RequestHead, name: bytes, allowed: tuple[str, ...]) -> str:
+    """A header with a fixed set of values; the first one is meant when it is absent."""
+    value = head.get(name)
+    if value is None:
+        return allowed[0]
+    text = value.decode("latin-1")
+    if text not in allowed:
+        constraint = f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+        raise invalid_value(name.decode(), text, constraint)
+    return text
+
+
+def _client_context(head: RequestHead) -> str | None:
+    """The caller's client context: JSON text out of its base64."""
+    value = head.get(b"x-amz-client-context")
+    if not value:
+        return None
+    try:
+        if len(value) > _CLIENT_CONTEXT_CHARS_MAX:
+            raise ValueError("too long")
+        text = base64.b64decode(value, validate=True).decode("utf-8")
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise ServiceError(
+            400,
+            "InvalidRequestContentException",
+            "Client context must be a valid Base64-encoded JSON object.",
+            extra={"Type": "User"},
+        ) from None
+    return text
+
+
+def _tenant_id(head: RequestHead) -> str | None:
+    value = head.get(b"x-amz-tenant-id")
+    if value is None:
+        return None
+    text = value.decode("latin-1")
+    if not _TENANT.fullmatch(text):
+        pattern = f"Member must satisfy regular expression pattern: {_TENANT.pattern}"
+        raise invalid_value("x-amz-tenant-id", text, pattern)
+    return text
+
+
+def _trace_id(head: RequestHead) -> str:
+    """An X-Ray trace header: the caller's root, if there is one, and a parent of our own."""
+    match = _TRACE_ROOT.search((head.get(b"x-amzn-trace-id") or b"").decode("latin-1"))
+    root = match[1] if match else f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -1,0 +1,84 @@
+"""The Lambda API: which operation a request means.
+
+Signatures are not verified.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tailrace.emulator import functions_api, invoke_api, stream_api
+from tailrace.emulator.api_request import ApiRequest, Page, Refused
+from tailrace.emulator.directory import Directory
+from tailrace.emulator.functions import EmulatedFunction
+from tailrace.emulator.service_error import ServiceError
+from tailrace.net.http_server import Connection, Receiver, RequestHead
+
+Operation = Callable[[Directory, RequestHead, str, Connection], ApiRequest]
+"""What serves a request: it is given the path's segment that names a function, if there is one."""
+
+_FUNCTION: Final = r"/functions/([^/]+)"
+
+_OPERATIONS: Final[tuple[tuple[str, str, Operation], ...]] = (
+    ("POST", f"/2015-03-31{_FUNCTION}/invocations", invoke_api.invoke),
+    (
+        "POST",
+        f"/2021-11-15{_FUNCTION}/response-streaming-invocations",
+        stream_api.invoke_with_response_stream,
+    ),
+    ("POST", f"/2014-11-13{_FUNCTION}/invoke-async", invoke_api.invoke_async),
+    ("GET", r"/2015-03-31/functions()", functions_api.list_functions),
+    ("GET", f"/2015-03-31{_FUNCTION}", functions_api.get_function),
+    ("GET", f"/2015-03-31{_FUNCTION}/configuration", functions_api.get_function_configuration),
+    ("GET", f"/2021-10-31{_FUNCTION}/url", functions_api.get_function_url_config),
+    ("GET", f"/2021-10-31{_FUNCTION}/urls", functions_api.list_function_url_configs),
+)
+"""Method, path and operation; some clients put a slash behind the path."""
+
+_TABLE: Final = tuple(
+    (method, re.compile(f"{path}/?"), operation) for method, path, operation in _OPERATIONS
+)
+
+
+class LambdaApi:
+    """The application of the emulator's HTTP server.
+
+    `url_of` tells the address of a function's URL, if it has one.
+    """
+
+    def __init__(
+        self, functions: Mapping[str, EmulatedFunction], url_of: Callable[[str], str | None]
+    ) -> None:
+        self._directory = Directory(functions, url_of)
+
+    def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
+        """Serve a request."""
+        try:
+            for method, pattern, operation in _TABLE:
+                if method == head.method and (match := pattern.fullmatch(head.path)):
+                    return operation(self._directory, head, match[1], connection)
+            if head.path == "/" and head.method in ("GET", "HEAD"):
+                return Page(connection, self._listing(head))
+            raise ServiceError(
+                404, "UnknownOperationException", f"not emulated: {head.method} {head.path[:200]}"
+            )
+        except ServiceError as error:
+            return Refused(connection, error)
+
+    def _listing(self, head: RequestHead) -> bytes:
+        """What a person finds who opens the endpoint in a browser."""
+        base = "http://" + (head.get(b"host") or b"127.0.0.1").decode("latin-1")
+        names = list(self._directory.functions)
+        urls = {name: self._directory.url_of(name) for name in names}
+        listing = {
+            "service": "tailrace emulator",
+            "functions": {
+                name: f"{base}/2015-03-31/functions/{name}/invocations" for name in names
+            },
+            "function_urls": {name: url for name, url in urls.items() if url is not None},
+            "try": f"aws lambda invoke --endpoint-url {base} --function-name NAME /dev/stdout",
+        }
+        return json.dumps(listing, indent=2).encode() + b"\n"
