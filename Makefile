@@ -18,8 +18,10 @@ demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
 
 test: .venv/.test
-	sh scripts/install-tools.sh chromium curl gcc nginx node npm
+	sh scripts/install-tools.sh autoconf automake chromium cmake curl g++ gcc libtoolize make nginx \
+		node npm
 	sh scripts/install-npm.sh
+	$(BIN)/python scripts/install-rie.py
 	$(BIN)/python -m pytest -q $(ARGS)
 
 check: .venv/.test

@@ -14,6 +14,7 @@ package_of() {
         node) echo nodejs ;;
         nginx) echo nginx-light ;;
         gcc) echo "gcc libc6-dev" ;;
+        libtoolize) echo libtool ;;
         *) echo "$1" ;;
     esac
 }
