@@ -235,7 +235,7 @@ class _Connection(ReplyReader, asyncio.Protocol):
         else:
             self._fail(PeerError("the connection broke before the answer was complete"))
         self._pool.drop(self)
-        self._release()
+        self._forget_parser()
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None:

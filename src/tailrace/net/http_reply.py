@@ -23,7 +23,7 @@ class ReplyReader:
         self._fields: dict[str, str] = {}  # names in lower case, the last of repeats
         self._is_complete = self._is_kept = False
 
-    def _release(self) -> None:
+    def _forget_parser(self) -> None:
         """Let the parser go, which holds our bound methods."""
         self._parser = None  # type: ignore[assignment] # nothing is read any more
 
