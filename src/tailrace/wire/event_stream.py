@@ -64,11 +64,15 @@ def encode_complete(
 
 
 class MessageDecoder:
-    """Reads messages, however they were cut up. After an error it takes nothing more."""
+    """Reads messages, however they were cut up. After an error it takes nothing more.
 
-    __slots__ = ("_buffer", "_error", "_header_bytes", "_total_bytes")
+    It holds one message at the most, and what is fed at a time.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_buffer", "_error", "_header_bytes", "_payload_bytes_max", "_total_bytes")
+
+    def __init__(self, *, payload_bytes_max: int = EVENT_STREAM_PAYLOAD_BYTES_MAX) -> None:
+        self._payload_bytes_max = payload_bytes_max
         self._buffer = bytearray()
         self._total_bytes = 0  # of the message whose prelude has come; else 0
         self._header_bytes = 0
@@ -138,10 +142,10 @@ class MessageDecoder:
                 f"a message has {header_bytes} bytes of headers, "
                 f"over the limit of {EVENT_STREAM_HEADERS_BYTES_MAX}"
             )
-        if payload_bytes > EVENT_STREAM_PAYLOAD_BYTES_MAX:
+        if payload_bytes > self._payload_bytes_max:
             raise EventStreamError(
                 f"a message has {payload_bytes} bytes of payload, "
-                f"over the limit of {EVENT_STREAM_PAYLOAD_BYTES_MAX}"
+                f"over the limit of {self._payload_bytes_max}"
             )
         self._total_bytes = total
         self._header_bytes = header_bytes
