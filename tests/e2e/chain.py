@@ -214,6 +214,13 @@ def running(
         (directory / name).write_text(text, encoding="utf-8")
     path = directory / "tailrace.toml"
     path.write_text(_configuration(functions, gateway), encoding="utf-8")
+    with serving(path) as chain:
+        yield chain
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[Chain]:
+    """Serve a configuration; afterwards nothing may be left."""
     run(asyncio.sleep(0))  # libuv opens a pipe once for the whole process
     before, children = _descriptors(), psutil.Process().children()
     chain = Chain(load(path))
