@@ -1,13 +1,15 @@
-"""A function that does what its event tells it: a Runtime API client of forty lines.
+"""A function that does what its event tells it: a Runtime API client by hand.
 
 `PLAY_INIT` holds the steps of the init phase. A step is `{name: argument}`; steps that a test
-waits for go through files, so that nothing depends on time.
+waits for go through files or a gate (tests/e2e/gate.py), so that nothing depends on time.
 """
 
+import base64
 import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +24,36 @@ def post(path, body, headers=JSON):
     return answer.status, answer.read().decode()
 
 
+def begin_stream(request_id, media_type):
+    connection.putrequest("POST", f"{API}invocation/{request_id}/response")
+    connection.putheader("Lambda-Runtime-Function-Response-Mode", "streaming")
+    connection.putheader("Trailer", "Lambda-Runtime-Function-Error-Type")
+    connection.putheader("Trailer", "Lambda-Runtime-Function-Error-Body")
+    if media_type is not None:
+        connection.putheader("Content-Type", media_type)
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+
+
+def send_chunk(data):
+    connection.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+
+def end_stream(trailers=b""):
+    connection.send(b"0\r\n%b\r\n" % trailers)
+    connection.getresponse().read()
+
+
+def error_trailers(error):
+    body = base64.b64encode(json.dumps(error).encode()).decode()
+    return (
+        f"Lambda-Runtime-Function-Error-Type: {error['errorType']}\r\n"
+        f"Lambda-Runtime-Function-Error-Body: {body}\r\n"
+    ).encode()
+
+
 def play(steps, request_id=None, headers=None):
+    gate = None
     for step in steps:
         (name, value), *_ = step.items()
         match name:
@@ -75,6 +106,27 @@ def play(steps, request_id=None, headers=None):
                 connection.putrequest("POST", f"{API}invocation/{request_id}/response")
                 connection.putheader("Content-Length", "1000")
                 connection.endheaders(b"half")
+                connection.close()
+            case "gate":
+                gate = socket.create_connection(("127.0.0.1", value))
+            case "pass":
+                if not gate.recv(1):
+                    os._exit(1)
+            case "tell":
+                gate.sendall(f"{value}\n".encode())
+            case "stream":
+                begin_stream(request_id, value)
+            case "chunk":
+                send_chunk(value.encode())
+            case "flood":
+                for number in range(value):
+                    gate.sendall(f"{number}\n".encode())
+                    send_chunk(number.to_bytes(4, "big") * 16_384)
+            case "end":
+                end_stream()
+            case "fail":
+                end_stream(error_trailers(value))
+            case "cut":
                 connection.close()
             case _:
                 raise ValueError(name)
