@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tailrace import limits
-from tailrace.config import FunctionConfig
+from tailrace.config import EmulatorConfig, FunctionConfig
+from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.environments import Status
 from tailrace.emulator.invocation import REFUSED, Attempt, Listener
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
@@ -38,19 +40,23 @@ class EmulatedFunction:
         config: FunctionConfig,
         settings: EnvironmentSettings,
         *,
-        retry_delay_scale: float,
+        emulator: EmulatorConfig,
+        find: Callable[[str], EmulatedFunction | None],
         on_event_ended: OnEventEnded | None = None,
     ) -> None:
+        self.emulator = emulator
         self._settings = settings
+        self._find = find
         self._pool = EnvironmentPool(config, settings, self._on_free)
         self._retiring: set[EnvironmentPool] = set()
         self._tasks = TaskSet()
         self._knocking: dict[Attempt, asyncio.TimerHandle] = {}  # in their order
+        self._warned: set[Disagreement] = set()
         self._queue = EventQueue(
             config,
             self._start,
             settings.log,
-            retry_delay_scale=retry_delay_scale,
+            retry_delay_scale=emulator.retry_delay_scale,
             on_ended=on_event_ended,
         )
 
@@ -81,10 +87,22 @@ class EmulatedFunction:
         """Run an invocation when there is an environment for it; False when the queue is full."""
         return self._queue.put(invocation)
 
-    def reload(self, config: FunctionConfig, *, retry_delay_scale: float) -> None:
+    def warn(self, what: Disagreement) -> None:
+        """Say in the log that mode and call disagree: once of each kind, until a reload."""
+        if what not in self._warned:
+            self._warned.add(what)
+            self.note(f"WARNING: the function {what.value}")
+
+    def note(self, text: str) -> None:
+        """Write a line of the emulator's own into the function's log."""
+        self._settings.log.write(self.config.name, text)
+
+    def reload(self, config: FunctionConfig, emulator: EmulatorConfig) -> None:
         """Run everything from now on in new environments."""
+        self._warned.clear()
         self._queue.function = config
-        self._queue.retry_delay_scale = retry_delay_scale
+        self.emulator = emulator
+        self._queue.retry_delay_scale = emulator.retry_delay_scale
         self._retire()
         self._pool = EnvironmentPool(config, self._settings, self._on_free)
         self._on_free()

@@ -1,4 +1,4 @@
-"""The emulator: Lambda's Invoke API in front of the functions of a configuration."""
+"""The emulator: Lambda's API and Function URLs in front of the functions of a configuration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tailrace import limits
 from tailrace.config import Address, Config
+from tailrace.emulator.function_url import FunctionUrls
 from tailrace.emulator.functions import EmulatedFunction, FunctionStatistics
 from tailrace.emulator.lambda_api import LambdaApi
 from tailrace.emulator.log import EmulatorLog
@@ -26,7 +27,7 @@ class EmulatorStatistics:
     removed: int
     """Functions that a reload has removed and that still finish an invocation."""
     connections: int
-    """Of callers of the Invoke API."""
+    """Of callers of the Lambda API and of Function URLs."""
 
 
 class Emulator:
@@ -58,9 +59,11 @@ class Emulator:
         self._functions: dict[str, EmulatedFunction] = {}
         self._removed: set[EmulatedFunction] = set()
         self._tasks = TaskSet()
+        self._config = config
         self._set_functions(config, frozenset())
+        self._urls = FunctionUrls()
         self._server = HttpServer(
-            LambdaApi(self._functions, lambda name: None),
+            LambdaApi(self._functions, self._urls.url_of),
             name="emulator",
             bounds=HttpLimits(stall_timeout_s=limits.CLIENT_STALL_TIMEOUT_S),
         )
@@ -69,29 +72,42 @@ class Emulator:
         """Listen for invocations; environments are started when they are needed.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: an address cannot be had.
         """
         await self._server.start(*self._address)
+        try:
+            await self._urls.start(self._functions, self._config.emulator)
+        except BaseException:
+            await self.stop()
+            raise
 
     @property
     def url(self) -> str:
         """The endpoint URL for clients of Lambda, with the real port; valid after `start`."""
         return f"http://{Address(self._server.host, self._server.port)}"
 
+    @property
+    def function_urls(self) -> dict[str, str]:
+        """The base of each Function URL by its function's name; valid after `start`."""
+        return self._urls.addresses()
+
     async def reload(self, config: Config, changed: set[str] | None = None) -> None:
         """Serve another configuration; returns at once.
 
         Functions named in `changed` (None: all), and those whose settings differ, get new
         environments. Old ones finish the invocation that they run. Queued events stay queued.
+        Function URLs keep their addresses.
         """
+        self._config = config
         self._set_functions(config, changed)
+        await self._urls.apply(self._functions, config.emulator)
 
     async def stop(self) -> None:
         """Cut callers off and end all processes; nothing is left on return.
 
         Processes get SIGTERM, and SIGKILL half a second later.
         """
-        await self._server.stop()
+        await asyncio.gather(self._server.stop(), self._urls.stop())
         functions = [*self._functions.values(), *self._removed]
         await asyncio.gather(*(function.stop() for function in functions))
         await self._tasks.cancel_all()
@@ -106,11 +122,10 @@ class Emulator:
         return EmulatorStatistics(
             functions={name: function.statistics() for name, function in self._functions.items()},
             removed=len(self._removed),
-            connections=self._server.statistics()["connections"],
+            connections=self._server.statistics()["connections"] + self._urls.connection_count(),
         )
 
     def _set_functions(self, config: Config, changed: set[str] | frozenset[str] | None) -> None:
-        scale = config.emulator.retry_delay_scale
         for name in [name for name in self._functions if name not in config.functions]:
             self._remove(self._functions.pop(name))
         for name, function_config in config.functions.items():
@@ -120,11 +135,17 @@ class Emulator:
                 self._functions[name] = EmulatedFunction(
                     function_config,
                     self._settings,
-                    retry_delay_scale=scale,
+                    emulator=config.emulator,
+                    find=self._functions.get,
                     on_event_ended=self._on_event_ended,
                 )
-            elif changed is None or name in changed or function.config != function_config:
-                function.reload(function_config, retry_delay_scale=scale)
+            elif (
+                changed is None
+                or name in changed
+                or function.config != function_config
+                or function.emulator.freeze != config.emulator.freeze
+            ):
+                function.reload(function_config, config.emulator)
 
     def _remove(self, function: EmulatedFunction) -> None:
         self._removed.add(function)

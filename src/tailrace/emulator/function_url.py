@@ -1,0 +1,193 @@
+"""Function URLs: a listener for each function that has one, kept over reloads.
+
+Concurrency law: `apply` calls do not overlap. A URL that is removed, or listens elsewhere from now
+on, takes no new connections; what is open on it ends on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from tailrace import limits
+from tailrace.config import Address, EmulatorConfig, UrlConfig
+from tailrace.emulator.functions import EmulatedFunction
+from tailrace.emulator.url_request import UrlService
+from tailrace.net.http_server import Connection, HttpLimits, HttpServer, Receiver, RequestHead
+from tailrace.net.ports import is_taken, taken_error
+from tailrace.net.tasks import TaskSet
+from tailrace.wire.cors import CorsPolicy
+
+_ANY: Final = Address("127.0.0.1", 0)
+
+
+class FunctionUrl:
+    """One address of one function."""
+
+    def __init__(
+        self, function: EmulatedFunction, config: UrlConfig, settings: EmulatorConfig
+    ) -> None:
+        self.function = function
+        self.config = config
+        self._settings = settings
+        self._service: UrlService | None = None
+        self._server = HttpServer(
+            self._serve,
+            name=f"Function URL of {function.config.name}",
+            bounds=HttpLimits(stall_timeout_s=limits.CLIENT_STALL_TIMEOUT_S),
+        )
+
+    async def start(self, address: Address) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        await self._server.start(*address)
+        self.configure(self.config, self._settings)
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, with the real port; valid after `start`."""
+        return Address(self._server.host, self._server.port)
+
+    @property
+    def url(self) -> str:
+        """Its base, without a path; valid after `start`."""
+        return f"http://{self.address}"
+
+    def configure(self, config: UrlConfig, settings: EmulatorConfig) -> None:
+        """Serve requests in this way from now on."""
+        self.config, self._settings = config, settings
+        policy = config.cors
+        self._service = UrlService(
+            function=self.function,
+            config=config,
+            port=self.address.port,
+            cors=None
+            if policy is None
+            else CorsPolicy(
+                allow_origins=policy.allow_origins,
+                allow_methods=policy.allow_methods,
+                allow_headers=policy.allow_headers,
+                expose_headers=policy.expose_headers,
+                allow_credentials=policy.allow_credentials,
+                max_age_s=policy.max_age_s,
+            ),
+        )
+
+    async def retire(self) -> None:
+        """Take no new connections, wait for those that are open, and end."""
+        await self._server.drain(limits.TOTAL_TIMEOUT_S)
+        await self._server.stop()
+
+    async def stop(self) -> None:
+        """Cut every client off; nothing is left on return."""
+        await self._server.stop()
+
+    def connection_count(self) -> int:
+        """Open connections."""
+        return self._server.statistics()["connections"]
+
+    def _serve(self, head: RequestHead, connection: Connection) -> Receiver:
+        assert self._service is not None
+        return self._service(head, connection)
+
+
+class FunctionUrls:
+    """The URLs of all functions."""
+
+    def __init__(self) -> None:
+        self._urls: dict[str, FunctionUrl] = {}
+        self._retiring: set[FunctionUrl] = set()
+        self._ports: dict[str, int] = {}  # of URLs without an address of their own
+        self._tasks = TaskSet()
+
+    def addresses(self) -> dict[str, str]:
+        """The base of each function's URL."""
+        return {name: url.url for name, url in self._urls.items()}
+
+    def url_of(self, name: str) -> str | None:
+        """The base of a function's URL; None when it has none."""
+        url = self._urls.get(name)
+        return None if url is None else url.url
+
+    def connection_count(self) -> int:
+        """Open connections of all."""
+        return sum(url.connection_count() for url in (*self._urls.values(), *self._retiring))
+
+    async def start(
+        self, functions: Mapping[str, EmulatedFunction], settings: EmulatorConfig
+    ) -> None:
+        """Listen.
+
+        Raises:
+            OSError: an address cannot be had; those before it are to be stopped.
+        """
+        for name, function in functions.items():
+            config = function.config.url
+            if config is not None:
+                await self._open(name, function, config, settings)
+
+    async def apply(
+        self, functions: Mapping[str, EmulatedFunction], settings: EmulatorConfig
+    ) -> None:
+        """Serve what the configuration says now. An address that is taken is left, and logged."""
+        for name, url in list(self._urls.items()):
+            function = functions.get(name)
+            config = None if function is None else function.config.url
+            if function is url.function and config is not None and _stays(url, config):
+                url.configure(config, settings)
+            else:
+                self._retire(name)
+        for name, function in functions.items():
+            config = function.config.url
+            if config is None or name in self._urls:
+                continue
+            try:
+                url = await self._open(name, function, config, settings)
+            except OSError as error:
+                function.note(f"no Function URL: {error}")
+            else:
+                function.note(f"Function URL: {url.url} ({config.invoke_mode}, {config.auth})")
+
+    async def stop(self) -> None:
+        """Cut every client off; nothing is left on return."""
+        await self._tasks.cancel_all()
+        await asyncio.gather(*(url.stop() for url in (*self._urls.values(), *self._retiring)))
+        self._urls.clear()
+        self._retiring.clear()
+
+    async def _open(
+        self,
+        name: str,
+        function: EmulatedFunction,
+        config: UrlConfig,
+        settings: EmulatorConfig,
+    ) -> FunctionUrl:
+        url = FunctionUrl(function, config, settings)
+        if config.listen is not None:
+            if is_taken(*config.listen):
+                raise taken_error(f"functions.{name}.url.listen", config.listen)
+            await url.start(config.listen)
+        else:
+            port = self._ports.get(name, 0)
+            await url.start(_ANY if is_taken(_ANY.host, port) else Address(_ANY.host, port))
+            self._ports[name] = url.address.port
+        self._urls[name] = url
+        return url
+
+    def _retire(self, name: str) -> None:
+        url = self._urls.pop(name)
+        self._retiring.add(url)
+        self._tasks.spawn(self._see_off(url), f"retire the URL of {name}")
+
+    async def _see_off(self, url: FunctionUrl) -> None:
+        await url.retire()
+        self._retiring.discard(url)
+
+
+def _stays(url: FunctionUrl, config: UrlConfig) -> bool:
+    """Whether a URL goes on to listen where it does."""
+    return config.listen == url.config.listen

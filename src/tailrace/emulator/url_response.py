@@ -1,0 +1,303 @@
+"""What the client of a Function URL gets: the function's result inferred, or streamed as it comes.
+
+Source: Lambda Developer Guide "urls-invocation" and "config-rs-invoke-furls", read 2026-11, and
+recordings of others, 2024 to 2026. What is inference is said where it is decided, and listed in
+docs/reference/function-urls.md.
+
+Concurrency law: everything is a callback of one event loop. A client that leaves does not stop the
+function, as on Lambda: the rest is discarded, at the function's own pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from tailrace.config import UrlConfig
+from tailrace.emulator.disagreement import Disagreement
+from tailrace.emulator.functions import EmulatedFunction
+from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
+from tailrace.emulator.service_error import ServiceError, busy
+from tailrace.errors import ResponseFormatError, ResultError
+from tailrace.net.http_server import Connection, Headers
+from tailrace.wire import http_event, integration, url_head
+from tailrace.wire.integration import Head, PreludeParser
+from tailrace.wire.runtime_api import Invocation
+
+_ERROR_TYPE: Final = (b"x-amzn-ErrorType", b"InternalServerErrorException")
+_ERROR_BODY: Final = b"Internal Server Error"
+_JSON: Final = (b"content-type", b"application/json")
+_OCTETS: Final = "application/octet-stream"  # of a stream that says nothing, as of Lambda's clients
+
+
+@dataclass(frozen=True, slots=True)
+class UrlCall:
+    """One request to a Function URL, as its answer needs it."""
+
+    function: EmulatedFunction
+    config: UrlConfig
+    invocation: Invocation
+    method: str
+    headers: Headers
+    """Of every answer: Lambda's own, and those of the URL's CORS."""
+    dropped: frozenset[str]
+    """Headers of the function that those replace."""
+
+    def note(self, text: str) -> None:
+        """Write about this request into the function's log."""
+        self.function.note(f"RequestId: {self.invocation.request_id} Function URL: {text}")
+
+
+class UrlAnswer:
+    """What both modes have in common; `run` begins."""
+
+    __slots__ = ("_attempt", "_is_full", "call", "connection", "is_over")
+
+    def __init__(self, connection: Connection, call: UrlCall) -> None:
+        self.connection = connection
+        self.call = call
+        self.is_over = False  # the client has its answer, or has left
+        self._attempt: Attempt | None = None
+        self._is_full = False  # there are more unsent bytes than there should be
+
+    def run(self) -> None:
+        """Run the function."""
+        attempt = self._attempt = self._invoke()
+        if attempt is None:
+            self.refuse(busy())
+            return
+        if self._is_full:
+            attempt.pause()
+        attempt.outcome.add_done_callback(self._on_outcome)
+
+    def refuse(self, error: ServiceError) -> None:
+        """Answer with an error of Lambda's."""
+        self._close()
+        fields = [*error.headers(), *self.call.headers]
+        self.connection.respond(error.status, fields, error.body())
+
+    # --- what the connection tells ------------------------------------------------------------
+
+    def on_gone(self) -> None:
+        """The client has left."""
+        self._close()
+
+    def on_pause(self) -> None:
+        """The client reads slowly: let the function wait."""
+        self._is_full = True
+        if self._attempt is not None:
+            self._attempt.pause()
+
+    def on_resume(self) -> None:
+        """The client has caught up."""
+        self._is_full = False
+        if self._attempt is not None:
+            self._attempt.resume()
+
+    # --- for the two modes --------------------------------------------------------------------
+
+    def _invoke(self) -> Attempt | None:
+        raise NotImplementedError
+
+    def _on_success(self, outcome: Outcome) -> None:
+        """The function has succeeded. Raises ResponseFormatError when that is no response."""
+        raise NotImplementedError
+
+    def _on_failure(self, outcome: Outcome) -> None:
+        """The function has failed, and the log says it: the client learns nothing but that."""
+        self._answer_error(502)
+
+    def _on_outcome(self, future: asyncio.Future[Outcome]) -> None:
+        outcome = future.result()
+        if self.is_over:
+            return
+        if outcome is REFUSED:
+            self.refuse(busy())
+        elif outcome.error_type is not None:
+            self._on_failure(outcome)
+        else:
+            try:
+                self._on_success(outcome)
+            except ResponseFormatError as error:
+                self._reject(error)
+
+    def _reject(self, error: ResponseFormatError) -> None:
+        """Answer for a response that is none; the reason goes to the log."""
+        status = 500 if isinstance(error, url_head.ForbiddenHeaderError) else 502
+        self.call.note(f"{status}: {error}")
+        self._answer_error(status)
+
+    def _answer_error(self, status: int) -> None:
+        self._close()
+        fields = [_JSON, _ERROR_TYPE, *self.call.headers]
+        self.connection.respond(status, fields, _ERROR_BODY)
+
+    def _fields(self, head: Head) -> Headers:
+        """The head's fields for the client. Raises ForbiddenHeaderError."""
+        return url_head.response_fields(head, dropped=self.call.dropped) + self.call.headers
+
+    def _close(self) -> None:
+        """What comes from now on is discarded, as fast as it comes."""
+        self.is_over = True
+        if self._attempt is not None:
+            self._attempt.resume()
+
+
+class BufferedAnswer(UrlAnswer):
+    """`BUFFERED`: one result, from which the response is inferred."""
+
+    __slots__ = ()
+
+    def _invoke(self) -> Attempt | None:
+        return self.call.function.invoke(self.call.invocation)
+
+    def _on_success(self, outcome: Outcome) -> None:
+        if outcome.is_streamed:
+            self.call.function.warn(Disagreement.COLLECTED)
+            head, body = _response_from_stream(outcome)
+        else:
+            head, body = _response_from_json(outcome.payload)
+        fields = self._fields(head)
+        self._close()
+        self.connection.respond(head.status, fields, body)
+
+
+class StreamedAnswer(UrlAnswer):
+    """`RESPONSE_STREAM`: listens to an attempt and passes on what it hears, read by read."""
+
+    __slots__ = ("_has_begun", "_has_body", "_head", "_prelude")
+
+    def __init__(self, connection: Connection, call: UrlCall) -> None:
+        super().__init__(connection, call)
+        self._prelude: PreludeParser | None = None  # while its end has not come
+        self._head: Head | None = None
+        self._has_begun = False
+        self._has_body = False
+
+    def _invoke(self) -> Attempt | None:
+        return self.call.function.invoke(self.call.invocation, self)
+
+    # --- what the attempt tells ---------------------------------------------------------------
+
+    def on_start(self, media_type: str) -> None:
+        """The function has begun to stream; without a prelude the head waits for a byte.
+
+        What fails before it has answered can still become a 502.
+        """
+        if self.is_over:
+            return
+        if is_integration(media_type):
+            self._prelude = PreludeParser()
+            return
+        try:
+            self._head = _typed_head(media_type)
+        except ResponseFormatError as error:
+            self._reject(error)
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes of the response."""
+        if self.is_over:
+            return
+        if self._has_begun:
+            self._pass_on(data)
+            return
+        self.connection.cork()  # the head and its first bytes leave together
+        try:
+            self._pass_on(self._begin_with(data))
+        except ResponseFormatError as error:
+            self._reject(error)
+        self.connection.uncork()
+
+    def _begin_with(self, data: bytes) -> bytes:
+        """Look for the head in the first bytes; begin when it is there, and return the others."""
+        if self._prelude is not None:
+            head = self._prelude.feed(data)
+            if head is None:
+                return b""
+            data, self._prelude = self._prelude.rest, None
+        else:
+            assert self._head is not None
+            head = self._head
+        self._begin(head)
+        return data
+
+    def _begin(self, head: Head) -> None:
+        fields = self._fields(head)
+        self._head, self._has_begun = head, True
+        self.connection.start(head.status, fields)
+
+    def _pass_on(self, data: bytes) -> None:
+        """Everything of the body goes through here, on its way from the runtime to the client."""
+        if data:
+            self._has_body = True
+            self.connection.write(data)
+
+    def _on_success(self, outcome: Outcome) -> None:
+        if not outcome.is_streamed:
+            self._pass_whole(outcome.payload)
+            return
+        if self._prelude is not None:
+            self._prelude.finish()  # raises
+        if not self._has_begun:
+            assert self._head is not None
+            self._begin(self._head)
+        self._end()
+
+    def _pass_whole(self, payload: bytes) -> None:
+        """The function has answered whole: nothing is inferred in this mode."""
+        self.call.function.warn(Disagreement.RAW_ENVELOPE)
+        self.connection.cork()
+        self._begin(Head(200, {"content-type": "application/json"}))
+        self._pass_on(payload)
+        self._end()
+
+    def _on_failure(self, outcome: Outcome) -> None:
+        if not self._has_begun:
+            super()._on_failure(outcome)
+            return
+        what = f"the response failed after its first byte ({outcome.error_type})"
+        if outcome.is_reported and not self.call.config.abort_on_error:
+            self.call.note(
+                f"{what}; as on Lambda, its client cannot tell: the short body was ended cleanly."
+                " url.abort_on_error = true breaks it off instead"
+            )
+            self._end()
+            return
+        self.call.note(f"{what}; it was broken off")
+        self._close()
+        self.connection.abort()
+
+    def _end(self) -> None:
+        self._close()
+        self.connection.end()
+
+
+def is_integration(media_type: str) -> bool:
+    """Whether a response of this content type begins with a prelude."""
+    return media_type.partition(";")[0].strip().lower() == integration.MEDIA_TYPE
+
+
+def _typed_head(media_type: str) -> Head:
+    return Head(200, {"content-type": media_type or _OCTETS})
+
+
+def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes]:
+    """A streamed response that was collected: that its prelude counts is our inference."""
+    if not is_integration(outcome.media_type):
+        return _typed_head(outcome.media_type), outcome.payload
+    parser = PreludeParser()
+    head = parser.feed(outcome.payload)
+    if head is None:
+        parser.finish()  # raises
+        raise AssertionError("a prelude that is not complete")
+    return head, parser.rest
+
+
+def _response_from_json(payload: bytes) -> tuple[Head, bytes]:
+    try:
+        result = json.loads(payload.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"the result is not JSON: {error}") from None
+    return http_event.response_from_result(result)

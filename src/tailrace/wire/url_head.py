@@ -1,0 +1,74 @@
+"""What a Function URL makes of the head of a function's response.
+
+AWS documents little of it. Each entry says where it comes from; read 2026-11.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tailrace.errors import HeadError
+from tailrace.wire.http_head import Headers
+from tailrace.wire.integration import Head
+
+PREFIX: Final = "x-amzn-remapped-"
+
+RENAMED: Final = frozenset(
+    (
+        "connection",  # as edge workers undo it, 2024
+        "content-length",  # the same
+        "date",  # the same
+        "server",  # the same
+        "www-authenticate",  # reported 2026
+    )
+)
+"""Headers that reach the client behind `PREFIX`: they would speak of Lambda's own connection."""
+
+STRIPPED: Final = frozenset(
+    (
+        # RFC 9110 §7.6.1: fields of one connection. That Lambda drops them is our inference.
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        # Lambda says its own.
+        "x-amzn-requestid",
+        "x-amzn-trace-id",
+    )
+)
+"""Headers of the function that do not reach the client."""
+
+FORBIDDEN: Final = frozenset((f"{PREFIX}connection", f"{PREFIX}content-length"))
+"""Headers with which Lambda answers 500 instead (reported 2024)."""
+
+
+class ForbiddenHeaderError(HeadError):
+    """The function sets a header that Lambda keeps for itself; the client gets a 500."""
+
+    status = 500
+
+
+def response_fields(head: Head, *, dropped: frozenset[str] = frozenset()) -> Headers:
+    """The header fields for the client, names in lower case; each cookie is a field of its own.
+
+    A name that comes several times is joined with ", ". Names in `dropped` are left out.
+
+    Raises:
+        ForbiddenHeaderError: see `FORBIDDEN`.
+    """
+    joined: dict[str, str] = {}
+    for name, value in head.headers:
+        lower = name.lower()
+        if lower in FORBIDDEN:
+            raise ForbiddenHeaderError(f"{name}: no function may set this header")
+        if lower in STRIPPED or lower in dropped:
+            continue
+        key = PREFIX + lower if lower in RENAMED else lower
+        joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in joined.items()]
+    fields += [(b"set-cookie", cookie.encode("latin-1")) for cookie in head.cookies]
+    return fields
