@@ -1,0 +1,272 @@
+"""AWS's own runtimes for Node.js: the handlers of tests/node/shapes.mjs over every path.
+
+What is expected is what Lambda documents, or what others have recorded of it. A test that waits
+at the gate has read each chunk before the function could write the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from tests.e2e.chain import Chain
+from tests.e2e.gate import WAIT_S, Gate
+from tests.node.runtimes import RUNTIMES, Kind, name_of, serving_kinds
+
+PRELUDE = (
+    b'{"statusCode":201,"headers":{"Content-Type":"text/plain; charset=utf-8","X-Shape":"yes"},'
+    b'"cookies":["a=1; Path=/","b=2; HttpOnly"]}' + bytes(8)
+)
+SECRET = b"a secret reason"
+KINDS = {
+    "stream": Kind("shapes.stream"),
+    "stream-buffered": Kind("shapes.stream", invoke_mode="BUFFERED"),
+    "buffered": Kind("shapes.buffered"),
+    "hasty": Kind("shapes.stream", timeout_s=1.0),
+    "callback": Kind("callback.handler", transport="callback"),
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    with serving_kinds(tmp_path_factory.mktemp("node"), KINDS) as chain:
+        chain.failures_expected = True
+        yield chain
+
+
+@pytest.fixture
+def chain(served: Chain) -> Iterator[Chain]:
+    """The chain, which has come to rest when the test ends."""
+    yield served
+    served.settle()
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def api(served: Chain) -> Iterator[Any]:
+    """AWS's SDK for Python."""
+    client = boto3.client(
+        "lambda",
+        endpoint_url=served.emulator_url,
+        region_name="us-east-1",
+        aws_access_key_id="tailrace",
+        aws_secret_access_key="tailrace",
+        config=Config(read_timeout=WAIT_S, retries={"total_max_attempts": 1}),
+    )
+    yield client
+    client.close()
+
+
+def event(shape: str, **asked: object) -> bytes:
+    """The part of a Function URL's event that the handlers look at."""
+    return json.dumps({"rawQueryString": query(shape, **asked)}).encode()
+
+
+def query(shape: str, **asked: object) -> str:
+    return "&".join(f"{name}={value}" for name, value in {"shape": shape, **asked}.items())
+
+
+# --- Invoke: the whole response at once, as the function wrote it ---------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "payload"),
+    [
+        ("chunks&count=3&size=2", PRELUDE + b"AABBCC"),
+        ("typed", b"data: 1\n\ndata: 2\n\n"),
+        ("untyped", b"bytes"),
+        ("object", b'{"n":1}'),
+        ("from_end", b""),
+        ("from_end_with_text", b"no prelude"),
+        ("from_write_nothing_end", PRELUDE),
+    ],
+)
+def test_invoke_collects_the_stream_with_its_prelude(
+    chain: Chain, api: Any, runtime: str, shape: str, payload: bytes
+) -> None:
+    answer = api.invoke(FunctionName=name_of("stream", runtime), Payload=event(shape))
+    assert (answer["StatusCode"], answer.get("FunctionError")) == (200, None)
+    assert answer["Payload"].read() == payload
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        ("stream", "throws_first"),
+        ("stream", "throws_after_from"),
+        ("stream", "throws_after_write"),
+        ("buffered", "throws_first"),
+    ],
+)
+def test_invoke_shows_what_the_handler_threw(
+    chain: Chain, api: Any, runtime: str, kind: str, shape: str
+) -> None:
+    """The official client says `trace` where others say `stackTrace`; it is passed on as it is."""
+    answer = api.invoke(FunctionName=name_of(kind, runtime), Payload=event(shape))
+    error = json.loads(answer["Payload"].read())
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert (error["errorType"], error["errorMessage"]) == ("TypeError", "a secret reason")
+    assert error["trace"][0] == "TypeError: a secret reason"
+
+
+# --- InvokeWithResponseStream: the bytes as they are written, and how it ended --------------------
+
+
+class Events:
+    """A response of InvokeWithResponseStream, read as it comes."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self._stream = answer["EventStream"]
+        self._events = iter(self._stream)
+        self._unread = b""
+        self.complete: dict[str, str] | None = None
+
+    def body(self, size: int) -> bytes:
+        """So many bytes."""
+        while len(self._unread) < size:
+            self._read()
+        data, self._unread = self._unread[:size], self._unread[size:]
+        return data
+
+    def rest(self) -> bytes:
+        """What is left; `complete` is there then."""
+        while self.complete is None:
+            self._read()
+        assert list(self._events) == []
+        return self._unread
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _read(self) -> None:
+        match next(self._events):
+            case {"PayloadChunk": {"Payload": data}}:
+                self._unread += data
+            case {"InvokeComplete": complete}:
+                self.complete = complete
+
+
+@contextmanager
+def invoked(api: Any, name: str, payload: bytes, gate: Gate | None = None) -> Iterator[Events]:
+    """Call a function. A gate is opened once: the head comes with the function's first write."""
+    opening = threading.Thread(target=gate.open if gate else None)
+    opening.start()
+    answer = api.invoke_with_response_stream(FunctionName=name, Payload=payload)
+    opening.join()
+    assert answer["StatusCode"] == 200
+    events = Events(answer)
+    try:
+        yield events
+    finally:
+        events.close()
+
+
+def test_the_api_streams_each_chunk_before_the_next(chain: Chain, api: Any, runtime: str) -> None:
+    gate = chain.gate()
+    asked = event("chunks", gate=gate.port, count=3, size=2)
+    with invoked(api, name_of("stream", runtime), asked, gate) as events:
+        assert events.body(len(PRELUDE) + 2) == PRELUDE + b"AA"
+        for text in (b"BB", b"CC"):
+            gate.open()
+            assert events.body(2) == text
+        gate.open()
+        assert (events.rest(), events.complete) == (b"", {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "body"),
+    [
+        ("untyped", b"bytes"),
+        ("from_end", b""),
+        ("from_end_with_text", b"no prelude"),
+        ("from_write_nothing_end", PRELUDE),
+    ],
+)
+def test_the_api_streams_what_was_written(
+    chain: Chain, api: Any, runtime: str, shape: str, body: bytes
+) -> None:
+    with invoked(api, name_of("stream", runtime), event(shape)) as events:
+        assert (events.rest(), events.complete) == (body, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [("stream", "throws_first"), ("stream", "throws_after_from"), ("buffered", "throws_first")],
+)
+def test_the_api_tells_what_the_handler_threw_at_once(
+    chain: Chain, api: Any, runtime: str, kind: str, shape: str
+) -> None:
+    with invoked(api, name_of(kind, runtime), event(shape)) as events:
+        assert events.rest() == b""
+        assert_thrown(events.complete)
+
+
+def test_the_api_tells_what_the_handler_threw_after_its_first_bytes(
+    chain: Chain, api: Any, runtime: str
+) -> None:
+    gate = chain.gate()
+    asked = event("throws_after_write", gate=gate.port)
+    with invoked(api, name_of("stream", runtime), asked) as events:
+        assert events.body(len(PRELUDE) + 4) == PRELUDE + b"one,"
+        gate.open()
+        assert events.rest() == b""
+        assert_thrown(events.complete)
+
+
+def test_the_api_tells_of_a_misuse_after_the_first_bytes(
+    chain: Chain, api: Any, runtime: str
+) -> None:
+    with invoked(api, name_of("stream", runtime), event("types_too_late")) as events:
+        assert events.rest() == b"one,"
+        error = failure(events.complete, "Unhandled")
+    assert error["errorType"] == "Runtime.InvalidStreamingOperation"
+    assert error["errorMessage"] == "Cannot set content-type, too late."
+
+
+@pytest.mark.parametrize(
+    ("shape", "body"), [("never_ends", PRELUDE + b"one,"), ("never_writes", b"")]
+)
+def test_the_api_tells_that_a_handler_never_ended(
+    chain: Chain, api: Any, runtime: str, shape: str, body: bytes
+) -> None:
+    """The official client waits for the stream's end, whatever the handler returns."""
+    with invoked(api, name_of("hasty", runtime), event(shape)) as events:
+        assert events.rest() == body
+        error = failure(events.complete, "Sandbox.Timedout")
+    assert error["errorMessage"].endswith("Task timed out after 1.00 seconds")
+
+
+def test_the_api_tells_that_the_stream_was_destroyed(chain: Chain, api: Any, runtime: str) -> None:
+    """The client of Node.js breaks its connection off, and its process exits."""
+    gate = chain.gate()
+    asked = event("destroys", gate=gate.port)
+    with invoked(api, name_of("stream", runtime), asked) as events:
+        assert events.body(len(PRELUDE) + 4) == PRELUDE + b"one,"
+        gate.open()
+        assert events.rest() == b""
+        error = failure(events.complete, "Runtime.ExitError")
+    assert "Runtime exited with error" in error["errorMessage"]
+
+
+def failure(complete: dict[str, str] | None, code: str) -> dict[str, Any]:
+    """The error that an InvokeComplete tells."""
+    assert complete is not None
+    assert complete["ErrorCode"] == code
+    error: dict[str, Any] = json.loads(complete["ErrorDetails"])
+    return error
+
+
+def assert_thrown(complete: dict[str, str] | None) -> None:
+    """It was the handler's own TypeError."""
+    error = failure(complete, "Unhandled")
+    assert (error["errorType"], error["errorMessage"]) == ("TypeError", "a secret reason")

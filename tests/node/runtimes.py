@@ -1,0 +1,69 @@
+"""AWS's own runtimes for Node.js on the whole chain, with the handlers of this folder.
+
+They are installed by scripts/install-npm.sh. A function's name is that of its kind and its
+runtime, as in "stream-nodejs20x".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.chain import Chain, serving
+
+NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace" / "npm"
+RUNTIMES = ("nodejs20.x", "nodejs22.x")
+"""aws-lambda-ric 3 on Node.js 20, and 4 on Node.js 22: each as Lambda calls that runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A function that each runtime gets."""
+
+    handler: str
+    invoke_mode: str = "RESPONSE_STREAM"
+    transport: str = "response-stream"
+    timeout_s: float = 120.0
+
+
+def command(runtime: str, handler: str) -> list[str]:
+    """Runs a handler; the working directory is where its file is."""
+    packages = NPM / runtime / "node_modules"
+    return [str(packages / "node" / "bin" / "node"), str(packages / ".bin/aws-lambda-ric"), handler]
+
+
+def name_of(kind: str, runtime: str) -> str:
+    """The name of a function."""
+    return f"{kind}-{runtime.replace('.', '')}"
+
+
+@contextmanager
+def serving_kinds(directory: Path, kinds: Mapping[str, Kind]) -> Iterator[Chain]:
+    """Serve all kinds on both runtimes; a function's route is the path of its name."""
+    for path in Path(__file__).parent.glob("*.[cm]js"):
+        shutil.copy(path, directory)
+    (directory / "node_modules").symlink_to(NPM / "node_modules")
+    lines = ["[emulator]", "retry_delay_scale = 0"]
+    for runtime in RUNTIMES:
+        for kind, what in kinds.items():
+            lines += _lines(name_of(kind, runtime), what, command(runtime, what.handler))
+    path = directory / "tailrace.toml"
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    with serving(path) as chain:
+        yield chain
+
+
+def _lines(name: str, kind: Kind, arguments: list[str]) -> Iterator[str]:
+    yield f"[functions.{name}]"
+    yield f"command = {json.dumps(arguments)}"
+    yield f"timeout_s = {kind.timeout_s}"
+    yield "url = " + f'{{ invoke_mode = "{kind.invoke_mode}" }}'
+    yield "[[routes]]"
+    yield f'path = "/{name}/*"'
+    yield f'function = "{name}"'
+    yield f'transport = "{kind.transport}"'
