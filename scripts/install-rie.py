@@ -33,8 +33,11 @@ def install(program: Path) -> None:
     member = f"samcli/local/rapid/aws-lambda-rie-{ARCHITECTURES[platform.machine()]}"
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-            + ["--no-deps", "--only-binary=:all:", "--dest", folder, f"aws-sam-cli=={VERSION}"],
+            [
+                *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check"),
+                *("--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder),
+                f"aws-sam-cli=={VERSION}",
+            ],
             check=True,
             stdout=sys.stderr,
         )

@@ -9,6 +9,7 @@ from tailrace.function import (
     Chunk,
     ClientDisconnected,
     Head,
+    HttpResponseStream,
     ResponseStream,
     StreamifiedHandler,
     streamify_response,
@@ -54,6 +55,14 @@ async def work(event: Event, response: ResponseStream, context: object) -> None:
     await response.end()
 
 
+@streamify_response
+async def from_node(event: Event, response: ResponseStream, context: object) -> None:
+    """A handler that was written for Node.js."""
+    response = HttpResponseStream.from_(response, {"statusCode": 201, "cookies": ["a=1"]})
+    response.set_content_type("text/plain")
+    await response.write("x")
+
+
 @streamify_response()
 def plain(event: Event, context: object) -> dict[str, object]:
     """A result."""
@@ -76,7 +85,16 @@ class Application:
 
 method = streamify_response(Application().handle, on_error="log")
 
-handlers: list[StreamifiedHandler[Any]] = [lines, page, tokens, work, plain, plain_async, method]
+handlers: list[StreamifiedHandler[Any]] = [
+    lines,
+    page,
+    tokens,
+    work,
+    from_node,
+    plain,
+    plain_async,
+    method,
+]
 function: Callable[[Any, Any], Any] = work
 result: dict[str, Any] = lines({"requestContext": {"http": {"method": "GET"}}}, None)
 alone: str = lines({})

@@ -13,7 +13,7 @@ Standard library only; asyncio is imported only for an async handler.
 
 from tailrace.errors import ClientDisconnected, ResponseTooLargeError
 from tailrace.function.handler import StreamifiedHandler, streamify_response
-from tailrace.function.response import ResponseStream
+from tailrace.function.response import HttpResponseStream, ResponseStream
 from tailrace.function.stream import Chunk
 from tailrace.wire.integration import Head
 
@@ -21,6 +21,7 @@ __all__ = [
     "Chunk",
     "ClientDisconnected",
     "Head",
+    "HttpResponseStream",
     "ResponseStream",
     "ResponseTooLargeError",
     "StreamifiedHandler",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 from tailrace.function.stream import Chunk, Stream
 from tailrace.wire.integration import Head
+
+_METADATA_KEYS: Final = ("statusCode", "headers", "multiValueHeaders", "cookies")
 
 
 class ResponseStream:
@@ -32,6 +35,15 @@ class ResponseStream:
             RuntimeError: the head has gone out already.
         """
         self._stream.set_head(head)
+
+    def set_content_type(self, content_type: str) -> None:
+        """Set the content type; status, other headers and cookies stay what they were.
+
+        Raises:
+            HeadError: HTTP does not allow the text.
+            RuntimeError: the head has gone out already.
+        """
+        self._stream.set_content_type(content_type)
 
     async def write(self, chunk: Chunk) -> None:
         """Send a chunk; return when there is room for another. An empty one writes nothing.
@@ -68,6 +80,41 @@ class ResponseStream:
 
     def _attach(self, drain: Callable[[], Awaitable[None]]) -> None:
         self._drain = drain
+
+
+class HttpResponseStream:
+    """The name under which people who come from Node.js look for it."""
+
+    @staticmethod
+    def from_(
+        response: ResponseStream, metadata: Mapping[str, Any] | None = None, /
+    ) -> ResponseStream:
+        """Set status, headers and cookies as `awslambda.HttpResponseStream.from` does.
+
+        `metadata` may have `statusCode`, `headers`, `multiValueHeaders` and `cookies`. Returns the
+        response itself. Unlike Node's, a response that is never written to has its head, too.
+
+        Raises:
+            TypeError: there is another key.
+            HeadError: HTTP does not allow what it says.
+            RuntimeError: the head has gone out already.
+        """
+        response.set_head(head_from_metadata({} if metadata is None else metadata))
+        return response
+
+
+def head_from_metadata(metadata: Mapping[str, Any]) -> Head:
+    """Return the head that a prelude with these keys would have."""
+    unknown = [key for key in metadata if key not in _METADATA_KEYS]
+    if unknown:
+        known = ", ".join(_METADATA_KEYS)
+        raise TypeError(f"metadata has {known}, not {', '.join(map(repr, unknown))}")
+    status, headers, several, cookies = (metadata.get(key) for key in _METADATA_KEYS)
+    singles = {} if headers is None else dict(headers)
+    several = {} if several is None else dict(several)
+    replaced = {str(name).lower() for name in several}
+    pairs = [pair for pair in singles.items() if str(pair[0]).lower() not in replaced]
+    return Head(200 if status is None else status, [*pairs, *several.items()], cookies or ())
 
 
 async def _not_running() -> None:

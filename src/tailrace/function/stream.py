@@ -70,12 +70,21 @@ class Stream:
         """
         if not isinstance(head, Head):
             raise TypeError(f"a Head is wanted, not {_shown(head)}")
-        if self.head is not None:
-            raise RuntimeError(
-                f"the head (status {self.head.status}) has gone out: it can be set only before"
-                " the first chunk, flush or end"
-            )
+        self._raise_if_begun()
         self._next_head = head
+
+    def set_content_type(self, content_type: str) -> None:
+        """Say the content type alone.
+
+        Raises:
+            HeadError: it is not legal.
+            RuntimeError: the head has gone out.
+        """
+        self._raise_if_begun()
+        head = self._next_head or Head()
+        others = [pair for pair in head.headers if pair[0].lower() != "content-type"]
+        headers = [*others, ("content-type", content_type)]
+        self._next_head = Head(head.status, headers, head.cookies)
 
     def put(self, chunk: object) -> None:
         """Take a chunk; an empty one writes nothing.
@@ -148,6 +157,13 @@ class Stream:
         """Block until the sink has room again."""
         if not self.is_ended:
             self._sink.drain()
+
+    def _raise_if_begun(self) -> None:
+        if self.head is not None:
+            raise RuntimeError(
+                f"the head (status {self.head.status}) has gone out: it can be set only before"
+                " the first chunk, flush or end"
+            )
 
     def _begin(self, head: Head, data: bytes) -> None:
         is_bodiless = self._is_head_request or head.status in _BODILESS

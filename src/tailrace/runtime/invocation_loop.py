@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from tailrace.runtime.marshal import event_from_json
 from tailrace.runtime.native_stream import NativeStream
 from tailrace.runtime.report import Report, failure_report, init_failure_report, result_report
 from tailrace.wire.runtime_api import NEXT_PATH, Invocation, parse_next, response_path
+
+logger = logging.getLogger("tailrace.runtime")
 
 HandlerFunction = Callable[[Any, Any], Any]
 
@@ -64,10 +67,11 @@ class InvocationLoop:
         try:
             report = self._run(handler, invocation, native)
             flush_output()
-            if report is not None:
-                self._send(report)
-            else:
+            if report is None:
                 _finish(native, invocation)
+                return
+            native.close()
+            self._send(report)
         finally:
             native.close()
 
@@ -80,6 +84,8 @@ class InvocationLoop:
             result = _call(handler, event_from_json(invocation.event), context)
             if not native.has_begun:
                 return result_report(invocation, result)
+            if result is not None:
+                logger.warning("the handler's result is not sent: its response was streamed")
         except Exception as error:
             failure = failure_of(error)
             log_failure(failure, invocation.request_id)
