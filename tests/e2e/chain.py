@@ -90,9 +90,16 @@ class Chain:
         self._opened.append(gate)
         return gate
 
-    def client(self, *, receive_bytes: int | None = None) -> Client:
-        """A client that has connected; `settle` closes it. `receive_bytes` is for the kernel."""
-        client = Client(self.url, receive_bytes=receive_bytes)
+    def function_url(self, name: str) -> str:
+        """Where clients of a function's URL connect."""
+        return self._emulator.function_urls[name]
+
+    def client(self, url: str | None = None, *, receive_bytes: int | None = None) -> Client:
+        """A client of the gateway, or another URL; `settle` closes it.
+
+        `receive_bytes` is for the kernel.
+        """
+        client = Client(url or self.url, receive_bytes=receive_bytes)
         self._opened.append(client)
         return client
 

@@ -17,19 +17,12 @@ import pytest
 from botocore.config import Config
 from tests.e2e.chain import Chain
 from tests.e2e.gate import WAIT_S, Gate
-from tests.node.runtimes import RUNTIMES, Kind, name_of, serving_kinds
+from tests.node.runtimes import PRELUDE, RUNTIMES, Kind, name_of, query, serving_kinds
 
-PRELUDE = (
-    b'{"statusCode":201,"headers":{"Content-Type":"text/plain; charset=utf-8","X-Shape":"yes"},'
-    b'"cookies":["a=1; Path=/","b=2; HttpOnly"]}' + bytes(8)
-)
-SECRET = b"a secret reason"
 KINDS = {
     "stream": Kind("shapes.stream"),
-    "stream-buffered": Kind("shapes.stream", invoke_mode="BUFFERED"),
     "buffered": Kind("shapes.buffered"),
     "hasty": Kind("shapes.stream", timeout_s=1.0),
-    "callback": Kind("callback.handler", transport="callback"),
 }
 
 
@@ -70,10 +63,6 @@ def api(served: Chain) -> Iterator[Any]:
 def event(shape: str, **asked: object) -> bytes:
     """The part of a Function URL's event that the handlers look at."""
     return json.dumps({"rawQueryString": query(shape, **asked)}).encode()
-
-
-def query(shape: str, **asked: object) -> str:
-    return "&".join(f"{name}={value}" for name, value in {"shape": shape, **asked}.items())
 
 
 # --- Invoke: the whole response at once, as the function wrote it ---------------------------------

@@ -20,6 +20,12 @@ NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailra
 RUNTIMES = ("nodejs20.x", "nodejs22.x")
 """aws-lambda-ric 3 on Node.js 20, and 4 on Node.js 22: each as Lambda calls that runtime."""
 
+PRELUDE = (
+    b'{"statusCode":201,"headers":{"Content-Type":"text/plain; charset=utf-8","X-Shape":"yes"},'
+    b'"cookies":["a=1; Path=/","b=2; HttpOnly"]}' + bytes(8)
+)
+"""What shapes.mjs begins a response with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -40,6 +46,11 @@ def command(runtime: str, handler: str) -> list[str]:
 def name_of(kind: str, runtime: str) -> str:
     """The name of a function."""
     return f"{kind}-{runtime.replace('.', '')}"
+
+
+def query(shape: str, **asked: object) -> str:
+    """The query that asks shapes.mjs for a response."""
+    return "&".join(f"{name}={value}" for name, value in {"shape": shape, **asked}.items())
 
 
 @contextmanager
