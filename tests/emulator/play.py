@@ -138,7 +138,10 @@ while True:
     connection.request("GET", API + "invocation/next")
     response = connection.getresponse()
     event = json.loads(response.read())
+    wanted = event
+    if isinstance(event, dict) and "requestContext" in event:  # of a Function URL
+        wanted = json.loads(event["body"]) if event.get("body", "").startswith("{") else {}
     steps = [{"return": event}]
-    if isinstance(event, dict) and "play" in event:
-        steps = event["play"]
+    if isinstance(wanted, dict) and "play" in wanted:
+        steps = wanted["play"]
     play(steps, response.headers["Lambda-Runtime-Aws-Request-Id"], response.headers)

@@ -1,0 +1,231 @@
+"""Function URLs with invoke_mode RESPONSE_STREAM: what the client gets, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.emulator.harness import Harness, wait_until
+from tests.emulator.url_client import INTEGRATION, STREAM, ask, asking, prelude, serve
+from tests.fakes import Broken
+
+from tailrace.config import UrlConfig
+
+ERROR = {"errorType": "TypeError", "errorMessage": "boom", "trace": ["TypeError: boom"]}
+BEGIN = {"stream": INTEGRATION}
+END: dict[str, Any] = {"end": None}
+FAIL = {"fail": ERROR}
+
+
+def wait_at(path: Path) -> dict[str, str]:
+    return {"wait": str(path)}
+
+
+async def until_ended(emulator: Harness, count: int = 1) -> None:
+    """Wait for the end of invocations, in the log."""
+    await wait_until(lambda: emulator.log.count("REPORT RequestId") == count)
+
+
+# --- on time ----------------------------------------------------------------------------------
+
+
+def test_the_head_comes_before_the_body_and_each_chunk_before_the_next(tmp_path: Path) -> None:
+    """The function may write the next thing only when this one is here."""
+
+    async def story(emulator: Harness) -> None:
+        head = prelude(201, headers={"Content-Type": "text/event-stream"}, cookies=["a=1", "b=2"])
+        steps: list[dict[str, Any]] = [BEGIN, head]
+        for number in range(4):
+            steps += [wait_at(tmp_path / f"go{number}"), {"chunk": f"chunk {number}"}]
+        async with asking(emulator, *steps, wait_at(tmp_path / "end"), END) as client:
+            answer = await client.read_head()
+            assert answer.status == 201
+            assert answer.get("content-type") == "text/event-stream"
+            assert answer.all("set-cookie") == ["a=1", "b=2"]
+            assert answer.get("transfer-encoding") == "chunked"
+            for number in range(4):
+                (tmp_path / f"go{number}").touch()
+                assert await client.read_chunk() == f"chunk {number}".encode()
+            (tmp_path / "end").touch()
+            assert await client.read_chunk() == b""
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_without_a_prelude_the_type_is_the_runtimes(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        go = tmp_path / "go"
+        steps = [{"stream": "text/csv"}, {"chunk": "a,"}, wait_at(go), {"chunk": "b"}, END]
+        async with asking(emulator, *steps) as client:
+            answer = await client.read_head()
+            assert (answer.status, answer.get("content-type")) == (200, "text/csv")
+            assert await client.read_chunk() == b"a,"
+            go.touch()
+            assert await client.read_body(answer) == b"b"
+        plain = await ask(emulator, {"stream": None}, {"chunk": "x"}, END)
+        assert plain.get("content-type") == "application/octet-stream"
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_a_head_without_a_prelude_waits_for_the_first_byte(tmp_path: Path) -> None:
+    """Until then a failure can still be told."""
+
+    async def story(emulator: Harness) -> None:
+        go = tmp_path / "go"
+        async with asking(emulator, {"stream": "text/csv"}, wait_at(go), END) as client:
+            await wait_until(lambda: "START RequestId" in emulator.log)
+            assert await client.is_silent()
+            go.touch()
+            answer = await client.read_response()
+            assert (answer.status, answer.body) == (200, b"")
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_a_prelude_may_be_cut_anywhere(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        text = prelude(202, headers={"x-a": "1"})["chunk"] + "body"
+        for cut in (1, len(text) - 12, len(text) - 8, len(text) - 4, len(text) - 1):
+            steps = [BEGIN, {"chunk": text[:cut]}, {"chunk": text[cut:]}, END]
+            answer = await ask(emulator, *steps)
+            assert (answer.status, answer.get("x-a"), answer.body) == (202, "1", b"body")
+        answer = await ask(emulator, BEGIN, {"chunk": text}, END)
+        assert (answer.status, answer.body) == (202, b"body")
+
+    serve(story, tmp_path, STREAM)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_statuses_without_a_body_have_none(tmp_path: Path, status: int) -> None:
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, BEGIN, prelude(status), {"chunk": "not here"}, END) as client:
+            answer = await client.read_response()
+            assert answer.status == status
+            assert answer.get("transfer-encoding") is None
+            await client.request(
+                "POST", "/", [("content-type", "application/json")], b'{"play":[{"return":1}]}'
+            )
+            assert (await client.read_response()).body == b"1"  # nothing stood in between
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_head_requests_get_no_body(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, BEGIN, prelude(200), {"chunk": "x"}, END, method="HEAD")
+        assert (answer.status, answer.body) == (200, b"")
+
+    serve(story, tmp_path, STREAM)
+
+
+# --- mode and URL disagree --------------------------------------------------------------------
+
+
+def test_a_whole_answer_is_passed_on_raw_with_one_warning(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        for _ in range(2):
+            answer = await ask(emulator, {"return": {"statusCode": 418, "body": "x"}})
+            assert answer.status == 200
+            assert answer.get("content-type") == "application/json"
+            assert answer.json() == {"statusCode": 418, "body": "x"}
+        (line,) = [line for line in emulator.log.splitlines() if "WARNING" in line]
+        for word in ("RESPONSE_STREAM", "streamifyResponse", "TAILRACE_RESPONSE_MODE", "BUFFERED"):
+            assert word in line
+
+    serve(story, tmp_path, STREAM)
+
+
+# --- failures ---------------------------------------------------------------------------------
+
+
+def assert_is_internal_error(answer: Any, status: int = 502) -> None:
+    assert answer.status == status
+    assert answer.body == b"Internal Server Error"
+    assert answer.get("x-amzn-errortype") == "InternalServerErrorException"
+    assert answer.get("x-amzn-requestid")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [BEGIN, END],  # the official Node.js client forgets the prelude of an empty body
+        [BEGIN, {"chunk": "no prelude"}, END],
+        [BEGIN, {"chunk": '{"statusCode":200}'}, END],
+        [BEGIN, {"chunk": '{"statusCode":200'}, FAIL],
+        [BEGIN, {"chunk": '{"statusCode":99}' + "\0" * 8}, END],
+        [BEGIN, {"chunk": "[1]" + "\0" * 8 + "x"}, END],
+        [BEGIN, FAIL],
+        [{"stream": "text/plain"}, FAIL],
+        [{"raise": ERROR}],
+        [{"exit": 1}],
+        [{"stream": "text/plain"}, {"exit": 1}],
+    ],
+)
+def test_what_fails_before_the_head_is_a_502(tmp_path: Path, steps: list[Any]) -> None:
+    async def story(emulator: Harness) -> None:
+        assert_is_internal_error(await ask(emulator, *steps))
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_a_prelude_that_is_none_is_answered_at_once(tmp_path: Path) -> None:
+    """And the function runs on; what it writes is discarded."""
+
+    async def story(emulator: Harness) -> None:
+        go = tmp_path / "go"
+        steps = [BEGIN, {"chunk": "<html>"}, wait_at(go), {"chunk": "</html>"}, END]
+        assert_is_internal_error(await ask(emulator, *steps))
+        assert "502: malformed prelude: it begins with '<html>'" in emulator.log
+        go.touch()
+        await until_ended(emulator)
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_a_timeout_before_the_head_is_a_502(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        assert_is_internal_error(await ask(emulator, BEGIN, wait_at(tmp_path / "never")))
+
+    serve(story, tmp_path, STREAM, timeout_s=0.5)
+
+
+def test_a_failure_after_the_first_byte_is_a_clean_end_and_a_line_in_the_log(
+    tmp_path: Path,
+) -> None:
+    """As recorded on Lambda: the client cannot tell."""
+
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, BEGIN, prelude(200), {"chunk": "short"}, FAIL)
+        assert (answer.status, answer.body) == (200, b"short")
+        (line,) = [line for line in emulator.log.splitlines() if "abort_on_error" in line]
+        assert "failed after its first byte (TypeError)" in line
+        answer = await ask(emulator, {"stream": "text/plain"}, {"chunk": "short"}, FAIL)
+        assert (answer.status, answer.body) == (200, b"short")
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_with_the_switch_it_is_broken_off(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        with pytest.raises(Broken) as broken:
+            await ask(emulator, BEGIN, prelude(200), {"chunk": "short"}, FAIL)
+        assert broken.value.received == b"short"
+        assert "it was broken off" in emulator.log
+
+    serve(story, tmp_path, UrlConfig(invoke_mode="RESPONSE_STREAM", abort_on_error=True))
+
+
+@pytest.mark.parametrize("step", [{"exit": 1}, {"cut": None}, {"wait": "/never"}])
+def test_what_ends_a_stream_without_a_report_breaks_it_off(
+    tmp_path: Path, step: dict[str, Any]
+) -> None:
+    """The process ends, its connection breaks, its time is over."""
+
+    async def story(emulator: Harness) -> None:
+        with pytest.raises(Broken) as broken:
+            await ask(emulator, BEGIN, prelude(200), {"chunk": "short"}, step, {"wait": "/never"})
+        assert broken.value.received == b"short"
+
+    serve(story, tmp_path, STREAM, timeout_s=0.7)
