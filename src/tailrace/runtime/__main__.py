@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from tailrace.errors import PeerError, RuntimeApiError
 from tailrace.function.handler import is_streamified, streamify_response
@@ -14,6 +14,8 @@ from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.invocation_loop import InvocationLoop
 from tailrace.runtime.loading import load_handler
 from tailrace.runtime.logs import configure_logging, configure_output, flush_output
+
+_MAX_CONCURRENCY: Final = "AWS_LAMBDA_MAX_CONCURRENCY"
 
 
 def main(arguments: list[str]) -> int:
@@ -26,6 +28,17 @@ def main(arguments: list[str]) -> int:
             "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.runtime MODULE.HANDLER\n"
         )
         return 2
+    workers = environment.get(_MAX_CONCURRENCY)
+    if workers is not None:
+        if not workers.isdecimal() or int(workers) < 1:
+            sys.stderr.write(f"{_MAX_CONCURRENCY} is not a number of workers: {workers[:40]!r}\n")
+            return 2
+        from tailrace.runtime.workers import fork_workers, redirect_output
+
+        code = fork_workers(int(workers))
+        if code is not None:
+            return code
+        redirect_output(environment)
     # Before the handler's module, which may want the signal for itself.
     signal.signal(signal.SIGTERM, _on_sigterm)
     wake_fd, signal_fd = os.pipe()
@@ -35,7 +48,7 @@ def main(arguments: list[str]) -> int:
     request_ids = configure_logging(environment)
     sys.path.insert(0, environment.get("LAMBDA_TASK_ROOT") or os.getcwd())
     api = KeepAliveClient(host.strip("[]"), int(port), wake_fd=wake_fd)
-    loop = InvocationLoop(api, request_ids, environment)
+    loop = InvocationLoop(api, request_ids, environment, is_worker=workers is not None)
     try:
         try:
             handler = load_handler(handler_name)

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
-from tailrace.errors import AnsweredEarlyError, RuntimeApiError
+from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
 from tailrace.function.failure import log_failure
-from tailrace.limits import ANSWER_TIMEOUT_S
+from tailrace.limits import ANSWER_TIMEOUT_S, NEXT_RETRY_DELAYS_S
 from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.context import LambdaContext
 from tailrace.runtime.fault import failure_of
@@ -30,14 +30,24 @@ _TOO_LARGE: Final = 413
 
 
 class InvocationLoop:
-    """Asks one Runtime API for events and reports what becomes of them."""
+    """Asks one Runtime API for events and reports what becomes of them.
+
+    `is_worker`: it is one of several in the environment. Then what the Runtime API refuses is a
+    warning, and the loop goes on: other invocations run beside it.
+    """
 
     def __init__(
-        self, api: KeepAliveClient, request_ids: RequestIdFilter, environment: Mapping[str, str]
+        self,
+        api: KeepAliveClient,
+        request_ids: RequestIdFilter,
+        environment: Mapping[str, str],
+        *,
+        is_worker: bool = False,
     ) -> None:
         self._api = api
         self._request_ids = request_ids
         self._environment = environment
+        self._is_worker = is_worker
 
     def run(self, handler: HandlerFunction) -> NoReturn:
         """Serve for ever.
@@ -48,10 +58,28 @@ class InvocationLoop:
             SystemExit: a handler's own, or that of a signal.
         """
         while True:
-            answer = self._api.request("GET", NEXT_PATH, timeout_s=None)
-            if answer.status != 200:
-                raise _refusal(NEXT_PATH, answer.status, answer.body)
-            self._serve(handler, parse_next(answer.headers, answer.body))
+            invocation = self._next_patiently() if self._is_worker else self._next()
+            try:
+                self._serve(handler, invocation)
+            except (PeerError, RuntimeApiError) as error:
+                if not self._is_worker:
+                    raise
+                logger.warning("%s", error)
+
+    def _next(self) -> Invocation:
+        answer = self._api.request("GET", NEXT_PATH, timeout_s=None)
+        if answer.status != 200:
+            raise _refusal(NEXT_PATH, answer.status, answer.body)
+        return parse_next(answer.headers, answer.body)
+
+    def _next_patiently(self) -> Invocation:
+        for delay_s in NEXT_RETRY_DELAYS_S:
+            try:
+                return self._next()
+            except (PeerError, RuntimeApiError) as error:
+                logger.warning("%s", error)
+                time.sleep(delay_s)
+        return self._next()
 
     def report_init_error(self, error: BaseException) -> None:
         """Log why the handler cannot be loaded, and tell the Runtime API."""
