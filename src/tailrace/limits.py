@@ -155,6 +155,9 @@ ANSWER_BODY_BYTES_MAX: Final = 64 * KIB
 """Body of an answer to a callback: a few words of JSON, or the error page of a proxy."""
 EVENT_BYTES_MAX: Final = 16 * MIB
 """An event that a runtime reads; Lambda's own limit is SYNC_INVOKE_BYTES_MAX."""
+NEXT_RETRY_DELAYS_S: Final = (0.1, 0.2, 0.4, 0.8)
+"""Pauses of one of several runtime processes after the Runtime API refused it the next event; then
+it ends (awslambdaric 4.2.2)."""
 TRAILERS_BYTES_MAX: Final = 4_000
 """Trailers of a streamed response that failed: Lambda's Runtime API is written in Go, whose HTTP
 server refuses a trailer section over its read buffer of 4 KiB. The error in them is cut to fit."""
@@ -206,6 +209,12 @@ RUNTIME_HEAD_BYTES_MAX: Final = 2 * MIB
 """Head or trailers of a runtime's message: it may carry an X-Ray cause of 1 MiB (awslambdaric)."""
 RUNTIME_KEEP_ALIVE_TIMEOUT_S: Final = 3_600.0
 """Idle connections of a runtime: one stays silent while its handler works, up to 900 s."""
+EXTENSIONS_MAX: Final = 10
+"""Extensions of one execution environment (DG runtimes-extensions-api)."""
+EXTENSION_BODY_BYTES_MAX: Final = 64 * KIB
+"""Body of a registration or an error report of an extension."""
+EXTENSION_SHUTDOWN_TIMEOUT_S: Final = 2.0
+"""How long extensions may take over their SHUTDOWN event (DG lambda-runtime-environment)."""
 RUNTIME_CONNECTIONS_MAX: Final = 64
 """Connections of one execution environment to its Runtime API; aws-lambda-ric opens five."""
 ENVIRONMENT_BYTES_MAX: Final = 4 * KIB
