@@ -226,6 +226,19 @@ def test_a_plain_result_is_returned_untouched(event: Any, result: object) -> Non
     assert streamify_response(lambda event, context: result)(event, None) is result
 
 
+def test_a_plain_result_of_bytes_is_base64_for_an_http_event() -> None:
+    """Behind a Function URL it would be a 502; for every other event it stays what it is."""
+    handler = streamify_response(lambda event, context: b"\xff\xfe")
+
+    assert handler(HTTP, None) == {
+        "statusCode": 200,
+        "headers": {"content-type": "application/octet-stream"},
+        "body": "//4=",
+        "isBase64Encoded": True,
+    }
+    assert handler({}, None) == b"\xff\xfe"
+
+
 @pytest.mark.parametrize("event", [None, [], "x", 3, {"requestContext": None}, {"tailrace": 1}])
 def test_events_of_any_type_are_served(event: Any) -> None:
     assert streamify_response(generate)(event, None) == "ab"

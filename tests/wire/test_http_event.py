@@ -457,6 +457,13 @@ def test_a_binary_or_empty_response_as_a_result() -> None:
     }
 
 
+def test_a_body_with_nul_bytes_is_base64() -> None:
+    """In JSON each of them is six characters: a large body of them would be over the limit."""
+    result = result_from_response(Head(200), b"tar\0")
+
+    assert (result["body"], result["isBase64Encoded"]) == ("dGFyAA==", True)
+
+
 @given(
     st.integers(200, 599),
     st.dictionaries(st.sampled_from(["x-a", "X-B", "x-c"]), st.text("ab, ;=", max_size=9)),

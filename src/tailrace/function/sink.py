@@ -50,6 +50,8 @@ class BufferedSink:
         self._has_result = False
 
     def keep_result(self, result: object) -> bool:
+        if self._is_http and isinstance(result, bytes | bytearray | memoryview):
+            return False  # a Function URL knows no bytes: they become base64
         self._result = result
         self._has_result = True
         return True

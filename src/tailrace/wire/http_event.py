@@ -130,17 +130,18 @@ def response_from_result(result: object) -> tuple[Head, bytes]:
 def result_from_response(head: Head, body: bytes) -> dict[str, Any]:
     """Return the buffered result that means a response: the inverse of `response_from_result`.
 
-    The body is base64 when it is not UTF-8. Repeated headers are joined with ", ".
+    The body is base64 when it is not UTF-8, or has a NUL byte: it is not text then, and JSON would
+    take six characters for each. Repeated headers are joined with ", ".
     """
     result: dict[str, Any] = {"statusCode": head.status, "headers": head.joined_headers()}
     if head.cookies:
         result["cookies"] = list(head.cookies)
     try:
-        result["body"] = body.decode("utf-8")
-        result["isBase64Encoded"] = False
+        text = None if b"\0" in body else body.decode("utf-8")
     except UnicodeDecodeError:
-        result["body"] = _base64(body)
-        result["isBase64Encoded"] = True
+        text = None
+    result["body"] = _base64(body) if text is None else text
+    result["isBase64Encoded"] = text is None
     return result
 
 
