@@ -12,16 +12,16 @@ import socket
 WAIT_S = 30.0
 """When a wait is in vain: longer than twenty cold starts take on a busy machine."""
 
-# The function's side of a gate, for handlers in Python. It knows the event's `url` only.
+# The function's side of a gate, for handlers in Python. It knows the event's query only.
 SOURCE = '''
 import asyncio
 import socket
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 
 def query(event):
     """The parameters of the client's request, each with its first value."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(event["url"]).query).items()}
+    return {name: values[0] for name, values in parse_qs(event["rawQueryString"]).items()}
 
 
 class Gate:
