@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tailrace.config import Config, EmulatorConfig, FunctionConfig
+from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 
@@ -43,6 +44,28 @@ async def wait_until(condition: Callable[[], object], timeout_s: float = WAIT_S)
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+class Notes:
+    """Observes a Runtime API, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.ready_count = 0
+        self.init_outcomes: list[Outcome] = []
+        self.cuts: list[Attempt] = []
+        self.extension_failures: list[tuple[str, str]] = []
+
+    def on_ready(self) -> None:
+        self.ready_count += 1
+
+    def on_init_error(self, outcome: Outcome) -> None:
+        self.init_outcomes.append(outcome)
+
+    def on_cut(self, attempt: Attempt) -> None:
+        self.cuts.append(attempt)
+
+    def on_extension_failure(self, error_type: str, text: str) -> None:
+        self.extension_failures.append((error_type, text))
 
 
 def is_running(pid: int) -> bool:

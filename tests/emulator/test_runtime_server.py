@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.emulator.harness import Answer, request, wait_until
+from tests.emulator.harness import Answer, Notes, request, wait_until
 
 from tailrace import limits
 from tailrace.emulator.invocation import Attempt, Outcome
@@ -35,15 +35,16 @@ class Environment:
     """What stands around the server in the emulator."""
 
     def __init__(self) -> None:
-        self.server = RuntimeServer("f", self._on_ready, self.init_outcomes_append)
-        self.ready_count = 0
-        self.init_outcomes: list[Outcome] = []
+        self.notes = Notes()
+        self.server = RuntimeServer("f", "app.handler", self.notes)
 
-    def _on_ready(self) -> None:
-        self.ready_count += 1
+    @property
+    def ready_count(self) -> int:
+        return self.notes.ready_count
 
-    def init_outcomes_append(self, outcome: Outcome) -> None:
-        self.init_outcomes.append(outcome)
+    @property
+    def init_outcomes(self) -> list[Outcome]:
+        return self.notes.init_outcomes
 
     @property
     def port(self) -> int:

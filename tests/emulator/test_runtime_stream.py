@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvloop
-from tests.emulator.harness import WAIT_S, request, wait_until
+from tests.emulator.harness import WAIT_S, Notes, request, wait_until
 
 from tailrace import limits
 from tailrace.emulator.invocation import Attempt, Outcome
@@ -81,7 +81,7 @@ class Running:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Running]:
-    server = RuntimeServer("f", lambda: None, lambda outcome: None)
+    server = RuntimeServer("f", "app.handler", Notes())
     await server.start()
     caller = Caller()
     attempt = Attempt(Invocation(ID, 0, "arn"), caller)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,10 +21,13 @@ from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog, EnvironmentLog
 from tailrace.emulator.names import VERSION
 from tailrace.emulator.process import FunctionProcess
+from tailrace.emulator.report import Report, exit_reason, timestamp
+from tailrace.emulator.runtime_answer import TRUNCATED, error_text
 from tailrace.emulator.runtime_server import RuntimeServer
-from tailrace.emulator.variables import function_variables
+from tailrace.emulator.variables import function_variables, handler_of
 
 _REST_POLL_S: Final = 0.001
+_MESSAGE_CHARS_MAX: Final = 1_000
 
 
 class Status(Enum):
@@ -44,13 +46,15 @@ class _Turn(Enum):
     READY = "ready"
     INIT_FAILED = "init failed"
     EXITED = "exited"
+    EXTENSION_FAILED = "extension failed"
     TIMEOUT = "timeout"
 
 
 class ExecutionEnvironment:
     """One process group with a Runtime API of its own.
 
-    `on_lost(environment)` is called when the process ends between two invocations.
+    With `freeze` the group is stopped between two invocations. `on_lost(environment)` is called
+    when the process ends there.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class ExecutionEnvironment:
         *,
         inherited: Mapping[str, str],
         init_timeout_s: float,
+        freeze: bool,
         on_lost: Callable[[ExecutionEnvironment], None],
     ) -> None:
         self.status = Status.NEW
@@ -67,6 +72,7 @@ class ExecutionEnvironment:
         self._log = EnvironmentLog(log, function.name)
         self._inherited = inherited
         self._init_timeout_s = init_timeout_s
+        self._freeze = freeze
         self._on_lost = on_lost
         self._is_serving = False
         self._is_stopping = False
@@ -74,6 +80,7 @@ class ExecutionEnvironment:
         self._server: RuntimeServer | None = None
         self._turn: asyncio.Future[_Turn] | None = None
         self._init_outcome: Outcome | None = None
+        self._extension_failure = ("", "")
         self._exit_reason = ""
 
     @property
@@ -101,10 +108,13 @@ class ExecutionEnvironment:
     async def stop(self) -> None:
         """End the process: SIGTERM, and SIGKILL half a second later. Safe to call at any time.
 
-        A running attempt ends with `Runtime.ExitError`, after this has returned.
+        Extensions that wait for it are told before. A running attempt ends with
+        `Runtime.ExitError`, after this has returned.
         """
         self._is_stopping = True
         if self._process is not None:
+            if self.status is Status.IDLE and self._process.is_alive:
+                await self._shut_extensions_down(self._process)
             await self._process.terminate(limits.SHUTDOWN_TIMEOUT_S)
         if not self._is_serving:
             await self._close()
@@ -121,6 +131,8 @@ class ExecutionEnvironment:
             started_s = now()
             failure, deadline_s = await self._init(attempt.invocation.request_id)
             init_ms = (now() - started_s) * 1000
+        elif self._freeze and self._process is not None:
+            self._process.thaw()
         self.status = Status.BUSY
         self._log.platform(f"START RequestId: {attempt.invocation.request_id} Version: {VERSION}")
         started_s = now()
@@ -135,6 +147,8 @@ class ExecutionEnvironment:
         self._report(attempt, (now() - started_s) * 1000, init_ms, turn)
         if turn is _Turn.READY and not self._is_stopping and self.is_alive:
             self.status = Status.IDLE
+            if self._freeze and self._process is not None:
+                self._process.freeze()
         else:
             await self._close()
         attempt.end(self._log.tail())
@@ -169,7 +183,7 @@ class ExecutionEnvironment:
         """Start a process with a fresh Runtime API, and wait for its first turn."""
         function = self._function
         self._turn = asyncio.get_running_loop().create_future()
-        self._server = RuntimeServer(function.name, self._on_ready, self._on_init_error)
+        self._server = RuntimeServer(function.name, handler_of(function), self)
         await self._server.start()
         variables = function_variables(
             function, runtime_api=self._server.address, inherited=self._inherited
@@ -195,12 +209,12 @@ class ExecutionEnvironment:
             self._server.deliver(attempt, int((time.time() + left_s) * 1000))
         elif self._process.has_ended:  # and that has been told when nobody waited for it
             self._turn.set_result(_Turn.EXITED)
-        turn = await self._wait_turn(deadline_s)
+        turn = await self._wait_turn(deadline_s, attempt)
         if turn is not _Turn.READY:
             attempt.answer(self._failure(attempt.invocation.request_id, turn))
         return turn
 
-    async def _wait_turn(self, deadline_s: float) -> _Turn:
+    async def _wait_turn(self, deadline_s: float, attempt: Attempt | None = None) -> _Turn:
         assert self._turn is not None
         turn = self._turn
         left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
@@ -208,16 +222,34 @@ class ExecutionEnvironment:
         result = turn.result() if done else _Turn.TIMEOUT
         self._turn = None
         if result is _Turn.EXITED:
-            await self._read_rest()
+            await self._read_rest(deadline_s, attempt)
         return result
 
-    async def _read_rest(self) -> None:
-        """Read what the process sent just before it ended: it may have answered."""
+    async def _read_rest(self, deadline_s: float, attempt: Attempt | None) -> None:
+        """Read what the process sent just before it ended: it may have answered.
+
+        A listener that takes nothing for now may hold it back, no longer than the invocation may
+        run.
+        """
         assert self._server is not None
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + limits.OUTPUT_TIMEOUT_S
-        while self._server.connection_count and loop.time() < end_s:  # noqa: ASYNC110 - bounded
+        now = asyncio.get_running_loop().time
+        end_s = now() + limits.OUTPUT_TIMEOUT_S
+        while self._server.connection_count and now() < end_s:
             await asyncio.sleep(_REST_POLL_S)
+            if attempt is not None and attempt.is_held and now() < deadline_s:
+                end_s = now() + limits.OUTPUT_TIMEOUT_S
+
+    async def _shut_extensions_down(self, process: FunctionProcess) -> None:
+        """Let the extensions that want to know finish; on Lambda the runtime has ended before."""
+        assert self._server is not None
+        extensions = self._server.extensions
+        timeout_s = limits.EXTENSION_SHUTDOWN_TIMEOUT_S
+        now = asyncio.get_running_loop().time
+        end_s = now() + timeout_s
+        process.thaw()
+        if extensions.shut_down("SPINDOWN", int((time.time() + timeout_s) * 1000)):
+            while process.is_alive and not extensions.are_done and now() < end_s:  # noqa: ASYNC110
+                await asyncio.sleep(_REST_POLL_S)
 
     async def _clear(self) -> None:
         """End the process and its Runtime API."""
@@ -233,20 +265,42 @@ class ExecutionEnvironment:
 
     # --- what the process and its runtime tell --------------------------------------------------
 
-    def _on_ready(self) -> None:
+    def on_ready(self) -> None:
+        """Called by the Runtime API."""
         self._take_turn(_Turn.READY)
 
-    def _on_init_error(self, outcome: Outcome) -> None:
+    def on_init_error(self, outcome: Outcome) -> None:
+        """Called by the Runtime API."""
         self._init_outcome = self._init_outcome or outcome
         self._take_turn(_Turn.INIT_FAILED)
 
+    def on_cut(self, attempt: Attempt) -> None:
+        """Called by the Runtime API. A process that is about to end says more by its end."""
+        asyncio.get_running_loop().call_later(limits.OUTPUT_TIMEOUT_S, self._truncate, attempt)
+
+    def on_extension_failure(self, error_type: str, text: str) -> None:
+        """Called by the Runtime API."""
+        self._extension_failure = (error_type, text)
+        if self._turn is not None:
+            self._take_turn(_Turn.EXTENSION_FAILED)
+        else:
+            self._lose(f"Error: {text},")
+
     def _on_exit(self, status: int) -> None:
-        self._exit_reason = _exit_reason(status)
+        self._exit_reason = exit_reason(status)
         if self._turn is not None:
             self._take_turn(_Turn.EXITED)
-        elif self.status is Status.IDLE and not self._is_stopping:
-            self._log.platform(f"{self._exit_reason} between two invocations")
+        else:
+            self._lose(self._exit_reason)
+
+    def _lose(self, reason: str) -> None:
+        if self.status is Status.IDLE and not self._is_stopping:
+            self._log.platform(f"{reason} between two invocations")
             self._on_lost(self)
+
+    def _truncate(self, attempt: Attempt) -> None:
+        if self.is_alive:
+            attempt.answer(TRUNCATED)
 
     def _take_turn(self, turn: _Turn) -> None:
         if self._turn is not None and not self._turn.done():
@@ -258,11 +312,14 @@ class ExecutionEnvironment:
         """The function error for a process that ended, or that had to be ended."""
         if turn is _Turn.TIMEOUT:
             text = f"Task timed out after {self._function.timeout_s:.2f} seconds"
-            self._log.platform(f"{_timestamp()} {request_id} {text}")
+            self._log.platform(f"{timestamp(time.time())} {request_id} {text}")
             return Outcome.failure("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
-        text = f"RequestId: {request_id} Error: {self._exit_reason}"
+        error_type, reason = "Runtime.ExitError", self._exit_reason
+        if turn is _Turn.EXTENSION_FAILED:
+            error_type, reason = self._extension_failure
+        text = f"RequestId: {request_id} Error: {reason}"
         self._log.platform(text)
-        return Outcome.failure("Runtime.ExitError", text)
+        return Outcome.failure(error_type, text)
 
     def _unusable(self, request_id: str, error: OSError) -> Outcome:
         """The function error for a program that cannot be started."""
@@ -281,24 +338,34 @@ class ExecutionEnvironment:
         if process is not None:
             process.read_output()
         request_id = attempt.invocation.request_id
-        fields = [
-            f"REPORT RequestId: {request_id}",
-            f"Duration: {duration_ms:.2f} ms",
-            f"Billed Duration: {math.ceil(duration_ms)} ms",
-            f"Memory Size: {self._function.memory_mb} MB",
-        ]
-        memory_mb = process.memory_peak_mb() if process is not None else None
-        if memory_mb is not None:
-            fields.append(f"Max Memory Used: {memory_mb} MB")
-        if init_ms is not None:
-            fields.append(f"Init Duration: {init_ms:.2f} ms")
-        error_type = attempt.outcome.result().error_type
-        if turn is _Turn.TIMEOUT:
-            fields.append("Status: timeout")
-        elif error_type is not None:
-            fields += ["Status: error", f"Error Type: {error_type}"]
+        outcome = attempt.outcome.result()
+        self._show_error(request_id, outcome)
+        report = Report(
+            request_id=request_id,
+            duration_ms=duration_ms,
+            init_ms=init_ms,
+            memory_mb=self._function.memory_mb,
+            memory_peak_mb=process.memory_peak_mb() if process is not None else None,
+            is_timeout=turn is _Turn.TIMEOUT,
+            error_type=outcome.error_type,
+        )
         self._log.platform(f"END RequestId: {request_id}")
-        self._log.platform("\t".join(fields) + "\t")
+        self._log.platform(report.line())
+
+    def _show_error(self, request_id: str, outcome: Outcome) -> None:
+        """Write an error that nobody has printed: a runtime may only have reported it.
+
+        Nothing else tells of it when the client of a streamed response has had its head.
+        """
+        if outcome.error_type is None:
+            return
+        message = error_text(outcome.payload, "errorMessage").strip()
+        message = message.removeprefix(f"RequestId: {request_id} Error: ")
+        line = message.partition("\n")[0][:_MESSAGE_CHARS_MAX]
+        if line and line not in self._log.tail().decode("utf-8", "replace"):
+            when = "after it had begun to stream: " if outcome.is_streamed else ""
+            text = f"{when}{outcome.error_type}: {line}"
+            self._log.platform(f"ERROR RequestId: {request_id} failed {text}")
 
 
 def _arguments(function: FunctionConfig) -> tuple[str, ...]:
@@ -307,20 +374,3 @@ def _arguments(function: FunctionConfig) -> tuple[str, ...]:
     assert function.handler is not None
     # -u: what a handler prints is shown when it prints it.
     return (sys.executable, "-u", "-m", "tailrace.runtime", function.handler)
-
-
-def _exit_reason(status: int) -> str:
-    """How Lambda words the end of a runtime: an exit status, or a signal's name as Go has it."""
-    if status == 0:
-        return "Runtime exited without providing a reason"
-    if status > 0:
-        return f"Runtime exited with error: exit status {status}"
-    name = signal.strsignal(-status) or f"signal {-status}"
-    return f"Runtime exited with error: signal: {name.lower()}"
-
-
-def _timestamp() -> str:
-    now_s = time.time()
-    return (
-        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s)) + f".{int(now_s * 1000) % 1000:03d}Z"
-    )

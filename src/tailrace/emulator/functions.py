@@ -47,7 +47,7 @@ class EmulatedFunction:
         self.emulator = emulator
         self._settings = settings
         self._find = find
-        self._pool = EnvironmentPool(config, settings, self._on_free)
+        self._pool = EnvironmentPool(config, settings, self._on_free, freeze=emulator.freeze)
         self._retiring: set[EnvironmentPool] = set()
         self._tasks = TaskSet()
         self._knocking: dict[Attempt, asyncio.TimerHandle] = {}  # in their order
@@ -104,7 +104,7 @@ class EmulatedFunction:
         self.emulator = emulator
         self._queue.retry_delay_scale = emulator.retry_delay_scale
         self._retire()
-        self._pool = EnvironmentPool(config, self._settings, self._on_free)
+        self._pool = EnvironmentPool(config, self._settings, self._on_free, freeze=emulator.freeze)
         self._on_free()
 
     async def remove(self) -> None:

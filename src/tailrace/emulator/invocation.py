@@ -84,16 +84,21 @@ class Attempt:
         """Whether the runtime has begun to stream to the listener."""
         return self._source is not None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the listener holds back a response that has not come to its end."""
+        return self._is_paused and self._source is not None and not self.outcome.done()
+
     def begin_stream(self, source: Source) -> None:
         """The listener's bytes come from there."""
         self._source = source
-        if self._is_paused:
+        if self.is_held:
             source.pause_reading()
 
     def pause(self) -> None:
         """Hold a streamed response back: who listens cannot take more now."""
         self._is_paused = True
-        if self._source is not None:
+        if self._source is not None and self.is_held:
             self._source.pause_reading()
 
     def resume(self) -> None:
@@ -103,9 +108,16 @@ class Attempt:
             self._source.resume_reading()
 
     def answer(self, outcome: Outcome) -> None:
-        """Give the outcome; only the first one counts."""
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        """Give the outcome; only the first one counts.
+
+        What the runtime may still send is read, and dropped: nobody holds it back any more.
+        """
+        if self.outcome.done():
+            return
+        was_held = self.is_held
+        self.outcome.set_result(outcome)
+        if was_held and self._source is not None:
+            self._source.resume_reading()
 
     def end(self, log_tail: bytes) -> None:
         """The environment has done with it."""

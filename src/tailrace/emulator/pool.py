@@ -33,9 +33,15 @@ class EnvironmentPool:
     """Up to `concurrency` environments; `on_free` is called when one has become free."""
 
     def __init__(
-        self, function: FunctionConfig, settings: EnvironmentSettings, on_free: Callable[[], None]
+        self,
+        function: FunctionConfig,
+        settings: EnvironmentSettings,
+        on_free: Callable[[], None],
+        *,
+        freeze: bool,
     ) -> None:
         self.function = function
+        self._freeze = freeze
         self._settings = settings
         self._on_free = on_free
         self._is_retired = False
@@ -102,6 +108,7 @@ class EnvironmentPool:
             self._settings.log,
             inherited=self._settings.inherited,
             init_timeout_s=self._settings.init_timeout_s,
+            freeze=self._freeze,
             on_lost=self._on_lost,
         )
 

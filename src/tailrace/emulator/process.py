@@ -107,6 +107,14 @@ class FunctionProcess:
                 return -(-int(line.split()[1]) // 1024)
         return None
 
+    def freeze(self) -> None:
+        """Stop the process group where it is; it can be ended in that state."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on; nothing happens to one that runs."""
+        self._signal(signal.SIGCONT)
+
     async def wait_exit(self, timeout_s: float) -> bool:
         """Wait until it has ended by itself; False when the time was over first."""
         try:
@@ -123,6 +131,7 @@ class FunctionProcess:
     async def terminate(self, grace_s: float) -> None:
         """Ask the process group to end, end it after `grace_s`, and wait for it."""
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # a frozen one could not take it in
         if not await self.wait_exit(grace_s):
             await self.kill()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final
 
@@ -22,6 +22,8 @@ _ERROR_TYPE: Final = runtime_api.FUNCTION_ERROR_TYPE.encode()
 _ERROR_BODY: Final = runtime_api.FUNCTION_ERROR_BODY.encode()
 _RESPONSE_MODE: Final = runtime_api.RESPONSE_MODE.encode()
 _JSON: Final = (b"content-type", b"application/json")
+_ERROR_CAUSE: Final = b"application/vnd.aws.lambda.error.cause+json"
+_NAME_CHARS_MAX: Final = 128
 
 TOO_LARGE: Final = Outcome.failure(
     "Function.ResponseSizeTooLarge",
@@ -45,11 +47,20 @@ class Answer(Enum):
 class AnswerBody:
     """Receives the body of an answer.
 
-    `on_outcome` is told what it means, at the latest when it is complete; `on_end` that it has
-    ended, complete or not. A body that breaks off has no outcome.
+    `on_outcome` is told what it means, at the latest when it is complete; then `on_end` that it
+    has ended. A body that breaks off has no outcome, and `on_cut` is told.
     """
 
-    __slots__ = ("_connection", "_head", "_kind", "_on_end", "_on_outcome", "_pieces", "_size")
+    __slots__ = (
+        "_connection",
+        "_head",
+        "_kind",
+        "_on_cut",
+        "_on_end",
+        "_on_outcome",
+        "_pieces",
+        "_size",
+    )
 
     def __init__(
         self,
@@ -59,12 +70,14 @@ class AnswerBody:
         *,
         on_outcome: Callable[[Outcome], None],
         on_end: Callable[[], None],
+        on_cut: Callable[[], None],
     ) -> None:
         self._head = head
         self._connection = connection
         self._kind = kind
         self._on_outcome = on_outcome
         self._on_end = on_end
+        self._on_cut = on_cut
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -96,7 +109,8 @@ class AnswerBody:
 
     def on_gone(self) -> None:
         """The runtime broke off in mid-body: nothing can be answered."""
-        self._on_end()
+        self._pieces.clear()
+        self._on_cut()
 
     def on_pause(self) -> None:
         """Answers are small."""
@@ -110,9 +124,27 @@ def accept(connection: Connection) -> None:
     connection.respond(202, [_JSON], runtime_api.ACCEPTED_BODY)
 
 
-def refuse(connection: Connection, status: int, error_type: str, message: str) -> None:
+def refuse(
+    connection: Connection,
+    status: int,
+    error_type: str,
+    message: str,
+    *,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
     """Answer with an error of the Runtime API itself."""
-    connection.respond(status, [_JSON], runtime_api.api_error_body(error_type, message))
+    body = runtime_api.api_error_body(error_type, message)
+    connection.respond(status, [_JSON, *headers], body)
+
+
+def clean_name(name: str) -> str:
+    """An error's name as the log takes it: one short line.
+
+    Lambda's own records know two kinds of names, `Runtime.…` and `Function.…`, and turn all others
+    into `Runtime.Unknown`; here a function's author reads them, and they stay.
+    """
+    text = "".join(char if char.isprintable() else " " for char in name).strip()
+    return text[:_NAME_CHARS_MAX] or "Runtime.Unknown"
 
 
 def is_streamed(head: RequestHead) -> bool:
@@ -134,7 +166,7 @@ def find_failure(trailers: Headers) -> Outcome | None:
     error_type = fields.get(_ERROR_TYPE)
     if error_type is None:
         return None
-    name = error_type.decode("latin-1") or "Function.Unknown"
+    name = clean_name(error_type.decode("latin-1"))
     body = _decode(fields.get(_ERROR_BODY, b""))
     return Outcome(
         body or runtime_api.error_body(name, "the response failed", None),
@@ -146,9 +178,11 @@ def find_failure(trailers: Headers) -> Outcome | None:
 
 def _read(kind: Answer, head: RequestHead, body: bytes, trailers: Headers) -> Outcome:
     if kind is Answer.ERROR:
+        if head.get(b"content-type") == _ERROR_CAUSE:
+            body = _without_cause(body)
         reported = head.get(_ERROR_TYPE) or b""
         name = reported.decode("latin-1") or _error_type(body)
-        return Outcome(body, name, is_reported=True)
+        return Outcome(body, clean_name(name), is_reported=True)
     result = Outcome(body, media_type=media_type_of(head), is_streamed=is_streamed(head))
     return find_failure(trailers) or result
 
@@ -160,11 +194,34 @@ def _decode(text: bytes) -> bytes:
         return b""
 
 
+def error_text(payload: bytes, key: str) -> str:
+    """The text that an error's JSON has under a key; empty when there is none."""
+    text = _fields(payload).get(key)
+    return text if isinstance(text, str) else ""
+
+
 def _error_type(body: bytes) -> str:
     """The error's name for the log, out of its JSON."""
+    return error_text(body, "errorType") or "Runtime.Unknown"
+
+
+def _fields(body: bytes) -> dict[str, object]:
     try:
         error = json.loads(body)
     except (ValueError, RecursionError):
-        return "Runtime.Unknown"
-    name = error.get("errorType") if isinstance(error, dict) else None
-    return name if isinstance(name, str) and name else "Runtime.Unknown"
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _without_cause(body: bytes) -> bytes:
+    """The error out of a report that also says its cause, which is for X-Ray alone.
+
+    Source: aws-lambda-runtime-interface-emulator, `handler/mime_type_error_cause_json.go`.
+    """
+    fields = _fields(body)
+    trace = fields.get("stackTrace") or []
+    texts = (fields.get("errorType", ""), fields.get("errorMessage", ""))
+    if not fields or not isinstance(trace, list) or not all(isinstance(t, str) for t in texts):
+        return b'"Invalid error body"'
+    error_type, message = map(str, texts)
+    return runtime_api.error_body(error_type, message, [str(line) for line in trace] or None)

@@ -7,11 +7,13 @@ AWS's own Runtime API server (aws-lambda-runtime-interface-emulator, `core/state
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import uuid
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from tailrace import limits
+from tailrace.emulator import extensions
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.runtime_answer import (
     INVALID_MODE,
@@ -21,17 +23,18 @@ from tailrace.emulator.runtime_answer import (
     is_streamed,
     refuse,
 )
+from tailrace.emulator.runtime_poll import Poll
 from tailrace.emulator.runtime_stream import StreamBody
 from tailrace.net.http_server import (
     IGNORE,
     Connection,
-    Headers,
     HttpLimits,
     HttpServer,
     Receiver,
     RequestHead,
 )
 from tailrace.wire import runtime_api
+from tailrace.wire.runtime_api import Invocation
 
 _BOUNDS: Final = HttpLimits(
     head_bytes=limits.RUNTIME_HEAD_BYTES_MAX,
@@ -41,7 +44,17 @@ _BOUNDS: Final = HttpLimits(
     stall_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
     connections=limits.RUNTIME_CONNECTIONS_MAX,
 )
-_PATHS: Final = (runtime_api.NEXT_PATH, runtime_api.PING_PATH, runtime_api.INIT_ERROR_PATH)
+_METHODS: Final = {
+    runtime_api.NEXT_PATH: "GET",
+    runtime_api.PING_PATH: "GET",
+    runtime_api.INIT_ERROR_PATH: "POST",
+    **extensions.PATHS,
+    "/2020-08-15/logs": "PUT",
+    "/2022-07-01/telemetry": "PUT",
+}
+_INVOCATION_ID: Final = runtime_api.INVOCATION_ID.encode()
+_RESPONSE_MODE: Final = runtime_api.RESPONSE_MODE.encode()
+_JSON: Final = (b"content-type", b"application/json")
 
 
 class State(Enum):
@@ -83,26 +96,44 @@ _TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 }
 
 
-class RuntimeServer:
-    """The Runtime API for one process.
+class Observer(Protocol):
+    """Who runs the process, and is told what it does."""
 
-    `on_ready()` is called when the runtime asks for an event after its init phase or after an
-    answer; `on_init_error(outcome)` when it reports that its init phase failed. What a runtime
-    answers goes to the attempt that was delivered.
+    def on_ready(self) -> None:
+        """The runtime, and each extension, asks for the next event.
+
+        Called once after the init phase, and once after each event.
+        """
+
+    def on_init_error(self, outcome: Outcome) -> None:
+        """The runtime reports that its init phase failed."""
+
+    def on_cut(self, attempt: Attempt) -> None:
+        """An answer to this attempt broke off."""
+
+    def on_extension_failure(self, error_type: str, text: str) -> None:
+        """An extension reports that it cannot go on."""
+
+
+class RuntimeServer:
+    """The Runtime API, and the Extensions API, for one process group.
+
+    What a runtime answers goes to the attempt that was delivered.
     """
 
-    def __init__(
-        self,
-        name: str,
-        on_ready: Callable[[], None],
-        on_init_error: Callable[[Outcome], None],
-    ) -> None:
+    def __init__(self, name: str, handler: str, observer: Observer) -> None:
         self.state = State.STARTED
-        self._on_ready = on_ready
-        self._on_init_error = on_init_error
+        self.extensions = extensions.Extensions(
+            name,
+            handler,
+            on_ready=self._settle,
+            on_failure=observer.on_extension_failure,
+        )
+        self._observer = observer
+        self._is_settled = False
         self._attempt: Attempt | None = None
-        self._deadline_ms = 0
-        self._polls: list[_Poll] = []
+        self._invocation: Invocation | None = None  # as the runtime is told of it
+        self._polls: list[Poll] = []
         self._server = HttpServer(self._serve, name=f"runtime API of {name}", bounds=_BOUNDS)
 
     async def start(self) -> None:
@@ -118,8 +149,12 @@ class RuntimeServer:
         """Give an event to the runtime, which must be ready for one."""
         assert self.state is State.READY, self.state
         self._attempt = attempt
-        self._deadline_ms = deadline_ms
+        self._invocation = attempt.invocation._replace(
+            deadline_ms=deadline_ms, invocation_id=str(uuid.uuid4())
+        )
+        self._is_settled = False
         self._step(Event.DELIVER)
+        self.extensions.deliver(self._invocation)
         if self._polls:  # the newest: older ones are more likely to have lost their peer
             self._send_event(self._polls.pop().connection)
 
@@ -146,8 +181,14 @@ class RuntimeServer:
             case "POST", _ if answer is not None:
                 request_id, kind = answer
                 return self._answer(head, connection, request_id, Answer(kind))
-            case _, path if path in _PATHS or answer is not None:
-                refuse(connection, 405, "MethodNotAllowed", f"{head.method} is not for this path")
+            case method, path if extensions.PATHS.get(path) == method:
+                return self.extensions.serve(head, connection)
+            case "PUT", path if _METHODS.get(path) == "PUT":
+                _decline(connection, "Logs" if path.endswith("logs") else "Telemetry")
+            case _, path if path in _METHODS or answer is not None:
+                allowed = [(b"allow", _METHODS.get(path, "POST").encode())]
+                message = f"{head.method} is not for this path"
+                refuse(connection, 405, "MethodNotAllowed", message, headers=allowed)
             case _:
                 refuse(connection, 404, "NotFound", f"no such path: {head.path[:200]}")
         return IGNORE
@@ -159,15 +200,22 @@ class RuntimeServer:
         if self.state is State.RUNNING:
             self._send_event(connection)
             return IGNORE
-        poll = _Poll(connection, self._polls)
+        poll = Poll(connection, self._polls)
         if before is State.ANSWERED:
             assert self._attempt is not None
             # Its answer broke off and nothing better came: the runtime works on, so it was not
             # the end of the process that cut it.
             self._attempt.answer(TRUNCATED)
         if before is not State.READY:
-            self._on_ready()
+            self._settle()
         return poll
+
+    def _settle(self) -> None:
+        """A phase ends when the runtime and all extensions have asked for the next event."""
+        if not self._is_settled and self.state is State.READY and self.extensions.are_ready:
+            self._is_settled = True
+            self.extensions.close_registration()
+            self._observer.on_ready()
 
     def _init_error(self, head: RequestHead, connection: Connection) -> Receiver:
         if not self._try(Event.INIT_ERROR, connection):
@@ -176,21 +224,25 @@ class RuntimeServer:
             head,
             connection,
             Answer.ERROR,
-            on_outcome=self._on_init_error,
-            on_end=lambda: None,  # a report that broke off: the process is about to end
+            on_outcome=self._observer.on_init_error,
+            on_end=lambda: None,
+            on_cut=lambda: None,  # the process is about to end
         )
 
     def _answer(
         self, head: RequestHead, connection: Connection, request_id: str, kind: Answer
     ) -> Receiver:
         attempt = self._attempt
+        if self._is_stale(head):
+            refuse(connection, 410, "InvokeTimeout", "Invoke timeout")
+            return IGNORE
         if attempt is None or request_id != attempt.invocation.request_id:
             refuse(connection, 400, "InvalidRequestID", "Invalid request ID")
             return IGNORE
         event = Event.RESPONSE if kind is Answer.RESPONSE else Event.ERROR
         if not self._try(event, connection):
             return IGNORE
-        mode = head.get(runtime_api.RESPONSE_MODE.encode())
+        mode = head.get(_RESPONSE_MODE)
         if event is Event.RESPONSE and mode is not None and mode != b"streaming":
             attempt.answer(INVALID_MODE)
             self._step(Event.ANSWERED)
@@ -203,24 +255,40 @@ class RuntimeServer:
                 connection,
                 attempt=attempt,
                 listener=attempt.listener,
-                on_end=lambda: self._step(Event.ANSWERED),
+                on_end=self._end_answer,
+                on_cut=self._cut_answer,
             )
         return AnswerBody(
             head,
             connection,
             kind,
             on_outcome=attempt.answer,
-            on_end=lambda: self._step(Event.ANSWERED),
+            on_end=self._end_answer,
+            on_cut=self._cut_answer,
         )
 
-    def _send_event(self, connection: Connection) -> None:
+    def _is_stale(self, head: RequestHead) -> bool:
+        """Whether an answer names an attempt that is not the one now; many runtimes name none."""
+        named = head.get(_INVOCATION_ID)
+        if named is None or self._invocation is None:
+            return False
+        return named.decode("latin-1") != self._invocation.invocation_id
+
+    def _end_answer(self) -> None:
+        self._step(Event.ANSWERED)
+
+    def _cut_answer(self) -> None:
         assert self._attempt is not None
-        invocation = self._attempt.invocation._replace(deadline_ms=self._deadline_ms)
+        self._step(Event.ANSWERED)
+        self._observer.on_cut(self._attempt)
+
+    def _send_event(self, connection: Connection) -> None:
+        assert self._invocation is not None
         headers = [
             (name.encode(), value.encode("latin-1"))
-            for name, value in runtime_api.next_headers(invocation)
+            for name, value in runtime_api.next_headers(self._invocation)
         ]
-        connection.respond(200, headers, invocation.event)
+        connection.respond(200, headers, self._invocation.event)
 
     # --- states -------------------------------------------------------------------------------
 
@@ -240,29 +308,7 @@ class RuntimeServer:
         return False
 
 
-class _Poll:
-    """A runtime that waits for an event, for as long as it takes."""
-
-    __slots__ = ("_polls", "connection")
-
-    def __init__(self, connection: Connection, polls: list[_Poll]) -> None:
-        self.connection = connection
-        self._polls = polls
-        polls.append(self)
-
-    def on_body(self, data: bytes) -> None:
-        """A GET has none."""
-
-    def on_end(self, trailers: Headers) -> None:
-        """The request is complete; its answer comes when there is an event."""
-
-    def on_gone(self) -> None:
-        """The connection was lost; the runtime may ask again on another."""
-        if self in self._polls:
-            self._polls.remove(self)
-
-    def on_pause(self) -> None:
-        """An event is written at once, whatever its size."""
-
-    def on_resume(self) -> None:
-        """See `on_pause`."""
+def _decline(connection: Connection, name: str) -> None:
+    """Answer a subscription that there is none, as AWS's emulator does: functions bear it."""
+    body = {"errorMessage": f"{name} API is not supported", "errorType": f"{name}.NotSupported"}
+    connection.respond(202, [_JSON], json.dumps(body).encode())

@@ -21,11 +21,19 @@ TOO_LONG: Final = Outcome.failure(
 class StreamBody:
     """Receives the body of a streamed response and passes it on, read by read.
 
-    The attempt has its outcome when the body is complete; one that breaks off has none. `on_end`
-    is told when it has ended, complete or not.
+    The attempt has its outcome when the body is complete, and `on_end` is told; of one that
+    breaks off `on_cut` is told.
     """
 
-    __slots__ = ("_attempt", "_connection", "_listener", "_media_type", "_on_end", "_size")
+    __slots__ = (
+        "_attempt",
+        "_connection",
+        "_listener",
+        "_media_type",
+        "_on_cut",
+        "_on_end",
+        "_size",
+    )
 
     def __init__(
         self,
@@ -35,12 +43,14 @@ class StreamBody:
         attempt: Attempt,
         listener: Listener,
         on_end: Callable[[], None],
+        on_cut: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._attempt = attempt
         self._listener = listener
         self._media_type = media_type_of(head)
         self._on_end = on_end
+        self._on_cut = on_cut
         self._size = 0
         attempt.begin_stream(connection)
         listener.on_start(self._media_type)
@@ -67,7 +77,7 @@ class StreamBody:
 
     def on_gone(self) -> None:
         """The runtime broke off in mid-body: nothing can be answered."""
-        self._on_end()
+        self._on_cut()
 
     def on_pause(self) -> None:
         """The answer is small."""

@@ -39,6 +39,16 @@ def function_variables(
     return variables
 
 
+def handler_of(function: FunctionConfig) -> str:
+    """What `_HANDLER` says.
+
+    Of a command it is the last argument: AWS's runtime clients for Node.js and others are given
+    their handler there, and insist on the variable as well.
+    """
+    handler = function.handler if function.command is None else function.command[-1]
+    return handler or ""
+
+
 def _defaults(function: FunctionConfig) -> dict[str, str]:
     host, port = _DAEMON
     variables = {
@@ -64,11 +74,8 @@ def _defaults(function: FunctionConfig) -> dict[str, str]:
 
 def _reserved(function: FunctionConfig, runtime_api: str) -> dict[str, str]:
     day = time.strftime("%Y/%m/%d", time.gmtime())
-    # Of a command the last argument is taken for the handler: AWS's runtime clients for Node.js
-    # and others are given it there, and insist on the variable as well.
-    handler = function.handler if function.command is None else function.command[-1]
     return {
-        "_HANDLER": handler or "",
+        "_HANDLER": handler_of(function),
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": VERSION,
