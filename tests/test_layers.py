@@ -29,7 +29,12 @@ WITHIN_A_LINE = {
 ONE_HOME = {
     "httptools": {"net.http_parser", "net.http_reply"},
     "uvloop": {"net.http_server"},
-    "botocore": {"gateway.credentials", "gateway.invoke", "gateway.signing"},
+    "botocore": {
+        "emulator.signature",
+        "gateway.credentials",
+        "gateway.invoke",
+        "gateway.signing",
+    },
     "msgspec": {"config", "gateway.front"},
     "watchfiles": {"dev"},
     "click": {"cli"},

@@ -7,7 +7,8 @@ on, takes no new connections; what is open on it ends on its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tailrace import limits
@@ -65,6 +66,8 @@ class FunctionUrl:
             function=self.function,
             config=config,
             port=self.address.port,
+            access_key_id=settings.access_key_id,
+            find_fault=_fault_finder(settings) if config.auth == "AWS_IAM" else None,
             cors=None
             if policy is None
             else CorsPolicy(
@@ -191,3 +194,15 @@ class FunctionUrls:
 def _stays(url: FunctionUrl, config: UrlConfig) -> bool:
     """Whether a URL goes on to listen where it does."""
     return config.listen == url.config.listen
+
+
+def _fault_finder(settings: EmulatorConfig) -> Callable[[RequestHead, bytes], str | None]:
+    # Imported here because botocore is slow to load, and few URLs ask for signatures.
+    from tailrace.emulator.signature import Keys, find_fault
+
+    keys = Keys(settings.access_key_id, settings.secret_access_key)
+
+    def find(head: RequestHead, body: bytes) -> str | None:
+        return find_fault(keys, head, body, now_s=time.time())
+
+    return find

@@ -10,7 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-_KEY_OF_MESSAGE: Final = {"ResourceNotFoundException": "Message"}  # else "message"
+_KEY_OF_MESSAGE: Final = {  # else "message"
+    "AccessDeniedException": "Message",
+    "ResourceNotFoundException": "Message",
+}
 
 
 class ServiceError(Exception):

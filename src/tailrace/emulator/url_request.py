@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import secrets
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tailrace import limits
 from tailrace.config import UrlConfig
 from tailrace.emulator.functions import EmulatedFunction
-from tailrace.emulator.names import FunctionName
+from tailrace.emulator.names import ACCOUNT, FunctionName
 from tailrace.emulator.service_error import ServiceError
 from tailrace.emulator.url_response import BufferedAnswer, StreamedAnswer, UrlAnswer, UrlCall
 from tailrace.errors import HttpError
@@ -38,6 +41,10 @@ class UrlService:
     config: UrlConfig
     port: int
     """Where it listens."""
+    access_key_id: str
+    """Of the key pair that AWS_IAM accepts."""
+    find_fault: Callable[[RequestHead, bytes], str | None] | None = None
+    """Tells what is wrong with a request's signature; None where everybody may ask."""
     cors: CorsPolicy | None = None
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
@@ -69,7 +76,8 @@ class _UrlRequest:
         self._is_full = False
         self._answer: UrlAnswer | None = None
         if head.expects_continue and (head.content_length or 0) > _MAX:
-            raise HttpError(413, "too long")
+            self._size = head.content_length or 0
+            self._run()
 
     def on_body(self, data: bytes) -> None:
         """Collect what is within the limit."""
@@ -79,7 +87,7 @@ class _UrlRequest:
         else:
             self._body.clear()
         if self._size > _READ_BYTES_MAX and self._answer is None:  # enough
-            self._run()
+            self._run()  # the connection ends with the answer
 
     def on_end(self, trailers: Headers) -> None:
         """The request is complete."""
@@ -105,36 +113,43 @@ class _UrlRequest:
     def _run(self) -> None:
         body, self._body = bytes(self._body), bytearray()
         service, head = self._service, self._head
-        trace_root = _trace_root(head)
-        request_id = str(uuid.uuid4())
+        request_id, trace_root = str(uuid.uuid4()), _trace_root(head)
         event = _event(service, head, self._connection.peer, body, request_id, trace_root)
         payload = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
-        fields = _own_fields(request_id, trace_root)
-        if service.cors is not None:
-            fields += cors.response_fields(service.cors, head)
-        call = UrlCall(
-            function=service.function,
-            config=service.config,
-            invocation=Invocation(
-                request_id=request_id,
-                deadline_ms=0,  # known when an environment takes it
-                function_arn=FunctionName(service.function.config.name, None).arn,
-                trace_id=f"Root={trace_root};Parent={secrets.token_hex(8)};Sampled=0",
-                event=payload,
-            ),
-            method=head.method,
-            headers=fields,
-            dropped=frozenset() if service.cors is None else cors.OWN_FIELDS,
-        )
-        is_streamed = service.config.invoke_mode == "RESPONSE_STREAM"
-        make = StreamedAnswer if is_streamed else BufferedAnswer
+        call = _call(service, head, request_id, trace_root, payload)
+        make = StreamedAnswer if service.config.invoke_mode == "RESPONSE_STREAM" else BufferedAnswer
         answer = self._answer = make(self._connection, call)
-        if max(self._size, len(payload)) > _MAX:
-            answer.refuse(_too_large())
-            return
         if self._is_full:
             answer.on_pause()
-        answer.run()
+        if max(self._size, len(payload)) > _MAX:
+            answer.refuse(_too_large())
+        elif service.find_fault is not None and (fault := service.find_fault(head, body)):
+            call.note(f"403: {fault}")
+            answer.refuse(_forbidden())
+        else:
+            answer.run()
+
+
+def _call(
+    service: UrlService, head: RequestHead, request_id: str, trace_root: str, payload: bytes
+) -> UrlCall:
+    fields = _own_fields(request_id, trace_root)
+    if service.cors is not None:
+        fields += cors.response_fields(service.cors, head)
+    return UrlCall(
+        function=service.function,
+        config=service.config,
+        invocation=Invocation(
+            request_id=request_id,
+            deadline_ms=0,  # known when an environment takes it
+            function_arn=FunctionName(service.function.config.name, None).arn,
+            trace_id=f"Root={trace_root};Parent={secrets.token_hex(8)};Sampled=0",
+            event=payload,
+        ),
+        method=head.method,
+        headers=fields,
+        dropped=frozenset() if service.cors is None else cors.OWN_FIELDS,
+    )
 
 
 def _event(
@@ -144,10 +159,11 @@ def _event(
     body: bytes,
     request_id: str,
     trace_root: str,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The event of a request.
 
-    The emulator speaks plain HTTP and says so: it adds no x-amzn-tls-* headers.
+    The emulator speaks plain HTTP and says so: it adds no x-amzn-tls-* headers. There is one
+    caller's account with AWS_IAM, and all of its names are made of the access key.
     """
     host = (head.get(b"host") or b"").decode("latin-1")
     name, _, port = host.rpartition(":")
@@ -159,7 +175,7 @@ def _event(
         "x-forwarded-port": str(service.port),
         "x-forwarded-proto": "http",
     }
-    return event_from_request(
+    event = event_from_request(
         RequestParts(
             method=head.method,
             path=head.path,
@@ -171,8 +187,32 @@ def _event(
             time_epoch_ms=int(time.time() * 1000),
             domain_name=name if port.isdigit() else host,
             protocol=f"HTTP/{head.version}",
-        )
+        ),
+        account_id="anonymous" if service.find_fault is None else ACCOUNT,
     )
+    context = event["requestContext"]
+    context["apiId"] = context["domainPrefix"] = url_id(service.function.config.name)
+    if service.find_fault is not None:
+        context["authorizer"] = {"iam": _identity(service.access_key_id)}
+    return event
+
+
+def url_id(name: str) -> str:
+    """What stands before `.lambda-url.` on AWS: 32 letters and digits, always the same."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:32]
+
+
+def _identity(access_key_id: str) -> dict[str, str | None]:
+    return {
+        "accessKey": access_key_id,
+        "accountId": ACCOUNT,
+        "callerId": access_key_id,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": f"arn:aws:iam::{ACCOUNT}:user/{access_key_id}",
+        "userId": access_key_id,
+    }
 
 
 def _own_fields(request_id: str, trace_root: str | None = None) -> Headers:
@@ -198,3 +238,12 @@ def _too_large() -> ServiceError:
     """As the Invoke API words it: what a URL says is not recorded."""
     message = f"Request must be smaller than {_MAX} bytes for the InvokeFunction operation"
     return ServiceError(413, "RequestEntityTooLargeException", message)
+
+
+def _forbidden() -> ServiceError:
+    """As recorded on AWS; which fault it was stands in the emulator's log only."""
+    message = (
+        "Forbidden. For troubleshooting Function URL authorization issues, see:"
+        " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+    )
+    return ServiceError(403, "AccessDeniedException", message)

@@ -1,0 +1,202 @@
+"""Signatures (AWS Signature Version 4) of requests to Function URLs with AWS_IAM.
+
+They are made again with botocore's signer, and compared.
+
+Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. What a Function URL wants
+of it: service `lambda`, and a payload that is signed too (Lambda Developer Guide, "urls-auth").
+Which region is signed for, and a session token, do not matter here.
+
+Only URLs with AWS_IAM import this module: botocore takes its time to load.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import hmac
+import re
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
+from botocore.credentials import Credentials
+
+from tailrace.net.http_server import RequestHead
+
+CLOCK_SKEW_S: Final = 300
+"""How far a signature's time may be from ours (IAM User Guide: 5 minutes)."""
+PRESIGNED_S_MAX: Final = 604_800
+"""The longest that a presigned URL is good for (IAM User Guide: 7 days)."""
+
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+_FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")
+_DATE: Final = "%Y%m%dT%H%M%SZ"
+
+
+class _FaultError(Exception):
+    """A request is not signed as it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The one key pair that is accepted."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a request says of its signature."""
+
+    credential: str
+    signed_headers: str
+    signature: str
+    date: str
+    good_for_s: float | None
+    """Of a presigned URL; None for a signature in the headers."""
+
+
+def find_fault(keys: Keys, head: RequestHead, body: bytes, *, now_s: float) -> str | None:
+    """What is wrong with the signature of a request, for the log; None when it is right.
+
+    `now_s` is the wall clock's. The text names no secret, and the client is not told it.
+    """
+    try:
+        _check(keys, head, body, now_s)
+    except _FaultError as fault:
+        return str(fault)
+    return None
+
+
+def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
+    fields = _parameters(head.query)
+    claim = _presigned(dict(fields)) or _in_headers(head)
+    region = _check_credential(claim, keys)
+    _check_time(claim, now_s)
+    names = claim.signed_headers.lower().split(";")
+    if "host" not in names:
+        raise _FaultError("the host header is not signed")
+    _check_payload(head, body)
+    request = AWSRequest(
+        method=head.method,
+        url=f"http://localhost{head.path}",
+        headers={},
+        data=body,
+    )
+    signed_parameters: Any = [field for field in fields if field[0] != "X-Amz-Signature"]
+    request.params = signed_parameters  # pairs: a name may come twice
+    request.context["timestamp"] = claim.date
+    signer = _Signer(keys, region, _signed_fields(head, names))
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    if not hmac.compare_digest(
+        signer.signature(text, request).encode(), claim.signature.encode("utf-8", "replace")
+    ):
+        raise _FaultError(
+            "the signature does not match: another secret key, or the request was changed"
+        )
+
+
+class _Signer(SigV4Auth):
+    """Signs again what a client has signed: exactly the headers that it names."""
+
+    def __init__(self, keys: Keys, region: str, signed: HTTPHeaders) -> None:
+        super().__init__(Credentials(keys.access_key_id, keys.secret_access_key), "lambda", region)
+        self._signed = signed
+
+    def headers_to_sign(self, request: Any) -> HTTPHeaders:
+        """Called by botocore."""
+        return self._signed
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """The query's parameters, decoded: clients encode in many ways, AWS compares in one.
+
+    A plus sign is a plus sign there, not a space.
+    """
+    return parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
+
+
+def _presigned(fields: dict[str, str]) -> _Claim | None:
+    if "X-Amz-Signature" not in fields:
+        return None
+    if fields.get("X-Amz-Algorithm") != _ALGORITHM:
+        raise _FaultError(f"X-Amz-Algorithm is not {_ALGORITHM}")
+    good_for = fields.get("X-Amz-Expires", "")
+    if not (good_for.isascii() and good_for.isdigit() and int(good_for) <= PRESIGNED_S_MAX):
+        raise _FaultError(f"X-Amz-Expires is not a number of seconds up to {PRESIGNED_S_MAX}")
+    return _Claim(
+        fields.get("X-Amz-Credential", ""),
+        fields.get("X-Amz-SignedHeaders", ""),
+        fields["X-Amz-Signature"],
+        fields.get("X-Amz-Date", ""),
+        float(good_for),
+    )
+
+
+def _in_headers(head: RequestHead) -> _Claim:
+    value = (head.get(b"authorization") or b"").decode("latin-1")
+    if not value:
+        raise _FaultError("it is not signed")
+    algorithm, _, rest = value.partition(" ")
+    fields = dict(_FIELD.findall(rest))
+    if algorithm != _ALGORITHM or len(fields) != 3:
+        raise _FaultError(f"the authorization header is not one of {_ALGORITHM}")
+    date = (head.get(b"x-amz-date") or b"").decode("latin-1")
+    return _Claim(
+        fields["Credential"], fields["SignedHeaders"], fields["Signature"], date, good_for_s=None
+    )
+
+
+def _check_credential(claim: _Claim, keys: Keys) -> str:
+    """Check whose signature it is and what for; return the region."""
+    parts = claim.credential.split("/")
+    if len(parts) != 5 or parts[4] != "aws4_request":
+        raise _FaultError("the credential is not KEY/DATE/REGION/lambda/aws4_request")
+    key_id, day, region, service, _ = parts
+    if not hmac.compare_digest(key_id.encode(), keys.access_key_id.encode()):
+        raise _FaultError("the access key is not the one of [emulator] access_key_id")
+    if service != "lambda":
+        raise _FaultError(f"it is signed for the service {service[:40]!r}, not for 'lambda'")
+    if day != claim.date[:8]:
+        raise _FaultError("the credential's day is not that of x-amz-date")
+    return region
+
+
+def _check_time(claim: _Claim, now_s: float) -> None:
+    try:
+        signed_s = calendar.timegm(time.strptime(claim.date, _DATE))
+    except ValueError:
+        raise _FaultError("x-amz-date is not a time such as 20261121T120000Z") from None
+    if now_s < signed_s - CLOCK_SKEW_S:
+        raise _FaultError("it is signed for a time to come")
+    good_for_s = CLOCK_SKEW_S if claim.good_for_s is None else claim.good_for_s
+    if now_s > signed_s + good_for_s:
+        raise _FaultError("the signature has expired")
+
+
+def _check_payload(head: RequestHead, body: bytes) -> None:
+    said = head.get(b"x-amz-content-sha256")
+    if said is None:
+        return  # the body's own digest is what must have been signed
+    if said == b"UNSIGNED-PAYLOAD" or said.startswith(b"STREAMING-"):
+        raise _FaultError("the payload is not signed")
+    if said.lower() != hashlib.sha256(body).hexdigest().encode():
+        raise _FaultError("x-amz-content-sha256 is not the digest of the body")
+
+
+def _signed_fields(head: RequestHead, names: list[str]) -> HTTPHeaders:
+    """The headers that were signed, in the order in which they came."""
+    signed = HTTPHeaders()
+    for raw_name, value in head.headers:
+        name = raw_name.decode("latin-1")
+        if name in names:
+            signed.add_header(name, value.decode("latin-1"))
+    missing = set(names) - set(signed)
+    if missing:
+        raise _FaultError(f"a signed header did not come: {min(missing)[:40]}")
+    return signed
