@@ -53,17 +53,18 @@ def client_side() -> str:
 _HEAD: Final = Head(200)
 _PATHS: Final[dict[Function, tuple[exchange.Event, ...]]] = {
     Function.WAITING: (),
-    Function.OPENED: (exchange.CallbackOpened(),),
-    Function.SENDING: (exchange.CallbackOpened(), exchange.HeadArrived(_HEAD)),
+    Function.OPENED: (exchange.SourceOpened(),),
+    Function.SENDING: (exchange.SourceOpened(), exchange.HeadArrived(_HEAD)),
 }
 _EVENTS: Final[tuple[exchange.Event, ...]] = (
-    exchange.CallbackOpened(),
+    exchange.SourceOpened(),
     exchange.HeadArrived(_HEAD),
-    exchange.CallbackEnded(),
-    exchange.CallbackBroken(),
+    exchange.SourceEnded(),
+    exchange.SourceBroken(),
     exchange.ResponseMalformed("…"),
     exchange.InvokeRefused(503, "…"),
     exchange.InvocationFailed("…"),
+    exchange.FunctionFailed(),
     exchange.DeadlinePassed("idle"),
     exchange.ClientLeft(),
     exchange.Stopped(),
@@ -86,7 +87,7 @@ def commands() -> str:
 
 def _command(command: exchange.Command) -> str:
     match command:
-        case exchange.AnswerCallback(status) | exchange.AnswerClient(status):
+        case exchange.AnswerSource(status) | exchange.AnswerClient(status):
             return f"`{type(command).__name__}` {status}"
         case exchange.AbortResponse(is_flushed):
             return "`AbortResponse`" + ("" if is_flushed else ", at once")
@@ -159,7 +160,7 @@ _TABLES: Final = {
 def settings_by_limit() -> dict[str, list[str]]:
     """The keys of tailrace.toml whose default is a limit, by its name."""
     found: dict[str, list[str]] = {}
-    for node in ast.parse((PACKAGE / "config.py").read_text()).body:
+    for node in ast.parse((PACKAGE / "config" / "records.py").read_text()).body:
         if not isinstance(node, ast.ClassDef) or node.name not in _TABLES:
             continue
         for line in node.body:

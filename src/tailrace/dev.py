@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from watchfiles import Change, DefaultFilter, awatch
 
@@ -24,7 +24,8 @@ from tailrace.config import Address, Config, FunctionConfig, RouteConfig, parse_
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.errors import ConfigError
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.invoke import LambdaEndpoint
+from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
 from tailrace.net.ports import free_port, is_taken, taken_error
@@ -32,6 +33,8 @@ from tailrace.net.tasks import TaskSet
 from tailrace.wire.routes import Router
 
 logger = logging.getLogger(__name__)
+
+Transport = Literal["callback", "response-stream"]
 
 _REGION: Final = "us-east-1"
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
@@ -65,7 +68,7 @@ class Wanted:
 class DevSettings:
     """What to run, and where.
 
-    `function` gets every path when given; otherwise the routes of the file count.
+    `function` gets every path when given, by `transport`; otherwise the routes of the file count.
     `advertise` is where functions call back, [https://]HOST[:PORT]; without it, it is the
     listener's own address. `gateway` goes before the settings of the file's `[gateway]`.
     """
@@ -75,6 +78,7 @@ class DevSettings:
     callback_listen: Wanted
     emulator_listen: Wanted
     function: str | None = None
+    transport: Transport = "callback"
     advertise: str | None = None
     gateway: Mapping[str, Any] = field(default_factory=dict)
 
@@ -150,7 +154,7 @@ class Dev:
         await emulator.start()
         self._emulator = emulator
         endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True, has_dummy_keys=True)
-        gateway = Gateway(settings, LambdaInvoker(endpoint), Router(self.config.routes).match)
+        gateway = Gateway(settings, Invokers.at(endpoint), Router(self.config.routes).match)
         try:
             await gateway.start()
         except BaseException:
@@ -187,14 +191,18 @@ class Dev:
         """The configuration, without the functions that cannot run here."""
         config = configuration.load(self.settings.config_path)
         if self.settings.function is not None:
-            config = _only(self.settings.function, config)
+            config = _only(self.settings.function, self.settings.transport, config)
         functions = {
             name: _without_cache(function)
             for name, function in config.functions.items()
             if _is_installed(function)
         }
         self.left_out = {n: f for n, f in config.functions.items() if n not in functions}
-        routes = tuple(route for route in config.routes if route.function in functions)
+        routes = tuple(
+            route
+            for route in config.routes
+            if route.invoke_url is not None or route.function in functions
+        )
         return dataclasses.replace(config, functions=functions, routes=routes)
 
     def _addresses(self) -> Iterator[Address]:
@@ -301,12 +309,13 @@ class Dev:
             logger.warning("%s is left out: its program is not installed", name)
 
 
-def _only(name: str, config: Config) -> Config:
+def _only(name: str, transport: Transport, config: Config) -> Config:
     """The configuration with one route: everything to one function."""
     if name not in config.functions:
         known = ", ".join(config.functions) or "there are none"
         raise ConfigError(f"--function: there is no function {name!r}; allowed: {known}")
-    return dataclasses.replace(config, routes=(RouteConfig(path="/*", function=name),))
+    route = RouteConfig(path="/*", function=name, transport=transport)
+    return dataclasses.replace(config, routes=(route,))
 
 
 def _is_installed(function: FunctionConfig) -> bool:

@@ -35,7 +35,8 @@ from tailrace.config import Address, Config, load
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.gateway.held import Held
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.invoke import LambdaEndpoint
+from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
 from tailrace.net.http_server import run
@@ -146,7 +147,7 @@ class Chain:
         emulator = self._emulator.statistics()
         functions = emulator.functions.values()
         return {
-            **{name: gateway[name] for name in ("held", "clients", "callbacks", "invocations")},
+            **{name: gateway[name] for name in ("held", "clients", "callbacks", "invocations", "streams")},
             "busy": sum(f.starting + f.busy + f.retiring for f in functions),
             "events": sum(f.queued + f.retrying for f in functions),
         }
@@ -182,7 +183,7 @@ class Chain:
             settings_from(
                 config.gateway, listen=ANY_PORT, callback_listen=ANY_PORT, advertise=None
             ),
-            LambdaInvoker(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
+            Invokers.at(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
             Router(config.routes).match,
         )
         await gateway.start()

@@ -10,6 +10,7 @@ from tests.fakes import Client, Response, encode_head, encode_request, until
 from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
+from tailrace.gateway.invokers import Invokers
 from tailrace.wire.routes import Router
 
 
@@ -620,7 +621,7 @@ class FailingInvoker:
 @played()
 async def test_a_fault_of_an_invoker_is_500_and_one_traceback(world: World) -> None:
     world.errors_expected = True
-    world.gateway._front.invoker = FailingInvoker()
+    world.gateway._front.invokers = Invokers(callback=FailingInvoker())
     client = await world.client()
 
     await client.request()

@@ -290,6 +290,7 @@ async def test_an_exchange_has_one_line_with_all_that_counts(world: World) -> No
     (line,) = world.summaries()
     assert re.fullmatch(
         rf"exchange={invocation.event['requestId']} method=POST path=/a/b function=stream"
+        r" transport=callback"
         r" status=201 outcome=complete bytes=5 first_byte_ms=\d+ total_ms=\d+",
         line,
     )

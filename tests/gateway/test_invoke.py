@@ -37,7 +37,7 @@ from tailrace.errors import (
     ThrottledError,
 )
 from tailrace.gateway.credentials import Keys
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker, find_endpoint
+from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker, LambdaSigner, find_endpoint
 from tailrace.net.http_server import Connection, run
 
 # --- what is sent --------------------------------------------------------------------------------
@@ -449,13 +449,13 @@ def keys_used(endpoint: LambdaEndpoint) -> str:
     """The access key of a signed request."""
 
     async def play() -> str:
-        invoker = LambdaInvoker(endpoint)
-        await invoker.start()
+        signer = LambdaSigner(endpoint)
+        await signer.start()
         try:
-            headers = await invoker._sign(f"{endpoint.url}/x", b"{}")
+            message = await signer.post("/x", {}, b"{}")
         finally:
-            await invoker.close()
-        return headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+            await signer.close()
+        return message.decode().partition("Credential=")[2].partition("/")[0]
 
     return run(play())
 
@@ -509,22 +509,18 @@ def write_keys(folder: Path, key: str) -> None:
 
 def test_keys_that_end_soon_are_fetched_again(tmp_path: Path) -> None:
     async def play() -> None:
-        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", False))
+        signer = LambdaSigner(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", False))
         write_keys(tmp_path, "AKIAFIRST")
-        await invoker.start()
+        await signer.start()
         write_keys(tmp_path, "AKIASECOND")
         try:
-            assert "Credential=AKIAFIRST/" in await authorization(invoker)
-            while "Credential=AKIASECOND/" not in await authorization(invoker):
+            assert b"Credential=AKIAFIRST/" in await signer.post("/x", {}, b"{}")
+            while b"Credential=AKIASECOND/" not in await signer.post("/x", {}, b"{}"):
                 await asyncio.sleep(0)
         finally:
-            await invoker.close()
+            await signer.close()
 
     run(soon(play()))
-
-
-async def authorization(invoker: LambdaInvoker) -> str:
-    return (await invoker._sign("http://127.0.0.1:1/x", b"{}"))["Authorization"]
 
 
 def test_keys_that_have_expired_and_cannot_be_renewed_are_an_endpoint_error() -> None:
@@ -541,7 +537,7 @@ def test_keys_that_have_expired_and_cannot_be_renewed_are_an_endpoint_error() ->
         nonlocal now
         invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
         await invoker.start()
-        invoker._keys = Keys(source)
+        invoker._signer._keys = Keys(source)
         now += timedelta(hours=2)
         try:
             with pytest.raises(EndpointError, match="credentials"):

@@ -27,6 +27,7 @@ from tests.gateway.world import (
 
 from tailrace import limits
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.http_server import HttpServer, run
 from tailrace.wire.capability import callback_url, mint
@@ -41,7 +42,9 @@ def test_a_gateway_that_cannot_listen_leaves_nothing_behind(taken: str) -> None:
             before = open_sockets()
             ports = {"port": 0, "callback_port": 0, taken: blocker.getsockname()[1]}
             invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
-            gateway = Gateway(GatewaySettings(**ports), invoker, lambda h, p: FixedRoute())
+            gateway = Gateway(
+                GatewaySettings(**ports), Invokers(invoker), lambda h, p: FixedRoute()
+            )
 
             with pytest.raises(OSError, match="in use"):
                 await gateway.start()
@@ -57,7 +60,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
     """A function of the gateway's last life calls back while the name of --listen is resolved."""
     invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
     settings = GatewaySettings(port=0, callback_port=0)
-    gateway = Gateway(settings, invoker, lambda h, p: FixedRoute())
+    gateway = Gateway(settings, Invokers(invoker), lambda h, p: FixedRoute())
     statuses: list[int] = []
     start = HttpServer.start
 
@@ -84,7 +87,7 @@ def test_a_gateway_listens_on_ipv6() -> None:
     async def play() -> None:
         invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
         settings = GatewaySettings(host="::1", port=0, callback_host="::1", callback_port=0)
-        gateway = Gateway(settings, invoker, lambda h, p: FixedRoute())
+        gateway = Gateway(settings, Invokers(invoker), lambda h, p: FixedRoute())
         await gateway.start()
         try:
             assert gateway.public_url.startswith("http://[::1]:")
@@ -379,7 +382,7 @@ def test_a_gateway_serves_again_after_another_has_stopped() -> None:
         for _ in range(3):
             invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
             gateway = Gateway(
-                GatewaySettings(port=port, callback_port=0), invoker, lambda h, p: None
+                GatewaySettings(port=port, callback_port=0), Invokers(invoker), lambda h, p: None
             )
             await gateway.start()
             port = int(gateway.public_url.rpartition(":")[2])

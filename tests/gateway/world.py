@@ -18,7 +18,10 @@ from typing import Any
 
 from tests.fakes import Client, FakeLambda, Fields, Function, Invocation, Peer, until
 
+from tailrace.gateway.http_invoke import HttpInvoker
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.lambda_stream import LambdaStreamInvoker
 from tailrace.gateway.registry import Deadlines
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.http_server import run
@@ -32,6 +35,8 @@ class FixedRoute:
 
     function: str = "stream"
     concurrency: int = 100
+    transport: str = "callback"
+    invoke_url: str | None = None
 
 
 class LogLines(logging.Handler):
@@ -141,7 +146,7 @@ class World:
     async def assert_nothing_left(self) -> None:
         """With its peers gone, the gateway holds nothing but tombstones."""
         self.close_peers()
-        names = ("held", "clients", "callbacks", "invocations")
+        names = ("held", "clients", "callbacks", "invocations", "streams")
         await until(lambda: self._counts(*names) == 0, f"zeros in {self.gateway.statistics()}")
 
     def close_peers(self) -> None:
@@ -182,11 +187,13 @@ def played(
         root.setLevel(logging.DEBUG)
         endpoint = FakeLambda()
         await endpoint.start()
-        invoker = LambdaInvoker(
-            LambdaEndpoint(endpoint_url or endpoint.url, "us-east-1", is_loopback=True),
-            timeout_s=invoke_timeout_s,
+        at = LambdaEndpoint(endpoint_url or endpoint.url, "us-east-1", is_loopback=True)
+        invokers = Invokers(
+            callback=LambdaInvoker(at, timeout_s=invoke_timeout_s),
+            response_stream=LambdaStreamInvoker(at),
+            url=HttpInvoker(timeout_s=invoke_timeout_s),
         )
-        gateway = Gateway(options, invoker, route or (lambda host, path: fixed))
+        gateway = Gateway(options, invokers, route or (lambda host, path: fixed))
         await gateway.start()
         world = World(gateway, endpoint, log)
         try:

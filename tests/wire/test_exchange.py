@@ -10,12 +10,9 @@ from tailrace.wire.exchange import (
     CLIENT_SIDE,
     FUNCTION_SIDE,
     AbortResponse,
-    AcceptCallback,
-    AnswerCallback,
+    AcceptSource,
     AnswerClient,
-    CallbackBroken,
-    CallbackEnded,
-    CallbackOpened,
+    AnswerSource,
     Client,
     ClientLeft,
     Close,
@@ -25,10 +22,14 @@ from tailrace.wire.exchange import (
     Event,
     Exchange,
     Function,
+    FunctionFailed,
     HeadArrived,
     InvocationFailed,
     InvokeRefused,
     ResponseMalformed,
+    SourceBroken,
+    SourceEnded,
+    SourceOpened,
     StartResponse,
     Stopped,
 )
@@ -37,22 +38,24 @@ from tailrace.wire.integration import Head
 HEAD = Head(201, {"content-type": "text/plain"})
 
 WAITING: tuple[Event, ...] = ()
-OPENED = (CallbackOpened(),)
-SENDING = (CallbackOpened(), HeadArrived(HEAD))
-BODILESS = (CallbackOpened(), HeadArrived(HEAD, is_bodiless=True))
-ENDED = (*SENDING, CallbackEnded())
-FAILED = (*OPENED, CallbackBroken())
+OPENED = (SourceOpened(),)
+SENDING = (SourceOpened(), HeadArrived(HEAD))
+BODILESS = (SourceOpened(), HeadArrived(HEAD, is_bodiless=True))
+ENDED = (*SENDING, SourceEnded())
+FAILED = (*OPENED, SourceBroken())
 
 EVENTS: tuple[Event, ...] = (
-    CallbackOpened(),
+    SourceOpened(),
     HeadArrived(HEAD),
     HeadArrived(HEAD, is_bodiless=True),
-    CallbackEnded(),
-    CallbackBroken(),
+    SourceEnded(),
+    SourceBroken(),
     ResponseMalformed("no {prelude}"),
     InvokeRefused(429, "too {many}", 3),
     InvokeRefused(413, "too large"),
     InvocationFailed("no {callback}"),
+    SourceBroken("stream"),
+    FunctionFailed(),
     DeadlinePassed("first byte"),
     DeadlinePassed("stall"),
     ClientLeft(),
@@ -72,7 +75,7 @@ def after(*events: Event) -> Exchange:
 
 PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Client]] = [
     # Invoked, and no callback yet: there is nobody to tell but the client.
-    (WAITING, CallbackOpened(), (AcceptCallback(),), Function.OPENED, Client.HELD),
+    (WAITING, SourceOpened(), (AcceptSource(),), Function.OPENED, Client.HELD),
     (
         WAITING,
         InvokeRefused(429, "too {many}", 3),
@@ -120,8 +123,22 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     ),
     (
         OPENED,
-        CallbackBroken(),
+        SourceBroken(),
         (AnswerClient(502, "the function ended before it answered"), Close("callback-broken")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        SourceBroken("stream"),
+        (AnswerClient(502, "the function ended before it answered"), Close("stream-broken")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        OPENED,
+        FunctionFailed(),
+        (AnswerClient(502, "the function failed"), Close("function-failed")),
         Function.FAILED,
         Client.DONE,
     ),
@@ -130,7 +147,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         ResponseMalformed("no {prelude}"),
         (
             AnswerClient(502, "the function's response is malformed: no {prelude}"),
-            AnswerCallback(400, "no {prelude}"),
+            AnswerSource(400, "no {prelude}"),
             Close("malformed"),
         ),
         Function.FAILED,
@@ -141,7 +158,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         DeadlinePassed("total"),
         (
             AnswerClient(504, "the function did not answer in time"),
-            AnswerCallback(410, "the total deadline has passed"),
+            AnswerSource(410, "the total deadline has passed"),
             Close("total-deadline"),
         ),
         Function.FAILED,
@@ -150,7 +167,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     (
         OPENED,
         ClientLeft(),
-        (AnswerCallback(410, "the client has left"), Close("client-left")),
+        (AnswerSource(410, "the client has left"), Close("client-left")),
         Function.FAILED,
         Client.DONE,
     ),
@@ -159,7 +176,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         Stopped(),
         (
             AnswerClient(503, "the gateway is shutting down"),
-            AnswerCallback(410, "the gateway is stopping"),
+            AnswerSource(410, "the gateway is stopping"),
             Close("stopped"),
         ),
         Function.FAILED,
@@ -168,15 +185,22 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     # The head has gone out: a loss is made visible by breaking the response off.
     (
         SENDING,
-        CallbackEnded(),
-        (EndResponse(), AnswerCallback(200, "relayed"), Close("complete")),
+        SourceEnded(),
+        (EndResponse(), AnswerSource(200, "relayed"), Close("complete")),
         Function.ENDED,
         Client.DONE,
     ),
     (
         SENDING,
-        CallbackBroken(),
+        SourceBroken(),
         (AbortResponse(is_flushed=True), Close("callback-broken")),
+        Function.FAILED,
+        Client.DONE,
+    ),
+    (
+        SENDING,
+        FunctionFailed(),
+        (AbortResponse(is_flushed=True), Close("function-failed")),
         Function.FAILED,
         Client.DONE,
     ),
@@ -185,7 +209,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         ResponseMalformed("too long"),
         (
             AbortResponse(is_flushed=True),
-            AnswerCallback(400, "too long"),
+            AnswerSource(400, "too long"),
             Close("malformed"),
         ),
         Function.FAILED,
@@ -196,7 +220,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         DeadlinePassed("stall"),
         (
             AbortResponse(is_flushed=False),
-            AnswerCallback(410, "the stall deadline has passed"),
+            AnswerSource(410, "the stall deadline has passed"),
             Close("stall-deadline"),
         ),
         Function.FAILED,
@@ -205,7 +229,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     (
         SENDING,
         ClientLeft(),
-        (AnswerCallback(410, "the client has left"), Close("client-left")),
+        (AnswerSource(410, "the client has left"), Close("client-left")),
         Function.FAILED,
         Client.DONE,
     ),
@@ -214,7 +238,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         Stopped(),
         (
             AbortResponse(is_flushed=False),
-            AnswerCallback(410, "the gateway is stopping"),
+            AnswerSource(410, "the gateway is stopping"),
             Close("stopped"),
         ),
         Function.FAILED,
@@ -223,30 +247,31 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     # The client has all that it will get, and the function works on: only it can be told anything.
     (
         BODILESS,
-        CallbackEnded(),
-        (AnswerCallback(200, "relayed"), Close("complete")),
+        SourceEnded(),
+        (AnswerSource(200, "relayed"), Close("complete")),
         Function.ENDED,
         Client.DONE,
     ),
-    (BODILESS, CallbackBroken(), (Close("complete"),), Function.FAILED, Client.DONE),
+    (BODILESS, SourceBroken(), (Close("complete"),), Function.FAILED, Client.DONE),
+    (BODILESS, FunctionFailed(), (Close("complete"),), Function.FAILED, Client.DONE),
     (
         BODILESS,
         ResponseMalformed("too long"),
-        (AnswerCallback(400, "too long"), Close("complete")),
+        (AnswerSource(400, "too long"), Close("complete")),
         Function.FAILED,
         Client.DONE,
     ),
     (
         BODILESS,
         DeadlinePassed("total"),
-        (AnswerCallback(410, "the total deadline has passed"), Close("complete")),
+        (AnswerSource(410, "the total deadline has passed"), Close("complete")),
         Function.FAILED,
         Client.DONE,
     ),
     (
         BODILESS,
         Stopped(),
-        (AnswerCallback(410, "the gateway is stopping"), Close("complete")),
+        (AnswerSource(410, "the gateway is stopping"), Close("complete")),
         Function.FAILED,
         Client.DONE,
     ),
@@ -288,14 +313,15 @@ def test_the_playbook_has_every_row_of_the_clients_table() -> None:
 
 LATE = [
     (WAITING, HeadArrived(HEAD)),
-    (WAITING, CallbackEnded()),
-    (WAITING, CallbackBroken()),
+    (WAITING, SourceEnded()),
+    (WAITING, SourceBroken()),
     (WAITING, ResponseMalformed("x")),
-    (OPENED, CallbackOpened()),
-    (OPENED, CallbackEnded()),
+    (WAITING, FunctionFailed()),
+    (OPENED, SourceOpened()),
+    (OPENED, SourceEnded()),
     (OPENED, InvokeRefused(504, "the endpoint was slower than the function")),
     (OPENED, InvocationFailed("it has called back: the callback says the rest")),
-    (SENDING, CallbackOpened()),
+    (SENDING, SourceOpened()),
     (SENDING, HeadArrived(HEAD)),
     (SENDING, InvokeRefused(502, "x")),
     (SENDING, InvocationFailed("x")),
@@ -326,7 +352,7 @@ def test_bytes_are_relayed_between_head_and_end_only() -> None:
 
 
 def is_end_of_a_message(event: Event) -> bool:
-    return isinstance(event, CallbackEnded) or (
+    return isinstance(event, SourceEnded) or (
         isinstance(event, HeadArrived) and event.is_bodiless
     )
 
@@ -354,8 +380,8 @@ def check_story(events: list[Event]) -> None:
     assert not {AnswerClient, StartResponse} <= set(kinds), "two answers to one client"
     if {EndResponse, AbortResponse} & set(kinds):
         assert StartResponse in kinds
-    if AnswerCallback in kinds:
-        assert kinds.index(AcceptCallback) < kinds.index(AnswerCallback)
+    if AnswerSource in kinds:
+        assert kinds.index(AcceptSource) < kinds.index(AnswerSource)
 
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))

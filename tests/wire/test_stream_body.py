@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -73,7 +74,7 @@ def test_a_stream_means_the_same_however_it_is_cut(name: str, cuts: list[int]) -
     data, head, body, is_buffered = MEANINGS[name]
     places = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
 
-    pieces = [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [data[a:b] for a, b in pairwise(places)]
 
     assert read(pieces) == (head, body, is_buffered)
 

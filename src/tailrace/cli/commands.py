@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -22,9 +22,12 @@ from tailrace.cli.options import (
     gateway_options,
     listen_option,
     local_advertise_option,
+    transport_option,
 )
 from tailrace.config import Address, GatewayConfig, RouteConfig, load, parse_advertise
 from tailrace.errors import ConfigError
+
+Transport = Literal["callback", "response-stream"]
 
 _CLIENTS: Final = listen_option("--listen", "127.0.0.1:8080", "Where clients connect.")
 _CALLBACKS: Final = listen_option(
@@ -41,6 +44,7 @@ def tailrace() -> None:
 @tailrace.command()
 @config_option
 @function_option
+@transport_option
 @_CLIENTS
 @_CALLBACKS
 @listen_option("--emulator-listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
@@ -66,6 +70,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
         callback_listen=wanted("callback_listen"),
         emulator_listen=wanted("emulator_listen"),
         function=options["function"],
+        transport=_transport(options["function"], options["transport"]),
         advertise=options["advertise"],
         gateway={
             name: options[name]
@@ -79,6 +84,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
 @tailrace.command()
 @config_option
 @function_option
+@transport_option
 @_CLIENTS
 @_CALLBACKS
 @advertise_option
@@ -87,18 +93,20 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
 def gateway(
     config_path: Path | None,
     function: str | None,
+    transport: Transport | None,
     listen: Address,
     callback_listen: Address,
     advertise: str | None,
     endpoint_url: str | None,
     **settings: Any,
 ) -> None:
-    """Hold clients' responses, invoke functions, relay what they call back with."""
+    """Hold clients' responses, invoke functions, relay what these answer."""
     from tailrace.cli.serve import serve_gateway
     from tailrace.gateway.invoke import find_endpoint
     from tailrace.gateway.settings import settings_from
 
-    config, routes = _routes(config_path, function)
+    config, routes = _routes(config_path, function, _transport(function, transport))
+    needs_lambda = any(route.invoke_url is None for route in routes)
     given = {name: value for name, value in settings.items() if value is not None}
     base = None if advertise is None else parse_advertise(advertise, callback_listen.port)
     gateway_settings = settings_from(
@@ -107,7 +115,8 @@ def gateway(
         callback_listen=callback_listen,
         advertise=base,
     )
-    _run(serve_gateway, gateway_settings, routes, find_endpoint(endpoint_url))
+    endpoint = find_endpoint(endpoint_url) if needs_lambda else None
+    _run(serve_gateway, gateway_settings, routes, endpoint)
 
 
 @tailrace.command()
@@ -122,19 +131,26 @@ def emulator(config_path: Path | None, listen: Address) -> None:
 
 
 def _routes(
-    path: Path | None, function: str | None
+    path: Path | None, function: str | None, transport: Transport
 ) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
     """What the gateway is told by its file, its `--function`, or both."""
-    if function is not None and path is None:
-        return GatewayConfig(), (RouteConfig(path="/*", function=function),)
-    config = load(_find_config(path, "give --config FILE, or --function NAME"))
     if function is not None:
-        return config.gateway, (RouteConfig(path="/*", function=function),)
+        route = RouteConfig(path="/*", function=function, transport=transport)
+        if route.invoke_url is not None and transport != "callback":
+            raise ConfigError("--transport: what a URL invokes calls back; allowed here: callback")
+        return GatewayConfig() if path is None else load(path).gateway, (route,)
+    config = load(_find_config(path, "give --config FILE, or --function NAME"))
     if not config.routes:
         raise ConfigError(
             f"{config.path.name}: routes: missing; add [[routes]], or --function NAME"
         )
     return config.gateway, config.routes
+
+
+def _transport(function: str | None, transport: Transport | None) -> Transport:
+    if transport is not None and function is None:
+        raise ConfigError("--transport: belongs to --function; routes of the file have their own")
+    return transport or "callback"
 
 
 def _find_config(path: Path | None, hint: str) -> Path:

@@ -45,6 +45,14 @@ function_option = click.option(
     "--function", metavar="NAME", help="Send every path to this function, whatever the routes say."
 )
 
+transport_option = click.option(
+    "--transport",
+    metavar="TRANSPORT",
+    type=click.Choice(["callback", "response-stream"]),
+    help="How the response of --function comes back: by callback or response-stream. "
+    " [default: callback]",
+)
+
 advertise_option = click.option(
     "--advertise",
     metavar="[https://]HOST[:PORT]",

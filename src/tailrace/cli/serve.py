@@ -56,10 +56,14 @@ async def serve_dev(settings: DevSettings) -> int:
 
 
 async def serve_gateway(
-    settings: GatewaySettings, routes: tuple[RouteConfig, ...], endpoint: LambdaEndpoint
+    settings: GatewaySettings, routes: tuple[RouteConfig, ...], endpoint: LambdaEndpoint | None
 ) -> int:
-    """Run `tailrace gateway` until it is stopped; returns the exit code."""
-    from tailrace.gateway.invoke import LambdaInvoker
+    """Run `tailrace gateway` until it is stopped; returns the exit code.
+
+    Without an endpoint all routes must be those of URLs.
+    """
+    from tailrace.gateway.http_invoke import HttpInvoker
+    from tailrace.gateway.invokers import Invokers
     from tailrace.gateway.service import Gateway
 
     terminal = Terminal(sys.stderr, os.environ)
@@ -69,13 +73,14 @@ async def serve_gateway(
     keep_read_buffers()
     held_max = _held_max(settings.held_max)
     settings = dataclasses.replace(settings, held_max=held_max)
-    gateway = Gateway(settings, LambdaInvoker(endpoint), Router(routes).match)
+    invokers = Invokers(url=HttpInvoker()) if endpoint is None else Invokers.at(endpoint)
+    gateway = Gateway(settings, invokers, Router(routes).match)
     with StopSignals() as signals:
         await gateway.start()
         try:
             terminal.log(
                 f"gateway on {gateway.public_url}, called back at {gateway.callback_url},"
-                f" invokes at {endpoint.url}"
+                f" invokes at {endpoint.url if endpoint is not None else 'URLs'}"
             )
             return await _end(
                 signals, gateway.drain, lambda: gateway.statistics()["held"], terminal.log

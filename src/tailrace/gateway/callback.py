@@ -7,23 +7,24 @@ body is relayed.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
-from tailrace.gateway.held import Held, answer_callback
+from tailrace.gateway.held import Held
 from tailrace.gateway.registry import Registry
 from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.exchange import (
-    CallbackBroken,
-    CallbackEnded,
-    CallbackOpened,
     ResponseMalformed,
+    SourceBroken,
+    SourceOpened,
 )
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
 from tailrace.wire.relay_head import head_from_callback
 
 _MEDIA_TYPE: Final = MEDIA_TYPE.encode()
+_JSON: Final = [(b"content-type", b"application/json")]
 
 
 class Callbacks:
@@ -40,37 +41,38 @@ class Callbacks:
         try:
             held = self._registry.claim(parse_path(head.path))
         except (CapabilityError, CallbackRefusedError) as error:
-            answer_callback(connection, error.status, str(error))
+            _answer(connection, error.status, str(error), 0)
             return IGNORE
-        held.callback = connection
+        body = held.source = CallbackBody(held, connection)
         # The proof that the 100 is ours, and not that of something in between.
         proof = f"{EXCHANGE_FIELD}: {held.capability.exchange_id}\r\n"
         connection.continue_fields = proof.encode()
-        held.apply(CallbackOpened())
-        return _open(held, head)
-
-
-def _open(held: Held, head: RequestHead) -> CallbackBody:
-    """Begin to relay, in the form that the callback has."""
-    media_type = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
-    if media_type == _MEDIA_TYPE:
-        return CallbackBody(held, PreludeParser())
-    body = CallbackBody(held, None)
-    try:
-        held.head_arrived(head_from_callback(head))
-    except ResponseFormatError as error:
-        held.apply(ResponseMalformed(str(error)))
-    return body
+        held.apply(SourceOpened())
+        body.open(head)
+        return body
 
 
 class CallbackBody:
     """Receives a callback's body: first the prelude, if it has one, then what is relayed."""
 
-    __slots__ = ("_held", "_prelude")
+    __slots__ = ("_connection", "_held", "_prelude")
 
-    def __init__(self, held: Held, prelude: PreludeParser | None) -> None:
+    def __init__(self, held: Held, connection: Connection) -> None:
         self._held = held
-        self._prelude = prelude
+        self._connection = connection
+        self._prelude: PreludeParser | None = None
+
+    def open(self, head: RequestHead) -> None:
+        """Begin to relay, in the form that the callback has."""
+        media_type = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+        if media_type == _MEDIA_TYPE:
+            self._prelude = PreludeParser()
+            return
+        held = self._held
+        try:
+            held.head_arrived(head_from_callback(head))
+        except ResponseFormatError as error:
+            held.apply(ResponseMalformed(str(error)))
 
     def on_body(self, data: bytes) -> None:
         """The data path: one call per read, one write to the client."""
@@ -89,12 +91,12 @@ class CallbackBody:
         self._prelude = None
         held = self._held
         client = held.client
-        assert client is not None and held.callback is not None
+        assert client is not None and held.source is not None
         client.cork()  # what came in one read leaves in one write
         held.head_arrived(head)
         if prelude.rest:
             held.relay(prelude.rest)
-        if held.callback is None or not held.callback.is_whole:
+        if held.source is None or not self._connection.is_whole:
             client.uncork()  # otherwise the end follows at once, and sends all of it
 
     def on_end(self, trailers: Headers) -> None:
@@ -105,19 +107,39 @@ class CallbackBody:
                 self._prelude.finish()
             except ResponseFormatError as error:
                 held.apply(ResponseMalformed(str(error)))
-        elif held.missing_bytes:
-            detail = f"the body lacks {held.missing_bytes} bytes of its content-length"
-            held.apply(ResponseMalformed(detail))
         else:
-            held.apply(CallbackEnded())
+            held.body_ended()
 
     def on_gone(self) -> None:
         """The function died, or broke its callback off."""
-        self._held.callback = None
-        self._held.apply(CallbackBroken())
+        self._held.source = None
+        self._held.apply(SourceBroken())
 
     def on_pause(self) -> None:
         """The answer to a callback is too short for this."""
 
     def on_resume(self) -> None:
         """See `on_pause`."""
+
+    # --- the source of a held exchange ----------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """See `Source`."""
+        self._connection.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `Source`."""
+        self._connection.resume_reading()
+
+    def answer(self, status: int, detail: str, count: int) -> None:
+        """See `Source`."""
+        _answer(self._connection, status, detail, count)
+
+
+def _answer(connection: Connection, status: int, detail: str, count: int) -> None:
+    """Answer a callback: JSON, with the byte count when all was relayed."""
+    if status == 200:
+        connection.respond(200, _JSON, b'{"bytes": %d}\n' % count)
+        return
+    document = {"status": status, "detail": detail}
+    connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")

@@ -12,8 +12,8 @@ import msgspec
 
 from tailrace import limits
 from tailrace.errors import InvokeError, ThrottledError
-from tailrace.gateway.held import Held, Route
-from tailrace.gateway.invoke import Invoker
+from tailrace.gateway.held import Held, Route, name_of
+from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.registry import Registry
 from tailrace.net.http_server import (
     IGNORE,
@@ -42,7 +42,7 @@ class Front:
     def __init__(
         self,
         registry: Registry,
-        invoker: Invoker,
+        invokers: Invokers,
         *,
         find_route: Callable[[str, str], Route | None],
         callback_base: str,
@@ -50,7 +50,7 @@ class Front:
         trusted_hops: int,
     ) -> None:
         self.registry = registry
-        self.invoker = invoker
+        self.invokers = invokers
         self.find_route = find_route
         self.callback_base = callback_base
         self.trusted_hops = trusted_hops
@@ -82,7 +82,7 @@ class Front:
             self._refusals.clear()  # routes come and go with the configuration
         tally = self._refusals.setdefault(route, Tally(time.monotonic))
         if count := tally.add():
-            logger.warning("function=%s refused=%d: %s", route.function, count, error)
+            logger.warning("function=%s refused=%d: %s", name_of(route), count, error)
 
     def _answer_health(self, connection: Connection) -> None:
         status, text = (503, "draining") if self.is_draining else (200, "ok")
@@ -104,7 +104,7 @@ class ClientSide:
         self._route = route
         self._held: Held | None = None
         self._body: WholeBody | None = WholeBody(
-            head, limits.REQUEST_BODY_BYTES_MAX, self._on_request, self.on_gone
+            head, _body_bytes_max(route), self._on_request, self.on_gone
         )
 
     def on_body(self, data: bytes) -> None:
@@ -126,13 +126,13 @@ class ClientSide:
 
     def on_pause(self) -> None:
         """The client reads too slowly: hold the function back."""
-        if self._held is not None and self._held.callback is not None:
-            self._held.callback.pause_reading()
+        if self._held is not None and self._held.source is not None:
+            self._held.source.pause_reading()
 
     def on_resume(self) -> None:
         """The client has caught up."""
-        if self._held is not None and self._held.callback is not None:
-            self._held.callback.resume_reading()
+        if self._held is not None and self._held.source is not None:
+            self._held.source.resume_reading()
 
     def _on_request(self, body: bytes, trailers: Headers) -> None:
         """Hold the response and send the event on its way."""
@@ -141,19 +141,26 @@ class ClientSide:
         self._head = self._body = None  # a held response needs neither
         held = self._held = front.registry.hold(self._connection, head, route)
         payload = _payload(front, held, head, self._connection.peer, body)
-        held.invocation = front.tasks.spawn(_invoke(front.invoker, held, payload), "invoke")
+        held.invocation = front.tasks.spawn(_invoke(front.invokers, held, payload), "invoke")
 
 
-async def _invoke(invoker: Invoker, held: Held, payload: bytes) -> None:
+def _body_bytes_max(route: Route) -> int:
+    """How long a client's body may be: an event has room for it in Lambda's limit."""
+    if route.transport == "response-stream":
+        return limits.STREAM_REQUEST_BODY_BYTES_MAX
+    return limits.REQUEST_BODY_BYTES_MAX
+
+
+async def _invoke(invokers: Invokers, held: Held, payload: bytes) -> None:
     """Hand the event over; a refusal is the client's answer."""
     try:
-        await invoker.invoke(held.route.function, payload)
+        await invokers.invoke(held, payload)
     except InvokeError as error:
         retry_after_s = error.retry_after_s if isinstance(error, ThrottledError) else None
         held.invocation = None  # this task: it must not cancel itself
         held.apply(InvokeRefused(error.status, str(error), retry_after_s))
     except Exception:
-        logger.exception("invoking %s failed", held.route.function)
+        logger.exception("invoking %s failed", name_of(held.route))
         held.invocation = None
         held.apply(InvokeRefused(500, "the gateway failed to invoke the function"))
     held.invocation = None
@@ -179,6 +186,9 @@ def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes
             protocol="HTTP/" + head.version,
         )
     )
+    if held.route.transport == "response-stream":
+        event["tailrace"] = {"v": 1, "transport": "response-stream"}
+        return msgspec.json.encode(event)
     url = callback_url(front.callback_base, capability)
     event["tailrace"] = {"v": 1, "callback": url}
     # The proof of concept's keys: a handler in any language needs no more than these.

@@ -1,4 +1,4 @@
-"""One held response: carries out what its exchange commands, on both connections.
+"""One held response: carries out what its exchange commands, on its client and its source.
 
 Concurrency law: called from protocol callbacks and sweeps of one event loop, never awaits. Whoever
 is called back from here may call here again; therefore every command is carried out on a state
@@ -8,19 +8,19 @@ that has been changed already.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from tailrace.errors import HeadError
 from tailrace.net.http_server import Connection, Headers
 from tailrace.wire.capability import Capability
 from tailrace.wire.exchange import (
     AbortResponse,
-    AcceptCallback,
-    AnswerCallback,
+    AcceptSource,
     AnswerClient,
+    AnswerSource,
     ClientLeft,
     Close,
     Command,
@@ -30,6 +30,7 @@ from tailrace.wire.exchange import (
     Function,
     HeadArrived,
     ResponseMalformed,
+    SourceEnded,
     StartResponse,
 )
 from tailrace.wire.http_head import has_body
@@ -39,15 +40,21 @@ from tailrace.wire.relay_head import response_fields
 
 logger = logging.getLogger("tailrace.gateway.exchange")
 
-_JSON: Final = [(b"content-type", b"application/json")]
-
 
 class Route(Protocol):
     """Where a request goes. Equal routes share one count of exchanges."""
 
     @property
     def function(self) -> str:
-        """Name or ARN of the function."""
+        """Name or ARN of the function, or the URL that invokes it."""
+
+    @property
+    def invoke_url(self) -> str | None:
+        """Where events are sent instead of to Lambda."""
+
+    @property
+    def transport(self) -> str:
+        """How the response comes back: "callback" or "response-stream"."""
 
     @property
     def concurrency(self) -> int:
@@ -56,11 +63,24 @@ class Route(Protocol):
     def __hash__(self) -> int: ...
 
 
-class Held:
-    """An exchange with its two connections and its counts.
+class Source(Protocol):
+    """Where the response of a held exchange comes from."""
 
-    `client` is None once the client's response has ended, `callback` until a callback has come
-    and again once it is answered.
+    def pause_reading(self) -> None:
+        """Take no more for now: the client reads too slowly."""
+
+    def resume_reading(self) -> None:
+        """Go on."""
+
+    def answer(self, status: int, detail: str, count: int) -> None:
+        """Tell how it ended: 200 when all `count` bytes were relayed, otherwise why not."""
+
+
+class Held:
+    """An exchange with its client, its source and its counts.
+
+    `client` is None once the client's response has ended, `source` until there is one and again
+    once it is answered.
     """
 
     __slots__ = (
@@ -69,7 +89,6 @@ class Held:
         "_outgoing",
         "accept",
         "bytes_relayed",
-        "callback",
         "capability",
         "client",
         "client_seen",
@@ -82,6 +101,7 @@ class Held:
         "method",
         "path",
         "route",
+        "source",
         "started_s",
         "status",
         "was_called_back",
@@ -101,7 +121,7 @@ class Held:
     ) -> None:
         self.capability = capability
         self.client: Connection | None = client
-        self.callback: Connection | None = None
+        self.source: Source | None = None
         self.invocation: asyncio.Task[None] | None = None
         self.exchange = Exchange()
         self.route = route
@@ -140,10 +160,13 @@ class Held:
         length = self._outgoing[1]
         self.apply(HeadArrived(head, length == 0 or not has_body(self.method, head.status)))
 
-    @property
-    def missing_bytes(self) -> int:
-        """What a body of announced length still lacks."""
-        return self.client.missing_bytes if self.client is not None else 0
+    def body_ended(self) -> None:
+        """The source is complete; a body that is shorter than announced is malformed."""
+        missing = self.client.missing_bytes if self.client is not None else 0
+        if missing:
+            self.apply(ResponseMalformed(f"the body lacks {missing} bytes of its content-length"))
+        else:
+            self.apply(SourceEnded())
 
     def apply(self, event: Event) -> None:
         """Feed an event and carry out what follows."""
@@ -153,9 +176,9 @@ class Held:
             self._perform(command)
 
     def _perform(self, command: Command) -> None:
-        client, callback = self.client, self.callback
+        client, source = self.client, self.source
         match command:
-            case AcceptCallback():
+            case AcceptSource():
                 self.was_called_back = True  # and the connection says 100 to whoever waits for it
             case StartResponse(head):
                 assert client is not None
@@ -174,10 +197,10 @@ class Held:
                 assert client is not None
                 self.client = None
                 self._answer(client, status, detail, retry_after_s)
-            case AnswerCallback(status, detail):
-                self.callback = None
-                if callback is not None:
-                    answer_callback(callback, status, detail, self.bytes_relayed)
+            case AnswerSource(status, detail):
+                self.source = None
+                if source is not None:
+                    source.answer(status, detail, self.bytes_relayed)
             case Close(outcome):
                 self._close(outcome)
 
@@ -211,12 +234,13 @@ class Held:
         level = logging.INFO if outcome in ("complete", "client-left") else logging.WARNING
         logger.log(
             level,
-            "exchange=%s method=%s path=%s function=%s status=%s outcome=%s bytes=%d "
+            "exchange=%s method=%s path=%s function=%s transport=%s status=%s outcome=%s bytes=%d "
             "first_byte_ms=%s total_ms=%.0f",
             self.capability.exchange_id,
             self.method,
             self.path,
-            self.route.function,
+            name_of(self.route),
+            self.route.transport,
             self.status or "-",
             outcome,
             self.bytes_relayed,
@@ -226,7 +250,7 @@ class Held:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no callback has come yet."""
+        """Whether there is no source yet."""
         return self.exchange.function is Function.WAITING
 
     @property
@@ -235,10 +259,7 @@ class Held:
         return self.exchange.function not in (Function.WAITING, Function.OPENED)
 
 
-def answer_callback(connection: Connection, status: int, detail: str, count: int = 0) -> None:
-    """Answer a callback: JSON, with the byte count when all was relayed."""
-    if status == 200:
-        connection.respond(200, _JSON, b'{"bytes": %d}\n' % count)
-        return
-    document = {"status": status, "detail": detail}
-    connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")
+def name_of(route: Route) -> str:
+    """What a route invokes, for the log: a function's name, or a URL's host."""
+    url = route.invoke_url  # its path and query may be secret
+    return route.function if url is None else urlsplit(url).netloc.rpartition("@")[2]

@@ -50,13 +50,13 @@ _SECONDS: Final = re.compile("[0-9]{1,5}").fullmatch
 
 
 class Invoker(Protocol):
-    """Starts one invocation of a function."""
+    """Starts invocations of functions, which call back."""
 
     async def start(self) -> None:
         """Make ready. Raises ConfigError when that cannot be."""
 
     async def invoke(self, function: str, payload: bytes) -> None:
-        """Hand an event over.
+        """Hand an event over; `function` is a name, an ARN, or the URL that invokes it.
 
         Raises:
             InvokeError: it was not accepted. The function may run all the same after an
@@ -137,30 +137,29 @@ def _is_loopback(url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-class LambdaInvoker:
-    """Invokes functions asynchronously through the Lambda API (`Invoke`, type Event)."""
+class LambdaSigner:
+    """Makes signed requests to the Lambda API. Invokers may share one: starting it again is cheap.
+
+    `timeout_s` is how long it waits for new keys when the old ones have expired.
+    """
 
     def __init__(
-        self,
-        endpoint: LambdaEndpoint,
-        *,
-        timeout_s: float = limits.INVOKE_TIMEOUT_S,
-        connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
+        self, endpoint: LambdaEndpoint, *, timeout_s: float = limits.INVOKE_TIMEOUT_S
     ) -> None:
         self._endpoint = endpoint
-        parts = urlsplit(endpoint.url)
-        is_tls = parts.scheme == "https"
-        origin = Origin(
-            host=parts.hostname or "", port=parts.port or (443 if is_tls else 80), is_tls=is_tls
-        )
-        self._base_path = parts.path
+        self._base_path = urlsplit(endpoint.url).path
         self._timeout_s = timeout_s
-        self._pool = HttpPool(origin, connections_max=connections_max, timeout_s=timeout_s)
+        self._keys: Keys | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Where the requests go."""
+        return Origin.of(self._endpoint.url)
 
     async def start(self) -> None:
-        """Find the credentials and open the connection pool."""
-        self._keys = await asyncio.to_thread(self._find_keys)
-        self._pool.start()
+        """Find the credentials. Raises ConfigError when there are none."""
+        if self._keys is None:
+            self._keys = await asyncio.to_thread(self._find_keys)
 
     def _find_keys(self) -> Keys:
         if self._endpoint.has_dummy_keys:
@@ -176,45 +175,85 @@ class LambdaInvoker:
         )
         return Credentials(_DUMMY_KEY, _DUMMY_KEY)
 
+    async def post(self, path: str, headers: dict[str, str], payload: bytes) -> bytes:
+        """A whole request, signed (SigV4), to a path below the endpoint.
+
+        Raises:
+            EndpointError: the keys have expired, and there are no others in time.
+        """
+        assert self._keys is not None, "not started"
+        signed = sign_post(
+            self._endpoint.url + path,
+            headers,
+            payload,
+            credentials=await self._keys.current(),
+            region=self._endpoint.region,
+        )
+        return encode_post(self._base_path + path, signed, payload)
+
+    async def close(self) -> None:
+        """Wait for no new keys any more."""
+        if self._keys is not None:
+            await self._keys.close()
+
+
+class LambdaInvoker:
+    """Invokes functions asynchronously through the Lambda API (`Invoke`, type Event)."""
+
+    def __init__(
+        self,
+        endpoint: LambdaEndpoint,
+        *,
+        signer: LambdaSigner | None = None,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
+    ) -> None:
+        self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s)
+        self._pool = HttpPool(
+            self._signer.origin, connections_max=connections_max, timeout_s=timeout_s
+        )
+
+    async def start(self) -> None:
+        """Find the credentials and open the connection pool."""
+        await self._signer.start()
+        self._pool.start()
+
     async def invoke(self, function: str, payload: bytes) -> None:
         """Hand an event over; see `Invoker.invoke`."""
-        if len(payload) > limits.EVENT_INVOKE_BYTES_MAX:
-            raise PayloadTooLargeError(
-                f"the request makes an event of {len(payload)} bytes; Lambda takes"
-                f" {limits.EVENT_INVOKE_BYTES_MAX}"
-            )
+        check_size(payload, limits.EVENT_INVOKE_BYTES_MAX)
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-        url, target = self._endpoint.url + path, self._base_path + path
         try:
-            headers = await self._sign(url, payload)
+            message = await self._signer.post(path, {"X-Amz-Invocation-Type": "Event"}, payload)
             # Should a kept connection break and both attempts have arrived: the second callback
             # is refused.
-            answer = await self._pool.request(encode_post(target, headers, payload))
+            answer = await self._pool.request(message)
         except TimeoutError as error:
             raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
         except PeerError as error:
             logger.warning("invoking %s failed: %s", function, error)
             raise EndpointError("the Lambda endpoint cannot be reached") from error
         if answer.status != 202:
-            raise _refusal(answer)
-
-    async def _sign(self, url: str, payload: bytes) -> dict[str, str]:
-        """The headers of a signed request (SigV4)."""
-        return sign_post(
-            url,
-            {"X-Amz-Invocation-Type": "Event"},
-            payload,
-            credentials=await self._keys.current(),
-            region=self._endpoint.region,
-        )
+            raise refusal(answer)
 
     async def close(self) -> None:
         """Let the connections go."""
-        await self._keys.close()
+        await self._signer.close()
         await self._pool.close()
 
 
-def _refusal(answer: PoolAnswer) -> InvokeError:
+def check_size(payload: bytes, bytes_max: int) -> None:
+    """Refuse an event that Lambda does not carry.
+
+    Raises:
+        PayloadTooLargeError: it is over `bytes_max`.
+    """
+    if len(payload) > bytes_max:
+        raise PayloadTooLargeError(
+            f"the request makes an event of {len(payload)} bytes; Lambda takes {bytes_max}"
+        )
+
+
+def refusal(answer: PoolAnswer) -> InvokeError:
     """Lambda's refusal as an error; texts for clients do not repeat what Lambda says."""
     status = answer.status
     name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
@@ -222,8 +261,7 @@ def _refusal(answer: PoolAnswer) -> InvokeError:
     # It may repeat the event, with the callback URL, and anything that the client sent.
     logger.warning("Lambda answered %d %a: %a", status, name, redact(said))
     if status == 429:
-        retry_after = _SECONDS(answer.headers.get("retry-after", ""))
-        return ThrottledError("Lambda is at its limit", int(retry_after[0]) if retry_after else 1)
+        return ThrottledError("Lambda is at its limit", retry_after_s(answer))
     if status == 413:
         return PayloadTooLargeError("the request is larger than Lambda carries")
     if status in _UNAVAILABLE and name:
@@ -231,6 +269,12 @@ def _refusal(answer: PoolAnswer) -> InvokeError:
     if status >= 500:
         return EndpointError("Lambda failed to take the invocation")
     return EndpointError("the Lambda endpoint gave an answer that is not Lambda's")
+
+
+def retry_after_s(answer: PoolAnswer) -> int:
+    """What a refusal says of when to try again; 1 when it says nothing."""
+    said = _SECONDS(answer.headers.get("retry-after", ""))
+    return int(said[0]) if said else 1
 
 
 def _message(body: bytes) -> str:

@@ -12,7 +12,7 @@ from tailrace import limits
 from tailrace.gateway.callback import Callbacks
 from tailrace.gateway.front import Front, exchange_of
 from tailrace.gateway.held import Route
-from tailrace.gateway.invoke import Invoker
+from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.registry import Deadlines, Registry
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.wire.exchange import InvocationFailed
@@ -52,11 +52,11 @@ class Gateway:
     def __init__(
         self,
         settings: GatewaySettings,
-        invoker: Invoker,
+        invokers: Invokers,
         find_route: Callable[[str, str], Route | None],
     ) -> None:
         self.settings = settings
-        self._invoker = invoker
+        self._invokers = invokers
         self._registry = Registry(settings.deadlines, held_max=settings.held_max)
         self._find_route = find_route
         # A function's silence in mid-body has a deadline of its own, and so has the answer.
@@ -72,15 +72,15 @@ class Gateway:
         """
         settings = self.settings
         async with AsyncExitStack() as undo:
-            await self._invoker.start()
-            undo.push_async_callback(self._invoker.close)
+            await self._invokers.start()
+            undo.push_async_callback(self._invokers.close)
             self._registry.start()  # before anybody can call back
             undo.callback(self._registry.stop)
             await self._callbacks.start(settings.callback_host, settings.callback_port)
             undo.push_async_callback(self._callbacks.stop)
             self._front = Front(
                 self._registry,
-                self._invoker,
+                self._invokers,
                 find_route=self._find_route,
                 callback_base=self.callback_url,
                 health_path=settings.health_path,
@@ -153,7 +153,7 @@ class Gateway:
         await self._public.stop()
         await self._callbacks.stop()
         await self._front.tasks.cancel_all()
-        await self._invoker.close()
+        await self._invokers.close()
 
     def statistics(self) -> dict[str, int]:
         """Counts of what is open now; all are zero when nothing goes on."""
@@ -162,6 +162,7 @@ class Gateway:
             "clients": self._public.statistics()["connections"],
             "callbacks": self._callbacks.statistics()["connections"],
             "invocations": len(self._front.tasks),
+            "streams": self._invokers.streams,
         }
 
 

@@ -198,7 +198,7 @@ class HttpStream(ReplyReader, asyncio.Protocol):
         """
         if self._receiver is not None:
             self._receiver = None
-            self.deadline_s = self._streams.loop.time() + self._streams.kept_timeout_s
+            self.deadline_s = self._streams.loop.time() + limits.LINGER_TIMEOUT_S
             self.resume_reading()
 
     def abort(self) -> None:

@@ -5,8 +5,11 @@ The tables below say which events count in which state; any other event is late 
 first) and has no effect. Body bytes do not come through here: they are relayed while
 `is_relaying`.
 
-    function   WAITING ──CallbackOpened──► OPENED ──HeadArrived──► SENDING ──CallbackEnded──► ENDED
-                  └────────────────────────┴── any loss ───────────┴──► FAILED
+What the response comes from is its source: a callback of the function, or the response stream of
+an invocation.
+
+    function   WAITING ──SourceOpened──► OPENED ──HeadArrived──► SENDING ──SourceEnded──► ENDED
+                  └──────────────────────┴── any loss ───────────┴──► FAILED
     client     HELD ──(head sent)──► RECEIVING ──(all sent, or a loss made visible)──► DONE
 """
 
@@ -22,8 +25,8 @@ from tailrace.wire.integration import Head
 class Function(Enum):
     """How far the function's response has come."""
 
-    WAITING = "waiting"  # invoked; no callback yet
-    OPENED = "opened"  # a callback has it; no head yet
+    WAITING = "waiting"  # invoked; no source yet
+    OPENED = "opened"  # a source has it; no head yet
     SENDING = "sending"  # the head has arrived; body bytes follow
     ENDED = "ended"  # the response is complete
     FAILED = "failed"  # it will never be complete
@@ -41,8 +44,8 @@ class Client(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackOpened:
-    """A callback with the right secret has sent its head."""
+class SourceOpened:
+    """A callback with the right secret has sent its head, or Lambda begins a response stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,15 @@ class HeadArrived:
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackEnded:
-    """The callback's message is complete."""
+class SourceEnded:
+    """The source's message is complete."""
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackBroken:
-    """The callback's connection broke before its message was complete."""
+class SourceBroken:
+    """The source ended before its message was complete; `name` is "callback" or "stream"."""
+
+    name: str = "callback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,11 @@ class InvocationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionFailed:
+    """The source says that the function has failed: its response will never be complete."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """A deadline has passed; `name` is one of "first byte", "idle", "stall", "total"."""
 
@@ -107,13 +117,14 @@ class Stopped:
 
 
 Event = (
-    CallbackOpened
+    SourceOpened
     | HeadArrived
-    | CallbackEnded
-    | CallbackBroken
+    | SourceEnded
+    | SourceBroken
     | ResponseMalformed
     | InvokeRefused
     | InvocationFailed
+    | FunctionFailed
     | DeadlinePassed
     | ClientLeft
     | Stopped
@@ -123,13 +134,13 @@ Event = (
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptCallback:
+class AcceptSource:
     """Let the function run: it has the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCallback:
-    """Answer the callback; any status but 200 tells the function to stop."""
+class AnswerSource:
+    """Answer the source; any status but 200 tells the function to stop, where that is possible."""
 
     status: int
     detail: str
@@ -174,8 +185,8 @@ class Close:
 
 
 Command = (
-    AcceptCallback
-    | AnswerCallback
+    AcceptSource
+    | AnswerSource
     | StartResponse
     | EndResponse
     | AbortResponse
@@ -187,7 +198,7 @@ Command = (
 
 FUNCTION_SIDE: Final[dict[Function, dict[type[Event], Function]]] = {
     Function.WAITING: {
-        CallbackOpened: Function.OPENED,
+        SourceOpened: Function.OPENED,
         InvokeRefused: Function.FAILED,
         InvocationFailed: Function.FAILED,
         DeadlinePassed: Function.FAILED,
@@ -196,16 +207,18 @@ FUNCTION_SIDE: Final[dict[Function, dict[type[Event], Function]]] = {
     },
     Function.OPENED: {
         HeadArrived: Function.SENDING,
-        CallbackBroken: Function.FAILED,
+        SourceBroken: Function.FAILED,
         ResponseMalformed: Function.FAILED,
+        FunctionFailed: Function.FAILED,
         DeadlinePassed: Function.FAILED,
         ClientLeft: Function.FAILED,
         Stopped: Function.FAILED,
     },
     Function.SENDING: {
-        CallbackEnded: Function.ENDED,
-        CallbackBroken: Function.FAILED,
+        SourceEnded: Function.ENDED,
+        SourceBroken: Function.FAILED,
         ResponseMalformed: Function.FAILED,
+        FunctionFailed: Function.FAILED,
         DeadlinePassed: Function.FAILED,
         ClientLeft: Function.FAILED,
         Stopped: Function.FAILED,
@@ -229,18 +242,19 @@ class _Loss:
 
     client_status: int
     client_detail: str
-    callback_status: int
-    callback_detail: str
+    source_status: int
+    source_detail: str
     outcome: str
 
 
 _LOSSES: Final[dict[type[Event], _Loss]] = {
-    CallbackBroken: _Loss(502, "the function ended before it answered", 0, "", "callback-broken"),
+    SourceBroken: _Loss(502, "the function ended before it answered", 0, "", "{name}-broken"),
     ResponseMalformed: _Loss(
         502, "the function's response is malformed: {detail}", 400, "{detail}", "malformed"
     ),
     InvokeRefused: _Loss(0, "{detail}", 0, "", "invoke-refused"),
     InvocationFailed: _Loss(502, "{detail}", 0, "", "invocation-failed"),
+    FunctionFailed: _Loss(502, "the function failed", 0, "", "function-failed"),
     DeadlinePassed: _Loss(
         504,
         "the function did not answer in time",
@@ -280,7 +294,7 @@ class Exchange:
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
         if after is Function.OPENED:
-            return (AcceptCallback(),)
+            return (AcceptSource(),)
         if isinstance(event, HeadArrived):
             if not event.is_bodiless:
                 return (StartResponse(event.head),)
@@ -288,14 +302,14 @@ class Exchange:
             return (StartResponse(event.head), EndResponse())
         if after is Function.ENDED:
             end = (EndResponse(),) if had is Client.RECEIVING else ()
-            return (*end, AnswerCallback(200, "relayed"), Close("complete"))
+            return (*end, AnswerSource(200, "relayed"), Close("complete"))
         return tuple(_lose(event, before, had))
 
 
 def _lose(event: Event, function: Function, client: Client) -> list[Command]:
     """The commands that make a loss known to whoever is still there."""
     loss = _LOSSES[type(event)]
-    name = event.name if isinstance(event, DeadlinePassed) else ""
+    name = event.name if isinstance(event, DeadlinePassed | SourceBroken) else ""
     detail = ""
     if isinstance(event, ResponseMalformed | InvokeRefused | InvocationFailed):
         detail = event.detail
@@ -312,9 +326,9 @@ def _lose(event: Event, function: Function, client: Client) -> list[Command]:
         commands.append(
             AnswerClient(status, loss.client_detail.format(detail=detail), retry_after_s)
         )
-    if loss.callback_status and function is not Function.WAITING:
-        text = loss.callback_detail.format(detail=detail, name=name)
-        commands.append(AnswerCallback(loss.callback_status, text))
+    if loss.source_status and function is not Function.WAITING:
+        text = loss.source_detail.format(detail=detail, name=name)
+        commands.append(AnswerSource(loss.source_status, text))
     outcome = loss.outcome.format(name=name.replace(" ", "-"))
     commands.append(Close("complete" if client is Client.DONE else outcome))
     return commands

@@ -1,0 +1,99 @@
+"""Invoking functions by a URL: any platform that takes an event as a POST and lets it call back."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from tailrace import limits
+from tailrace.errors import (
+    EndpointError,
+    InvokeError,
+    InvokeTimeoutError,
+    PayloadTooLargeError,
+    PeerError,
+    ThrottledError,
+)
+from tailrace.gateway.invoke import retry_after_s
+from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
+
+logger = logging.getLogger(__name__)
+
+
+class _Target(NamedTuple):
+    """Where the events of one URL go."""
+
+    pool: HttpPool
+    path: str
+    headers: dict[str, str]
+
+
+class HttpInvoker:
+    """POSTs events as JSON; any 2xx takes an event. Redirects are not followed.
+
+    Name and password in a URL become its `Authorization`. Connections are pooled for each origin.
+    An event is sent once more when a kept connection turns out to be closed; the second callback
+    is refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._connections_max = connections_max
+        self._pools: dict[Origin, HttpPool] = {}
+        self._targets: dict[str, _Target] = {}  # of as many URLs as the routes have had
+
+    async def start(self) -> None:
+        """Nothing is needed before the first event."""
+
+    async def invoke(self, function: str, payload: bytes) -> None:
+        """Hand an event over to the URL `function`; see `Invoker.invoke`."""
+        to = self._targets.get(function)
+        if to is None:
+            to = self._targets[function] = self._find(function)
+        try:
+            answer = await to.pool.request(encode_post(to.path, to.headers, payload))
+        except TimeoutError as error:
+            raise InvokeTimeoutError("the function's URL did not answer in time") from error
+        except PeerError as error:
+            logger.warning("invoking at %s failed: %s", to.headers["host"], error)
+            raise EndpointError("the function's URL cannot be reached") from error
+        if not 200 <= answer.status <= 299:
+            logger.warning("%s answered %d", to.headers["host"], answer.status)
+            raise _refusal(answer)
+
+    def _find(self, url: str) -> _Target:
+        origin = Origin.of(url)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = HttpPool(
+                origin, connections_max=self._connections_max, timeout_s=self._timeout_s
+            )
+            pool.start()
+        parts = urlsplit(url)
+        user, _, host = parts.netloc.rpartition("@")
+        headers = {"host": host, "content-type": "application/json"}
+        if user:
+            headers["authorization"] = "Basic " + b64encode(unquote(user).encode()).decode()
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return _Target(pool, path, headers)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        for pool in self._pools.values():
+            await pool.close()
+
+
+def _refusal(answer: PoolAnswer) -> InvokeError:
+    """A refusal as an error; texts for clients do not repeat what was said."""
+    if answer.status in (429, 503):
+        return ThrottledError("the function is at its limit", retry_after_s(answer))
+    if answer.status == 413:
+        return PayloadTooLargeError("the request is larger than the function takes")
+    return EndpointError("the function's URL did not take the request")

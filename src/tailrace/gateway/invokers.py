@@ -1,0 +1,65 @@
+"""Which invoker a route's events go to."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from tailrace.gateway.held import Held
+from tailrace.gateway.http_invoke import HttpInvoker
+from tailrace.gateway.invoke import Invoker, LambdaEndpoint, LambdaInvoker, LambdaSigner
+from tailrace.gateway.lambda_stream import LambdaStreamInvoker
+
+
+@dataclass(frozen=True, slots=True)
+class Invokers:
+    """The invokers of a gateway, each for a kind of route; one without routes may be missing.
+
+    `callback` takes the routes of Lambda functions that call back, `response_stream` those with
+    that transport, `url` those whose function is a URL.
+    """
+
+    callback: Invoker | None = None
+    response_stream: LambdaStreamInvoker | None = None
+    url: Invoker | None = None
+
+    @classmethod
+    def at(cls, endpoint: LambdaEndpoint) -> Invokers:
+        """Invokers for every kind of route, with Lambda at `endpoint`."""
+        signer = LambdaSigner(endpoint)
+        return cls(
+            callback=LambdaInvoker(endpoint, signer=signer),
+            response_stream=LambdaStreamInvoker(endpoint, signer=signer),
+            url=HttpInvoker(),
+        )
+
+    @property
+    def streams(self) -> int:
+        """Response streams of Lambda that are open."""
+        return len(self.response_stream) if self.response_stream is not None else 0
+
+    async def start(self) -> None:
+        """Make ready. Raises ConfigError when that cannot be; then nothing is left open."""
+        async with AsyncExitStack() as undo:
+            for invoker in (self.callback, self.response_stream, self.url):
+                if invoker is not None:
+                    await invoker.start()
+                    undo.push_async_callback(invoker.close)
+            undo.pop_all()
+
+    async def invoke(self, held: Held, payload: bytes) -> None:
+        """Hand an event over; raises InvokeError when it was not accepted."""
+        route = held.route
+        if route.transport == "response-stream":
+            assert self.response_stream is not None, "no invoker for response streams"
+            await self.response_stream.invoke(held, payload)
+            return
+        invoker = self.callback if route.invoke_url is None else self.url
+        assert invoker is not None, "no invoker for this route"
+        await invoker.invoke(route.function, payload)
+
+    async def close(self) -> None:
+        """Let all connections go."""
+        for invoker in (self.callback, self.response_stream, self.url):
+            if invoker is not None:
+                await invoker.close()

@@ -1,0 +1,305 @@
+"""Invoking functions through the Lambda API and relaying the response stream of the answer.
+
+Facts: InvokeWithResponseStream 2021-11-15 (Lambda API reference), and what its clients in botocore
+and the AWS SDK for JavaScript do, read 2026-11. Both take a stream that ends without
+`InvokeComplete` for a success; here it is broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from typing import Final
+from urllib.parse import quote
+
+from tailrace import limits
+from tailrace.errors import (
+    EndpointError,
+    EventStreamError,
+    InvokeTimeoutError,
+    PeerError,
+    ResponseFormatError,
+)
+from tailrace.gateway.held import Held
+from tailrace.gateway.invoke import LambdaEndpoint, LambdaSigner, check_size, refusal
+from tailrace.net.http_pool import PoolAnswer
+from tailrace.net.http_stream import HttpStream, HttpStreams
+from tailrace.net.tally import Tally
+from tailrace.wire.capability import redact
+from tailrace.wire.event_stream import Message, MessageDecoder
+from tailrace.wire.exchange import FunctionFailed, ResponseMalformed, SourceBroken, SourceOpened
+from tailrace.wire.integration import Head
+from tailrace.wire.stream_body import StreamBody
+
+logger = logging.getLogger(__name__)
+
+_SAID_MAX: Final = 1_000
+"""Characters of an error's text in a log line."""
+
+
+class LambdaStreamInvoker:
+    """Invokes functions by `InvokeWithResponseStream`; nothing is invoked a second time.
+
+    A request may have run although its connection broke, and a function's side effects would
+    happen twice: its client gets 502.
+    """
+
+    def __init__(
+        self,
+        endpoint: LambdaEndpoint,
+        *,
+        signer: LambdaSigner | None = None,
+        connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
+    ) -> None:
+        self._signer = signer or LambdaSigner(endpoint)
+        self._streams = HttpStreams(self._signer.origin, connect_timeout_s=connect_timeout_s)
+        self._buffered: dict[str, Tally] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    async def start(self) -> None:
+        """Find the credentials. Raises ConfigError when there are none."""
+        await self._signer.start()
+        self._streams.start()
+
+    async def invoke(self, held: Held, payload: bytes) -> None:
+        """Send an event; the answer becomes the source of `held`.
+
+        Returns when Lambda has begun the stream, and does not wait for what it carries. When this
+        is cancelled before, the connection is cut; the function may run all the same.
+
+        Raises:
+            InvokeError: there is no stream. The function may run all the same after an
+                `EndpointError`.
+        """
+        check_size(payload, limits.SYNC_INVOKE_BYTES_MAX)
+        name = quote(held.route.function, safe="")
+        path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
+        answer = _Answer(held, self)
+        try:
+            message = await self._signer.post(path, {}, payload)
+            answer.stream = await self._streams.open(message, answer)
+        except TimeoutError as error:
+            raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
+        except PeerError as error:
+            raise _unreachable(held, error) from error
+        try:
+            failure = await answer.opened
+        except asyncio.CancelledError:
+            answer.give_up()
+            raise
+        if isinstance(failure, PeerError):
+            raise _unreachable(held, failure) from failure
+        if failure is not None:
+            raise refusal(failure)
+
+    async def close(self) -> None:
+        """Cut every connection."""
+        await self._signer.close()
+        await self._streams.close()
+
+    def note_buffered(self, function: str) -> None:
+        """A response was no stream: one warning of a function now and then counts them."""
+        if function not in self._buffered and len(self._buffered) >= limits.REFUSAL_ROUTES_MAX:
+            self._buffered.clear()
+        if count := self._buffered.setdefault(function, Tally(time.monotonic)).add():
+            logger.warning(
+                "function=%s buffered=%d: no stream but a whole result, which clients get when the"
+                " function has ended; let it stream (tailrace.runtime with"
+                ' TAILRACE_RESPONSE_MODE=stream), or give its route transport = "callback"',
+                function,
+                count,
+            )
+
+
+def _unreachable(held: Held, error: PeerError) -> EndpointError:
+    logger.warning("invoking %s failed: %s", held.route.function, error)
+    return EndpointError("the Lambda endpoint cannot be reached")
+
+
+class _Answer:
+    """Receives Lambda's answer to one invocation, and is the source of its exchange."""
+
+    __slots__ = ("_body", "_decoder", "_held", "_invoker", "_refused", "opened", "stream")
+
+    stream: HttpStream
+
+    def __init__(self, held: Held, invoker: LambdaStreamInvoker) -> None:
+        self._held = held
+        self._invoker = invoker
+        self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
+        self._body: StreamBody | None = StreamBody()  # until the head is known
+        self._refused: PoolAnswer | None = None
+        self.opened: asyncio.Future[PoolAnswer | PeerError | None]
+        self.opened = asyncio.get_running_loop().create_future()
+
+    def give_up(self) -> None:
+        """Nobody waits for a stream that has not begun; one that has belongs to its exchange."""
+        if self._held.source is not self:
+            self.stream.abort()
+
+    # --- the receiver of an HTTP answer ---------------------------------------------------------
+
+    def on_head(self, status: int, fields: dict[str, str]) -> None:
+        """A stream begins, or a refusal."""
+        held = self._held
+        if self.opened.done() or not held.is_waiting:
+            self.stream.abort()  # given up in this turn of the loop
+        elif status != 200:
+            self._refused = PoolAnswer(status, fields, b"")
+        else:
+            self.opened.set_result(None)
+            held.source = self
+            held.apply(SourceOpened())
+
+    def on_body(self, data: bytes) -> None:
+        """The data path: one call per read, one write to the client."""
+        if self._refused is not None:
+            self._collect(self._refused, data)
+            return
+        try:
+            self._relay(self._decoder.feed(data))
+        except (EventStreamError, ResponseFormatError) as error:
+            self._held.apply(ResponseMalformed(str(error)))
+
+    def on_end(self) -> None:
+        """Only a refusal ends so: a stream's last word is a message of its own."""
+        if self._refused is not None:
+            self._tell(self._refused)
+        else:
+            self.on_broken(PeerError("the stream ended without InvokeComplete"))
+
+    def on_broken(self, error: PeerError) -> None:
+        """The connection has ended before its time."""
+        held = self._held
+        if held.source is not self:
+            self._tell(error)
+            return
+        self._log("broke off: %s", error)
+        held.source = None
+        held.apply(SourceBroken("stream"))
+
+    def _tell(self, failure: PoolAnswer | PeerError) -> None:
+        if not self.opened.done():
+            self.opened.set_result(failure)
+
+    def _collect(self, refused: PoolAnswer, data: bytes) -> None:
+        self._refused = refused = refused._replace(body=refused.body + data)
+        if len(refused.body) > limits.POOL_ANSWER_BYTES_MAX:
+            self.stream.abort()
+            self._tell(refused)
+
+    # --- what the messages say ------------------------------------------------------------------
+
+    def _relay(self, messages: list[Message]) -> None:
+        payloads, last = _split(messages)
+        data = payloads[0] if len(payloads) == 1 else b"".join(payloads)
+        held = self._held
+        if last is None and self._body is None:
+            held.relay(data)
+            return
+        client = held.client
+        if client is not None:
+            client.cork()  # what came in one read leaves in one write
+        if self._body is None:
+            held.relay(data)
+        elif data and (head := self._body.feed(data)) is not None:
+            self._begin(head, self._body)
+        if last is not None:
+            self._end(last)
+        if client is not None:
+            client.uncork()
+
+    def _begin(self, head: Head, body: StreamBody) -> None:
+        """The head is known."""
+        self._body = None
+        self._held.head_arrived(head)
+        self._held.relay(body.rest)
+
+    def _end(self, last: Message) -> None:
+        """Lambda's last word."""
+        held = self._held
+        headers = last.headers
+        if headers.get(":message-type") != "event":
+            name = headers.get(":error-code") or headers.get(":exception-type") or "no name"
+            said = headers.get(":error-message") or last.payload.decode("utf-8", "replace")
+            self._log("was broken off by Lambda: %a", _shortened(f"{name}: {said}"))
+            self.stream.abort()
+            held.source = None
+            held.apply(SourceBroken("stream"))
+            return
+        self.stream.release()
+        failure = _failure(last.payload)
+        if failure is not None:
+            self._log("failed: %a", failure)
+            held.source = None
+            held.apply(FunctionFailed())
+            return
+        if self._body is not None:
+            body = self._body
+            self._begin(body.finish(), body)
+            if body.is_buffered:
+                self._invoker.note_buffered(held.route.function)
+        held.body_ended()
+
+    def _log(self, what: str, detail: object) -> None:
+        held = self._held
+        prefix = "exchange=%s function=%s "
+        logger.warning(prefix + what, held.capability.exchange_id, held.route.function, detail)
+
+    # --- the source of a held exchange ----------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """See `Source`."""
+        self.stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `Source`."""
+        self.stream.resume_reading()
+
+    def answer(self, status: int, detail: str, count: int) -> None:
+        """See `Source`. Lambda cannot be told: the function runs on, and is billed."""
+        if status != 200:
+            self.stream.abort()
+
+
+def _split(messages: list[Message]) -> tuple[list[bytes], Message | None]:
+    """The payloads in order, and the message that ends the stream, behind which nothing counts.
+
+    Events that are not known yet are passed over.
+    """
+    payloads: list[bytes] = []
+    for message in messages:
+        headers = message.headers
+        if headers.get(":message-type") != "event":
+            return payloads, message
+        match headers.get(":event-type"):
+            case "PayloadChunk":
+                payloads.append(message.payload)
+            case "InvokeComplete":
+                return payloads, message
+    return payloads, None
+
+
+def _failure(payload: bytes) -> str | None:
+    """How the function failed, for the log; None when it did not.
+
+    Raises:
+        EventStreamError: the message cannot be read.
+    """
+    try:
+        said = json.loads(payload or b"{}")
+        code, details = said.get("ErrorCode"), said.get("ErrorDetails")
+    except (ValueError, AttributeError, RecursionError):
+        raise EventStreamError("InvokeComplete is not a JSON object") from None
+    if not code and not details:
+        return None
+    return _shortened(f"{code or 'no ErrorCode'}: {details}")
+
+
+def _shortened(text: str) -> str:
+    """A text for the log: it may repeat what a client sent, and a secret of ours."""
+    return redact(text[:_SAID_MAX])
