@@ -7,16 +7,12 @@ at the gate has read each chunk before the function could write the next one.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from tests.e2e.chain import Chain
-from tests.e2e.gate import WAIT_S, Gate
+from tests.node.events import connected, invoked
 from tests.node.runtimes import PRELUDE, RUNTIMES, Kind, name_of, query, serving_kinds
 
 KINDS = {
@@ -47,17 +43,8 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def api(served: Chain) -> Iterator[Any]:
-    """AWS's SDK for Python."""
-    client = boto3.client(
-        "lambda",
-        endpoint_url=served.emulator_url,
-        region_name="us-east-1",
-        aws_access_key_id="tailrace",
-        aws_secret_access_key="tailrace",
-        config=Config(read_timeout=WAIT_S, retries={"total_max_attempts": 1}),
-    )
-    yield client
-    client.close()
+    with connected(served) as client:
+        yield client
 
 
 def event(shape: str, **asked: object) -> bytes:
@@ -109,55 +96,6 @@ def test_invoke_shows_what_the_handler_threw(
 
 
 # --- InvokeWithResponseStream: the bytes as they are written, and how it ended --------------------
-
-
-class Events:
-    """A response of InvokeWithResponseStream, read as it comes."""
-
-    def __init__(self, answer: Mapping[str, Any]) -> None:
-        self._stream = answer["EventStream"]
-        self._events = iter(self._stream)
-        self._unread = b""
-        self.complete: dict[str, str] | None = None
-
-    def body(self, size: int) -> bytes:
-        """So many bytes."""
-        while len(self._unread) < size:
-            self._read()
-        data, self._unread = self._unread[:size], self._unread[size:]
-        return data
-
-    def rest(self) -> bytes:
-        """What is left; `complete` is there then."""
-        while self.complete is None:
-            self._read()
-        assert list(self._events) == []
-        return self._unread
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def _read(self) -> None:
-        match next(self._events):
-            case {"PayloadChunk": {"Payload": data}}:
-                self._unread += data
-            case {"InvokeComplete": complete}:
-                self.complete = complete
-
-
-@contextmanager
-def invoked(api: Any, name: str, payload: bytes, gate: Gate | None = None) -> Iterator[Events]:
-    """Call a function. A gate is opened once: the head comes with the function's first write."""
-    opening = threading.Thread(target=gate.open if gate else None)
-    opening.start()
-    answer = api.invoke_with_response_stream(FunctionName=name, Payload=payload)
-    opening.join()
-    assert answer["StatusCode"] == 200
-    events = Events(answer)
-    try:
-        yield events
-    finally:
-        events.close()
 
 
 def test_the_api_streams_each_chunk_before_the_next(chain: Chain, api: Any, runtime: str) -> None:

@@ -10,7 +10,7 @@ import { Gate } from "./gate.mjs";
 const app = express();
 app.disable("x-powered-by");
 
-app.get("/*splat", async (request, response) => {
+app.get("/{*splat}", async (request, response) => {
   const gate = new Gate({ url: request.originalUrl });
   response.status(201).type("text/plain; charset=utf-8");
   response.cookie("a", "1").cookie("b", "2");
@@ -23,7 +23,7 @@ app.get("/*splat", async (request, response) => {
   response.end();
 });
 
-app.post("/*splat", express.json(), (request, response) => {
+app.post("/{*splat}", express.json(), (request, response) => {
   response.json({ echo: request.body, ua: request.get("user-agent") });
 });
 
