@@ -18,11 +18,13 @@ from typing import Final
 from tailrace.config import UrlConfig
 from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.functions import EmulatedFunction
+from tailrace.emulator.gzip_decoder import GzipDecoder
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import ServiceError, busy
 from tailrace.errors import ResponseFormatError, ResultError
 from tailrace.net.http_server import Connection, Headers
 from tailrace.wire import http_event, integration, url_head
+from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head, PreludeParser
 from tailrace.wire.runtime_api import Invocation
 
@@ -125,18 +127,25 @@ class UrlAnswer:
 
     def _reject(self, error: ResponseFormatError) -> None:
         """Answer for a response that is none; the reason goes to the log."""
-        status = 500 if isinstance(error, url_head.ForbiddenHeaderError) else 502
-        self.call.note(f"{status}: {error}")
-        self._answer_error(status)
+        self.call.note(f"{error.status}: {error}")
+        self._answer_error(error.status)
 
     def _answer_error(self, status: int) -> None:
         self._close()
         fields = [_JSON, _ERROR_TYPE, *self.call.headers]
         self.connection.respond(status, fields, _ERROR_BODY)
 
+    def _is_gzip(self, head: Head) -> bool:
+        """Whether the body is to be decompressed on its way."""
+        coding = (head.get("content-encoding") or "").strip().lower()
+        return self.call.config.decode_gzip and coding == "gzip"
+
     def _fields(self, head: Head) -> Headers:
-        """The head's fields for the client. Raises ForbiddenHeaderError."""
-        return url_head.response_fields(head, dropped=self.call.dropped) + self.call.headers
+        """The head's fields for the client. Raises HeadError."""
+        dropped = self.call.dropped
+        if self._is_gzip(head):
+            dropped |= {"content-encoding"}
+        return url_head.response_fields(head, dropped=dropped) + self.call.headers
 
     def _close(self) -> None:
         """What comes from now on is discarded, as fast as it comes."""
@@ -160,6 +169,8 @@ class BufferedAnswer(UrlAnswer):
         else:
             head, body = _response_from_json(outcome.payload)
         fields = self._fields(head)
+        if self._is_gzip(head):
+            body = b"".join(GzipDecoder().feed(body))
         self._close()
         self.connection.respond(head.status, fields, body)
 
@@ -167,10 +178,13 @@ class BufferedAnswer(UrlAnswer):
 class StreamedAnswer(UrlAnswer):
     """`RESPONSE_STREAM`: listens to an attempt and passes on what it hears, read by read."""
 
-    __slots__ = ("_has_begun", "_has_body", "_head", "_prelude")
+    __slots__ = ("_began_s", "_gunzip", "_has_begun", "_has_body", "_head", "_prelude", "_timer")
 
     def __init__(self, connection: Connection, call: UrlCall) -> None:
         super().__init__(connection, call)
+        self._began_s = asyncio.get_running_loop().time()
+        self._timer: asyncio.TimerHandle | None = None  # of a response that hangs
+        self._gunzip: GzipDecoder | None = None
         self._prelude: PreludeParser | None = None  # while its end has not come
         self._head: Head | None = None
         self._has_begun = False
@@ -224,15 +238,25 @@ class StreamedAnswer(UrlAnswer):
         return data
 
     def _begin(self, head: Head) -> None:
+        if self._is_gzip(head):
+            self._gunzip = GzipDecoder()
         fields = self._fields(head)
         self._head, self._has_begun = head, True
         self.connection.start(head.status, fields)
 
     def _pass_on(self, data: bytes) -> None:
         """Everything of the body goes through here, on its way from the runtime to the client."""
-        if data:
-            self._has_body = True
+        if not data:
+            return
+        self._has_body = True
+        if self._gunzip is None:
             self.connection.write(data)
+            return
+        try:
+            for piece in self._gunzip.feed(data):
+                self.connection.write(piece)
+        except ResultError as error:
+            self._break_off(str(error))
 
     def _on_success(self, outcome: Outcome) -> None:
         if not outcome.is_streamed:
@@ -243,7 +267,10 @@ class StreamedAnswer(UrlAnswer):
         if not self._has_begun:
             assert self._head is not None
             self._begin(self._head)
-        self._end()
+        if self.call.config.empty_body_hang and not self._has_body and self._may_have_body():
+            self._hang()
+        else:
+            self._end()
 
     def _pass_whole(self, payload: bytes) -> None:
         """The function has answered whole: nothing is inferred in this mode."""
@@ -265,6 +292,24 @@ class StreamedAnswer(UrlAnswer):
             )
             self._end()
             return
+        self._break_off(what)
+
+    def _may_have_body(self) -> bool:
+        assert self._head is not None
+        return has_body(self.call.method, self._head.status)
+
+    def _hang(self) -> None:
+        """Leave an empty response open, as was reported of Lambda in 2024 and 2026."""
+        self.call.note(
+            "the response has no byte of a body: url.empty_body_hang leaves it open until the"
+            " function's time-out"
+        )
+        end_s = self._began_s + self.call.function.config.timeout_s
+        self._timer = asyncio.get_running_loop().call_at(
+            end_s, self._break_off, "the response hung until the function's time-out"
+        )
+
+    def _break_off(self, what: str) -> None:
         self.call.note(f"{what}; it was broken off")
         self._close()
         self.connection.abort()
@@ -272,6 +317,11 @@ class StreamedAnswer(UrlAnswer):
     def _end(self) -> None:
         self._close()
         self.connection.end()
+
+    def _close(self) -> None:
+        super()._close()
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def is_integration(media_type: str) -> bool:

@@ -46,25 +46,21 @@ FORBIDDEN: Final = frozenset((f"{PREFIX}connection", f"{PREFIX}content-length"))
 """Headers with which Lambda answers 500 instead (reported 2024)."""
 
 
-class ForbiddenHeaderError(HeadError):
-    """The function sets a header that Lambda keeps for itself; the client gets a 500."""
-
-    status = 500
-
-
 def response_fields(head: Head, *, dropped: frozenset[str] = frozenset()) -> Headers:
     """The header fields for the client, names in lower case; each cookie is a field of its own.
 
     A name that comes several times is joined with ", ". Names in `dropped` are left out.
 
     Raises:
-        ForbiddenHeaderError: see `FORBIDDEN`.
+        HeadError: with status 500: see `FORBIDDEN`.
     """
     joined: dict[str, str] = {}
     for name, value in head.headers:
         lower = name.lower()
         if lower in FORBIDDEN:
-            raise ForbiddenHeaderError(f"{name}: no function may set this header")
+            error = HeadError(f"{name}: no function may set this header")
+            error.status = 500
+            raise error
         if lower in STRIPPED or lower in dropped:
             continue
         key = PREFIX + lower if lower in RENAMED else lower

@@ -1,0 +1,105 @@
+"""What a Function URL says to browsers of other origins."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailrace.wire.cors import CorsPolicy, is_preflight, preflight_fields, response_fields
+from tailrace.wire.http_head import RequestHead
+
+ORIGIN = b"https://example.com"
+VARY = (b"vary", b"Origin")
+POLICY = CorsPolicy(
+    allow_origins=("https://example.com", "http://localhost:3000"),
+    allow_methods=("GET", "POST"),
+    allow_headers=("content-type", "x-a"),
+    expose_headers=("x-b", "x-c"),
+    max_age_s=600,
+)
+ALL = CorsPolicy(allow_origins=("*",), allow_methods=("*",), allow_headers=("*",))
+
+
+def request(method: str = "GET", **headers: bytes) -> RequestHead:
+    fields = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
+    return RequestHead(method, "/", "1.1", fields)
+
+
+def preflight(origin: bytes = ORIGIN, method: bytes = b"PUT", **headers: bytes) -> RequestHead:
+    return request("OPTIONS", origin=origin, access_control_request_method=method, **headers)
+
+
+def test_what_a_preflight_is() -> None:
+    assert is_preflight(preflight())
+    assert not is_preflight(request("OPTIONS", origin=ORIGIN))
+    assert not is_preflight(request("OPTIONS", access_control_request_method=b"GET"))
+    assert not is_preflight(request("GET", origin=ORIGIN, access_control_request_method=b"GET"))
+
+
+def test_a_preflight_is_told_what_is_allowed() -> None:
+    assert preflight_fields(POLICY, preflight()) == [
+        VARY,
+        (b"access-control-allow-origin", ORIGIN),
+        (b"access-control-allow-methods", b"GET,POST"),
+        (b"access-control-allow-headers", b"content-type,x-a"),
+        (b"access-control-max-age", b"600"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [b"https://example.com.evil.test", b"http://example.com", b"HTTPS://EXAMPLE.COM", b"null"],
+)
+def test_another_origin_is_told_nothing(origin: bytes) -> None:
+    assert preflight_fields(POLICY, preflight(origin)) == [VARY]
+    assert response_fields(POLICY, request(origin=origin)) == [VARY]
+
+
+def test_wildcards_allow_what_was_asked_for() -> None:
+    asked = preflight(access_control_request_headers=b"x-one,x-two")
+
+    assert preflight_fields(ALL, asked) == [
+        VARY,
+        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-methods", b"PUT"),
+        (b"access-control-allow-headers", b"x-one,x-two"),
+    ]
+    assert preflight_fields(ALL, preflight()) == [
+        VARY,
+        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-methods", b"PUT"),
+    ]
+
+
+def test_with_credentials_the_origin_is_named() -> None:
+    """A browser takes no wildcard then."""
+    named = [
+        VARY,
+        (b"access-control-allow-origin", ORIGIN),
+        (b"access-control-allow-credentials", b"true"),
+    ]
+
+    assert response_fields(ALL._replace(allow_credentials=True), request(origin=ORIGIN)) == named
+    assert response_fields(POLICY._replace(allow_credentials=True), request(origin=ORIGIN)) == [
+        *named,
+        (b"access-control-expose-headers", b"x-b,x-c"),
+    ]
+
+
+def test_a_response_names_origin_and_exposed_headers() -> None:
+    assert response_fields(POLICY, request(origin=ORIGIN)) == [
+        VARY,
+        (b"access-control-allow-origin", ORIGIN),
+        (b"access-control-expose-headers", b"x-b,x-c"),
+    ]
+    assert response_fields(ALL, request(origin=ORIGIN)) == [
+        VARY,
+        (b"access-control-allow-origin", b"*"),
+    ]
+
+
+def test_without_an_origin_only_caches_are_told() -> None:
+    assert response_fields(POLICY, request()) == [VARY]
+
+
+def test_an_empty_policy_allows_nothing() -> None:
+    assert response_fields(CorsPolicy(), request(origin=ORIGIN)) == [VARY]
