@@ -22,7 +22,7 @@ from tailrace.wire.http_event import RequestParts, event_from_request
 
 FRAMEWORKS = ("hono", "lambda-stream", "express")
 KINDS = {name: Kind(f"{name}.handler") for name in FRAMEWORKS}
-PATHS = ("url",)
+PATHS = ("url", "gateway")
 TYPES = {"url": "text/plain; charset=utf-8", "gateway": "application/octet-stream"}
 """Without from() a content type stays with Function URLs: no event of the API carries it."""
 JSON = (("content-type", "application/json"), ("user-agent", "tests"))
