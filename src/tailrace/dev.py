@@ -112,6 +112,12 @@ class Dev:
         return self._emulator.url
 
     @property
+    def function_urls(self) -> dict[str, str]:
+        """The base of each Function URL, by its function's name."""
+        assert self._emulator is not None
+        return self._emulator.function_urls
+
+    @property
     def held(self) -> int:
         """How many responses are open."""
         return self._gateway.statistics()["held"] if self._gateway is not None else 0

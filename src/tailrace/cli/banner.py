@@ -6,11 +6,11 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tailrace import __version__
+from tailrace.cli.addresses import callable_url, url_lines
 from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
-from tailrace.config import Address, FunctionConfig, RouteConfig
+from tailrace.config import FunctionConfig, RouteConfig
 from tailrace.dev import Dev
 
 
@@ -20,7 +20,7 @@ def dev_banner(dev: Dev, terminal: Terminal) -> str:
 
 
 def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
-    base = _callable(dev.public_url)
+    base = callable_url(dev.public_url)
     name = terminal.paint("tailrace", BOLD)
     yield f"  {name} {__version__}  {terminal.paint(str(dev.settings.config_path), DIM)}"
     yield ""
@@ -31,7 +31,9 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
         yield ""
     yield f"  Open    {terminal.paint(base + '/', CYAN)}"
     yield f"  Try     {terminal.paint(_curl(base, dev.config.routes), CYAN)}"
-    yield f"  Lambda  {_callable(dev.emulator_url)}"
+    yield f"  Lambda  {callable_url(dev.emulator_url)}"
+    for line in url_lines(dev.function_urls, dev.config.functions):
+        yield f"  URL     {line}"
     yield ""
     yield from _table(dev, terminal)
     if dev.config.functions or dev.left_out:
@@ -72,11 +74,3 @@ def _curl(base: str, routes: tuple[RouteConfig, ...]) -> str:
     route = next((r for r in routes if r.path not in ("/", "/*")), routes[0])
     host = f"-H 'Host: {route.host}' " if route.host else ""
     return f"curl -N {host}{base}{route.path.removesuffix('*')}"
-
-
-def _callable(url: str) -> str:
-    """A URL that can be opened from this machine, also when we listen on all addresses."""
-    parts = urlsplit(url)
-    if parts.hostname not in ("0.0.0.0", "::"):
-        return url
-    return f"{parts.scheme}://{Address('127.0.0.1', parts.port or 80)}"

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from tailrace.cli.addresses import url_lines
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
 from tailrace.net.descriptors import WANTED, held_max_within, raise_descriptor_limit
@@ -104,6 +105,8 @@ async def serve_emulator(config: Config, listen: Address) -> int:
         try:
             names = ", ".join(config.functions) or "no functions"
             terminal.log(f"emulator on {emulator.url}: {names}")
+            for line in url_lines(emulator.function_urls, config.functions):
+                terminal.log(f"Function URL {line}")
             await signals.first.wait()
             return 0
         finally:
