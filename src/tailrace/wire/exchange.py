@@ -185,13 +185,7 @@ class Close:
 
 
 Command = (
-    AcceptSource
-    | AnswerSource
-    | StartResponse
-    | EndResponse
-    | AbortResponse
-    | AnswerClient
-    | Close
+    AcceptSource | AnswerSource | StartResponse | EndResponse | AbortResponse | AnswerClient | Close
 )
 
 # --- the tables ----------------------------------------------------------------------------------

@@ -1,0 +1,533 @@
+"""Streamed answers: what their receiver is told, at every cut, and which connections are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.fakes import Broken, Peer, raw_server, soon, until
+
+from tailrace import limits
+from tailrace.errors import PeerError
+from tailrace.net.http_pool import Origin, encode_post
+from tailrace.net.http_server import run
+from tailrace.net.http_stream import HttpStream, HttpStreams
+
+POST = encode_post("/x", {"host": "example.test"}, b"hello")
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: a/b\r\n"
+CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
+
+Script = Callable[[Peer], Awaitable[None]]
+
+
+@dataclass
+class Record:
+    """What a receiver was told."""
+
+    status: int = 0
+    fields: dict[str, str] = field(default_factory=dict)
+    bodies: list[bytes] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    on_data: Callable[[], None] = lambda: None
+
+    def on_head(self, status: int, fields: dict[str, str]) -> None:
+        assert not self.status and not self.bodies
+        self.status, self.fields = status, fields
+
+    def on_body(self, data: bytes) -> None:
+        assert data and self.status and not self.ends
+        self.bodies.append(data)
+        self.on_data()
+
+    def on_end(self) -> None:
+        self.ends.append("end")
+
+    def on_broken(self, error: PeerError) -> None:
+        self.ends.append(str(error))
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.bodies)
+
+
+@dataclass
+class Stage:
+    """A client, and a server that does what the test's script says with each connection."""
+
+    streams: HttpStreams
+
+    async def ask(self, message: bytes = POST, **record: Any) -> tuple[HttpStream, Record]:
+        """Send a request."""
+        receiver = Record(**record)
+        return await soon(self.streams.open(message, receiver), "a connection"), receiver
+
+    async def answer(self, message: bytes = POST) -> Record:
+        """Send a request and wait for the end of its answer."""
+        _, record = await self.ask(message)
+        await until(lambda: record.ends, "the end")
+        return record
+
+
+async def read_request(peer: Peer) -> None:
+    """Take one request in."""
+    await peer.read_until(b"hello")
+
+
+def play(story: Callable[[Stage], Awaitable[None]], script: Script, **options: Any) -> None:
+    """Run a story; afterwards nothing is left open."""
+
+    async def main() -> None:
+        async with raw_server(script) as url:
+            streams = HttpStreams(Origin.of(url), **options)
+            streams.start()
+            try:
+                await story(Stage(streams))
+            finally:
+                await soon(streams.close(), "the connections to end")
+            assert len(streams) == 0
+
+    run(main())
+
+
+def sending(*pieces: bytes, then: Script | None = None) -> Script:
+    """A server that answers one request with these pieces, one write each."""
+
+    async def script(peer: Peer) -> None:
+        await read_request(peer)
+        for piece in pieces:
+            await peer.send(piece)
+        if then is not None:
+            await then(peer)
+
+    return script
+
+
+async def idle(peer: Peer) -> None:
+    """Stay open until the client ends."""
+    await peer.read_to_end()
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CHUNKED + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+        CHUNKED + b"5\r\nabcde\r\n0\r\nx-trailer: 1\r\n\r\n",
+        OK + b"content-length: 5\r\n\r\nabcde",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"content-length: 5\r\n\r\nabcde",
+    ],
+)
+def test_an_answer_is_complete_at_its_last_byte_only(message: bytes) -> None:
+    async def story(stage: Stage) -> None:
+        for cut in range(len(message) + 1):
+            record = await stage.answer()
+            if cut == len(message):
+                assert (record.ends, record.body) == (["end"], b"abcde")
+                assert (record.status, record.fields["content-type"]) == (200, "a/b")
+            else:
+                assert record.ends == ["the connection broke before its answer was complete"]
+                assert b"abcde".startswith(record.body)
+
+    cuts = iter(range(len(message) + 1))
+
+    async def script(peer: Peer) -> None:
+        await read_request(peer)
+        await peer.send(message[: next(cuts)])
+
+    play(story, script)
+
+
+def test_an_answer_may_come_byte_by_byte() -> None:
+    message = CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"
+
+    async def story(stage: Stage) -> None:
+        record = await stage.answer()
+        assert (record.ends, record.body) == (["end"], b"abc")
+
+    play(story, sending(*(message[i : i + 1] for i in range(len(message))), then=idle))
+
+
+def test_what_one_read_brings_is_one_piece() -> None:
+    async def story(stage: Stage) -> None:
+        record = await stage.answer()
+        assert record.bodies == [b"abcde"]
+
+    play(story, sending(CHUNKED + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", then=idle))
+
+
+def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    async def story(stage: Stage) -> None:
+        record = await stage.answer()
+        assert (record.ends, record.body) == (["end"], b"abc")
+
+    play(story, sending(OK + b"\r\nabc"))
+
+
+def test_an_answer_without_a_length_that_is_reset_is_broken() -> None:
+    async def reset(peer: Peer) -> None:
+        await released.wait()
+        peer.reset()
+
+    async def story(stage: Stage) -> None:
+        _, record = await stage.ask()
+        await until(lambda: record.body == b"abc")
+        released.set()
+        await until(lambda: record.ends)
+        assert record.ends == ["the connection broke before its answer was complete"]
+
+    released = asyncio.Event()
+    play(story, sending(OK + b"\r\nabc", then=reset))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"rubbish\r\n\r\n", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "not HTTP"),
+        (CHUNKED + b"xyz\r\n", "not HTTP"),
+        (CHUNKED + b"3\r\nabcd", "not HTTP"),
+        (OK + b"".join(b"h%d: x\r\n" % i for i in range(200)), "header fields"),
+    ],
+)
+def test_what_is_no_answer_breaks_it_off(message: bytes, reason: str) -> None:
+    async def story(stage: Stage) -> None:
+        record = await stage.answer()
+        assert len(record.ends) == 1
+        assert reason in record.ends[0]
+
+    play(story, sending(message, then=idle))
+
+
+@pytest.mark.parametrize(
+    ("begin", "endless"),
+    [
+        (OK, b"x: " + b"y" * 1_000),
+        (CHUNKED, b"3;" + b"x" * 1_000),
+        (CHUNKED + b"3\r\nabc\r\n0\r\n", b"x: " + b"y" * 1_000),
+    ],
+    ids=["head", "chunk extension", "trailers"],
+)
+def test_what_has_no_end_is_bounded(begin: bytes, endless: bytes) -> None:
+    async def flood(peer: Peer) -> None:
+        try:
+            while True:
+                await peer.send(endless)
+        except OSError:
+            pass
+
+    async def story(stage: Stage) -> None:
+        record = await stage.answer()
+        assert record.ends == [f"more than {limits.HEAD_BYTES_MAX} bytes without one of the body"]
+
+    play(story, sending(begin, then=flood))
+
+
+def test_a_peer_that_cannot_be_reached_is_an_error() -> None:
+    async def story() -> None:
+        streams = HttpStreams(Origin(host="127.0.0.1", port=1, is_tls=False))
+        streams.start()
+        with pytest.raises(PeerError, match="no connection to"):
+            await streams.open(POST, Record())
+        await streams.close()
+
+    run(story())
+
+
+def test_connecting_has_a_deadline() -> None:
+    """A server that says nothing to a TLS client."""
+
+    async def story(stage: Stage) -> None:
+        origin = stage.streams._origin
+        tls = HttpStreams(
+            Origin(host=origin.host, port=origin.port, is_tls=True), connect_timeout_s=0.05
+        )
+        tls.start()
+        with pytest.raises(TimeoutError):
+            await tls.open(POST, Record())
+        await soon(tls.close())
+
+    play(story, idle)
+
+
+# --- back-pressure and ends ----------------------------------------------------------------------
+
+
+def test_a_paused_answer_holds_its_sender_back() -> None:
+    data = b"%x\r\n%b\r\n" % (1 << 20, bytes(1 << 20))
+    sent = 0
+    total = 64
+
+    async def pour(peer: Peer) -> None:
+        nonlocal sent
+        for _ in range(total):
+            await peer.send(data)
+            sent += 1
+        await peer.send(b"0\r\n\r\n")
+
+    async def story(stage: Stage) -> None:
+        stream, record = await stage.ask()
+        await until(lambda: record.bodies)
+        stream.pause_reading()
+        before = len(record.body)
+        stuck = -1
+        while stuck != sent:  # until the kernel's buffers are full
+            stuck = sent
+            await asyncio.sleep(0.1)
+        assert sent < total
+        assert len(record.body) <= before + limits.READ_BYTES_MAX
+        stream.resume_reading()
+        await until(lambda: record.ends)
+        assert (record.ends, len(record.body)) == (["end"], total << 20)
+
+    play(story, sending(CHUNKED, then=pour))
+
+
+def test_an_aborted_answer_is_the_last_that_its_receiver_hears() -> None:
+    ended: list[tuple[bytes, str]] = []
+
+    async def wait_end(peer: Peer) -> None:
+        ended.append(await peer.read_to_end())
+
+    async def story(stage: Stage) -> None:
+        stream, record = await stage.ask()
+        await until(lambda: record.body == b"abc")
+        stream.abort()
+        await until(lambda: ended)
+        assert record.ends == []
+        assert len(stage.streams) == 0
+
+    play(story, sending(CHUNKED + b"3\r\nabc\r\n", then=wait_end))
+
+
+def test_a_receiver_may_abort_while_it_is_told() -> None:
+    async def story(stage: Stage) -> None:
+        stream, record = await stage.ask()
+        record.on_data = stream.abort
+        await until(lambda: len(stage.streams) == 0)
+        assert (record.body, record.ends) == (b"abc", [])
+
+    play(story, sending(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", then=idle))
+
+
+def test_closing_breaks_open_answers_off() -> None:
+    async def story(stage: Stage) -> None:
+        _, record = await stage.ask()
+        await until(lambda: record.status)
+        await stage.streams.close()
+        assert record.ends == ["the connections are closed"]
+        with pytest.raises(PeerError):
+            await stage.streams.open(POST, Record())
+
+    play(story, sending(CHUNKED, then=idle))
+
+
+def test_cancelling_while_connecting_leaves_nothing() -> None:
+    async def story(stage: Stage) -> None:
+        for rounds in range(6):
+            opening = asyncio.ensure_future(stage.streams.open(POST, Record()))
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            if not opening.cancel():
+                opening.result().abort()
+            await asyncio.wait({opening})
+        await until(lambda: len(stage.streams) == 0)
+
+    play(story, idle)
+
+
+# --- kept connections ----------------------------------------------------------------------------
+
+
+class Counting:
+    """A server that answers every request of a connection, and counts connections."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.connections = 0
+        self.ends: list[str] = []
+        self._pieces = pieces
+
+    async def __call__(self, peer: Peer) -> None:
+        self.connections += 1
+        try:
+            while True:
+                await read_request(peer)
+                for piece in self._pieces:
+                    await peer.send(piece)
+        except (Broken, OSError) as end:
+            self.ends.append(getattr(end, "how", "reset"))
+
+
+WHOLE = CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"
+
+
+def test_a_connection_is_kept_when_its_answer_was_complete() -> None:
+    server = Counting(WHOLE)
+
+    async def story(stage: Stage) -> None:
+        for _ in range(3):
+            record = await stage.answer()
+            assert (record.ends, record.body) == (["end"], b"abc")
+        assert server.connections == 1
+        assert len(stage.streams) == 0
+
+    play(story, server)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        OK + b"connection: close\r\ncontent-length: 3\r\n\r\nabc",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc",
+        WHOLE + b"HTTP/1.1 200 OK\r\n",
+    ],
+    ids=["connection: close", "HTTP/1.0", "more than the answer"],
+)
+def test_a_connection_is_not_kept_when_it_says_so_or_says_more(message: bytes) -> None:
+    server = Counting(message)
+
+    async def story(stage: Stage) -> None:
+        for _ in range(2):
+            record = await stage.answer()
+            assert (record.ends, record.body) == (["end"], b"abc")
+        assert server.connections == 2
+
+    play(story, server)
+
+
+def test_a_connection_whose_request_was_not_taken_is_not_kept() -> None:
+    large = encode_post("/x", {"host": "x"}, bytes(32 << 20))
+
+    async def script(peer: Peer) -> None:
+        await peer.read_until(b"\r\n\r\n")
+        await peer.send(OK + b"content-length: 3\r\n\r\nabc")
+        ends.append(await peer.read_to_end())
+
+    async def story(stage: Stage) -> None:
+        record = await stage.answer(large)
+        assert (record.ends, record.body) == (["end"], b"abc")
+        await until(lambda: ends)
+        assert not stage.streams._idle
+
+    ends: list[Any] = []
+    play(story, script)
+
+
+def test_an_idle_connection_has_its_time() -> None:
+    server = Counting(WHOLE)
+
+    async def story(stage: Stage) -> None:
+        await stage.answer()
+        await until(lambda: server.ends, "the kept connection to end")
+
+    play(story, server, kept_timeout_s=0.05)
+
+
+def test_no_more_connections_are_kept_than_wanted() -> None:
+    server = Counting(WHOLE)
+
+    async def story(stage: Stage) -> None:
+        answers = await asyncio.gather(*(stage.ask() for _ in range(3)))
+        await until(lambda: all(record.ends for _, record in answers))
+        await until(lambda: len(server.ends) == 2, "two connections to end")
+
+    play(story, server, kept_max=1)
+
+
+def test_a_kept_connection_that_its_peer_closes_is_forgotten() -> None:
+    async def story(stage: Stage) -> None:
+        for _ in range(3):
+            record = await stage.answer()
+            assert record.ends == ["end"]
+            await until(lambda: not stage.streams._open, "the end to be seen")
+
+    play(story, sending(WHOLE))
+
+
+def test_a_kept_connection_that_says_something_is_cut() -> None:
+    async def more(peer: Peer) -> None:
+        await released.wait()
+        await peer.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        await peer.read_to_end()
+
+    async def story(stage: Stage) -> None:
+        await stage.answer()
+        released.set()
+        await until(lambda: not stage.streams._open)
+
+    released = asyncio.Event()
+    play(story, sending(WHOLE, then=more))
+
+
+def test_a_request_on_a_dead_connection_is_broken_and_not_sent_again() -> None:
+    requests = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal requests
+        await read_request(peer)
+        requests += 1
+        await peer.send(WHOLE)
+        await read_request(peer)
+        requests += 1
+        peer.reset()
+
+    async def story(stage: Stage) -> None:
+        assert (await stage.answer()).ends == ["end"]
+        record = await stage.answer()
+        assert record.ends == ["the connection broke before its answer was complete"]
+        assert (record.status, requests) == (0, 2)
+
+    play(story, script)
+
+
+def test_a_released_answer_may_end_and_its_connection_is_kept() -> None:
+    async def script(peer: Peer) -> None:
+        while True:
+            await read_request(peer)
+            await peer.send(CHUNKED + b"3\r\nabc\r\n")
+            await released.wait()
+            await peer.send(b"0\r\n\r\n")
+
+    async def story(stage: Stage) -> None:
+        stream, record = await stage.ask()
+        record.on_data = stream.release
+        await until(lambda: record.body == b"abc")
+        released.set()
+        await until(lambda: stage.streams._idle == [stream])
+        assert record.ends == []
+
+    released = asyncio.Event()
+    play(story, script)
+
+
+def test_a_released_answer_that_goes_on_is_cut() -> None:
+    async def more(peer: Peer) -> None:
+        await released.wait()
+        await peer.send(b"3\r\ndef\r\n")
+        ends.append(await peer.read_to_end())
+
+    async def story(stage: Stage) -> None:
+        stream, record = await stage.ask()
+        record.on_data = stream.release
+        await until(lambda: record.body == b"abc")
+        released.set()
+        await until(lambda: ends)
+        assert (record.body, record.ends) == (b"abc", [])
+
+    released = asyncio.Event()
+    ends: list[Any] = []
+    play(story, sending(CHUNKED + b"3\r\nabc\r\n", then=more))
+
+
+def test_a_released_answer_that_never_ends_is_cut() -> None:
+    async def story(stage: Stage) -> None:
+        stream, record = await stage.ask()
+        record.on_data = stream.release
+        await until(lambda: record.body == b"abc")
+        await until(lambda: len(stage.streams) == 0, "the connection to be cut")
+
+    play(story, sending(CHUNKED + b"3\r\nabc\r\n", then=idle))
