@@ -195,6 +195,11 @@ RETRY_DELAYS_S: Final = (60.0, 120.0)
 """Waiting time before the first and the second retry (DG invocation-async-error-handling)."""
 EVENT_AGE_S_MAX: Final = 21_600.0
 """Maximum age of an asynchronous event: 6 hours (DG invocation-async-error-handling)."""
+DESTINATION_RECORD_BYTES_MAX: Final = EVENT_INVOKE_BYTES_MAX
+"""Record of an asynchronous invocation: it may become another function's event."""
+DESTINATION_HOPS_MAX: Final = 16
+"""Functions that invoke one another through destinations; Lambda stops such a loop after about as
+many (DG invocation-recursion)."""
 LOG_LINE_BYTES_MAX: Final = 256 * KIB
 """One log line of a function; a longer one is cut (CloudWatch: 256 KB an event)."""
 ENVIRONMENT_GRACE_S: Final = 0.1

@@ -30,12 +30,14 @@ def playing(name: str = "f", *, path: Path, **settings: Any) -> FunctionConfig:
     )
 
 
-def config(*functions: FunctionConfig, retry_delay_scale: float = 0.0) -> Config:
+def config(
+    *functions: FunctionConfig, retry_delay_scale: float = 0.0, freeze: bool = False
+) -> Config:
     """A configuration in which retries do not wait."""
     return Config(
         path=Path("/tailrace.toml"),
         functions={function.name: function for function in functions},
-        emulator=EmulatorConfig(retry_delay_scale=retry_delay_scale),
+        emulator=EmulatorConfig(retry_delay_scale=retry_delay_scale, freeze=freeze),
     )
 
 
@@ -156,13 +158,16 @@ class Harness:
 
 @asynccontextmanager
 async def running(
-    *functions: FunctionConfig, retry_delay_scale: float = 0.0, **options: Any
+    *functions: FunctionConfig,
+    retry_delay_scale: float = 0.0,
+    freeze: bool = False,
+    **options: Any,
 ) -> AsyncIterator[Harness]:
     """An emulator that serves these functions; afterwards nothing of it may be left."""
     before = _open_files()
     stream = io.StringIO()
     emulator = Emulator(
-        config(*functions, retry_delay_scale=retry_delay_scale),
+        config(*functions, retry_delay_scale=retry_delay_scale, freeze=freeze),
         log=EmulatorLog(stream),
         port=0,
         **options,

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 API = "/2018-06-01/runtime/"
@@ -50,6 +51,28 @@ def error_trailers(error):
         f"Lambda-Runtime-Function-Error-Type: {error['errorType']}\r\n"
         f"Lambda-Runtime-Function-Error-Body: {body}\r\n"
     ).encode()
+
+
+def extend(name, events, log, gate):
+    """An extension: notes what it is told, and waits for a gate before it asks again."""
+    own = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    base = "/2020-01-01/extension/"
+    head = {"Lambda-Extension-Name": name}
+    own.request("POST", base + "register", json.dumps({"events": events}), head)
+    answer = own.getresponse()
+    answer.read()
+    head = {"Lambda-Extension-Identifier": answer.headers["Lambda-Extension-Identifier"]}
+    registered.set()
+    while True:
+        own.request("GET", base + "event/next", headers=head)
+        event = json.loads(own.getresponse().read())
+        with open(log, "a") as file:
+            print(json.dumps(event), file=file)
+        if event["eventType"] == "SHUTDOWN":
+            own.close()
+            return
+        while gate and not os.path.exists(gate):
+            time.sleep(0.005)
 
 
 def play(steps, request_id=None, headers=None):
@@ -102,6 +125,12 @@ def play(steps, request_id=None, headers=None):
                 os._exit(0)
             case "raise":
                 post(f"invocation/{request_id}/error", json.dumps(value))
+            case "extend":
+                threading.Thread(target=extend, args=value, daemon=True).start()
+                registered.wait()
+                registered.clear()
+            case "count":
+                threading.Thread(target=count, args=(value,), daemon=True).start()
             case "break_off":
                 connection.putrequest("POST", f"{API}invocation/{request_id}/response")
                 connection.putheader("Content-Length", "1000")
@@ -132,6 +161,18 @@ def play(steps, request_id=None, headers=None):
                 raise ValueError(name)
 
 
+def count(path):
+    """Tell in a file that time goes on."""
+    number = 0
+    while True:
+        number += 1
+        with open(path + "~", "w") as file:
+            file.write(str(number))
+        os.rename(path + "~", path)
+        time.sleep(0.002)
+
+
+registered = threading.Event()
 connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 play(json.loads(os.environ.get("PLAY_INIT", "[]")))
 while True:

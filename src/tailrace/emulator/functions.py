@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tailrace import limits
 from tailrace.config import EmulatorConfig, FunctionConfig
+from tailrace.emulator.destinations import Destinations, EndedEvent
 from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.environments import Status
 from tailrace.emulator.invocation import REFUSED, Attempt, Listener
@@ -46,7 +47,7 @@ class EmulatedFunction:
     ) -> None:
         self.emulator = emulator
         self._settings = settings
-        self._find = find
+        self._destinations = Destinations(find, settings.log)
         self._pool = EnvironmentPool(config, settings, self._on_free, freeze=emulator.freeze)
         self._retiring: set[EnvironmentPool] = set()
         self._tasks = TaskSet()
@@ -58,6 +59,7 @@ class EmulatedFunction:
             settings.log,
             retry_delay_scale=emulator.retry_delay_scale,
             on_ended=on_event_ended,
+            on_settled=self._record,
         )
 
     @property
@@ -83,9 +85,12 @@ class EmulatedFunction:
         self._knocking[attempt] = loop.call_later(limits.ENVIRONMENT_GRACE_S, self._refuse, attempt)
         return attempt
 
-    def enqueue(self, invocation: Invocation) -> bool:
-        """Run an invocation when there is an environment for it; False when the queue is full."""
-        return self._queue.put(invocation)
+    def enqueue(self, invocation: Invocation, *, hops: int = 0) -> bool:
+        """Run an invocation when there is an environment for it; False when the queue is full.
+
+        `hops` is how many destinations an event has come through.
+        """
+        return self._queue.put(invocation, hops=hops)
 
     def warn(self, what: Disagreement) -> None:
         """Say in the log that mode and call disagree: once of each kind, until a reload."""
@@ -138,6 +143,9 @@ class EmulatedFunction:
             queued=queued,
             retrying=retrying,
         )
+
+    def _record(self, event: EndedEvent) -> None:
+        self._destinations.send(self.config, event)
 
     def _start(self, attempt: Attempt) -> bool:
         return self._pool.start(attempt)

@@ -19,6 +19,7 @@ from functools import partial
 
 from tailrace import limits
 from tailrace.config import FunctionConfig
+from tailrace.emulator.destinations import Condition, EndedEvent
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
 from tailrace.wire.runtime_api import Invocation
@@ -35,6 +36,8 @@ class QueuedEvent:
     arrived_s: float
     """On the event loop's clock."""
     attempts: int = 0
+    hops: int = 0
+    """How many destinations it has come through."""
 
 
 class EventQueue:
@@ -42,7 +45,8 @@ class EventQueue:
 
     `start(attempt)` runs an attempt, or returns False when the function is busy; `dispatch` is to
     be called whenever that may have changed. `on_ended(event, error)` is called when an attempt has
-    ended, with None when it succeeded, and when an event is dropped untried.
+    ended, with None when it succeeded, and when an event is dropped untried; `on_settled` when an
+    event has come to its end.
     """
 
     def __init__(
@@ -53,28 +57,31 @@ class EventQueue:
         *,
         retry_delay_scale: float,
         on_ended: OnEventEnded | None = None,
+        on_settled: Callable[[EndedEvent], None] = lambda event: None,
     ) -> None:
         self.function = function
         self.retry_delay_scale = retry_delay_scale
         self._start = start
         self._log = log
         self._on_ended = on_ended
+        self._on_settled = on_settled
         self._waiting: deque[QueuedEvent] = deque()
         self._retries: dict[str, tuple[QueuedEvent, asyncio.TimerHandle]] = {}
         self._held_bytes = 0  # of all events that have not come to their end
         self._held_count = 0
         self._is_closed = False
 
-    def put(self, invocation: Invocation) -> bool:
-        """Take an event; False when the queue is full."""
+    def put(self, invocation: Invocation, *, hops: int = 0) -> bool:
+        """Take an event; False when the queue is full, or closed."""
         if (
-            self._held_count >= limits.EVENT_QUEUE_MAX
+            self._is_closed
+            or self._held_count >= limits.EVENT_QUEUE_MAX
             or self._held_bytes + len(invocation.event) > limits.EVENT_QUEUE_BYTES_MAX
         ):
             return False
         self._held_count += 1
         self._held_bytes += len(invocation.event)
-        self._waiting.append(QueuedEvent(invocation, self._now()))
+        self._waiting.append(QueuedEvent(invocation, self._now(), hops=hops))
         self.dispatch()
         return True
 
@@ -83,10 +90,12 @@ class EventQueue:
         while self._waiting and not self._is_closed:
             event = self._waiting[0]
             if self._now() - event.arrived_s > self.function.event_age_s:
-                self._drop(self._waiting.popleft(), "is over its maximum age")
+                reason = "is over its maximum age"
+                self._give_up(self._waiting.popleft(), reason, Condition.EVENT_AGE_EXCEEDED)
                 continue
             if self.function.concurrency == 0:
-                self._drop(self._waiting.popleft(), "cannot run: the concurrency is 0")
+                reason = "cannot run: the concurrency is 0"
+                self._give_up(self._waiting.popleft(), reason, Condition.NO_CONCURRENCY)
                 continue
             attempt = Attempt(event.invocation)
             if not self._start(attempt):
@@ -117,15 +126,18 @@ class EventQueue:
         self._tell_end(event, outcome.error_type)
         if outcome.error_type is None:
             self._forget(event)
+            self._settle(event, Condition.SUCCESS, outcome)
             return
         if self._is_closed:
             return
         if event.attempts > min(self.function.retries, limits.RETRIES_MAX):
-            self._drop(event, f"failed {event.attempts} times: {outcome.error_type}")
+            reason = f"failed {event.attempts} times: {outcome.error_type}"
+            self._give_up(event, reason, Condition.RETRIES_EXHAUSTED, outcome)
             return
         delay_s = limits.RETRY_DELAYS_S[event.attempts - 1] * self.retry_delay_scale
         if self._now() + delay_s - event.arrived_s > self.function.event_age_s:
-            self._drop(event, "is over its maximum age before its next attempt")
+            reason = "is over its maximum age before its next attempt"
+            self._give_up(event, reason, Condition.EVENT_AGE_EXCEEDED, outcome)
             return
         self._say(event, f"failed ({outcome.error_type}); next attempt in {delay_s:g} s")
         timer = asyncio.get_running_loop().call_later(delay_s, self._retry, event)
@@ -135,6 +147,21 @@ class EventQueue:
         del self._retries[event.invocation.request_id]
         self._waiting.append(event)
         self.dispatch()
+
+    def _give_up(
+        self,
+        event: QueuedEvent,
+        reason: str,
+        condition: Condition,
+        outcome: Outcome | None = None,
+    ) -> None:
+        self._drop(event, reason)
+        self._settle(event, condition, outcome)
+
+    def _settle(self, event: QueuedEvent, condition: Condition, outcome: Outcome | None) -> None:
+        self._on_settled(
+            EndedEvent(event.invocation, condition, event.attempts, outcome, event.hops)
+        )
 
     def _drop(self, event: QueuedEvent, reason: str) -> None:
         self._forget(event)
