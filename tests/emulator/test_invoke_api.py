@@ -34,7 +34,7 @@ class Client:
     """boto3's client, called in a thread."""
 
     def __init__(self, emulator: Harness) -> None:
-        self._client = session().client(
+        self.raw = session().client(
             "lambda",
             endpoint_url=emulator.service.url,
             config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
@@ -47,7 +47,7 @@ class Client:
             parameters["Payload"] = event if isinstance(event, bytes) else json.dumps(event)
 
         def call() -> dict[str, Any]:
-            response: dict[str, Any] = self._client.invoke(**parameters)
+            response: dict[str, Any] = self.raw.invoke(**parameters)
             response["Payload"] = response["Payload"].read()
             return response
 
@@ -60,7 +60,7 @@ class Client:
         return caught.value
 
     def close(self) -> None:
-        self._client.close()
+        self.raw.close()
 
 
 def with_client(tmp_path: Path, story: Callable[[Harness, Client], Any], **settings: Any) -> None:
@@ -173,6 +173,16 @@ def test_the_runtime_is_told_client_context_and_trace(tmp_path: Path) -> None:
     with_client(tmp_path, story)
 
 
+def test_the_runtime_is_told_the_tenant(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        seen = tmp_path / "headers"
+        await client.invoke({"play": [{"headers": str(seen)}, {"return": 1}]}, TenantId="blue: 1")
+
+        assert json.loads(seen.read_text())["lambda-runtime-aws-tenant-id"] == "blue: 1"
+
+    with_client(tmp_path, story)
+
+
 def test_the_end_of_the_log_is_returned_when_asked_for(tmp_path: Path) -> None:
     async def story(emulator: Harness, client: Client) -> None:
         steps = [{"print": "hello"}, {"return": 1}]
@@ -219,6 +229,64 @@ def test_a_busy_function(tmp_path: Path) -> None:
         assert error.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
     with_client(tmp_path, story, concurrency=1)
+
+
+def test_a_function_that_stays_busy_a_little_too_long(tmp_path: Path) -> None:
+    """It has answered, so a caller waits for it, in vain."""
+
+    async def story(emulator: Harness, client: Client) -> None:
+        go = tmp_path / "go"
+        await emulator.play({"return": 1}, {"wait": str(go)})
+        error = await client.error({})
+        go.touch()
+
+        assert error.response["Error"]["Code"] == "TooManyRequestsException"
+        assert (await client.invoke({}))["StatusCode"] == 200
+
+    with_client(tmp_path, story, concurrency=1)
+
+
+def test_a_caller_that_leaves_stops_nothing(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        go, done = tmp_path / "go", tmp_path / "done"
+        steps = [{"wait": str(go)}, {"return": 1}, {"append": [str(done), "ran on"]}]
+        leaving = asyncio.create_task(emulator.play(*steps))
+        await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 1)
+        leaving.cancel()
+        await wait_until(lambda: emulator.service.statistics().connections == 0)
+        go.touch()
+        await wait_until(done.exists)
+
+        assert (await client.invoke({}))["StatusCode"] == 200
+
+    with_client(tmp_path, story, concurrency=1)
+
+
+def test_a_queue_that_is_full_refuses(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path, concurrency=1)) as emulator:
+            held = asyncio.create_task(emulator.play({"wait": "/never"}))
+            await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
+            event = (
+                b"POST /2015-03-31/functions/f/invocations HTTP/1.1\r\nhost: x\r\n"
+                b"x-amz-invocation-type: Event\r\ncontent-length: 0\r\n\r\n"
+            )
+            for _ in range(limits.EVENT_QUEUE_MAX):
+                writer.write(event)
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202")
+            writer.close()
+            await writer.wait_closed()
+            refused = await emulator.invoke({}, kind="Event")
+            held.cancel()
+
+            assert emulator.service.statistics().functions["f"].queued == limits.EVENT_QUEUE_MAX
+            assert (refused.status, refused.json()["Reason"]) == (
+                429,
+                "FunctionInvocationRateLimitExceeded",
+            )
+
+    uvloop.run(run())
 
 
 @pytest.mark.parametrize(
@@ -329,30 +397,50 @@ def test_malformed_requests(tmp_path: Path) -> None:
     uvloop.run(run())
 
 
-def test_other_paths_are_not_emulated(tmp_path: Path) -> None:
+def test_every_answer_has_a_request_id(tmp_path: Path) -> None:
+    """SDKs show it in their errors."""
+
     async def run() -> None:
         async with running(playing(path=tmp_path)) as emulator:
+            ids = set()
             for method, path in (
-                ("GET", "/2015-03-31/functions/f/invocations"),
-                ("POST", "/2021-11-15/functions/f/other"),
-                ("DELETE", "/"),
+                ("GET", "/"),
+                ("GET", "/nowhere"),
+                ("GET", "/2015-03-31/functions"),
+                ("POST", "/2015-03-31/functions/nope/invocations"),
+                ("POST", "/2015-03-31/functions/f/invocations"),
             ):
                 answer = await request(emulator.port, method, path)
-                assert answer.status == 404
-                assert answer.headers["x-amzn-errortype"] == "UnknownOperationException"
+                ids.add(answer.headers["x-amzn-requestid"])
+            assert len(ids) == 5
 
     uvloop.run(run())
 
 
-def test_the_root_lists_the_functions(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with running(playing(path=tmp_path), playing("g", path=tmp_path)) as emulator:
-            host = f"127.0.0.1:{emulator.port}"
-            answer = await request(emulator.port, "GET", "/", headers={"host": host})
+def test_boto3_invokes_in_the_old_way(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        done = tmp_path / "done"
+        steps = [{"append": [str(done), "ran"]}, {"return": 1}]
+        response = await asyncio.to_thread(
+            client.raw.invoke_async, FunctionName="f", InvokeArgs=json.dumps({"play": steps})
+        )
 
-            assert answer.status == 200
-            assert answer.json()["functions"] == {
-                name: f"http://{host}/2015-03-31/functions/{name}/invocations" for name in "fg"
-            }
+        assert response["Status"] == 202
+        await wait_until(done.exists)
+        with pytest.raises(ClientError, match="limit 262144 bytes"):
+            await asyncio.to_thread(
+                client.raw.invoke_async, FunctionName="f", InvokeArgs=payload_of(262_145)
+            )
+
+    with_client(tmp_path, story)
+
+
+def test_the_old_way_has_a_body(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(playing(path=tmp_path)) as emulator:
+            path = "/2014-11-13/functions/f/invoke-async/"
+            answer = await request(emulator.port, "POST", path, b"{}")
+
+            assert (answer.status, answer.json()) == (202, {"Status": 202})
 
     uvloop.run(run())

@@ -459,6 +459,38 @@ def test_a_caller_that_leaves_before_the_stream(tmp_path: Path) -> None:
     play(story, tmp_path, concurrency=1)
 
 
+def test_a_caller_that_leaves_before_the_log(tmp_path: Path) -> None:
+    """The function has answered; only its log is waited for."""
+
+    async def story(emulator: Harness, path: Path) -> None:
+        go, done = path / "go", path / "done"
+        steps = [{"stream": TEXT}, {"chunk": "a"}, {"end": None}, wait_at(go)]
+        steps.append({"append": [str(done), "ran on"]})
+        async with calling(emulator, *steps, x_amz_log_type="Tail") as caller:
+            await caller.head()
+            await caller.chunk()
+        await wait_until(lambda: emulator.service.statistics().connections == 0)
+        go.touch()
+        await wait_until(done.exists)
+
+        assert (await result_of(emulator, {"return": 1}))[0] == b"1"
+
+    play(story, tmp_path, concurrency=1)
+
+
+def test_a_caller_that_leaves_in_mid_payload(tmp_path: Path) -> None:
+    """Nothing is run."""
+
+    async def story(emulator: Harness, path: Path) -> None:
+        async with calling(emulator, body=b"{}", content_length="3"):
+            await wait_until(lambda: emulator.service.statistics().connections == 1)
+        await wait_until(lambda: emulator.service.statistics().connections == 0)
+
+        assert emulator.service.pids() == []
+
+    play(story, tmp_path)
+
+
 def test_the_emulator_stops_in_mid_stream(tmp_path: Path) -> None:
     """Nothing is left behind: see `running`. The caller sees that the stream is incomplete."""
 

@@ -46,9 +46,8 @@ class ApiRequest:
 
     def refuse(self, error: ServiceError) -> None:
         """Answer with an error of the API."""
-        if not self.is_gone:
-            fields = [*error.headers(), *self.headers()]
-            self.connection.respond(error.status, fields, error.body())
+        fields = [*error.headers(), *self.headers()]
+        self.connection.respond(error.status, fields, error.body())
 
     # --- what the connection calls --------------------------------------------------------------
 

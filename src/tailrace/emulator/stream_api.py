@@ -40,21 +40,18 @@ class _InvokeStream(CallRequest):
     A caller that reads slowly slows the function; one that has left is no longer waited for.
     """
 
-    __slots__ = ("_attempt", "_has_begun", "_is_full")
+    __slots__ = ("_attempt", "_has_begun")
 
     def __init__(self, connection: Connection, call: Call) -> None:
         super().__init__(connection, call)
         self._attempt: Attempt | None = None
         self._has_begun = False
-        self._is_full = False  # there are more unsent bytes than there should be
 
     def run(self, invocation: Invocation) -> None:
         """Run the function and listen."""
         attempt = self._attempt = self.call.function.invoke(invocation, self)
         if attempt is None:
             raise busy()
-        if self._is_full:
-            attempt.pause()
         attempt.outcome.add_done_callback(self._on_outcome)
 
     # --- what the attempt tells ---------------------------------------------------------------
@@ -116,12 +113,10 @@ class _InvokeStream(CallRequest):
 
     def on_pause(self) -> None:
         """The caller reads slowly: let the function wait."""
-        self._is_full = True
         if self._attempt is not None:
             self._attempt.pause()
 
     def on_resume(self) -> None:
         """The caller has caught up."""
-        self._is_full = False
         if self._attempt is not None:
             self._attempt.resume()
