@@ -89,8 +89,6 @@ def log(event, context):
 def wait(event, context):
     print("waiting", flush=True)
     threading.Event().wait()
-
-not_callable = 3
 """
 
 
@@ -437,7 +435,6 @@ def test_an_exit_of_the_handler_is_the_processs(folder: Path, peer: Peer) -> Non
         ),
         ("bad_syntax.x", "Runtime.UserCodeSyntaxError", "Syntax error in module 'bad_syntax': "),
         ("app.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'app'"),
-        ("app.not_callable", "Runtime.HandlerNotFound", "Handler 'not_callable' of 'app' is not"),
         ("sys.exit", "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys as"),
         ("bad_module.x", "ValueError", "at import"),
     ],
