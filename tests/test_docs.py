@@ -200,6 +200,7 @@ WALKS = [
     "docs/tutorial.md",
     "docs/how-to/any-language.md",
     "docs/how-to/managed-python-runtime.md",
+    "docs/how-to/node-on-the-emulator.md",
     "docs/how-to/point-boto3-at-the-emulator.md",
     "docs/how-to/stop-when-the-client-leaves.md",
     "docs/how-to/stream-llm-tokens.md",
@@ -220,7 +221,16 @@ class Walk:
         self._dev: subprocess.Popen[bytes] | None = None
         self._addresses: dict[str, str] = {}  # those of the page, and those that are used here
         self._environment = {**os.environ, "PATH": PATH, "NODE_NO_WARNINGS": "1"}  # of its age
-        (self._project / "node_modules").symlink_to(NODE_MODULES / "node_modules")
+        self._install_npm_packages()
+
+    def _install_npm_packages(self) -> None:
+        runtime = NODE_MODULES / "nodejs20.x" / "node_modules"
+        modules = self._project / "node_modules"
+        modules.mkdir()
+        for package in (NODE_MODULES / "node_modules").iterdir():
+            if not package.name.startswith("."):
+                (modules / package.name).symlink_to(package)
+        (modules / ".bin").symlink_to(runtime / ".bin")
 
     def do(self, step: Block) -> None:
         """Follow one block."""
@@ -241,7 +251,8 @@ class Walk:
             self._addresses.setdefault(address, f"127.0.0.1:{free_port()}")
         (self._project / name).write_text(self._real(text))
         if self._dev is not None:
-            self._wait_for(lambda log: any(f"{name} changed" in line for line in log[begin:]))
+            told = (f"{name} changed", f"{name} is taken up")
+            self._wait_for(lambda log: any(t in line for line in log[begin:] for t in told))
 
     def _run(self, command: str) -> str:
         if command == "tailrace dev":
