@@ -105,6 +105,8 @@ def play(steps, request_id=None, headers=None):
                 os.kill(os.getpid(), value)
             case "ignore_sigterm":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            case "note_sigterm":
+                signal.signal(signal.SIGTERM, lambda *_: os._exit(play([{"append": value}]) or 0))
             case "once":
                 if not os.path.exists(value):
                     open(value, "w").close()
@@ -147,6 +149,8 @@ def play(steps, request_id=None, headers=None):
                 begin_stream(request_id, value)
             case "chunk":
                 send_chunk(value.encode())
+            case "chunk64":
+                send_chunk(base64.b64decode(value))
             case "flood":
                 for number in range(value):
                     gate.sendall(f"{number}\n".encode())

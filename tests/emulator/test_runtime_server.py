@@ -472,3 +472,182 @@ def test_wrong_paths_and_methods() -> None:
             assert (await around.get(INIT_ERROR)).status == 405
 
     uvloop.run(run())
+
+
+def invocation_id(answer: Answer) -> str:
+    return answer.headers["lambda-runtime-invocation-id"]
+
+
+def test_each_attempt_has_an_id_of_its_own() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            poll = await around.ready()
+            around.deliver()
+            first, again = await poll, await around.get()
+            echo = {"lambda-runtime-invocation-id": invocation_id(first)}
+            answer = await around.post(path_of("response"), b"1", echo)
+            poll = await around.ready()
+            attempt = around.deliver()  # the same request id: a retry
+            second = await poll
+            stale = [
+                await around.post(path_of(kind), b"{}", echo) for kind in ("response", "error")
+            ]
+
+            assert invocation_id(first) == invocation_id(again) != invocation_id(second)
+            assert answer.status == 202
+            assert [error_of(refused) for refused in stale] == [(410, "InvokeTimeout")] * 2
+            assert not attempt.outcome.done()
+            echo = {"lambda-runtime-invocation-id": invocation_id(second)}
+            assert (await around.post(path_of("error"), b"{}", echo)).status == 202
+            await around.ready()
+            around.deliver()
+            assert (await around.post(path_of("response"), b"1")).status == 202  # it names none
+
+    uvloop.run(run())
+
+
+def test_a_stale_streamed_response_is_refused() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            message = streamed(b"some").replace(
+                b"Host:", b"Lambda-Runtime-Invocation-Id: x\r\nHost:"
+            )
+
+            assert (await send(around, message)).startswith(b"HTTP/1.1 410")
+            assert not attempt.outcome.done()
+
+    uvloop.run(run())
+
+
+def test_a_runtime_rotates_over_four_connections() -> None:
+    """aws-lambda-ric polls on one connection per thread, and answers on a fifth."""
+
+    async def run() -> None:
+        async with environment() as around:
+            connections = [await asyncio.open_connection("127.0.0.1", around.port) for _ in "1234"]
+            for number in range(8):
+                reader, writer = connections[number % 4]
+                writer.write(f"GET {NEXT} HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n".encode())
+                await wait_until(lambda: around.server.state is State.READY)
+                attempt = around.deliver(event=b"%d" % number)
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert b"content-length: 1\r\n" in head.lower()
+                assert await reader.readexactly(1) == b"%d" % number
+                await around.post(path_of("response"), b"1")
+                assert attempt.outcome.done()
+            for _, writer in connections:
+                writer.close()
+
+    uvloop.run(run())
+
+
+CAUSE = "application/vnd.aws.lambda.error.cause+json"
+
+
+@pytest.mark.parametrize(
+    ("body", "payload"),
+    [
+        (
+            b'{"errorType": "E", "errorMessage": "m", "stackTrace": ["a"], "errorCause": {"x": 1}}',
+            b'{"errorMessage": "m", "errorType": "E", "stackTrace": ["a"]}',
+        ),
+        (b'{"errorType": "E", "errorCause": {}}', b'{"errorMessage": "", "errorType": "E"}'),
+        (b'{"errorType": 1}', b'"Invalid error body"'),
+        (b'{"errorType": "E", "stackTrace": "a"}', b'"Invalid error body"'),
+        (b"[]", b'"Invalid error body"'),
+        (b"", b'"Invalid error body"'),
+    ],
+)
+def test_an_error_is_told_without_its_cause(body: bytes, payload: bytes) -> None:
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            answer = await around.post(path_of("error"), body, {"content-type": CAUSE})
+
+            assert answer.status == 202
+            assert attempt.outcome.result().payload == payload
+
+    uvloop.run(run())
+
+
+def test_an_errors_name_is_one_short_line() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            body = json.dumps({"errorType": "A\nf | START\x1b[31m" + "x" * 500}).encode()
+            await around.post(path_of("error"), body)
+
+            name = attempt.outcome.result().error_type
+            assert name is not None
+            assert name.startswith("A f | START [31mxxx")
+            assert len(name) == 128
+            assert attempt.outcome.result().payload == body
+
+    uvloop.run(run())
+
+
+def test_an_init_error_is_taken_once_and_only_before_the_first_event() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            await around.post(INIT_ERROR, b'{"errorType":"E"}')
+            second = await around.post(INIT_ERROR, b"{}")
+            assert error_of(second) == (403, "InvalidStateTransition")
+            assert second.json()["errorMessage"] == (
+                "State transition from InitError to InitError failed for runtime. "
+                "Error: State transition is not allowed"
+            )
+            assert len(around.init_outcomes) == 1
+        async with environment() as around:
+            await around.ready()
+            late = await around.post(INIT_ERROR, b"{}")
+            assert error_of(late) == (403, "InvalidStateTransition")
+            assert around.init_outcomes == []
+
+    uvloop.run(run())
+
+
+def test_an_init_error_may_have_no_body() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            name = {"lambda-runtime-function-error-type": "Runtime.NoSuchHandler"}
+            assert (await around.post(INIT_ERROR, b"", name)).status == 202
+            (outcome,) = around.init_outcomes
+            assert outcome == Outcome(b"", "Runtime.NoSuchHandler", is_reported=True)
+
+    uvloop.run(run())
+
+
+def test_what_is_not_emulated() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            for path in ("/2018-06-01/runtime/restore/next", "/2021-04-23/credentials", "/"):
+                assert error_of(await around.get(path)) == (404, "NotFound")
+            for path, name in (
+                ("/2020-08-15/logs", "Logs"),
+                ("/2022-07-01/telemetry", "Telemetry"),
+            ):
+                answer = await request(around.port, "PUT", path, b"{}")
+                assert error_of(answer) == (202, f"{name}.NotSupported")
+                assert (await around.post(path)).headers["allow"] == "PUT"
+            assert (await request(around.port, "HEAD", NEXT)).headers["allow"] == "GET"
+            assert (await around.get(path_of("error"))).headers["allow"] == "POST"
+
+    uvloop.run(run())
+
+
+def test_an_observer_is_told_of_a_cut() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            _, writer = await asyncio.open_connection("127.0.0.1", around.port)
+            writer.write(f"POST {path_of('error')} HTTP/1.1\r\nHost: a\r\n".encode())
+            writer.write(b"Content-Length: 4\r\n\r\n12")
+            await wait_until(lambda: around.server.state is State.FAILING)
+            writer.close()
+
+            await wait_until(lambda: around.notes.cuts == [attempt])
+            assert not attempt.outcome.done()
+
+    uvloop.run(run())

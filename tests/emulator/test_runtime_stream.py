@@ -52,14 +52,14 @@ class Running:
         self.attempt = attempt
         self.port = int(server.address.rpartition(":")[2])
 
-    async def open(self) -> None:
+    async def open(self, headers: str) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.send(
             f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/event-stream\r\n"
             "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
             "Trailer: Lambda-Runtime-Function-Error-Type\r\n"
             "Trailer: Lambda-Runtime-Function-Error-Body\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n".encode()
+            f"Transfer-Encoding: chunked\r\n{headers}\r\n".encode()
         )
 
     def send(self, data: bytes) -> None:
@@ -80,7 +80,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Running]:
+async def running(*, is_paused: bool = False, headers: str = "") -> AsyncIterator[Running]:
     server = RuntimeServer("f", "app.handler", Notes())
     await server.start()
     caller = Caller()
@@ -91,8 +91,10 @@ async def running() -> AsyncIterator[Running]:
         await wait_until(lambda: server.state is State.READY)
         server.deliver(attempt, 0)
         await poll
+        if is_paused:
+            attempt.pause()
         runtime = Running(server, caller, attempt)
-        await runtime.open()
+        await runtime.open(headers)
         yield runtime
         runtime.cut()
     finally:
@@ -217,5 +219,75 @@ def test_a_stream_has_a_longest_length() -> None:
 
             assert await runtime.status() == 413
             assert len(runtime.caller.data) == limits.STREAM_RESPONSE_BYTES_MAX
+
+    uvloop.run(run())
+
+
+def test_a_second_answer_is_refused_during_a_stream_and_behind_it() -> None:
+    async def run() -> None:
+        async with running() as runtime:
+            runtime.chunk(b"some")
+            await runtime.caller.hear(4)
+            error = PATH.replace("response", "error")
+            during = [await request(runtime.port, "POST", path, b"1") for path in (PATH, error)]
+            asked = await request(runtime.port, "GET", NEXT)
+            runtime.send(b"0\r\n\r\n")
+            assert await runtime.status() == 202
+            behind = [await request(runtime.port, "POST", path, b"1") for path in (PATH, error)]
+
+            assert [answer.status for answer in (*during, asked, *behind)] == [403] * 5
+            assert runtime.caller.data == b"some"
+            assert runtime.attempt.outcome.result().error_type is None
+
+    uvloop.run(run())
+
+
+def test_once_there_is_an_outcome_nothing_is_held_back() -> None:
+    """A runtime must not be stuck with a rest that nobody wants, nor its connection stay."""
+
+    async def run() -> None:
+        async with running() as runtime:
+            runtime.chunk(b"x")
+            await runtime.caller.hear(1)
+            runtime.attempt.pause()
+            assert runtime.attempt.is_held
+            runtime.attempt.answer(Outcome.failure("Sandbox.Timedout", "too late"))
+            runtime.attempt.pause()
+            assert not runtime.attempt.is_held
+            for _ in range(16):
+                runtime.chunk(bytes(1024 * 1024))
+                await runtime.drain()
+            runtime.send(b"0\r\n\r\n")
+
+            assert await runtime.status() == 202
+            assert len(runtime.caller.data) <= 1 + limits.READ_BYTES_MAX
+
+    uvloop.run(run())
+
+
+def test_a_stream_that_was_to_be_held_back_from_the_start() -> None:
+    async def run() -> None:
+        async with running(is_paused=True) as runtime:
+            await wait_until(lambda: runtime.caller.media_type is not None)
+            runtime.chunk(b"later")
+            await request(runtime.port, "GET", "/2018-06-01/ping")
+            assert runtime.caller.data == b""
+            runtime.attempt.resume()
+            await runtime.caller.hear(5)
+            runtime.send(b"0\r\n\r\n")
+
+            assert await runtime.status() == 202
+
+    uvloop.run(run())
+
+
+def test_a_runtime_may_wait_for_a_word_before_its_body() -> None:
+    """curl does, before a long one."""
+
+    async def run() -> None:
+        async with running(headers="Expect: 100-continue\r\n") as runtime:
+            assert await runtime.status() == 100
+            runtime.chunk(b"some")
+            await runtime.caller.hear(4)
 
     uvloop.run(run())
