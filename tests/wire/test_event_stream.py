@@ -175,6 +175,18 @@ def test_a_message_is_given_with_its_last_byte() -> None:
     assert decoder.feed(CHUNK_HI[-1:]) == MESSAGES[:1]
 
 
+def test_every_message_has_headers_of_its_own() -> None:
+    decoder = MessageDecoder()
+    stream = [{"a": "1"}, {"a": "1"}, {"a": "2"}, {}, {"a": "2"}]
+    seen = []
+    for headers in stream:
+        (message,) = decoder.feed(encode_message(headers, b""))
+        seen.append(dict(message.headers))
+        message.headers["a"] = "changed"
+
+    assert seen == stream
+
+
 def test_a_stream_without_bytes_is_complete() -> None:
     assert decode([]) == decode([b""]) == []
 

@@ -69,13 +69,23 @@ class MessageDecoder:
     It holds one message at the most, and what is fed at a time.
     """
 
-    __slots__ = ("_buffer", "_error", "_header_bytes", "_payload_bytes_max", "_total_bytes")
+    __slots__ = (
+        "_buffer",
+        "_error",
+        "_header_bytes",
+        "_headers",
+        "_payload_bytes_max",
+        "_raw_headers",
+        "_total_bytes",
+    )
 
     def __init__(self, *, payload_bytes_max: int = EVENT_STREAM_PAYLOAD_BYTES_MAX) -> None:
         self._payload_bytes_max = payload_bytes_max
         self._buffer = bytearray()
         self._total_bytes = 0  # of the message whose prelude has come; else 0
         self._header_bytes = 0
+        self._raw_headers = b""  # of the last message: those of the next one are mostly the same
+        self._headers: dict[str, str] = {}
         self._error: EventStreamError | None = None
 
     def feed(self, data: bytes) -> list[Message]:
@@ -121,11 +131,14 @@ class MessageDecoder:
         with memoryview(buffer) as view:
             body_crc = crc32(view[: total - 4])
             payload = bytes(view[_PRELUDE_BYTES + self._header_bytes : total - 4])
-        headers = bytes(buffer[_PRELUDE_BYTES : _PRELUDE_BYTES + self._header_bytes])
+        raw_headers = bytes(buffer[_PRELUDE_BYTES : _PRELUDE_BYTES + self._header_bytes])
         _check_crc("message", body_crc, _CRC.unpack_from(buffer, total - 4)[0])
         del buffer[:total]
         self._total_bytes = 0
-        return Message(_decode_headers(headers), payload)
+        if raw_headers != self._raw_headers:
+            self._headers = _decode_headers(raw_headers)
+            self._raw_headers = raw_headers
+        return Message(self._headers.copy(), payload)
 
     def _read_prelude(self) -> None:
         """Believe the lengths only when their own checksum is right."""
