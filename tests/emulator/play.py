@@ -62,6 +62,7 @@ def extend(name, events, log, gate):
     answer = own.getresponse()
     answer.read()
     head = {"Lambda-Extension-Identifier": answer.headers["Lambda-Extension-Identifier"]}
+    identifiers.append(head)
     registered.set()
     while True:
         own.request("GET", base + "event/next", headers=head)
@@ -131,6 +132,11 @@ def play(steps, request_id=None, headers=None):
                 threading.Thread(target=extend, args=value, daemon=True).start()
                 registered.wait()
                 registered.clear()
+            case "fail_extension":
+                head = {**identifiers[-1], "Lambda-Extension-Function-Error-Type": value}
+                body = json.dumps({"errorMessage": "played"})
+                connection.request("POST", "/2020-01-01/extension/exit/error", body, head)
+                connection.getresponse().read()
             case "count":
                 threading.Thread(target=count, args=(value,), daemon=True).start()
             case "break_off":
@@ -157,6 +163,9 @@ def play(steps, request_id=None, headers=None):
                     send_chunk(number.to_bytes(4, "big") * 16_384)
             case "end":
                 end_stream()
+            case "end_and_exit":
+                connection.send(b"0\r\n\r\n")
+                os._exit(value)
             case "fail":
                 end_stream(error_trailers(value))
             case "cut":
@@ -177,6 +186,7 @@ def count(path):
 
 
 registered = threading.Event()
+identifiers = []
 connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 play(json.loads(os.environ.get("PLAY_INIT", "[]")))
 while True:

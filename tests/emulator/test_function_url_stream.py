@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.emulator.harness import Harness, wait_until
+from tests.e2e.gate import Gate
+from tests.emulator.harness import Harness, config, playing, wait_until
 from tests.emulator.url_client import INTEGRATION, STREAM, ask, asking, prelude, serve
 from tests.fakes import Broken
 
+from tailrace import limits
 from tailrace.config import UrlConfig
 
 ERROR = {"errorType": "TypeError", "errorMessage": "boom", "trace": ["TypeError: boom"]}
@@ -229,3 +232,146 @@ def test_what_ends_a_stream_without_a_report_breaks_it_off(
         assert broken.value.received == b"short"
 
     serve(story, tmp_path, STREAM, timeout_s=0.7)
+
+
+def test_a_reload_lets_a_disagreement_be_said_again(tmp_path: Path) -> None:
+    """Whoever has changed something learns whether it has helped."""
+
+    async def story(emulator: Harness) -> None:
+        function = playing(path=tmp_path, url=STREAM)
+        for count in (1, 2):
+            await ask(emulator, {"return": 1})
+            assert emulator.log.count("WARNING") == count
+            await emulator.service.reload(config(function))
+
+    serve(story, tmp_path, STREAM)
+
+
+# --- bounds -----------------------------------------------------------------------------------
+
+
+def test_a_slow_client_holds_the_function_back(tmp_path: Path) -> None:
+    """And it gets everything, in order. A chunk is 64 KiB; the function says what it has sent."""
+
+    async def story(emulator: Harness) -> None:
+        gate, count = Gate(), 400
+        steps = [{"gate": gate.port}, BEGIN, prelude(), {"flood": count}, END]
+        async with asking(emulator, *steps, receive_bytes=65_536) as client:
+            head = await client.read_head()
+            written = await settled(gate)
+            assert written < count - 100  # kernel buffers and our water mark take a few MB
+            body = await client.read_body(head)
+            assert body == b"".join(n.to_bytes(4, "big") * 16_384 for n in range(count))
+        gate.close()
+
+    serve(story, tmp_path, STREAM)
+
+
+async def settled(gate: Gate) -> int:
+    """How far the function is when it goes no further."""
+    loop = asyncio.get_running_loop()
+    latest, quiet = "-1", 0
+    while quiet < 40 or latest == "-1":
+        now = await loop.run_in_executor(None, gate.latest, latest)
+        quiet = quiet + 1 if now == latest else 0
+        latest = now
+        await asyncio.sleep(0.01)
+    return int(latest)
+
+
+def test_a_client_that_leaves_does_not_stop_the_function(tmp_path: Path) -> None:
+    """As on Lambda: what it still writes, however much, is discarded."""
+
+    async def story(emulator: Harness) -> None:
+        gate, done = Gate(), tmp_path / "done"
+        steps = [{"gate": gate.port}, BEGIN, prelude(), {"flood": 300}, END]
+        steps.append({"append": [str(done), "done"]})
+        async with asking(emulator, *steps, receive_bytes=65_536) as client:
+            await client.read_head()
+            await settled(gate)  # it is held back
+        await wait_until(done.exists)
+        await until_ended(emulator)
+        assert "Status: error" not in emulator.log
+        gate.close()
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_a_client_that_leaves_before_the_answer_changes_nothing(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        go = tmp_path / "go"
+        steps = [{"wait": str(go)}, BEGIN, {"chunk": "no prelude"}, END]
+        async with asking(emulator, *steps):
+            await wait_until(lambda: "START" in emulator.log)
+        await wait_until(lambda: emulator.service.statistics().connections == 0)
+        go.touch()
+        await until_ended(emulator)
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_over_two_hundred_megabytes_a_stream_is_broken_off(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        gate = Gate()
+        over = limits.STREAM_RESPONSE_BYTES_MAX // 65_536 + 1
+        steps = [{"gate": gate.port}, BEGIN, prelude(), {"flood": over}, END]
+        async with asking(emulator, *steps) as client:
+            await client.read_head()
+            size = 0
+            with pytest.raises(Broken):
+                while data := await client.read_some():
+                    size += len(data)
+                    gate.latest()
+                raise Broken(b"", "end")
+            assert limits.STREAM_RESPONSE_BYTES_MAX * 0.9 < size < over * 65_600
+        await until_ended(emulator)
+        assert "Function.ResponseSizeTooLarge" in emulator.log
+        gate.close()
+
+    serve(story, tmp_path, STREAM)
+
+
+# --- switches ---------------------------------------------------------------------------------
+
+
+HANGING = UrlConfig(invoke_mode="RESPONSE_STREAM", empty_body_hang=True)
+
+
+@pytest.mark.parametrize("steps", [[BEGIN, prelude(200), END], [{"stream": "text/plain"}, END]])
+def test_an_empty_response_hangs_when_asked(tmp_path: Path, steps: list[Any]) -> None:
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, *steps) as client:
+            head = await client.read_head()
+            assert head.status == 200
+            with pytest.raises(Broken):
+                await client.read_body(head)
+        assert "empty_body_hang" in emulator.log
+        assert "hung until the function's time-out; it was broken off" in emulator.log
+
+    serve(story, tmp_path, HANGING, timeout_s=0.5)
+
+
+def test_a_response_that_hangs_lets_its_client_leave(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, BEGIN, prelude(200), END) as client:
+            await client.read_head()
+            await until_ended(emulator)
+        await wait_until(lambda: emulator.service.statistics().connections == 0)
+
+    serve(story, tmp_path, HANGING)
+
+
+@pytest.mark.parametrize(("status", "method"), [(204, "POST"), (304, "POST"), (200, "HEAD")])
+def test_what_has_no_body_does_not_hang(tmp_path: Path, status: int, method: str) -> None:
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, BEGIN, prelude(status), END, method=method)
+        assert answer.status == status
+
+    serve(story, tmp_path, HANGING)
+
+
+def test_a_body_of_one_byte_does_not_hang(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        assert (await ask(emulator, BEGIN, prelude(200), {"chunk": "x"}, END)).body == b"x"
+
+    serve(story, tmp_path, HANGING)

@@ -80,6 +80,10 @@ class FunctionUrl:
             ),
         )
 
+    def stop_accepting(self) -> None:
+        """Take no new connections; the address is free at once."""
+        self._server.stop_accepting()
+
     async def retire(self) -> None:
         """Take no new connections, wait for those that are open, and end."""
         await self._server.drain(limits.TOTAL_TIMEOUT_S)
@@ -183,6 +187,7 @@ class FunctionUrls:
 
     def _retire(self, name: str) -> None:
         url = self._urls.pop(name)
+        url.stop_accepting()  # now: the next URL may be to listen there
         self._retiring.add(url)
         self._tasks.spawn(self._see_off(url), f"retire the URL of {name}")
 

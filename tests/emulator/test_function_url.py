@@ -1,0 +1,585 @@
+"""Function URLs: their events, BUFFERED answers, limits, CORS, signatures, and their life."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from tests.emulator.harness import Harness, config, playing, running, wait_until
+from tests.emulator.test_signature import signed
+from tests.emulator.url_client import BUFFERED, INTEGRATION, ask, asking, prelude, serve
+from tests.fakes import Broken, Client, Response
+
+from tailrace import limits
+from tailrace.config import Address, CorsConfig, UrlConfig
+from tailrace.emulator.signature import Keys
+
+ERROR = {"errorType": "TypeError", "errorMessage": "boom", "stackTrace": []}
+STREAM = UrlConfig(invoke_mode="RESPONSE_STREAM")
+
+
+async def send(
+    emulator: Harness,
+    method: str = "GET",
+    target: str = "/",
+    headers: Any = (),
+    body: bytes = b"",
+    name: str = "f",
+) -> Response:
+    """The answer to any request; a playing function answers with its event."""
+    client = await Client.connect(emulator.service.function_urls[name])
+    try:
+        await client.request(method, target, headers, body)
+        return await client.read_response(method)
+    finally:
+        client.close()
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+def test_the_event_is_a_payload_of_version_two(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        port = int(emulator.service.function_urls["f"].rpartition(":")[2])
+        headers = [
+            ("host", f"fun.localhost:{port}"),
+            ("content-type", "application/json"),
+            ("user-agent", "demo/1"),
+            ("cookie", "s=1; t=2"),
+            ("x-a", "first"),
+            ("x-a", "second"),
+            ("connection", "keep-alive"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-proto", "gopher"),
+        ]
+        body = '["é"]'.encode()
+        answer = await send(emulator, "POST", "/a%20b?x=1&x=2&y=a+b", headers, body)
+        event = answer.json()
+
+        context = event.pop("requestContext")
+        given = event.pop("headers")
+        assert event == {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": "/a%20b",
+            "rawQueryString": "x=1&x=2&y=a+b",
+            "cookies": ["s=1", "t=2"],
+            "queryStringParameters": {"x": "1,2", "y": "a b"},
+            "body": '["é"]',
+            "isBase64Encoded": False,
+        }
+        trace = given.pop("x-amzn-trace-id")
+        assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", trace)
+        assert given == {
+            "host": f"fun.localhost:{port}",
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "user-agent": "demo/1",
+            "cookie": "s=1; t=2",
+            "x-a": "first,second",
+            "x-forwarded-for": "203.0.113.9, 127.0.0.1",
+            "x-forwarded-port": str(port),
+            "x-forwarded-proto": "http",
+        }
+        assert re.fullmatch(r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000", context.pop("time"))
+        assert isinstance(context.pop("timeEpoch"), int)
+        url_id = context.pop("apiId")
+        assert re.fullmatch(r"[a-z2-7]{32}", url_id)
+        assert context == {
+            "accountId": "anonymous",
+            "domainName": "fun.localhost",
+            "domainPrefix": url_id,
+            "http": {
+                "method": "POST",
+                "path": "/a b",
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "demo/1",
+            },
+            "requestId": answer.get("x-amzn-requestid"),
+            "routeKey": "$default",
+            "stage": "$default",
+        }
+        assert f"START RequestId: {context['requestId']}" in emulator.log
+        assert answer.get("x-amzn-trace-id") == f"{trace.replace('Root', 'root')};sampled=0"
+
+    serve(story, tmp_path, BUFFERED)
+
+
+def test_a_body_that_is_no_text_is_base64(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        event = (await send(emulator, "PUT", "/", [("content-type", "image/png")], b"\x89P")).json()
+        assert (event["body"], event["isBase64Encoded"]) == (
+            base64.b64encode(b"\x89P").decode(),
+            True,
+        )
+        event = (await send(emulator)).json()
+        assert "body" not in event and event["isBase64Encoded"] is False
+
+    serve(story, tmp_path, BUFFERED)
+
+
+def test_a_clients_trace_goes_on(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        root = "1-5bef4de7-ad49b0e87f6ef6c87fc2e700"
+        answer = await send(emulator, headers=[("x-amzn-trace-id", f"Root={root};Parent=1")])
+        assert answer.json()["headers"]["x-amzn-trace-id"] == f"Root={root}"
+        assert answer.get("x-amzn-trace-id") == f"root={root};sampled=0"
+
+    serve(story, tmp_path, BUFFERED)
+
+
+# --- BUFFERED ---------------------------------------------------------------------------------
+
+
+def test_an_envelope_is_a_response(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        envelope = {
+            "statusCode": "418",
+            "headers": {"X-A": "1", "Content-Length": "99", "Date": "once", "Keep-Alive": "x"},
+            "cookies": ["a=1", "b=2"],
+            "body": base64.b64encode(b"\0\1").decode(),
+            "isBase64Encoded": True,
+        }
+        answer = await ask(emulator, {"return": envelope})
+        assert (answer.status, answer.body) == (418, b"\0\1")
+        assert answer.get("x-a") == "1"
+        assert answer.all("set-cookie") == ["a=1", "b=2"]
+        assert answer.all("content-length") == ["2"]
+        assert answer.get("x-amzn-remapped-content-length") == "99"
+        assert answer.get("x-amzn-remapped-date") == "once"
+        assert answer.get("date") != "once"
+        assert answer.get("keep-alive") is None
+
+    serve(story, tmp_path, BUFFERED)
+
+
+@pytest.mark.parametrize(
+    ("result", "body"),
+    [
+        ("hello", b"hello"),
+        ({"a": [1, "é"]}, '{"a":[1,"é"]}'.encode()),
+        ([1, 2], b"[1,2]"),
+        (None, b"null"),
+    ],
+)
+def test_anything_else_is_inferred(tmp_path: Path, result: Any, body: bytes) -> None:
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, {"return": result})
+        assert (answer.status, answer.get("content-type")) == (200, "application/json")
+        assert answer.body == body
+
+    serve(story, tmp_path, BUFFERED)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"return": {"statusCode": 99}},
+        {"return": {"statusCode": 200, "headers": {"a b": "c"}}},
+        {"return": {"statusCode": 200, "body": {"not": "text"}}},
+        {"return_bytes": 10},
+        {"return_bytes": limits.BUFFERED_RESPONSE_BYTES_MAX + 1},
+        {"raise": ERROR},
+        {"exit": 3},
+        {"wait": "/never"},
+    ],
+)
+def test_what_is_no_response_is_a_502(tmp_path: Path, step: dict[str, Any]) -> None:
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, step)
+        assert (answer.status, answer.body) == (502, b"Internal Server Error")
+        assert answer.get("x-amzn-errortype") == "InternalServerErrorException"
+
+    serve(story, tmp_path, BUFFERED, timeout_s=1.0)
+
+
+@pytest.mark.parametrize("url", [BUFFERED, STREAM])
+def test_a_header_that_is_lambdas_own_is_a_500(tmp_path: Path, url: UrlConfig) -> None:
+    async def story(emulator: Harness) -> None:
+        headers = {"x-amzn-remapped-connection": "close"}
+        steps: list[dict[str, Any]] = [{"return": {"statusCode": 200, "headers": headers}}]
+        if url is STREAM:
+            steps = [{"stream": INTEGRATION}, prelude(200, headers=headers), {"end": None}]
+        answer = await ask(emulator, *steps)
+        assert (answer.status, answer.body) == (500, b"Internal Server Error")
+        assert "500: x-amzn-remapped-connection: no function may set" in emulator.log
+
+    serve(story, tmp_path, url)
+
+
+def test_a_stream_is_collected_with_one_warning(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        head = prelude(201, headers={"x-a": "1"}, cookies=["a=1"])
+        for _ in range(2):
+            answer = await ask(
+                emulator, {"stream": INTEGRATION}, head, {"chunk": "bo"}, {"chunk": "dy"}, END
+            )
+            assert (answer.status, answer.body) == (201, b"body")
+            assert (answer.get("x-a"), answer.get("set-cookie")) == ("1", "a=1")
+            assert answer.get("content-length") == "4"
+        answer = await ask(emulator, {"stream": "text/csv"}, {"chunk": "a,b"}, END)
+        assert (answer.status, answer.get("content-type"), answer.body) == (200, "text/csv", b"a,b")
+        (line,) = [line for line in emulator.log.splitlines() if "WARNING" in line]
+        for word in ("BUFFERED", "streamifyResponse", "TAILRACE_RESPONSE_MODE", "RESPONSE_STREAM"):
+            assert word in line
+
+    serve(story, tmp_path, BUFFERED)
+
+
+END: dict[str, Any] = {"end": None}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"stream": INTEGRATION}, END],
+        [{"stream": INTEGRATION}, {"chunk": "none"}, END],
+        [{"stream": INTEGRATION}, {"chunk": "{"}, END],
+        [{"stream": INTEGRATION}, prelude(), {"chunk": "x"}, {"fail": ERROR}],
+    ],
+)
+def test_a_collected_stream_that_fails_is_a_502(tmp_path: Path, steps: list[Any]) -> None:
+    async def story(emulator: Harness) -> None:
+        assert (await ask(emulator, *steps)).status == 502
+
+    serve(story, tmp_path, BUFFERED)
+
+
+@pytest.mark.parametrize("url", [BUFFERED, STREAM])
+def test_gzip_is_passed_on_or_decompressed_when_asked(tmp_path: Path, url: UrlConfig) -> None:
+    """Only ASCII can be played as a chunk: the stream's body here is plain, and no gzip."""
+    data = gzip.compress(b"x" * 1_000_000)
+    envelope = {
+        "statusCode": 200,
+        "headers": {"content-encoding": "gzip"},
+        "body": base64.b64encode(data).decode(),
+        "isBase64Encoded": True,
+    }
+    steps: list[dict[str, Any]] = [{"return": envelope}]
+    if url is STREAM:
+        halves = [data[:20], data[20:]]
+        steps = [{"stream": INTEGRATION}, prelude(200, headers={"content-encoding": "gzip"})]
+        steps += [{"chunk64": base64.b64encode(half).decode()} for half in halves] + [END]
+
+    async def plain(emulator: Harness) -> None:
+        answer = await ask(emulator, *steps)
+        assert (answer.get("content-encoding"), answer.body) == ("gzip", data)
+
+    async def decoded(emulator: Harness) -> None:
+        answer = await ask(emulator, *steps)
+        assert (answer.get("content-encoding"), answer.body) == (None, b"x" * 1_000_000)
+
+    serve(plain, tmp_path, url)
+    serve(decoded, tmp_path, replace(url, decode_gzip=True))
+
+
+def test_what_is_said_to_be_gzip_and_is_not_fails(tmp_path: Path) -> None:
+    head = prelude(200, headers={"Content-Encoding": "GZIP"})
+
+    async def story(emulator: Harness) -> None:
+        steps = [{"stream": INTEGRATION}, head, {"chunk": "plain"}, END]
+        with pytest.raises(Broken):
+            await ask(emulator, *steps)
+        assert "the body is not gzip" in emulator.log
+
+    serve(story, tmp_path, replace(STREAM, decode_gzip=True))
+
+
+# --- limits -----------------------------------------------------------------------------------
+
+
+def test_an_event_over_six_megabytes_is_refused(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        binary = [("content-type", "image/png")]
+        room = limits.SYNC_INVOKE_BYTES_MAX * 3 // 4  # as base64
+        assert (await send(emulator, "POST", "/", binary, bytes(room - 3_000))).status == 200
+        for size in (room, limits.SYNC_INVOKE_BYTES_MAX + 1):
+            answer = await send(emulator, "POST", "/", binary, bytes(size))
+            assert answer.status == 413
+            assert answer.get("x-amzn-errortype") == "RequestEntityTooLargeException"
+            assert "must be smaller than 6291456 bytes" in answer.json()["message"]
+
+    serve(story, tmp_path, BUFFERED)
+
+
+def test_one_that_waits_for_leave_to_send_is_refused_at_once(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        client = await Client.connect(emulator.service.function_urls["f"])
+        fields = [("expect", "100-continue"), ("content-length", "7000000")]
+        await client.request("POST", "/", fields)
+        assert (await client.read_response()).status == 413
+        client.close()
+
+    serve(story, tmp_path, BUFFERED)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND"])
+def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
+    async def story(emulator: Harness) -> None:
+        target = "x:1" if method == "CONNECT" else "/"
+        answer = await send(emulator, method, target)
+        assert answer.status in ((400, 405) if method == "CONNECT" else (405,))
+        assert "START" not in emulator.log
+
+    serve(story, tmp_path, BUFFERED)
+
+
+@pytest.mark.parametrize("url", [BUFFERED, STREAM])
+def test_a_busy_function_is_a_429(tmp_path: Path, url: UrlConfig) -> None:
+    async def story(emulator: Harness) -> None:
+        go = tmp_path / "go"
+        async with asking(emulator, {"wait": str(go)}, {"return": 1}) as first:
+            await wait_until(lambda: "START" in emulator.log)
+            answer = await ask(emulator)
+            assert answer.status == 429
+            assert answer.get("x-amzn-errortype") == "TooManyRequestsException"
+            go.touch()
+            assert (await first.read_response()).body == b"1"
+
+    serve(story, tmp_path, url, concurrency=1)
+
+
+# --- CORS -------------------------------------------------------------------------------------
+
+
+CORS = CorsConfig(allow_origins=("https://example.com",), allow_methods=("PUT",), max_age_s=60)
+
+
+@pytest.mark.parametrize("url", [BUFFERED, STREAM, UrlConfig(auth="AWS_IAM")])
+def test_a_preflight_is_answered_without_the_function(tmp_path: Path, url: UrlConfig) -> None:
+    async def story(emulator: Harness) -> None:
+        asked = [("origin", "https://example.com"), ("access-control-request-method", "PUT")]
+        answer = await send(emulator, "OPTIONS", "/any", asked)
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.get("access-control-allow-origin") == "https://example.com"
+        assert answer.get("access-control-allow-methods") == "PUT"
+        assert answer.get("access-control-max-age") == "60"
+        assert answer.get("vary") == "Origin"
+        assert answer.get("x-amzn-requestid")
+        assert "START" not in emulator.log
+
+    serve(story, tmp_path, replace(url, cors=CORS))
+
+
+@pytest.mark.parametrize("url", [BUFFERED, STREAM])
+def test_the_urls_policy_replaces_the_functions(tmp_path: Path, url: UrlConfig) -> None:
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET", "x": "y"}
+    steps: list[dict[str, Any]] = [{"return": {"statusCode": 200, "headers": headers}}]
+    if url is STREAM:
+        steps = [{"stream": INTEGRATION}, prelude(200, headers=headers), END]
+
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, *steps, headers=[("origin", "https://example.com")])
+        assert answer.all("access-control-allow-origin") == ["https://example.com"]
+        assert answer.get("access-control-allow-methods") is None
+        assert answer.get("x") == "y"
+        answer = await ask(emulator, *steps, headers=[("origin", "https://other.test")])
+        assert answer.all("access-control-allow-origin") == []
+
+    serve(story, tmp_path, replace(url, cors=CORS))
+
+
+def test_without_a_policy_the_function_answers_for_itself(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        asked = [("origin", "https://example.com"), ("access-control-request-method", "PUT")]
+        answer = await send(emulator, "OPTIONS", "/", asked)
+        assert answer.json()["requestContext"]["http"]["method"] == "OPTIONS"
+        headers = {"Access-Control-Allow-Origin": "*"}
+        answer = await ask(emulator, {"return": {"statusCode": 200, "headers": headers}})
+        assert answer.get("access-control-allow-origin") == "*"
+
+    serve(story, tmp_path, BUFFERED)
+
+
+# --- AWS_IAM ----------------------------------------------------------------------------------
+
+
+IAM = UrlConfig(auth="AWS_IAM")
+
+
+def test_only_signed_requests_reach_a_url_with_aws_iam(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        answer = await send(emulator)
+        assert answer.status == 403
+        assert answer.get("x-amzn-errortype") == "AccessDeniedException"
+        assert answer.json() == {
+            "Message": "Forbidden. For troubleshooting Function URL authorization issues, see:"
+            " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+        }
+        assert "403: it is not signed" in emulator.log
+        assert "START" not in emulator.log
+
+        body = b'{"a": 1}'
+        head = signed("/x?a=1", body, keys=Keys("tailrace", "tailrace"))
+        fields = [(name.decode(), value.decode()) for name, value in head.headers]
+        answer = await send(emulator, "POST", head.target, fields, body)
+        assert answer.status == 200
+        context = answer.json()["requestContext"]
+        assert context["accountId"] == "000000000000"
+        assert context["authorizer"]["iam"] == {
+            "accessKey": "tailrace",
+            "accountId": "000000000000",
+            "callerId": "tailrace",
+            "cognitoIdentity": None,
+            "principalOrgId": None,
+            "userArn": "arn:aws:iam::000000000000:user/tailrace",
+            "userId": "tailrace",
+        }
+        changed = await send(emulator, "POST", head.target, fields, body.replace(b"1", b"2"))
+        assert changed.status == 403
+        signature = dict(fields)["authorization"].rpartition("=")[2]
+        assert signature not in emulator.log
+
+    serve(story, tmp_path, IAM)
+
+
+@pytest.mark.parametrize(("secret", "status"), [("tailrace", 200), ("wrong", 403)])
+def test_curl_signs(tmp_path: Path, secret: str, status: int) -> None:
+    async def story(emulator: Harness) -> None:
+        command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10"]
+        command += ["--aws-sigv4", "aws:amz:us-east-1:lambda", "-u", f"tailrace:{secret}"]
+        command += ["-d", '{"a": 1}', emulator.service.function_urls["f"] + "/path?a=1&b=2"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+        output, _ = await process.communicate()
+        assert output == str(status).encode()
+
+    serve(story, tmp_path, IAM)
+
+
+def test_botocore_is_loaded_only_where_it_is_needed(tmp_path: Path) -> None:
+    script = (
+        "import sys, tailrace.emulator.service, tailrace.emulator.function_url as f;"
+        "print('botocore' in sys.modules);"
+        "from tailrace.config import EmulatorConfig; f._fault_finder(EmulatorConfig());"
+        "print('botocore' in sys.modules)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True, timeout=30
+    )
+
+    assert output.stdout.split() == ["False", "True"]
+
+
+# --- life -------------------------------------------------------------------------------------
+
+
+def test_each_url_has_an_address_of_its_own(tmp_path: Path) -> None:
+    async def run() -> None:
+        f, g = (playing(name, path=tmp_path, url=BUFFERED) for name in "fg")
+        async with running(f, g, playing("h", path=tmp_path)) as emulator:
+            urls = emulator.service.function_urls
+            assert sorted(urls) == ["f", "g"]
+            assert len(set(urls.values())) == 2
+            for name in "fg":
+                assert re.fullmatch(r"http://127\.0\.0\.1:\d+", urls[name])
+                answer = await send(emulator, name=name)
+                assert answer.status == 200
+                assert f"{name} | START" in emulator.log
+
+    uvloop.run(run())
+
+
+def test_a_reload_keeps_addresses_and_changes_the_rest(tmp_path: Path) -> None:
+    async def run() -> None:
+        f = playing(path=tmp_path, url=BUFFERED)
+        async with running(f) as emulator:
+            before = emulator.service.function_urls
+            envelope = {"return": {"statusCode": 201, "body": "x"}}
+            assert (await ask(emulator, envelope)).status == 201
+            await emulator.service.reload(config(replace(f, url=STREAM)))
+            assert emulator.service.function_urls == before
+            assert (await ask(emulator, envelope)).status == 200
+
+            await emulator.service.reload(config(replace(f, url=None)))
+            assert emulator.service.function_urls == {}
+            with pytest.raises(OSError, match=r"refused|failed"):
+                await Client.connect(before["f"])
+            await emulator.service.reload(config(f))
+            assert emulator.service.function_urls == before
+            assert f"Function URL: {before['f']} (BUFFERED, NONE)" in emulator.log
+            assert (await ask(emulator, envelope)).status == 201
+
+    uvloop.run(run())
+
+
+def test_what_is_open_when_a_url_goes_ends_on_its_own(tmp_path: Path) -> None:
+    async def run() -> None:
+        go = tmp_path / "go"
+        f = playing(path=tmp_path, url=STREAM)
+        steps = [{"stream": "text/plain"}, {"chunk": "a"}, {"wait": str(go)}, {"chunk": "b"}, END]
+        async with running(f) as emulator, asking(emulator, *steps) as client:
+            head = await client.read_head()
+            assert await client.read_chunk() == b"a"
+            await emulator.service.reload(config(replace(f, url=None)))
+            go.touch()
+            assert await client.read_body(head) == b"b"
+            await wait_until(lambda: emulator.service.statistics().connections == 0)
+
+    uvloop.run(run())
+
+
+def test_a_url_moves_to_the_address_that_the_file_names(tmp_path: Path) -> None:
+    async def run() -> None:
+        f = playing(path=tmp_path, url=BUFFERED)
+        async with running(f) as emulator:
+            port = int(emulator.service.function_urls["f"].rpartition(":")[2])
+            await emulator.service.reload(config(replace(f, url=None)))
+            moved = UrlConfig(listen=Address("127.0.0.1", port))
+            await emulator.service.reload(config(replace(f, url=moved)))
+            assert emulator.service.function_urls == {"f": f"http://127.0.0.1:{port}"}
+            taken = UrlConfig(listen=Address("127.0.0.1", emulator.port))
+            await emulator.service.reload(config(replace(f, url=taken)))
+            assert emulator.service.function_urls == {}
+            assert "no Function URL: 127.0.0.1" in emulator.log
+            assert "functions.f.url.listen" in emulator.log
+
+    uvloop.run(run())
+
+
+def test_an_address_in_use_keeps_the_emulator_from_starting(tmp_path: Path) -> None:
+    async def run() -> None:
+        f = playing(path=tmp_path, url=BUFFERED)
+        async with running(f) as emulator:
+            port = int(emulator.service.function_urls["f"].rpartition(":")[2])
+            g = playing("g", path=tmp_path, url=UrlConfig(listen=Address("127.0.0.1", port)))
+            with pytest.raises(OSError, match=r"functions\.g\.url\.listen"):
+                async with running(f, g):
+                    pass
+
+    uvloop.run(run())
+
+
+def test_stop_cuts_clients_of_urls_off(tmp_path: Path) -> None:
+    async def run() -> None:
+        f = playing(path=tmp_path, url=STREAM)
+        steps = [{"stream": "text/plain"}, {"chunk": "a"}, {"wait": "/never"}]
+        async with running(f) as emulator, asking(emulator, *steps) as client:
+            await client.read_head()
+            assert await client.read_chunk() == b"a"
+            await emulator.service.stop()
+            with pytest.raises(Broken):
+                await client.read_chunk()
+
+    uvloop.run(run())
+
+
+def test_the_lambda_api_tells_the_address(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        client = await Client.connect(emulator.service.url)
+        await client.request("GET", "/2021-10-31/functions/f/url")
+        answer = json.loads((await client.read_response()).body)
+        client.close()
+        assert answer["FunctionUrl"] == emulator.service.function_urls["f"] + "/"
+
+    serve(story, tmp_path, BUFFERED)
