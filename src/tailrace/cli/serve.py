@@ -98,6 +98,7 @@ async def serve_emulator(config: Config, listen: Address) -> int:
     terminal = Terminal(sys.stderr, os.environ)
     terminal.take_log()
     _refuse_taken("--listen", listen)
+    keep_read_buffers()
     log = EmulatorLog.for_stream(sys.stderr, os.environ)
     emulator = Emulator(config, log=log, host=listen.host, port=listen.port)
     with StopSignals() as signals:
