@@ -289,6 +289,39 @@ def test_a_queue_that_is_full_refuses(tmp_path: Path) -> None:
     uvloop.run(run())
 
 
+PRELUDE = '{"statusCode":200}' + "\0" * 8
+
+
+@pytest.mark.parametrize(
+    ("media_type", "warnings"),
+    [("application/vnd.awslambda.http-integration-response", 1), ("text/plain", 0)],
+)
+def test_a_streamed_response_is_collected(tmp_path: Path, media_type: str, warnings: int) -> None:
+    """As it is, prelude and all; that is worth one warning."""
+
+    async def story(emulator: Harness, client: Client) -> None:
+        steps = [{"stream": media_type}, {"chunk": PRELUDE}, {"chunk": "body"}, {"end": None}]
+        for _ in range(2):
+            response = await client.invoke({"play": steps})
+            assert "FunctionError" not in response
+            assert response["Payload"] == PRELUDE.encode() + b"body"
+        assert emulator.log.count("WARNING: the function streamed an HTTP response") == warnings
+
+    with_client(tmp_path, story)
+
+
+def test_a_streamed_response_that_fails(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        error = {"errorMessage": "m", "errorType": "E"}
+        steps = [{"stream": "text/plain"}, {"chunk": "half"}, {"fail": error}]
+        response = await client.invoke({"play": steps})
+
+        assert response["FunctionError"] == "Unhandled"
+        assert json.loads(response["Payload"]) == error
+
+    with_client(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     "payload",
     [b"{", b"not JSON", b'{"a": NaN}', b'"\x87"', b"[" * 100_000, b"1 2", "{}".encode("utf-16")],

@@ -11,9 +11,11 @@ from typing import Final
 from tailrace.emulator.api_request import JSON, ApiRequest
 from tailrace.emulator.call import EXECUTED_VERSION, Call, CallRequest, read_call
 from tailrace.emulator.directory import Directory
+from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.invocation import REFUSED, Attempt
 from tailrace.emulator.service_error import busy, too_many_requests
 from tailrace.net.http_server import Connection, RequestHead
+from tailrace.wire import integration
 from tailrace.wire.runtime_api import Invocation
 
 _INVOKE_TYPES: Final = ("RequestResponse", "Event", "DryRun")
@@ -70,6 +72,9 @@ class _Invoke(CallRequest):
         if outcome is REFUSED:
             self.refuse(busy())
             return
+        media_type = outcome.media_type.partition(";")[0].strip().lower()
+        if outcome.is_streamed and media_type == integration.MEDIA_TYPE:
+            self.call.function.warn(Disagreement.PRELUDE_IN_BODY)
         headers = [JSON, *self.headers(), _REMAPPED, EXECUTED_VERSION]
         if outcome.error_type is not None:
             headers.append((b"X-Amz-Function-Error", b"Unhandled"))
