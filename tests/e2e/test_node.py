@@ -19,6 +19,8 @@ KINDS = {
     "stream": Kind("shapes.stream"),
     "buffered": Kind("shapes.buffered"),
     "hasty": Kind("shapes.stream", timeout_s=1.0),
+    "missing": Kind("shapes.missing"),
+    "with-callback": Kind("shapes.with_callback"),
 }
 
 
@@ -93,6 +95,27 @@ def test_invoke_shows_what_the_handler_threw(
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert (error["errorType"], error["errorMessage"]) == ("TypeError", "a secret reason")
     assert error["trace"][0] == "TypeError: a secret reason"
+
+
+def test_invoke_shows_that_there_is_no_handler(chain: Chain, api: Any, runtime: str) -> None:
+    """The official client reports it as an error of its init phase, and exits."""
+    answer = api.invoke(FunctionName=name_of("missing", runtime), Payload=b"{}")
+    error = json.loads(answer["Payload"].read())
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert error["errorType"] == "Runtime.HandlerNotFound"
+    assert "shapes.missing" in error["errorMessage"]
+
+
+def test_handlers_with_a_callback_are_of_the_older_client(chain: Chain, api: Any) -> None:
+    """Version 4 is that of Node.js 24, which has removed them."""
+    answers = {}
+    for runtime in RUNTIMES:
+        answer = api.invoke(FunctionName=name_of("with-callback", runtime), Payload=b"{}")
+        answers[runtime] = (answer.get("FunctionError"), json.loads(answer["Payload"].read()))
+
+    assert answers["nodejs20.x"] == (None, {"called": "back"})
+    error, body = answers["nodejs22.x"]
+    assert (error, body["errorType"]) == ("Unhandled", "Runtime.CallbackHandlerDeprecated")
 
 
 # --- InvokeWithResponseStream: the bytes as they are written, and how it ended --------------------

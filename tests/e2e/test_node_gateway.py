@@ -13,7 +13,14 @@ import pytest
 from tests.e2e.chain import Chain
 from tests.e2e.client import Client
 from tests.fakes import Broken, Response
-from tests.node.runtimes import RUNTIMES, Kind, name_of, query, serving_kinds
+from tests.node.runtimes import (
+    RUNTIMES,
+    Kind,
+    assert_slows_its_function,
+    name_of,
+    query,
+    serving_kinds,
+)
 
 KINDS = {
     "stream": Kind("shapes.stream"),
@@ -79,6 +86,13 @@ def test_a_route_streams_each_chunk_before_the_next(
         assert not client.has_more
     gate.open()
     assert client.rest() == b""
+
+
+def test_a_client_that_does_not_read_slows_the_function(chain: Chain, runtime: str) -> None:
+    gate = chain.gate()
+    client = chain.client(receive_bytes=65_536)
+    client.ask(f"/{name_of('stream', runtime)}/?{query('blocks', gate=gate.port)}")
+    assert_slows_its_function(client, gate)
 
 
 def test_a_stream_without_a_prelude_is_bytes(chain: Chain, runtime: str) -> None:

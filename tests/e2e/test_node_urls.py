@@ -12,7 +12,14 @@ import pytest
 from tests.e2e.chain import Chain, until
 from tests.e2e.client import Client
 from tests.fakes import Broken, Response
-from tests.node.runtimes import RUNTIMES, Kind, name_of, query, serving_kinds
+from tests.node.runtimes import (
+    RUNTIMES,
+    Kind,
+    assert_slows_its_function,
+    name_of,
+    query,
+    serving_kinds,
+)
 
 KINDS = {
     "stream": Kind("shapes.stream"),
@@ -20,6 +27,10 @@ KINDS = {
     "buffered": Kind("shapes.buffered", invoke_mode="BUFFERED"),
     "envelope": Kind("shapes.buffered"),
     "hasty": Kind("shapes.stream", timeout_s=1.0),
+    "missing": Kind("shapes.missing"),
+    "in-js": Kind(
+        "shapes.stream", environment={"AWS_LAMBDA_NODEJS_USE_ALTERNATIVE_CLIENT_1": "true"}
+    ),
 }
 
 
@@ -65,12 +76,16 @@ def assert_502(answer: Response) -> None:
 # --- RESPONSE_STREAM ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "count"), [(1, 20), (1_000_000, 4)], ids=["1-byte", "1-MB"])
+@pytest.mark.parametrize(
+    ("kind", "size", "count"),
+    [("stream", 1, 20), ("stream", 1_000_000, 4), ("in-js", 1, 3)],
+    ids=["1-byte", "1-MB", "nodes-own-http"],
+)
 def test_a_url_streams_each_chunk_before_the_next(
-    chain: Chain, runtime: str, size: int, count: int
+    chain: Chain, runtime: str, kind: str, size: int, count: int
 ) -> None:
     gate = chain.gate()
-    client = ask(chain, "stream", runtime, "chunks", gate=gate.port, size=size, count=count)
+    client = ask(chain, kind, runtime, "chunks", gate=gate.port, size=size, count=count)
     gate.open()
     assert_prelude(client.head())  # with the first chunk: the official client sends them together
     for number in range(count):
@@ -80,6 +95,14 @@ def test_a_url_streams_each_chunk_before_the_next(
         assert not client.has_more
     gate.open()
     assert client.rest() == b""
+
+
+def test_a_client_that_does_not_read_slows_the_function(chain: Chain, runtime: str) -> None:
+    gate = chain.gate()
+    url = chain.function_url(name_of("stream", runtime))
+    client = chain.client(url, receive_bytes=65_536)
+    client.ask(f"/?{query('blocks', gate=gate.port)}")
+    assert_slows_its_function(client, gate)
 
 
 def test_a_url_streams_what_has_a_content_type_only(chain: Chain, runtime: str) -> None:
@@ -163,6 +186,10 @@ def test_a_stream_that_is_destroyed_is_broken_off(chain: Chain, runtime: str) ->
     gate.open()
     with pytest.raises(Broken):
         client.rest()
+
+
+def test_a_function_without_its_handler_is_502(chain: Chain, runtime: str) -> None:
+    assert_502(ask(chain, "missing", runtime, "any").answer())
 
 
 def test_a_buffered_handler_behind_a_streaming_url_shows_its_envelope(

@@ -11,15 +11,19 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.chain import Chain, serving
+from tests.e2e.chain import Chain, serving, until
+from tests.e2e.client import Client
+from tests.e2e.gate import Gate
 
 NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace" / "npm"
 RUNTIMES = ("nodejs20.x", "nodejs22.x")
-"""aws-lambda-ric 3 on Node.js 20, and 4 on Node.js 22: each as Lambda calls that runtime."""
+"""aws-lambda-ric 3 on Node.js 20, and 4 on Node.js 22."""
 
+QUIET_POLLS = 40
+"""So often nothing has moved, 5 ms apart, when a function counts as blocked."""
 PRELUDE = (
     b'{"statusCode":201,"headers":{"Content-Type":"text/plain; charset=utf-8","X-Shape":"yes"},'
     b'"cookies":["a=1; Path=/","b=2; HttpOnly"]}' + bytes(8)
@@ -35,6 +39,7 @@ class Kind:
     invoke_mode: str = "RESPONSE_STREAM"
     transport: str = "response-stream"
     timeout_s: float = 120.0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def command(runtime: str, handler: str) -> list[str]:
@@ -51,6 +56,25 @@ def name_of(kind: str, runtime: str) -> str:
 def query(shape: str, **asked: object) -> str:
     """The query that asks shapes.mjs for a response."""
     return "&".join(f"{name}={value}" for name, value in {"shape": shape, **asked}.items())
+
+
+def assert_slows_its_function(client: Client, gate: Gate) -> None:
+    """A client of the shape `blocks` that does not read holds its function back, until it reads."""
+    seen, quiet = "", 0
+
+    def is_blocked() -> bool:
+        nonlocal seen, quiet
+        now = gate.latest(seen)
+        quiet = quiet + 1 if now == seen else 0
+        seen = now
+        return quiet >= QUIET_POLLS
+
+    assert client.head().status == 201
+    until(is_blocked, "the function to be blocked")
+    assert 0 < int(seen) < 1023
+    for number in range(1024):
+        assert client.body(65_536) == bytes([number % 251]) * 65_536
+    assert client.rest() == b""
 
 
 @contextmanager
@@ -73,6 +97,8 @@ def _lines(name: str, kind: Kind, arguments: list[str]) -> Iterator[str]:
     yield f"[functions.{name}]"
     yield f"command = {json.dumps(arguments)}"
     yield f"timeout_s = {kind.timeout_s}"
+    variables = ", ".join(f'{name} = "{value}"' for name, value in kind.environment.items())
+    yield f"environment = {{ {variables} }}"
     yield "url = " + f'{{ invoke_mode = "{kind.invoke_mode}" }}'
     yield "[[routes]]"
     yield f'path = "/{name}/*"'

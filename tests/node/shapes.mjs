@@ -1,4 +1,5 @@
 // What streaming handlers do, each by its name: ?shape=NAME, with a gate where it says so.
+import { pipeline } from "node:stream/promises";
 import { Gate, query } from "./gate.mjs";
 
 const METADATA = {
@@ -82,6 +83,17 @@ const shapes = {
 
   async never_writes() {},
 
+  // 64 MiB, in blocks of which each says its number before it may be written.
+  async blocks(stream, asked, gate) {
+    async function* blocks() {
+      for (let number = 0; number < 1024; number++) {
+        gate.tell(number);
+        yield Buffer.alloc(65536, number % 251);
+      }
+    }
+    await pipeline(blocks(), from(stream));
+  },
+
   async destroys(stream, asked, gate) {
     from(stream).write("one,");
     await gate?.wait();
@@ -104,3 +116,5 @@ export const buffered = async (event) => {
   if (query(event).get("shape") === "throws_first") throw new TypeError("a secret reason");
   return { ...METADATA, body: "one,two" };
 };
+
+export const with_callback = (event, context, callback) => callback(null, { called: "back" });
