@@ -5,8 +5,9 @@
     {"type": media type or null, "pieces": [each one chunk, in Latin-1], "end": how it ends,
      "whole": true for a result instead of a stream}
 
-and ends "clean", with an "error" in its trailers, is "cut", or the process "exits" or "hangs". An
-event that has a callback is answered there, with the same bytes.
+and ends "clean", with an "error" in its trailers, is "cut", or the process "exits" or "hangs". It
+waits before that end if the query names a gate (see tests/e2e/gate.py). An event that has a
+callback is answered there, with the same bytes.
 """
 
 import base64
@@ -21,6 +22,11 @@ from urllib.parse import parse_qs, urlsplit
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 PATH = "/2018-06-01/runtime/invocation/"
 ERROR = {"errorMessage": "the secret words of an error", "errorType": "RawError"}
+
+
+def wait_at(gate):
+    with socket.create_connection(("127.0.0.1", int(gate))) as sock:
+        sock.recv(1)
 
 
 def fields_of(script):
@@ -42,6 +48,8 @@ def send(host, port, path, fields, script):
                 data = piece.encode("latin-1")
                 if data:
                     sock.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+            if script["gate"] is not None:
+                wait_at(script["gate"])
             match script["end"]:
                 case "clean":
                     sock.sendall(b"0\r\n\r\n")
@@ -87,7 +95,8 @@ def main():
         answer = connection.getresponse()
         event = json.loads(answer.read())
         request_id = answer.headers["lambda-runtime-aws-request-id"]
-        script = scripts[parse_qs(event["rawQueryString"])["script"][0]]
+        asked = parse_qs(event["rawQueryString"])
+        script = scripts[asked["script"][0]] | {"gate": asked.get("gate", [None])[0]}
         callback = event.get("tailrace", {}).get("callback")
         if callback is None:
             respond(request_id, script)
