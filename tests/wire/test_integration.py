@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from tailrace.errors import HeadError, PreludeError, ResponseFormatError
 from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
-from tailrace.wire.integration import DELIMITER, MEDIA_TYPE, Head, PreludeParser, encode_prelude
+from tailrace.wire.integration import (
+    DELIMITER,
+    MEDIA_TYPE,
+    Head,
+    PreludeParser,
+    encode_prelude,
+    is_integration,
+)
 
 # What AWS's Node.js runtime client 4.0.2 sent for HttpResponseStream.from, recorded 2026-11.
 RECORDED = (
@@ -252,6 +259,10 @@ def test_heads_are_values() -> None:
 
 def test_the_media_type() -> None:
     assert MEDIA_TYPE == "application/vnd.awslambda.http-integration-response"
+    assert is_integration(MEDIA_TYPE)
+    assert is_integration(MEDIA_TYPE.upper() + " ; charset=utf-8")
+    assert not is_integration(MEDIA_TYPE + "x")
+    assert not is_integration("")
 
 
 def test_a_prelude_is_json_and_eight_nul_bytes() -> None:

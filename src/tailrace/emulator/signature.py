@@ -127,7 +127,8 @@ def _presigned(fields: dict[str, str]) -> _Claim | None:
     if fields.get("X-Amz-Algorithm") != _ALGORITHM:
         raise _FaultError(f"X-Amz-Algorithm is not {_ALGORITHM}")
     good_for = fields.get("X-Amz-Expires", "")
-    if not (good_for.isascii() and good_for.isdigit() and int(good_for) <= PRESIGNED_S_MAX):
+    is_number = good_for.isascii() and good_for.isdigit() and len(good_for) < 10
+    if not is_number or int(good_for) > PRESIGNED_S_MAX:
         raise _FaultError(f"X-Amz-Expires is not a number of seconds up to {PRESIGNED_S_MAX}")
     return _Claim(
         fields.get("X-Amz-Credential", ""),

@@ -23,9 +23,9 @@ from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import ServiceError, busy
 from tailrace.errors import ResponseFormatError, ResultError
 from tailrace.net.http_server import Connection, Headers
-from tailrace.wire import http_event, integration, url_head
+from tailrace.wire import http_event, url_head
 from tailrace.wire.http_head import has_body
-from tailrace.wire.integration import Head, PreludeParser
+from tailrace.wire.integration import Head, PreludeParser, is_integration
 from tailrace.wire.runtime_api import Invocation
 
 _ERROR_TYPE: Final = (b"x-amzn-ErrorType", b"InternalServerErrorException")
@@ -322,11 +322,6 @@ class StreamedAnswer(UrlAnswer):
         super()._close()
         if self._timer is not None:
             self._timer.cancel()
-
-
-def is_integration(media_type: str) -> bool:
-    """Whether a response of this content type begins with a prelude."""
-    return media_type.partition(";")[0].strip().lower() == integration.MEDIA_TYPE
 
 
 def _typed_head(media_type: str) -> Head:

@@ -34,6 +34,11 @@ _OUR_KEYS: Final = frozenset(("statusCode", "headers", "multiValueHeaders", "coo
 _CONFIDENTIAL: Final = ("auth", "cookie", "key", "password", "secret", "session", "token")
 
 
+def is_integration(content_type: str) -> bool:
+    """Whether a runtime that sends this content type begins its response with a prelude."""
+    return content_type.partition(";")[0].strip().lower() == MEDIA_TYPE
+
+
 class Head:
     """Status, headers and cookies of a response; immutable and valid once it exists.
 
