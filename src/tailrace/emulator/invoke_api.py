@@ -15,7 +15,7 @@ from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.invocation import REFUSED, Attempt
 from tailrace.emulator.service_error import busy, too_many_requests
 from tailrace.net.http_server import Connection, RequestHead
-from tailrace.wire import integration
+from tailrace.wire.integration import is_integration
 from tailrace.wire.runtime_api import Invocation
 
 _INVOKE_TYPES: Final = ("RequestResponse", "Event", "DryRun")
@@ -72,8 +72,7 @@ class _Invoke(CallRequest):
         if outcome is REFUSED:
             self.refuse(busy())
             return
-        media_type = outcome.media_type.partition(";")[0].strip().lower()
-        if outcome.is_streamed and media_type == integration.MEDIA_TYPE:
+        if outcome.is_streamed and is_integration(outcome.media_type):
             self.call.function.warn(Disagreement.PRELUDE_IN_BODY)
         headers = [JSON, *self.headers(), _REMAPPED, EXECUTED_VERSION]
         if outcome.error_type is not None:
