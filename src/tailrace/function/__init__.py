@@ -8,14 +8,18 @@
         for line in work():
             yield line
 
-Standard library only; asyncio is imported only for an async handler.
+Standard library only; asyncio is imported only for an async handler. A name's module is imported
+when the name is: a runtime takes parts of this package, and plain handlers none.
 """
 
-from tailrace.errors import ClientDisconnected, ResponseTooLargeError
-from tailrace.function.handler import StreamifiedHandler, streamify_response
-from tailrace.function.response import HttpResponseStream, ResponseStream
-from tailrace.function.stream import Chunk
-from tailrace.wire.integration import Head
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tailrace.errors import ClientDisconnected, ResponseTooLargeError
+    from tailrace.function.handler import StreamifiedHandler, streamify_response
+    from tailrace.function.response import HttpResponseStream, ResponseStream
+    from tailrace.function.stream import Chunk
+    from tailrace.wire.integration import Head
 
 __all__ = [
     "Chunk",
@@ -27,3 +31,23 @@ __all__ = [
     "StreamifiedHandler",
     "streamify_response",
 ]
+
+_HOMES: Final = {
+    "Chunk": "tailrace.function.stream",
+    "ClientDisconnected": "tailrace.errors",
+    "Head": "tailrace.wire.integration",
+    "HttpResponseStream": "tailrace.function.response",
+    "ResponseStream": "tailrace.function.response",
+    "ResponseTooLargeError": "tailrace.errors",
+    "StreamifiedHandler": "tailrace.function.handler",
+    "streamify_response": "tailrace.function.handler",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(__import__(home, fromlist=[name]), name)
+    globals()[name] = value
+    return value

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from typing import Final, NamedTuple
-
-from tailrace.wire.capability import redact
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NO_BREAK_SPACE: Final = "\u00a0"
@@ -26,6 +23,8 @@ class Failure(NamedTuple):
 def describe(error: BaseException) -> Failure:
     """Describe an exception; our own frames are left out unless there are no others."""
     import traceback
+
+    from tailrace.wire.capability import redact
 
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
@@ -52,6 +51,8 @@ def log_failure(failure: Failure, request_id: str | None) -> None:
 
 
 def _as_json(failure: Failure, request_id: str | None) -> str:
+    import json
+
     return json.dumps(
         {
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

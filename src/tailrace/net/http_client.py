@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 Fields = Iterable[tuple[str, str]]
 """Header or trailer fields; the caller sees to it that names and values are legal."""
 
-_URL: Final = re.compile(
-    r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?(/[!-\"$-~]*)?"
-).fullmatch
 _READ_BYTES: Final = 64 * 1024
 _PIECES_PER_CALL: Final = 64  # far below the kernel's IOV_MAX
 _LINGER_0: Final = struct.pack("ii", 1, 0)
@@ -62,7 +59,7 @@ def parse_url(url: str) -> Url:
     Raises:
         PeerError: not an absolute http or https URL in ASCII; user names are not supported.
     """
-    match = _URL(url)
+    match = _url_pattern().fullmatch(url)
     if match is None or int(match[3] or 0) > 65535:
         raise PeerError("this is not the URL of an HTTP server")
     is_tls = match[1] == "https"
@@ -333,6 +330,14 @@ class Upload:
     def _raise_answered(self, status: int) -> NoReturn:
         text = self._parser.body_so_far[:200].decode("utf-8", "replace").strip()
         raise AnsweredEarlyError(status, f"the peer answered {status} {text}".rstrip())
+
+
+@lru_cache(maxsize=1)
+def _url_pattern() -> re.Pattern[str]:
+    """Compiled when it is needed: a runtime at its start has no URL."""
+    return re.compile(
+        r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?(/[!-\"$-~]*)?"
+    )
 
 
 @lru_cache(maxsize=1)

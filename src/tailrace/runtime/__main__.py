@@ -8,10 +8,8 @@ import sys
 from typing import Final, NoReturn
 
 from tailrace.errors import PeerError, RuntimeApiError
-from tailrace.function.handler import is_streamified, streamify_response
-from tailrace.function.mode import mode_from
 from tailrace.net.http_keep_alive import KeepAliveClient
-from tailrace.runtime.invocation_loop import InvocationLoop
+from tailrace.runtime.invocation_loop import HandlerFunction, InvocationLoop
 from tailrace.runtime.loading import load_handler
 from tailrace.runtime.logs import configure_logging, configure_output, flush_output
 
@@ -52,8 +50,8 @@ def main(arguments: list[str]) -> int:
     try:
         try:
             handler = load_handler(handler_name)
-            if mode_from(environment) == "stream" and not is_streamified(handler):
-                handler = streamify_response(handler)
+            if environment.get("TAILRACE_RESPONSE_MODE"):
+                handler = _in_mode(handler)
         except Exception as error:
             loop.report_init_error(error)
             return 1
@@ -66,6 +64,16 @@ def main(arguments: list[str]) -> int:
     finally:
         api.close()
         flush_output()
+
+
+def _in_mode(handler: HandlerFunction) -> HandlerFunction:
+    """Let a plain handler stream, too, where the environment says so."""
+    from tailrace.function.handler import is_streamified, streamify_response
+    from tailrace.function.mode import mode_from
+
+    if mode_from(os.environ) == "stream" and not is_streamified(handler):
+        return streamify_response(handler)
+    return handler
 
 
 def _on_sigterm(signum: int, frame: object) -> NoReturn:
