@@ -138,7 +138,7 @@ class _Answer:
 
     def give_up(self) -> None:
         """Nobody waits for a stream that has not begun; one that has belongs to its exchange."""
-        if self._held.source is not self:
+        if self.opened.cancelled():
             self.stream.abort()
 
     # --- the receiver of an HTTP answer ---------------------------------------------------------
