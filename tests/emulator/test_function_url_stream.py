@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from tests.e2e.gate import Gate
-from tests.emulator.harness import Harness, config, playing, wait_until
+from tests.emulator.harness import Harness, config, playing, running, wait_until
 from tests.emulator.url_client import INTEGRATION, STREAM, ask, asking, prelude, serve
 from tests.fakes import Broken
 
 from tailrace import limits
-from tailrace.config import UrlConfig
+from tailrace.config import FunctionConfig, UrlConfig
 
 ERROR = {"errorType": "TypeError", "errorMessage": "boom", "trace": ["TypeError: boom"]}
 BEGIN = {"stream": INTEGRATION}
@@ -121,6 +122,50 @@ def test_head_requests_get_no_body(tmp_path: Path) -> None:
         assert (answer.status, answer.body) == (200, b"")
 
     serve(story, tmp_path, STREAM)
+
+
+HANDLER = """
+import os, time
+import tailrace.function
+
+def wait_at(path):
+    while not os.path.exists(path):
+        time.sleep(0.005)
+
+@tailrace.function.streamify_response
+def handler(event, context):
+    yield tailrace.function.Head(201, {"content-type": "text/event-stream"}, cookies=["a=1"])
+    for number in range(3):
+        wait_at(f"go{number}")
+        yield f"data: {number}\\n\\n"
+    wait_at("fail")
+    raise ValueError("late")
+"""
+
+
+def test_a_handler_of_ours_streams_natively(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(HANDLER)
+    function = FunctionConfig(
+        name="f",
+        handler="app.handler",
+        path=tmp_path,
+        environment={"TAILRACE_RESPONSE_MODE": "stream"},
+        url=STREAM,
+    )
+
+    async def run() -> None:
+        async with running(function) as emulator, asking(emulator) as client:
+            head = await client.read_head()
+            assert (head.status, head.get("set-cookie")) == (201, "a=1")
+            for number in range(3):
+                (tmp_path / f"go{number}").touch()
+                assert await client.read_chunk() == f"data: {number}\n\n".encode()
+            (tmp_path / "fail").touch()
+            assert await client.read_chunk() == b""
+            await until_ended(emulator)
+            assert "(Function.ValueError); as on Lambda, its client cannot tell" in emulator.log
+
+    uvloop.run(run())
 
 
 # --- mode and URL disagree --------------------------------------------------------------------
