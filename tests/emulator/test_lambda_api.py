@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import uvloop
 from tests.emulator.harness import playing, request, running
 
+from tailrace import limits
 from tailrace.config import UrlConfig
+from tailrace.emulator import lambda_api
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "lambda-api.md"
 
 
 def test_other_paths_are_not_emulated(tmp_path: Path) -> None:
@@ -58,3 +63,34 @@ def test_the_root_lists_the_functions_and_their_urls(tmp_path: Path) -> None:
             assert set(emulator.service.function_urls) == {"g"}
 
     uvloop.run(run())
+
+
+def test_every_operation_is_documented() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    documented = {
+        (method, path.rstrip("/"))
+        for method, path in re.findall(r"^\| .* \| `(GET|POST) (/20\S+)` \|$", page, re.MULTILINE)
+    }
+    served = {
+        (method, path.replace("([^/]+)", "NAME").replace("()", ""))
+        for method, path, _ in lambda_api._OPERATIONS
+    }
+
+    assert documented == served
+
+
+def test_the_documented_limits_are_the_real_ones() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    table = page.partition("## Limits")[2].partition("## Errors")[0]
+
+    for value in (
+        limits.SYNC_INVOKE_BYTES_MAX,
+        limits.EVENT_INVOKE_BYTES_MAX,
+        limits.BUFFERED_RESPONSE_BYTES_MAX,
+        limits.STREAM_RESPONSE_BYTES_MAX,
+        limits.EVENT_QUEUE_MAX,
+    ):
+        assert f"| {value:,}" in table
+    assert f"{limits.EVENT_QUEUE_BYTES_MAX // limits.MIB} MiB" in table
+    assert f"| {limits.HEAD_BYTES_MAX // limits.KIB} KiB |" in table
+    assert f"| {limits.CLIENT_STALL_TIMEOUT_S:.0f} s |" in table
