@@ -152,7 +152,7 @@ def test_a_runtime_that_cannot_stream_says_so_too(chain: Chain) -> None:
     for answer in answers(chain, "cannot"):
         assert (answer.status, answer.json()) == (200, ENVELOPE)
 
-    sdks, emulators = sorted(warnings(chain, "cannot"))
+    emulators, sdks = sorted(warnings(chain, "cannot"))
     assert "TAILRACE_RESPONSE_MODE=stream, but this runtime cannot stream" in sdks
     assert 'set url.invoke_mode to "BUFFERED"' in emulators
 
