@@ -12,7 +12,7 @@ help:
 	@echo "make demo   run the examples on http://127.0.0.1:8080 (make demo PORT=…)"
 	@echo "make test   run all tests; installs what they need"
 	@echo "make check  format, lint and types"
-	@echo "make bench  measure the data path beside nginx and a C relay (make bench JSON=FILE)"
+	@echo "make bench  measure the data path beside nginx, a C relay and AWS's runtimes (JSON=FILE)"
 
 demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
@@ -38,7 +38,8 @@ docs: .venv/.test
 	$(BIN)/python docs/generate.py
 
 bench: .venv/.test
-	sh scripts/install-tools.sh gcc nginx
+	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc libtoolize make nginx node npm
+	sh scripts/install-npm.sh
 	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
 
 .venv/.demo: $(SOURCES)

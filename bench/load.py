@@ -76,9 +76,13 @@ class Client(asyncio.Protocol):
 
     def ask(self, path: str) -> None:
         """Sends the request; one at a time."""
+        self.send(REQUEST.format(path=path).encode())
+
+    def send(self, request: bytes) -> None:
+        """The same with any request."""
         self._is_waiting = True
         self._is_complete = False
-        self.transport.write(REQUEST.format(path=path).encode())
+        self.transport.write(request)
 
     def abandon(self) -> None:
         """Leaves without waiting for the response."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import process
 from bench.load import BenchError
 from bench.stand_in import StandIn
 
@@ -22,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
 DESCRIPTORS = 20_000
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway"
 TAILRACE_CONFIG = """\
@@ -90,11 +90,10 @@ class Relay:
 
     def cpu_s(self) -> float:
         """User and system time of the process so far, to the nanosecond."""
-        return time.clock_gettime((~self.process.pid << 3) | 2)  # clock_getcpuclockid(3)
+        return process.cpu_s(self.process.pid)
 
     def resident_bytes(self) -> int:
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
-        return int(fields[1]) * PAGE_BYTES
+        return process.resident_bytes(self.process.pid)
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -139,7 +138,7 @@ class Bed:
     async def tailrace(self, name: str, command: str) -> Relay:
         """`command` is `tailrace gateway` or something that takes the same options."""
         port, callback_port = free_port(), free_port()
-        config = self._subdirectory(name) / "tailrace.toml"
+        config = self.subdirectory(name) / "tailrace.toml"
         config.write_text(TAILRACE_CONFIG)
         words = [
             *shlex.split(command),
@@ -152,7 +151,7 @@ class Bed:
     async def nginx(self, name: str, options: str) -> Relay:
         """nginx as a proxy that buffers nothing; `options` are further lines of its location."""
         port = free_port()
-        directory = self._subdirectory(name)
+        directory = self.subdirectory(name)
         config = directory / "nginx.conf"
         config.write_text(
             NGINX_CONFIG.format(
@@ -174,38 +173,43 @@ class Bed:
         words = [str(program), str(port), str(callback_port), str(control_port)]
         return self._start(name, Starting(words, port, is_raw=True))
 
+    def command(self, name: str, words: Sequence[str], port: int) -> Relay:
+        """Any program, which will listen on a port."""
+        return self._start(name, Starting(words, port))
+
+    def prepare_child(self) -> None:
+        """Called in a child: pins it, and ends it with the benchmark, however that ends."""
+        os.sched_setaffinity(0, {self._cores.relay})
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
     def stop(self) -> None:
         for relay in self._relays:
             relay.stop()
         self._relays.clear()
 
-    def _subdirectory(self, name: str) -> Path:
+    def subdirectory(self, name: str) -> Path:
+        """A new directory, gone with the bed's own."""
         self._count += 1
         directory = self._directory / f"{name}-{self._count}"
         directory.mkdir()
         return directory
 
     def _start(self, name: str, starting: Starting) -> Relay:
-        log = self._subdirectory(name) / "output"
+        log = self.subdirectory(name) / "output"
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            started = subprocess.Popen(
                 starting.command,
                 cwd=ROOT,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=self._prepare_child,
+                preexec_fn=self.prepare_child,
             )
-        relay = Relay(name, starting.port, process, log, starting.is_raw)
+        relay = Relay(name, starting.port, started, log, starting.is_raw)
         self._relays.append(relay)
         wait_until_listening(relay)
         return relay
-
-    def _prepare_child(self) -> None:
-        """Pins the relay, and ends it with the benchmark, however that ends."""
-        os.sched_setaffinity(0, {self._cores.relay})
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Results: values of each run, medians, ratios of runs side by side, targets, table and JSON."""
+"""Results: values of each run, medians, ratios of runs side by side, targets, tables and JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ BASELINES = ("nginx", "floor")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a row of tailrace should reach: as a value, or as a multiple of another relay's."""
+    """What a column of a row should reach: as a value, or as a multiple of another column's."""
 
     row: str
     sense: Literal["<=", ">="]
     limit: float
     baseline: str | None = None
+    subject: str = "tailrace"
 
 
 TARGETS = (
@@ -34,12 +35,23 @@ TARGETS = (
     Target("chunk", "<=", 2.2, "floor"),
     Target("bulk", ">=", 1.5, "nginx"),
     Target("held", "<=", 8.0),
+    Target("native", ">=", 0.5, "callback", "Function URL"),
+    Target("native", ">=", 0.5, "callback", "InvokeWithResponseStream"),
+    *(
+        Target("native-memory", "<=", 16.0, subject=f"{process}, {path}")
+        for path in ("Function URL", "InvokeWithResponseStream")
+        for process in ("runtime", "emulator")
+    ),
+    Target("first-byte", "<=", 1.0, "aws-lambda-ric 3.3.0", "tailrace.runtime"),
+    Target("first-byte", "<=", 1.0, "aws-lambda-ric 4.0.2", "tailrace.runtime"),
+    Target("start", "<=", 1.0, "awslambdaric", "tailrace.runtime"),
 )
 
 
 @dataclass(slots=True)
 class Row:
-    """One measurement of every relay; `values[relay][n]` were taken side by side in run n."""
+    """One measurement of every relay, or other column; `values[relay][n]` were taken side by side
+    in run n."""
 
     name: str
     title: str
@@ -48,6 +60,10 @@ class Row:
 
     def add(self, relay: str, value: float) -> None:
         self.values.setdefault(relay, []).append(value)
+
+    def add_median(self, relay: str, values: Sequence[float]) -> None:
+        """Of a run with many values the median counts."""
+        self.add(relay, median(values))
 
     def median(self, relay: str) -> float:
         return median(self.values[relay])
@@ -72,6 +88,17 @@ def new_rows() -> dict[str, Row]:
     return {row.name: row for row in rows}
 
 
+def new_native_rows() -> dict[str, Row]:
+    """Those of Lambda's own streaming: each has columns of its own."""
+    rows = (
+        Row("native", "large bodies per CPU-second of all processes", "MB"),
+        Row("native-memory", "growth of memory over 200 MB", "MiB"),
+        Row("first-byte", "request to first byte, Function URL", "ms"),
+        Row("start", "process start to first request for an event", "ms"),
+    )
+    return {row.name: row for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A target and what was measured; `is_met` is None when it could not be measured."""
@@ -89,16 +116,18 @@ class Verdict:
         return f"{sense} {target.limit:g}{of}: {mark}{value}"
 
 
-def judge(rows: Mapping[str, Row], relay: str = "tailrace") -> list[Verdict]:
-    """Every target, in the order of the table."""
+def judge(rows: Mapping[str, Row]) -> list[Verdict]:
+    """Every target of these rows, in the order of the table."""
     verdicts = []
     for target in TARGETS:
-        row = rows[target.row]
+        row = rows.get(target.row)
+        if row is None:
+            continue
         value: float | None = None
         if target.baseline is not None:
-            value = row.ratio(relay, target.baseline)
-        elif relay in row.values:
-            value = row.median(relay)
+            value = row.ratio(target.subject, target.baseline)
+        elif target.subject in row.values:
+            value = row.median(target.subject)
         is_met = None
         if value is not None:
             is_met = value <= target.limit if target.sense == "<=" else value >= target.limit
@@ -131,6 +160,25 @@ def table(rows: Mapping[str, Row], relays: Sequence[str]) -> str:
         lines.append([f"{row.title}, {row.unit}", *medians, *cells, *marks[:1]])
         lines.append(["", *spreads, *("" for _ in ratios), *marks[1:]])
     return _aligned([head, *lines])
+
+
+def listing(rows: Mapping[str, Row]) -> str:
+    """Rows whose columns differ: a line for each column, with what is asked of it."""
+    lines = [["", "median", "lowest–highest", "target"]]
+    verdicts = judge(rows)
+    for row in rows.values():
+        if row.values:
+            lines.append([f"{row.title}, {row.unit}", "", "", ""])
+        for name in row.values:
+            marks = [
+                str(verdict)
+                for verdict in verdicts
+                if (verdict.target.row, verdict.target.subject) == (row.name, name)
+            ]
+            cells = [f"  {name}", number(row.median(name)), _spread(row, name), *marks[:1]]
+            lines.append(cells)
+            lines += [["", "", "", mark] for mark in marks[1:]]
+    return _aligned(lines)
 
 
 def _ratio(row: Row, baseline: str) -> str:
@@ -172,6 +220,7 @@ def as_json(rows: Mapping[str, Row], settings: Mapping[str, object]) -> dict[str
                 "ratios": {name: row.ratio("tailrace", name) for name in BASELINES},
             }
             for row in rows.values()
+            if row.values
         ],
         "targets": [
             asdict(verdict.target) | {"value": verdict.value, "is_met": verdict.is_met}

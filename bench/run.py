@@ -12,25 +12,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import uvloop
 
+from bench import native
 from bench.load import BenchError
 from bench.measure import QUICK, Bench, Load
 from bench.relays import TAILRACE_COMMAND, Bed, Cores, Relay, compile_floor
-from bench.report import Row, as_json, judge, machine, new_rows, table
+from bench.report import (
+    Row,
+    as_json,
+    judge,
+    listing,
+    machine,
+    new_native_rows,
+    new_rows,
+    table,
+)
 from bench.stand_in import StandIn
 
-TIMEOUT_S = 290.0
+TIMEOUT_S = 420.0
 MERGED_SHARE_MAX = 0.01
 CHUNK_TRIES = 3
 NGINX_BIG_BUFFERS = """
       proxy_buffer_size 64k;
       proxy_buffers 8 64k;"""
-ROWS = ("request", "chunk", "bulk", "held", "held-open")
+CPU_ROWS = ("request", "chunk", "bulk")
+HELD_ROWS = ("held", "held-open")
+ROWS = (*CPU_ROWS, *HELD_ROWS, *native.ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class Settings:
     """What to measure, how often, and of whom."""
 
     load: Load
+    native_load: native.NativeLoad
     runs: int
     held_runs: int
     only: tuple[str, ...]
@@ -55,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load = QUICK if options.quick else Load()
     settings = Settings(
         load=load,
+        native_load=native.QUICK if options.quick else native.NativeLoad(),
         runs=options.runs or (1 if options.quick else 5),
         held_runs=min(options.runs or 3, 1 if options.quick else 3),
         only=tuple(options.only.split(",")),
@@ -63,14 +77,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(143))
     try:
-        rows, relays = uvloop.run(_run(settings))
+        results = uvloop.run(_run(settings))
     except (BenchError, TimeoutError) as error:
         print(f"bench: {error or f'not done after {TIMEOUT_S:.0f} s'}", file=sys.stderr)
         return 1
     print("\n".join(f"{name}: {value}" for name, value in machine().items()), end="\n\n")
-    print(table(rows, relays))
+    if results.relays:
+        print(table(results.rows, results.relays), end="\n\n")
+    if any(row.values for row in results.native_rows.values()):
+        print(listing(results.native_rows))
+    rows = {**results.rows, **results.native_rows}
     if options.json:
-        facts = {"load": asdict(load), "runs": settings.runs, "held_runs": settings.held_runs}
+        facts = {
+            "load": asdict(load) | asdict(settings.native_load),
+            "runs": settings.runs,
+            "held_runs": settings.held_runs,
+        }
         text = json.dumps(as_json(rows, facts), indent=2, ensure_ascii=False)
         options.json.write_text(text + "\n")
     is_missed = any(verdict.is_met is False for verdict in judge(rows))
@@ -100,7 +122,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-async def _run(settings: Settings) -> tuple[dict[str, Row], list[str]]:
+@dataclass(slots=True)
+class Results:
+    """What was measured: of the gateway beside other relays, and of Lambda's own streaming."""
+
+    rows: dict[str, Row] = field(default_factory=new_rows)
+    relays: list[str] = field(default_factory=list)
+    native_rows: dict[str, Row] = field(default_factory=new_native_rows)
+
+
+async def _run(settings: Settings) -> Results:
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.load})
     stand_in = StandIn()
@@ -109,7 +140,11 @@ async def _run(settings: Settings) -> tuple[dict[str, Row], list[str]]:
         bed = Bed(Path(directory), cores, stand_in)
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                return await _measure(settings, bed, Bench(stand_in, settings.load))
+                results = Results()
+                if {*CPU_ROWS, *HELD_ROWS} & {*settings.only}:
+                    await _measure_relays(settings, bed, Bench(stand_in, settings.load), results)
+                await _measure_native(settings, bed, results.native_rows)
+                return results
         finally:
             bed.stop()
             await stand_in.stop()
@@ -140,26 +175,37 @@ def choose_relays(settings: Settings) -> dict[str, Start]:
     return starts
 
 
-async def _measure(settings: Settings, bed: Bed, bench: Bench) -> tuple[dict[str, Row], list[str]]:
-    rows = new_rows()
+async def _measure_relays(settings: Settings, bed: Bed, bench: Bench, results: Results) -> None:
+    rows = results.rows
     starts = choose_relays(settings)
+    results.relays += starts
     relays = [await start(bed) for start in starts.values()]
     for relay in relays:
         await bench.request_us(relay)  # brings in what the first requests need
     for run in range(settings.runs):
-        for row in ROWS[:3]:
+        for row in CPU_ROWS:
             if row in settings.only:
                 _say(f"run {run + 1} of {settings.runs}: {row}")
                 for relay in relays:
                     await _explained(relay, _measure_cpu(bench, rows, row, relay))
     for run in range(settings.held_runs):
-        for row in ROWS[3:]:
+        for row in HELD_ROWS:
             if row in settings.only:
                 _say(f"run {run + 1} of {settings.held_runs}: {row}, {settings.load.held}")
                 for name, start in starts.items():
                     if name != "nginx-64k":
                         await _measure_held(bench, rows, row, name, start, bed)
-    return rows, list(starts)
+    for relay in relays:
+        relay.stop()
+
+
+async def _measure_native(settings: Settings, bed: Bed, rows: dict[str, Row]) -> None:
+    bench = native.NativeBench(bed, settings.native_load, rows)
+    for run in range(settings.runs):
+        for row in native.ROWS:
+            if row in settings.only and (row != "native-memory" or run < settings.held_runs):
+                _say(f"run {run + 1} of {settings.runs}: {row}")
+                await bench.measure(row)
 
 
 async def _measure_cpu(bench: Bench, rows: dict[str, Row], row: str, relay: Relay) -> None:

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import psutil
-from bench.report import judge, new_rows, number, table
+from bench.chain import NODE, PATHS
+from bench.report import judge, listing, new_native_rows, new_rows, number, table
 
 ROOT = Path(__file__).parent.parent
+NATIVE_LIMITS = [0.5, 0.5, 16, 16, 16, 16, 1, 1, 1]
 
 
 def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -24,19 +26,26 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
         env=os.environ | {"TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
     assert run.returncode == 0, run.stderr
     document = json.loads(results.read_text())
     measured = {row["name"]: row["relays"] for row in document["rows"]}
-    assert list(measured) == ["request", "chunk", "merged", "bulk", "held", "held_open"]
-    assert all("tailrace" in relays for relays in measured.values())
+    relay_rows = ["request", "chunk", "merged", "bulk", "held", "held_open"]
+    assert list(measured) == [*relay_rows, "native", "native-memory", "first-byte", "start"]
+    assert all("tailrace" in measured[name] for name in relay_rows)
     assert set(measured["request"]) == {"tailrace", "nginx", "nginx-64k", "floor"}
-    assert [target["limit"] for target in document["targets"]] == [375, 1.5, 2.2, 1.5, 8]
+    assert set(measured["native"]) == set(PATHS)
+    assert set(measured["first-byte"]) == {"tailrace.runtime", *NODE.values()}
+    assert set(measured["start"]) == {"tailrace.runtime", "awslambdaric"}
+    targets = document["targets"]
+    assert [each["limit"] for each in targets] == [375, 1.5, 2.2, 1.5, 8, *NATIVE_LIMITS]
+    assert all(each["value"] is not None for each in targets)
     assert document["machine"]["cores"] == str(os.cpu_count())
     assert "CPU per paced 64-byte chunk, µs" in run.stdout
+    assert "process start to first request for an event, ms" in run.stdout
     assert "run 1 of 1: bulk" in run.stderr
     assert list(temporary.iterdir()) == []
     commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
@@ -71,6 +80,23 @@ def test_a_missed_target_and_a_missing_relay_are_said() -> None:
     assert table(rows, ["tailrace"]).splitlines()[1].split("  ")[0] == (
         "CPU per request of one chunk, µs"
     )
+
+
+def test_columns_of_native_rows_are_listed_with_their_targets() -> None:
+    rows = new_native_rows()
+    for url, callback in ((400.0, 500.0), (600.0, 800.0), (300.0, 900.0)):
+        rows["native"].add("Function URL", url)
+        rows["native"].add("callback", callback)
+
+    lines = [line.split("  ") for line in listing(rows).splitlines()]
+
+    words = [[word.strip() for word in line if word] for line in lines]
+    assert words == [
+        ["median", "lowest–highest", "target"],
+        ["large bodies per CPU-second of all processes, MB"],
+        ["Function URL", "400", "300–600", "≥ 0.5 × callback: pass (0.75)"],
+        ["callback", "800", "500–900"],
+    ]
 
 
 def test_numbers_have_three_digits_that_count() -> None:
