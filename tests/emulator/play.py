@@ -77,6 +77,19 @@ def extend(name, events, log, gate):
             time.sleep(0.005)
 
 
+def fail_extension(error_type, own):
+    head = {**identifiers[-1], "Lambda-Extension-Function-Error-Type": error_type}
+    body = json.dumps({"errorMessage": "played"})
+    own.request("POST", "/2020-01-01/extension/exit/error", body, head)
+    own.getresponse().read()
+
+
+def fail_extension_behind(gate, error_type):
+    while not os.path.exists(gate):
+        time.sleep(0.005)
+    fail_extension(error_type, http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+
+
 def leave(note, *_):
     play([{"append": note}, {"exit": 0}])
 
@@ -138,10 +151,9 @@ def play(steps, request_id=None, headers=None):
                 registered.wait()
                 registered.clear()
             case "fail_extension":
-                head = {**identifiers[-1], "Lambda-Extension-Function-Error-Type": value}
-                body = json.dumps({"errorMessage": "played"})
-                connection.request("POST", "/2020-01-01/extension/exit/error", body, head)
-                connection.getresponse().read()
+                fail_extension(value, connection)
+            case "fail_extension_behind":
+                threading.Thread(target=fail_extension_behind, args=value, daemon=True).start()
             case "count":
                 threading.Thread(target=count, args=(value,), daemon=True).start()
             case "break_off":

@@ -194,7 +194,7 @@ def test_a_cut_is_a_truncated_response_though_the_function_works_on(tmp_path: Pa
             go.touch()
             await wait_until(lambda: caller.function.statistics().idle == 1)
             assert (
-                "ERROR RequestId: id failed Runtime.TruncatedResponse: "
+                "ERROR RequestId: id failed: Runtime.TruncatedResponse: "
                 "The runtime broke its response off."
             ) in caller.log
 
@@ -225,7 +225,7 @@ def test_the_error_of_a_stream_is_in_the_log_once(tmp_path: Path) -> None:
             outcome = await caller.outcome(silent)
             await silent.ended
             assert (outcome.error_type, outcome.is_reported) == ("TypeError", True)
-            line = "failed after it had begun to stream: TypeError: boom: 1 < 2"
+            line = "the streamed response failed: TypeError: boom: 1 < 2"
             assert caller.log.count(line) == 1
             assert line in (await silent.ended).decode()
             await wait_until(lambda: caller.function.statistics().idle == 1)

@@ -382,3 +382,27 @@ def test_an_extension_that_cannot_begin_is_an_init_error(tmp_path: Path) -> None
             await wait_until(lambda: emulator.service.pids() == [])
 
     uvloop.run(run())
+
+
+def test_an_extension_that_fails_between_two_invocations(tmp_path: Path) -> None:
+    async def run() -> None:
+        go, log = tmp_path / "go", tmp_path / "log"
+        steps = [
+            {"extend": ["other", ["SHUTDOWN"], str(log), ""]},
+            {"extend": ["failing", [], "x", ""]},
+            {"fail_extension_behind": [str(go), "Extension.Late"]},
+        ]
+        environ = {"PLAY_INIT": json.dumps(steps)}
+        async with running(playing(path=tmp_path, environment=environ)) as emulator:
+            await emulator.invoke(1)
+            await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
+            go.touch()
+            await wait_until(lambda: emulator.service.pids() == [])
+
+            reason = "extension failing failed: Extension.Late: played, between two invocations"
+            assert reason in emulator.log
+            assert [event["shutdownReason"] for event in told(log)] == ["FAILURE"]
+            go.unlink()
+            assert (await emulator.invoke(2)).json() == 2
+
+    uvloop.run(run())

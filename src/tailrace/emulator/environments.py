@@ -80,7 +80,7 @@ class ExecutionEnvironment:
         self._server: RuntimeServer | None = None
         self._turn: asyncio.Future[_Turn] | None = None
         self._init_outcome: Outcome | None = None
-        self._extension_failure = ("", "")
+        self._extension_failure: tuple[str, str] | None = None
         self._exit_reason = ""
 
     @property
@@ -247,7 +247,8 @@ class ExecutionEnvironment:
         now = asyncio.get_running_loop().time
         end_s = now() + timeout_s
         process.thaw()
-        if extensions.shut_down("SPINDOWN", int((time.time() + timeout_s) * 1000)):
+        reason = "FAILURE" if self._extension_failure else "SPINDOWN"
+        if extensions.shut_down(reason, int((time.time() + timeout_s) * 1000)):
             while process.is_alive and not extensions.are_done and now() < end_s:  # noqa: ASYNC110
                 await asyncio.sleep(_REST_POLL_S)
 
@@ -315,7 +316,7 @@ class ExecutionEnvironment:
             self._log.platform(f"{timestamp(time.time())} {request_id} {text}")
             return Outcome.failure("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
         error_type, reason = "Runtime.ExitError", self._exit_reason
-        if turn is _Turn.EXTENSION_FAILED:
+        if turn is _Turn.EXTENSION_FAILED and self._extension_failure is not None:
             error_type, reason = self._extension_failure
         text = f"RequestId: {request_id} Error: {reason}"
         self._log.platform(text)
@@ -363,9 +364,9 @@ class ExecutionEnvironment:
         message = message.removeprefix(f"RequestId: {request_id} Error: ")
         line = message.partition("\n")[0][:_MESSAGE_CHARS_MAX]
         if line and line not in self._log.tail().decode("utf-8", "replace"):
-            when = "after it had begun to stream: " if outcome.is_streamed else ""
-            text = f"{when}{outcome.error_type}: {line}"
-            self._log.platform(f"ERROR RequestId: {request_id} failed {text}")
+            what = "the streamed response failed" if outcome.is_streamed else "failed"
+            text = f"{what}: {outcome.error_type}: {line}"
+            self._log.platform(f"ERROR RequestId: {request_id} {text}")
 
 
 def _arguments(function: FunctionConfig) -> tuple[str, ...]:
