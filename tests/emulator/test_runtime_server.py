@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import uvloop
 from tests.emulator.harness import Answer, Notes, request, wait_until
 
 from tailrace import limits
+from tailrace.emulator import extensions
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.runtime_server import RuntimeServer, State
 from tailrace.wire.integration import MEDIA_TYPE
@@ -651,3 +654,15 @@ def test_an_observer_is_told_of_a_cut() -> None:
             assert not attempt.outcome.done()
 
     uvloop.run(run())
+
+
+def test_the_documentation_has_every_path_and_every_name_of_an_error() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/reference/runtime-api.md").read_text()
+    source = (root / "src/tailrace/emulator/runtime_server.py").read_text()
+    source += (root / "src/tailrace/emulator/runtime_answer.py").read_text()
+    paths = (NEXT, INIT_ERROR, "/2018-06-01/ping", *extensions.PATHS)
+    names = re.findall(r'refuse\(\s*(?:self\._)?connection, \d+, "(\w+)"', source)
+
+    assert len(names) == 7
+    assert [name for name in (*paths, *names) if f"{name}`" not in page] == []
