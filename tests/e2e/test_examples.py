@@ -109,6 +109,22 @@ def test_tokens_arrive_one_by_one_and_say_when_they_are_done(demo: DevCommand) -
     assert stream.response.headers["content-type"] == "text/event-stream"
 
 
+def test_a_model_that_thinks_is_heard_of_all_the_while(demo: DevCommand) -> None:
+    with Stream(f"{demo.url}/tokens?silent=2.5") as stream:
+        first = [stream.line() for _ in range(6)]
+
+    assert first[:4] == [": \n", "\n", ": \n", "\n"]
+    assert first[4] == "id: 0\n"
+
+
+def test_a_model_that_fails_says_so_in_an_event(demo: DevCommand) -> None:
+    with Stream(f"{demo.url}/tokens?fail=3") as stream:
+        received = [event for _, event in events(stream)]
+
+    assert [int(event["id"]) for event in received] == [0, 1, 2, 62]
+    assert received[-1]["event"] == "failed"
+
+
 def test_a_browser_that_reconnects_gets_what_it_lacks_and_then_204(demo: DevCommand) -> None:
     with Stream(f"{demo.url}/tokens", headers={"last-event-id": "55"}) as stream:
         rest = [event for _, event in events(stream)]
