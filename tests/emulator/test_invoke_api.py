@@ -173,6 +173,18 @@ def test_the_runtime_is_told_client_context_and_trace(tmp_path: Path) -> None:
     with_client(tmp_path, story)
 
 
+def test_an_event_has_no_client_context(tmp_path: Path) -> None:
+    async def story(emulator: Harness, client: Client) -> None:
+        seen, done = tmp_path / "headers", tmp_path / "done"
+        steps = [{"headers": str(seen)}, {"append": [str(done), ""]}, {"return": 1}]
+        await client.invoke({"play": steps}, InvocationType="Event", ClientContext="e30=")
+        await wait_until(done.exists)
+
+        assert "lambda-runtime-client-context" not in json.loads(seen.read_text())
+
+    with_client(tmp_path, story)
+
+
 def test_the_runtime_is_told_the_tenant(tmp_path: Path) -> None:
     async def story(emulator: Harness, client: Client) -> None:
         seen = tmp_path / "headers"
