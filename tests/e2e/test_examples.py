@@ -55,6 +55,17 @@ def test_lines_arrive_one_by_one(demo: DevCommand) -> None:
     assert stream.response.headers["content-type"] == "text/plain; charset=utf-8"
 
 
+def test_lines_arrive_one_by_one_at_their_function_url(demo: DevCommand) -> None:
+    url = demo.wait_line(r"URL +(http://\S+)/ +lines, RESPONSE_STREAM")[1]
+
+    with Stream(f"{url}/") as stream:
+        arrivals = list(stream.arrivals())
+
+    assert len(arrivals) == 10
+    assert_on_time(arrivals)
+    assert stream.response.headers["content-type"] == "text/plain; charset=utf-8"
+
+
 def test_the_example_is_six_lines_of_code() -> None:
     source = (EXAMPLES.parent / "lines" / "app.py").read_text()
 
