@@ -173,6 +173,12 @@ def odd_values(event, context):
 
 
 @streamify_response
+def large_head(event, context):
+    yield Head(200, {"content-type": "text/plain", "x-large": "a" * 17_000})
+    yield "large"
+
+
+@streamify_response
 def announced_length(event, context):
     yield Head(200, {"content-type": "text/plain", "content-length": "5"})
     yield "he"
@@ -180,6 +186,25 @@ def announced_length(event, context):
 
 
 # --- bodies ----------------------------------------------------------------------------------
+
+
+def body_of(event):
+    body = event.get("body", "")
+    return base64.b64decode(body) if event["isBase64Encoded"] else body.encode()
+
+
+@streamify_response
+def echo(event, context):
+    http, headers = event["requestContext"]["http"], event["headers"]
+    said = {"x-method": http["method"], "x-header": headers["x-header"]}
+    yield Head(200, {"content-type": headers["content-type"], **said}, cookies=event["cookies"])
+    yield body_of(event)
+
+
+@streamify_response
+async def echo_text(event, response, context):
+    response.set_head(Head(200, {"content-type": event["headers"]["content-type"]}))
+    await response.write(body_of(event).decode())
 
 
 @streamify_response

@@ -12,12 +12,14 @@ from tests.kits.paths import (
     GATEWAY_STREAM,
     INVOKE,
     INVOKE_STREAM,
+    MANAGED_URL,
     URL_BUFFERED,
     URL_STREAM,
 )
 from tests.kits.seen import COMPLETE, Seen
 
 FAIL_FIRST: Final = ("fails_at_once", "fails_behind_its_head", "plainly_fails")
+BAD_HEADS: Final = ("illegal_head", "large_head")
 FAIL_LATE: Final = ("fails_late", "fails_late_async")
 
 
@@ -55,8 +57,8 @@ _REPORTED: Final = "Lambda Developer Guide, runtimes-api: the runtime reports a 
 DIFFERENCES: Final = (
     Difference(
         "a function error before the first byte is Lambda's 502",
-        (*FAIL_FIRST, "illegal_head"),
-        (URL_STREAM, URL_BUFFERED),
+        (*FAIL_FIRST, *BAD_HEADS),
+        (URL_STREAM, URL_BUFFERED, MANAGED_URL),
         _LAMBDAS_502,
         "The runtime reports the exception, and Lambda answers in its own words. Over a callback"
         " the SDK answers: the client does not wait for Lambda's invocation there.",
@@ -64,7 +66,7 @@ DIFFERENCES: Final = (
     ),
     Difference(
         "a function error before the first byte is the gateway's 502",
-        (*FAIL_FIRST, "illegal_head"),
+        (*FAIL_FIRST, *BAD_HEADS),
         (GATEWAY_STREAM,),
         _GATEWAYS_502,
         "The gateway reads in InvokeComplete that there is no response, and nothing of the error.",
@@ -85,6 +87,28 @@ DIFFERENCES: Final = (
         {**_ERROR, "error": "HeadError"},
         "The same.",
         _REPORTED,
+    ),
+    Difference(
+        "an SDK gets the error of a large head",
+        ("large_head",),
+        (INVOKE_STREAM,),
+        {**_ERROR, "error": "PreludeError"},
+        "The same.",
+        _REPORTED,
+    ),
+    Difference(
+        "a head that is returned may be larger than a prelude",
+        ("large_head",),
+        (URL_BUFFERED, MANAGED_URL, INVOKE),
+        {
+            "status": 200,
+            "headers": (("content-type", "text/plain"), ("x-large", "a" * 17_000)),
+            "body": b"large",
+            "ending": COMPLETE,
+            "logged": None,
+        },
+        "16 KB is the limit of streamed heads; what is returned has 6 MB in all.",
+        "API Gateway Developer Guide, response-transfer-mode-lambda",
     ),
     Difference(
         "a Function URL's client cannot tell a late error",
@@ -113,7 +137,7 @@ DIFFERENCES: Final = (
     Difference(
         "a late error is the only result of a buffered Function URL",
         (*FAIL_LATE, "fails_behind_its_end"),
-        (URL_BUFFERED,),
+        (URL_BUFFERED, MANAGED_URL),
         _LAMBDAS_502,
         "The same.",
         "recorded against AWS 2025-11",
@@ -121,7 +145,7 @@ DIFFERENCES: Final = (
     Difference(
         "a Function URL renames the length",
         ("announced_length",),
-        (URL_STREAM, URL_BUFFERED),
+        (URL_STREAM, URL_BUFFERED, MANAGED_URL),
         {"headers": (("content-type", "text/plain"), ("x-amzn-remapped-content-length", "5"))},
         "Lambda frames the body itself and moves the function's header aside.",
         "reported by edge workers that undo it, 2024",

@@ -1,14 +1,16 @@
 """The paths that a response may take from a handler to its caller, and how each is spoken.
 
 A conversation is read step by step, so that a test can say what has come before the handler may
-go on: the head, so many bytes, the rest. Two functions serve all paths, both of the one source in
-`app.py`: `stream` as it is, and `buffer`, which is told by its environment to return responses.
+go on: the head, so many bytes, the rest. Three functions serve all paths, all of the one source in
+`app.py`: `stream` as it is, `buffer`, which is told by its environment to return responses, and
+`managed`, which runs under AWS's own runtime for Python.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -22,6 +24,7 @@ from tests.e2e.client import Client
 from tests.e2e.gate import SOURCE, WAIT_S
 from tests.fakes import Broken
 from tests.kits.seen import BROKEN, COMPLETE, Ending, HeadSeen
+from tests.kits.shapes import Request
 
 CONFIGURATION: Final = """
 [emulator]
@@ -41,9 +44,20 @@ TAILRACE_RESPONSE_MODE = "buffer"
 [functions.buffer.url]
 invoke_mode = "BUFFERED"
 
+# AWS's own runtime, which cannot stream.
+[functions.managed]
+command = @MANAGED@
+timeout_s = 60
+[functions.managed.url]
+invoke_mode = "BUFFERED"
+
 [[routes]]
 path = "/callback/*"
 function = "stream"
+
+[[routes]]
+path = "/managed/*"
+function = "managed"
 
 [[routes]]
 path = "/gateway-stream/*"
@@ -56,7 +70,7 @@ class Ask(NamedTuple):
     """What a caller asks for."""
 
     shape: str
-    method: str
+    request: Request
     gate_port: int
 
     @property
@@ -79,6 +93,9 @@ class Conversation(Protocol):
     @property
     def has_more(self) -> bool:
         """Whether anything has come that was not read."""
+
+    def go_on(self) -> None:
+        """Ask for something else on the same connection, if that is possible."""
 
     def close(self) -> None:
         """Leave."""
@@ -105,7 +122,9 @@ class Path(NamedTuple):
 @contextmanager
 def serving_shapes(directory: Directory, source: str) -> Iterator[Callers]:
     """Serve one source of handlers on every path."""
-    files = {"gate.py": SOURCE, "app.py": source, "tailrace.toml": CONFIGURATION}
+    managed = json.dumps([sys.executable, "-m", "awslambdaric", "app.handler"])
+    configuration = CONFIGURATION.replace("@MANAGED@", managed)
+    files = {"gate.py": SOURCE, "app.py": source, "tailrace.toml": configuration}
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8")
     with serving(directory / "tailrace.toml") as chain:
@@ -132,8 +151,14 @@ def sdk_of(chain: Chain) -> Any:
 class HttpConversation:
     """A raw client's, byte by byte."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, url: str, target: str, what: Ask) -> None:
+        self._client = Client(url)
+        self._target = target
+        self._send(what)
+
+    def _send(self, what: Ask) -> None:
+        method, headers, body = what.request
+        self._client.ask(f"{self._target}?{what.query}", method, headers, body)
 
     def head(self) -> HeadSeen | None:
         head = self._client.head()
@@ -152,6 +177,12 @@ class HttpConversation:
     def has_more(self) -> bool:
         return self._client.has_more
 
+    def go_on(self) -> None:
+        assert not self.has_more
+        self._send(Ask("returns_text", Request(), 0))
+        answer = self._client.answer()
+        assert (answer.status, answer.body) == (200, "wörter".encode())
+
     def close(self) -> None:
         self._client.close()
 
@@ -160,8 +191,7 @@ def ask_gateway(route: str) -> Callable[[Callers, Ask], Conversation]:
     """Through a route of the gateway."""
 
     def ask(callers: Callers, what: Ask) -> Conversation:
-        client = Client(callers.chain.url)
-        return HttpConversation(client.ask(f"/{route}/x?{what.query}", what.method))
+        return HttpConversation(callers.chain.url, f"/{route}/x", what)
 
     return ask
 
@@ -170,8 +200,7 @@ def ask_url(function: str) -> Callable[[Callers, Ask], Conversation]:
     """Through a Function URL."""
 
     def ask(callers: Callers, what: Ask) -> Conversation:
-        client = Client(callers.chain.function_url(function))
-        return HttpConversation(client.ask(f"/x?{what.query}", what.method))
+        return HttpConversation(callers.chain.function_url(function), "/x", what)
 
     return ask
 
@@ -181,14 +210,19 @@ def ask_url(function: str) -> Callable[[Callers, Ask], Conversation]:
 
 def http_event(what: Ask) -> bytes:
     """The event that a Function URL would make, as far as the handlers look at it."""
-    http = {"method": what.method, "path": "/x", "protocol": "HTTP/1.1"}
+    method, fields, body = what.request
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
     event = {
         "version": "2.0",
         "rawPath": "/x",
         "rawQueryString": what.query,
-        "headers": {},
-        "requestContext": {"http": http},
-        "isBase64Encoded": False,
+        "headers": headers,
+        "cookies": headers.get("cookie", "").split("; "),
+        "requestContext": {"http": {"method": method, "path": "/x", "protocol": "HTTP/1.1"}},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
     }
     return json.dumps(event).encode()
 
@@ -234,6 +268,9 @@ class StreamConversation:
     @property
     def has_more(self) -> bool:
         return bool(self._unread)
+
+    def go_on(self) -> None:
+        """The SDK has connections of its own."""
 
     def close(self) -> None:
         self._calling.result(WAIT_S)["EventStream"].close()
@@ -304,6 +341,9 @@ class ResultConversation:
     def has_more(self) -> bool:
         return bool(self._body)
 
+    def go_on(self) -> None:
+        """The SDK has connections of its own."""
+
     def close(self) -> None:
         self._calling.result(WAIT_S)
 
@@ -325,6 +365,8 @@ INVOKE_STREAM: Final = "invoke-stream"
 GATEWAY_STREAM: Final = "gateway-stream"
 URL_BUFFERED: Final = "url-buffered"
 INVOKE: Final = "invoke"
+MANAGED_CALLBACK: Final = "managed-callback"
+MANAGED_URL: Final = "managed-url"
 
 PATHS: Final = (
     Path(CALLBACK, True, ask_gateway("callback")),
@@ -333,4 +375,6 @@ PATHS: Final = (
     Path(GATEWAY_STREAM, True, ask_gateway("gateway-stream")),
     Path(URL_BUFFERED, False, ask_url("buffer")),
     Path(INVOKE, False, invoke),
+    Path(MANAGED_CALLBACK, True, ask_gateway("managed")),
+    Path(MANAGED_URL, False, ask_url("managed")),
 )

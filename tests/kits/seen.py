@@ -1,4 +1,4 @@
-"""What a caller has seen of a response, whatever path it came by."""
+"""What is seen of a response, whatever path it came by."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OF_THE_TRANSPORT: Final = frozenset(
 
 
 class Seen(NamedTuple):
-    """A response as its caller sees it."""
+    """A response as its caller sees it, and its function's log."""
 
     status: int | None = None
     """None: the caller has learned of none."""
@@ -33,6 +33,8 @@ class Seen(NamedTuple):
     ending: str = COMPLETE
     error: str | None = None
     """The `errorType` that the caller is told."""
+    logged: str | None = None
+    """The error that stands in the function's log."""
 
 
 class HeadSeen(NamedTuple):

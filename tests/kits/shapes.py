@@ -10,6 +10,14 @@ from typing import Final, NamedTuple
 from tests.kits.seen import BROKEN, Seen
 
 
+class Request(NamedTuple):
+    """What a handler is asked."""
+
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
 class Shape(NamedTuple):
     """A handler, and its response."""
 
@@ -18,11 +26,9 @@ class Shape(NamedTuple):
     seen: Seen
     steps: tuple[bytes, ...] = ()
     """It waits before its head, before each of these pieces, and before its end."""
-    method: str = "GET"
+    request: Request = Request()
     works_on: bool = False
     """It ends its response and goes on until it is let go."""
-    error: str | None = None
-    """What it raises: that is in the function's log."""
 
 
 def _text(body: bytes, **changes: object) -> Seen:
@@ -42,13 +48,14 @@ UTF_8: Final = ("content-type", "text/plain; charset=utf-8")
 STEPS: Final = (b"one\n", b"two\n", b"three")
 ONE: Final = Seen(201, (UTF_8, ("x-a", "1")), ("a=1; Path=/",), b"".join(STEPS))
 """The response that most shapes say, each in its own way."""
-FAILED: Final = Seen(
-    500, (("content-type", "application/json"),), (), b'{"message":"Internal Server Error"}'
+ALL_BYTES: Final = bytes(range(256)) * 8
+FAILED: Final = _json(b'{"message":"Internal Server Error"}')._replace(
+    status=500, logged="ValueError"
 )
-HALF: Final = ONE._replace(body=b"half", ending=BROKEN)
+HALF: Final = ONE._replace(body=b"half", ending=BROKEN, logged="ValueError")
 
 ERROR: Final = "the secret words of an error"
-"""What the failing handlers raise with."""
+"""Of every ValueError, and in the illegal head."""
 
 SHAPES: Final = (
     # One response, said in every way.
@@ -100,8 +107,37 @@ SHAPES: Final = (
             ),
         ),
     ),
+    Shape("large_head", FAILED._replace(logged="PreludeError")),
     Shape("announced_length", _text(b"hello")),
     # Bodies.
+    Shape(
+        "echo",
+        Seen(
+            200,
+            (
+                ("content-type", "application/octet-stream"),
+                ("x-header", "one,two"),
+                ("x-method", "POST"),
+            ),
+            ("a=1", "b=2"),
+            ALL_BYTES,
+        ),
+        request=Request(
+            "POST",
+            (
+                ("content-type", "application/octet-stream"),
+                ("cookie", "a=1; b=2"),
+                ("x-header", "one"),
+                ("x-header", "two"),
+            ),
+            ALL_BYTES,
+        ),
+    ),
+    Shape(
+        "echo_text",
+        Seen(200, (UTF_8,), (), "wörter 🎉".encode()),
+        request=Request("PUT", (UTF_8,), "wörter 🎉".encode()),
+    ),
     Shape("binary", _bytes(bytes(range(256)) * 2)),
     Shape("nul_bytes", _bytes(b"\0" * 8 + b'{"statusCode":500}' + b"\0" * 16)),
     Shape("unicode_text", Seen(200, (UTF_8,), (), "wörter слова 言葉 🎉".encode())),
@@ -114,15 +150,15 @@ SHAPES: Final = (
     Shape(
         "asked_for_head",
         _text(b"", headers=(("content-type", "text/plain"), ("x-method", "HEAD"))),
-        method="HEAD",
+        request=Request("HEAD"),
     ),
     # The end, and failures.
     Shape("works_on", ONE, works_on=True),
-    Shape("fails_behind_its_end", ONE, error="ValueError"),
-    Shape("fails_at_once", FAILED, error="ValueError"),
-    Shape("fails_behind_its_head", FAILED, error="ValueError"),
-    Shape("plainly_fails", FAILED, error="ValueError"),
-    Shape("illegal_head", FAILED, error="HeadError"),
-    Shape("fails_late", HALF, error="ValueError"),
-    Shape("fails_late_async", HALF, error="ValueError"),
+    Shape("fails_behind_its_end", ONE._replace(logged="ValueError")),
+    Shape("fails_at_once", FAILED),
+    Shape("fails_behind_its_head", FAILED),
+    Shape("plainly_fails", FAILED),
+    Shape("illegal_head", FAILED._replace(logged="HeadError")),
+    Shape("fails_late", HALF),
+    Shape("fails_late_async", HALF),
 )
