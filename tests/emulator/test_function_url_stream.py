@@ -118,8 +118,30 @@ def test_statuses_without_a_body_have_none(tmp_path: Path, status: int) -> None:
 
 def test_head_requests_get_no_body(tmp_path: Path) -> None:
     async def story(emulator: Harness) -> None:
-        answer = await ask(emulator, BEGIN, prelude(200), {"chunk": "x"}, END, method="HEAD")
-        assert (answer.status, answer.body) == (200, b"")
+        for steps in (
+            [BEGIN, prelude(200), {"chunk": "x"}, END],
+            [{"stream": "text/plain"}, {"chunk": "x"}, END],
+            [{"stream": "text/plain"}, END],
+            [{"return": {"a": 1}}],
+        ):
+            answer = await ask(emulator, *steps, method="HEAD")
+            assert (answer.status, answer.body) == (200, b"")
+
+    serve(story, tmp_path, STREAM)
+
+
+def test_what_has_no_body_is_complete_with_its_head(tmp_path: Path) -> None:
+    """Whatever the function does then, and however long."""
+
+    async def story(emulator: Harness) -> None:
+        steps = [BEGIN, prelude(204), wait_at(tmp_path / "go"), {"chunk": "x"}, {"exit": 1}]
+        async with asking(emulator, *steps) as client:
+            assert (await client.read_response()).status == 204
+            again = b'{"play":[{"return":1}]}'
+            await client.request("POST", "/", [("content-type", "application/json")], again)
+            assert (await client.read_response()).body == b"1"
+            (tmp_path / "go").touch()
+        await until_ended(emulator, 2)
 
     serve(story, tmp_path, STREAM)
 

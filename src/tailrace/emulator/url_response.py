@@ -186,7 +186,7 @@ class StreamedAnswer(UrlAnswer):
         self._timer: asyncio.TimerHandle | None = None  # of a response that hangs
         self._gunzip: GzipDecoder | None = None
         self._prelude: PreludeParser | None = None  # while its end has not come
-        self._head: Head | None = None
+        self._head: Head | None = None  # of a stream without a prelude
         self._has_begun = False
         self._has_body = False
 
@@ -241,12 +241,14 @@ class StreamedAnswer(UrlAnswer):
         if self._is_gzip(head):
             self._gunzip = GzipDecoder()
         fields = self._fields(head)
-        self._head, self._has_begun = head, True
+        self._has_begun = True
         self.connection.start(head.status, fields)
+        if not has_body(self.call.method, head.status):
+            self._end()  # whatever the function writes, and however it ends: this is all
 
     def _pass_on(self, data: bytes) -> None:
         """Everything of the body goes through here, on its way from the runtime to the client."""
-        if not data:
+        if not data or self.is_over:
             return
         self._has_body = True
         if self._gunzip is None:
@@ -267,7 +269,9 @@ class StreamedAnswer(UrlAnswer):
         if not self._has_begun:
             assert self._head is not None
             self._begin(self._head)
-        if self.call.config.empty_body_hang and not self._has_body and self._may_have_body():
+        if self.is_over:
+            return
+        if self.call.config.empty_body_hang and not self._has_body:
             self._hang()
         else:
             self._end()
@@ -278,7 +282,8 @@ class StreamedAnswer(UrlAnswer):
         self.connection.cork()
         self._begin(Head(200, {"content-type": "application/json"}))
         self._pass_on(payload)
-        self._end()
+        if not self.is_over:
+            self._end()
 
     def _on_failure(self, outcome: Outcome) -> None:
         if not self._has_begun:
@@ -293,10 +298,6 @@ class StreamedAnswer(UrlAnswer):
             self._end()
             return
         self._break_off(what)
-
-    def _may_have_body(self) -> bool:
-        assert self._head is not None
-        return has_body(self.call.method, self._head.status)
 
     def _hang(self) -> None:
         """Leave an empty response open, as was reported of Lambda in 2024 and 2026."""
