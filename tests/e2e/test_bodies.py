@@ -7,6 +7,7 @@ import http.client
 import json
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -173,6 +174,7 @@ def words(event, context):
     yield "ter" if event.get("text", True) else bytes([255])
 '''
 
+BUFFERED = ("env", "TAILRACE_RESPONSE_MODE=buffer", sys.executable, "-m", "tailrace.runtime")
 NAMES = (
     "seen",
     "echo",
@@ -189,7 +191,8 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    functions = {name: f"app.{name}" for name in NAMES}
+    functions: dict[str, str | tuple[str, ...]] = {name: f"app.{name}" for name in NAMES}
+    functions["words"] = (*BUFFERED, "app.words")
     with running(tmp_path_factory.mktemp("bodies"), {"app.py": APP}, functions) as chain:
         yield chain
 
