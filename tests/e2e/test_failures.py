@@ -454,10 +454,11 @@ def test_every_row_of_the_table_names_a_test() -> None:
 
 
 def test_the_table_knows_every_outcome() -> None:
+    deadlines, sources = ("first-byte", "idle", "stall", "total"), ("callback", "stream")
     outcomes = {
         loss.outcome.format(name=name)
-        for loss in exchange._LOSSES.values()
-        for name in ("first-byte", "idle", "stall", "total")
+        for event, loss in exchange._LOSSES.items()
+        for name in (sources if event is exchange.SourceBroken else deadlines)
     }
 
     table = "\n".join(ROWS)
