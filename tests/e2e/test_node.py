@@ -6,6 +6,7 @@ at the gate has read each chunk before the function could write the next one.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ KINDS = {
     "buffered": Kind("shapes.buffered"),
     "hasty": Kind("shapes.stream", timeout_s=1.0),
     "missing": Kind("shapes.missing"),
+    "told": Kind("shapes.told"),
     "with-callback": Kind("shapes.with_callback"),
 }
 
@@ -95,6 +97,31 @@ def test_invoke_shows_what_the_handler_threw(
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert (error["errorType"], error["errorMessage"]) == ("TypeError", "a secret reason")
     assert error["trace"][0] == "TypeError: a secret reason"
+
+
+def test_a_call_without_a_payload_is_an_empty_event(chain: Chain, api: Any, runtime: str) -> None:
+    """An empty event would end the official client's process."""
+    answer = api.invoke(FunctionName=name_of("told", runtime))
+    assert json.loads(answer["Payload"].read())["event"] == {}
+
+
+def test_the_handler_is_told_who_calls(chain: Chain, api: Any, runtime: str) -> None:
+    context = {"client": {"app_title": "tests"}, "custom": {"key": "wört"}, "env": {"a": "b"}}
+    name = name_of("told", runtime)
+    answer = api.invoke(
+        FunctionName=name,
+        Qualifier="live",
+        Payload=b'{"n": 1}',
+        ClientContext=base64.b64encode(json.dumps(context).encode()).decode(),
+        TenantId="tenant-1",
+    )
+    told = json.loads(answer["Payload"].read())
+    assert (told["event"], told["client"], told["tenant"]) == ({"n": 1}, context, "tenant-1")
+    assert told["arn"].endswith(f":function:{name}:live")
+    assert (told["version"], told["memory"]) == ("$LATEST", "128")
+    assert 0 < told["remaining_ms"] <= 120_000
+    assert told["trace"].startswith("Root=1-")
+    assert told["id"] == answer["ResponseMetadata"]["RequestId"]
 
 
 def test_invoke_shows_that_there_is_no_handler(chain: Chain, api: Any, runtime: str) -> None:

@@ -118,3 +118,16 @@ export const buffered = async (event) => {
 };
 
 export const with_callback = (event, context, callback) => callback(null, { called: "back" });
+
+// What the handler is told besides its event.
+export const told = async (event, context) => ({
+  event,
+  client: context.clientContext,
+  arn: context.invokedFunctionArn,
+  tenant: context.tenantId,
+  version: context.functionVersion,
+  memory: context.memoryLimitInMB,
+  remaining_ms: context.getRemainingTimeInMillis(),
+  id: context.awsRequestId,
+  trace: process.env._X_AMZN_TRACE_ID,
+});
