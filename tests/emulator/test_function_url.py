@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from botocore.auth import SigV4QueryAuth
 from tests.emulator.harness import Harness, config, playing, running, wait_until
 from tests.emulator.test_signature import signed
 from tests.emulator.url_client import BUFFERED, INTEGRATION, ask, asking, prelude, serve
@@ -444,6 +445,19 @@ def test_only_signed_requests_reach_a_url_with_aws_iam(tmp_path: Path) -> None:
     serve(story, tmp_path, IAM)
 
 
+def test_a_presigned_url_is_enough(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        keys = Keys("tailrace", "tailrace")
+        head = signed("/a?b=1", method="GET", keys=keys, auth=SigV4QueryAuth, expires=60)
+        fields = [("host", "127.0.0.1:8123")]
+        answer = await send(emulator, "GET", head.target, fields)
+        assert answer.status == 200
+        assert answer.json()["queryStringParameters"]["b"] == "1"
+        assert (await send(emulator, "GET", head.target + "&c=2", fields)).status == 403
+
+    serve(story, tmp_path, IAM)
+
+
 @pytest.mark.parametrize(("secret", "status"), [("tailrace", 200), ("wrong", 403)])
 def test_curl_signs(tmp_path: Path, secret: str, status: int) -> None:
     async def story(emulator: Harness) -> None:
@@ -570,6 +584,21 @@ def test_stop_cuts_clients_of_urls_off(tmp_path: Path) -> None:
             await emulator.service.stop()
             with pytest.raises(Broken):
                 await client.read_chunk()
+
+    uvloop.run(run())
+
+
+def test_stop_ends_what_a_reload_has_left_open(tmp_path: Path) -> None:
+    async def run() -> None:
+        f = playing(path=tmp_path, url=STREAM)
+        steps = [{"stream": "text/plain"}, {"chunk": "a"}, {"wait": "/never"}]
+        async with running(f) as emulator, asking(emulator, *steps) as client:
+            await client.read_head()
+            await emulator.service.reload(config(replace(f, url=None)))
+            assert emulator.service.statistics().connections == 1
+            await emulator.service.stop()
+            with pytest.raises(Broken):
+                await client.read_body(Response(200, [("transfer-encoding", "chunked")]))
 
     uvloop.run(run())
 
