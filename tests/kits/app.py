@@ -285,6 +285,18 @@ async def works_on(event, response, context):
 
 
 @streamify_response
+def works_on_behind_a_head(event, context):
+    """Its response is complete with the head; the generator is closed, and cleans up."""
+    with Gate(event) as gate:
+        try:
+            yield Head(204, {"x-a": "1"})
+        finally:
+            gate.tell("works on")
+            gate.wait()
+            gate.tell("has ended")
+
+
+@streamify_response
 async def fails_behind_its_end(event, response, context):
     response.set_head(HEAD)
     await response.write("".join(CHUNKS))

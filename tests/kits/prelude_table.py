@@ -15,7 +15,7 @@ from tests.kits.paths import sdk_of
 from tests.kits.preludes import HELLO, ROWS, Row
 from tests.kits.seen import BROKEN, COMPLETE
 
-COLUMNS: Final = ("URL, stream", "URL, buffered", "SDK, stream", "gateway, stream", "callback")
+COLUMNS: Final = ("URL, stream", "URL, buffered", "boto3", "gateway, stream", "callback")
 
 _CONFIGURATION: Final = """
 [emulator]

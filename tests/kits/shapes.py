@@ -154,6 +154,7 @@ SHAPES: Final = (
     ),
     # The end, and failures.
     Shape("works_on", ONE, works_on=True),
+    Shape("works_on_behind_a_head", Seen(204, (("x-a", "1"),)), works_on=True),
     Shape("fails_behind_its_end", ONE._replace(logged="ValueError")),
     Shape("fails_at_once", FAILED),
     Shape("fails_behind_its_head", FAILED),
