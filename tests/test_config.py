@@ -727,6 +727,24 @@ def test_a_route_may_name_a_url_that_invokes() -> None:
     assert read(route('path = "/"\nfunction = "lines"')).routes[0].invoke_url is None
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https:///run?key=secret", "'' is no address"),
+        ("http://a:b@/run?key=secret", "'' is no address"),
+        ("http://faas:99999/run?key=secret", "port 99999 is not allowed"),
+        ("http://faas:0/run?key=secret", "nobody can be reached at port 0"),
+        ("http://[::g]/", "'[::g]' is no address"),
+    ],
+)
+def test_a_url_that_cannot_be_asked_is_refused(url: str, said: str) -> None:
+    refused = refusal(route(f'path = "/"\nfunction = "{url}"'))
+
+    assert refused.startswith("routes[0].function: ")
+    assert said in refused
+    assert "secret" not in refused
+
+
 def test_transports_of_routes() -> None:
     found = read(route('path = "/"\nfunction = "lines"\ntransport = "response-stream"')).routes[0]
 

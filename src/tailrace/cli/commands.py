@@ -24,7 +24,14 @@ from tailrace.cli.options import (
     local_advertise_option,
     transport_option,
 )
-from tailrace.config import Address, GatewayConfig, RouteConfig, load, parse_advertise
+from tailrace.config import (
+    Address,
+    GatewayConfig,
+    RouteConfig,
+    check_url,
+    load,
+    parse_advertise,
+)
 from tailrace.errors import ConfigError
 
 Transport = Literal["callback", "response-stream"]
@@ -136,8 +143,10 @@ def _routes(
     """What the gateway is told by its file, its `--function`, or both."""
     if function is not None:
         route = RouteConfig(path="/*", function=function, transport=transport)
-        if route.invoke_url is not None and transport != "callback":
-            raise ConfigError("--transport: what a URL invokes calls back; allowed here: callback")
+        if route.invoke_url is not None:
+            check_url(route.invoke_url, name="--function")
+            if transport != "callback":
+                raise ConfigError("--transport: what a URL invokes calls back; allowed: callback")
         return GatewayConfig() if path is None else load(path).gateway, (route,)
     config = load(_find_config(path, "give --config FILE, or --function NAME"))
     if not config.routes:

@@ -1,6 +1,6 @@
 """Typed settings: `tailrace.toml`, and addresses on the command line."""
 
-from tailrace.config.address import Address, parse_address, parse_advertise
+from tailrace.config.address import Address, check_url, parse_address, parse_advertise
 from tailrace.config.reader import load
 from tailrace.config.records import (
     Config,
@@ -23,6 +23,7 @@ __all__ = [
     "GatewayConfig",
     "RouteConfig",
     "UrlConfig",
+    "check_url",
     "load",
     "parse_address",
     "parse_advertise",

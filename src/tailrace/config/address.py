@@ -63,6 +63,19 @@ def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") 
     return f"{scheme}://{Address(host, port)}"
 
 
+def check_url(url: str, *, name: str) -> None:
+    """Refuse a URL that cannot be asked; `name` is the key or option, for messages.
+
+    Raises:
+        ConfigError: it has no host, or a port that is none. The message does not show its path
+            and query, which may be secret.
+    """
+    host = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+    _, port = _split_host(host, name, "http[s]://HOST[:PORT]/PATH")
+    if port == 0:
+        raise ConfigError(f"{name}: nobody can be reached at port 0")
+
+
 def _split_host(text: str, name: str, allowed: str) -> tuple[str, int | None]:
     """Return host, without brackets, and port of HOST[:PORT]."""
     match = _HOST_PORT(text)

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 import msgspec
 
 from tailrace import limits
-from tailrace.config.address import parse_address
+from tailrace.config.address import check_url, parse_address
 from tailrace.config.records import (
     Config,
     CorsConfig,
@@ -190,6 +190,8 @@ class _Reader:
                     f"{key}.transport",
                     'what a URL invokes calls back; allowed here: "callback"',
                 )
+            if route.invoke_url is not None:
+                check_url(route.invoke_url, name=f"{self._name}: {key}.function".lstrip(": "))
             # A file without functions is that of a gateway before functions in the cloud.
             if functions and route.invoke_url is None and route.function not in functions:
                 raise self._error(
