@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tailrace.net.http_pool import Origin, encode_post
 from tailrace.net.http_server import run
 from tailrace.net.http_stream import HttpStream, HttpStreams
 
+CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
 POST = encode_post("/x", {"host": "example.test"}, b"hello")
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: a/b\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
@@ -252,6 +255,47 @@ def test_connecting_has_a_deadline() -> None:
         await soon(tls.close())
 
     play(story, idle)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
+def test_answers_over_tls(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate is for the first of these."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        try:
+            while await reader.readuntil(b"hello"):
+                writer.write(CHUNKED + b"3\r\nabc\r\n")
+                writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (1 << 20, bytes(1 << 20)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(serve, host, 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        streams = HttpStreams(Origin(host=host, port=port, is_tls=True))
+        streams.start()
+        async with server:
+            if host == "127.0.0.2":
+                with pytest.raises(PeerError, match="no connection to"):
+                    await soon(streams.open(POST, Record()))
+            else:
+                for _ in range(2):
+                    stream, record = await Stage(streams).ask()
+                    await until(lambda record=record: record.bodies)
+                    stream.pause_reading()
+                    stream.resume_reading()
+                    await until(lambda record=record: record.ends)
+                    assert (record.ends, len(record.body)) == (["end"], 3 + (1 << 20))
+                assert connections == 1
+            await soon(streams.close())
+
+    run(story())
 
 
 # --- back-pressure and ends ----------------------------------------------------------------------
