@@ -45,6 +45,7 @@ from tailrace.wire.routes import Router
 T = TypeVar("T")
 
 ANY_PORT = Address("127.0.0.1", 0)
+GOING_ON = ("held", "clients", "callbacks", "invocations", "streams")
 SECRET = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{32}")
 
 
@@ -147,7 +148,7 @@ class Chain:
         emulator = self._emulator.statistics()
         functions = emulator.functions.values()
         return {
-            **{name: gateway[name] for name in ("held", "clients", "callbacks", "invocations", "streams")},
+            **{name: gateway[name] for name in GOING_ON},
             "busy": sum(f.starting + f.busy + f.retiring for f in functions),
             "events": sum(f.queued + f.retrying for f in functions),
         }
