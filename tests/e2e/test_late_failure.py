@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from tests.e2e.chain import Chain, serving, until
-from tests.e2e.gate import SOURCE, Gate
+from tests.e2e.gate import SOURCE, WAIT_S, Gate
 from tests.fakes import Broken
 from tests.kits.paths import sdk_of
 from tests.kits.preludes import NULS, TYPE
@@ -79,6 +80,17 @@ timeout_s = 2
 invoke_mode = "RESPONSE_STREAM"
 abort_on_error = true
 
+[functions.sdk-buffered]
+handler = "app.handler"
+[functions.sdk-buffered.url]
+invoke_mode = "BUFFERED"
+
+[functions.raw-buffered]
+command = @RAW@
+timeout_s = 2
+[functions.raw-buffered.url]
+invoke_mode = "BUFFERED"
+
 [[routes]]
 path = "/callback/sdk"
 function = "sdk"
@@ -94,7 +106,6 @@ path = "/response-stream/raw"
 function = "raw"
 transport = "response-stream"
 """
-ENDS = ("error", "cut", "exits", "hangs")
 RAW_RUNTIME = Path(__file__).parents[1] / "kits" / "raw_runtime.py"
 
 
@@ -102,7 +113,7 @@ RAW_RUNTIME = Path(__file__).parents[1] / "kits" / "raw_runtime.py"
 def serving_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     directory = tmp_path_factory.mktemp("late")
     half = ['{"statusCode":201,"headers":{"content-type":"text/plain"}}' + NULS.decode(), "half"]
-    scripts = {end: {"type": TYPE, "pieces": half, "end": end} for end in ENDS}
+    scripts = {end: {"type": TYPE, "pieces": half, "end": end} for end in OF_RUNTIMES}
     command = json.dumps([sys.executable, "-I", "-S", "raw_runtime.py"])
     files = {
         "app.py": APP,
@@ -131,6 +142,7 @@ class Heard(NamedTuple):
     body: bytes
     ending: str
     error_code: str | None = None
+    """Of the whole: `ErrorCode`, `FunctionError`, or the header in which Lambda names it."""
     error: str | None = None
     """The `errorType`; the caller then has the message, too."""
 
@@ -191,12 +203,38 @@ def heard_of_events(events: Iterator[dict[str, Any]], gate: Gate) -> Heard:
     return Heard(stream.partition(NULS)[2], COMPLETE, complete["ErrorCode"], details["errorType"])
 
 
+def url_that_collects(chain: Chain, function: str, query: str, gate: Gate) -> Heard:
+    """A Function URL with invoke_mode BUFFERED; the function streams all the same."""
+    client = chain.client(chain.function_url(f"{function}-buffered")).ask(f"/?{query}")
+    gate.open()
+    answer = client.answer()
+    return Heard(answer.body, COMPLETE, answer.get("x-amzn-errortype"))
+
+
+def invoke(chain: Chain, function: str, query: str, gate: Gate) -> Heard:
+    """boto3's Invoke."""
+    event = {"rawQueryString": query, "requestContext": {"http": {"method": "GET"}}}
+    with closing(sdk_of(chain)) as client, ThreadPoolExecutor(1) as thread:
+        invoking = thread.submit(client.invoke, FunctionName=function, Payload=json.dumps(event))
+        gate.open()
+        answer = invoking.result(WAIT_S)
+        with closing(answer["Payload"]) as payload:
+            error = json.loads(payload.read())
+    assert error["errorMessage"]
+    return Heard(b"", COMPLETE, answer["FunctionError"], error["errorType"])
+
+
 WHOLE = Heard(b"half", COMPLETE)
 CUT_OFF = Heard(b"half", BROKEN)
+BAD_GATEWAY = Heard(b"Internal Server Error", COMPLETE, "InternalServerErrorException")
 
 
 def unhandled(error: str) -> Heard:
     return Heard(b"half", COMPLETE, "Unhandled", error)
+
+
+def only_error(error: str) -> Heard:
+    return Heard(b"", COMPLETE, "Unhandled", error)
 
 
 def of_lambda(error: str) -> Heard:
@@ -210,18 +248,26 @@ HANDLER_RAISES: list[tuple[Ask, Heard]] = [
     (callback, CUT_OFF),
     (response_stream, CUT_OFF),
     (sdk, unhandled("ValueError")),
+    (url_that_collects, BAD_GATEWAY),
+    (invoke, only_error("ValueError")),
 ]
+OF_RUNTIMES = {
+    "error": "RawError",
+    "cut": "Runtime.TruncatedResponse",
+    "exits": "Runtime.ExitError",
+    "hangs": "Sandbox.Timedout",
+}
+"""How a runtime may end a stream, and the `errorType` that an SDK then gets."""
 RUNTIME_FAILS: list[tuple[str, Ask, Heard]] = [
     ("error", url, WHOLE),
-    ("error", url_that_aborts, CUT_OFF),
-    ("error", response_stream, CUT_OFF),
+    *((end, url, CUT_OFF) for end in ("cut", "exits", "hangs")),
+    *((end, callback, CUT_OFF) for end in ("cut", "exits", "hangs")),
+    *((end, url_that_aborts, CUT_OFF) for end in OF_RUNTIMES),
+    *((end, response_stream, CUT_OFF) for end in OF_RUNTIMES),
+    *((end, url_that_collects, BAD_GATEWAY) for end in OF_RUNTIMES),
+    *((end, invoke, only_error(error)) for end, error in OF_RUNTIMES.items()),
     ("error", sdk, unhandled("RawError")),
-    *((end, ask, CUT_OFF) for end in ("cut", "exits", "hangs") for ask in (url, url_that_aborts)),
-    *((end, ask, CUT_OFF) for end in ("cut", "exits", "hangs") for ask in (response_stream,)),
-    *((end, ask, CUT_OFF) for end in ("cut", "exits", "hangs") for ask in (callback,)),
-    ("cut", sdk, of_lambda("Runtime.TruncatedResponse")),
-    ("exits", sdk, of_lambda("Runtime.ExitError")),
-    ("hangs", sdk, of_lambda("Sandbox.Timedout")),
+    *((end, sdk, of_lambda(OF_RUNTIMES[end])) for end in ("cut", "exits", "hangs")),
 ]
 
 
