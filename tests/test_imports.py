@@ -110,6 +110,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.net",
         "tailrace.net.http_answer",
         "tailrace.net.http_client",
+        "tailrace.records",
         "tailrace.wire",
         "tailrace.wire.capability",
         "tailrace.wire.http_event",
@@ -130,3 +131,14 @@ def test_importing_the_sdk_or_the_runtime_imports_no_asyncio(module: str) -> Non
 
     assert foreign(modules) == set()
     assert slow(modules) == set()
+
+
+def test_a_runtime_with_a_plain_handler_imports_what_it_needs() -> None:
+    """These take longer than all of our own modules; and the SDK is for handlers that stream."""
+    modules = imported("import tailrace.runtime.__main__")
+
+    assert modules.isdisjoint({"typing", "socket", "selectors", "contextlib"})
+    assert {name for name in modules if name.startswith("tailrace.function")} == {
+        "tailrace.function",
+        "tailrace.function.failure",
+    }

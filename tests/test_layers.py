@@ -15,7 +15,7 @@ LAYERS = (
     ("dev",),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
-    ("limits", "errors"),
+    ("limits", "errors", "records"),
 )
 """From the top down. Parts of one line do not import each other, but for the exceptions below."""
 

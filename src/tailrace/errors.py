@@ -25,9 +25,11 @@ TailraceError                      source, retryable, status
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import ClassVar, Literal
 
-Source = Literal["client", "function", "gateway", "cloud", "operator"]
+    Source = Literal["client", "function", "gateway", "cloud", "operator"]
 
 
 class TailraceError(Exception):

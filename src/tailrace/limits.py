@@ -6,7 +6,9 @@ DG is the AWS Lambda Developer Guide.
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB

@@ -12,9 +12,12 @@ Standard library only; asyncio is imported only for an async handler. A name's m
 when the name is: a runtime takes parts of this package, and plain handlers none.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from __future__ import annotations
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from tailrace.errors import ClientDisconnected, ResponseTooLargeError
     from tailrace.function.handler import StreamifiedHandler, streamify_response
     from tailrace.function.response import HttpResponseStream, ResponseStream

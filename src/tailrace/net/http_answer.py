@@ -6,16 +6,17 @@ and no http.client, which brings the email package with it.
 
 from __future__ import annotations
 
-import re
-from typing import Final, NamedTuple, NoReturn
-
 from tailrace.errors import PeerError
 from tailrace.limits import HEAD_BYTES_MAX, HEADER_COUNT_MAX
+from tailrace.records import NamedTuple
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: .*)?").fullmatch
-_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
-_LENGTH: Final = re.compile("[0-9]{1,18}").fullmatch
-_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?").fullmatch
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
+
+_TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_HEX: Final = b"0123456789ABCDEFabcdef"
+_DIGITS: Final = b"0123456789"
 _BODILESS: Final = (204, 304)
 _LINE_BYTES_MAX: Final = 4096
 
@@ -120,10 +121,7 @@ class AnswerParser:
         lines = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         self._scanned = 0
-        match = _STATUS_LINE(lines[0])
-        if match is None:
-            _refuse(f"it begins with {lines[0][:40]!r}")
-        status = int(match[2])
+        status = _read_status(lines[0])
         headers = _read_fields(lines[1:])
         if status == 101:
             _refuse("another protocol, which was not asked for")
@@ -132,7 +130,7 @@ class AnswerParser:
                 self.is_continued = True
                 self.continue_headers = headers
             return True
-        self._begin_body(status, headers, is_old=match[1] == b"0")
+        self._begin_body(status, headers, is_old=lines[0].startswith(b"HTTP/1.0"))
         return True
 
     def _begin_body(self, status: int, headers: dict[str, str], *, is_old: bool) -> None:
@@ -147,7 +145,7 @@ class AnswerParser:
             self._body = bytearray()
             self._left = None
         elif length is not None:
-            if _LENGTH(length) is None:
+            if len(length) > 18 or not _is_made_of(_DIGITS, length.encode("latin-1")):
                 _refuse(f"its content-length is {length[:40]!r}")
             self._left = int(length)
             if self._left > self._body_bytes_max:
@@ -183,10 +181,10 @@ class AnswerParser:
                     self.can_keep = self.can_keep and not self._buffer
                     self._complete(bytes(body))
                 return bool(line)
-            match = _CHUNK_SIZE(line)
-            if match is None:
+            digits = line.partition(b";")[0].rstrip(b" \t")
+            if len(digits) > 15 or b"\n" in line or not _is_made_of(_HEX, digits):
                 _refuse(f"its chunk size is {line[:40]!r}")
-            size = int(match[1], 16)
+            size = int(digits, 16)
             if len(body) + size > self._body_bytes_max:
                 self._refuse_size(self.status)
             self._is_last_chunk = size == 0
@@ -220,13 +218,32 @@ class AnswerParser:
         raise PeerError(f"the peer's answer {status} has a body over {self._body_bytes_max} bytes")
 
 
+def _read_status(line: bytes) -> int:
+    """Read a status line. By hand, as all of this: to compile patterns costs a cold start more."""
+    version, code, reason = line[:9], line[9:12], line[12:]
+    is_legal = (
+        version in (b"HTTP/1.1 ", b"HTTP/1.0 ")
+        and len(code) == 3
+        and _is_made_of(_DIGITS, code)
+        and b"1" <= code[:1] <= b"5"
+        and (not reason or (reason.startswith(b" ") and b"\n" not in reason))
+    )
+    if not is_legal:
+        _refuse(f"it begins with {line[:40]!r}")
+    return int(code)
+
+
+def _is_made_of(alphabet: bytes, text: bytes) -> bool:
+    return bool(text) and not text.translate(None, alphabet)
+
+
 def _read_fields(lines: list[bytes]) -> dict[str, str]:
     if len(lines) > HEADER_COUNT_MAX:
         _refuse(f"more than {HEADER_COUNT_MAX} header fields")
     headers: dict[str, str] = {}
     for line in lines:
         raw_name, colon, raw_value = line.partition(b":")
-        if not colon or not _NAME(raw_name):
+        if not colon or not _is_made_of(_TOKEN, raw_name):
             _refuse(f"a header field is {line[:40]!r}")
         name = raw_name.decode("ascii").lower()
         value = raw_value.strip(b" \t").decode("latin-1")

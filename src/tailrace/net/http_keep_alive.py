@@ -8,17 +8,20 @@ wait also watches `wake_fd`, to which Python writes when a signal comes (`signal
 
 from __future__ import annotations
 
+# Not `socket`: to make its enumerations costs a cold start as much as all of our own modules.
+import _socket
 import os
 import select
-import socket
 import time
-from collections.abc import Iterable
-from typing import Final
 
 from tailrace.errors import PeerError
 from tailrace.limits import CONNECT_TIMEOUT_S, EVENT_BYTES_MAX
 from tailrace.net.http_answer import Answer, AnswerParser
-from tailrace.net.http_client import Url, connect
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
 
 _READ_BYTES: Final = 256 * 1024
 
@@ -26,7 +29,7 @@ _READ_BYTES: Final = 256 * 1024
 class KeepAliveClient:
     """Requests to one server, over plain HTTP, one after the other."""
 
-    __slots__ = ("_body_bytes_max", "_sock", "_url", "_wake_fd")
+    __slots__ = ("_body_bytes_max", "_sock", "_wake_fd", "authority", "host", "port")
 
     def __init__(
         self,
@@ -36,11 +39,12 @@ class KeepAliveClient:
         body_bytes_max: int = EVENT_BYTES_MAX,
         wake_fd: int | None = None,
     ) -> None:
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._url = Url(False, host, port, "/", authority)
+        self.host = host
+        self.port = port
+        self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._body_bytes_max = body_bytes_max
         self._wake_fd = wake_fd
-        self._sock: socket.socket | None = None
+        self._sock: _socket.socket | None = None
 
     def request(
         self,
@@ -59,7 +63,7 @@ class KeepAliveClient:
         Raises:
             PeerError: no connection, no answer, or one that is not HTTP.
         """
-        head = [f"{method} {path} HTTP/1.1", f"host: {self._url.authority}"]
+        head = [f"{method} {path} HTTP/1.1", f"host: {self.authority}"]
         head += [f"{name}: {value}" for name, value in headers]
         if body is not None:
             head.append(f"content-length: {len(body)}")
@@ -72,11 +76,6 @@ class KeepAliveClient:
             if not was_kept or method != "GET" or parser.has_begun:
                 raise
         return self._exchange(message, AnswerParser(self._body_bytes_max), timeout_s)
-
-    @property
-    def url(self) -> Url:
-        """The server's, with no path."""
-        return self._url
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -102,19 +101,19 @@ class KeepAliveClient:
         is_done = False
         try:
             if self._sock is None:
-                self._sock = connect(self._url, CONNECT_TIMEOUT_S)
+                self._sock = _connect(self.host, self.port)
             answer = self._talk(self._sock, message, parser, timeout_s)
             is_done = parser.can_keep
         except OSError as error:
             reason = error.strerror or str(error) or type(error).__name__
-            raise PeerError(f"no answer from {self._url.authority}: {reason}") from error
+            raise PeerError(f"no answer from {self.authority}: {reason}") from error
         finally:
             if not is_done:
                 self.close()
         return answer
 
     def _talk(
-        self, sock: socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
+        self, sock: _socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
     ) -> Answer:
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         sock.settimeout(timeout_s)
@@ -131,7 +130,7 @@ class KeepAliveClient:
                 parser.end()
         return parser.answer
 
-    def _wait_readable(self, sock: socket.socket) -> None:
+    def _wait_readable(self, sock: _socket.socket) -> None:
         """Wait for ever; signal handlers get their turn."""
         if self._wake_fd is None:
             return
@@ -144,3 +143,33 @@ class KeepAliveClient:
                 os.read(self._wake_fd, 4096)
             if sock.fileno() in ready:
                 return
+
+
+def _connect(host: str, port: int) -> _socket.socket:
+    """Open a connection without Nagle's delay.
+
+    Raises:
+        PeerError: the name is unknown, nobody listens, or it takes too long.
+    """
+    reason: OSError | None = None
+    try:
+        # As bytes: text would go through the idna codec, whose import costs a cold start.
+        found = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
+    except OSError as error:
+        reason, found = error, []
+    for family, kind, protocol, _, address in found:
+        sock = _socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(CONNECT_TIMEOUT_S)
+            sock.connect(address)
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        except OSError as error:
+            sock.close()
+            reason = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    text = (reason and (reason.strerror or str(reason))) or "no address"
+    raise PeerError(f"no connection to {host}:{port}: {text}") from reason

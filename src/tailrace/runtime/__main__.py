@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Final, NoReturn
 
 from tailrace.errors import PeerError, RuntimeApiError
 from tailrace.net.http_keep_alive import KeepAliveClient
-from tailrace.runtime.invocation_loop import HandlerFunction, InvocationLoop
+from tailrace.runtime.invocation_loop import InvocationLoop
 from tailrace.runtime.loading import load_handler
 from tailrace.runtime.logs import configure_logging, configure_output, flush_output
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
+
+    from tailrace.runtime.invocation_loop import HandlerFunction
 
 _MAX_CONCURRENCY: Final = "AWS_LAMBDA_MAX_CONCURRENCY"
 
@@ -52,6 +57,9 @@ def main(arguments: list[str]) -> int:
             handler = load_handler(handler_name)
             if environment.get("TAILRACE_RESPONSE_MODE"):
                 handler = _in_mode(handler)
+            if "tailrace.function.handler" in sys.modules:
+                # It may stream: now, in the init phase, rather than in the first invocation.
+                import tailrace.runtime.native_stream  # noqa: F401
         except Exception as error:
             loop.report_init_error(error)
             return 1

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from tailrace.runtime.fault import Fault
-from tailrace.runtime.native_stream import NativeStream
-from tailrace.wire.runtime_api import Invocation
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from tailrace.runtime.native_stream import NativeStream
+    from tailrace.wire.runtime_api import Invocation
 
 
 class CognitoIdentity:
@@ -54,7 +58,10 @@ class LambdaContext:
     """One invocation, as its handler sees it. Attributes may be added, as some libraries do."""
 
     def __init__(
-        self, invocation: Invocation, environment: Mapping[str, str], native: NativeStream
+        self,
+        invocation: Invocation,
+        environment: Mapping[str, str],
+        open_stream: Callable[[], NativeStream],
     ) -> None:
         self.aws_request_id = invocation.request_id
         self.invoked_function_arn = invocation.function_arn
@@ -69,7 +76,7 @@ class LambdaContext:
         client_context = _parse("Client Context", invocation.client_context)
         self.client_context = None if client_context is None else ClientContext(client_context)
         self._deadline_ms = invocation.deadline_ms
-        self._native = native
+        self._open_stream = open_stream
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds left until Lambda ends the invocation."""
@@ -82,8 +89,7 @@ class LambdaContext:
             RuntimeError: it was opened already.
             PeerError: the Runtime API is gone.
         """
-        self._native.open()
-        return self._native
+        return self._open_stream()
 
     def __repr__(self) -> str:
         return f"LambdaContext(aws_request_id={self.aws_request_id})"

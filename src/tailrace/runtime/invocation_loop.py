@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
 
 from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
 from tailrace.function.failure import log_failure
@@ -16,13 +14,19 @@ from tailrace.runtime.context import LambdaContext
 from tailrace.runtime.fault import failure_of
 from tailrace.runtime.logs import RequestIdFilter, flush_output
 from tailrace.runtime.marshal import event_from_json
-from tailrace.runtime.native_stream import NativeStream
 from tailrace.runtime.report import Report, failure_report, init_failure_report, result_report
 from tailrace.wire.runtime_api import NEXT_PATH, Invocation, parse_next, response_path
 
 logger = logging.getLogger("tailrace.runtime")
 
-HandlerFunction = Callable[[Any, Any], Any]
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Final, NoReturn
+
+    from tailrace.runtime.native_stream import NativeStream
+
+    HandlerFunction = Callable[[Any, Any], Any]
 
 _TRACE_ID: Final = "_X_AMZN_TRACE_ID"
 _STALE: Final = 410
@@ -91,41 +95,75 @@ class InvocationLoop:
     def _serve(self, handler: HandlerFunction, invocation: Invocation) -> None:
         self._request_ids.request_id = invocation.request_id
         _set_trace_id(invocation.trace_id)
-        native = NativeStream(self._api.url, invocation)
+        slot = _StreamSlot(self._api, invocation)
         try:
-            report = self._run(handler, invocation, native)
+            report = self._run(handler, invocation, slot)
             flush_output()
-            if report is None:
-                _finish(native, invocation)
-                return
-            native.close()
-            self._send(report)
+            if report is None and slot.stream is not None:
+                _finish(slot.stream, invocation)
         finally:
-            native.close()
+            slot.close()
+        if report is not None:
+            self._send(report)
 
     def _run(
-        self, handler: HandlerFunction, invocation: Invocation, native: NativeStream
+        self, handler: HandlerFunction, invocation: Invocation, slot: _StreamSlot
     ) -> Report | None:
         """Run the handler; return what is to be reported, None if the response is a stream."""
         try:
-            context = LambdaContext(invocation, self._environment, native)
+            context = LambdaContext(invocation, self._environment, slot.open)
             result = _call(handler, event_from_json(invocation.event), context)
-            if not native.has_begun:
+            if slot.begun is None:
                 return result_report(invocation, result)
             if result is not None:
                 logger.warning("the handler's result is not sent: its response was streamed")
         except Exception as error:
             failure = failure_of(error)
             log_failure(failure, invocation.request_id)
-            if not native.has_begun:
+            if slot.begun is None:
                 return failure_report(invocation, failure)
-            native.fail(failure)
+            slot.begun.fail(failure)
         return None
 
     def _send(self, report: Report) -> None:
         path, headers, body = report
         answer = self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
         _check(path, answer.status, answer.body)
+
+
+class _StreamSlot:
+    """Where an invocation's streamed response is, if its handler has opened one."""
+
+    __slots__ = ("_api", "_invocation", "stream")
+
+    def __init__(self, api: KeepAliveClient, invocation: Invocation) -> None:
+        self._api = api
+        self._invocation = invocation
+        self.stream: NativeStream | None = None
+
+    @property
+    def begun(self) -> NativeStream | None:
+        """The stream if it is the response, whatever becomes of it."""
+        return self.stream if self.stream is not None and self.stream.has_begun else None
+
+    def open(self) -> NativeStream:
+        """Open the stream, once.
+
+        Raises:
+            RuntimeError: it is open already.
+            PeerError: the Runtime API is gone.
+        """
+        from tailrace.runtime.native_stream import NativeStream
+
+        if self.stream is not None:
+            raise RuntimeError("this invocation's response is streamed already: it has only one")
+        self.stream = NativeStream(self._api, self._invocation)
+        return self.stream
+
+    def close(self) -> None:
+        """Let go of the stream's connection."""
+        if self.stream is not None:
+            self.stream.close()
 
 
 def _finish(native: NativeStream, invocation: Invocation) -> None:

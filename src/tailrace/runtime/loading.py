@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from tailrace.runtime.fault import Fault
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def load_handler(name: str) -> Callable[[Any, Any], Any]:

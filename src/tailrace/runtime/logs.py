@@ -7,8 +7,11 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
 
 _FIELDS_OF_A_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "asctime",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Final
 
 from tailrace.runtime.fault import Fault
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 JSON: Final = "application/json"
 UNKNOWN: Final = "application/unknown"

@@ -9,7 +9,7 @@ closed after the stream.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import PeerError
 from tailrace.function.failure import Failure
@@ -27,37 +27,30 @@ from tailrace.wire.runtime_api import (
     response_path,
 )
 
+if TYPE_CHECKING:
+    from tailrace.net.http_keep_alive import KeepAliveClient
+
 _FRAMING_BYTES: Final = len(f"{FUNCTION_ERROR_TYPE}: \r\n{FUNCTION_ERROR_BODY}: \r\n\r\n")
 _NAME_CHARS_MAX: Final = 200
 
 
 class NativeStream:
-    """Opened and filled by the SDK, if at all; finished and closed by the invocation loop."""
+    """Filled by the SDK; finished and closed by the invocation loop.
 
-    __slots__ = ("_invocation", "_upload", "_url", "has_begun")
+    To make one connects to the Runtime API; nothing is sent.
 
-    def __init__(self, api: Url, invocation: Invocation) -> None:
-        self._url = api._replace(target=response_path(invocation.request_id))
+    Raises:
+        PeerError: nobody is there.
+    """
+
+    __slots__ = ("_invocation", "_url", "has_begun", "upload")
+
+    def __init__(self, api: KeepAliveClient, invocation: Invocation) -> None:
+        path = response_path(invocation.request_id)
+        self._url = Url(False, api.host, api.port, path, api.authority)
         self._invocation = invocation
-        self._upload: Upload | None = None
+        self.upload = Upload(connect(self._url))
         self.has_begun = False  # the response is this stream, whatever becomes of it
-
-    @property
-    def upload(self) -> Upload:
-        """What the body is sent by; `open` comes first."""
-        assert self._upload is not None, "the stream is not open"
-        return self._upload
-
-    def open(self) -> None:
-        """Connect to the Runtime API; nothing is sent.
-
-        Raises:
-            RuntimeError: it is open already.
-            PeerError: nobody is there.
-        """
-        if self._upload is not None:
-            raise RuntimeError("this invocation's response is streamed already: it has only one")
-        self._upload = Upload(connect(self._url))
 
     def begin(self, media_type: str) -> None:
         """Queue the head, which leaves with the first chunk; from here on errors are trailers."""
@@ -102,12 +95,10 @@ class NativeStream:
 
     def close(self) -> None:
         """Let go of the connection; a response that is not complete never looks so."""
-        if self._upload is None:
-            return
-        if self._upload.answer is not None or not self.has_begun:
-            self._upload.close()
+        if self.upload.answer is not None or not self.has_begun:
+            self.upload.close()
         else:
-            self._upload.abort()
+            self.upload.abort()
 
 
 def _error_within(bytes_max: int, failure: Failure, request_id: str) -> bytes:

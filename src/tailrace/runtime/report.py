@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tailrace.function.failure import Failure
+from tailrace.records import NamedTuple
 from tailrace.runtime.marshal import JSON, body_from_result
 from tailrace.wire.runtime_api import (
     FUNCTION_ERROR_TYPE,

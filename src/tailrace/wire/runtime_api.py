@@ -7,10 +7,14 @@ bodies, from AWS's runtime clients and emulator. Header names are spelled in low
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal, NamedTuple
 
 from tailrace.errors import RuntimeApiError
+from tailrace.records import NamedTuple
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Final, Literal
 
 NEXT_PATH: Final = "/2018-06-01/runtime/invocation/next"
 INIT_ERROR_PATH: Final = "/2018-06-01/runtime/init/error"
