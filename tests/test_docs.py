@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 import pytest
 from docs import generate
+from tests.browser import Chromium
 
 from tailrace import config, function, limits
 from tailrace.cli import commands
@@ -232,6 +233,11 @@ class Walk:
                 (modules / package.name).symlink_to(package)
         (modules / ".bin").symlink_to(runtime / ".bin")
 
+    @property
+    def public_url(self) -> str:
+        """Where clients find the gateway, once it was started."""
+        return f"http://{self._addresses['127.0.0.1:8080']}"
+
     def do(self, step: Block) -> None:
         """Follow one block."""
         title = re.match(r"(?:#|//) ([\w.]+\.(?:py|sh|toml|mjs))\n", step.text)
@@ -346,6 +352,27 @@ def test_a_page_can_be_walked_through(name: str, tmp_path: Path) -> None:
     try:
         for step in blocks(name):
             walk.do(step)
+    finally:
+        walk.stop()
+
+
+def test_the_page_of_tokens_shows_them_and_says_when_the_model_fails(tmp_path: Path) -> None:
+    page = blocks("docs/how-to/stream-llm-tokens.md")
+    script = next(step.text for step in page if "EventSource(" in step.text)
+    walk = Walk(tmp_path)
+    try:
+        for step in page:
+            if step.info[0] in ("python", "toml"):
+                walk.do(step)
+        walk.do(Block(("console",), "$ tailrace dev\n…\n", 0))
+        with Chromium() as browser:
+            browser.call("Page.navigate", url=f"{walk.public_url}/_tailrace/health")
+            browser.wait_until("document.readyState === 'complete'")
+            for prompt, end in (("hello", "about it "), ("crash", "(the model is not available)")):
+                ask = f"ask('{prompt}', (text) => window.seen.push(text))"
+                browser.evaluate(f"window.seen = []; {script}; {ask}; 0")
+                browser.wait_until(f"window.seen.join('').endsWith('{end}')")
+                assert browser.evaluate("window.seen.slice(0, 2)") == ["You ", "said "]
     finally:
         walk.stop()
 
