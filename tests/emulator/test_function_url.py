@@ -19,7 +19,7 @@ from botocore.auth import SigV4QueryAuth
 from tests.emulator.harness import Harness, config, playing, running, wait_until
 from tests.emulator.test_signature import signed
 from tests.emulator.url_client import BUFFERED, INTEGRATION, ask, asking, prelude, serve
-from tests.fakes import Broken, Client, Response
+from tests.fakes import Broken, Client, Response, encode_chunk
 
 from tailrace import limits
 from tailrace.config import Address, CorsConfig, UrlConfig
@@ -297,6 +297,25 @@ def test_what_is_said_to_be_gzip_and_is_not_fails(tmp_path: Path) -> None:
     serve(story, tmp_path, replace(STREAM, decode_gzip=True))
 
 
+def test_a_client_that_leaves_early_changes_nothing(tmp_path: Path) -> None:
+    """In the middle of its request, or before the answer."""
+
+    async def story(emulator: Harness) -> None:
+        client = await Client.connect(emulator.service.function_urls["f"])
+        await client.request("POST", "/", [("content-length", "10")])
+        await client.send(b"half")
+        client.close()
+        go = tmp_path / "go"
+        async with asking(emulator, {"wait": str(go)}, {"return": 1}):
+            await wait_until(lambda: "START" in emulator.log)
+        await wait_until(lambda: emulator.service.statistics().connections == 0)
+        go.touch()
+        await wait_until(lambda: "REPORT" in emulator.log)
+        assert emulator.log.count("START") == 1
+
+    serve(story, tmp_path, BUFFERED)
+
+
 # --- limits -----------------------------------------------------------------------------------
 
 
@@ -310,6 +329,20 @@ def test_an_event_over_six_megabytes_is_refused(tmp_path: Path) -> None:
             assert answer.status == 413
             assert answer.get("x-amzn-errortype") == "RequestEntityTooLargeException"
             assert "must be smaller than 6291456 bytes" in answer.json()["message"]
+
+    serve(story, tmp_path, BUFFERED)
+
+
+def test_one_that_never_ends_is_refused_in_the_middle(tmp_path: Path) -> None:
+    async def story(emulator: Harness) -> None:
+        client = await Client.connect(emulator.service.function_urls["f"])
+        await client.request("POST", "/", [("transfer-encoding", "chunked")])
+        piece = encode_chunk(bytes(1_000_000))
+        for _ in range(51):
+            await client.send(piece)
+        answer = await client.read_response()
+        assert (answer.status, answer.get("connection")) == (413, "close")
+        client.close()
 
     serve(story, tmp_path, BUFFERED)
 
@@ -349,6 +382,18 @@ def test_a_busy_function_is_a_429(tmp_path: Path, url: UrlConfig) -> None:
             assert (await first.read_response()).body == b"1"
 
     serve(story, tmp_path, url, concurrency=1)
+
+
+def test_an_environment_that_is_not_free_in_time_is_a_429(tmp_path: Path) -> None:
+    """It has answered and is about to ask for its next event: a caller waits a little for that."""
+
+    async def story(emulator: Harness) -> None:
+        go = tmp_path / "go"
+        assert (await ask(emulator, {"return": 1}, {"wait": str(go)})).body == b"1"
+        assert (await ask(emulator)).status == 429
+        go.touch()
+
+    serve(story, tmp_path, BUFFERED, concurrency=1)
 
 
 # --- CORS -------------------------------------------------------------------------------------

@@ -149,6 +149,13 @@ def test_a_presigned_url_says_how_long_it_is_good() -> None:
         assert "X-Amz-Expires" in str(fault(head))
 
 
+def test_a_presigned_url_names_its_algorithm() -> None:
+    head = signed(auth=SigV4QueryAuth, method="GET", expires=60)
+    head.query = head.query.replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256")
+
+    assert fault(head) == "X-Amz-Algorithm is not AWS4-HMAC-SHA256"
+
+
 def set_authorization(head: RequestHead, old: bytes, new: bytes) -> RequestHead:
     head.headers[:] = [
         (n, v.replace(old, new) if n == b"authorization" else v) for n, v in head.headers

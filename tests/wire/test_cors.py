@@ -101,5 +101,11 @@ def test_without_an_origin_only_caches_are_told() -> None:
     assert response_fields(POLICY, request()) == [VARY]
 
 
+def test_what_is_not_configured_is_not_said() -> None:
+    bare = CorsPolicy(allow_origins=("*",))
+
+    assert preflight_fields(bare, preflight()) == [VARY, (b"access-control-allow-origin", b"*")]
+
+
 def test_an_empty_policy_allows_nothing() -> None:
     assert response_fields(CorsPolicy(), request(origin=ORIGIN)) == [VARY]

@@ -65,7 +65,7 @@ class _UrlRequest:
     they send.
     """
 
-    __slots__ = ("_answer", "_body", "_connection", "_head", "_is_full", "_service", "_size")
+    __slots__ = ("_answer", "_body", "_connection", "_head", "_service", "_size")
 
     def __init__(self, service: UrlService, head: RequestHead, connection: Connection) -> None:
         self._service = service
@@ -73,7 +73,6 @@ class _UrlRequest:
         self._connection = connection
         self._body = bytearray()
         self._size = 0
-        self._is_full = False
         self._answer: UrlAnswer | None = None
         if head.expects_continue and (head.content_length or 0) > _MAX:
             self._size = head.content_length or 0
@@ -99,16 +98,14 @@ class _UrlRequest:
             self._answer.on_gone()
 
     def on_pause(self) -> None:
-        """The client reads slowly."""
-        self._is_full = True
-        if self._answer is not None:
-            self._answer.on_pause()
+        """The client reads slowly: what it reads is the answer."""
+        assert self._answer is not None
+        self._answer.on_pause()
 
     def on_resume(self) -> None:
         """The client has caught up."""
-        self._is_full = False
-        if self._answer is not None:
-            self._answer.on_resume()
+        assert self._answer is not None
+        self._answer.on_resume()
 
     def _run(self) -> None:
         body, self._body = bytes(self._body), bytearray()
@@ -119,8 +116,6 @@ class _UrlRequest:
         call = _call(service, head, request_id, trace_root, payload)
         make = StreamedAnswer if service.config.invoke_mode == "RESPONSE_STREAM" else BufferedAnswer
         answer = self._answer = make(self._connection, call)
-        if self._is_full:
-            answer.on_pause()
         if max(self._size, len(payload)) > _MAX:
             answer.refuse(_too_large())
         elif service.find_fault is not None and (fault := service.find_fault(head, body)):

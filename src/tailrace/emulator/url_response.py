@@ -55,14 +55,13 @@ class UrlCall:
 class UrlAnswer:
     """What both modes have in common; `run` begins."""
 
-    __slots__ = ("_attempt", "_is_full", "call", "connection", "is_over")
+    __slots__ = ("_attempt", "call", "connection", "is_over")
 
     def __init__(self, connection: Connection, call: UrlCall) -> None:
         self.connection = connection
         self.call = call
         self.is_over = False  # the client has its answer, or has left
         self._attempt: Attempt | None = None
-        self._is_full = False  # there are more unsent bytes than there should be
 
     def run(self) -> None:
         """Run the function."""
@@ -70,8 +69,6 @@ class UrlAnswer:
         if attempt is None:
             self.refuse(busy())
             return
-        if self._is_full:
-            attempt.pause()
         attempt.outcome.add_done_callback(self._on_outcome)
 
     def refuse(self, error: ServiceError) -> None:
@@ -88,13 +85,11 @@ class UrlAnswer:
 
     def on_pause(self) -> None:
         """The client reads slowly: let the function wait."""
-        self._is_full = True
         if self._attempt is not None:
             self._attempt.pause()
 
     def on_resume(self) -> None:
         """The client has caught up."""
-        self._is_full = False
         if self._attempt is not None:
             self._attempt.resume()
 
@@ -178,7 +173,15 @@ class BufferedAnswer(UrlAnswer):
 class StreamedAnswer(UrlAnswer):
     """`RESPONSE_STREAM`: listens to an attempt and passes on what it hears, read by read."""
 
-    __slots__ = ("_began_s", "_gunzip", "_has_begun", "_has_body", "_head", "_prelude", "_timer")
+    __slots__ = (
+        "_began_s",
+        "_gunzip",
+        "_has_begun",
+        "_has_body",
+        "_media_type",
+        "_prelude",
+        "_timer",
+    )
 
     def __init__(self, connection: Connection, call: UrlCall) -> None:
         super().__init__(connection, call)
@@ -186,7 +189,7 @@ class StreamedAnswer(UrlAnswer):
         self._timer: asyncio.TimerHandle | None = None  # of a response that hangs
         self._gunzip: GzipDecoder | None = None
         self._prelude: PreludeParser | None = None  # while its end has not come
-        self._head: Head | None = None  # of a stream without a prelude
+        self._media_type = ""
         self._has_begun = False
         self._has_body = False
 
@@ -200,15 +203,9 @@ class StreamedAnswer(UrlAnswer):
 
         What fails before it has answered can still become a 502.
         """
-        if self.is_over:
-            return
+        self._media_type = media_type
         if is_integration(media_type):
             self._prelude = PreludeParser()
-            return
-        try:
-            self._head = _typed_head(media_type)
-        except ResponseFormatError as error:
-            self._reject(error)
 
     def on_data(self, data: bytes) -> None:
         """Bytes of the response."""
@@ -232,8 +229,7 @@ class StreamedAnswer(UrlAnswer):
                 return b""
             data, self._prelude = self._prelude.rest, None
         else:
-            assert self._head is not None
-            head = self._head
+            head = _typed_head(self._media_type)
         self._begin(head)
         return data
 
@@ -267,8 +263,7 @@ class StreamedAnswer(UrlAnswer):
         if self._prelude is not None:
             self._prelude.finish()  # raises
         if not self._has_begun:
-            assert self._head is not None
-            self._begin(self._head)
+            self._begin(_typed_head(self._media_type))
         if self.is_over:
             return
         if self.call.config.empty_body_hang and not self._has_body:
@@ -335,9 +330,8 @@ def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes]:
         return _typed_head(outcome.media_type), outcome.payload
     parser = PreludeParser()
     head = parser.feed(outcome.payload)
-    if head is None:
-        parser.finish()  # raises
-        raise AssertionError("a prelude that is not complete")
+    parser.finish()  # raises when there is no head yet
+    assert head is not None
     return head, parser.rest
 
 
