@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bench.chain import FUNCTIONS, PATHS, RUNTIME, Chain, start_chain
 from bench.load import REQUEST, BenchError, Client, Goal, connect
@@ -27,6 +28,7 @@ REST_S = 0.1
 PAUSE_S = 0.02
 PAUSE_EVERY_BYTES = 4_000_000
 START_TIMEOUT_S = 10.0
+T = TypeVar("T")
 STARTS = {RUNTIME: "tailrace.runtime", "awslambdaric": "awslambdaric"}
 
 
@@ -36,8 +38,8 @@ class NativeLoad:
 
     stream_bytes: int = 150_000_000
     memory_bytes: int = STREAMED_BYTES
-    requests: int = 40
-    starts: int = 8
+    requests: int = 60
+    starts: int = 10
 
 
 QUICK = NativeLoad(stream_bytes=4_000_000, memory_bytes=8_000_000, requests=3, starts=1)
@@ -108,8 +110,8 @@ class NativeBench:
             for _ in range(2):  # the first one starts the function
                 await _first_byte_ms(port)
                 await asyncio.sleep(REST_S)
-        for _ in range(self._load.requests):
-            for name, port in chain.small_ports.items():
+        for turn in range(self._load.requests):
+            for name, port in _rotated(chain.small_ports, turn):
                 times[name].append(await _first_byte_ms(port))
                 await asyncio.sleep(PAUSE_S)  # or the next request meets a busy function
         for name, values in times.items():
@@ -118,11 +120,18 @@ class NativeBench:
     async def _starts(self) -> None:
         """Milliseconds from the start of a process to its first request for an event."""
         times: dict[str, list[float]] = {name: [] for name in STARTS}
-        for _ in range(self._load.starts):
-            for name, module in STARTS.items():
+        for turn in range(self._load.starts):
+            for name, module in _rotated(STARTS, turn):
                 times[name].append(await _start_ms(module, self._bed.prepare_child))
         for name, values in times.items():
             self._rows["start"].add_median(name, values)
+
+
+def _rotated(items: Mapping[str, T], turn: int) -> list[tuple[str, T]]:
+    """Another one comes first each time: what one leaves behind falls on the next."""
+    first = turn % len(items)
+    pairs = [*items.items()]
+    return pairs[first:] + pairs[:first]
 
 
 async def _first_byte_ms(port: int) -> float:
@@ -156,7 +165,7 @@ async def _start_ms(module: str, prepare_child: Callable[[], None]) -> float:
     port = server.sockets[0].getsockname()[1]
     started_s = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", module, "app.nothing"],
+        [sys.executable, "-m", module, "plain.handler"],
         cwd=FUNCTIONS,
         env=_variables(port),
         stdin=subprocess.DEVNULL,

@@ -19,7 +19,3 @@ def small(event, context):
     """One chunk of 64 bytes; app.mjs has the same."""
     yield Head(200, {"content-type": "text/plain"})
     yield SMALL
-
-
-def nothing(event, context):
-    """For a runtime that is only started."""
