@@ -32,6 +32,7 @@ class Environment:
     def __init__(self) -> None:
         self.notes = Notes()
         self.server = RuntimeServer("f", "app.handler", self.notes)
+        self.polls: list[asyncio.Task[Answer]] = []
 
     @property
     def port(self) -> int:
@@ -55,6 +56,7 @@ class Environment:
         task = asyncio.create_task(
             self.call("GET", "/event/next", lambda_extension_identifier=extension.headers[ID])
         )
+        self.polls.append(task)
         await wait_until(lambda: self.server.connection_count or task.done())
         await request(self.port, "GET", "/2018-06-01/ping")
         return task
@@ -63,6 +65,7 @@ class Environment:
         """A runtime that waits for an event."""
         before = self.server.state
         task = asyncio.create_task(request(self.port, "GET", f"{RUNTIME}/invocation/next"))
+        self.polls.append(task)
         await wait_until(lambda: self.server.state is State.READY is not before)
         return task
 
@@ -83,6 +86,9 @@ async def environment() -> AsyncIterator[Environment]:
     try:
         yield around
     finally:
+        for poll in around.polls:
+            poll.cancel()
+        await asyncio.gather(*around.polls, return_exceptions=True)
         await around.server.stop()
 
 

@@ -40,6 +40,7 @@ class Environment:
     def __init__(self) -> None:
         self.notes = Notes()
         self.server = RuntimeServer("f", "app.handler", self.notes)
+        self.polls: list[asyncio.Task[Answer]] = []
 
     @property
     def ready_count(self) -> int:
@@ -70,6 +71,7 @@ class Environment:
     async def ready(self) -> asyncio.Task[Answer]:
         """A runtime that waits for an event."""
         poll = asyncio.create_task(self.get())
+        self.polls.append(poll)
         await wait_until(lambda: self.server.state is State.READY)
         return poll
 
@@ -88,6 +90,9 @@ async def environment() -> AsyncIterator[Environment]:
     try:
         yield around
     finally:
+        for poll in around.polls:
+            poll.cancel()
+        await asyncio.gather(*around.polls, return_exceptions=True)
         await around.server.stop()
 
 
