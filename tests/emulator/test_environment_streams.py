@@ -23,7 +23,7 @@ from tailrace.emulator.pool import EnvironmentSettings
 from tailrace.wire.runtime_api import Invocation
 
 TEXT = "text/plain"
-ERROR = {"errorType": "TypeError", "errorMessage": "boom: 1 < 2"}
+ERROR = {"errorType": "TypeError", "errorMessage": 'bóom: 1 < "2"'}
 
 
 class Story:
@@ -225,14 +225,16 @@ def test_the_error_of_a_stream_is_in_the_log_once(tmp_path: Path) -> None:
             outcome = await caller.outcome(silent)
             await silent.ended
             assert (outcome.error_type, outcome.is_reported) == ("TypeError", True)
-            line = "the streamed response failed: TypeError: boom: 1 < 2"
+            line = 'the streamed response failed: TypeError: bóom: 1 < "2"'
             assert caller.log.count(line) == 1
             assert line in (await silent.ended).decode()
             await wait_until(lambda: caller.function.statistics().idle == 1)
-            printing = caller.start({"print": "ERROR\tTypeError: boom: 1 < 2"}, *fail)
-            await printing.ended
+            for text in (ERROR["errorMessage"], json.dumps(ERROR, ensure_ascii=False)):
+                printing = caller.start({"print": f"ERROR\t{text}"}, *fail)
+                await printing.ended
+                await wait_until(lambda: caller.function.statistics().idle == 1)
 
             assert caller.log.count(line) == 1
-            assert caller.log.count("boom: 1 < 2") == 2
+            assert caller.log.count("bóom: 1 <") == 3
 
     uvloop.run(run())

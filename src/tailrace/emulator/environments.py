@@ -8,6 +8,7 @@ comes from outside: it ends the process, and `serve` then sees an exit like any 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import sys
 import time
@@ -363,7 +364,9 @@ class ExecutionEnvironment:
         message = error_text(outcome.payload, "errorMessage").strip()
         message = message.removeprefix(f"RequestId: {request_id} Error: ")
         line = message.partition("\n")[0][:_MESSAGE_CHARS_MAX]
-        if line and line not in self._log.tail().decode("utf-8", "replace"):
+        printed = self._log.tail().decode("utf-8", "replace")
+        as_json = json.dumps(line, ensure_ascii=False)[1:-1]  # AWS's runtimes for Node.js
+        if line and line not in printed and as_json not in printed:
             what = "the streamed response failed" if outcome.is_streamed else "failed"
             text = f"{what}: {outcome.error_type}: {line}"
             self._log.platform(f"ERROR RequestId: {request_id} {text}")
