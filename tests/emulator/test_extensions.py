@@ -15,6 +15,7 @@ import uvloop
 from tests.emulator.harness import Answer, Notes, playing, request, running, wait_until
 
 from tailrace import limits
+from tailrace.config import FunctionConfig
 from tailrace.emulator.invocation import Attempt
 from tailrace.emulator.runtime_server import RuntimeServer, State
 from tailrace.wire.runtime_api import Invocation
@@ -410,5 +411,61 @@ def test_an_extension_that_fails_between_two_invocations(tmp_path: Path) -> None
             assert [event["shutdownReason"] for event in told(log)] == ["FAILURE"]
             go.unlink()
             assert (await emulator.invoke(2)).json() == 2
+
+    uvloop.run(run())
+
+
+EXTENSION = """
+import http.client, json, os, sys, urllib.request
+
+api, base, name, log = os.environ["AWS_LAMBDA_RUNTIME_API"], "/2020-01-01/extension/", *sys.argv[1:]
+kept = http.client.HTTPConnection(api)
+
+
+def call(path, headers, body=None):
+    if name == "kept":  # one connection for all, as most clients have it
+        kept.request("GET" if body is None else "POST", base + path, body, headers)
+        answer = kept.getresponse()
+    else:  # one for each, as curl has it
+        answer = urllib.request.urlopen(
+            urllib.request.Request(f"http://{api}{base}{path}", body, headers)
+        )
+    return answer.headers, answer.read()
+
+
+events = ["INVOKE", "SHUTDOWN"] if name == "kept" else ["INVOKE"]
+body = json.dumps({"events": events}).encode()
+headers, _ = call("register", {"Lambda-Extension-Name": name}, body)
+own = {"Lambda-Extension-Identifier": headers["Lambda-Extension-Identifier"]}
+open(log + ".registered", "w").close()
+while True:
+    event = json.loads(call("event/next", own)[1])
+    with open(log, "a") as file:
+        print(json.dumps(event), file=file)
+    if event["eventType"] == "SHUTDOWN":
+        break
+"""
+
+
+def test_programs_beside_the_runtime(tmp_path: Path) -> None:
+    """What would be in /opt/extensions, started by the function's command."""
+
+    async def run() -> None:
+        (tmp_path / "extension.py").write_text(EXTENSION)
+        logs = [tmp_path / "kept", tmp_path / "closed"]
+        inner = playing(path=tmp_path)
+        assert inner.command is not None
+        python, *arguments = inner.command
+        lines = [f"{python} extension.py {log.name} {log} &" for log in logs]
+        lines += [f"while [ ! -e {log}.registered ]; do sleep 0.01; done" for log in logs]
+        lines += [f"exec {python} {' '.join(arguments)}"]
+        function = FunctionConfig(name="f", command=("sh", "-c", "\n".join(lines)), path=tmp_path)
+        async with running(function) as emulator:
+            for number in range(3):
+                assert (await emulator.invoke(number)).json() == number
+                await wait_until(lambda: emulator.service.statistics().functions["f"].idle == 1)
+
+        kinds = [[event["eventType"] for event in told(log)] for log in logs]
+        assert kinds == [["INVOKE"] * 3 + ["SHUTDOWN"], ["INVOKE"] * 3]
 
     uvloop.run(run())
