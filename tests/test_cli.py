@@ -220,7 +220,9 @@ def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path)
             assert fetch(f"{url}/option") == (200, '{"status": "ok", "held": 0}\n')
             assert fetch(f"{url}/file") == (200, "hello from /file")
             gateway.wait_line("no credentials are set: signing with dummy keys")
-            gateway.wait_line("path=/file function=one transport=callback status=200 outcome=complete")
+            gateway.wait_line(
+                "path=/file function=one transport=callback status=200 outcome=complete"
+            )
 
             gateway.signal(signal.SIGTERM)
             assert gateway.wait_exit() == 0

@@ -795,7 +795,10 @@ def test_function_urls() -> None:
     ("text", "message"),
     [
         ("url = 1", "functions.lines.url: 1 is not allowed; allowed: a table"),
-        ("url = {invoke = 1}", "functions.lines.url.invoke: unknown key; did you mean invoke_mode?"),
+        (
+            "url = {invoke = 1}",
+            "functions.lines.url.invoke: unknown key; did you mean invoke_mode?",
+        ),
         ('url = {invoke_mode = "S"}', "functions.lines.url.invoke_mode: 'S' is not allowed"),
         ('url = {auth = "IAM"}', "functions.lines.url.auth: 'IAM' is not allowed"),
         ("url = {listen = 1}", "functions.lines.url.listen: 1 is not allowed; allowed:"),
