@@ -22,6 +22,8 @@ import pytest
 from tests.command import ANY_PORTS, GATED, DevCommand, Stream, environ_of, fetch, open_gate
 from tests.fakes import PATIENCE_S, soon, until
 
+from tailrace.cli.banner import dev_banner
+from tailrace.cli.terminal import Terminal
 from tailrace.config import Address
 from tailrace.dev import Dev, DevSettings, Wanted
 from tailrace.emulator.log import EmulatorLog
@@ -336,6 +338,44 @@ def test_one_function_can_have_every_path(project: Path) -> None:
     async def story() -> None:
         async with running(settings_for(project, function="one")) as dev:
             assert await get(dev, "/any/path") == (200, "old")
+
+    run(story())
+
+
+def test_response_streams_come_from_the_emulator(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (project / "tailrace.toml").open("a") as config:
+        config.write('[[routes]]\npath = "/streamed"\nfunction = "one"\n')
+        config.write('transport = "response-stream"\n')
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/streamed") == (200, "old")
+            assert await get(dev, "/one") == (200, "old")
+        settings = settings_for(project, function="one")
+        async with running(dataclasses.replace(settings, transport="response-stream")) as dev:
+            assert await get(dev, "/any") == (200, "old")
+
+    run(story())
+    for path, transport in (
+        ("streamed", "response-stream"),
+        ("one", "callback"),
+        ("any", "response-stream"),
+    ):
+        said = f"path=/{path} function=one transport={transport} status=200 outcome=complete"
+        assert said in caplog.text
+
+
+def test_a_function_somewhere_else_is_invoked_by_its_url(project: Path) -> None:
+    with (project / "tailrace.toml").open("a") as config:
+        config.write('[[routes]]\npath = "/away"\nfunction = "http://me:pw@127.0.0.1:1/?key=x"\n')
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert (await get(dev, "/away"))[0] == 502
+            banner = dev_banner(dev, Terminal(io.StringIO(), {}))
+            assert "/away  127.0.0.1:1  invoked by its URL" in banner
 
     run(story())
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tailrace import __version__
 from tailrace.cli.addresses import callable_url, url_lines
@@ -46,7 +47,7 @@ def _table(dev: Dev, terminal: Terminal) -> Iterator[str]:
     functions, directory = dev.config.functions, dev.config.path.parent
     runs_by_name = {name: _runs(function, directory) for name, function in functions.items()}
     rows = [
-        (f"{route.host or ''}{route.path}", route.function, runs_by_name[route.function])
+        (f"{route.host or ''}{route.path}", *_target(route, runs_by_name))
         for route in dev.config.routes
     ]
     routed = {route.function for route in dev.config.routes}
@@ -59,6 +60,14 @@ def _table(dev: Dev, terminal: Terminal) -> Iterator[str]:
         yield terminal.paint(
             f"  {name} is left out: {function.command[0]} is not installed", YELLOW
         )
+
+
+def _target(route: RouteConfig, runs_by_name: Mapping[str, str]) -> tuple[str, str]:
+    """What a route leads to, and how that runs."""
+    if route.invoke_url is not None:  # its path and query may be secret
+        return urlsplit(route.invoke_url).netloc.rpartition("@")[2], "invoked by its URL"
+    runs = runs_by_name[route.function]
+    return route.function, runs if route.transport == "callback" else f"{runs}, {route.transport}"
 
 
 def _runs(function: FunctionConfig, directory: Path) -> str:
