@@ -65,7 +65,7 @@ class _UrlRequest:
     they send.
     """
 
-    __slots__ = ("_answer", "_body", "_connection", "_head", "_service", "_size")
+    __slots__ = ("_answer", "_body", "_connection", "_head", "_is_full", "_service", "_size")
 
     def __init__(self, service: UrlService, head: RequestHead, connection: Connection) -> None:
         self._service = service
@@ -74,6 +74,7 @@ class _UrlRequest:
         self._body = bytearray()
         self._size = 0
         self._answer: UrlAnswer | None = None
+        self._is_full = False  # of the response before, and of our `100 Continue`
         if head.expects_continue and (head.content_length or 0) > _MAX:
             self._size = head.content_length or 0
             self._run()
@@ -98,14 +99,16 @@ class _UrlRequest:
             self._answer.on_gone()
 
     def on_pause(self) -> None:
-        """The client reads slowly: what it reads is the answer."""
-        assert self._answer is not None
-        self._answer.on_pause()
+        """The client reads slowly."""
+        self._is_full = True
+        if self._answer is not None:
+            self._answer.on_pause()
 
     def on_resume(self) -> None:
         """The client has caught up."""
-        assert self._answer is not None
-        self._answer.on_resume()
+        self._is_full = False
+        if self._answer is not None:
+            self._answer.on_resume()
 
     def _run(self) -> None:
         body, self._body = bytes(self._body), bytearray()
@@ -123,6 +126,8 @@ class _UrlRequest:
             answer.refuse(_forbidden())
         else:
             answer.run()
+            if self._is_full:
+                answer.on_pause()
 
 
 def _call(
