@@ -227,3 +227,7 @@ RUNTIME_CONNECTIONS_MAX: Final = 64
 """Connections of one execution environment to its Runtime API; aws-lambda-ric opens five."""
 ENVIRONMENT_BYTES_MAX: Final = 4 * KIB
 """All environment variables of a function together (DG configuration-envvars)."""
+SIGNATURE_SKEW_S: Final = 300.0
+"""How far the time of a signed request may be from ours (IAM User Guide: 5 minutes)."""
+PRESIGNED_S_MAX: Final = 604_800
+"""The longest that a presigned Function URL is good for (IAM User Guide: 7 days)."""

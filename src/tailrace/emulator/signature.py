@@ -25,12 +25,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
+from tailrace import limits
 from tailrace.net.http_server import RequestHead
-
-CLOCK_SKEW_S: Final = 300
-"""How far a signature's time may be from ours (IAM User Guide: 5 minutes)."""
-PRESIGNED_S_MAX: Final = 604_800
-"""The longest that a presigned URL is good for (IAM User Guide: 7 days)."""
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")
@@ -128,8 +124,10 @@ def _presigned(fields: dict[str, str]) -> _Claim | None:
         raise _FaultError(f"X-Amz-Algorithm is not {_ALGORITHM}")
     good_for = fields.get("X-Amz-Expires", "")
     is_number = good_for.isascii() and good_for.isdigit() and len(good_for) < 10
-    if not is_number or int(good_for) > PRESIGNED_S_MAX:
-        raise _FaultError(f"X-Amz-Expires is not a number of seconds up to {PRESIGNED_S_MAX}")
+    if not is_number or int(good_for) > limits.PRESIGNED_S_MAX:
+        raise _FaultError(
+            f"X-Amz-Expires is not a number of seconds up to {limits.PRESIGNED_S_MAX}"
+        )
     return _Claim(
         fields.get("X-Amz-Credential", ""),
         fields.get("X-Amz-SignedHeaders", ""),
@@ -173,9 +171,9 @@ def _check_time(claim: _Claim, now_s: float) -> None:
         signed_s = calendar.timegm(time.strptime(claim.date, _DATE))
     except ValueError:
         raise _FaultError("x-amz-date is not a time such as 20261121T120000Z") from None
-    if now_s < signed_s - CLOCK_SKEW_S:
+    if now_s < signed_s - limits.SIGNATURE_SKEW_S:
         raise _FaultError("it is signed for a time to come")
-    good_for_s = CLOCK_SKEW_S if claim.good_for_s is None else claim.good_for_s
+    good_for_s = limits.SIGNATURE_SKEW_S if claim.good_for_s is None else claim.good_for_s
     if now_s > signed_s + good_for_s:
         raise _FaultError("the signature has expired")
 
