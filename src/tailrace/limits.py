@@ -57,7 +57,8 @@ BACKLOG_MAX: Final = 4_096
 CONNECTIONS_MAX: Final = 16_000
 """Open connections of one listener; above it new ones are closed at once."""
 DESCRIPTORS_RESERVED: Final = 400
-"""File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX, listeners, idle clients."""
+"""File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX,
+STREAM_CONNECTIONS_KEPT_MAX, listeners, idle clients."""
 WARNING_INTERVAL_S: Final = 10.0
 """What happens again and again is warned of this often, with a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000
@@ -123,7 +124,7 @@ INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint."""
 POOL_KEPT_TIMEOUT_S: Final = 15.0
 """How long an unused connection to the Lambda endpoint is kept."""
-STREAM_CONNECTIONS_KEPT_MAX: Final = 128
+STREAM_CONNECTIONS_KEPT_MAX: Final = 64
 """Unused connections to the Lambda endpoint that are kept for further response streams."""
 POOL_ANSWER_BYTES_MAX: Final = 64 * KIB
 """The most that is read of the Lambda endpoint's answer to an asynchronous invocation, its head
