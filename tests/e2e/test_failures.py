@@ -293,6 +293,8 @@ def test_a_proxy_that_answers_for_the_gateway_runs_nothing(chain: Chain, tmp_pat
 def test_a_function_that_lambda_does_not_know_is_502(chain: Chain) -> None:
     class Elsewhere:
         function = "no-such-function"
+        transport = "callback"
+        invoke_url = None
         concurrency = 10
 
     routes = chain.look(lambda: chain._gateway._front.find_route)
