@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,38 @@ def test_a_full_disk_is_logged(tmp_path: Path) -> None:
     destinations.send(function, ended(outcome=Outcome(b"1")))
 
     assert "/dev/full: No space left on device" in stream.getvalue()
+
+
+def test_a_line_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "records"
+    function, destinations, stream = sending(f"file:{path}")
+    destinations.send(function, ended(outcome=Outcome(b"1")))
+    size = path.stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))
+    try:
+        destinations.send(function, ended(outcome=Outcome(b"2")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    destinations.send(function, ended(outcome=Outcome(b"3")))
+
+    assert "File too large" in stream.getvalue()
+    assert [record["responsePayload"] for record in records(path)] == [1, 3]
+
+
+class FullTarget:
+    """A function whose queue is full."""
+
+    def enqueue(self, invocation: Invocation, *, hops: int) -> bool:
+        return False
+
+
+def test_a_queue_that_is_full_is_logged() -> None:
+    function, _, stream = sending("function:next")
+    destinations = Destinations(lambda name: FullTarget(), EmulatorLog(stream))
+    destinations.send(function, ended(outcome=Outcome(b"1")))
+
+    assert "its record is lost: the queue of 'next' is full" in stream.getvalue()
 
 
 def recording(path: Path, name: str = "f", **settings: Any) -> FunctionConfig:
