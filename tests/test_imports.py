@@ -137,7 +137,7 @@ def test_a_runtime_with_a_plain_handler_imports_what_it_needs() -> None:
     """These take longer than all of our own modules; and the SDK is for handlers that stream."""
     modules = imported("import tailrace.runtime.__main__")
 
-    assert modules.isdisjoint({"typing", "socket", "selectors"})
+    assert modules.isdisjoint({"typing", "signal", "socket", "selectors"})
     assert {name for name in modules if name.startswith("tailrace.function")} == {
         "tailrace.function",
         "tailrace.function.failure",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-_READ_BYTES: Final = 256 * 1024
+_READ_BYTES: Final = 64 * 1024  # more would be mapped and unmapped for each event
 
 
 class KeepAliveClient:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+# Not `signal`, nor `socket` anywhere here: their enumerations cost a cold start a millisecond each.
+import _signal as signal  # type: ignore[import-not-found]  # typeshed has none
 import os
-import signal
 import sys
 
 from tailrace.errors import PeerError, RuntimeApiError
