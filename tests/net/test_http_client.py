@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.peers import Callback, Peer, Running, until
+from tests.peers import Callback, Peer, PeerConnection, Running, until
 
 from tailrace.errors import AnsweredEarlyError, PeerError
-from tailrace.net.http_client import Upload, Url, open_upload, parse_url
+from tailrace.net.http_client import Upload, Url, connect, open_upload, parse_url
 from tailrace.net.http_keep_alive import KeepAliveClient
 
 
@@ -102,6 +102,60 @@ def test_the_head_asks_to_go_on_before_any_body_is_sent(peer: Peer) -> None:
     assert call.is_running
     callback.go_on()
     call.result().close()
+
+
+def unasked(peer: Peer) -> tuple[Upload, PeerConnection]:
+    """An upload whose peer is not asked whether it wants the body."""
+    url = parse_url(peer.url)
+    upload = Upload(connect(url))
+    upload.queue_head(url, [("a", "b")])
+    return upload, peer.accept()
+
+
+def test_an_unasked_head_leaves_with_the_first_chunk(peer: Peer) -> None:
+    upload, connection = unasked(peer)
+    assert select.select([connection.socket], [], [], 0.05)[0] == []
+    upload.put(b"chunk")
+
+    path = peer.url.partition(str(peer.port))[2]
+    assert (
+        connection.socket.recv(65536)
+        == (
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{peer.port}\r\na: b\r\n"
+            "transfer-encoding: chunked\r\n\r\n5\r\nchunk\r\n"
+        ).encode()
+    )
+    upload.put_end([("x", "y")])
+    assert connection.read_until(b"\r\n\r\n") == b"0\r\nx: y\r\n\r\n"
+    assert upload.is_ended
+    connection.answer(202)
+    assert upload.wait_answer(10).status == 202
+    upload.close()
+
+
+def test_an_unasked_head_leaves_alone_when_it_is_pushed(peer: Peer) -> None:
+    upload, connection = unasked(peer)
+    upload.push()
+
+    assert connection.read_head()[1][1:] == [("a", "b"), ("transfer-encoding", "chunked")]
+    upload.close()
+
+
+def test_many_pieces_arrive_whole_however_the_kernel_takes_them(peer: Peer) -> None:
+    upload, connection = unasked(peer)
+    chunks = [bytes([65 + n % 26]) * (70_000 * n) for n in range(1, 30)]
+    for chunk in chunks:
+        upload.put(chunk)
+    upload.put_end()
+    assert upload.has_unsent
+    draining = Running(upload.drain)
+    connection.read_head()
+    for chunk in chunks:
+        assert connection.read_chunk() == chunk
+    assert connection.read_chunk() == b""
+
+    draining.result()
+    upload.close()
 
 
 def test_100_may_come_byte_by_byte_and_after_other_interim_answers(peer: Peer) -> None:
