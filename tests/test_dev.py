@@ -326,6 +326,24 @@ def test_output_into_a_watched_directory_is_no_change(project: Path) -> None:
     assert (project / "one" / "output").read_text().count("changed") == 2
 
 
+def test_records_in_a_watched_directory_are_no_change(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise each asynchronous invocation would replace the environments."""
+    with (project / "tailrace.toml").open("a") as file:
+        file.write('\n[functions.one.destinations]\non_success = "file:one/records"\n')
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/one") == (200, "old")
+            await until((project / "one" / "records").exists, "a record")
+            (project / "one" / "data").write_text("a change")
+            await wait_logged(caplog, "data changed: the next request to one runs it")
+
+    run(story())
+    assert "records" not in caplog.text
+
+
 def wait_text(path: Path, text: str) -> None:
     """Wait until a file has a text."""
     deadline_s = time.monotonic() + 20

@@ -271,7 +271,8 @@ class Dev:
                     rust_timeout=_LOOK_AGAIN_MS,
                     yield_on_timeout=True,
                 ):
-                    files = ({Path(path) for _, path in changes} | back) - {self.config.path}
+                    files = {Path(path) for _, path in changes} | back
+                    files -= {self.config.path} | _records(self.config)
                     back = set()
                     if files:
                         await self._reload(files)
@@ -364,6 +365,16 @@ def _changed(functions: Iterable[FunctionConfig], files: set[Path]) -> set[str]:
 
 def _paths(config: Config) -> set[Path]:
     return {function.path for function in config.functions.values()}
+
+
+def _records(config: Config) -> set[Path]:
+    """The files that the functions' destinations write, which may be in their directories."""
+    return {
+        Path(place.removeprefix("file:"))
+        for function in config.functions.values()
+        for place in (function.destinations.on_success, function.destinations.on_failure)
+        if place is not None and place.startswith("file:")
+    }
 
 
 def _identities(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
