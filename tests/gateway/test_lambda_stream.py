@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from tests.gateway.stream_world import ROUTE, hold, pair, streamed
 from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
+from tailrace.gateway.invoke import LambdaEndpoint
+from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.lambda_stream import LambdaStreamInvoker
 from tailrace.wire.event_stream import encode_chunk, encode_complete, encode_message
 
 HEAD = encode_head(201, {"content-type": "text/plain"}, ["a=1"])
@@ -586,6 +590,22 @@ async def test_an_endpoint_that_is_down_is_a_502(world: World) -> None:
     await client.request()
 
     assert (await outcome_of(client))[0] == 502
+
+
+@streamed()
+async def test_an_endpoint_that_does_not_answer_is_a_504(world: World) -> None:
+    """It takes the connection, and says nothing to the beginning of TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        endpoint = LambdaEndpoint(url, "us-east-1", is_loopback=True)
+        invoker = LambdaStreamInvoker(endpoint, connect_timeout_s=0.05)
+        await invoker.start()
+        world.gateway._front.invokers = Invokers(response_stream=invoker)
+        client = await world.client()
+        await client.request()
+
+        assert (await outcome_of(client))[0] == 504
+        await invoker.close()
 
 
 # --- requests ------------------------------------------------------------------------------------
