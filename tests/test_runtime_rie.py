@@ -103,6 +103,8 @@ def describe(event, context):
         context.tenant_id,
         context.identity.cognito_identity_id,
         client and [client.custom, client.env, client.client and client.client.app_title],
+        context.w3c(),
+        context.log("logged"),
         0 < context.get_remaining_time_in_millis() <= 300_000,
     ]
 
@@ -189,7 +191,15 @@ def test_results_and_errors_are_the_same(both: tuple[Rie, Rie], case: str) -> No
     assert ours.status == 200  # and not that of a function that did not start
 
 
-@pytest.mark.parametrize("client_context", [{}, {"custom": {"ä": 1}, "client": {"app_title": "x"}}])
+@pytest.mark.parametrize(
+    "client_context",
+    [
+        {},
+        {"custom": {"ä": 1}, "env": {"b": "c"}, "client": {"app_title": "x"}},
+        {"w3c": {"traceparent": "00-1-2-01", "tracestate": 1, "other": "x"}, "custom": 1},
+        {"w3c": "x"},
+    ],
+)
 def test_events_and_contexts_are_the_same(folder: Path, client_context: Any) -> None:
     encoded = base64.b64encode(json.dumps(client_context).encode()).decode()
     events = [1, "wörld", None, {"a": [True, {"b": "\u2028"}]}, b""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 from tailrace.runtime.fault import Fault
@@ -10,10 +11,13 @@ from tailrace.runtime.fault import Fault
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Final
 
     from tailrace.runtime.native_stream import NativeStream
     from tailrace.wire.runtime_api import Invocation
+
+
+_W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
 
 
 class CognitoIdentity:
@@ -74,6 +78,7 @@ class LambdaContext:
         identity = _parse("Cognito Identity", invocation.cognito_identity)
         self.identity = CognitoIdentity(identity or {})
         client_context = _parse("Client Context", invocation.client_context)
+        self._w3c = _trace_context(client_context)
         self.client_context = None if client_context is None else ClientContext(client_context)
         self._deadline_ms = invocation.deadline_ms
         self._open_stream = open_stream
@@ -81,6 +86,14 @@ class LambdaContext:
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds left until Lambda ends the invocation."""
         return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def w3c(self) -> dict[str, str]:
+        """Return the W3C trace context that the caller has sent, empty if there was none."""
+        return dict(self._w3c)
+
+    def log(self, message: object) -> None:
+        """Write to the log, with no line break added."""
+        sys.stdout.write(str(message))
 
     def open_response_stream(self) -> NativeStream:
         """Open the streamed response of this invocation: for the SDK, which then fills it.
@@ -93,6 +106,14 @@ class LambdaContext:
 
     def __repr__(self) -> str:
         return f"LambdaContext(aws_request_id={self.aws_request_id})"
+
+
+def _trace_context(client_context: dict[str, Any] | None) -> dict[str, str]:
+    """Take the trace context out of the client context, where the platform has put it."""
+    fields = client_context.pop("w3c", None) if client_context is not None else None
+    if not isinstance(fields, dict):
+        return {}
+    return {name: fields[name] for name in _W3C_FIELDS if isinstance(fields.get(name), str)}
 
 
 def _parse(name: str, text: str | None) -> dict[str, Any] | None:
