@@ -9,13 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-import secrets
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Final
 
 from tailrace import limits
+from tailrace.emulator import trace
 from tailrace.emulator.api_request import ApiRequest
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.functions import EmulatedFunction
@@ -28,7 +27,6 @@ EXECUTED_VERSION: Final = (b"X-Amz-Executed-Version", VERSION.encode())
 
 _LOG_TYPES: Final = ("None", "Tail")
 _CLIENT_CONTEXT_CHARS_MAX: Final = 3_583
-_TRACE_ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
 _TENANT: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 
 
@@ -43,7 +41,7 @@ class Call:
     has_log_tail: bool
     client_context: str | None
     tenant_id: str | None
-    trace_id: str
+    trace_root: str
     payload_bytes_max: int
 
     @property
@@ -53,10 +51,9 @@ class Call:
 
     def headers(self) -> Headers:
         """The headers of every answer to this call."""
-        root = self.trace_id.partition(";")[0].removeprefix("Root=")
         return [
             (b"x-amzn-RequestId", self.request_id.encode()),
-            (b"X-Amzn-Trace-Id", f"root={root};sampled=0".encode()),
+            trace.answer_field(self.trace_root),
         ]
 
     def invocation(self, payload: bytes) -> Invocation:
@@ -65,7 +62,7 @@ class Call:
             request_id=self.request_id,
             deadline_ms=0,  # known when an environment takes it
             function_arn=self.name.arn,
-            trace_id=self.trace_id,
+            trace_id=trace.for_runtime(self.trace_root),
             client_context=None if self.is_event else self.client_context,
             tenant_id=self.tenant_id,
             event=payload or b"{}",  # runtimes die of an event that is not JSON
@@ -95,7 +92,7 @@ def read_call(
         has_log_tail=_choice(head, b"x-amz-log-type", _LOG_TYPES) == "Tail" and not is_event,
         client_context=_client_context(head),
         tenant_id=_tenant_id(head),
-        trace_id=_trace_id(head),
+        trace_root=trace.root_of(head),
         payload_bytes_max=event_bytes_max if is_event else limits.SYNC_INVOKE_BYTES_MAX,
     )
 
@@ -209,10 +206,3 @@ def _tenant_id(head: RequestHead) -> str | None:
         pattern = f"Member must satisfy regular expression pattern: {_TENANT.pattern}"
         raise invalid_value("x-amz-tenant-id", text, pattern)
     return text
-
-
-def _trace_id(head: RequestHead) -> str:
-    """An X-Ray trace header: the caller's root, if there is one, and a parent of our own."""
-    match = _TRACE_ROOT.search((head.get(b"x-amzn-trace-id") or b"").decode("latin-1"))
-    root = match[1] if match else f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
-import secrets
 import time
 import uuid
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import Any, Final
 
 from tailrace import limits
 from tailrace.config import UrlConfig
+from tailrace.emulator import trace
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import ACCOUNT, FunctionName
 from tailrace.emulator.service_error import ServiceError
@@ -30,7 +29,6 @@ from tailrace.wire.runtime_api import Invocation
 _MAX: Final = limits.SYNC_INVOKE_BYTES_MAX
 _READ_BYTES_MAX: Final = 8 * _MAX
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_TRACE_ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,8 @@ class UrlService:
         if head.method not in _METHODS:
             raise HttpError(405, f"{head.method} is not served here")
         if self.cors is not None and cors.is_preflight(head):
-            fields = [*cors.preflight_fields(self.cors, head), *_own_fields(str(uuid.uuid4()))]
+            own = _own_fields(str(uuid.uuid4()), trace.root_of(head))
+            fields = [*cors.preflight_fields(self.cors, head), *own]
             connection.respond(200, fields)
             return IGNORE
         return _UrlRequest(self, head, connection)
@@ -113,7 +112,7 @@ class _UrlRequest:
     def _run(self) -> None:
         body, self._body = bytes(self._body), bytearray()
         service, head = self._service, self._head
-        request_id, trace_root = str(uuid.uuid4()), _trace_root(head)
+        request_id, trace_root = str(uuid.uuid4()), trace.root_of(head)
         event = _event(service, head, self._connection.peer, body, request_id, trace_root)
         payload = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
         call = _call(service, head, request_id, trace_root, payload)
@@ -143,7 +142,7 @@ def _call(
             request_id=request_id,
             deadline_ms=0,  # known when an environment takes it
             function_arn=FunctionName(service.function.config.name, None).arn,
-            trace_id=f"Root={trace_root};Parent={secrets.token_hex(8)};Sampled=0",
+            trace_id=trace.for_runtime(trace_root),
             event=payload,
         ),
         method=head.method,
@@ -215,23 +214,9 @@ def _identity(access_key_id: str) -> dict[str, str | None]:
     }
 
 
-def _own_fields(request_id: str, trace_root: str | None = None) -> Headers:
+def _own_fields(request_id: str, trace_root: str) -> Headers:
     """What Lambda adds to every answer."""
-    root = trace_root or _new_root()
-    return [
-        (b"x-amzn-RequestId", request_id.encode()),
-        (b"X-Amzn-Trace-Id", f"root={root};sampled=0".encode()),
-    ]
-
-
-def _trace_root(head: RequestHead) -> str:
-    """The root of the client's X-Ray trace, or a new one."""
-    match = _TRACE_ROOT.search((head.get(b"x-amzn-trace-id") or b"").decode("latin-1"))
-    return match[1] if match else _new_root()
-
-
-def _new_root() -> str:
-    return f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return [(b"x-amzn-RequestId", request_id.encode()), trace.answer_field(trace_root)]
 
 
 def _too_large() -> ServiceError:

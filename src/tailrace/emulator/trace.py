@@ -1,0 +1,28 @@
+"""X-Ray trace headers: taken over from callers, made up otherwise; nothing is ever sampled."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Final
+
+from tailrace.net.http_server import RequestHead
+
+_ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
+
+
+def root_of(head: RequestHead) -> str:
+    """The root of the caller's trace, or of a new one."""
+    match = _ROOT.search((head.get(b"x-amzn-trace-id") or b"").decode("latin-1"))
+    return match[1] if match else f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+
+
+def for_runtime(root: str) -> str:
+    """What a runtime is told: the root and a parent of our own."""
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
+
+
+def answer_field(root: str) -> tuple[bytes, bytes]:
+    """The header of answers to the caller."""
+    return b"X-Amzn-Trace-Id", f"root={root};sampled=0".encode()
