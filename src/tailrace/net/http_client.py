@@ -75,9 +75,7 @@ def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
         PeerError: the name is unknown, nobody listens, or it takes too long.
     """
     try:
-        # As bytes: text would go through the idna codec, whose import costs a cold start.
-        address = (url.host.encode("ascii"), url.port)
-        sock = socket.create_connection(address, timeout_s)  # type: ignore[arg-type]  # typeshed
+        sock = _connected(url.host, url.port, timeout_s)
     except OSError as error:
         raise PeerError(f"no connection to {url.host}:{url.port}: {_reason(error)}") from error
     try:
@@ -91,6 +89,21 @@ def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
     except BaseException:
         sock.close()
         raise
+
+
+def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
+    if not host.replace(".", "").isdecimal():
+        # As bytes: text would go through the idna codec, whose import costs a cold start.
+        return socket.create_connection((host.encode("ascii"), port), timeout_s)  # type: ignore[arg-type]  # typeshed
+    # An address as that of the Runtime API: to ask the resolver takes as long as to connect.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def open_upload(
