@@ -430,6 +430,22 @@ def test_an_exit_breaks_the_stream_visibly(peer: Peer, kind: str, error: BaseExc
             runtime.call.result()
 
 
+def test_an_exit_after_the_end_takes_nothing_from_the_response(peer: Peer) -> None:
+    @streamify_response
+    async def handler(event: Any, response: ResponseStream, context: Any) -> None:
+        await response.write(b"x" * 100_000)
+        await response.end()
+        raise SystemExit(3)
+
+    with RuntimeLoop(peer, handler) as runtime:
+        runtime.give()
+        stream = runtime.accept_stream()
+        with pytest.raises(SystemExit):
+            runtime.call.result()
+        stream.begin().read_response_head()
+        assert stream.read_body() == (b"x" * 100_000, {})
+
+
 def test_a_prelude_that_is_too_long_is_an_error_and_no_stream(peer: Peer) -> None:
     with RuntimeLoop(peer, sent([Head(headers={"x": "y" * 20_000})])) as runtime:
         runtime.give()

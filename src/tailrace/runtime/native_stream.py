@@ -95,10 +95,12 @@ class NativeStream:
 
     def close(self) -> None:
         """Let go of the connection; a response that is not complete never looks so."""
-        if self.upload.answer is not None or not self.has_begun:
-            self.upload.close()
+        upload = self.upload
+        is_complete = upload.is_ended and not upload.has_unsent
+        if is_complete or not self.has_begun:  # a reset could take bytes from the peer
+            upload.close()
         else:
-            self.upload.abort()
+            upload.abort()
 
 
 def _error_within(bytes_max: int, failure: Failure, request_id: str) -> bytes:
