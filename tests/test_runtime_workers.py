@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,22 @@ def echo(event, context):
         sys.exit(event["exit"])
     print("served", event, flush=True)
     return event
+"""
+
+WITH_A_STRANGER = """
+import os, subprocess, time
+from tailrace.runtime.workers import fork_workers
+
+stranger = subprocess.Popen(["true"])
+code = fork_workers(1)
+if code is not None:
+    os._exit(code)
+try:
+    while True:  # until the parent has taken note of its end
+        os.kill(stranger.pid, 0)
+        time.sleep(0.002)
+except ProcessLookupError:
+    os._exit(7)
 """
 
 
@@ -149,6 +167,15 @@ def test_the_environment_outlives_a_worker_but_not_the_last_one(folder: Path, pe
         give(second, {"exit": 0})
 
         assert runtime.end()[0] == 7
+
+
+def test_other_children_of_the_process_do_not_matter() -> None:
+    """Those of an entry point, or, in a container, whatever was left behind there."""
+    ended = subprocess.run(
+        [sys.executable, "-c", WITH_A_STRANGER], capture_output=True, timeout=20, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (7, b"")
 
 
 def test_a_handler_that_cannot_be_loaded_is_reported_by_every_worker(

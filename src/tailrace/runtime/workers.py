@@ -46,8 +46,9 @@ def fork_workers(count: int) -> int | None:
     code = 0
     while workers:
         ended, status = os.wait()
-        workers.remove(ended)
-        code = code or _exit_code(status)
+        if ended in workers:  # not what an entry point had started before it became this process
+            workers.remove(ended)
+            code = code or _exit_code(status)
     return code
 
 
