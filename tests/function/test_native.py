@@ -542,6 +542,26 @@ def test_a_broken_connection_stops_the_handler_and_the_runtime(
     assert gate.log == ["finally"]
 
 
+def test_a_connection_that_is_lost_before_the_first_byte_is_an_error_and_no_empty_result(
+    peer: Peer,
+) -> None:
+    started = threading.Event()
+
+    @streamify_response
+    async def handler(event: Any, response: ResponseStream, context: Any) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    with RuntimeLoop(peer, handler) as runtime:
+        runtime.give()
+        stream = runtime.accept_stream()
+        assert started.wait(10)
+        stream.close()
+        kind, _, body = runtime.report()
+
+    assert (kind, json.loads(body)["errorType"]) == ("error", "ClientDisconnected")
+
+
 def test_a_missing_answer_ends_the_runtime(peer: Peer) -> None:
     with RuntimeLoop(peer, sent(["x"])) as runtime:
         stream = runtime.stream()

@@ -67,7 +67,7 @@ def _stream_natively(handler: Handler, event: Any, context: Any, native: NativeR
         _drive(handler, event, context, stream, sink)
         stream.end()
     except Exception as error:
-        if sink.loss is None or not _is_departure(error):
+        if not sink.has_begun or sink.loss is None or not _is_departure(error):
             raise  # the runtime logs and reports it
     except BaseException:
         sink.abort()

@@ -170,6 +170,7 @@ class NativeSink(UploadSink):
         super().__init__(native.upload)
         self._native = native
         self._is_http = is_http
+        self.has_begun = False
         self.result: object = None
 
     def keep_result(self, result: object) -> bool:
@@ -182,6 +183,7 @@ class NativeSink(UploadSink):
         prelude = encode_prelude(head) if self._is_http else b""
         media_type = head.get("content-type") or "application/octet-stream"
         self._native.begin(MEDIA_TYPE if self._is_http else media_type)
+        self.has_begun = True
         self.put(prelude + data)
         if not prelude and not data:
             self.push()
