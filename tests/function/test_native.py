@@ -649,8 +649,9 @@ def test_one_response_is_all_that_an_invocation_has(peer: Peer) -> None:
     inner = sent(["x"])
 
     @streamify_response
-    def outer(event: Any, context: Any) -> Any:
-        return inner(event, context)
+    def outer(event: Any, context: Any) -> Iterator[Any]:
+        inner(event, context)
+        yield "y"
 
     with RuntimeLoop(peer, outer) as runtime:
         runtime.give()
@@ -661,8 +662,71 @@ def test_one_response_is_all_that_an_invocation_has(peer: Peer) -> None:
     assert "streamed already" in json.loads(body)["errorMessage"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("has_copy", [False, True])
+def test_a_handler_may_hand_its_event_on_to_another(peer: Peer, kind: str, has_copy: bool) -> None:
+    """As routers do, which mode `stream` makes streamed handlers of."""
+    inner = chunks_of(kind, ["x", "y"], Gate(2))
+
+    @streamify_response
+    def outer(event: Any, context: Any) -> Any:
+        return inner({**event, "rawPath": "/rest"} if has_copy else event, context)
+
+    with RuntimeLoop(peer, outer) as runtime:
+        stream = runtime.stream()
+        stream.read_response_head()
+        assert stream.read_body() == (b"xy", {})
+        stream.accept_response()
+
+
+def test_an_async_handler_may_hand_its_event_on_to_a_sync_one(peer: Peer) -> None:
+    inner = sent(["x"])
+
+    @streamify_response
+    async def outer(event: Any, context: Any) -> Any:
+        return inner(event, context)
+
+    with RuntimeLoop(peer, outer) as runtime:
+        stream = runtime.stream()
+        stream.read_response_head()
+        assert stream.read_body() == (b"x", {})
+        stream.accept_response()
+
+
+def test_another_that_fails_fails_the_response(peer: Peer) -> None:
+    inner = sent(["x", ValueError("inner")])
+
+    @streamify_response
+    def outer(event: Any, context: Any) -> Any:
+        return inner(event, context)
+
+    with RuntimeLoop(peer, outer) as runtime:
+        stream = runtime.stream()
+        stream.read_response_head()
+        body, trailers = stream.read_body()
+        stream.accept_response()
+
+    assert body == b"x"
+    assert error_in(trailers)[1]["errorMessage"] == "inner"
+
+
+def test_a_handler_that_hands_on_has_one_callback(peer: Peer) -> None:
+    inner = sent(["x"])
+
+    @streamify_response
+    def outer(event: Any, context: Any) -> Any:
+        return inner(event, context)
+
+    with Peer() as gateway, RuntimeLoop(peer, outer) as runtime:
+        runtime.give(gateway.event())
+        callback: Callback = gateway.accept_callback()
+        assert callback.serve()[1] == b"x"
+        assert runtime.report()[2] == b"null"
+
+
+@pytest.mark.parametrize("is_streamified", [False, True])
 def test_a_result_beside_a_stream_is_worth_a_warning(
-    peer: Peer, caplog: pytest.LogCaptureFixture
+    peer: Peer, caplog: pytest.LogCaptureFixture, is_streamified: bool
 ) -> None:
     inner = sent(["x"])
 
@@ -670,7 +734,8 @@ def test_a_result_beside_a_stream_is_worth_a_warning(
         inner(event, context)
         return "lost"
 
-    with caplog.at_level(logging.WARNING), RuntimeLoop(peer, handler) as runtime:
+    outer = streamify_response(handler) if is_streamified else handler
+    with caplog.at_level(logging.WARNING), RuntimeLoop(peer, outer) as runtime:
         stream = runtime.stream()
         stream.read_body()
         stream.accept_response()

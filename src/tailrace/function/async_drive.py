@@ -84,9 +84,8 @@ class _Drive:
 
     def detach(self) -> None:
         """Watch the socket no more."""
-        if self._sink is not None:
+        if self._sink is not None and self._upload is not None:
             self._sink.on_loss = None
-        if self._upload is not None:
             self._upload.detach()
 
     def _on_over(self, error: PeerError) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple, NoReturn
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
 from tailrace.function.event import find_callback, is_head_request, is_http_event, wants_stream
@@ -20,7 +21,7 @@ from tailrace.function.mode import Mode, NativeResponse, open_native
 from tailrace.function.response import ResponseStream
 from tailrace.function.sink import BufferedSink, Sink
 from tailrace.function.stream import Stream
-from tailrace.function.upload_sink import CallbackSink, NativeSink
+from tailrace.function.upload_sink import CallbackSink, NativeSink, UploadSink
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
 
 logger = logging.getLogger("tailrace.function")
@@ -38,8 +39,25 @@ class Handler(NamedTuple):
     """How its response goes when there is no callback; None leaves it to the runtime."""
 
 
+class _Outer(NamedTuple):
+    """A handler that runs, and may hand its event on to another."""
+
+    event: Any
+    context: Any
+    stream: Stream
+    sink: Sink
+
+
+_outer: Final[ContextVar[_Outer | None]] = ContextVar("tailrace_outer", default=None)
+
+
 def invoke(handler: Handler, event: Any, context: Any) -> Any:
     """Run a handler; return what the function returns."""
+    outer = _outer.get()
+    if outer is not None and _is_handed_on(event, context, outer):
+        _drive(handler, event, context, outer.stream, outer.sink)
+        outer.stream.end()
+        return None
     callback = find_callback(event)
     if callback is not None:
         return _call_back(handler, event, context, callback)
@@ -47,6 +65,14 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
     if native is not None:
         return _stream_natively(handler, event, context, native)
     return _return_response(handler, event, context)
+
+
+def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
+    """Whether a handler that is streamed has called another, whose response is the response."""
+    is_same = event is outer.event or (context is not None and context is outer.context)
+    stream = outer.stream
+    has_begun = stream.head is not None or stream.is_ended
+    return is_same and isinstance(outer.sink, UploadSink) and not has_begun
 
 
 def _return_response(handler: Handler, event: Any, context: Any) -> Any:
@@ -127,20 +153,32 @@ def _is_departure(error: Exception) -> bool:
 
 
 def _drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sink) -> None:
-    response = None
     if handler.takes_response:
         response = ResponseStream(stream)
-        result = handler.function(event, response, context)
-    else:
+        _drive_async(handler.function(event, response, context), stream, sink, response)
+        return
+    mark = _outer.set(_Outer(event, context, stream, sink))
+    try:
         result = handler.function(event, context)
-    if hasattr(type(result), "__await__") or hasattr(type(result), "__anext__"):
-        from tailrace.function.async_drive import drive_async
-
-        drive_async(result, stream, sink, response)
+        if hasattr(type(result), "__await__"):
+            _drive_async(result, stream, sink)
+            return
+    finally:
+        _outer.reset(mark)
+    if hasattr(type(result), "__anext__"):
+        _drive_async(result, stream, sink)
     elif hasattr(type(result), "__next__"):
         _pump(result, stream)
     else:
         stream.put_result(result)
+
+
+def _drive_async(
+    result: Any, stream: Stream, sink: Sink, response: ResponseStream | None = None
+) -> None:
+    from tailrace.function.async_drive import drive_async
+
+    drive_async(result, stream, sink, response)
 
 
 def _pump(chunks: Any, stream: Stream) -> None:

@@ -5,11 +5,14 @@ Concurrency law: nothing here blocks or awaits; whoever drives the handler drain
 
 from __future__ import annotations
 
+import logging
 from typing import Final, TypeAlias
 
 from tailrace.function.sink import Sink
 from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import Head
+
+logger = logging.getLogger("tailrace.function")
 
 Chunk: TypeAlias = str | bytes | bytearray | memoryview
 """A piece of a body; str is sent as UTF-8."""
@@ -114,9 +117,15 @@ class Stream:
     def put_result(self, result: object) -> None:
         """Take a plain result: all of the response at once.
 
+        One that has ended is that of a handler to which the event was handed on.
+
         Raises:
             ResultError: it cannot be understood as a response.
         """
+        if self.is_ended:
+            if result is not None:
+                logger.warning("the handler's result is not sent: its response was streamed")
+            return
         if self._sink.keep_result(result):
             self.is_ended = True
             return
