@@ -297,6 +297,25 @@ def test_what_is_said_to_be_gzip_and_is_not_fails(tmp_path: Path) -> None:
     serve(story, tmp_path, replace(STREAM, decode_gzip=True))
 
 
+def test_gzip_that_ends_too_early_is_no_complete_body(tmp_path: Path) -> None:
+    """Decompressed, its client could not see that anything is missing."""
+    data = base64.b64encode(gzip.compress(b"body")[:-4]).decode()
+    headers = {"content-encoding": "gzip"}
+    steps: list[dict[str, Any]] = [{"stream": INTEGRATION}, prelude(200, headers=headers)]
+    steps += [{"chunk64": data}, END]
+
+    async def streamed(emulator: Harness) -> None:
+        with pytest.raises(Broken):
+            await ask(emulator, *steps)
+        assert "the body ends inside its gzip data; it was broken off" in emulator.log
+
+    async def buffered(emulator: Harness) -> None:
+        assert (await ask(emulator, *steps)).status == 502
+
+    serve(streamed, tmp_path, replace(STREAM, decode_gzip=True))
+    serve(buffered, tmp_path, replace(BUFFERED, decode_gzip=True))
+
+
 def test_a_client_that_leaves_early_changes_nothing(tmp_path: Path) -> None:
     """In the middle of its request, or before the answer."""
 

@@ -44,6 +44,38 @@ def test_what_follows_is_dropped() -> None:
     assert list(decoder.feed(b"more")) == []
 
 
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_body_may_have_several_members(step: int) -> None:
+    """As of a function that compresses each of its writes."""
+    data = gzip.compress(b"one ") + gzip.compress(b"two ") + gzip.compress(b"") + b"junk\x1f\x8b"
+    decoder = GzipDecoder()
+
+    decoded = b"".join(
+        piece
+        for start in range(0, len(data), step)
+        for piece in decoder.feed(data[start : start + step])
+    )
+
+    decoder.finish()
+    assert decoded == b"one two "
+
+
+def test_an_end_inside_the_data_is_an_error() -> None:
+    data = gzip.compress(b"body")
+    for size in range(1, len(data)):
+        decoder = GzipDecoder()
+        list(decoder.feed(data[:size]))
+        with pytest.raises(ResultError, match="the body ends inside its gzip data"):
+            decoder.finish()
+
+
+def test_an_empty_body_is_no_error() -> None:
+    decoder = GzipDecoder()
+
+    assert list(decoder.feed(b"")) == []
+    decoder.finish()
+
+
 def test_what_is_no_gzip_is_an_error() -> None:
     with pytest.raises(ResultError, match="the body is not gzip"):
         list(GzipDecoder().feed(b"plain text"))

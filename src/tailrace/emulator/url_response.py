@@ -165,7 +165,9 @@ class BufferedAnswer(UrlAnswer):
             head, body = _response_from_json(outcome.payload)
         fields = self._fields(head)
         if self._is_gzip(head):
-            body = b"".join(GzipDecoder().feed(body))
+            decoder = GzipDecoder()
+            body = b"".join(decoder.feed(body))
+            decoder.finish()  # raises
         self._close()
         self.connection.respond(head.status, fields, body)
 
@@ -266,6 +268,12 @@ class StreamedAnswer(UrlAnswer):
             self._begin(_typed_head(self._media_type))
         if self.is_over:
             return
+        if self._gunzip is not None:
+            try:
+                self._gunzip.finish()
+            except ResultError as error:
+                self._break_off(str(error))
+                return
         if self.call.config.empty_body_hang and not self._has_body:
             self._hang()
         else:
