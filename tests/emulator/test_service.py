@@ -111,6 +111,24 @@ def test_queued_events_run_after_a_reload(tmp_path: Path) -> None:
     uvloop.run(run())
 
 
+def test_a_reload_takes_up_a_scale_of_retries_alone(tmp_path: Path) -> None:
+    """Without new environments: they know nothing of it."""
+
+    async def run() -> None:
+        function = playing(path=tmp_path, retries=1)
+        async with running(function, retry_delay_scale=1.0) as emulator:
+            await emulator.invoke()
+            pids = emulator.service.pids()
+
+            await emulator.service.reload(config(function, retry_delay_scale=0.5), set())
+
+            assert emulator.service.pids() == pids
+            await emulator.play({"exit": 1}, kind="Event")
+            await wait_until(lambda: "next attempt in 30 s" in emulator.log)
+
+    uvloop.run(run())
+
+
 def test_stop_ends_everything_at_any_moment(tmp_path: Path) -> None:
     """What is left is checked by `running`: processes, tasks, sockets and pipes."""
 

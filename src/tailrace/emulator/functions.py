@@ -102,12 +102,16 @@ class EmulatedFunction:
         """Write a line of the emulator's own into the function's log."""
         self._settings.log.write(self.config.name, text)
 
+    def configure(self, emulator: EmulatorConfig) -> None:
+        """Take up settings that its environments know nothing of."""
+        self.emulator = emulator
+        self._queue.retry_delay_scale = emulator.retry_delay_scale
+
     def reload(self, config: FunctionConfig, emulator: EmulatorConfig) -> None:
         """Run everything from now on in new environments."""
         self._warned.clear()
         self._queue.function = config
-        self.emulator = emulator
-        self._queue.retry_delay_scale = emulator.retry_delay_scale
+        self.configure(emulator)
         self._retire()
         self._pool = EnvironmentPool(config, self._settings, self._on_free, freeze=emulator.freeze)
         self._on_free()

@@ -146,6 +146,8 @@ class Emulator:
                 or function.emulator.freeze != config.emulator.freeze
             ):
                 function.reload(function_config, config.emulator)
+            else:
+                function.configure(config.emulator)
 
     def _remove(self, function: EmulatedFunction) -> None:
         self._removed.add(function)
