@@ -80,8 +80,10 @@ class LambdaStreamInvoker:
         path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
         answer = _Answer(held, self)
         try:
-            message = await self._signer.post(path, {}, payload)
-            answer.stream = await self._streams.open(message, answer)
+            # The message, of megabytes, is not kept while the function works.
+            answer.stream = await self._streams.open(
+                await self._signer.post(path, {}, payload), answer
+            )
         except TimeoutError as error:
             raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
         except PeerError as error:
