@@ -18,7 +18,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -70,8 +70,7 @@ def find_fault(keys: Keys, head: RequestHead, body: bytes, *, now_s: float) -> s
 
 
 def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
-    fields = _parameters(head.query)
-    claim = _presigned(dict(fields)) or _in_headers(head)
+    claim = _presigned(dict(_parameters(head.query))) or _in_headers(head)
     region = _check_credential(claim, keys)
     _check_time(claim, now_s)
     names = claim.signed_headers.lower().split(";")
@@ -84,10 +83,8 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
         headers={},
         data=body,
     )
-    signed_parameters: Any = [field for field in fields if field[0] != "X-Amz-Signature"]
-    request.params = signed_parameters  # pairs: a name may come twice
     request.context["timestamp"] = claim.date
-    signer = _Signer(keys, region, _signed_fields(head, names))
+    signer = _Signer(keys, region, _signed_fields(head, names), _canonical_query(head.query))
     text = signer.string_to_sign(request, signer.canonical_request(request))
     if not hmac.compare_digest(
         signer.signature(text, request).encode(), claim.signature.encode("utf-8", "replace")
@@ -98,23 +95,43 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
 
 
 class _Signer(SigV4Auth):
-    """Signs again what a client has signed: exactly the headers that it names."""
+    """Signs again what a client has signed: its query, and exactly the headers that it names."""
 
-    def __init__(self, keys: Keys, region: str, signed: HTTPHeaders) -> None:
+    def __init__(self, keys: Keys, region: str, signed: HTTPHeaders, query: str) -> None:
         super().__init__(Credentials(keys.access_key_id, keys.secret_access_key), "lambda", region)
         self._signed = signed
+        self._query = query
 
     def headers_to_sign(self, request: Any) -> HTTPHeaders:
         """Called by botocore."""
         return self._signed
 
+    def canonical_query_string(self, request: Any) -> str:
+        """Called by botocore."""
+        return self._query
+
 
 def _parameters(query: str) -> list[tuple[str, str]]:
-    """The query's parameters, decoded: clients encode in many ways, AWS compares in one.
-
-    A plus sign is a plus sign there, not a space.
-    """
+    """The query's parameters, decoded. A plus sign is a plus sign there, not a space."""
     return parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
+
+
+def _canonical_query(query: str) -> str:
+    """The query as AWS compares it, without the signature: clients encode in many ways.
+
+    Bytes are compared, whatever text they are or are not.
+    """
+    pairs = []
+    for field in query.split("&"):
+        raw_name, _, raw_value = field.partition("=")
+        name, value = _encoded_once(raw_name), _encoded_once(raw_value)
+        if field and name != "X-Amz-Signature":
+            pairs.append((name, value))
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
+
+
+def _encoded_once(text: str) -> str:
+    return quote(unquote_to_bytes(text.encode("latin-1")), safe="-_.~")
 
 
 def _presigned(fields: dict[str, str]) -> _Claim | None:
