@@ -331,7 +331,8 @@ async def test_a_failed_attempt_to_connect_makes_room_for_another(stage: Stage) 
         asyncio.gather(*(stage.ask("/a") for _ in range(3)), return_exceptions=True)
     ):
         assert isinstance(result, PeerError)
-        assert str(result) == f"no connection to 127.0.0.1:{port}"
+        assert f"no connection to 127.0.0.1:{port}: " in str(result)
+        assert "refused" in str(result) or "Connect call failed" in str(result)
 
 
 # --- a request is repeated when that is safe -----------------------------------------------------
@@ -821,7 +822,7 @@ async def test_a_certificate_that_nobody_trusts_or_for_another_name_is_refused(
     async with echo_server(host, is_tls=True) as server:
         pool = stage.new_pool(server.port, host=host, is_tls=True)
 
-        with pytest.raises(PeerError, match=f"no connection to {host}") as raised:
+        with pytest.raises(PeerError, match=f"no connection to {host}:.* certificate") as raised:
             await soon(pool.request(post("/a")))
 
         assert isinstance(raised.value.__cause__, ssl.SSLCertVerificationError)

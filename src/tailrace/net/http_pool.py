@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.http_reply import ReplyReader
+from tailrace.net.http_reply import ReplyReader, no_connection
 
 
 class PoolAnswer(NamedTuple):
@@ -140,7 +140,7 @@ class HttpPool:
                 lambda: _Connection(self), origin.host, origin.port, ssl=self._tls
             )
         except OSError as error:
-            raise PeerError(f"no connection to {origin.host}:{origin.port}") from error
+            raise no_connection(origin.host, origin.port, error) from error
         # Not in `connection_made`: when we are cancelled then, uvloop does not tell the end.
         self._open.add(connection)
         return connection

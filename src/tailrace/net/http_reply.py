@@ -8,6 +8,12 @@ from tailrace import limits
 from tailrace.errors import PeerError
 
 
+def no_connection(host: str, port: int, error: OSError) -> PeerError:
+    """What whoever wanted to connect is told: the name, the network or the certificate is wrong."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return PeerError(f"no connection to {host}:{port}: {reason}")
+
+
 class ReplyReader:
     """Reads one answer after the other; `on_body` is called with each piece of a body.
 

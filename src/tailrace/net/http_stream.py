@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from tailrace import limits
 from tailrace.errors import PeerError
 from tailrace.net.http_pool import Origin
-from tailrace.net.http_reply import ReplyReader
+from tailrace.net.http_reply import ReplyReader, no_connection
 
 
 class StreamReceiver(Protocol):
@@ -113,7 +113,7 @@ class HttpStreams:
         except TimeoutError:  # an OSError, too
             raise
         except OSError as error:
-            raise PeerError(f"no connection to {origin.host}:{origin.port}") from error
+            raise no_connection(origin.host, origin.port, error) from error
         finally:
             self._connecting -= 1
             self._has_ended.set()
