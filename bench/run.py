@@ -34,7 +34,7 @@ from bench.report import (
 )
 from bench.stand_in import StandIn
 
-TIMEOUT_S = 420.0
+TIMEOUT_S = 600.0
 MERGED_SHARE_MAX = 0.01
 CHUNK_TRIES = 3
 NGINX_BIG_BUFFERS = """
