@@ -710,6 +710,52 @@ def test_another_that_fails_fails_the_response(peer: Peer) -> None:
     assert error_in(trailers)[1]["errorMessage"] == "inner"
 
 
+@pytest.mark.parametrize("is_streamified", [False, True])
+@pytest.mark.parametrize("event", [HTTP_EVENT, {}])
+def test_a_failure_that_a_caller_catches_fails_the_response_all_the_same(
+    peer: Peer, is_streamified: bool, event: Any
+) -> None:
+    """As decorators do that turn exceptions into results: the head has gone out already."""
+    inner = sent(["x", ValueError("inner")])
+
+    def outer(event: Any, context: Any) -> Any:
+        try:
+            return inner(event, context)
+        except ValueError:
+            return {"statusCode": 500}
+
+    with RuntimeLoop(peer, streamify_response(outer) if is_streamified else outer) as runtime:
+        stream = runtime.stream(event)
+        if event:
+            stream.read_response_head()
+        body, trailers = stream.read_body()
+        stream.accept_response()
+
+    assert body == b"x"
+    expected = (
+        "a result cannot follow a response that has broken off" if is_streamified else "inner"
+    )
+    assert error_in(trailers)[1]["errorMessage"] == expected
+
+
+def test_a_failure_that_a_caller_catches_breaks_the_callback_all_the_same(peer: Peer) -> None:
+    inner = sent(["x", ValueError("inner")])
+
+    @streamify_response
+    def outer(event: Any, context: Any) -> Any:
+        try:
+            return inner(event, context)
+        except ValueError:
+            return {"statusCode": 500}
+
+    with Peer() as gateway, RuntimeLoop(peer, outer) as runtime:
+        runtime.give(gateway.event())
+        callback: Callback = gateway.accept_callback()
+        callback.go_on()
+        assert callback.ends_with() is ConnectionResetError
+        assert runtime.report()[2] == b"null"
+
+
 def test_a_handler_that_hands_on_has_one_callback(peer: Peer) -> None:
     inner = sent(["x"])
 

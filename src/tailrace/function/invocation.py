@@ -94,6 +94,8 @@ def _stream_natively(handler: Handler, event: Any, context: Any, native: NativeR
         stream.end()
     except Exception as error:
         if not sink.has_begun or sink.loss is None or not _is_departure(error):
+            if sink.has_begun:
+                native.fail(describe(error))  # now: whoever calls us may catch it
             raise  # the runtime logs and reports it
     except BaseException:
         sink.abort()

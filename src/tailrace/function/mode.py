@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from tailrace.errors import ConfigError
+from tailrace.function.failure import Failure
 from tailrace.net.http_client import Upload
 
 logger = logging.getLogger("tailrace.function")
@@ -21,7 +22,7 @@ class NativeResponse(Protocol):
     """The streamed response of one invocation, as a runtime offers it.
 
     Whoever opened it sends the body by `upload`, its end included. What is left undone is the
-    runtime's: to report a failure, to hear the Runtime API's last word, to close.
+    runtime's: to report a failure before that, to hear the Runtime API's last word, to close.
     """
 
     @property
@@ -29,6 +30,9 @@ class NativeResponse(Protocol):
 
     def begin(self, media_type: str) -> None:
         """Queue the head; nothing is sent before the first chunk, or a `push`."""
+
+    def fail(self, failure: Failure) -> None:
+        """End the response, once it has begun, by an error, unless it has ended."""
 
 
 def mode_from(environment: Mapping[str, str]) -> Mode | None:

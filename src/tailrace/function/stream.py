@@ -121,11 +121,14 @@ class Stream:
 
         Raises:
             ResultError: it cannot be understood as a response.
+            RuntimeError: that one has begun, and has not ended.
         """
         if self.is_ended:
             if result is not None:
                 logger.warning("the handler's result is not sent: its response was streamed")
             return
+        if self.head is not None:
+            raise RuntimeError("a result cannot follow a response that has broken off")
         if self._sink.keep_result(result):
             self.is_ended = True
             return
