@@ -334,6 +334,26 @@ def test_a_slow_client_holds_the_function_back(tmp_path: Path) -> None:
     serve(story, tmp_path, STREAM)
 
 
+def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path) -> None:
+    """The function runs on, and is not held for its whole time-out."""
+
+    async def run() -> None:
+        gate, done = Gate(), tmp_path / "done"
+        steps = [{"gate": gate.port}, BEGIN, prelude(), {"flood": 300}, END]
+        steps.append({"append": [str(done), "done"]})
+        function = playing(path=tmp_path, url=STREAM, timeout_s=900)
+        async with running(function, client_stall_timeout_s=0.2) as emulator:
+            async with asking(emulator, *steps, receive_bytes=65_536):
+                await wait_until(done.exists)
+                await wait_until(lambda: emulator.service.statistics().connections == 0)
+            await until_ended(emulator)
+            assert "its client reads nothing; it was cut off" in emulator.log
+            assert "Status: error" not in emulator.log
+        gate.close()
+
+    uvloop.run(run())
+
+
 async def settled(gate: Gate) -> int:
     """How far the function is when it goes no further."""
     loop = asyncio.get_running_loop()

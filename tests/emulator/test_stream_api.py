@@ -414,6 +414,24 @@ def test_a_slow_caller_slows_the_function(tmp_path: Path) -> None:
     play(story, tmp_path)
 
 
+def test_a_caller_that_reads_nothing_is_cut_off(tmp_path: Path) -> None:
+    """The function runs on, and is not held for its whole time-out."""
+
+    async def run() -> None:
+        gate, done = Gate(), tmp_path / "done"
+        steps: list[dict[str, Any]] = [{"gate": gate.port}, {"stream": TEXT}, {"flood": BLOCKS}]
+        steps += [{"end": None}, {"append": [str(done), "ran on"]}]
+        function = playing(path=tmp_path, timeout_s=900)
+        async with running(function, client_stall_timeout_s=0.2) as emulator:
+            async with calling(emulator, *steps):
+                await wait_until(done.exists)
+                await wait_until(lambda: emulator.service.statistics().connections == 0)
+            assert "its caller reads nothing; it was cut off" in emulator.log
+        gate.close()
+
+    uvloop.run(run())
+
+
 @pytest.mark.parametrize("is_stalled", [True, False], ids=["stalled", "reading"])
 def test_a_caller_that_leaves_stops_nothing(tmp_path: Path, is_stalled: bool) -> None:
     async def story(emulator: Harness, path: Path) -> None:

@@ -27,7 +27,11 @@ class FunctionUrl:
     """One address of one function."""
 
     def __init__(
-        self, function: EmulatedFunction, config: UrlConfig, settings: EmulatorConfig
+        self,
+        function: EmulatedFunction,
+        config: UrlConfig,
+        settings: EmulatorConfig,
+        bounds: HttpLimits,
     ) -> None:
         self.function = function
         self.config = config
@@ -36,7 +40,7 @@ class FunctionUrl:
         self._server = HttpServer(
             self._serve,
             name=f"Function URL of {function.config.name}",
-            bounds=HttpLimits(stall_timeout_s=limits.CLIENT_STALL_TIMEOUT_S),
+            bounds=bounds,
         )
 
     async def start(self, address: Address) -> None:
@@ -103,9 +107,10 @@ class FunctionUrl:
 
 
 class FunctionUrls:
-    """The URLs of all functions."""
+    """The URLs of all functions; `bounds` are those of each one's connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: HttpLimits) -> None:
+        self._bounds = bounds
         self._urls: dict[str, FunctionUrl] = {}
         self._retiring: set[FunctionUrl] = set()
         self._ports: dict[str, int] = {}  # of URLs without an address of their own
@@ -173,7 +178,7 @@ class FunctionUrls:
         config: UrlConfig,
         settings: EmulatorConfig,
     ) -> FunctionUrl:
-        url = FunctionUrl(function, config, settings)
+        url = FunctionUrl(function, config, settings, self._bounds)
         if config.listen is not None:
             if is_taken(*config.listen):
                 raise taken_error(f"functions.{name}.url.listen", config.listen)

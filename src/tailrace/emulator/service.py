@@ -49,8 +49,10 @@ class Emulator:
         port: int = 9000,
         inherited: Mapping[str, str] | None = None,
         init_timeout_s: float = limits.INIT_TIMEOUT_S,
+        client_stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S,
         on_event_ended: OnEventEnded | None = None,
     ) -> None:
+        bounds = HttpLimits(stall_timeout_s=client_stall_timeout_s)
         self._on_event_ended = on_event_ended
         self._address = Address(host, port)
         self._settings = EnvironmentSettings(
@@ -61,11 +63,11 @@ class Emulator:
         self._tasks = TaskSet()
         self._config = config
         self._set_functions(config, frozenset())
-        self._urls = FunctionUrls()
+        self._urls = FunctionUrls(bounds)
         self._server = HttpServer(
             LambdaApi(self._functions, self._urls.url_of),
             name="emulator",
-            bounds=HttpLimits(stall_timeout_s=limits.CLIENT_STALL_TIMEOUT_S),
+            bounds=bounds,
         )
 
     async def start(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from tailrace import limits
 from tailrace.emulator.api_request import ApiRequest
 from tailrace.emulator.call import EXECUTED_VERSION, Call, CallRequest, read_call
+from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import busy
@@ -40,12 +41,13 @@ class _InvokeStream(CallRequest):
     A caller that reads slowly slows the function; one that has left is no longer waited for.
     """
 
-    __slots__ = ("_attempt", "_has_begun")
+    __slots__ = ("_attempt", "_has_begun", "_stall")
 
     def __init__(self, connection: Connection, call: Call) -> None:
         super().__init__(connection, call)
         self._attempt: Attempt | None = None
         self._has_begun = False
+        self._stall = StallWatch(connection)
 
     def run(self, invocation: Invocation) -> None:
         """Run the function and listen."""
@@ -93,6 +95,7 @@ class _InvokeStream(CallRequest):
     def _end(self, outcome: Outcome, log_tail: bytes | None = None) -> None:
         if self.is_gone:
             return
+        self._stall.end()
         log = None if log_tail is None else base64.b64encode(log_tail).decode()
         code = details = None
         if outcome.error_type is not None:
@@ -108,15 +111,24 @@ class _InvokeStream(CallRequest):
     def on_gone(self) -> None:
         """The caller has left: the function runs on, as on Lambda, at its own pace."""
         super().on_gone()
+        self._stall.end()
         if self._attempt is not None:
             self._attempt.resume()
 
     def on_pause(self) -> None:
         """The caller reads slowly: let the function wait."""
+        self._stall.begin(self._on_stall)
         if self._attempt is not None:
             self._attempt.pause()
 
     def on_resume(self) -> None:
         """The caller has caught up."""
+        self._stall.end()
         if self._attempt is not None:
             self._attempt.resume()
+
+    def _on_stall(self) -> None:
+        request_id = self.call.request_id
+        self.call.function.note(f"RequestId: {request_id} its caller reads nothing; it was cut off")
+        self.on_gone()
+        self.connection.cut()

@@ -182,6 +182,11 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Whether the request is complete: when `on_body` is called, whether `on_end` follows."""
         return self._parser.is_complete
 
+    @property
+    def stall_timeout_s(self) -> float:
+        """How long the peer may take nothing while bytes wait for it; what streams asks here."""
+        return self._server.limits.stall_timeout_s
+
     def pause_reading(self) -> None:
         """Stop reading the request; while paused the peer's leaving is not seen."""
         if self.phase is Phase.BODY:
