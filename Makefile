@@ -4,6 +4,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+SPREAD := -n 2 --dist loadfile
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
 .PHONY: demo test check bench docs format clean help
@@ -22,7 +23,7 @@ test: .venv/.test
 		node npm
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
 
 check: .venv/.test
 	$(BIN)/ruff format --check .
