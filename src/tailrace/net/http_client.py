@@ -39,6 +39,7 @@ Fields = Iterable[tuple[str, str]]
 
 _READ_BYTES: Final = 64 * 1024
 _PIECES_PER_CALL: Final = 64  # far below the kernel's IOV_MAX
+_WAIT_S_MAX: Final = 86_400  # longer than any response takes; `poll` refuses 25 days
 _LINGER_0: Final = struct.pack("ii", 1, 0)
 
 
@@ -289,7 +290,7 @@ class Upload:
         """Wait for the peer's word, or for room to send; then read and send."""
         poll = select.poll()
         poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-        if not poll.poll(max(0.0, timeout_s) * 1000):
+        if not poll.poll(min(max(0.0, timeout_s), _WAIT_S_MAX) * 1000):
             self._loss = f"the peer {complaint}"
         self.look()
         self._push()
