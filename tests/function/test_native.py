@@ -571,15 +571,6 @@ def test_a_missing_answer_ends_the_runtime(peer: Peer) -> None:
             runtime.call.result()
 
 
-def test_a_deadline_may_be_centuries_away(peer: Peer) -> None:
-    """Local Runtime APIs say such things when there is none."""
-    with RuntimeLoop(peer, sent(["x"])) as runtime:
-        stream = runtime.stream(deadline_ms=10**18 - 1)
-        stream.read_response_head()
-        assert stream.read_body() == (b"x", {})
-        stream.accept_response()
-
-
 def test_a_failure_that_follows_a_stale_attempt_is_logged(
     peer: Peer, capfd: pytest.CaptureFixture[str]
 ) -> None:

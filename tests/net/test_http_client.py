@@ -346,6 +346,19 @@ def test_an_answer_in_the_middle_of_the_last_bytes_ends_the_wait(peer: Peer) -> 
     upload.close()
 
 
+@pytest.mark.parametrize("days", [25, 1e10])
+def test_an_answer_may_have_all_the_time_in_the_world(peer: Peer, days: float) -> None:
+    """So local Runtime APIs say that there is no deadline."""
+    upload, callback = opened(peer)
+    count = fill(upload)
+    upload.put_end()
+    waiting = Running(upload.wait_answer, days * 86_400)
+    callback.serve_rest()
+
+    assert waiting.result().body == b'{"bytes": %d}' % count
+    upload.close()
+
+
 def test_a_missing_last_word_is_a_peer_error(peer: Peer) -> None:
     upload, callback = opened(peer)
     upload.put_end()
