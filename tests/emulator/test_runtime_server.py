@@ -358,6 +358,21 @@ def test_a_wrong_response_mode_is_refused() -> None:
     uvloop.run(run())
 
 
+def test_an_empty_response_mode_is_none() -> None:
+    """As in AWS's own server."""
+
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            mode = {"lambda-runtime-function-response-mode": ""}
+            answer = await around.post(path_of("response"), b"1", mode)
+
+            assert answer.status == 202
+            assert attempt.outcome.result().payload == b"1"
+
+    uvloop.run(run())
+
+
 def test_a_response_that_breaks_off_is_truncated_once_the_runtime_works_on() -> None:
     async def run() -> None:
         async with environment() as around:
@@ -434,6 +449,34 @@ def test_trailers_of_a_streamed_response_are_a_function_error() -> None:
             assert attempt.outcome.result() == Outcome(
                 error, "TypeError", is_streamed=True, is_reported=True
             )
+
+    uvloop.run(run())
+
+
+@pytest.mark.parametrize("names", [("Type",), ("Body",), ("Type", "Body")])
+def test_empty_trailers_are_no_error(names: tuple[str, ...]) -> None:
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            trailers = {f"Lambda-Runtime-Function-Error-{name}": "" for name in names}
+            await send(around, streamed(b"some", trailers=trailers))
+
+            outcome = attempt.outcome.result()
+            assert (outcome.payload, outcome.error_type) == (b"some", None)
+
+    uvloop.run(run())
+
+
+def test_an_error_body_alone_is_an_error() -> None:
+    async def run() -> None:
+        async with environment() as around:
+            attempt = await around.running()
+            error = b'{"errorType":"TypeError","errorMessage":"boom"}'
+            trailers = {"Lambda-Runtime-Function-Error-Body": base64.b64encode(error).decode()}
+            await send(around, streamed(b"some", trailers=trailers))
+
+            outcome = attempt.outcome.result()
+            assert (outcome.payload, outcome.error_type) == (error, "TypeError")
 
     uvloop.run(run())
 

@@ -160,14 +160,15 @@ def media_type_of(head: RequestHead) -> str:
 def find_failure(trailers: Headers) -> Outcome | None:
     """The error that the trailers of a streamed response report; None when it succeeded.
 
+    An empty trailer is one that is not there, as in AWS's own server; one of the two is enough.
     Source: Lambda Developer Guide, "runtimes-custom", response streaming.
     """
     fields = dict(trailers)
-    error_type = fields.get(_ERROR_TYPE)
-    if error_type is None:
-        return None
-    name = clean_name(error_type.decode("latin-1"))
     body = _decode(fields.get(_ERROR_BODY, b""))
+    error_type = fields.get(_ERROR_TYPE, b"").decode("latin-1")
+    if not error_type and not body:
+        return None
+    name = clean_name(error_type or _error_type(body))
     return Outcome(
         body or runtime_api.error_body(name, "the response failed", None),
         name,

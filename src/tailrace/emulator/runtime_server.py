@@ -243,7 +243,7 @@ class RuntimeServer:
         if not self._try(event, connection):
             return IGNORE
         mode = head.get(_RESPONSE_MODE)
-        if event is Event.RESPONSE and mode is not None and mode != b"streaming":
+        if event is Event.RESPONSE and mode and mode != b"streaming":
             attempt.answer(INVALID_MODE)
             self._step(Event.ANSWERED)
             message = f"Invalid function response mode: {mode.decode('latin-1')[:100]}"
