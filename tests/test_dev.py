@@ -421,6 +421,24 @@ def test_a_usual_port_that_is_taken_moves_and_a_named_one_does_not(project: Path
         run(story())
 
 
+def test_an_address_that_a_function_url_wants_is_taken(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wanted = Address("127.0.0.1", server.getsockname()[1])
+    with (project / "tailrace.toml").open("a") as file:
+        file.write(f'[functions.one.url]\nlisten = "{wanted}"\n')
+
+    async def story() -> None:
+        usual = settings_for(project, listen=Wanted(wanted, False, "--listen"))
+        async with running(usual) as dev:
+            assert [address for address, _ in dev.moved] == [wanted]
+            assert dev.function_urls == {"one": f"http://{wanted}"}
+        named = settings_for(project, listen=Wanted(wanted, True, "--listen"))
+        with pytest.raises(OSError, match="choose another with --listen HOST:PORT"):
+            await Dev(named, EmulatorLog(io.StringIO())).start()
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     ("listen", "advertise", "called"),
     [
@@ -535,7 +553,10 @@ FAILURES = {
         "import time\ndef handler(event, context):\n    time.sleep(600)",
         "failed (Sandbox.Timedout)",
     ),
-    "a result": ("def handler(event, context):\n    return 1", "ended without calling back"),
+    "a result": (
+        "def handler(event, context):\n    return 1",
+        "ended without calling back (is streamify_response missing?)",
+    ),
 }
 
 

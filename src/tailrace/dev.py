@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 Transport = Literal["callback", "response-stream"]
 
 _REGION: Final = "us-east-1"
+_NO_CALLBACK: Final = "ended without calling back (is streamify_response missing?)"
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _FILES_NAMED_MAX: Final = 3
 _STARTS_MAX: Final = 3
@@ -187,7 +188,7 @@ class Dev:
 
     def _on_event_ended(self, event: bytes, error: str | None) -> None:
         """Tell a client what it would otherwise learn from the first-byte deadline."""
-        what = "ended without calling back" if error is None else f"failed ({error})"
+        what = _NO_CALLBACK if error is None else f"failed ({error})"
         if self._gateway is not None:
             self._gateway.fail(event, f"the function {what}: see the log of tailrace dev")
 
@@ -215,10 +216,11 @@ class Dev:
         """The three addresses, moved where they are taken."""
         settings = self.settings
         wanted = (settings.listen, settings.callback_listen, settings.emulator_listen)
-        ports = {each.address.port for each in wanted}
+        urls = [f.url.listen for f in self.config.functions.values() if f.url and f.url.listen]
+        ports = {each.port for each in (*urls, *(one.address for one in wanted))}
         for each in wanted:
             address = each.address
-            if not is_taken(*address):
+            if not is_taken(*address) and (address.port == 0 or address not in urls):
                 yield address
                 continue
             if each.is_firm:
