@@ -106,7 +106,7 @@ def test_retries_can_be_fewer(tmp_path: Path) -> None:
         async with running(playing(path=tmp_path, retries=0)) as emulator:
             await emulator.play({"exit": 1}, kind="Event")
 
-            await wait_until(lambda: "failed 1 times: Runtime.ExitError" in emulator.log)
+            await wait_until(lambda: "failed once: Runtime.ExitError" in emulator.log)
             assert emulator.log.count("START") == 1
 
     uvloop.run(run())

@@ -11,8 +11,8 @@ class Disagreement(Enum):
     RAW_ENVELOPE = (
         "answered whole through a Function URL with invoke_mode RESPONSE_STREAM: the client got"
         " its JSON as it is, statusCode and all, as on Lambda. Stream (streamifyResponse in"
-        " Node.js, TAILRACE_RESPONSE_MODE=stream with tailrace), or set url.invoke_mode to"
-        ' "BUFFERED"'
+        " Node.js, streamify_response or TAILRACE_RESPONSE_MODE=stream with tailrace), or set"
+        ' url.invoke_mode to "BUFFERED"'
     )
     COLLECTED = (
         "streamed through a Function URL with invoke_mode BUFFERED: the client got nothing before"

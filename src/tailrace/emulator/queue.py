@@ -131,7 +131,8 @@ class EventQueue:
         if self._is_closed:
             return
         if event.attempts > min(self.function.retries, limits.RETRIES_MAX):
-            reason = f"failed {event.attempts} times: {outcome.error_type}"
+            times = "once" if event.attempts == 1 else f"{event.attempts} times"
+            reason = f"failed {times}: {outcome.error_type}"
             self._give_up(event, reason, Condition.RETRIES_EXHAUSTED, outcome)
             return
         delay_s = limits.RETRY_DELAYS_S[event.attempts - 1] * self.retry_delay_scale

@@ -90,7 +90,8 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
         signer.signature(text, request).encode(), claim.signature.encode("utf-8", "replace")
     ):
         raise _FaultError(
-            "the signature does not match: another secret key, or the request was changed"
+            "the signature does not match: another secret key, a changed request, or a path or"
+            " query that was not signed in AWS's canonical form (older versions of curl)"
         )
 
 
