@@ -110,8 +110,10 @@ class LambdaStreamInvoker:
         if count := self._buffered.setdefault(function, Tally(time.monotonic)).add():
             logger.warning(
                 "function=%s buffered=%d: no stream but a whole result, which clients get when the"
-                " function has ended; let it stream (tailrace.runtime with"
-                ' TAILRACE_RESPONSE_MODE=stream), or give its route transport = "callback"',
+                " function has ended; let it stream (streamifyResponse in Node.js,"
+                " streamify_response or TAILRACE_RESPONSE_MODE=stream under tailrace.runtime);"
+                " under a runtime that cannot stream, use streamify_response and"
+                ' transport = "callback"',
                 function,
                 count,
             )
