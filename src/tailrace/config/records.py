@@ -45,20 +45,24 @@ class CorsConfig:
     allow_origins: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[!-~]{1,253}\Z")], ...],
         Meta(
-            max_length=100, description='at most 100 origins such as "https://example.com", or "*"'
+            max_length=100,
+            description='a list of at most 100 origins such as "https://example.com", or of "*"',
         ),
     ] = ()
     allow_methods: Annotated[
         tuple[Literal["GET", "PUT", "HEAD", "POST", "PATCH", "DELETE", "*"], ...],
-        Meta(max_length=6, description='at most 6 of GET, PUT, HEAD, POST, PATCH, DELETE and "*"'),
+        Meta(
+            max_length=6,
+            description='a list of at most 6 of GET, PUT, HEAD, POST, PATCH, DELETE and "*"',
+        ),
     ] = ()
     allow_headers: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[!#-'*+.^_`|~0-9A-Za-z-]{1,1024}\Z")], ...],
-        Meta(max_length=100, description='at most 100 header names, or "*"'),
+        Meta(max_length=100, description='a list of at most 100 header names, or of "*"'),
     ] = ()
     expose_headers: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[!#-'*+.^_`|~0-9A-Za-z-]{1,1024}\Z")], ...],
-        Meta(max_length=100, description='at most 100 header names, or "*"'),
+        Meta(max_length=100, description='a list of at most 100 header names, or of "*"'),
     ] = ()
     allow_credentials: Annotated[bool, _SWITCH] = False
     max_age_s: Annotated[int, _whole(0, DAY_S)] = 0
