@@ -352,9 +352,7 @@ def test_bytes_are_relayed_between_head_and_end_only() -> None:
 
 
 def is_end_of_a_message(event: Event) -> bool:
-    return isinstance(event, SourceEnded) or (
-        isinstance(event, HeadArrived) and event.is_bodiless
-    )
+    return isinstance(event, SourceEnded) or (isinstance(event, HeadArrived) and event.is_bodiless)
 
 
 def check_story(events: list[Event]) -> None:
