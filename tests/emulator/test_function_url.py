@@ -585,7 +585,7 @@ def test_a_reload_keeps_addresses_and_changes_the_rest(tmp_path: Path) -> None:
                 await Client.connect(before["f"])
             await emulator.service.reload(config(f))
             assert emulator.service.function_urls == before
-            assert f"Function URL: {before['f']} (BUFFERED, NONE)" in emulator.log
+            assert f"Function URL {before['f']}/  BUFFERED" in emulator.log
             assert (await ask(emulator, envelope)).status == 201
 
     uvloop.run(run())

@@ -11,17 +11,17 @@ class Disagreement(Enum):
     RAW_ENVELOPE = (
         "answered whole through a Function URL with invoke_mode RESPONSE_STREAM: the client got"
         " its JSON as it is, statusCode and all, as on Lambda. Stream (streamifyResponse in"
-        " Node.js, streamify_response or TAILRACE_RESPONSE_MODE=stream with tailrace), or set"
-        ' url.invoke_mode to "BUFFERED"'
+        " Node.js, streamify_response or TAILRACE_RESPONSE_MODE=stream under tailrace.runtime), or"
+        ' set url.invoke_mode to "BUFFERED"'
     )
     COLLECTED = (
         "streamed through a Function URL with invoke_mode BUFFERED: the client got nothing before"
         ' the end. Set url.invoke_mode to "RESPONSE_STREAM", or answer whole (no streamifyResponse'
-        " in Node.js, TAILRACE_RESPONSE_MODE=buffer with tailrace)"
+        " in Node.js, TAILRACE_RESPONSE_MODE=buffer under tailrace.runtime)"
     )
     PRELUDE_IN_BODY = (
         "streamed an HTTP response to a plain Invoke: the caller got the prelude and its eight NUL"
         " bytes in front of the body, as on Lambda. Call InvokeWithResponseStream or a Function"
         " URL with invoke_mode RESPONSE_STREAM, or answer whole (no streamifyResponse in Node.js,"
-        " TAILRACE_RESPONSE_MODE=buffer with tailrace)"
+        " TAILRACE_RESPONSE_MODE=buffer under tailrace.runtime)"
     )

@@ -162,7 +162,8 @@ class FunctionUrls:
             except OSError as error:
                 function.note(f"no Function URL: {error}")
             else:
-                function.note(f"Function URL: {url.url} ({config.invoke_mode}, {config.auth})")
+                signed = ", AWS_IAM" if config.auth == "AWS_IAM" else ""
+                function.note(f"Function URL {url.url}/  {config.invoke_mode}{signed}")
 
     async def stop(self) -> None:
         """Cut every client off; nothing is left on return."""
