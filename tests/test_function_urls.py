@@ -69,7 +69,7 @@ def test_dev_prints_them_and_takes_up_what_the_file_says(project: Path) -> None:
             assert (stream.status, stream.line()) == (201, "begun\n")
 
             file.write_text(CONFIG.partition("[functions.stream.url]")[0] + WHOLE)
-            second = dev.wait_line(rf"whole +\| Function URL: ({URL}) \(BUFFERED, NONE\)")[1]
+            second = dev.wait_line(rf"whole +\| Function URL ({URL})/  BUFFERED")[1]
             assert fetch(second) == (202, "whole")
             wait_refused(first)
 
