@@ -555,7 +555,7 @@ FAILURES = {
     ),
     "a result": (
         "def handler(event, context):\n    return 1",
-        "ended without calling back (is streamify_response missing?)",
+        "ended without calling back (no streamify_response, no response-stream route?)",
     ),
 }
 

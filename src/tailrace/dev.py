@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 Transport = Literal["callback", "response-stream"]
 
 _REGION: Final = "us-east-1"
-_NO_CALLBACK: Final = "ended without calling back (is streamify_response missing?)"
+_SILENT: Final = "ended without calling back (no streamify_response, no response-stream route?)"
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _FILES_NAMED_MAX: Final = 3
 _STARTS_MAX: Final = 3
@@ -188,7 +188,7 @@ class Dev:
 
     def _on_event_ended(self, event: bytes, error: str | None) -> None:
         """Tell a client what it would otherwise learn from the first-byte deadline."""
-        what = _NO_CALLBACK if error is None else f"failed ({error})"
+        what = _SILENT if error is None else f"failed ({error})"
         if self._gateway is not None:
             self._gateway.fail(event, f"the function {what}: see the log of tailrace dev")
 
