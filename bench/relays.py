@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +18,7 @@ from pathlib import Path
 from bench import process
 from bench.load import BenchError
 from bench.stand_in import StandIn
+from tailrace.net import ports
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 15.0
@@ -225,10 +226,8 @@ def environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those that the kernel gives to whoever asks for any, us and others, at any moment."""
+    return ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
 
 
 def wait_until_listening(relay: Relay) -> None:

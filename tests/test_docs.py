@@ -7,11 +7,11 @@ import asyncio
 import dataclasses
 import json
 import os
+import random
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +29,7 @@ from tailrace.config import RouteConfig
 from tailrace.errors import ConfigError
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.net import ports
 from tailrace.net.http_server import run
 from tailrace.wire import relay_head
 from tailrace.wire.routes import Router
@@ -502,10 +503,8 @@ def test_the_nginx_configuration_streams(tmp_path: Path) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those that the kernel gives to whoever asks for any, us and others, at any moment."""
+    return ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
 
 
 async def connected(

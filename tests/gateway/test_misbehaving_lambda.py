@@ -98,7 +98,7 @@ async def ask(world: World, number: int) -> tuple[int, bytes | None]:
         client.close()
 
 
-@played(first_byte_s=3.0, route=lambda host, path: FixedRoute(concurrency=COUNT))
+@played(first_byte_s=6.0, route=lambda host, path: FixedRoute(concurrency=COUNT))
 async def test_each_client_gets_exactly_its_answer(world: World) -> None:
     functions = Functions(world)
     world.endpoint.answer = functions.answer

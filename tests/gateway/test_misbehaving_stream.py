@@ -112,7 +112,7 @@ async def ask(world: World, number: int) -> tuple[int, bytes | None]:
         client.close()
 
 
-@streamed(FixedRoute(transport="response-stream", concurrency=COUNT), first_byte_s=3.0)
+@streamed(FixedRoute(transport="response-stream", concurrency=COUNT), first_byte_s=6.0)
 async def test_each_client_gets_exactly_its_answer(world: World) -> None:
     assert isinstance(world.endpoint, StreamLambda)
     functions = Functions(world)
