@@ -73,6 +73,18 @@ BUFFERED_RESPONSE_BYTES_MAX: Final = 6_291_556
 """A buffered response: 6 MiB + 100 bytes (Runtime API server of AWS's emulator)."""
 STREAM_RESPONSE_BYTES_MAX: Final = 200 * MIB
 """A streamed response: 200 MB since July 2025 (DG configuration-response-streaming)."""
+HOLD_BACK_WRITES: Final = 3
+"""Writes before the first bytes of a held-back stream leave: measured in public in September 2023
+(betterdev.blog)."""
+HOLD_BACK_BYTES: Final = 100_000
+"""Held bytes of a stream that leave at once (same source: 100 KB of padding helped, 10 KB did
+not)."""
+STREAM_BURST_BYTES: Final = 6 * MIB
+"""What of a stream leaves at any speed (DG configuration-response-streaming: 6 MB)."""
+STREAM_RATE_BYTES_PER_S: Final = 2 * MIB
+"""How fast the rest leaves (same source: 2 MB/s)."""
+STREAM_REFILL_S: Final = 0.125
+"""How often that rate's share is granted (aws-lambda-runtime-interface-emulator)."""
 
 # --- Lambda's Invoke API -----------------------------------------------------------------------
 

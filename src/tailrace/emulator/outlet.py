@@ -1,0 +1,116 @@
+"""Where a stream's bytes leave the emulator: held back and slowed down as at Lambda's front end.
+
+Concurrency law: callbacks and timers of one event loop; one timer at a time. Whoever owns an outlet
+calls `close` when its caller has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from tailrace import limits
+from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
+
+_FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
+
+
+class Outlet:
+    """Takes a response's writes; `send` gets what leaves, when it leaves.
+
+    `on_full(is_full)` is told when so much waits for the rate that the function should wait, and
+    when it may go on.
+    """
+
+    __slots__ = (
+        "_held",
+        "_is_full",
+        "_loop",
+        "_on_end",
+        "_on_full",
+        "_ready",
+        "_ready_bytes",
+        "_send",
+        "_shaper",
+        "_timer",
+    )
+
+    def __init__(
+        self,
+        hold_back: HoldBackRule,
+        shaping: ShapingRule | None,
+        *,
+        send: Callable[[bytes], None],
+        on_full: Callable[[bool], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._held = HoldBack(hold_back)
+        self._shaper = None if shaping is None else Shaper(shaping, self._loop.time())
+        self._send = send
+        self._on_full = on_full
+        self._ready: deque[bytes] = deque()  # released, and waiting for the rate
+        self._ready_bytes = 0
+        self._is_full = False
+        self._on_end: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def write(self, data: bytes) -> None:
+        """Take a write."""
+        self._release(self._held.write(data, self._loop.time()))
+
+    def end(self, on_end: Callable[[], None]) -> None:
+        """Release everything; `on_end` is called when all of it has left."""
+        self._on_end = on_end
+        self._release(self._held.end())
+
+    def close(self) -> None:
+        """Nobody takes the bytes any more: what is here is dropped, and nothing is called."""
+        self._stop()
+        self._on_end = None
+        self._held.end()
+        self._ready.clear()
+        self._ready_bytes = 0
+        self._is_full = False
+
+    def _release(self, data: bytes) -> None:
+        if data:
+            self._ready.append(data)
+            self._ready_bytes += len(data)
+        self._push()
+
+    def _push(self) -> None:
+        """Send what may leave now, and come back when more may."""
+        self._stop()
+        while self._ready and (granted := self._granted(len(self._ready[0]))):
+            data = self._ready.popleft()
+            if granted < len(data):
+                self._ready.appendleft(data[granted:])
+            self._ready_bytes -= granted
+            self._send(data[:granted])
+        if self._is_full != (self._ready_bytes > _FULL_BYTES):
+            self._is_full = not self._is_full
+            self._on_full(self._is_full)
+        if self._ready or self._held.due_s < inf:
+            assert self._shaper is not None or not self._ready
+            at_s = self._held.due_s
+            if self._ready and self._shaper is not None:
+                at_s = min(at_s, self._shaper.refill_s)
+            self._timer = self._loop.call_at(at_s, self._on_time)
+        elif self._on_end is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end()
+
+    def _granted(self, wanted: int) -> int:
+        return wanted if self._shaper is None else self._shaper.take(wanted, self._loop.time())
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._release(self._held.expire(self._loop.time()))
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

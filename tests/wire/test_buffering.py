@@ -1,0 +1,165 @@
+"""The hold-back model: the published experiment, its variants, and what always holds."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.limits import KIB, MIB
+from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
+
+LINES = (b"1", b"2", b"3", b"4")
+
+
+def arrivals(
+    writes: list[tuple[float, bytes]], end_s: float, rule: HoldBackRule
+) -> list[tuple[float, bytes]]:
+    """When which bytes leave; a hold time is met to the moment."""
+    held = HoldBack(rule)
+    seen: list[tuple[float, bytes]] = []
+    for at_s, data in [*writes, (end_s, None)]:
+        due_s = held.due_s
+        if due_s <= at_s:
+            seen.append((due_s, held.expire(due_s)))
+        seen.append((at_s, held.end() if data is None else held.write(data, at_s)))
+    return [(at_s, data) for at_s, data in seen if data]
+
+
+def every_second(*lines: bytes) -> list[tuple[float, bytes]]:
+    return [(float(second), line) for second, line in enumerate(lines)]
+
+
+def test_the_published_experiment_whose_end_comes_a_second_later() -> None:
+    """1 and 2 arrive together at 2 s, 3 at 3 s, 4 at 4 s."""
+    assert arrivals(every_second(*LINES), 4.0, HoldBackRule()) == [
+        (2.0, b"12"),
+        (3.0, b"3"),
+        (4.0, b"4"),
+    ]
+
+
+def test_the_published_experiment_whose_end_comes_at_once() -> None:
+    """1 and 2 arrive together at 2 s, 3 and 4 at 3 s."""
+    seen = arrivals(every_second(*LINES), 3.0, HoldBackRule())
+
+    assert seen == [(2.0, b"12"), (3.0, b"3"), (3.0, b"4")]
+
+
+@pytest.mark.parametrize(("padding", "is_on_time"), [(100_000, True), (10_000, False)])
+def test_padding_helps_when_it_is_large_enough(padding: int, is_on_time: bool) -> None:
+    lines = [line + b" " * (padding - 1) for line in LINES]
+    seen = arrivals(every_second(*lines), 3.0, HoldBackRule())
+
+    assert (seen == every_second(*lines)) is is_on_time
+    assert b"".join(data for _, data in seen) == b"".join(lines)
+
+
+def test_two_writes_leave_with_the_end() -> None:
+    assert arrivals(every_second(b"1", b"2"), 9.0, HoldBackRule()) == [(9.0, b"12")]
+
+
+def test_the_threshold_counts_what_is_held_together() -> None:
+    rule = HoldBackRule(threshold_bytes=15 * KIB)
+    half = bytes(8 * KIB)
+
+    assert arrivals(every_second(half, half), 9.0, rule) == [(1.0, half + half)]
+
+
+def test_after_the_threshold_each_write_releases_those_before_it() -> None:
+    rule = HoldBackRule(threshold_bytes=10)
+
+    assert arrivals(every_second(b"x" * 10, b"1", b"2"), 9.0, rule) == [
+        (0.0, b"x" * 10),
+        (2.0, b"1"),
+        (9.0, b"2"),
+    ]
+
+
+def test_a_hold_time_releases_what_no_write_follows() -> None:
+    rule = HoldBackRule(hold_s=1.5)
+
+    assert arrivals([(0.0, b"1"), (1.0, b"2"), (8.0, b"3")], 20.0, rule) == [
+        (1.5, b"12"),
+        (9.5, b"3"),
+    ]
+
+
+def test_nothing_is_due_while_nothing_is_held() -> None:
+    held = HoldBack(HoldBackRule(hold_s=1.0))
+    assert held.due_s == inf
+    held.write(b"1", 5.0)
+    assert held.due_s == 6.0
+    assert (held.expire(5.9), held.expire(6.0), held.due_s) == (b"", b"1", inf)
+
+
+def test_an_empty_write_is_none() -> None:
+    held = HoldBack(HoldBackRule())
+    for _ in range(9):
+        assert held.write(b"", 0.0) == b""
+    assert held.write(b"1", 0.0) == b""
+
+
+WRITES = st.lists(st.tuples(st.floats(0, 5), st.binary(max_size=40)), max_size=30)
+RULES = st.builds(
+    HoldBackRule,
+    first_writes=st.integers(0, 5),
+    threshold_bytes=st.integers(1, 200),
+    hold_s=st.one_of(st.just(inf), st.floats(0.01, 10)),
+)
+
+
+@given(WRITES, RULES)
+def test_bytes_keep_their_order_and_none_is_lost(
+    steps: list[tuple[float, bytes]], rule: HoldBackRule
+) -> None:
+    at_s = 0.0
+    writes = []
+    for pause_s, data in steps:
+        at_s += pause_s
+        writes.append((at_s, data))
+    seen = arrivals(writes, at_s, rule)
+
+    assert b"".join(data for _, data in seen) == b"".join(data for _, data in writes)
+
+
+@given(WRITES, RULES)
+def test_what_is_held_is_bounded_by_the_threshold(
+    steps: list[tuple[float, bytes]], rule: HoldBackRule
+) -> None:
+    held = HoldBack(rule)
+    for at_s, data in steps:
+        held.write(data, at_s)
+        assert held.held_bytes < rule.threshold_bytes
+
+
+def test_the_burst_leaves_at_once_and_the_rest_step_by_step() -> None:
+    shaper = Shaper(ShapingRule(), 10.0)
+
+    assert shaper.take(7 * MIB, 10.0) == 6 * MIB
+    assert shaper.take(MIB, 10.124) == 0
+    assert shaper.refill_s == 10.125
+    assert shaper.take(MIB, 10.125) == 256 * KIB
+    assert shaper.take(MIB, 10.375) == 512 * KIB
+
+
+def test_the_bucket_is_never_fuller_than_at_the_beginning() -> None:
+    shaper = Shaper(ShapingRule(), 0.0)
+
+    assert shaper.take(100 * MIB, 3_600.0) == 6 * MIB
+    assert shaper.take(1, 3_600.0) == 0
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 8 * MIB)), max_size=40))
+def test_no_more_leaves_than_burst_and_rate_allow(steps: list[tuple[float, int]]) -> None:
+    rule = ShapingRule()
+    shaper = Shaper(rule, 0.0)
+    now_s, gone = 0.0, 0
+    for pause_s, wanted in steps:
+        now_s += pause_s
+        granted = shaper.take(wanted, now_s)
+        assert 0 <= granted <= wanted
+        gone += granted
+        assert gone <= rule.burst_bytes + rule.rate_bytes_per_s * now_s
