@@ -12,6 +12,7 @@ from tailrace.config import (
     EmulatorConfig,
     FunctionConfig,
     GatewayConfig,
+    HoldBackConfig,
     RouteConfig,
     UrlConfig,
     load,
@@ -23,7 +24,7 @@ from tailrace.limits import ENVIRONMENT_BYTES_MAX
 
 FUNCTION_KEYS = (
     "handler, command, path, timeout_s, memory_mb, concurrency, environment, retries, event_age_s,"
-    " url, destinations"
+    " url, destinations, hold_back"
 )
 
 
@@ -837,3 +838,77 @@ def test_destinations_that_are_none(text: str, message: str) -> None:
     answer = refusal(function(f"destinations = {{{text}}}"))
 
     assert answer.startswith("functions.lines.destinations.on_success: " + message)
+
+
+def hold_back(line: str) -> HoldBackConfig | None:
+    return read(function(line)).functions["lines"].hold_back
+
+
+def test_nothing_is_held_back_unless_asked() -> None:
+    assert hold_back("") is None
+    assert hold_back('hold_back = "off"') is None
+
+
+def test_hold_back_as_lambda_does() -> None:
+    expected = HoldBackConfig(first_writes=3, threshold_bytes=100_000, hold_s=None, shaping=True)
+
+    assert hold_back('hold_back = "lambda"') == expected
+    assert hold_back("hold_back = {}") == expected
+
+
+def test_hold_back_of_ones_own() -> None:
+    written = """
+        [functions.lines.hold_back]
+        first_writes = 0
+        threshold_bytes = 15_000
+        hold_s = 0.25
+        shaping = false
+    """
+
+    assert hold_back(written) == HoldBackConfig(
+        first_writes=0, threshold_bytes=15_000, hold_s=0.25, shaping=False
+    )
+
+
+HOLD_BACK = "functions.lines.hold_back"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"aws"', ': \'aws\' is not allowed; allowed: "off", "lambda" or a table'),
+        ("true", ': True is not allowed; allowed: "off", "lambda" or a table'),
+        ("[]", ': [] is not allowed; allowed: "off", "lambda" or a table'),
+        (
+            "{ threshold = 1 }",
+            ".threshold: unknown key; did you mean threshold_bytes?"
+            " allowed: first_writes, threshold_bytes, hold_s, shaping",
+        ),
+        (
+            "{ first_writes = -1 }",
+            ".first_writes: -1 is not allowed; allowed: a whole number from 0 to 1000",
+        ),
+        (
+            "{ first_writes = 1001 }",
+            ".first_writes: 1001 is not allowed; allowed: a whole number from 0 to 1000",
+        ),
+        (
+            "{ threshold_bytes = 0 }",
+            ".threshold_bytes: 0 is not allowed; allowed: a whole number from 1 to 6291456",
+        ),
+        (
+            "{ hold_s = 0 }",
+            ".hold_s: 0 is not allowed; allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            "{ hold_s = nan }",
+            ".hold_s: nan is not allowed; allowed: seconds: more than 0, at most 900",
+        ),
+        (
+            '{ shaping = "no" }',
+            ".shaping: 'no' is not allowed; allowed: true or false",
+        ),
+    ],
+)
+def test_hold_backs_that_are_none(text: str, message: str) -> None:
+    assert refusal(function(f"hold_back = {text}")) == HOLD_BACK + message

@@ -543,6 +543,7 @@ def test_generated_parts_are_up_to_date() -> None:
         ("`[functions.NAME.url]`", config.UrlConfig),
         ("`[functions.NAME.url.cors]`", config.CorsConfig),
         ("`[functions.NAME.destinations]`", config.DestinationsConfig),
+        ("`[functions.NAME.hold_back]`", config.HoldBackConfig),
         ("`[[routes]]`", config.RouteConfig),
         ("`[gateway]`", config.GatewayConfig),
         ("`[emulator]`", config.EmulatorConfig),

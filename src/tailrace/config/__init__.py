@@ -9,6 +9,7 @@ from tailrace.config.records import (
     EmulatorConfig,
     FunctionConfig,
     GatewayConfig,
+    HoldBackConfig,
     RouteConfig,
     UrlConfig,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "EmulatorConfig",
     "FunctionConfig",
     "GatewayConfig",
+    "HoldBackConfig",
     "RouteConfig",
     "UrlConfig",
     "check_url",

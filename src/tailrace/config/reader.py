@@ -19,12 +19,14 @@ import msgspec
 from tailrace import limits
 from tailrace.config.address import check_url, parse_address
 from tailrace.config.records import (
+    HOLD_BACKS,
     Config,
     CorsConfig,
     DestinationsConfig,
     EmulatorConfig,
     FunctionConfig,
     GatewayConfig,
+    HoldBackConfig,
     RouteConfig,
     UrlConfig,
 )
@@ -99,8 +101,11 @@ class _Reader:
         self._check_environment(f"{key}.environment", given.get("environment", {}))
         url = self._url(f"{key}.url", given.pop("url")) if "url" in given else None
         destinations = self._destinations(key, given.pop("destinations", {}), directory)
+        hold_back = self._hold_back(f"{key}.hold_back", given.pop("hold_back", "off"))
         function = self._record(key, {**given, "path": path}, FunctionConfig, name=name)
-        function = dataclasses.replace(function, url=url, destinations=destinations)
+        function = dataclasses.replace(
+            function, url=url, destinations=destinations, hold_back=hold_back
+        )
         if (function.handler is None) == (function.command is None):
             which = "neither is there" if function.handler is None else "both are there"
             raise self._error(key, f"{which}; allowed: exactly one of handler and command")
@@ -130,6 +135,13 @@ class _Reader:
             if place is not None and place.startswith("file:")
         }
         return dataclasses.replace(found, **places)
+
+    def _hold_back(self, key: str, value: Any) -> HoldBackConfig | None:
+        if isinstance(value, str) and value in HOLD_BACKS:
+            return HOLD_BACKS[value]
+        if not isinstance(value, dict):
+            raise self._not_allowed(key, value, FunctionConfig)
+        return self._record(key, value, HoldBackConfig)
 
     def _check_destinations(self, functions: dict[str, FunctionConfig]) -> None:
         for function in functions.values():

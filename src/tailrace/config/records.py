@@ -96,6 +96,34 @@ class DestinationsConfig:
     on_failure: Annotated[_Place | None, _DESTINATION] = None
 
 
+_HOLD_S: Final = _seconds(limits.FUNCTION_TIMEOUT_S_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldBackConfig:
+    """How streamed responses are held back: `[functions.NAME.hold_back]`.
+
+    The defaults are what was measured of Lambda; their sources are in `tailrace.limits`.
+    """
+
+    first_writes: Annotated[int, _whole(0, 1000)] = limits.HOLD_BACK_WRITES
+    """Nothing leaves before this many writes; from then on each write releases those before it."""
+    threshold_bytes: Annotated[int, _whole(1, limits.SYNC_INVOKE_BYTES_MAX)] = (
+        limits.HOLD_BACK_BYTES
+    )
+    """Once so many bytes are held, all of them leave."""
+    hold_s: Annotated[Annotated[float, _HOLD_S] | None, Meta(description=_HOLD_S.description)] = (
+        None
+    )
+    """Bytes are held no longer than this; None: until something else releases them."""
+    shaping: Annotated[bool, _SWITCH] = True
+    """What leaves is slowed down, too, as on Lambda: a burst, then a rate."""
+
+
+HOLD_BACKS: Final[dict[str, HoldBackConfig | None]] = {"off": None, "lambda": HoldBackConfig()}
+"""What has a name, in the file and on the command line."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionConfig:
     """One function: `[functions.NAME]`. It has either a handler or a command."""
@@ -128,6 +156,10 @@ class FunctionConfig:
     url: Annotated[UrlConfig | None, Meta(description="a table")] = None
     """None: it has no Function URL."""
     destinations: Annotated[DestinationsConfig, Meta(description="a table")] = DestinationsConfig()
+    hold_back: Annotated[HoldBackConfig | None, Meta(description='"off", "lambda" or a table')] = (
+        None
+    )
+    """None: what it streams leaves at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
