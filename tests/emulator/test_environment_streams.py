@@ -101,13 +101,13 @@ def test_what_a_dead_process_had_sent_waits_for_a_listener_that_pauses(tmp_path:
         async with story(tmp_path) as caller:
             chunks = [{"chunk": "x" * 1000} for _ in range(100)]
             attempt = caller.start({"stream": TEXT}, *chunks, {"exit": 3})
-            attempt.pause()
+            attempt.pause("client")
             await wait_until(caller.function.pids)
             (pid,) = caller.function.pids()
             await wait_until(lambda: not is_running(pid))
             await asyncio.sleep(2 * limits.OUTPUT_TIMEOUT_S)  # longer than anything else waits
             assert not attempt.outcome.done()
-            attempt.resume()
+            attempt.resume("client")
             outcome = await caller.outcome(attempt)
 
             assert caller.data == b"x" * 100_000
@@ -123,11 +123,11 @@ def test_a_whole_response_counts_though_the_process_died_before_it_was_taken(
     async def run() -> None:
         async with story(tmp_path) as caller:
             attempt = caller.start({"stream": TEXT}, {"chunk": "all"}, {"end_and_exit": 3})
-            attempt.pause()
+            attempt.pause("client")
             await wait_until(caller.function.pids)
             (pid,) = caller.function.pids()
             await wait_until(lambda: not is_running(pid))
-            attempt.resume()
+            attempt.resume("client")
             outcome = await caller.outcome(attempt)
 
             assert caller.data == b"all"
@@ -141,7 +141,7 @@ def test_a_listener_that_never_goes_on_does_not_keep_a_dead_environment(tmp_path
     async def run() -> None:
         async with story(tmp_path, timeout_s=0.5) as caller:
             attempt = caller.start({"stream": TEXT}, {"chunk": "lost"}, {"exit": 3})
-            attempt.pause()
+            attempt.pause("client")
             outcome = await caller.outcome(attempt)
 
             assert outcome.error_type == "Runtime.ExitError"
@@ -171,7 +171,7 @@ def test_the_time_out_of_a_stream_that_is_held_back(tmp_path: Path) -> None:
         async with story(tmp_path, timeout_s=0.5) as caller:
             chunks = [{"chunk": "x" * 100_000} for _ in range(100)]
             attempt = caller.start({"stream": TEXT}, {"chunk": "first"}, *chunks, {"end": None})
-            attempt.pause()
+            attempt.pause("client")
             outcome = await caller.outcome(attempt)
 
             assert outcome.error_type == "Sandbox.Timedout"

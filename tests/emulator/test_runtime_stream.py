@@ -92,7 +92,7 @@ async def running(*, is_paused: bool = False, headers: str = "") -> AsyncIterato
         server.deliver(attempt, 0)
         await poll
         if is_paused:
-            attempt.pause()
+            attempt.pause("client")
         runtime = Running(server, caller, attempt)
         await runtime.open(headers)
         yield runtime
@@ -164,7 +164,7 @@ def test_a_listener_that_pauses_holds_the_runtime_back() -> None:
         async with running() as runtime:
             runtime.chunk(b"x")
             await runtime.caller.hear(1)
-            runtime.attempt.pause()
+            runtime.attempt.pause("client")
             piece = bytes(1024 * 1024)
             sent = 0
             try:
@@ -177,7 +177,7 @@ def test_a_listener_that_pauses_holds_the_runtime_back() -> None:
             assert sent < 64
             heard = len(runtime.caller.data)
             assert heard <= 1 + limits.READ_BYTES_MAX
-            runtime.attempt.resume()
+            runtime.attempt.resume("client")
             await runtime.drain()
             runtime.send(b"0\r\n\r\n")
 
@@ -249,10 +249,10 @@ def test_once_there_is_an_outcome_nothing_is_held_back() -> None:
         async with running() as runtime:
             runtime.chunk(b"x")
             await runtime.caller.hear(1)
-            runtime.attempt.pause()
+            runtime.attempt.pause("client")
             assert runtime.attempt.is_held
             runtime.attempt.answer(Outcome.failure("Sandbox.Timedout", "too late"))
-            runtime.attempt.pause()
+            runtime.attempt.pause("client")
             assert not runtime.attempt.is_held
             for _ in range(16):
                 runtime.chunk(bytes(1024 * 1024))
@@ -272,7 +272,7 @@ def test_a_stream_that_was_to_be_held_back_from_the_start() -> None:
             runtime.chunk(b"later")
             await request(runtime.port, "GET", "/2018-06-01/ping")
             assert runtime.caller.data == b""
-            runtime.attempt.resume()
+            runtime.attempt.resume("client")
             await runtime.caller.hear(5)
             runtime.send(b"0\r\n\r\n")
 

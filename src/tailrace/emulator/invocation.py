@@ -68,7 +68,7 @@ class Attempt:
     it, without one it is collected.
     """
 
-    __slots__ = ("_is_paused", "_source", "ended", "invocation", "listener", "outcome")
+    __slots__ = ("_pauses", "_source", "ended", "invocation", "listener", "outcome")
 
     def __init__(self, invocation: Invocation, listener: Listener | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -77,7 +77,7 @@ class Attempt:
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.ended: asyncio.Future[bytes] = loop.create_future()
         self._source: Source | None = None
-        self._is_paused = False
+        self._pauses: set[str] = set()
 
     @property
     def is_streamed(self) -> bool:
@@ -87,7 +87,7 @@ class Attempt:
     @property
     def is_held(self) -> bool:
         """Whether the listener holds back a response that has not come to its end."""
-        return self._is_paused and self._source is not None and not self.outcome.done()
+        return bool(self._pauses) and self._source is not None and not self.outcome.done()
 
     def begin_stream(self, source: Source) -> None:
         """The listener's bytes come from there."""
@@ -95,17 +95,22 @@ class Attempt:
         if self.is_held:
             source.pause_reading()
 
-    def pause(self) -> None:
+    def pause(self, reason: str) -> None:
         """Hold a streamed response back: who listens cannot take more now."""
-        self._is_paused = True
+        self._pauses.add(reason)
         if self._source is not None and self.is_held:
             self._source.pause_reading()
 
-    def resume(self) -> None:
-        """Let a streamed response go on."""
-        self._is_paused = False
-        if self._source is not None:
+    def resume(self, reason: str) -> None:
+        """Let a streamed response go on, unless there is another reason to hold it back."""
+        self._pauses.discard(reason)
+        if self._source is not None and not self._pauses:
             self._source.resume_reading()
+
+    def let_go(self) -> None:
+        """Let a streamed response go on: nobody listens any more."""
+        for reason in tuple(self._pauses):
+            self.resume(reason)
 
     def answer(self, outcome: Outcome) -> None:
         """Give the outcome; only the first one counts.

@@ -13,6 +13,7 @@ from math import inf
 from typing import Final
 
 from tailrace import limits
+from tailrace.config import HoldBackConfig
 from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
 
 _FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
@@ -56,6 +57,16 @@ class Outlet:
         self._is_full = False
         self._on_end: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is held back."""
+        return self._held.held_bytes
+
+    @property
+    def write_count(self) -> int:
+        """How many writes it has taken."""
+        return self._held.write_count
 
     def write(self, data: bytes) -> None:
         """Take a write."""
@@ -114,3 +125,15 @@ class Outlet:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def open_outlet(
+    config: HoldBackConfig, *, send: Callable[[bytes], None], on_full: Callable[[bool], None]
+) -> Outlet:
+    """The outlet that a configuration asks for."""
+    rule = HoldBackRule(
+        first_writes=config.first_writes,
+        threshold_bytes=config.threshold_bytes,
+        hold_s=inf if config.hold_s is None else config.hold_s,
+    )
+    return Outlet(rule, ShapingRule() if config.shaping else None, send=send, on_full=on_full)

@@ -17,6 +17,7 @@ from tailrace.emulator.call import EXECUTED_VERSION, Call, CallRequest, read_cal
 from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
+from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.service_error import busy
 from tailrace.net.http_server import Connection, RequestHead
 from tailrace.wire import event_stream
@@ -41,13 +42,17 @@ class _InvokeStream(CallRequest):
     A caller that reads slowly slows the function; one that has left is no longer waited for.
     """
 
-    __slots__ = ("_attempt", "_has_begun", "_stall")
+    __slots__ = ("_attempt", "_has_begun", "_outlet", "_stall")
 
     def __init__(self, connection: Connection, call: Call) -> None:
         super().__init__(connection, call)
         self._attempt: Attempt | None = None
         self._has_begun = False
         self._stall = StallWatch(connection)
+        self._outlet: Outlet | None = None
+        rules = call.function.config.hold_back
+        if rules is not None:
+            self._outlet = open_outlet(rules, send=self._let_out, on_full=self._on_full)
 
     def run(self, invocation: Invocation) -> None:
         """Run the function and listen."""
@@ -64,9 +69,16 @@ class _InvokeStream(CallRequest):
             self._begin()
 
     def on_data(self, data: bytes) -> None:
-        """Bytes of the response. No event is larger than a caller may want to hold."""
+        """Bytes of the response."""
         if self.is_gone:
             return
+        if self._outlet is None:
+            self._let_out(data)
+        else:
+            self._outlet.write(data)
+
+    def _let_out(self, data: bytes) -> None:
+        """Send bytes. No event is larger than a caller may want to hold."""
         for start in range(0, len(data), _CHUNK_BYTES_MAX):
             piece = data[start : start + _CHUNK_BYTES_MAX]
             self.connection.write(event_stream.encode_chunk(piece))
@@ -95,6 +107,12 @@ class _InvokeStream(CallRequest):
     def _end(self, outcome: Outcome, log_tail: bytes | None = None) -> None:
         if self.is_gone:
             return
+        if self._outlet is None:
+            self._complete(outcome, log_tail)
+        else:
+            self._outlet.end(lambda: self._complete(outcome, log_tail))
+
+    def _complete(self, outcome: Outcome, log_tail: bytes | None) -> None:
         self._stall.end()
         log = None if log_tail is None else base64.b64encode(log_tail).decode()
         code = details = None
@@ -112,20 +130,27 @@ class _InvokeStream(CallRequest):
         """The caller has left: the function runs on, as on Lambda, at its own pace."""
         super().on_gone()
         self._stall.end()
+        if self._outlet is not None:
+            self._outlet.close()
         if self._attempt is not None:
-            self._attempt.resume()
+            self._attempt.let_go()
 
     def on_pause(self) -> None:
         """The caller reads slowly: let the function wait."""
         self._stall.begin(self._on_stall)
         if self._attempt is not None:
-            self._attempt.pause()
+            self._attempt.pause("client")
 
     def on_resume(self) -> None:
         """The caller has caught up."""
         self._stall.end()
         if self._attempt is not None:
-            self._attempt.resume()
+            self._attempt.resume("client")
+
+    def _on_full(self, is_full: bool) -> None:
+        """What waits for the rate is enough, or so little that the function may go on."""
+        if self._attempt is not None:
+            (self._attempt.pause if is_full else self._attempt.resume)("rate")
 
     def _on_stall(self) -> None:
         request_id = self.call.request_id

@@ -17,7 +17,8 @@ from tailrace.emulator import trace
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import ACCOUNT, FunctionName
 from tailrace.emulator.service_error import ServiceError
-from tailrace.emulator.url_response import BufferedAnswer, StreamedAnswer, UrlAnswer, UrlCall
+from tailrace.emulator.url_response import BufferedAnswer, UrlAnswer, UrlCall
+from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
 from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.wire import cors

@@ -6,11 +6,11 @@ go back.
     write ──► HoldBack ──(released)──► Shaper ──(granted)──► the client
 
 Sources, read 2026-11. The hold-back: betterdev.blog, "Lambda response streaming", September 2023,
-whose two runs the defaults yield; padding to 100 KB helped there, to 10 KB it did not. Others have
-reported about 15,000 bytes (serverless-adapter issue 166, January 2024), 16 KB and 100 KB (issues 94
-and 102 of aws-lambda-nodejs-runtime-interface-client, 2024). AWS says nothing about it, and some saw
-none. The rate: Lambda Developer Guide "configuration-response-streaming"; its steps: the source of
-aws-lambda-runtime-interface-emulator, `bandwidthlimiter`.
+whose two runs the defaults yield; padding to 100 KB helped there, to 10 KB it did not. Others
+reported about 15,000 bytes (serverless-adapter issue 166, January 2024), 16 KB and 100 KB (issues
+94 and 102 of aws-lambda-nodejs-runtime-interface-client, 2024). AWS says nothing about it, and some
+saw none. The rate: Lambda Developer Guide "configuration-response-streaming"; its steps: the source
+of aws-lambda-runtime-interface-emulator, `bandwidthlimiter`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ class HoldBackRule:
 class HoldBack:
     """What one response has written and not let out yet."""
 
-    __slots__ = ("_held", "_rule", "_since_s", "_size", "_writes")
+    __slots__ = ("_held", "_is_flowing", "_rule", "_since_s", "_size", "write_count")
 
     def __init__(self, rule: HoldBackRule) -> None:
         self._rule = rule
         self._held: deque[bytes] = deque()
         self._size = 0
-        self._writes = 0
+        self.write_count = 0
+        self._is_flowing = False  # each write releases those before it
         self._since_s = inf  # when the oldest held byte was written
 
     @property
@@ -66,17 +67,17 @@ class HoldBack:
         """Take a write; return what leaves with it."""
         if not data:
             return b""
-        self._writes += 1
-        before = self.end() if self._writes >= self._rule.first_writes else b""
+        self.write_count += 1
+        self._is_flowing = self._is_flowing or self.write_count >= self._rule.first_writes
+        before = self.end() if self._is_flowing else b""
         if not self._held:
             self._since_s = now_s
         self._held.append(data)
         self._size += len(data)
-        if self._size >= self._rule.threshold_bytes:
-            # From here on, as after the first writes, each write releases those before it.
-            self._writes = max(self._writes, self._rule.first_writes)
-            return before + self.end()
-        return before
+        if self._size < self._rule.threshold_bytes:
+            return before
+        self._is_flowing = True
+        return before + self.end()
 
     def expire(self, now_s: float) -> bytes:
         """Return what has been held long enough: all, once its oldest byte has."""
