@@ -151,6 +151,7 @@ def limits_tables() -> str:
 
 _TABLES: Final = {
     "FunctionConfig": "functions.NAME",
+    "HoldBackConfig": "functions.NAME.hold_back",
     "RouteConfig": "routes",
     "EmulatorConfig": "emulator",
     "GatewayConfig": "gateway",
@@ -176,6 +177,8 @@ def shown_value(name: str, value: Any) -> str:
     """A limit's value with its unit, which is in its name."""
     if isinstance(value, tuple):
         return ", ".join(shown_value(name, each) for each in value)
+    if name.endswith("_BYTES_PER_S"):
+        return shown_value(name.removesuffix("_PER_S"), value) + " a second"
     if re.search(r"_S(_|$)", name):
         return f"{value:g} s" if value < 10_000 else f"{value:,.0f} s"
     if "_BYTES" in name:

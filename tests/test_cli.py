@@ -98,6 +98,8 @@ def test_every_gateway_setting_is_an_option() -> None:
     [
         (["dev"], "there is no tailrace.toml in this directory; give --config FILE"),
         (["dev", "--config", "x.toml"], "x.toml: cannot be read: No such file or directory"),
+        (["dev", "--hold-back", "on"], "'on' is not one of 'lambda', 'off'"),
+        (["emulator", "--hold-back", "15000"], "'15000' is not one of 'lambda', 'off'"),
         (["dev", "--drain-timeout", "-1"], "-1.0 is not in the range 0<=x<=86400"),
         (["gateway"], "give --config FILE, or --function NAME"),
         (["gateway", "--function", "f", "--listen", "8080"], "--listen: '8080' has no port"),

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -868,6 +869,28 @@ def test_hold_back_of_ones_own() -> None:
     assert hold_back(written) == HoldBackConfig(
         first_writes=0, threshold_bytes=15_000, hold_s=0.25, shaping=False
     )
+
+
+@pytest.mark.parametrize(("name", "expected"), [("lambda", HoldBackConfig()), ("off", None)])
+def test_whoever_loads_a_file_may_say_how_all_are_held_back(
+    name: Literal["lambda", "off"], expected: HoldBackConfig | None
+) -> None:
+    entry = '[functions.{}]\nhandler = "app.lines"\n{}\n'
+    config = read(
+        entry.format("plain", "")
+        + entry.format("named", 'hold_back = "lambda"')
+        + entry.format("own", "hold_back = { first_writes = 9 }")
+    )
+
+    given = load("tailrace.toml", hold_back=name)
+
+    held = {key: function.hold_back for key, function in given.functions.items()}
+    assert held == dict.fromkeys(["plain", "named", "own"], expected)
+    assert [function.hold_back for function in config.functions.values()] == [
+        None,
+        HoldBackConfig(),
+        HoldBackConfig(first_writes=9),
+    ]
 
 
 HOLD_BACK = "functions.lines.hold_back"

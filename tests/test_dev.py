@@ -24,7 +24,7 @@ from tests.fakes import PATIENCE_S, soon, until
 
 from tailrace.cli.banner import dev_banner
 from tailrace.cli.terminal import Terminal
-from tailrace.config import Address
+from tailrace.config import Address, HoldBackConfig
 from tailrace.dev import Dev, DevSettings, Wanted
 from tailrace.emulator.log import EmulatorLog
 from tailrace.errors import ConfigError
@@ -485,6 +485,25 @@ def test_settings_that_are_given_go_before_the_file(project: Path) -> None:
             assert dev._gateway is not None
             used = dev._gateway.settings
             assert (used.drain_timeout_s, used.drain_delay_s) == (0.5, 2)
+
+    run(story())
+
+
+def test_a_hold_back_that_is_given_goes_before_the_file_and_outlives_a_reload(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = dataclasses.replace(settings_for(project), hold_back="lambda")
+
+    async def story() -> None:
+        async with running(settings) as dev:
+            assert dev.config.functions["one"].hold_back == HoldBackConfig()
+
+            entry = add_function(project, "two", "second") + 'hold_back = "off"\n'
+            with (project / "tailrace.toml").open("a") as file:
+                file.write(entry)
+            await wait_logged(caplog, "tailrace.toml is taken up")
+            held = [function.hold_back for function in dev.config.functions.values()]
+            assert held == [HoldBackConfig(), HoldBackConfig()]
 
     run(story())
 

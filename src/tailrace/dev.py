@@ -71,7 +71,7 @@ class DevSettings:
 
     `function` gets every path when given, by `transport`; otherwise the routes of the file count.
     `advertise` is where functions call back, [https://]HOST[:PORT]; without it, it is the
-    listener's own address. `gateway` goes before the settings of the file's `[gateway]`.
+    listener's own address. `gateway` and `hold_back` go before what the file says.
     """
 
     config_path: Path
@@ -82,6 +82,7 @@ class DevSettings:
     transport: Transport = "callback"
     advertise: str | None = None
     gateway: Mapping[str, Any] = field(default_factory=dict)
+    hold_back: configuration.HoldBackName | None = None
 
 
 class Dev:
@@ -196,7 +197,7 @@ class Dev:
 
     def _load(self) -> Config:
         """The configuration, without the functions that cannot run here."""
-        config = configuration.load(self.settings.config_path)
+        config = configuration.load(self.settings.config_path, hold_back=self.settings.hold_back)
         if self.settings.function is not None:
             config = _only(self.settings.function, self.settings.transport, config)
         functions = {

@@ -20,6 +20,7 @@ from tailrace.cli.options import (
     endpoint_option,
     function_option,
     gateway_options,
+    hold_back_option,
     listen_option,
     local_advertise_option,
     transport_option,
@@ -27,6 +28,7 @@ from tailrace.cli.options import (
 from tailrace.config import (
     Address,
     GatewayConfig,
+    HoldBackName,
     RouteConfig,
     check_url,
     load,
@@ -56,6 +58,7 @@ def tailrace() -> None:
 @_CALLBACKS
 @listen_option("--emulator-listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
 @local_advertise_option
+@hold_back_option
 @drain_options
 @click.pass_context
 def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> None:
@@ -84,6 +87,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
             for name in ("drain_delay_s", "drain_timeout_s")
             if options[name] is not None
         },
+        hold_back=options["hold_back"],
     )
     _run(serve_dev, settings)
 
@@ -129,11 +133,12 @@ def gateway(
 @tailrace.command()
 @config_option
 @listen_option("--listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
-def emulator(config_path: Path | None, listen: Address) -> None:
+@hold_back_option
+def emulator(config_path: Path | None, listen: Address, hold_back: HoldBackName | None) -> None:
     """Run functions as Lambda does, on this machine."""
     from tailrace.cli.serve import serve_emulator
 
-    config = load(_find_config(config_path, "give --config FILE"))
+    config = load(_find_config(config_path, "give --config FILE"), hold_back=hold_back)
     _run(serve_emulator, config, listen)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from tailrace.config import Address, GatewayConfig, parse_address
+from tailrace.config import HOLD_BACKS, Address, GatewayConfig, parse_address
 
 CONFIG_NAME: Final = "tailrace.toml"
 
@@ -51,6 +51,14 @@ transport_option = click.option(
     type=click.Choice(["callback", "response-stream"]),
     help="How the response of --function comes back: by callback or response-stream. "
     " [default: callback]",
+)
+
+hold_back_option = click.option(
+    "--hold-back",
+    metavar="HOW",
+    type=click.Choice(list(HOLD_BACKS)),
+    help="Let streams come late: lambda, as it has been measured there, or off. "
+    " [default: as the file says]",
 )
 
 advertise_option = click.option(

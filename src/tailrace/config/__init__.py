@@ -3,6 +3,7 @@
 from tailrace.config.address import Address, check_url, parse_address, parse_advertise
 from tailrace.config.reader import load
 from tailrace.config.records import (
+    HOLD_BACKS,
     Config,
     CorsConfig,
     DestinationsConfig,
@@ -10,11 +11,13 @@ from tailrace.config.records import (
     FunctionConfig,
     GatewayConfig,
     HoldBackConfig,
+    HoldBackName,
     RouteConfig,
     UrlConfig,
 )
 
 __all__ = [
+    "HOLD_BACKS",
     "Address",
     "Config",
     "CorsConfig",
@@ -23,6 +26,7 @@ __all__ = [
     "FunctionConfig",
     "GatewayConfig",
     "HoldBackConfig",
+    "HoldBackName",
     "RouteConfig",
     "UrlConfig",
     "check_url",

@@ -27,19 +27,29 @@ from tailrace.config.records import (
     FunctionConfig,
     GatewayConfig,
     HoldBackConfig,
+    HoldBackName,
     RouteConfig,
     UrlConfig,
 )
 from tailrace.errors import ConfigError
 
 
-def load(path: str | Path) -> Config:
+def load(path: str | Path, *, hold_back: HoldBackName | None = None) -> Config:
     """Read and check a configuration file; directories in it are relative to the file.
+
+    `hold_back`, when given, goes before what the file says, for all functions.
 
     Raises:
         ConfigError: the file cannot be read, or says something that is not allowed.
     """
-    return _Reader(str(path)).read(Path(path))
+    config = _Reader(str(path)).read(Path(path))
+    if hold_back is None:
+        return config
+    functions = {
+        name: dataclasses.replace(function, hold_back=HOLD_BACKS[hold_back])
+        for name, function in config.functions.items()
+    }
+    return dataclasses.replace(config, functions=functions)
 
 
 _Record = TypeVar("_Record")
@@ -137,8 +147,9 @@ class _Reader:
         return dataclasses.replace(found, **places)
 
     def _hold_back(self, key: str, value: Any) -> HoldBackConfig | None:
-        if isinstance(value, str) and value in HOLD_BACKS:
-            return HOLD_BACKS[value]
+        for name, named in HOLD_BACKS.items():
+            if value == name:
+                return named
         if not isinstance(value, dict):
             raise self._not_allowed(key, value, FunctionConfig)
         return self._record(key, value, HoldBackConfig)

@@ -120,7 +120,12 @@ class HoldBackConfig:
     """What leaves is slowed down, too, as on Lambda: a burst, then a rate."""
 
 
-HOLD_BACKS: Final[dict[str, HoldBackConfig | None]] = {"off": None, "lambda": HoldBackConfig()}
+HoldBackName: TypeAlias = Literal["lambda", "off"]
+
+HOLD_BACKS: Final[dict[HoldBackName, HoldBackConfig | None]] = {
+    "lambda": HoldBackConfig(),
+    "off": None,
+}
 """What has a name, in the file and on the command line."""
 
 
