@@ -78,6 +78,23 @@ def test_after_the_threshold_each_write_releases_those_before_it() -> None:
     ]
 
 
+def test_a_large_write_may_come_in_two_pieces() -> None:
+    """A line of 100 KB leaves whole, however it was read."""
+    held = HoldBack(HoldBackRule())
+    for second in range(3):
+        assert held.write(bytes(65_536), second) == b""
+        assert len(held.write(bytes(34_464), second)) == 100_000
+
+
+def test_a_buffer_of_a_fixed_size() -> None:
+    rule = HoldBackRule(first_writes=0, threshold_bytes=4)
+
+    assert arrivals(every_second(b"1", b"2", b"345", b"6", b"7"), 9.0, rule) == [
+        (2.0, b"12345"),
+        (9.0, b"67"),
+    ]
+
+
 def test_a_hold_time_releases_what_no_write_follows() -> None:
     rule = HoldBackRule(hold_s=1.5)
 

@@ -15,7 +15,6 @@ of aws-lambda-runtime-interface-emulator, `bandwidthlimiter`.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from math import inf
 
@@ -33,7 +32,10 @@ class HoldBackRule:
     """When held bytes leave; the end releases all of them in any case."""
 
     first_writes: int = HOLD_BACK_WRITES
-    """Nothing leaves before this many writes; from then on each write releases those before it."""
+    """Nothing leaves before this many writes; from then on each write releases those before it.
+
+    0: writes release nothing, as with a buffer of a fixed size.
+    """
     threshold_bytes: int = HOLD_BACK_BYTES
     """Once so many bytes are held, all of them leave."""
     hold_s: float = inf
@@ -43,12 +45,11 @@ class HoldBackRule:
 class HoldBack:
     """What one response has written and not let out yet."""
 
-    __slots__ = ("_held", "_is_flowing", "_rule", "_since_s", "_size", "write_count")
+    __slots__ = ("_held", "_is_flowing", "_rule", "_since_s", "write_count")
 
     def __init__(self, rule: HoldBackRule) -> None:
         self._rule = rule
-        self._held: deque[bytes] = deque()
-        self._size = 0
+        self._held = bytearray()
         self.write_count = 0
         self._is_flowing = False  # each write releases those before it
         self._since_s = inf  # when the oldest held byte was written
@@ -61,23 +62,28 @@ class HoldBack:
     @property
     def held_bytes(self) -> int:
         """How much is held."""
-        return self._size
+        return len(self._held)
 
     def write(self, data: bytes, now_s: float) -> bytes:
         """Take a write; return what leaves with it."""
         if not data:
             return b""
         self.write_count += 1
-        self._is_flowing = self._is_flowing or self.write_count >= self._rule.first_writes
-        before = self.end() if self._is_flowing else b""
+        rule = self._rule
         if not self._held:
             self._since_s = now_s
-        self._held.append(data)
-        self._size += len(data)
-        if self._size < self._rule.threshold_bytes:
-            return before
-        self._is_flowing = True
-        return before + self.end()
+        before = len(self._held)
+        self._held += data
+        if len(self._held) >= rule.threshold_bytes:
+            self._is_flowing = rule.first_writes > 0
+            return self.end()
+        self._is_flowing = self._is_flowing or 0 < rule.first_writes <= self.write_count
+        if not self._is_flowing:
+            return b""
+        released = bytes(self._held[:before])
+        self._held = bytearray(data)
+        self._since_s = now_s
+        return released
 
     def expire(self, now_s: float) -> bytes:
         """Return what has been held long enough: all, once its oldest byte has."""
@@ -85,9 +91,8 @@ class HoldBack:
 
     def end(self) -> bytes:
         """Return all that is held: the response is complete."""
-        released = b"".join(self._held)
+        released = bytes(self._held)
         self._held.clear()
-        self._size = 0
         self._since_s = inf
         return released
 
