@@ -6,8 +6,8 @@ import functools
 import http.client
 import json
 import os
+import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import psutil
 from tests.peers import until
+
+from tailrace.net import ports
 
 ROOT = Path(__file__).parent.parent
 PATH = "/2015-03-31/functions/function/invocations"
@@ -66,8 +68,9 @@ class Rie:
 @contextmanager
 def running_rie(folder: Path, module: str, handler: str, **environment: str) -> Iterator[Rie]:
     """Run a function of a folder under a runtime's module; everything has ended afterwards."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        api_port = free.getsockname()[1]  # the runtime is told the address as it is given here
+    # The runtime is told the address as it is given here. Below those ports that the kernel gives
+    # to whoever asks for any: another process could get it before RIE has it.
+    api_port = ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         process = subprocess.Popen(
             [
