@@ -156,6 +156,8 @@ def play(steps, request_id=None, headers=None):
                 threading.Thread(target=fail_extension_behind, args=value, daemon=True).start()
             case "count":
                 threading.Thread(target=count, args=(value,), daemon=True).start()
+                while not os.path.exists(value):  # its first number
+                    time.sleep(0.001)
             case "break_off":
                 connection.putrequest("POST", f"{API}invocation/{request_id}/response")
                 connection.putheader("Content-Length", "1000")
