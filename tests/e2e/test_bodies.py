@@ -197,13 +197,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
 def curl(*arguments: str, data: bytes = b"") -> bytes:
     """What curl prints; it fails when the response is not complete."""
     command = ["curl", "--silent", "--show-error", "--max-time", str(WAIT_S), *arguments]

@@ -95,13 +95,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
 def warnings(chain: Chain, function: str) -> list[str]:
     """What the emulator's log warns of a function."""
     chain.settle()

@@ -33,18 +33,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def api(served: Chain) -> Iterator[Any]:
     with connected(served) as client:

@@ -16,7 +16,7 @@ from tests.e2e.client import Client
 from tests.e2e.gate import Gate
 from tests.fakes import Response
 from tests.node.events import connected, invoked
-from tests.node.runtimes import RUNTIMES, Kind, name_of, serving_kinds
+from tests.node.runtimes import Kind, name_of, serving_kinds
 
 from tailrace.wire.http_event import RequestParts, event_from_request
 
@@ -32,18 +32,6 @@ JSON = (("content-type", "application/json"), ("user-agent", "tests"))
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     with serving_kinds(tmp_path_factory.mktemp("node"), KINDS) as chain:
         yield chain
-
-
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(scope="module")

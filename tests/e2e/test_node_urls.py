@@ -13,7 +13,6 @@ from tests.e2e.chain import Chain, until
 from tests.e2e.client import Client
 from tests.fakes import Broken, Response
 from tests.node.runtimes import (
-    RUNTIMES,
     Kind,
     assert_slows_its_function,
     name_of,
@@ -39,18 +38,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     with serving_kinds(tmp_path_factory.mktemp("node"), KINDS) as chain:
         chain.failures_expected = True
         yield chain
-
-
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
-@pytest.fixture(params=RUNTIMES)
-def runtime(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def ask(chain: Chain, kind: str, runtime: str, shape: str, **asked: object) -> Client:

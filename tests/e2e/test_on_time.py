@@ -192,13 +192,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
 def chunk(number: int, size: int) -> bytes:
     return bytes([65 + number]) * size
 

@@ -125,13 +125,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """Settled after every test."""
-    yield served
-    served.settle()
-
-
 def broken_body(client: Client) -> bytes:
     """What came of a body that must not be complete."""
     with pytest.raises(Broken) as broken:

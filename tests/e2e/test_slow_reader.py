@@ -163,13 +163,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-@pytest.fixture
-def chain(served: Chain) -> Iterator[Chain]:
-    """The chain, which has come to rest when the test ends."""
-    yield served
-    served.settle()
-
-
 class SlowReader:
     """A client that has read the head and does not read on, and the function's progress."""
 
