@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tailrace.wire.cors import CorsPolicy, is_preflight, preflight_fields, response_fields
+from tailrace.config import CorsConfig
+from tailrace.wire.cors import is_preflight, preflight_fields, response_fields
 from tailrace.wire.http_head import RequestHead
 
 ORIGIN = b"https://example.com"
 VARY = (b"vary", b"Origin")
-POLICY = CorsPolicy(
+POLICY = CorsConfig(
     allow_origins=("https://example.com", "http://localhost:3000"),
     allow_methods=("GET", "POST"),
     allow_headers=("content-type", "x-a"),
     expose_headers=("x-b", "x-c"),
     max_age_s=600,
 )
-ALL = CorsPolicy(allow_origins=("*",), allow_methods=("*",), allow_headers=("*",))
+ALL = CorsConfig(allow_origins=("*",), allow_methods=("*",), allow_headers=("*",))
 
 
 def request(method: str = "GET", **headers: bytes) -> RequestHead:
@@ -78,7 +81,7 @@ def test_with_credentials_the_origin_is_named() -> None:
         (b"access-control-allow-credentials", b"true"),
     ]
 
-    assert response_fields(ALL._replace(allow_credentials=True), request(origin=ORIGIN)) == named
+    assert response_fields(replace(ALL, allow_credentials=True), request(origin=ORIGIN)) == named
     assert response_fields(POLICY._replace(allow_credentials=True), request(origin=ORIGIN)) == [
         *named,
         (b"access-control-expose-headers", b"x-b,x-c"),
@@ -102,10 +105,10 @@ def test_without_an_origin_only_caches_are_told() -> None:
 
 
 def test_what_is_not_configured_is_not_said() -> None:
-    bare = CorsPolicy(allow_origins=("*",))
+    bare = CorsConfig(allow_origins=("*",))
 
     assert preflight_fields(bare, preflight()) == [VARY, (b"access-control-allow-origin", b"*")]
 
 
 def test_an_empty_policy_allows_nothing() -> None:
-    assert response_fields(CorsPolicy(), request(origin=ORIGIN)) == [VARY]
+    assert response_fields(CorsConfig(), request(origin=ORIGIN)) == [VARY]

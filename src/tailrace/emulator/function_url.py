@@ -18,7 +18,6 @@ from tailrace.emulator.url_request import UrlService
 from tailrace.net.http_server import Connection, HttpLimits, HttpServer, Receiver, RequestHead
 from tailrace.net.ports import is_taken, taken_error
 from tailrace.net.tasks import TaskSet
-from tailrace.wire.cors import CorsPolicy
 
 _ANY: Final = Address("127.0.0.1", 0)
 
@@ -26,16 +25,9 @@ _ANY: Final = Address("127.0.0.1", 0)
 class FunctionUrl:
     """One address of one function."""
 
-    def __init__(
-        self,
-        function: EmulatedFunction,
-        config: UrlConfig,
-        settings: EmulatorConfig,
-        bounds: HttpLimits,
-    ) -> None:
+    def __init__(self, function: EmulatedFunction, config: UrlConfig, bounds: HttpLimits) -> None:
         self.function = function
         self.config = config
-        self._settings = settings
         self._service: UrlService | None = None
         self._server = HttpServer(
             self._serve,
@@ -43,14 +35,14 @@ class FunctionUrl:
             bounds=bounds,
         )
 
-    async def start(self, address: Address) -> None:
+    async def start(self, address: Address, settings: EmulatorConfig) -> None:
         """Listen.
 
         Raises:
             OSError: the address cannot be had.
         """
         await self._server.start(*address)
-        self.configure(self.config, self._settings)
+        self.configure(self.config, settings)
 
     @property
     def address(self) -> Address:
@@ -64,24 +56,14 @@ class FunctionUrl:
 
     def configure(self, config: UrlConfig, settings: EmulatorConfig) -> None:
         """Serve requests in this way from now on."""
-        self.config, self._settings = config, settings
-        policy = config.cors
+        self.config = config
         self._service = UrlService(
             function=self.function,
             config=config,
             port=self.address.port,
             access_key_id=settings.access_key_id,
             find_fault=_fault_finder(settings) if config.auth == "AWS_IAM" else None,
-            cors=None
-            if policy is None
-            else CorsPolicy(
-                allow_origins=policy.allow_origins,
-                allow_methods=policy.allow_methods,
-                allow_headers=policy.allow_headers,
-                expose_headers=policy.expose_headers,
-                allow_credentials=policy.allow_credentials,
-                max_age_s=policy.max_age_s,
-            ),
+            cors=config.cors,
         )
 
     def stop_accepting(self) -> None:
@@ -179,14 +161,15 @@ class FunctionUrls:
         config: UrlConfig,
         settings: EmulatorConfig,
     ) -> FunctionUrl:
-        url = FunctionUrl(function, config, settings, self._bounds)
+        url = FunctionUrl(function, config, self._bounds)
         if config.listen is not None:
             if is_taken(*config.listen):
                 raise taken_error(f"functions.{name}.url.listen", config.listen)
-            await url.start(config.listen)
+            await url.start(config.listen, settings)
         else:
             port = self._ports.get(name, 0)
-            await url.start(_ANY if is_taken(_ANY.host, port) else Address(_ANY.host, port))
+            address = _ANY if is_taken(_ANY.host, port) else Address(_ANY.host, port)
+            await url.start(address, settings)
             self._ports[name] = url.address.port
         self._urls[name] = url
         return url

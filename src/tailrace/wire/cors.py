@@ -8,7 +8,7 @@ documented; see `response_fields`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 from tailrace.wire.http_head import Headers, RequestHead
 
@@ -27,15 +27,21 @@ OWN_FIELDS: Final = frozenset(
 _VARY: Final = (b"vary", b"Origin")
 
 
-class CorsPolicy(NamedTuple):
-    """What web pages of other origins may do; create it with keywords. "*" stands for all."""
+class CorsPolicy(Protocol):
+    """What web pages of other origins may do; "*" stands for all."""
 
-    allow_origins: tuple[str, ...] = ()
-    allow_methods: tuple[str, ...] = ()
-    allow_headers: tuple[str, ...] = ()
-    expose_headers: tuple[str, ...] = ()
-    allow_credentials: bool = False
-    max_age_s: int = 0
+    @property
+    def allow_origins(self) -> tuple[str, ...]: ...
+    @property
+    def allow_methods(self) -> tuple[str, ...]: ...
+    @property
+    def allow_headers(self) -> tuple[str, ...]: ...
+    @property
+    def expose_headers(self) -> tuple[str, ...]: ...
+    @property
+    def allow_credentials(self) -> bool: ...
+    @property
+    def max_age_s(self) -> int: ...
 
 
 def is_preflight(head: RequestHead) -> bool:
