@@ -28,9 +28,13 @@ Fields = Iterable[tuple[str, str]]
 
 
 async def soon(awaitable: Awaitable[Any], what: str = "it") -> Any:
-    """Await, but not for ever."""
+    """Await, but not for ever.
+
+    Not with `wait_for`: before Python 3.12 it loses a cancellation that meets the result.
+    """
     try:
-        return await asyncio.wait_for(awaitable, PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            return await awaitable
     except TimeoutError:
         raise AssertionError(f"waited in vain for {what}") from None
 

@@ -70,7 +70,8 @@ class Caller:
         return json.loads(await self._read(self._reader.readexactly(size)))
 
     async def _read(self, reading: Any) -> bytes:
-        data: bytes = await asyncio.wait_for(reading, WAIT_S)
+        async with asyncio.timeout(WAIT_S):
+            data: bytes = await reading
         return data
 
 

@@ -118,7 +118,8 @@ class FunctionProcess:
     async def wait_exit(self, timeout_s: float) -> bool:
         """Wait until it has ended by itself; False when the time was over first."""
         try:
-            await asyncio.wait_for(self._exited.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for can lose a cancellation
+                await self._exited.wait()
         except TimeoutError:
             return False
         return True
@@ -147,7 +148,8 @@ class FunctionProcess:
         self._signal(signal.SIGKILL)  # what the process has started and left behind
         self.read_output()
         try:
-            await asyncio.wait_for(self._drained.wait(), limits.OUTPUT_TIMEOUT_S)
+            async with asyncio.timeout(limits.OUTPUT_TIMEOUT_S):
+                await self._drained.wait()
         except TimeoutError:
             self._close_pipe()
         self._exited.set()

@@ -92,7 +92,8 @@ class HttpServer:
             return True
         self._empty.clear()
         try:
-            await asyncio.wait_for(self._empty.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for can lose a cancellation
+                await self._empty.wait()
         except TimeoutError:
             return False
         return True
