@@ -19,8 +19,8 @@ demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
 
 test: .venv/.test
-	sh scripts/install-tools.sh autoconf automake chromium cmake curl g++ gcc libtoolize make nginx \
-		node npm
+	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy libtoolize \
+		make nginx node npm
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
 	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "src" / "tailrace"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("dev",),
+    ("dev", "probe"),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
     ("limits", "errors", "records"),
@@ -38,6 +38,7 @@ ONE_HOME = {
     "msgspec": {"config", "gateway.front"},
     "watchfiles": {"dev"},
     "click": {"cli"},
+    "matplotlib": {"probe.plot"},
 }
 """Each third-party library, and the only modules that import it."""
 

@@ -1,0 +1,1 @@
+"""Padding: bytes that a content type ignores, and the places where it does."""
