@@ -30,11 +30,12 @@ Fields = Iterable[tuple[str, str]]
 async def soon(awaitable: Awaitable[Any], what: str = "it") -> Any:
     """Await, but not for ever.
 
-    Not with `wait_for`: before Python 3.12 it loses a cancellation that meets the result.
+    Not with `wait_for`: before Python 3.12 it loses a cancellation that meets the result. In a
+    task of its own, so that the loop goes round between two sends that do not block.
     """
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await awaitable
+            return await asyncio.ensure_future(awaitable)
     except TimeoutError:
         raise AssertionError(f"waited in vain for {what}") from None
 
