@@ -79,12 +79,23 @@ HOLD_BACK_WRITES: Final = 3
 HOLD_BACK_BYTES: Final = 100_000
 """Held bytes of a stream that leave at once (same source: 100 KB of padding helped, 10 KB did
 not)."""
+WITHHELD_BYTES_MAX: Final = 6 * MIB
+"""What is held of a response that is withheld whole; then all of it leaves. Chosen: the one report
+of such responses names no size, and memory must have a bound."""
 STREAM_BURST_BYTES: Final = 6 * MIB
 """What of a stream leaves at any speed (DG configuration-response-streaming: 6 MB)."""
 STREAM_RATE_BYTES_PER_S: Final = 2 * MIB
 """How fast the rest leaves (same source: 2 MB/s)."""
 STREAM_REFILL_S: Final = 0.125
 """How often that rate's share is granted (aws-lambda-runtime-interface-emulator)."""
+
+FRAME_BYTES_MAX: Final = 16 * MIB
+"""Payload of one frame of a framed response stream: a longer chunk takes several. Nobody holds it;
+a length that is none is refused at once."""
+FRAME_ERROR_BYTES_MAX: Final = 4 * KIB
+"""The error in such a frame, which is held until it is whole; it is cut to fit."""
+FRAME_PAD_BYTES: Final = HOLD_BACK_BYTES
+"""Padding of one flush in frames: as much as pushes everything out."""
 
 # --- Lambda's Invoke API -----------------------------------------------------------------------
 
@@ -244,3 +255,13 @@ SIGNATURE_SKEW_S: Final = 300.0
 """How far the time of a signed request may be from ours (IAM User Guide: 5 minutes)."""
 PRESIGNED_S_MAX: Final = 604_800
 """The longest that a presigned Function URL is good for (IAM User Guide: 7 days)."""
+
+# --- the probe's clock and sweep ---------------------------------------------------------------
+
+CLOCK_DRIFT_PPM: Final = 500.0
+"""How fast the function's clock may move against the client's: as fast as a clock runs while NTP
+corrects it (MAXFREQ of RFC 5905, and of Linux in timex.h). Left alone, a crystal is off by 50 to
+100 ppm. chrony may correct faster; that counts as a clock that was set."""
+CLOCK_TICK_S: Final = 1e-6
+"""Contradictions between samples up to this are rounding: of clocks that count microseconds, and of
+an epoch in a float."""
