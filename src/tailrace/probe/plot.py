@@ -1,0 +1,331 @@
+"""Draw measured responses: two time axes, and a line from the one to the other for each chunk.
+
+    written ──●────●────●──     upright: on time
+              │     ╲    ╲
+    arrived ──●──────●────●─    slanted: late
+
+Without the times of writing there are the arrivals alone. Responses stand below each other on one
+scale. The only module that imports the plotting library, and none of its global state is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Final, Literal
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from tailrace.errors import ConfigError
+from tailrace.probe import caption
+from tailrace.probe.record import Chunk, Reading
+
+# Okabe and Ito's palette, which people who are colour-blind can tell apart.
+_ON_TIME: Final = "#0072b2"
+_LATE: Final = "#d55e00"
+_LATE_INK: Final = "#ad4a00"  # the same for words, which need more contrast
+_INK: Final = "#1f2328"
+_QUIET: Final = "#59636e"
+_AXIS: Final = "#8c959f"
+_IDLE: Final = "#d1d9e0"
+_GRID: Final = "#e6eaee"
+
+_WIDTH: Final = 10.0  # inches, as all that follows
+_LEFT: Final = 0.95
+_RIGHT: Final = 0.55
+_TOP: Final = 0.15
+_TITLE: Final = 0.72  # a row's two lines of words, and the labels of its first axis
+_TIMED: Final = 0.95  # from one axis to the other
+_UNTIMED: Final = 0.3
+_BELOW: Final = 0.62  # labels of the arrivals, and the space before the next row
+_FOOT: Final = 0.72
+
+_LABELLED_MAX: Final = 60
+"""More chunks than this have no labels."""
+_CHARACTER: Final = 0.083
+"""About the width of a character of a label."""
+_HEADLINE_MAX: Final = 105
+"""As many characters as fit into a line."""
+_BROKEN: Final = "broken off"
+
+
+def picture_format(path: Path) -> Literal["svg", "png"]:
+    """The format that a name asks for. Raises ConfigError for a suffix that is not known."""
+    match path.suffix.lower():
+        case ".svg":
+            return "svg"
+        case ".png":
+            return "png"
+    raise ConfigError(f"{path}: a picture's name ends in .svg or .png")
+
+
+def draw(readings: Sequence[Reading], path: Path, *, names: Sequence[str] = ()) -> None:
+    """Draw responses into a file, SVG or PNG by its suffix; the same ones give the same bytes.
+
+    `names` stand for those that come from the URLs. Raises ConfigError when the suffix is not
+    known or the file cannot be written, ValueError when there is nothing to draw.
+    """
+    kind = picture_format(path)
+    if not readings:
+        raise ValueError("there is no response to draw")
+    titles = [*names, *map(caption.name, readings[len(names) :])]
+    # The user's own settings of the library would change the picture; "default" undoes them.
+    own = {"svg.hashsalt": "tailrace", "svg.fonttype": "path", "font.family": "DejaVu Sans"}
+    with style.context(["default", own]):
+        figure = _figure(readings, titles)
+        changing = "Date" if kind == "svg" else "Software"
+        try:
+            figure.savefig(path, format=kind, dpi=144, metadata={changing: None})
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _figure(readings: Sequence[Reading], titles: Sequence[str]) -> Figure:
+    spans = [_TIMED if _is_timed(reading) else _UNTIMED for reading in readings]
+    height = _TOP + sum(_TITLE + span + _BELOW for span in spans) + _FOOT
+    figure = Figure(figsize=(_WIDTH, height), facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    begin_s, end_s = _limits(readings)
+    per_inch = (end_s - begin_s) / (_WIDTH - _LEFT - _RIGHT)
+    axes.set_xlim(begin_s - _LEFT * per_inch, end_s + _RIGHT * per_inch)
+    axes.set_ylim(-height, 0)
+    y = -_TOP
+    for reading, title, span in zip(readings, titles, spans, strict=True):
+        _Row(axes, reading, y - _TITLE, span, (begin_s, end_s)).draw(title)
+        y -= _TITLE + span + _BELOW
+    _draw_foot(axes, (begin_s, end_s), height, is_timed=_TIMED in spans)
+    return figure
+
+
+def _limits(readings: Sequence[Reading]) -> tuple[float, float]:
+    """The scale that they share."""
+    written = [c.written_s for r in readings for c in r.chunks if c.written_s is not None]
+    arrived = [c.arrived_s for r in readings for c in r.chunks]
+    begin_s = min([0.0, *written])
+    end_s = max([*(r.ended_s for r in readings), *arrived, *written])
+    return begin_s, end_s if end_s > begin_s else begin_s + 1.0
+
+
+def _draw_foot(axes: Axes, limits: tuple[float, float], height: float, *, is_timed: bool) -> None:
+    y = -height + _FOOT
+    ticks = _ticks(limits)
+    axes.plot(limits, [y, y], color=_AXIS, lw=1)
+    for tick in ticks:
+        axes.plot([tick, tick], [y, y - 0.05], color=_AXIS, lw=1)
+        axes.text(tick, y - 0.09, f"{tick:g} s", **_text(10, _QUIET, "center", "top"))
+    words = "time since the request was sent"
+    axes.text(limits[1], y - 0.34, words, **_text(9.5, _QUIET, "right", "top"))
+    if is_timed:
+        words = "Each line is a piece of the response. Upright: on time. Slanted: late."
+        axes.text(limits[0], y - 0.34, words, **_text(9.5, _QUIET, "left", "top"))
+
+
+def _ticks(limits: tuple[float, float]) -> list[float]:
+    ticks = MaxNLocator(nbins=10, steps=[1, 2, 5, 10]).tick_values(*limits)
+    return [float(tick) for tick in ticks if limits[0] - 1e-9 <= tick <= limits[1] + 1e-9]
+
+
+class _Row:
+    """One response: where it stands, and what has been drawn of it."""
+
+    def __init__(
+        self, axes: Axes, reading: Reading, y: float, span: float, limits: tuple[float, float]
+    ) -> None:
+        self._axes = axes
+        self._reading = reading
+        self._written_y = y
+        self._arrived_y = y - span
+        self._limits = limits
+        self._per_inch = (limits[1] - limits[0]) / (_WIDTH - _LEFT - _RIGHT)
+        self._weight = 2.4 if len(reading.chunks) <= 20 else 1.4
+        if len(reading.chunks) > _LABELLED_MAX:
+            self._weight = 0.7
+
+    def draw(self, title: str) -> None:
+        self._draw_words(title)
+        self._draw_grid()
+        self._draw_axes()
+        if _is_timed(self._reading):
+            self._draw_uncertainty()
+            self._draw_lines()
+        else:
+            self._draw_arrivals()
+        self._draw_labels()
+        self._draw_end()
+
+    def _draw_words(self, title: str) -> None:
+        left, y = self._limits[0], self._written_y + _TITLE
+        self._axes.text(left, y, title, fontweight="bold", **_text(12.5, _INK, "left", "top"))
+        words = shorten(caption.headline(self._reading), _HEADLINE_MAX, placeholder=" …")
+        colour = _LATE_INK if any(map(self._is_late, self._reading.chunks)) else _INK
+        self._axes.text(left, y - 0.245, words, **_text(11, colour, "left", "top"))
+        clock = self._reading.clock
+        if clock is not None and _is_timed(self._reading):
+            words = f"clock known to ±{caption.duration(clock.uncertainty_s)}"
+            self._axes.text(self._limits[1], y - 0.01, words, **_text(9.5, _QUIET, "right", "top"))
+
+    def _draw_grid(self) -> None:
+        ends = [self._written_y + 0.06, self._arrived_y - 0.06]
+        for tick in _ticks(self._limits):
+            self._axes.plot([tick, tick], ends, color=_GRID, lw=1, zorder=0)
+
+    def _draw_axes(self) -> None:
+        """Thin where nothing goes on, thicker while the function writes or the body arrives."""
+        reading, times = self._reading, [chunk.written_s for chunk in self._reading.chunks]
+        written = [time_s for time_s in times if time_s is not None]
+        rows = [("arrived", self._arrived_y, [reading.head_s, reading.ended_s])]
+        if written:
+            started = [] if reading.started_s is None else [reading.started_s]
+            rows.append(("written", self._written_y, [*started, *written]))
+        for word, y, active in rows:
+            self._axes.plot(self._limits, [y, y], color=_IDLE, lw=1, zorder=1)
+            self._axes.plot([min(active), max(active)], [y, y], color=_AXIS, lw=1.6, zorder=2)
+            x = self._limits[0] - 0.12 * self._per_inch
+            self._axes.text(x, y, word, **_text(11, _QUIET, "right", "center"))
+
+    def _draw_uncertainty(self) -> None:
+        """Where a chunk may have been written."""
+        clock = self._reading.clock
+        if clock is None or clock.uncertainty_s / self._per_inch < 0.01:
+            return
+        wedges = [
+            [
+                (written_s - clock.uncertainty_s, self._written_y),
+                (written_s + clock.uncertainty_s, self._written_y),
+                (chunk.arrived_s, self._arrived_y),
+            ]
+            for chunk in self._reading.chunks
+            if (written_s := chunk.written_s) is not None
+        ]
+        colours = [self._colour(c) for c in self._reading.chunks if c.written_s is not None]
+        alpha = 0.16 if len(wedges) <= _LABELLED_MAX else 0.02
+        band = PolyCollection(wedges, facecolors=colours, alpha=alpha, lw=0, zorder=1.5)
+        self._axes.add_collection(band, autolim=False)
+        begin_s, end_s = self._limits
+        corner, height = (begin_s, self._arrived_y), self._written_y - self._arrived_y
+        place = Rectangle(corner, end_s - begin_s, height, transform=self._axes.transData)
+        band.set_clip_path(place)
+
+    def _draw_lines(self) -> None:
+        chunks = [chunk for chunk in self._reading.chunks if chunk.written_s is not None]
+        lines = [
+            [(chunk.written_s or 0.0, self._written_y), (chunk.arrived_s, self._arrived_y)]
+            for chunk in chunks
+        ]
+        colours = [self._colour(chunk) for chunk in chunks]
+        alpha = 1.0 if len(chunks) <= _LABELLED_MAX else 0.55
+        self._axes.add_collection(
+            LineCollection(lines, colors=colours, lw=self._weight, alpha=alpha, zorder=3),
+            autolim=False,
+        )
+        for end, y in ((0, self._written_y), (1, self._arrived_y)):
+            size = 12 * self._weight if len(chunks) <= _LABELLED_MAX else 3
+            xs = [line[end][0] for line in lines]
+            self._axes.scatter(xs, [y] * len(xs), s=size, c=colours, lw=0, zorder=4)
+
+    def _draw_arrivals(self) -> None:
+        marks = [
+            [(chunk.arrived_s, self._arrived_y), (chunk.arrived_s, self._arrived_y + 0.26)]
+            for chunk in self._reading.chunks
+        ]
+        self._axes.add_collection(
+            LineCollection(marks, colors=_ON_TIME, lw=self._weight, zorder=3), autolim=False
+        )
+
+    def _draw_labels(self) -> None:
+        """Numbers above and lateness below, where there is room."""
+        if len(self._reading.chunks) > _LABELLED_MAX:
+            return
+        for chunk in self._numbered():
+            words, y = caption.numbers([chunk]), self._written_y + 0.08
+            self._put(chunk.written_s or 0.0, y, words, _QUIET, "bottom")
+        for group in self._told():
+            is_late = any(map(self._is_late, group))
+            words, y = self._arrival_words(group), self._arrived_y - 0.09
+            self._put(group[-1].arrived_s, y, words, _LATE_INK if is_late else _QUIET, "top")
+
+    def _numbered(self) -> list[Chunk]:
+        """The chunks whose numbers have room: all of them, or each second, fifth, …"""
+        chunks = [chunk for chunk in self._reading.chunks if chunk.written_s is not None]
+        for step in (1, 2, 5, 10, 20):
+            some = [c for c in chunks if c.index == 0 or (c.index + 1) % step == 0]
+            room = _Room(self._per_inch)
+            if all(room.take(c.written_s or 0.0, len(caption.numbers([c]))) for c in some):
+                return some
+        return chunks[:1]
+
+    def _told(self) -> list[list[Chunk]]:
+        """The arrivals whose words have room: all, or of the late ones the latest first."""
+        found = caption.groups(self._reading)
+        found.sort(key=caption.latest_s, reverse=True)
+        room = _Room(self._per_inch)
+        if self._reading.broken is not None:
+            room.take(self._reading.ended_s, len(_BROKEN))
+        told = [g for g in found if room.take(g[-1].arrived_s, _width(self._arrival_words(g)))]
+        if len(told) == len(found) or not _is_timed(self._reading):
+            return told
+        late = [group for group in told if any(map(self._is_late, group))]
+        return late or told[:1]
+
+    def _arrival_words(self, group: list[Chunk]) -> str:
+        if not _is_timed(self._reading):
+            return caption.numbers(group)
+        words = caption.duration(caption.latest_s(group))
+        if any(map(self._is_late, group)):
+            words += " late"
+        return f"{caption.numbers(group)}\nup to {words}" if len(group) > 1 else words
+
+    def _draw_end(self) -> None:
+        x, y = self._reading.ended_s, self._arrived_y
+        if self._reading.broken is None:
+            self._axes.plot([x, x], [y - 0.07, y + 0.07], color=_AXIS, lw=1.6, zorder=2)
+            words = _text(9.5, _QUIET, "left", "center")
+            self._axes.text(x + 0.08 * self._per_inch, y, "end", **words)
+            return
+        self._axes.scatter([x], [y], s=90, marker="x", c=_INK, lw=2.4, zorder=5)
+        self._put(x, y - 0.09, _BROKEN, _INK, "top")
+
+    def _put(self, x: float, y: float, words: str, colour: str, side: str) -> None:
+        self._axes.text(x, y, words, linespacing=1.15, **_text(10, colour, "center", side))
+
+    def _is_late(self, chunk: Chunk) -> bool:
+        return caption.is_late(chunk, self._reading)
+
+    def _colour(self, chunk: Chunk) -> str:
+        return _LATE if self._is_late(chunk) else _ON_TIME
+
+
+class _Room:
+    """Which places along an axis have been given to labels."""
+
+    def __init__(self, per_inch: float) -> None:
+        self._per_inch = per_inch
+        self._taken: list[tuple[float, float]] = []
+
+    def take(self, x: float, length: int) -> bool:
+        """Take the place around x for so many characters, if it is free."""
+        half = (length * _CHARACTER + 0.1) / 2 * self._per_inch
+        if any(x - half < end and begin < x + half for begin, end in self._taken):
+            return False
+        self._taken.append((x - half, x + half))
+        return True
+
+
+def _width(words: str) -> int:
+    return max(map(len, words.split("\n")))
+
+
+def _is_timed(reading: Reading) -> bool:
+    return any(chunk.written_s is not None for chunk in reading.chunks)
+
+
+def _text(size: float, colour: str, across: str, along: str) -> dict[str, Any]:
+    # A URL may have dollar signs, which are no formulas.
+    return {"fontsize": size, "color": colour, "ha": across, "va": along, "parse_math": False}
