@@ -6,6 +6,7 @@ TailraceError                      source, retryable, status
 ├── ResponseFormatError            a function's response cannot be understood
 │   ├── PreludeError               the integration response's prelude
 │   ├── HeadError                  an illegal status, header or cookie
+│   ├── FrameError                 frames of a response stream that are malformed or lack their end
 │   └── ResultError                a buffered result
 ├── EventStreamError               a streamed answer of the Lambda API is corrupt or cut
 ├── CapabilityError                a callback URL is malformed
@@ -20,6 +21,8 @@ TailraceError                      source, retryable, status
 │   └── AnsweredEarlyError         a peer answered before the request was complete
 ├── CallbackRefusedError           the gateway does not want this callback (404, 409, 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
+├── FlushError                     nothing may be added to this response to let it out
+├── ProbeError                     a URL cannot be measured
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
 """
 
@@ -73,6 +76,10 @@ class PreludeError(ResponseFormatError):
 
 class HeadError(ResponseFormatError):
     """A status, header or cookie that HTTP does not allow."""
+
+
+class FrameError(ResponseFormatError):
+    """The frames of a response stream are malformed, or do not end as they should."""
 
 
 class ResultError(ResponseFormatError):
@@ -176,6 +183,21 @@ class ClientDisconnected(TailraceError):
     """The client has left, or the gateway gave up the exchange; nobody reads what is written."""
 
     source: ClassVar[Source] = "client"
+
+
+class FlushError(TailraceError):
+    """A natively streamed response cannot be flushed: nothing may be added to it.
+
+    What was written is sent all the same, when Lambda lets it out; the response can go on.
+    """
+
+    source: ClassVar[Source] = "function"
+
+
+class ProbeError(TailraceError):
+    """A URL cannot be measured; the message says why, and what to do."""
+
+    source: ClassVar[Source] = "operator"
 
 
 class ResponseTooLargeError(TailraceError):

@@ -193,6 +193,21 @@ LOOP_CLOSE_TIMEOUT_S: Final = 0.25
 half of what Lambda leaves between SIGTERM and SIGKILL."""
 JOINED_CHUNK_BYTES_MAX: Final = 64 * KIB
 """A chunk up to this size is copied into one piece with its framing, a larger one is not copied."""
+FLUSH_PAD_BYTES: Final = HOLD_BACK_BYTES
+"""Default padding of a flush over native streaming: what lets all held bytes go."""
+FLUSH_PAD_BYTES_MAX: Final = STREAM_BURST_BYTES
+"""The most that one flush may pad: with more it would be slowed down itself."""
+FLUSH_QUIET_S: Final = 0.05
+"""Default time without a write after which adaptive flush lets held bytes go: longer than an LLM
+takes over a token, shorter than a reader notices."""
+FLUSH_QUIET_S_MAX: Final = TOTAL_TIMEOUT_S
+"""The longest quiet time that makes sense: as long as a function runs."""
+FLUSH_UNSCANNED_BYTES_MAX: Final = 64 * KIB
+"""What is kept of a native stream for a flush that may be asked for; more is scanned, so that a
+handler which never flushes has no scanner while its response is small."""
+FLUSH_RETRY_S: Final = 0.01
+"""How often padding that the kernel has no room for is tried again beside a sync handler at work.
+An event loop is told when there is room."""
 
 # --- the emulator ------------------------------------------------------------------------------
 
@@ -265,3 +280,33 @@ corrects it (MAXFREQ of RFC 5905, and of Linux in timex.h). Left alone, a crysta
 CLOCK_TICK_S: Final = 1e-6
 """Contradictions between samples up to this are rounding: of clocks that count microseconds, and of
 an epoch in a float."""
+
+# --- the probe's measurement -------------------------------------------------------------------
+
+PROBE_COUNT_MAX: Final = 10_000
+"""Chunks that the companion writes for one request."""
+PROBE_SIZE_BYTES_MAX: Final = STREAM_BURST_BYTES
+"""Size of such a chunk: beyond it the rate of the path is measured, not its delay."""
+PROBE_INTERVAL_MS_MAX: Final = 900_000
+"""Longest pause between two of them: as long as a function runs."""
+PROBE_PAD_BYTES_MAX: Final = FLUSH_PAD_BYTES_MAX
+"""Padding behind such a chunk."""
+PROBE_PINGS: Final = 8
+"""Round trips before a stream, and as many after it: the quickest of them counts most."""
+PROBE_TIMEOUT_S: Final = 30.0
+"""How long the probe waits for a connection, for a head, and for the next byte."""
+PROBE_DURATION_S: Final = 900.0
+"""How long one response is measured: as long as a function runs. Some streams have no end."""
+PROBE_BODY_BYTES_MAX: Final = 4 * 1024 * MIB
+"""How much of one response is measured."""
+PROBE_RECORDED_MAX: Final = 100_000
+"""Reads, and chunks, of one response that are recorded one by one: 20 MB of records. The rest of
+the response is counted."""
+PROBE_ANSWER_BYTES_MAX: Final = 64 * KIB
+"""Answer to a ping; more cannot be one."""
+PROBE_REDIRECTS_MAX: Final = 10
+"""Redirects that are followed, as many as browsers' half (Fetch, HTTP-redirect: 20)."""
+PROBE_APART_S: Final = 0.01
+"""Chunks that were written so far apart are meant to arrive one by one."""
+PROBE_TOGETHER_S: Final = 0.001
+"""What arrives within so short a time arrived together, be it in one read or in two."""
