@@ -50,6 +50,11 @@ class ReplyReader:
             self._is_kept = False  # more came than the answer
 
     @property
+    def http_version(self) -> str:
+        """Of the answer that is being read: "1.1"."""
+        return self._parser.get_http_version()
+
+    @property
     def _is_delimited_by_close(self) -> bool:
         """Whether the end of the connection is the end of this answer, which has not come yet."""
         framing = {"content-length", "transfer-encoding"}

@@ -79,9 +79,16 @@ class HttpStreams:
             PeerError: the peer cannot be reached.
             TimeoutError: connecting took too long.
         """
-        stream = self._take_idle() or await self._connect()
+        stream = await self.connect()
         stream.ask(message, receiver)
         return stream
+
+    async def connect(self) -> HttpStream:
+        """Return a connection that can be asked at once, and must be; raises as `open` does.
+
+        For whoever wants to know when the request was sent.
+        """
+        return self._take_idle() or await self._connect()
 
     def _take_idle(self) -> HttpStream | None:
         while self._idle:
