@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -851,7 +852,9 @@ def test_nothing_is_held_back_unless_asked() -> None:
 
 
 def test_hold_back_as_lambda_does() -> None:
-    expected = HoldBackConfig(first_writes=3, threshold_bytes=100_000, hold_s=None, shaping=True)
+    expected = HoldBackConfig(
+        first_writes=3, threshold_bytes=100_000, hold_s=None, withhold_joined=False, shaping=True
+    )
 
     assert hold_back('hold_back = "lambda"') == expected
     assert hold_back("hold_back = {}") == expected
@@ -863,12 +866,22 @@ def test_hold_back_of_ones_own() -> None:
         first_writes = 0
         threshold_bytes = 15_000
         hold_s = 0.25
+        withhold_joined = true
         shaping = false
     """
 
     assert hold_back(written) == HoldBackConfig(
-        first_writes=0, threshold_bytes=15_000, hold_s=0.25, shaping=False
+        first_writes=0, threshold_bytes=15_000, hold_s=0.25, withhold_joined=True, shaping=False
     )
+
+
+def test_the_hold_backs_that_the_docs_advise_can_be_had() -> None:
+    page = Path(__file__).parents[1] / "docs" / "reference" / "function-urls.md"
+    advised = re.findall(r"`(\{ \w+ = .*? \})`", page.read_text(encoding="utf-8"))
+
+    assert len(advised) == 7
+    for table in advised:
+        assert hold_back(f"hold_back = {table}") != HoldBackConfig()
 
 
 @pytest.mark.parametrize(("name", "expected"), [("lambda", HoldBackConfig()), ("off", None)])
@@ -905,7 +918,7 @@ HOLD_BACK = "functions.lines.hold_back"
         (
             "{ threshold = 1 }",
             ".threshold: unknown key; did you mean threshold_bytes?"
-            " allowed: first_writes, threshold_bytes, hold_s, shaping",
+            " allowed: first_writes, threshold_bytes, hold_s, withhold_joined, shaping",
         ),
         (
             "{ first_writes = -1 }",

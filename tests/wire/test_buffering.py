@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.limits import KIB, MIB
-from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
+from tailrace.limits import KIB, MIB, PRELUDE_BYTES_MAX, WITHHELD_BYTES_MAX
+from tailrace.wire.buffering import HoldBack, HoldBackRule, PreludeEnd, Shaper, ShapingRule
 
 LINES = (b"1", b"2", b"3", b"4")
 
@@ -119,12 +119,152 @@ def test_an_empty_write_is_none() -> None:
     assert held.write(b"1", 0.0) == b""
 
 
+def test_a_head_leaves_with_the_first_bytes_and_is_no_write() -> None:
+    held = HoldBack(HoldBackRule())
+    assert held.begin(0.0, b"head ") == b""
+    assert (held.write_count, held.held_bytes, held.is_head_held) == (0, 0, True)
+
+    seen = [held.write(line, second) for second, line in enumerate(LINES, 1)]
+
+    assert seen == [b"", b"", b"head 12", b"3"]
+    assert not held.is_head_held
+
+
+def test_a_head_alone_leaves_with_the_end() -> None:
+    held = HoldBack(HoldBackRule())
+    held.begin(0.0, b"head")
+
+    assert held.end() == b"head"
+
+
+def test_a_head_does_not_count_towards_the_threshold() -> None:
+    held = HoldBack(HoldBackRule(first_writes=0, threshold_bytes=8))
+    held.begin(0.0, b"a head of many bytes ")
+
+    assert held.write(b"1234567", 1.0) == b""
+    assert held.write(b"8", 2.0) == b"a head of many bytes 12345678"
+
+
+def test_a_head_waits_for_the_first_write_that_is_released() -> None:
+    held = HoldBack(HoldBackRule(first_writes=1))
+    held.begin(0.0, b"head ")
+
+    assert (held.write(b"1", 1.0), held.write(b"2", 2.0)) == (b"", b"head 1")
+
+
+def test_a_hold_time_counts_from_the_head() -> None:
+    held = HoldBack(HoldBackRule(hold_s=2.0))
+    held.begin(1.0, b"head ")
+    held.write(b"1", 2.5)
+    assert held.due_s == 3.0
+    assert held.expire(3.0) == b"head 1"
+
+    held.write(b"2", 7.0)
+    assert held.due_s == 9.0
+
+
+def test_a_head_that_its_caller_keeps() -> None:
+    held = HoldBack(HoldBackRule(hold_s=2.0))
+    held.begin(1.0)
+    assert held.is_head_held
+
+    assert held.expire(3.0) == b""  # although no byte leaves, it may go
+    assert (held.is_head_held, held.due_s) == (False, inf)
+
+
+def test_nothing_is_held_with_a_threshold_of_one_byte() -> None:
+    held = HoldBack(HoldBackRule(threshold_bytes=1))
+
+    assert held.begin(0.0, b"head") == b"head"
+    assert [held.write(line, 0.0) for line in LINES] == list(LINES)
+
+
+def test_a_response_that_began_with_its_prelude_is_withheld_whole() -> None:
+    held = HoldBack(HoldBackRule(withhold_joined=True))
+    assert held.begin(0.0, b"head ", is_joined=True) == b""
+    big = bytes(100_000)
+
+    assert [held.write(data, 1.0) for data in (*LINES, big)] == [b""] * 5
+    assert held.end() == b"head 1234" + big
+
+
+@pytest.mark.parametrize(("rule", "is_joined"), [(True, False), (False, True)])
+def test_no_other_response_is_withheld_whole(rule: bool, is_joined: bool) -> None:
+    held = HoldBack(HoldBackRule(withhold_joined=rule))
+    held.begin(0.0, b"head ", is_joined=is_joined)
+
+    assert [held.write(line, 1.0) for line in LINES] == [b"", b"", b"head 12", b"3"]
+
+
+def test_a_withheld_response_goes_first_of_all_when_nothing_else_is_held() -> None:
+    held = HoldBack(HoldBackRule(threshold_bytes=1, withhold_joined=True))
+    held.begin(0.0, b"head ", is_joined=True)
+
+    assert [held.write(line, 1.0) for line in LINES] == [b""] * 4
+    assert held.end() == b"head 1234"
+
+
+def test_a_withheld_response_has_a_bound() -> None:
+    held = HoldBack(HoldBackRule(withhold_joined=True))
+    held.begin(0.0, is_joined=True)
+    assert held.write(bytes(WITHHELD_BYTES_MAX - 1), 1.0) == b""
+
+    assert len(held.write(b"1", 2.0)) == WITHHELD_BYTES_MAX
+    assert [held.write(line, 3.0) for line in LINES] == [b"", b"1", b"2", b"3"]
+
+
+def test_a_hold_time_releases_a_withheld_response() -> None:
+    held = HoldBack(HoldBackRule(withhold_joined=True, hold_s=2.0))
+    held.begin(0.0, b"head ", is_joined=True)
+    held.write(b"1", 1.0)
+    assert held.expire(2.0) == b"head 1"
+
+    for _ in range(3):
+        assert held.write(b"2", 3.0) == b""
+    assert held.expire(5.0) == b"222"
+
+
+PRELUDE = b'{"statusCode": 200}' + bytes(8)
+
+
+@pytest.mark.parametrize("body", [b"", b"body", bytes(9), PRELUDE])
+@pytest.mark.parametrize("step", [1, 7, 8, 20, 1000])
+def test_the_end_of_a_prelude_is_found(step: int, body: bytes) -> None:
+    whole = PRELUDE + body
+    prelude = PreludeEnd()
+    found = None
+    for start in range(0, len(whole), step):
+        if found is None:
+            found = prelude.feed(whole[start : start + step])
+            rest = whole[start + step :]
+
+    assert found == PRELUDE
+    assert prelude.body + rest == body
+
+
+def test_a_prelude_that_is_none_is_body() -> None:
+    prelude = PreludeEnd()
+    assert prelude.feed(b"x" * (PRELUDE_BYTES_MAX - 1)) is None
+
+    assert prelude.feed(b"yz") == b""
+    assert prelude.body == b"x" * (PRELUDE_BYTES_MAX - 1) + b"yz"
+
+
+def test_a_prelude_that_does_not_end() -> None:
+    prelude = PreludeEnd()
+    for data in (b"{", bytes(7)):
+        assert prelude.feed(data) is None
+
+    assert prelude.finish() == b"{" + bytes(7)
+
+
 WRITES = st.lists(st.tuples(st.floats(0, 5), st.binary(max_size=40)), max_size=30)
 RULES = st.builds(
     HoldBackRule,
     first_writes=st.integers(0, 5),
     threshold_bytes=st.integers(1, 200),
     hold_s=st.one_of(st.just(inf), st.floats(0.01, 10)),
+    withhold_joined=st.booleans(),
 )
 
 
@@ -140,6 +280,25 @@ def test_bytes_keep_their_order_and_none_is_lost(
     seen = arrivals(writes, at_s, rule)
 
     assert b"".join(data for _, data in seen) == b"".join(data for _, data in writes)
+
+
+@given(WRITES, RULES, st.binary(max_size=9), st.booleans())
+def test_a_head_comes_first_and_what_follows_as_without_it(
+    steps: list[tuple[float, bytes]], rule: HoldBackRule, head: bytes, is_joined: bool
+) -> None:
+    held = HoldBack(rule)
+    at_s = 0.0
+    seen = held.begin(at_s, head, is_joined=is_joined)
+    for pause_s, data in steps:
+        at_s += pause_s
+        seen += held.expire(at_s)
+        seen += held.write(data, at_s)
+        assert held.is_head_held or seen.startswith(head)
+        assert not held.held_bytes or held.due_s <= at_s + rule.hold_s
+    seen += held.end()
+
+    assert seen == head + b"".join(data for _, data in steps)
+    assert (held.is_head_held, held.held_bytes, held.due_s) == (False, 0, inf)
 
 
 @given(WRITES, RULES)

@@ -116,6 +116,8 @@ class HoldBackConfig:
         None
     )
     """Bytes are held no longer than this; None: until something else releases them."""
+    withhold_joined: Annotated[bool, _SWITCH] = False
+    """Hold all until the end when the body begins together with the end of the prelude."""
     shaping: Annotated[bool, _SWITCH] = True
     """What leaves is slowed down, too, as on Lambda: a burst, then a rate."""
 

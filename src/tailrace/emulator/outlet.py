@@ -20,18 +20,21 @@ _FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
 
 
 class Outlet:
-    """Takes a response's writes; `send` gets what leaves, when it leaves.
+    """Takes a response's head and writes; `send` gets what leaves, when it leaves.
 
-    `on_full(is_full)` is told when so much waits for the rate that the function should wait, and
-    when it may go on.
+    `on_open()` is told once the head may leave, after the bytes that leave with it, if any: most
+    heads wait for the body's first bytes. `on_full(is_full)` is told when so much waits for the
+    rate that the function should wait, and when it may go on.
     """
 
     __slots__ = (
         "_held",
         "_is_full",
+        "_is_open",
         "_loop",
         "_on_end",
         "_on_full",
+        "_on_open",
         "_ready",
         "_ready_bytes",
         "_send",
@@ -46,12 +49,15 @@ class Outlet:
         *,
         send: Callable[[bytes], None],
         on_full: Callable[[bool], None],
+        on_open: Callable[[], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._held = HoldBack(hold_back)
         self._shaper = None if shaping is None else Shaper(shaping, self._loop.time())
         self._send = send
         self._on_full = on_full
+        self._on_open = on_open
+        self._is_open = on_open is None  # nobody waits to be told
         self._ready: deque[bytes] = deque()  # released, and waiting for the rate
         self._ready_bytes = 0
         self._is_full = False
@@ -68,6 +74,10 @@ class Outlet:
         """How many writes it has taken."""
         return self._held.write_count
 
+    def begin(self, head: bytes = b"", *, is_joined: bool = False) -> None:
+        """Take the head, before the first write; see `HoldBack.begin`."""
+        self._release(self._held.begin(self._loop.time(), head, is_joined=is_joined))
+
     def write(self, data: bytes) -> None:
         """Take a write."""
         self._release(self._held.write(data, self._loop.time()))
@@ -80,6 +90,7 @@ class Outlet:
     def close(self) -> None:
         """Nobody takes the bytes any more: what is here is dropped, and nothing is called."""
         self._stop()
+        self._is_open = True
         self._on_end = None
         self._held.end()
         self._ready.clear()
@@ -104,15 +115,24 @@ class Outlet:
         if self._is_full != (self._ready_bytes > _FULL_BYTES):
             self._is_full = not self._is_full
             self._on_full(self._is_full)
-        if self._ready or self._held.due_s < inf:
-            assert self._shaper is not None or not self._ready
-            at_s = self._held.due_s
-            if self._ready and self._shaper is not None:
-                at_s = min(at_s, self._shaper.refill_s)
-            self._timer = self._loop.call_at(at_s, self._on_time)
-        elif self._on_end is not None:
+        self._set_timer()
+        if self._timer is None and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end()
+        if not self._is_open and not self._held.is_head_held:
+            self._is_open = True
+            if self._on_open is not None:
+                self._on_open()
+
+    def _set_timer(self) -> None:
+        """Come back when held bytes are due, or when the rate lets more of the released ones go."""
+        self._stop()  # whoever was told of room may have written already
+        at_s = self._held.due_s
+        if self._ready:
+            assert self._shaper is not None, "without a rate nothing waits for it"
+            at_s = min(at_s, self._shaper.refill_s)
+        if at_s < inf:
+            self._timer = self._loop.call_at(at_s, self._on_time)
 
     def _granted(self, wanted: int) -> int:
         return wanted if self._shaper is None else self._shaper.take(wanted, self._loop.time())
@@ -128,12 +148,18 @@ class Outlet:
 
 
 def open_outlet(
-    config: HoldBackConfig, *, send: Callable[[bytes], None], on_full: Callable[[bool], None]
+    config: HoldBackConfig,
+    *,
+    send: Callable[[bytes], None],
+    on_full: Callable[[bool], None],
+    on_open: Callable[[], None] | None = None,
 ) -> Outlet:
     """The outlet that a configuration asks for."""
     rule = HoldBackRule(
         first_writes=config.first_writes,
         threshold_bytes=config.threshold_bytes,
         hold_s=inf if config.hold_s is None else config.hold_s,
+        withhold_joined=config.withhold_joined,
     )
-    return Outlet(rule, ShapingRule() if config.shaping else None, send=send, on_full=on_full)
+    shaping = ShapingRule() if config.shaping else None
+    return Outlet(rule, shaping, send=send, on_full=on_full, on_open=on_open)

@@ -21,6 +21,8 @@ from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.service_error import busy
 from tailrace.net.http_server import Connection, RequestHead
 from tailrace.wire import event_stream
+from tailrace.wire.buffering import PreludeEnd
+from tailrace.wire.integration import is_integration
 from tailrace.wire.runtime_api import Invocation
 
 _TYPES: Final = ("RequestResponse", "DryRun")
@@ -42,7 +44,7 @@ class _InvokeStream(CallRequest):
     A caller that reads slowly slows the function; one that has left is no longer waited for.
     """
 
-    __slots__ = ("_attempt", "_has_begun", "_outlet", "_stall")
+    __slots__ = ("_attempt", "_has_begun", "_outlet", "_prelude", "_stall")
 
     def __init__(self, connection: Connection, call: Call) -> None:
         super().__init__(connection, call)
@@ -50,6 +52,7 @@ class _InvokeStream(CallRequest):
         self._has_begun = False
         self._stall = StallWatch(connection)
         self._outlet: Outlet | None = None
+        self._prelude: PreludeEnd | None = None  # while an outlet waits for its end
         rules = call.function.config.hold_back
         if rules is not None:
             self._outlet = open_outlet(rules, send=self._let_out, on_full=self._on_full)
@@ -65,8 +68,11 @@ class _InvokeStream(CallRequest):
 
     def on_start(self, media_type: str) -> None:
         """The function has begun to stream: the caller learns of it before the first byte."""
-        if not self.is_gone:
-            self._begin()
+        if self.is_gone:
+            return
+        self._begin()
+        if self._outlet is not None and is_integration(media_type):
+            self._prelude = PreludeEnd()
 
     def on_data(self, data: bytes) -> None:
         """Bytes of the response."""
@@ -74,8 +80,15 @@ class _InvokeStream(CallRequest):
             return
         if self._outlet is None:
             self._let_out(data)
-        else:
-            self._outlet.write(data)
+            return
+        if self._prelude is not None:
+            prelude = self._prelude.feed(data)
+            if prelude is None:
+                return
+            data, self._prelude = self._prelude.body, None
+            if prelude:
+                self._outlet.begin(prelude, is_joined=bool(data))
+        self._outlet.write(data)
 
     def _let_out(self, data: bytes) -> None:
         """Send bytes. No event is larger than a caller may want to hold."""
@@ -109,8 +122,10 @@ class _InvokeStream(CallRequest):
             return
         if self._outlet is None:
             self._complete(outcome, log_tail)
-        else:
-            self._outlet.end(lambda: self._complete(outcome, log_tail))
+            return
+        if self._prelude is not None:  # there is none, or not all of it: passed on as it is
+            self._outlet.begin(self._prelude.finish())
+        self._outlet.end(lambda: self._complete(outcome, log_tail))
 
     def _complete(self, outcome: Outcome, log_tail: bytes | None) -> None:
         self._stall.end()

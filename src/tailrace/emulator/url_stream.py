@@ -43,11 +43,16 @@ class StreamedAnswer(UrlAnswer):
         self._media_type = ""
         self._has_begun = False
         self._has_body = False
-        self._is_waiting = False  # the head waits, with the first bytes, for the outlet
+        self._is_waiting = False  # the head waits for the outlet
         self._outlet: Outlet | None = None
         rules = call.function.config.hold_back
         if rules is not None:
-            self._outlet = open_outlet(rules, send=self._let_out, on_full=self._on_full)
+            self._outlet = open_outlet(
+                rules,
+                send=connection.write,
+                on_full=self._on_full,
+                on_open=self._uncork,
+            )
 
     def _invoke(self) -> Attempt | None:
         return self.call.function.invoke(self.call.invocation, self)
@@ -91,17 +96,17 @@ class StreamedAnswer(UrlAnswer):
 
     def _begin_with(self, data: bytes) -> bytes:
         """Look for the head in the first bytes; begin when it is there, and return the others."""
-        if self._prelude is not None:
-            head = self._prelude.feed(data)
-            if head is None:
-                return b""
-            data, self._prelude = self._prelude.rest, None
-        else:
-            head = typed_head(self._media_type)
-        self._begin(head)
+        if self._prelude is None:
+            self._begin(typed_head(self._media_type))
+            return data
+        head = self._prelude.feed(data)
+        if head is None:
+            return b""
+        data, self._prelude = self._prelude.rest, None
+        self._begin(head, is_joined=bool(data))
         return data
 
-    def _begin(self, head: Head) -> None:
+    def _begin(self, head: Head, *, is_joined: bool = False) -> None:
         if self._is_gzip(head):
             self._gunzip = GzipDecoder()
         fields = self._fields(head)
@@ -110,6 +115,8 @@ class StreamedAnswer(UrlAnswer):
             self._is_waiting = True
             self.connection.cork()
         self.connection.start(head.status, fields)
+        if self._outlet is not None:
+            self._outlet.begin(is_joined=is_joined)
         if not has_body(self.call.method, head.status):
             self._end()  # whatever the function writes, and however it ends: this is all
 
@@ -198,18 +205,15 @@ class StreamedAnswer(UrlAnswer):
             return
 
         def leave() -> None:
+            self._close()  # a client that fell behind meanwhile is the connection's concern now
             last()
-            self._uncork()
 
         self._outlet.end(leave)
 
     # --- what the outlet tells ----------------------------------------------------------------
 
-    def _let_out(self, data: bytes) -> None:
-        self.connection.write(data)
-        self._uncork()
-
     def _uncork(self) -> None:
+        """The head may leave, with what has been written behind it."""
         if self._is_waiting:
             self._is_waiting = False
             self.connection.uncork()

@@ -8,9 +8,10 @@ go back.
 Sources, read 2026-11. The hold-back: betterdev.blog, "Lambda response streaming", September 2023,
 whose two runs the defaults yield; padding to 100 KB helped there, to 10 KB it did not. Others
 reported about 15,000 bytes (serverless-adapter issue 166, January 2024), 16 KB and 100 KB (issues
-94 and 102 of aws-lambda-nodejs-runtime-interface-client, 2024). AWS says nothing about it, and some
-saw none. The rate: Lambda Developer Guide "configuration-response-streaming"; its steps: the source
-of aws-lambda-runtime-interface-emulator, `bandwidthlimiter`.
+94 and 102 of aws-lambda-nodejs-runtime-interface-client, 2024), and whole responses withheld whose
+prelude came together with the first bytes of the body (issue 94, 12 March 2024). AWS says nothing
+about it, and some saw none. The rate: Lambda Developer Guide "configuration-response-streaming";
+its steps: the source of aws-lambda-runtime-interface-emulator, `bandwidthlimiter`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from math import inf
 from tailrace.limits import (
     HOLD_BACK_BYTES,
     HOLD_BACK_WRITES,
+    PRELUDE_BYTES_MAX,
     STREAM_BURST_BYTES,
     STREAM_RATE_BYTES_PER_S,
     STREAM_REFILL_S,
+    WITHHELD_BYTES_MAX,
 )
+from tailrace.wire.integration import DELIMITER
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +41,43 @@ class HoldBackRule:
     0: writes release nothing, as with a buffer of a fixed size.
     """
     threshold_bytes: int = HOLD_BACK_BYTES
-    """Once so many bytes are held, all of them leave."""
+    """Once so many bytes are held, all of them leave. With 1 nothing is held."""
     hold_s: float = inf
     """Bytes are held no longer than this."""
+    withhold_joined: bool = False
+    """When the body begins together with the end of the prelude, all is held until the end.
+
+    Neither writes nor the threshold release anything then; `WITHHELD_BYTES_MAX` bytes do.
+    """
 
 
 class HoldBack:
-    """What one response has written and not let out yet."""
+    """What one response has written and not let out yet.
 
-    __slots__ = ("_held", "_is_flowing", "_rule", "_since_s", "write_count")
+    A head, whatever the caller's is, leaves with the first bytes of the body. It is no write, and
+    is not counted among the held bytes.
+    """
+
+    __slots__ = (
+        "_body",
+        "_head",
+        "_is_flowing",
+        "_is_withheld",
+        "_rule",
+        "_since_s",
+        "is_head_held",
+        "write_count",
+    )
 
     def __init__(self, rule: HoldBackRule) -> None:
         self._rule = rule
-        self._held = bytearray()
+        self._head = b""
+        self._body = bytearray()
+        self.is_head_held = False
         self.write_count = 0
         self._is_flowing = False  # each write releases those before it
-        self._since_s = inf  # when the oldest held byte was written
+        self._is_withheld = False  # nothing does but the end
+        self._since_s = inf  # when the oldest of what is held was written
 
     @property
     def due_s(self) -> float:
@@ -61,8 +86,22 @@ class HoldBack:
 
     @property
     def held_bytes(self) -> int:
-        """How much is held."""
-        return len(self._held)
+        """How much of the body is held."""
+        return len(self._body)
+
+    def begin(self, now_s: float, head: bytes = b"", *, is_joined: bool = False) -> bytes:
+        """Take the head; return what leaves with it. Without a head, don't call it.
+
+        `head` is empty when the caller keeps it and only looks at `is_head_held`. `is_joined`
+        says that the first bytes of the body came together with the end of a prelude.
+        """
+        self._head = head
+        self.is_head_held = True
+        self._since_s = now_s
+        self._is_withheld = is_joined and self._rule.withhold_joined
+        if self._is_withheld or self._rule.threshold_bytes > 1:
+            return b""
+        return self.end()
 
     def write(self, data: bytes, now_s: float) -> bytes:
         """Take a write; return what leaves with it."""
@@ -70,31 +109,70 @@ class HoldBack:
             return b""
         self.write_count += 1
         rule = self._rule
-        if not self._held:
+        before = len(self._body)
+        if not before and not self.is_head_held:
             self._since_s = now_s
-        before = len(self._held)
-        self._held += data
-        if len(self._held) >= rule.threshold_bytes:
+        self._body += data
+        most = WITHHELD_BYTES_MAX if self._is_withheld else rule.threshold_bytes
+        if len(self._body) >= most:
+            self._is_withheld = False
             self._is_flowing = rule.first_writes > 0
             return self.end()
-        self._is_flowing = self._is_flowing or 0 < rule.first_writes <= self.write_count
-        if not self._is_flowing:
+        if self._is_withheld:
             return b""
-        released = bytes(self._held[:before])
-        self._held = bytearray(data)
+        self._is_flowing = self._is_flowing or 0 < rule.first_writes <= self.write_count
+        if not self._is_flowing or not before:
+            return b""
+        released = self._release(before)
         self._since_s = now_s
         return released
 
     def expire(self, now_s: float) -> bytes:
-        """Return what has been held long enough: all, once its oldest byte has."""
+        """Return what has been held long enough: all, once the oldest of it has."""
         return self.end() if now_s >= self.due_s else b""
 
     def end(self) -> bytes:
         """Return all that is held: the response is complete."""
-        released = bytes(self._held)
-        self._held.clear()
         self._since_s = inf
+        return self._release(len(self._body))
+
+    def _release(self, size: int) -> bytes:
+        released = self._head + self._body[:size]
+        del self._body[:size]
+        self._head = b""
+        self.is_head_held = False
         return released
+
+
+class PreludeEnd:
+    """Finds the end of a prelude in a stream that is passed on as it is, whatever it says."""
+
+    __slots__ = ("_buffer", "_scanned", "body")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0
+        self.body = b""
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take the next bytes; return the prelude with its NUL bytes once it is complete.
+
+        `body` is what has come behind it. A beginning that cannot be one any more, because it is
+        longer than `PRELUDE_BYTES_MAX`, is all body: the prelude is empty then.
+        """
+        buffer = self._buffer
+        buffer += data
+        nul_at = buffer.find(DELIMITER, self._scanned)
+        end = 0 if nul_at < 0 else nul_at + len(DELIMITER)
+        if nul_at < 0 and len(buffer) < PRELUDE_BYTES_MAX:
+            self._scanned = max(0, len(buffer) - len(DELIMITER) + 1)
+            return None
+        self.body = bytes(buffer[end:])
+        return bytes(buffer[:end])
+
+    def finish(self) -> bytes:
+        """Return what came of a prelude that will not be complete: the response has ended."""
+        return bytes(self._buffer)
 
 
 @dataclass(frozen=True, slots=True)
