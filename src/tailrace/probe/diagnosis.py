@@ -1,0 +1,309 @@
+"""What a measured response says about its way, in words.
+
+The words keep apart what was seen (how chunks came), what such a pattern is typical of, and what
+the response's own head says. Who held a chunk back cannot be seen from the ends of the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from tailrace.probe.pattern import Kind, find_pattern
+from tailrace.probe.record import Reading
+from tailrace.probe.signs import Hop, find_signs
+
+__all__ = ["Diagnosis", "Kind", "diagnose"]
+
+_Figures = Mapping[str, float]
+BUFFER_BYTES_USUAL: Final = 128 * 1024
+"""Larger than the buffers that hops usually have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a response shows."""
+
+    kind: Kind
+    words: str
+    """Sentences for people: what was seen, and what it is typical of."""
+    evidence: tuple[str, ...] = ()
+    """What the response's head says, and the figures behind the words."""
+    advice: tuple[str, ...] = ()
+    """What to change or to measure next."""
+    figures: _Figures = field(default_factory=dict)
+    """The pattern's figures by name, each with its unit: `held_s`, `buffer_bytes_min` …"""
+
+
+def diagnose(reading: Reading) -> Diagnosis:
+    """Say what a response shows, and what it cannot show."""
+    pattern = find_pattern(reading)
+    signs = find_signs(reading)
+    is_known = any(chunk.written_s is not None for chunk in reading.chunks)
+    seen = (_WITH_COMPANION if is_known else _WITHOUT)[pattern.kind](reading, pattern.figures)
+    if pattern.kind == "cannot-tell":
+        seen = f"No pattern can be named: {pattern.reason}."
+    sentences = [seen, _TYPICAL.get(pattern.kind, "") if is_known else _WEAKER.get(pattern.kind)]
+    if reading.broken is not None:
+        sentences.insert(0, f"The response broke off: {reading.broken}.")
+    hops = [sign.hop for sign in signs if sign.hop is not None]
+    return Diagnosis(
+        pattern.kind,
+        " ".join(sentence for sentence in sentences if sentence),
+        (*_lateness(reading), *(sign.text for sign in signs)),
+        tuple(_advice(reading, pattern.kind, pattern.figures, hops)),
+        pattern.figures,
+    )
+
+
+# --- what was seen -----------------------------------------------------------------------------
+
+
+def _on_time(reading: Reading, figures: _Figures) -> str:
+    late = _late(reading)
+    text = (
+        f"Every chunk was on time: half of them took {_time(median(late))} or less, "
+        f"the slowest {_time(max(late))}."
+    )
+    if "unknown_s" in figures:
+        unknown = f"up to {_time(figures['unknown_s'])} is not known better than that"
+        text = f"The chunks came in step with their writes. A delay of all of them alike, {unknown}"
+        text += ", since the clocks could not be compared any better."
+    return text
+
+
+def _next_write(reading: Reading, figures: _Figures) -> str:
+    text = "Each chunk was held until the next one was written"
+    first = int(figures["first_writes"])
+    if first > 2:
+        text += f", and the first {first - 1} until write {first}"
+    return f"{text}; the last one came with the end."
+
+
+def _for_a_time(reading: Reading, figures: _Figures) -> str:
+    return (
+        f"Bytes were held for about {_time(figures['held_s'])}, whatever was written meanwhile; "
+        "what was written in that time came together."
+    )
+
+
+def _at_first(reading: Reading, figures: _Figures) -> str:
+    count = int(figures["chunks"])
+    what = "The first chunk was" if count == 1 else f"The first {count} chunks were"
+    return (
+        f"{what} held for {_time(figures['held_s'])} ({_size(figures['bytes'])}); "
+        "those after that were on time."
+    )
+
+
+def _fixed_buffer(reading: Reading, figures: _Figures) -> str:
+    low, high = figures["buffer_bytes_min"], figures["buffer_bytes_max"]
+    size = f"of {_size(high)}" if low == high else f"of between {_size(low)} and {_size(high)}"
+    return (
+        f"Bytes came in groups, each when so much had been written as fills a buffer {size}; "
+        "what did not fill it came with the end."
+    )
+
+
+def _blocks(reading: Reading, figures: _Figures) -> str:
+    size = _size(figures["buffer_bytes_max"])
+    return f"The body came in blocks of {size}, which does not go by what it consists of."
+
+
+def _at_the_end(reading: Reading, figures: _Figures) -> str:
+    return (
+        f"All {len(reading.chunks)} chunks came together, {_time(max(_late(reading)))} after the "
+        "first of them was written: when the response ended."
+    )
+
+
+def _at_once(reading: Reading, figures: _Figures) -> str:
+    count = int(figures.get("chunks", len(reading.chunks)))
+    first_s = min((chunk.arrived_s for chunk in reading.chunks), default=reading.ended_s)
+    text = f"All {count} {reading.unit}s came together, {_time(first_s)} after the request"
+    if reading.head_s < 0.5 * first_s:
+        text += f"; the head had come {_time(first_s - reading.head_s)} before them"
+    return f"{text}."
+
+
+def _compression(reading: Reading, figures: _Figures) -> str:
+    return "The chunks came together, and the body was compressed."
+
+
+def _bandwidth(reading: Reading, figures: _Figures) -> str:
+    text = f"Bytes came at a steady {_size(figures['rate_bytes_per_s'])} a second"
+    if figures["burst_bytes"] >= 0.05 * reading.size:
+        text += f", after about {_size(figures['burst_bytes'])} that came faster"
+    return f"{text}: less than was to be written."
+
+
+def _bandwidth_unasked(reading: Reading, figures: _Figures) -> str:
+    return (
+        f"About {_size(figures['burst_bytes'])} came fast, the rest at a steady "
+        f"{_size(figures['rate_bytes_per_s'])} a second."
+    )
+
+
+def _one_by_one(reading: Reading, figures: _Figures) -> str:
+    return (
+        f"{int(figures['chunks'])} {reading.unit}s came at {int(figures['groups'])} different "
+        "moments: no sign that anything was held back."
+    )
+
+
+def _merged(reading: Reading, figures: _Figures) -> str:
+    return f"{int(figures['chunks'])} {reading.unit}s came in {int(figures['groups'])} groups."
+
+
+def _nothing(reading: Reading, figures: _Figures) -> str:
+    return ""
+
+
+_Seen = Callable[[Reading, _Figures], str]
+_WITH_COMPANION: Final[dict[Kind, _Seen]] = {
+    "on-time": _on_time,
+    "held-until-next-write": _next_write,
+    "held-for-a-time": _for_a_time,
+    "held-at-first": _at_first,
+    "fixed-buffer": _fixed_buffer,
+    "at-the-end": _at_the_end,
+    "compression": _compression,
+    "bandwidth": _bandwidth,
+    "cannot-tell": _nothing,
+}
+_WITHOUT: Final[dict[Kind, _Seen]] = {
+    "at-the-end": _at_once,
+    "fixed-buffer": _blocks,
+    "compression": _compression,
+    "bandwidth": _bandwidth_unasked,
+    "one-by-one": _one_by_one,
+    "merged": _merged,
+    "cannot-tell": _nothing,
+}
+
+# --- what it is typical of ---------------------------------------------------------------------
+
+_TYPICAL: Final[dict[Kind, str]] = {
+    "held-until-next-write": (
+        "Such a pattern has been reported of Lambda's own response streams, where small writes "
+        "wait for the next one; anything that looks at what it holds only when more comes in "
+        "would show it too."
+    ),
+    "held-for-a-time": (
+        "Such a pattern is typical of a flush interval, or of TCP: about 200 ms is how long Linux "
+        "keeps a corked or incomplete segment, as HAProxy leaves it without `option "
+        "http-no-delay`; about 40 ms is Nagle's algorithm waiting for a delayed acknowledgement."
+    ),
+    "held-at-first": (
+        "Such a pattern is typical of a hop that looks at the beginning of a response before it "
+        "passes it on (to scan it, to guess its type, to decide on compression), and of a slow "
+        "start behind the function."
+    ),
+    "fixed-buffer": (
+        "Such a pattern is typical of a proxy that fills a buffer before it passes it on: nginx "
+        "with `proxy_buffering on` and an HTTP/1.0 upstream, a WSGI or FastCGI server, a pipe."
+    ),
+    "at-the-end": (
+        "Such a pattern is typical of a hop that takes the whole response before it sends any: an "
+        "ALB or API Gateway without streaming before Lambda, a Function URL in BUFFERED mode, "
+        "Caddy's `buffer_responses`, nginx with `proxy_buffering on` and an HTTP/1.0 upstream. A "
+        "buffer larger than this body would show the same."
+    ),
+    "compression": (
+        "A compressor holds bytes until it has enough of them, unless it is told to flush: nginx "
+        "does with `gzip on`. Whether it was the compressor, a measurement without compression "
+        "tells."
+    ),
+    "bandwidth": (
+        "Such a pattern is typical of a rate limit, or of a slow link. Lambda lets the first 6 MB "
+        "of a stream through and then 2 MB a second."
+    ),
+}
+_UNKNOWN: Final = "Whether it was written so, only a companion could tell."
+_WEAKER: Final[dict[Kind, str]] = {
+    "at-the-end": (
+        "Either all was written at once, or something on the way held it until the end. " + _UNKNOWN
+    ),
+    "fixed-buffer": "That is typical of a buffer of this size on the way. " + _UNKNOWN,
+    "compression": f"{_TYPICAL['compression']} {_UNKNOWN}",
+    "bandwidth": f"{_TYPICAL['bandwidth']} {_UNKNOWN}",
+    "merged": _UNKNOWN,
+    "one-by-one": (
+        "When they were written is not known: a delay of all of them alike, only a companion "
+        "could tell."
+    ),
+}
+
+# --- what to do --------------------------------------------------------------------------------
+
+_HOLDING: Final = ("fixed-buffer", "at-the-end", "compression", "merged", "held-at-first")
+_OF_HOPS: Final[dict[Hop, str]] = {
+    "nginx": (
+        "nginx: `proxy_buffering off;` and `proxy_http_version 1.1;`, or send "
+        "`X-Accel-Buffering: no`; no `gzip` for this type."
+    ),
+    "Caddy": "Caddy: no `buffer_responses`, `flush_interval -1`, no `encode` for this type.",
+    "Envoy": "Envoy: look for filters that hold responses (`file_system_buffer`, Lua, ext_proc).",
+    "Apache": "Apache: `flushpackets=on` on the `ProxyPass`, no `mod_deflate` for this type.",
+    "Varnish": "Varnish: `set beresp.do_stream = true`, and no gzip for this type.",
+    "CloudFront": "CloudFront: no compression for this behaviour; cache policy CachingDisabled.",
+    "ALB": "An ALB does not stream from a Lambda target: let it stand before the gateway instead.",
+}
+
+
+def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) -> list[str]:
+    advice: list[str] = []
+    if kind in _HOLDING:
+        advice += [_OF_HOPS[hop] for hop in hops if hop in _OF_HOPS]
+    if kind == "held-until-next-write":
+        advice.append(
+            "In the function: `flush()` where the reader should see something, or a flush policy; "
+            "or let it answer through the callback gateway, which holds nothing."
+        )
+        advice.append("`--sweep` finds how many bytes it takes to push a chunk out.")
+    if kind == "compression":
+        advice.append("Measure again without `--compressed`, or without `Accept-Encoding`.")
+    if kind == "at-the-end" and 0 < reading.size < BUFFER_BYTES_USUAL:
+        size = -(-2 * BUFFER_BYTES_USUAL // max(1, len(reading.chunks)))
+        advice.append(
+            f"Measure with larger chunks (`--size {size}`): a buffer of a fixed size then shows."
+        )
+    if kind == "cannot-tell" and reading.interval_s is not None:
+        advice.append("Measure with more chunks and longer pauses (`--count`, `--interval`).")
+    return advice
+
+
+# --- figures -----------------------------------------------------------------------------------
+
+
+def _late(reading: Reading) -> list[float]:
+    return [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
+
+
+def _lateness(reading: Reading) -> list[str]:
+    """The figures that stand behind every word."""
+    late, clock = _late(reading), reading.clock
+    if not late:
+        return []
+    text = f"lateness between {_time(min(late))} and {_time(max(late))}"
+    if clock is not None:
+        text += f", known to within {_time(clock.uncertainty_s)}"
+        if clock.round_trip_s is not None:
+            text += f"; a round trip takes {_time(clock.round_trip_s)}"
+    return [text]
+
+
+def _time(seconds: float) -> str:
+    """A time for people."""
+    if abs(seconds) < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
+
+
+def _size(count: float) -> str:
+    """A number of bytes for people; small ones are exact."""
+    if count < 100_000:
+        return f"{count:,.0f} bytes"
+    return f"{count / 1000:,.0f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"
