@@ -11,11 +11,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tailrace.probe.record import Chunk, Reading
+from tailrace.probe.trace import PAUSE_S_MIN, TOLERANCE
 
 LATE_S: Final = 0.1
 """Later than this is late: people notice it (Nielsen, "Usability Engineering", 1993, 5.5)."""
 TOGETHER_S: Final = 0.002
-"""Chunks that arrive within this of each other arrive together, unless written so."""
+"""What arrives within this arrives together, when nothing is known of the writing."""
 _NAME_LENGTH_MAX: Final = 46
 _GROUPS_NAMED_MAX: Final = 3
 
@@ -31,7 +32,7 @@ def name(reading: Reading) -> str:
     if reading.status != 200:
         words.append(f"status {reading.status}")
     if reading.padded_bytes:
-        words.append(f"padded to {_bytes(reading.padded_bytes)}")
+        words.append(f"padded by {_bytes(reading.padded_bytes)}")
     elif _is_timed(reading):
         words.append("no padding")
     return ", ".join(words)
@@ -99,7 +100,7 @@ def _are_together(earlier: Chunk, later: Chunk) -> bool:
     if earlier.written_s is None or later.written_s is None:
         return gap_s < TOGETHER_S
     written_gap_s = later.written_s - earlier.written_s
-    return gap_s < written_gap_s / 4 and written_gap_s > TOGETHER_S
+    return written_gap_s > PAUSE_S_MIN and gap_s < TOLERANCE * written_gap_s
 
 
 def _of_times(reading: Reading) -> str:
@@ -122,7 +123,8 @@ def _of_times(reading: Reading) -> str:
         return f"the {unit} arrives {most} late"
     if len(late) == len(chunks):
         return f"all {len(chunks)} {unit}s are late, by up to {most}"
-    return f"{len(late)} of {len(chunks)} {unit}s are late, by up to {most}"
+    verb = "is" if len(late) == 1 else "are"
+    return f"{len(late)} of {len(chunks)} {unit}s {verb} late, by up to {most}"
 
 
 def _of_groups(reading: Reading, together: list[list[Chunk]]) -> str:

@@ -123,7 +123,8 @@ def _draw_foot(axes: Axes, limits: tuple[float, float], height: float, *, is_tim
     words = "time since the request was sent"
     axes.text(limits[1], y - 0.34, words, **_text(9.5, _QUIET, "right", "top"))
     if is_timed:
-        words = "Each line is a piece of the response. Upright: on time. Slanted: late."
+        limit = caption.duration(caption.LATE_S)
+        words = f"Each line is a piece of the response. Slanted: late. Orange: by over {limit}."
         axes.text(limits[0], y - 0.34, words, **_text(9.5, _QUIET, "left", "top"))
 
 
@@ -293,6 +294,8 @@ class _Row:
         self._put(x, y - 0.09, _BROKEN, _INK, "top")
 
     def _put(self, x: float, y: float, words: str, colour: str, side: str) -> None:
+        # Not over the edge of the picture.
+        x = min(x, self._limits[1] + (_RIGHT - _width(words) * _CHARACTER / 2) * self._per_inch)
         self._axes.text(x, y, words, linespacing=1.15, **_text(10, colour, "center", side))
 
     def _is_late(self, chunk: Chunk) -> bool:

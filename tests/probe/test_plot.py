@@ -1,0 +1,179 @@
+"""Pictures: what they show, by the words and lines of the SVG, and that nothing upsets them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pytest
+from matplotlib.image import imread
+from tests.probe.readings import SECONDS, timed, untimed
+
+from tailrace.errors import ConfigError
+from tailrace.probe.plot import draw, picture_format
+from tailrace.probe.record import Reading
+
+ON_TIME = timed([(s, s + 0.003) for s in SECONDS])
+HELD = timed(list(zip(SECONDS, (2.0, 2.0, 3.0, 4.0), strict=True)))
+BLUE, ORANGE = "#0072b2", "#d55e00"
+
+
+def words_of(path: Path) -> list[str]:
+    """The texts of a picture: the library keeps each as a comment beside its shapes."""
+    found = re.findall(r"<!-- (.*?) -->", path.read_text(), re.DOTALL)
+    return [line for text in found for line in text.split("\n")]
+
+
+def lines_of(path: Path, colour: str) -> int:
+    """How many lines of a colour lead from one axis to the other, or mark an arrival."""
+    return len(re.findall(rf'<path d="M [^"]*L [^"]*"[^>]*stroke: {colour}', path.read_text()))
+
+
+def drawn(directory: Path, *readings: Reading, **options: list[str]) -> Path:
+    path = directory / "picture.svg"
+    draw(readings, path, **options)
+    ElementTree.parse(path)
+    return path
+
+
+def test_a_line_for_each_chunk_late_ones_in_another_colour(tmp_path: Path) -> None:
+    path = drawn(tmp_path, HELD)
+    assert (lines_of(path, BLUE), lines_of(path, ORANGE)) == (0, 4)
+
+    path = drawn(tmp_path, ON_TIME)
+    assert (lines_of(path, BLUE), lines_of(path, ORANGE)) == (4, 0)
+
+
+def test_lateness_and_numbers_are_written_beside_the_lines(tmp_path: Path) -> None:
+    words = words_of(drawn(tmp_path, HELD))
+
+    assert {"written", "arrived", "1", "2", "3", "4", "end", "4 s"} <= set(words)
+    assert {"1 and 2", "up to 2.0 s late"} <= set(words)
+    assert words.count("1.0 s late") == 2
+    assert "clock known to ±1 ms" in words
+
+
+def test_each_response_has_its_title_and_its_headline(tmp_path: Path) -> None:
+    words = words_of(drawn(tmp_path, HELD, ON_TIME, names=["Function URL"]))
+
+    assert "Function URL" in words
+    assert "example.com/lines, no padding" in words
+    assert "all 4 chunks arrive within 4 ms of being written" in words
+
+
+def test_without_times_of_writing_there_are_marks_of_arrival(tmp_path: Path) -> None:
+    path = drawn(tmp_path, untimed([0.5, 0.5, 1.0, 1.5]))
+
+    words = words_of(path)
+    assert lines_of(path, BLUE) == 4
+    assert "written" not in words
+    assert {"1 and 2", "3", "4"} <= set(words)
+
+
+def test_a_broken_response_is_marked(tmp_path: Path) -> None:
+    reading = timed([(0.0, 0.0), (1.0, 1.0)], ended_s=2.0, broken="the connection was reset")
+    words = words_of(drawn(tmp_path, reading))
+
+    assert "broken off" in words
+    assert any(line.endswith("broken off after 2.0 s: the connection was reset") for line in words)
+    assert "end" not in words
+
+
+def test_what_the_clocks_leave_open_is_a_band(tmp_path: Path) -> None:
+    pairs = [(s, s + 0.4) for s in SECONDS]
+    bands = '<g id="FillBetweenPolyCollection_1"', '<g id="PolyCollection_1"'
+
+    def has_band(reading: Reading) -> bool:
+        text = drawn(tmp_path, reading).read_text()
+        return any(band in text for band in bands)
+
+    assert has_band(timed(pairs, uncertainty_s=0.3))
+    assert not has_band(timed(pairs, uncertainty_s=0.001))  # narrower than a line
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+@pytest.mark.parametrize(
+    "reading",
+    [
+        timed([]),
+        untimed([]),
+        timed([(0.0, 0.1)]),
+        timed([(0.0, 0.0)]),
+        timed([(-0.2, 0.1), (0.3, 0.2)]),  # a bad clock
+        timed([(n / 50, n / 50 + 0.2) for n in range(500)], uncertainty_s=0.1),
+        untimed([n / 50 for n in range(500)]),
+        timed([(s, s + 7200.0) for s in SECONDS]),
+        timed([(s / 1e6, s / 1e6) for s in SECONDS]),
+    ],
+)
+def test_anything_can_be_drawn(tmp_path: Path, reading: Reading, suffix: str) -> None:
+    path = tmp_path / f"picture.{suffix}"
+    draw([reading, HELD], path)
+
+    assert path.stat().st_size > 2_000
+
+
+def test_many_chunks_have_no_labels_and_thin_lines(tmp_path: Path) -> None:
+    path = drawn(tmp_path, timed([(n / 50, n / 50 + 0.2) for n in range(500)]))
+
+    assert "17" not in words_of(path)
+    assert lines_of(path, ORANGE) == 500
+    assert path.stat().st_size < 500_000
+
+
+def test_a_png_is_large_enough_to_read(tmp_path: Path) -> None:
+    draw([HELD], tmp_path / "picture.png")
+
+    height, width, _ = imread(tmp_path / "picture.png").shape
+    assert width == 1440
+    assert height > 400
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_the_same_readings_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+    one, other = tmp_path / f"one.{suffix}", tmp_path / f"other.{suffix}"
+    draw([HELD, ON_TIME], one)
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "none"}):
+        draw([HELD, ON_TIME], other)  # whatever its user likes
+
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_dollars_are_no_formulas(tmp_path: Path) -> None:
+    reading = untimed([1.0], url="https://example.com/$a$/$\\frac")
+
+    assert "example.com/$a$/$\\frac" in words_of(drawn(tmp_path, reading))
+
+
+@pytest.mark.parametrize("name", ["picture.jpg", "picture", "picture.svg.gz"])
+def test_other_formats_are_refused_in_clear_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"picture\S*: a picture's name ends in \.svg or \.png"):
+        draw([HELD], tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_formats_are_known_by_their_suffix_in_any_case() -> None:
+    assert picture_format(Path("a.SVG")) == "svg"
+    assert picture_format(Path("a.b.png")) == "png"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none/a\.svg: cannot be written: No such file"):
+        draw([HELD], tmp_path / "none" / "a.svg")
+
+
+def test_nothing_cannot_be_drawn(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no response"):
+        draw([], tmp_path / "a.svg")
+
+
+def test_no_window_is_ever_needed() -> None:
+    program = (
+        "import sys, tailrace.probe.plot\n"
+        "assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
