@@ -79,6 +79,12 @@ class Reading:
     """How it broke off; None when it is complete."""
     padded_bytes: int = 0
     """Padding that was asked for, per chunk."""
+    stopped: str | None = None
+    """Why the probe did not want the rest of it; None when it was measured to its end."""
+    redirects: tuple[str, ...] = ()
+    """Where the URL sent us on to, in order; the last one is what was measured."""
+    clock_words: str | None = None
+    """What the bound of the clock rests upon, in a sentence; also why there is none."""
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""

@@ -1,0 +1,237 @@
+"""One URL, measured: with the companion at its other end, or as any response.
+
+The first request is a ping. An answer without the companion's field is what this URL says to
+anybody: then that answer is the measured one, and the only request.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from tailrace import limits
+from tailrace.errors import ProbeError
+from tailrace.probe.client import Answer, Client, Patience, check, shown
+from tailrace.probe.clock import Ping, clock_bound
+from tailrace.probe.protocol import FIELD
+from tailrace.probe.record import Arrival, Chunk, Reading
+from tailrace.probe.recorder import Progress, Recorder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureOptions:
+    """What is asked for. The first five are for the companion; other URLs do not see them."""
+
+    count: int = 10
+    size: int = 64
+    interval_s: float = 0.5
+    content_type: str = "text/plain"
+    pad_bytes: int = 0
+    pings: int = limits.PROBE_PINGS
+    """Before the stream, and as many after it."""
+    compressed: bool = False
+    """Ask for gzip, as browsers do."""
+    headers: tuple[tuple[str, str], ...] = ()
+    timeout_s: float = limits.PROBE_TIMEOUT_S
+    """How long to wait for a connection, for the head, for the next byte."""
+    duration_s: float = limits.PROBE_DURATION_S
+    """How long one response is measured; some have no end."""
+    is_verified: bool = True
+    """Refuse certificates that do not vouch for the server."""
+
+
+async def measure(
+    url: str, options: MeasureOptions | None = None, *, on_progress: Progress | None = None
+) -> Reading:
+    """Measure a URL; `on_progress` is told of each chunk as it arrives, without its write time.
+
+    Cancelling is safe.
+
+    Raises:
+        ProbeError: there is nothing to measure: no connection, no answer, no HTTP.
+    """
+    options = options or MeasureOptions()
+    check(url)
+    patience = Patience(silence_s=options.timeout_s, duration_s=options.duration_s)
+    coding = "gzip" if options.compressed else "identity"
+    client = Client(
+        headers=(*options.headers, ("accept-encoding", coding)),
+        patience=patience,
+        is_verified=options.is_verified,
+    )
+    async with client:
+        recorder = Recorder(on_progress)
+        answer = await client.get(url, recorder, headers=((FIELD, "ping"),))
+        if not recorder.is_companion:
+            return _reading(url, answer, recorder)
+        measuring = _Companion(client, url, answer, options)
+        measuring.note_ping(answer, recorder)
+        return await measuring.run(on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pong:
+    """A round trip to the companion; the client's times are of `perf_counter`."""
+
+    environment: str
+    sent_s: float
+    answered_s: float
+    received_ns: int
+    sent_ns: int
+
+
+class _Companion:
+    """Measures a URL that has the companion at its other end."""
+
+    def __init__(self, client: Client, url: str, first: Answer, options: MeasureOptions) -> None:
+        self._client = client
+        self._url = url
+        self._first = first
+        self._options = options
+        self._pongs: list[_Pong] = []
+
+    def note_ping(self, answer: Answer, recorder: Recorder) -> None:
+        """Keep a round trip, if it is one."""
+        try:
+            said = json.loads(recorder.text)
+            pong = _Pong(
+                str(said["environment"]),
+                answer.sent_s,
+                recorder.last_s,
+                int(said["received_ns"]),
+                int(said["sent_ns"]),
+            )
+        except (ValueError, TypeError, KeyError):
+            return
+        self._pongs.append(pong)
+
+    async def run(self, on_progress: Progress | None) -> Reading:
+        """Ping, stream, ping again."""
+        for _ in range(self._options.pings - 1):
+            await self._ping()
+        recorder = Recorder(on_progress, is_ping=False)
+        asked = ((FIELD, self._asked()),)
+        answer = await self._client.get(self._first.url, recorder, headers=asked)
+        environment = recorder.said.get("environment")
+        if environment is not None and answer.broken is None:
+            await self._ping_again(environment)
+        return self._read(answer, recorder)
+
+    async def _ping_again(self, environment: str) -> None:
+        """Ping until the environment that streamed has answered often enough, or won't."""
+        wanted = self._options.pings
+        for _ in range(2 * wanted):
+            if wanted == 0:
+                return
+            try:
+                await self._ping()
+            except ProbeError:
+                return  # it was measured; the clock's bound says how well
+            if self._pongs and self._pongs[-1].environment == environment:
+                wanted -= 1
+
+    async def _ping(self) -> None:
+        recorder = Recorder()
+        answer = await self._client.get(self._first.url, recorder, headers=((FIELD, "ping"),))
+        if recorder.is_companion:
+            self.note_ping(answer, recorder)
+
+    def _asked(self) -> str:
+        options = self._options
+        return (
+            f"stream; count={options.count}; size={options.size};"
+            f" interval_ms={round(options.interval_s * 1000)}; type={options.content_type};"
+            f" pad={options.pad_bytes}"
+        )
+
+    def _read(self, answer: Answer, recorder: Recorder) -> Reading:
+        """Put together what was said and what was seen."""
+        reading = _reading(self._url, answer, recorder)
+        started_ns = recorder.said.get("started_ns", "")
+        if not started_ns.isdigit() or answer.head.status != 200:
+            return reading
+        options = self._options
+        count = len(reading.chunks)
+        broken = reading.broken
+        if broken is None and reading.stopped is None and count < options.count:
+            broken = f"{count} of {options.count} chunks came, and then a clean end"
+        reading = dataclasses.replace(
+            reading,
+            redirects=tuple(map(shown, self._first.redirects + answer.redirects)),
+            environment=recorder.said.get("environment"),
+            interval_s=options.interval_s,
+            padded_bytes=options.pad_bytes,
+            broken=broken,
+        )
+        return _with_clock(reading, self._pongs, answer, recorder, int(started_ns))
+
+
+def _reading(url: str, answer: Answer, recorder: Recorder) -> Reading:
+    """What the client saw."""
+    if answer.broken is None and answer.stopped is None:
+        recorder.finish()
+    sent_s = answer.sent_s
+    ends = [0, *(cut.end for _, cut in recorder.cuts)]
+    chunks = tuple(
+        Chunk(cut.index, cut.end - before, at_s - sent_s)
+        for (at_s, cut), before in zip(recorder.cuts, ends, strict=False)
+    )
+    return Reading(
+        url=shown(url),
+        status=answer.head.status,
+        http_version=answer.head.http_version,
+        headers=tuple(answer.head.fields.items()),
+        unit=recorder.unit,
+        head_s=answer.head.at_s - sent_s,
+        ended_s=answer.ended_s - sent_s,
+        size=recorder.size,
+        arrivals=tuple(Arrival(at_s - sent_s, size) for at_s, size in recorder.reads),
+        chunks=chunks,
+        broken=answer.broken,
+        stopped=answer.stopped,
+        redirects=answer.redirects,
+    )
+
+
+def _with_clock(
+    reading: Reading, pongs: list[_Pong], answer: Answer, recorder: Recorder, started_ns: int
+) -> Reading:
+    """Put the function's times on the client's clock, as well as that can be known."""
+    sent_s, epoch_ns = answer.sent_s, answer.sent_wall_ns
+
+    def function_s(at_ns: int) -> float:
+        return (at_ns - epoch_ns) / 1e9
+
+    pings = [
+        Ping(
+            pong.sent_s - sent_s,
+            pong.answered_s - sent_s,
+            function_s(pong.received_ns),
+            function_s(pong.sent_ns),
+        )
+        for pong in pongs
+        if pong.environment == reading.environment
+    ]
+    started_s = function_s(started_ns)
+    written = [function_s(cut.written_ns or 0) for _, cut in recorder.cuts]
+    arrived = [chunk.arrived_s for chunk in reading.chunks]
+    bound = clock_bound(
+        pings,
+        request_sent_s=0.0,
+        started_s=started_s,
+        written=[(started_s, reading.head_s), *zip(written, arrived, strict=True)],
+    )
+    reading = dataclasses.replace(reading, clock_words=bound.words)
+    clock = bound.clock()
+    if clock is None:
+        return reading
+    return dataclasses.replace(
+        reading,
+        clock=clock,
+        started_s=bound.written_at(started_s).middle_s,
+        chunks=tuple(
+            dataclasses.replace(chunk, written_s=bound.written_at(at_s).middle_s)
+            for chunk, at_s in zip(reading.chunks, written, strict=True)
+        ),
+    )

@@ -1,0 +1,99 @@
+"""What came of one answer: times and sizes of its reads, and where its units end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tailrace import limits
+from tailrace.probe.client import Head
+from tailrace.probe.messages import Cut, Cutter, Decoder, cutter_for, decoder_for
+from tailrace.probe.protocol import FIELD, VERSION, parse_parameters
+from tailrace.probe.record import Chunk, Unit
+
+Progress: TypeAlias = Callable[[Chunk], None]
+
+
+class Recorder:
+    """Takes one answer: times and sizes of its reads, ends of its units. Of an answer to a ping,
+    `text` is the body."""
+
+    def __init__(self, on_progress: Progress | None = None, *, is_ping: bool = True) -> None:
+        self._on_progress = on_progress
+        self._is_ping = is_ping  # unless it turns out to come from something else
+        self.is_companion = False
+        self.said: dict[str, str] = {}
+        self.text = b""
+        self.reads: list[tuple[float, int]] = []  # perf_counter, bytes
+        self.last_s = 0.0
+        self.size = 0
+        self.cuts: list[tuple[float, Cut]] = []
+        self._sent_s = 0.0
+        self._count = 0
+        self._cutter: Cutter
+        self._decoder: Decoder | None
+
+    @property
+    def unit(self) -> Unit:
+        """What the body is cut into."""
+        return self._cutter.unit
+
+    def on_sent(self, sent_s: float) -> None:
+        """The request goes out: what progress is counted from."""
+        self._sent_s = sent_s
+
+    def on_head(self, head: Head) -> None:
+        field = head.fields.get(FIELD)
+        self.said = {} if field is None else parse_parameters(field)
+        self.is_companion = self.said.get("v") == str(VERSION)
+        self._is_ping = self._is_ping and self.is_companion
+        self._decoder = decoder_for(head.fields.get("content-encoding"))
+        content_type = head.fields.get("content-type") if self._decoder is not None else None
+        self._cutter = cutter_for(content_type, is_companion=self.is_companion)
+
+    def on_read(self, at_s: float, data: bytes) -> str | None:
+        """Called with the moment of a read; returns why no more is wanted."""
+        self.last_s = at_s
+        self.size += len(data)
+        if len(self.reads) < limits.PROBE_RECORDED_MAX:
+            self.reads.append((at_s, len(data)))
+        if self._is_ping:
+            self._take_text(data)
+            is_long = len(self.text) > limits.PROBE_ANSWER_BYTES_MAX
+            return "it is no answer to a ping" if is_long else None
+        self._cut(at_s, data)
+        if self.size >= limits.PROBE_BODY_BYTES_MAX:
+            return f"{limits.PROBE_BODY_BYTES_MAX} bytes were measured"
+        return None
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if not self._is_ping:
+            self._note(self.last_s, self._cutter.finish())
+
+    def _take_text(self, data: bytes) -> None:
+        if self._decoder is None:
+            return
+        try:
+            for piece in self._decoder.feed(data):
+                self.text += piece[: limits.PROBE_ANSWER_BYTES_MAX + 1]
+        except ValueError:
+            self._decoder = None
+
+    def _cut(self, at_s: float, data: bytes) -> None:
+        if self._decoder is None or self._cutter.unit == "read":
+            self._note(at_s, self._cutter.feed(data) if self._cutter.unit == "read" else [])
+            return
+        try:
+            for piece in self._decoder.feed(data):
+                self._note(at_s, self._cutter.feed(piece))
+        except ValueError:
+            self._decoder = None  # what follows cannot be read either
+
+    def _note(self, at_s: float, cuts: list[Cut]) -> None:
+        for cut in cuts:
+            size = cut.end - (self.cuts[-1][1].end if self.cuts else 0)
+            if len(self.cuts) < limits.PROBE_RECORDED_MAX:
+                self.cuts.append((at_s, cut))
+            if self._on_progress is not None:
+                self._on_progress(Chunk(cut.index, size, at_s - self._sent_s))

@@ -1,0 +1,274 @@
+"""What was measured, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from tailrace.probe.merging import merged
+from tailrace.probe.record import Chunk, Reading
+
+Role: TypeAlias = Literal["title", "dim", "late", "warning"]
+Paint: TypeAlias = Callable[[str, Role], str]
+
+JSON_VERSION: Final = 1
+_ROWS_MAX: Final = 60
+"""Rows of a table; of a longer one the beginning and the end are shown."""
+_NAMES: Final = {"chunk": "chunk", "event": "event", "line": "line", "read": "read"}
+
+
+class Diagnosed(Protocol):
+    """A diagnosis, as far as it is shown."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def words(self) -> str: ...
+
+
+def plain(text: str, role: Role) -> str:
+    """Paint nothing."""
+    return text
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 3.2 ms, 1.204 s."""
+    if abs(seconds) < 0.0995:
+        return f"{seconds * 1000:.1f} ms"
+    if abs(seconds) < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.3f} s" if abs(seconds) < 100 else f"{seconds:.1f} s"
+
+
+def amount(size: float) -> str:
+    """A number of bytes for people: 64 B, 97.7 KiB."""
+    if size < 1024:
+        return f"{size:.0f} B"
+    return f"{size / 1024:.1f} KiB" if size < 1024 * 1024 else f"{size / 1024 / 1024:.1f} MiB"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def progress_line(chunk: Chunk, before_s: float | None, unit: str) -> str:
+    """A line of the live progress: when a chunk came, and how long after the one before."""
+    gap = "" if before_s is None else f"  +{duration(chunk.arrived_s - before_s)}"
+    at = f"{chunk.arrived_s:9.3f} s"
+    return f"{at}  {unit} {chunk.index + 1}, {amount(chunk.size)}{gap}"
+
+
+def text_of(reading: Reading, diagnosis: Diagnosed | None = None, paint: Paint = plain) -> str:
+    """A reading in full: what it was, a table, a summary, what is to be said about it."""
+    lines = [paint(reading.url, "title")]
+    lines += [f"  redirected to {url}" for url in reading.redirects]
+    lines += [f"  {what_it_is(reading)}", ""]
+    if reading.chunks:
+        lines += [*_table(reading, paint), ""]
+    lines += [f"  {line}" for line in summary(reading)]
+    lines += [f"  {paint(line, 'warning')}" for line in troubles(reading)]
+    if diagnosis is not None:
+        lines += ["", f"  {diagnosis.words}"]
+    return "\n".join(lines)
+
+
+def what_it_is(reading: Reading) -> str:
+    """One line of what answered."""
+    parts = [f"HTTP/{reading.http_version} {reading.status}"]
+    parts += [text for name in _TELLING if (text := reading.header(name)) is not None]
+    if reading.unit == "chunk":
+        parts.append(f"companion in environment {reading.environment}")
+    return ", ".join(parts)
+
+
+_TELLING: Final = ("content-type", "content-encoding", "server", "via")
+
+
+def summary(reading: Reading) -> Iterator[str]:
+    """Figures about the whole response, a line each."""
+    first_s = first_byte_s(reading)
+    first = "no byte of a body" if first_s is None else f"first byte after {duration(first_s)}"
+    rate = throughput(reading)
+    at = "" if rate is None else f", {amount(rate)}/s between the first and the last byte"
+    yield (
+        f"head after {duration(reading.head_s)}, {first}, end after {duration(reading.ended_s)}:"
+        f" {amount(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
+    )
+    if reading.unit == "read":
+        yield "of its content type only reads are known, not what the function wrote"
+        return
+    yield _merged_words(reading)
+    if reading.clock is not None and lateness(reading):
+        clock, late = reading.clock, lateness(reading)
+        sure = f"(each ± {duration(clock.uncertainty_s)})"
+        yield f"late by {duration(max(late))} at most, {duration(median(late))} at the median {sure}"
+        way = "ahead of" if clock.offset_s >= 0 else "behind"
+        yield f"the function's clock is {duration(abs(clock.offset_s))} {way} this machine's"
+    if reading.clock_words is not None:
+        yield f"by {reading.clock_words}" if reading.clock else reading.clock_words
+
+
+def _merged_words(reading: Reading) -> str:
+    units, count = counted(len(reading.chunks), reading.unit), len(merged(reading))
+    if not count:
+        return f"{units}, none together with another"
+    if reading.unit == "chunk":
+        return f"{units}, {count} merged: written apart, and arrived together with the one before"
+    return f"{units}, {count} in the same read as the one before (written together, or merged)"
+
+
+def troubles(reading: Reading) -> Iterator[str]:
+    """What one must know before one believes the figures."""
+    if reading.status >= 400:
+        yield f"the answer is an error: {reading.status}; this is what was measured"
+    if reading.broken is not None:
+        yield f"the response broke off: {reading.broken}"
+    if reading.stopped is not None:
+        yield f"the rest was not measured: {reading.stopped}"
+    recorded = sum(arrival.size for arrival in reading.arrivals)
+    if recorded < reading.size:
+        yield f"of {amount(reading.size)} the first {amount(recorded)} were recorded read by read"
+
+
+def _table(reading: Reading, paint: Paint) -> Iterator[str]:
+    is_timed = any(chunk.written_s is not None for chunk in reading.chunks)
+    columns = (reading.unit, *(("written", "arrived", "late") if is_timed else ("arrived", "gap")))
+    yield paint("  " + "".join(f"{name:>12}" for name in (*columns, "size")), "dim")
+    together = frozenset(merged(reading))
+    rows = range(len(reading.chunks))
+    half = _ROWS_MAX // 2
+    for place in rows:
+        if len(rows) > _ROWS_MAX and half <= place < len(rows) - half:
+            if place == half:
+                yield paint(f"  {'…':>12}  {len(rows) - 2 * half} more", "dim")
+            continue
+        chunk = reading.chunks[place]
+        cells = [str(chunk.index + 1)]
+        if is_timed:
+            cells += [_at(chunk.written_s), _at(chunk.arrived_s), _duration(chunk.late_s)]
+        else:
+            before_s = reading.chunks[place - 1].arrived_s if place else 0.0
+            cells += [_at(chunk.arrived_s), duration(chunk.arrived_s - before_s)]
+        text = "  " + "".join(f"{cell:>12}" for cell in (*cells, amount(chunk.size)))
+        yield paint(f"{text}  with the one before", "late") if place in together else text
+
+
+def _at(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:.3f} s"
+
+
+def _duration(seconds: float | None) -> str:
+    return "unknown" if seconds is None else duration(seconds)
+
+
+def comparison(readings: Sequence[Reading], paint: Paint = plain) -> str:
+    """A line for each of several URLs, below one another."""
+    width = max(len(reading.url) for reading in readings)
+    head = ("first byte", "end", "units", "merged", "latest", "±")
+    lines = [paint(f"  {'':<{width}}" + "".join(f"{name:>12}" for name in head), "dim")]
+    for reading in readings:
+        first_s, late = first_byte_s(reading), lateness(reading)
+        has_units = reading.unit != "read"
+        cells = (
+            "none" if first_s is None else duration(first_s),
+            duration(reading.ended_s),
+            str(len(reading.chunks)) if has_units else "unknown",
+            str(len(merged(reading))) if has_units else "unknown",
+            duration(max(late)) if late else "unknown",
+            duration(reading.clock.uncertainty_s) if reading.clock else "unknown",
+        )
+        lines.append(f"  {reading.url:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+    return "\n".join(lines)
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def first_byte_s(reading: Reading) -> float | None:
+    """When the first byte of the body was there."""
+    return reading.arrivals[0].at_s if reading.arrivals else None
+
+
+def lateness(reading: Reading) -> list[float]:
+    """How late each chunk was of which that is known."""
+    return [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
+
+
+def throughput(reading: Reading) -> float | None:
+    """Bytes a second from the first read to the last; None when there is no such time."""
+    if len(reading.arrivals) < 2:
+        return None
+    first, last = reading.arrivals[0], reading.arrivals[-1]
+    size = sum(arrival.size for arrival in reading.arrivals[1:])
+    return size / (last.at_s - first.at_s) if last.at_s > first.at_s else None
+
+
+def gap_max_s(reading: Reading) -> float | None:
+    """The longest silence between two reads."""
+    times = [arrival.at_s for arrival in reading.arrivals]
+    return max((after - before for before, after in pairwise(times)), default=None)
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def to_json(reading: Reading, diagnosis: Diagnosed | None = None) -> dict[str, Any]:
+    """A reading as it stands in the document of `--json`; keys are only ever added."""
+    late = lateness(reading)
+    clock = reading.clock
+    together = frozenset(merged(reading))
+    return {
+        "url": reading.url,
+        "redirects": list(reading.redirects),
+        "status": reading.status,
+        "http_version": reading.http_version,
+        "headers": [list(pair) for pair in reading.headers],
+        "has_companion": reading.unit == "chunk",
+        "unit": reading.unit,
+        "head_s": reading.head_s,
+        "first_byte_s": first_byte_s(reading),
+        "ended_s": reading.ended_s,
+        "size_bytes": reading.size,
+        "bytes_per_s": throughput(reading),
+        "gap_max_s": gap_max_s(reading),
+        "merged_count": None if reading.unit == "read" else len(together),
+        "late_max_s": max(late, default=None),
+        "late_median_s": median(late) if late else None,
+        "broken": reading.broken,
+        "stopped": reading.stopped,
+        "environment": reading.environment,
+        "started_s": reading.started_s,
+        "interval_s": reading.interval_s,
+        "pad_bytes": reading.padded_bytes,
+        "clock": None
+        if clock is None
+        else {
+            "offset_s": clock.offset_s,
+            "uncertainty_s": clock.uncertainty_s,
+            "sample_count": clock.sample_count,
+            "round_trip_s": clock.round_trip_s,
+        },
+        "clock_words": reading.clock_words,
+        "arrivals": [{"at_s": each.at_s, "size_bytes": each.size} for each in reading.arrivals],
+        "chunks": [
+            {
+                "index": chunk.index,
+                "size_bytes": chunk.size,
+                "written_s": chunk.written_s,
+                "arrived_s": chunk.arrived_s,
+                "late_s": chunk.late_s,
+                "is_merged": place in together,
+            }
+            for place, chunk in enumerate(reading.chunks)
+        ],
+        "diagnosis": None
+        if diagnosis is None
+        else {"kind": diagnosis.kind, "words": diagnosis.words},
+    }
