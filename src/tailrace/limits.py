@@ -88,14 +88,11 @@ STREAM_RATE_BYTES_PER_S: Final = 2 * MIB
 """How fast the rest leaves (same source: 2 MB/s)."""
 STREAM_REFILL_S: Final = 0.125
 """How often that rate's share is granted (aws-lambda-runtime-interface-emulator)."""
-
 FRAME_BYTES_MAX: Final = 16 * MIB
 """Payload of one frame of a framed response stream: a longer chunk takes several. Nobody holds it;
 a length that is none is refused at once."""
 FRAME_ERROR_BYTES_MAX: Final = 4 * KIB
 """The error in such a frame, which is held until it is whole; it is cut to fit."""
-FRAME_PAD_BYTES: Final = HOLD_BACK_BYTES
-"""Padding of one flush in frames: as much as pushes everything out."""
 
 # --- Lambda's Invoke API -----------------------------------------------------------------------
 
@@ -280,6 +277,25 @@ corrects it (MAXFREQ of RFC 5905, and of Linux in timex.h). Left alone, a crysta
 CLOCK_TICK_S: Final = 1e-6
 """Contradictions between samples up to this are rounding: of clocks that count microseconds, and of
 an epoch in a float."""
+PROBE_SWEEP_LOW_BYTES: Final = 256
+"""The smallest chunk of a sweep: twice what a chunk of the companion takes to name its time."""
+PROBE_SWEEP_HIGH_BYTES: Final = MIB
+"""The largest: ten times the largest threshold that was reported of Lambda."""
+PROBE_SWEEP_STEP: Final = 4
+"""By so much each chunk is larger than the last until one gets through. Upwards from below: above
+a threshold what is left over of a chunk may be held, too."""
+PROBE_SWEEP_TOLERANCE: Final = 0.01
+"""How exactly a sweep finds the threshold."""
+PROBE_SWEEP_REQUESTS_MAX: Final = 19
+"""Responses that a sweep measures at the most: 7 to get through, 8 to halve a factor of 4 down to
+1 %, 2 to look again, 2 to spare."""
+PROBE_SWEEP_INTERVAL_S: Final = 0.1
+"""The shortest pause between the two chunks of such a response: longer than a busy machine stalls.
+It is 4 times what the path and the clock's bound take, if that is more."""
+PROBE_SWEEP_INTERVAL_S_MAX: Final = 5.0
+"""The longest such pause."""
+PROBE_SWEEP_UNCLEAR_MAX: Final = 3
+"""Answers one after another that decide nothing; then the sweep gives up."""
 
 # --- the probe's measurement -------------------------------------------------------------------
 
