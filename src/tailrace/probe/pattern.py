@@ -7,8 +7,10 @@ that a few hiccups change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import gcd
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
@@ -31,10 +33,12 @@ Kind: TypeAlias = Literal[
 """What a response shows. Without the companion nothing is known of writes: `one-by-one`, `merged`
 and `at-the-end` then say how it came, not who was late."""
 
-MOST: Final = 0.8
+MOST: Final = 0.66
 """The part of the chunks that a pattern must explain."""
 BUFFER_BYTES_MIN: Final = 1024
 """Nobody's buffer is smaller: what looks like one rather is a short time."""
+RATE_BYTES_MIN: Final = 256 * 1024
+"""Without the companion: smaller bodies say nothing of a rate, they come as they are written."""
 SAME_READ_S: Final = 0.005
 """Without the companion: what comes within this time came together."""
 
@@ -77,11 +81,27 @@ def _of_writes(trace: Trace) -> Pattern:
     groups = trace.groups()
     if len(groups) == 1 and trace.is_at_end(groups[0]):
         return Pattern("at-the-end", {"bytes": trace.bytes.written[-1]})
+    if not trace.is_clock_good:
+        return _of_unsure_clock(trace, groups)
     for look in (_steady, _until_next_write, _at_first, _grouped):
         found = look(trace, groups)
         if found is not None:
             return found
     return Pattern("cannot-tell", reason="some chunks were late, in no order that is known here")
+
+
+def _of_unsure_clock(trace: Trace, groups: list[Group]) -> Pattern:
+    """A write cannot be told from the next one: only what needs no clock is said."""
+    block = _block_bytes(trace, groups)
+    if block is not None:
+        return Pattern("fixed-buffer", block)
+    reason = (
+        f"the function's clock is known to within {trace.uncertainty_s * 1000:.0f} ms only, and "
+        f"the pauses between writes were {trace.pause_s * 1000:.0f} ms"
+    )
+    if all(group.count == 1 for group in groups):
+        reason += "; the chunks came one by one"
+    return Pattern("cannot-tell", reason=reason)
 
 
 def _bandwidth(trace: Trace) -> Pattern | None:
@@ -103,41 +123,39 @@ def _bandwidth(trace: Trace) -> Pattern | None:
 
 def _steady(trace: Trace, groups: list[Group]) -> Pattern | None:
     """Each chunk takes about as long as the quickest: no time to speak of, or always the same."""
-    if groups[0].count > 1 and groups[0].count > (1 - MOST) * trace.count:
+    if _is_held_first(trace, groups[0]):
         return None
     least_s = min(trace.late)
     if _part(late - least_s <= trace.same_s for late in trace.late) < MOST:
         return None
     held_s = least_s - trace.path_s
-    if held_s <= 0.1 * trace.pause_s or held_s <= trace.uncertainty_s:
-        if not trace.is_clock_good:
-            return _with_unknown_clock(trace, groups)
+    if held_s <= max(0.1 * trace.pause_s, trace.uncertainty_s):
         return Pattern("on-time")
-    if _follows_writes(trace, 1) >= MOST:
-        return _next_write(groups)
+    if _part(_before_next_write(trace)) < 0.5:
+        return None
     return Pattern("held-for-a-time", {"held_s": median(trace.late)})
 
 
-def _with_unknown_clock(trace: Trace, groups: list[Group]) -> Pattern:
-    """In step with the writes, and nothing more is known."""
-    if groups[0].count > 1:
-        return Pattern("cannot-tell", reason="the clocks could not be compared well enough")
-    return Pattern("on-time", {"unknown_s": trace.uncertainty_s})
+def _before_next_write(trace: Trace) -> Iterator[bool]:
+    """For each chunk but the last, whether it came too early to have been let go by the next."""
+    for arrived_s, next_s in zip(trace.arrived, trace.written[1:], strict=False):
+        yield arrived_s < next_s - trace.uncertainty_s
+
+
+def _is_held_first(trace: Trace, first: Group) -> bool:
+    """Whether the first group is more than a hiccup: that would have lasted for two pauses."""
+    return first.count > 2 or 1 < first.count > (1 - MOST) * trace.count
 
 
 def _until_next_write(trace: Trace, groups: list[Group]) -> Pattern | None:
     """A write lets those before it go, after a first group that may be larger."""
-    if not trace.is_clock_good:
+    later = groups[1:-1] if trace.is_at_end(groups[-1]) else groups[1:]
+    if len(groups) < 2 or _part(group.count == 1 for group in later) < MOST:
         return None
-    singles = [group.count == 1 for group in groups[1:]]
-    if len(groups) < 2 or _part(singles) < MOST or _has_cut_chunks(trace, groups):
+    if _has_cut_chunks(trace, groups):
         return None
     if _follows_writes(trace, groups[0].count) < MOST:
         return None
-    return _next_write(groups)
-
-
-def _next_write(groups: list[Group]) -> Pattern:
     return Pattern("held-until-next-write", {"first_writes": groups[0].count + 1})
 
 
@@ -153,7 +171,7 @@ def _follows_writes(trace: Trace, first: int) -> float:
 def _at_first(trace: Trace, groups: list[Group]) -> Pattern | None:
     """The first chunks come together, or late; those after them do not."""
     first, rest = groups[0], trace.late[groups[0].last + 1 :]
-    if len(rest) < 2:
+    if len(rest) < 2 or not _is_held_first(trace, first):
         return None
     limit_s = max(trace.path_s, min(rest)) + trace.same_s
     if min(rest) > trace.path_s + trace.same_s or _part(late <= limit_s for late in rest) < MOST:
@@ -170,14 +188,18 @@ def _at_first(trace: Trace, groups: list[Group]) -> Pattern | None:
 
 def _grouped(trace: Trace, groups: list[Group]) -> Pattern | None:
     """Groups of chunks: a buffer lets go when it is full, a timer when its time is over."""
+    block = _block_bytes(trace, groups)
+    if block is not None:
+        return Pattern("fixed-buffer", block)
     releases = [group for group in groups if not trace.is_at_end(group)]
     if not releases:
         return None
-    sizes = _buffer_sizes(trace, releases)
-    if _has_cut_chunks(trace, releases) and sizes is not None:
-        return Pattern("fixed-buffer", sizes)
+    sizes = _buffer_bytes(trace, releases)
     held_s = [trace.late[group.first] for group in releases]
-    is_timer = len(releases) > 1 and _spread(held_s) <= trace.same_s
+    usual_s = median(held_s)
+    is_timer = len(releases) > 1 and (
+        _part(abs(each_s - usual_s) <= trace.same_s for each_s in held_s) >= MOST
+    )
     is_by_write = (
         _part(trace.silence_s(group) <= trace.path_s + trace.same_s for group in releases) >= MOST
     )
@@ -185,39 +207,54 @@ def _grouped(trace: Trace, groups: list[Group]) -> Pattern | None:
     if is_by_write and sizes is not None and not (is_timer and is_small):
         return Pattern("fixed-buffer", sizes)
     if is_timer:
-        return Pattern("held-for-a-time", {"held_s": median(held_s)})
+        return Pattern("held-for-a-time", {"held_s": usual_s})
     return None
 
 
-def _buffer_sizes(trace: Trace, releases: list[Group]) -> dict[str, float] | None:
+def _buffer_bytes(trace: Trace, releases: list[Group]) -> dict[str, float] | None:
     """Between which sizes a buffer must be that lets go just then; None: no size fits.
 
     It was full with the write that let it go, and not with the one before.
     """
-    counts = trace.bytes.written
-    at_least, at_most = 1, counts[-1]
-    start = 0
+    counts, start = trace.bytes.written, 0
+    ranges: list[tuple[int, int]] = []
     for group in releases:
-        writes = max(group.last, min(group.last + 1, trace.latest_write(group.arrived_s)))
-        at_most = min(at_most, counts[writes + 1] - start)
-        at_least = max(at_least, counts[writes] - start + 1)
-        there = trace.bytes.there(group.arrived_s) if trace.bytes.is_known else 0
-        start = max(counts[group.last + 1], there)
-    if at_least > at_most:
+        trigger = max(group.last, min(group.last + 1, trace.latest_write(group.arrived_s)))
+        ranges.append((counts[trigger] - start + 1, counts[trigger + 1] - start))
+        start = counts[group.last + 1]
+    fitting = max(([(a, b) for a, b in ranges if a <= size <= b] for size, _ in ranges), key=len)
+    if len(fitting) < MOST * len(ranges):
         return None
-    return {"buffer_bytes_min": at_least, "buffer_bytes_max": at_most}
+    return {
+        "buffer_bytes_min": max(low for low, _ in fitting),
+        "buffer_bytes_max": min(high for _, high in fitting),
+    }
 
 
 def _has_cut_chunks(trace: Trace, groups: list[Group]) -> bool:
     """Whether groups end in the middle of a chunk, as only a buffer cuts them."""
     if not trace.bytes.is_known:
         return False
-    releases = [group for group in groups if group.last + 1 < trace.count]
     cut = [
         trace.bytes.there(group.arrived_s) > trace.bytes.written[group.last + 1]
-        for group in releases
+        for group in groups
+        if group.last + 1 < trace.count
     ]
     return bool(cut) and _part(cut) >= 0.5
+
+
+def _block_bytes(trace: Trace, groups: list[Group]) -> dict[str, float] | None:
+    """The size of the blocks in which a body came that does not consist of such blocks.
+
+    The first may be smaller: a head can have been in the buffer with it.
+    """
+    if not _has_cut_chunks(trace, groups):
+        return None
+    there = [trace.bytes.there(group.arrived_s) for group in groups if not trace.is_at_end(group)]
+    block = gcd(*(b - a for a, b in pairwise(there)))
+    if block < BUFFER_BYTES_MIN:
+        return None
+    return {"buffer_bytes_min": block, "buffer_bytes_max": block}
 
 
 # --- without the companion ---------------------------------------------------------------------
@@ -226,20 +263,27 @@ def _has_cut_chunks(trace: Trace, groups: list[Group]) -> bool:
 def _of_arrivals(reading: Reading) -> Pattern:
     """How a response came, whose writes are not known."""
     rate = steady_rate(reading.arrivals)
-    if rate is not None and rate.burst_bytes >= 0.2 * reading.size:
+    is_large = reading.size >= RATE_BYTES_MIN
+    if rate is not None and is_large and rate.burst_bytes >= 0.2 * reading.size:
         return Pattern(
             "bandwidth",
             {"rate_bytes_per_s": rate.bytes_per_s, "burst_bytes": rate.burst_bytes},
         )
     chunks = reading.chunks
-    if reading.unit == "read" or len(chunks) < 2:
-        reason = "nothing in the body says what was written at a time"
-        return Pattern("cannot-tell", reason=reason)
+    if not chunks:
+        return Pattern("cannot-tell", reason="the body is empty")
     groups = _come_together(chunks)
     figures = {"chunks": len(chunks), "groups": len(groups)}
     if len(groups) == 1:
         return Pattern("at-the-end", figures)
-    block = _block_bytes(reading, groups)
+    if reading.unit == "read":
+        silence_s = max(b[0].arrived_s - a[-1].arrived_s for a, b in pairwise(groups))
+        reason = (
+            f"the body came at {len(groups)} moments, with up to {silence_s:.2f} s between them, "
+            "but nothing in it says what was written at a time"
+        )
+        return Pattern("cannot-tell", reason=reason)
+    block = _read_bytes(reading, groups)
     if block is not None:
         return Pattern("fixed-buffer", {"buffer_bytes_min": block, "buffer_bytes_max": block})
     together = sum(len(group) for group in groups if len(group) > 1)
@@ -258,7 +302,7 @@ def _come_together(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
     return groups
 
 
-def _block_bytes(reading: Reading, groups: list[list[Chunk]]) -> int | None:
+def _read_bytes(reading: Reading, groups: list[list[Chunk]]) -> int | None:
     """The size of the blocks in which a body came, if they are all of one size and no unit's."""
     blocks: list[int] = []
     last_s = float("-inf")
@@ -277,11 +321,3 @@ def _part(facts: Iterable[bool]) -> float:
     """Which part of the facts is true; all of none."""
     listed = list(facts)
     return sum(listed) / len(listed) if listed else 1.0
-
-
-def _spread(values: list[float]) -> float:
-    """How far apart values are, without the most distant one when there are many."""
-    ordered = sorted(values)
-    if len(ordered) >= 5:
-        ordered = ordered[:-1]
-    return ordered[-1] - ordered[0]

@@ -56,8 +56,8 @@ class Trace:
         pauses = [b - a for a, b in pairwise(self.written)]
         self.pause_s = median(pauses) if pauses else 0.0
         self.same_s = TOLERANCE * self.pause_s
-        self.path_s = 2 * self.round_trip_s + self.uncertainty_s
-        """What the way itself may take, generously: nothing beyond it is the network's doing."""
+        self.path_s = self.round_trip_s + self.uncertainty_s
+        """What the way itself may take: a way back is no longer than there and back."""
         self.bytes = _Bytes(reading, self.sizes)
 
     @property
@@ -115,38 +115,40 @@ class Rate:
 
 
 def steady_rate(arrivals: tuple[Arrival, ...]) -> Rate | None:
-    """The rate at which the second half of a body came, if it came steadily.
+    """The rate at which the later part of a body came, if it came steadily; its burst is what came
+    beyond that before.
 
-    Its burst is what came before the rate began.
+    The later part is the longest that lies along a line, and a good deal of the whole.
     """
-    times = [arrival.at_s for arrival in arrivals]
-    sums = list(accumulate(arrival.size for arrival in arrivals))
-    if len(set(times)) < 8 or sums[-1] == 0:
-        return None
-    half = next(i for i, total in enumerate(sums) if total >= sums[-1] / 2)
-    span_s = times[-1] - times[half]
-    if span_s <= 0:
-        return None
-    rate = (sums[-1] - sums[half]) / span_s
-    knee = half
-    while knee > 0 and _is_on_line(times, sums, knee - 1, rate):
-        knee -= 1
-    if not _is_steady(times[knee:], sums[knee:], rate):
-        return None
-    burst = max(0.0, sums[knee] - rate * (times[knee] - times[0]))
-    return Rate(rate, burst)
+    points = _curve(arrivals)
+    (last_s, total) = points[-1]
+    first_s = points[0][0]
+    for index, (at_s, so_far) in enumerate(points[:-_STEPS_MIN]):
+        rest, span_s = total - so_far, last_s - at_s
+        if rest < 0.2 * total or span_s < 0.3 * (last_s - first_s):
+            return None
+        rate = rest / span_s
+        distances = [abs(so_far + rate * (t - at_s) - there) for t, there in points[index:]]
+        if max(distances) <= 0.15 * rest:
+            return _rate_of(points[index + (len(points) - index) // 3 :], first_s)
+    return None
 
 
-def _is_on_line(times: list[float], sums: list[int], index: int, rate: float) -> bool:
-    """Whether the line through the end with this slope goes by a point."""
-    expected = sums[-1] - rate * (times[-1] - times[index])
-    return abs(sums[index] - expected) <= 0.05 * sums[-1]
+def _rate_of(points: list[tuple[float, int]], first_s: float) -> Rate:
+    """The line through the first and the last of these, and where it meets the beginning."""
+    (from_s, before), (to_s, total) = points[0], points[-1]
+    rate = (total - before) / (to_s - from_s)
+    return Rate(rate, max(0.0, total - rate * (to_s - first_s)))
 
 
-def _is_steady(times: list[float], sums: list[int], rate: float) -> bool:
-    """Whether each quarter of the time brought about a quarter of the bytes."""
-    span_s = times[-1] - times[0]
-    marks = [
-        sums[bisect_right(times, times[0] + span_s * part / 4 + 1e-9) - 1] for part in range(5)
-    ]
-    return all(abs((b - a) / (span_s / 4) - rate) <= 0.4 * rate for a, b in pairwise(marks))
+_STEPS_MIN: Final = 7
+_POINTS_MAX: Final = 300
+
+
+def _curve(arrivals: tuple[Arrival, ...]) -> list[tuple[float, int]]:
+    """How much was there when, at so many moments at the most."""
+    sums = accumulate(arrival.size for arrival in arrivals)
+    there = {arrival.at_s: so_far for arrival, so_far in zip(arrivals, sums, strict=True)}
+    points = [(0.0, 0)] if not there else list(there.items())
+    step = -(-len(points) // _POINTS_MAX)
+    return points[:-1:step] + points[-1:]
