@@ -13,27 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from tests.e2e.gate import Gate
-from tests.emulator.harness import Harness, request, wait_until
+from tests.emulator.harness import Answer, Harness, playing, request, running, wait_until
 from tests.emulator.url_client import INTEGRATION, STREAM, ask, asking, prelude, serve
-from tests.fakes import Broken
+from tests.fakes import Broken, Client
 
 from tailrace import limits
-from tailrace.config import HoldBackConfig
+from tailrace.config import HoldBackConfig, UrlConfig
+from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.outlet import Outlet
 from tailrace.wire.event_stream import MessageDecoder
 
 HELD = HoldBackConfig(shaping=False)
+WITHHELD = HoldBackConfig(threshold_bytes=1, withhold_joined=True, shaping=False)
 BEGIN = {"stream": INTEGRATION}
+PRELUDE = prelude()["chunk"]
 END: dict[str, Any] = {"end": None}
+FAIL = {"fail": {"errorType": "TypeError", "errorMessage": "m", "stackTrace": []}}
+PATH = "/2021-11-15/functions/f/response-streaming-invocations"
 
 
 class Script:
     """A function that writes its chunks one by one, when the test says so."""
 
-    def __init__(self, directory: Path, *chunks: str, head: bool = True) -> None:
+    def __init__(
+        self, directory: Path, *chunks: str, head: bool = True, media_type: str | None = None
+    ) -> None:
         self._directory = directory
-        self.steps: list[dict[str, Any]] = [BEGIN, prelude()] if head else [{"stream": None}]
+        self.steps: list[dict[str, Any]] = [BEGIN, prelude()] if head else [{"stream": media_type}]
         for number, chunk in enumerate(chunks):
             self.steps += [self._wait(str(number)), {"chunk": chunk}]
         self.steps += [self._wait("end"), END]
@@ -150,19 +158,53 @@ def test_the_events_of_an_sdk_are_held_back_as_well(tmp_path: Path) -> None:
     script = Script(tmp_path, "1", "2", "3", head=False)
 
     async def story(emulator: Harness) -> None:
-        body = json.dumps({"play": script.steps}).encode()
-        path = "/2021-11-15/functions/f/response-streaming-invocations"
-        call = asyncio.create_task(request(emulator.port, "POST", path, body))
+        call = calling(emulator, script)
         for _ in range(3):
             await script.write()
         assert the_outlet().held_bytes == 1
         script.end()
-        decoder = MessageDecoder()
-        messages = decoder.feed(unchunked((await call).body))
-        payloads = [message.payload for message in messages]
-        assert payloads == [b"12", b"3", b"{}"]
+        assert await payloads(call) == [b"12", b"3", b"{}"]
 
     serve(story, tmp_path, None, hold_back=HELD)
+
+
+def test_a_prelude_is_no_write_to_an_sdk_either(tmp_path: Path) -> None:
+    script = Script(tmp_path, "1", "2", "3")
+
+    async def story(emulator: Harness) -> None:
+        call = calling(emulator, script)
+        for _ in range(3):
+            await script.write()
+        assert (the_outlet().write_count, the_outlet().held_bytes) == (3, 1)
+        script.end()
+        assert await payloads(call) == [PRELUDE.encode() + b"12", b"3", b"{}"]
+
+    serve(story, tmp_path, None, hold_back=HELD)
+
+
+@pytest.mark.parametrize("chunk", ["", '{"statusCode"', "x" * limits.PRELUDE_BYTES_MAX])
+def test_a_prelude_that_is_none_is_passed_on_as_it_is(tmp_path: Path, chunk: str) -> None:
+    """As without the model: whoever calls has to read it."""
+    steps = [BEGIN, *([{"chunk": chunk}] if chunk else []), END]
+
+    async def story(emulator: Harness) -> None:
+        body = json.dumps({"play": steps}).encode()
+        call = asyncio.create_task(request(emulator.port, "POST", PATH, body))
+        assert b"".join(await payloads(call)) == chunk.encode() + b"{}"
+
+    serve(story, tmp_path, None, hold_back=HELD)
+
+
+def calling(emulator: Harness, script: Script) -> asyncio.Task[Answer]:
+    """A call of an SDK that is on its way."""
+    body = json.dumps({"play": script.steps}).encode()
+    return asyncio.create_task(request(emulator.port, "POST", PATH, body))
+
+
+async def payloads(call: asyncio.Task[Answer]) -> list[bytes]:
+    """The payloads of a whole answer's events."""
+    messages = MessageDecoder().feed(unchunked((await call).body))
+    return [message.payload for message in messages]
 
 
 def unchunked(body: bytes) -> bytes:
@@ -174,15 +216,166 @@ def unchunked(body: bytes) -> bytes:
     return whole
 
 
-def test_what_was_held_arrives_before_a_failure_does(tmp_path: Path) -> None:
-    async def story(emulator: Harness) -> None:
-        async with asking(emulator, BEGIN, prelude(), {"chunk": "held"}, {"exit": 1}) as client:
-            answer = await client.read_head()
-            assert await client.read_chunk() == b"held"
-            with pytest.raises(Broken):
-                await client.read_body(answer)
+# --- a body that begins with the prelude ------------------------------------------------------
 
-    serve(story, tmp_path, STREAM, hold_back=HELD)
+
+def test_a_response_that_began_with_its_prelude_is_withheld_whole(tmp_path: Path) -> None:
+    script = Script(tmp_path, PRELUDE + "1", "2", "3", head=False, media_type=INTEGRATION)
+
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, *script.steps) as client:
+            for _ in range(3):
+                await script.write()
+            assert await client.is_silent()  # not even the head
+            assert the_outlet().held_bytes == 3
+            script.end()
+            answer = await client.read_response()
+            assert (answer.status, answer.body) == (200, b"123")
+
+    serve(story, tmp_path, STREAM, hold_back=WITHHELD)
+
+
+def test_a_response_whose_prelude_came_alone_is_not(tmp_path: Path) -> None:
+    script = Script(tmp_path, "1", "2")
+
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, *script.steps) as client:
+            answer = await client.read_head()
+            for line in (b"1", b"2"):
+                await script.write()
+                assert await client.read_chunk() == line
+            script.end()
+            assert await client.read_body(answer) == b""
+
+    serve(story, tmp_path, STREAM, hold_back=WITHHELD)
+
+
+def test_it_is_withheld_from_an_sdk_as_well(tmp_path: Path) -> None:
+    script = Script(tmp_path, PRELUDE + "1", "2", "3", head=False, media_type=INTEGRATION)
+
+    async def story(emulator: Harness) -> None:
+        call = calling(emulator, script)
+        for _ in range(3):
+            await script.write()
+        assert the_outlet().held_bytes == 3
+        script.end()
+        assert await payloads(call) == [PRELUDE.encode() + b"123", b"{}"]
+
+    serve(story, tmp_path, None, hold_back=WITHHELD)
+
+
+def test_it_is_not_when_an_sdk_has_had_the_prelude(tmp_path: Path) -> None:
+    script = Script(tmp_path, "1", "2")
+
+    async def story(emulator: Harness) -> None:
+        client = await Client.connect(f"http://127.0.0.1:{emulator.port}")
+        await client.request("POST", PATH, [], json.dumps({"play": script.steps}).encode())
+        answer = await client.read_head()
+        decoder = MessageDecoder()
+        (first,) = decoder.feed(await client.read_chunk())
+        assert first.payload == PRELUDE.encode()
+        for line in (b"1", b"2"):
+            await script.write()
+            (event,) = decoder.feed(await client.read_chunk())
+            assert event.payload == line
+        script.end()
+        await client.read_body(answer)
+        client.close()
+
+    serve(story, tmp_path, None, hold_back=WITHHELD)
+
+
+# --- ends, failures, clients that leave -------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [{"exit": 1}, {"cut": None}, {"wait": "/never"}])
+def test_what_was_held_arrives_before_a_failure_does(tmp_path: Path, step: dict[str, Any]) -> None:
+    """The process ends, its connection breaks, its time is over."""
+
+    async def story(emulator: Harness) -> None:
+        with pytest.raises(Broken) as broken:
+            await ask(emulator, BEGIN, prelude(), {"chunk": "held"}, step, {"wait": "/never"})
+        assert broken.value.received == b"held"
+
+    serve(story, tmp_path, STREAM, hold_back=HELD, timeout_s=0.7)
+
+
+@pytest.mark.parametrize("is_aborted", [False, True])
+def test_what_was_held_arrives_when_an_error_is_reported(tmp_path: Path, is_aborted: bool) -> None:
+    url = UrlConfig(invoke_mode="RESPONSE_STREAM", abort_on_error=is_aborted)
+
+    async def story(emulator: Harness) -> None:
+        steps = [BEGIN, prelude(), {"chunk": "held"}, FAIL]
+        if not is_aborted:
+            assert (await ask(emulator, *steps)).body == b"held"
+            return
+        with pytest.raises(Broken) as broken:
+            await ask(emulator, *steps)
+        assert broken.value.received == b"held"
+
+    serve(story, tmp_path, url, hold_back=HELD)
+
+
+def test_a_head_that_nothing_follows_leaves_after_the_hold_time(tmp_path: Path) -> None:
+    script = Script(tmp_path)
+
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, *script.steps) as client:
+            answer = await client.read_head()  # although nothing is written
+            script.end()
+            assert await client.read_body(answer) == b""
+
+    serve(story, tmp_path, STREAM, hold_back=HoldBackConfig(hold_s=0.1))
+
+
+def test_head_requests_get_their_head_at_once(tmp_path: Path) -> None:
+    script = Script(tmp_path, "1")
+
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, *script.steps, method="HEAD") as client:
+            answer = await client.read_response("HEAD")
+            assert (answer.status, answer.body) == (200, b"")
+            (tmp_path / "0").touch()
+            script.end()
+            await wait_until(lambda: "REPORT RequestId" in emulator.log)
+
+    serve(story, tmp_path, STREAM, hold_back=WITHHELD)
+
+
+def test_a_client_that_fell_behind_at_the_end_is_not_watched_any_more(tmp_path: Path) -> None:
+    """It may have the next request on its connection when the watch would cut it."""
+
+    async def run() -> None:
+        gate, go, block = Gate(), tmp_path / "go", 65_536
+        most = limits.SYNC_INVOKE_BYTES_MAX  # 96 blocks, which leave as soon as they are there
+        rules = HoldBackConfig(first_writes=0, threshold_bytes=most, shaping=False)
+        function = playing(path=tmp_path, url=STREAM, hold_back=rules)
+        flood: list[dict[str, Any]] = [{"flood": 96}, {"wait": str(go)}, {"flood": 90}]
+        async with (
+            running(function) as emulator,
+            asking(
+                emulator,
+                {"gate": gate.port},
+                BEGIN,
+                prelude(),
+                *flood,
+                END,
+                receive_bytes=4 * block,
+            ) as client,
+        ):
+            answer = await client.read_head()
+            size = 0
+            while size < most:
+                size += len(await client.read_chunk())
+            assert size == most
+            go.touch()  # what leaves with the end is more than the kernel takes
+            assert len(await client.read_body(answer)) == 90 * block
+            # From inside: it would be seen a minute later.
+            watches = [found for found in gc.get_objects() if isinstance(found, StallWatch)]
+            assert [watch for watch in watches if watch._timer is not None] == []
+        gate.close()
+
+    uvloop.run(run())
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(tmp_path: Path) -> None:
