@@ -18,15 +18,21 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tailrace.errors import ClientDisconnected, ResponseTooLargeError
+    from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
+    from tailrace.function.flush_policy import FlushCounts, FlushPolicy
     from tailrace.function.handler import StreamifiedHandler, streamify_response
     from tailrace.function.response import HttpResponseStream, ResponseStream
-    from tailrace.function.stream import Chunk
+    from tailrace.function.stream import FLUSH, Chunk, Flush
     from tailrace.wire.integration import Head
 
 __all__ = [
+    "FLUSH",
     "Chunk",
     "ClientDisconnected",
+    "Flush",
+    "FlushCounts",
+    "FlushError",
+    "FlushPolicy",
     "Head",
     "HttpResponseStream",
     "ResponseStream",
@@ -36,8 +42,13 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "FLUSH": "tailrace.function.stream",
     "Chunk": "tailrace.function.stream",
     "ClientDisconnected": "tailrace.errors",
+    "Flush": "tailrace.function.stream",
+    "FlushCounts": "tailrace.function.flush_policy",
+    "FlushError": "tailrace.errors",
+    "FlushPolicy": "tailrace.function.flush_policy",
     "Head": "tailrace.wire.integration",
     "HttpResponseStream": "tailrace.function.response",
     "ResponseStream": "tailrace.function.response",

@@ -8,9 +8,9 @@ is waiting for, otherwise by cancellation.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from typing import Any
 
-from tailrace.errors import ClientDisconnected, PeerError
+from tailrace.errors import ClientDisconnected, FlushError, PeerError
 from tailrace.function.event_loop import run_in_loop
 from tailrace.function.response import ResponseStream
 from tailrace.function.sink import Sink
@@ -117,12 +117,7 @@ class _Drive:
     async def _pump_async(self, chunks: Any) -> None:
         try:
             async for item in chunks:
-                try:
-                    self._stream.take(item)
-                except ClientDisconnected:
-                    raise
-                except Exception as error:
-                    await _throw(chunks, error)
+                await self._take_from(chunks, item)
                 await self.drain()
                 if self._stream.is_ended:
                     break
@@ -134,7 +129,7 @@ class _Drive:
         """An async function has returned a plain iterator."""
         try:
             for item in chunks:
-                self._stream.take(item)
+                self._stream.take_from(chunks, item)
                 await self.drain()
                 if self._stream.is_ended:
                     break
@@ -142,12 +137,22 @@ class _Drive:
             if hasattr(chunks, "close"):
                 chunks.close()
 
-
-async def _throw(chunks: Any, error: Exception) -> NoReturn:
-    """Raise an error where the chunk was yielded: its traceback then shows which yield it was."""
-    if hasattr(chunks, "athrow"):
-        try:
-            await chunks.athrow(error.with_traceback(None))
-        except StopAsyncIteration:
-            pass  # the generator caught it; it counts all the same
-    raise error
+    async def _take_from(self, chunks: Any, item: object) -> None:
+        """As `Stream.take_from`, of an async iterator."""
+        while True:
+            try:
+                self._stream.take(item)
+                return
+            except ClientDisconnected:
+                raise
+            except Exception as error:
+                if not hasattr(chunks, "athrow"):
+                    raise
+                try:
+                    item = await chunks.athrow(error.with_traceback(None))
+                except StopAsyncIteration:
+                    if isinstance(error, FlushError):
+                        return
+                    raise error from None
+                if not isinstance(error, FlushError):
+                    raise

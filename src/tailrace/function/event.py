@@ -8,6 +8,7 @@ from typing import Any, Final
 logger = logging.getLogger("tailrace.function")
 
 CALLBACK_VERSION: Final = 1
+FRAMES_VERSION: Final = 1
 
 
 def find_callback(event: object) -> str | None:
@@ -36,6 +37,17 @@ def wants_stream(event: object) -> bool:
     """Whether the gateway reads the function's own streamed response, and says so in the event."""
     mark = event.get("tailrace") if isinstance(event, dict) else None
     return isinstance(mark, dict) and mark.get("transport") == "response-stream"
+
+
+def wants_frames(event: object) -> bool:
+    """Whether the gateway reads that stream in frames, of the version that this SDK makes.
+
+    Another number is a version that is not known here: the stream then has none, as one of an SDK
+    that knows no frames.
+    """
+    mark = event.get("tailrace") if isinstance(event, dict) else None
+    is_asked = isinstance(mark, dict) and mark.get("frames") == FRAMES_VERSION
+    return is_asked and wants_stream(event) and is_http_event(event)
 
 
 def is_http_event(event: object) -> bool:

@@ -5,11 +5,24 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from tailrace.function.invocation import Handler, invoke
 from tailrace.function.mode import mode_from
 from tailrace.function.response import ResponseStream
+
+if TYPE_CHECKING:
+    from tailrace.function.flush_policy import FlushPolicy, When
 
 STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
@@ -23,6 +36,7 @@ AnyHandler: TypeAlias = (
 H = TypeVar("H", bound=AnyHandler)
 H_co = TypeVar("H_co", bound=AnyHandler, covariant=True)
 OnError: TypeAlias = Literal["log", "raise"]
+FlushOption: TypeAlias = "FlushPolicy | When | None"
 
 
 class StreamifiedHandler(Protocol[H_co]):
@@ -38,22 +52,27 @@ class StreamifiedHandler(Protocol[H_co]):
 
 
 @overload
-def streamify_response(handler: H, /, *, on_error: OnError = ...) -> StreamifiedHandler[H]: ...
+def streamify_response(
+    handler: H, /, *, on_error: OnError = ..., flush: FlushOption = ...
+) -> StreamifiedHandler[H]: ...
 
 
 @overload
-def streamify_response(*, on_error: OnError = ...) -> Callable[[H], StreamifiedHandler[H]]: ...
+def streamify_response(
+    *, on_error: OnError = ..., flush: FlushOption = ...
+) -> Callable[[H], StreamifiedHandler[H]]: ...
 
 
 def streamify_response(
-    handler: H | None = None, /, *, on_error: OnError = "log"
+    handler: H | None = None, /, *, on_error: OnError = "log", flush: FlushOption = None
 ) -> StreamifiedHandler[H] | Callable[[H], StreamifiedHandler[H]]:
     """Make a handler's response stream; with or without arguments, as decorator or call.
 
     A handler is one of
 
     - a generator or async generator `handler(event, context)`. It may yield a `Head` first, which
-      goes out at once; then str (sent as UTF-8) or bytes, each of which goes out at once;
+      goes out at once; then str (sent as UTF-8) or bytes, each of which goes out at once; `FLUSH`
+      among them sees that it is not held back on the way;
     - `async def handler(event, response, context)` that writes to `response`;
     - a function, async or not, that returns a result as Lambda knows it, or a generator.
 
@@ -66,22 +85,37 @@ def streamify_response(
     `on_error="raise"` lets the handler's exception end the invocation too, after it has ended the
     response; Lambda then repeats an asynchronous invocation. Without a callback it always does.
 
+    `flush` says when the response is flushed without being asked: "explicit", never;
+    "every-write"; "adaptive", when it is quiet while something is held back; or a `FlushPolicy`.
+    Only native streaming takes padding for that. Not given, it is that of a handler which has
+    handed its event on to this one, and otherwise "explicit".
+
     A client that leaves ends an async handler by cancellation, wherever it waits; a sync one at
     its next yield, by closing it. No response can follow then, and none is missed.
 
     Raises:
         TypeError: a handler with three parameters that is not async, or with neither of the
-            signatures above, or an unknown `on_error`.
+            signatures above, or an unknown `on_error` or `flush`.
         ConfigError: `TAILRACE_RESPONSE_MODE` is something else.
     """
     if on_error not in ("log", "raise"):
         raise TypeError(f'on_error is "log" or "raise", not {on_error!r}')
+    raises = on_error == "raise"
+    policy = _policy_of(flush)
     if handler is None:
-        return functools.partial(_streamify, raises=on_error == "raise")
-    return _streamify(handler, raises=on_error == "raise")
+        return functools.partial(_streamify, raises=raises, policy=policy)
+    return _streamify(handler, raises=raises, policy=policy)
 
 
-def _streamify(function: H, *, raises: bool) -> StreamifiedHandler[H]:
+def _policy_of(flush: FlushOption) -> FlushPolicy | None:
+    if flush is None:
+        return None
+    from tailrace.function.flush_policy import policy_from
+
+    return policy_from(flush)
+
+
+def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> StreamifiedHandler[H]:
     if not callable(function):
         raise TypeError(f"a handler is a function, not {type(function).__name__}")
     flags, names, required = _signature(function)
@@ -98,7 +132,7 @@ def _streamify(function: H, *, raises: bool) -> StreamifiedHandler[H]:
         )
     if takes_response and not flags & _COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
-    handler = Handler(function, takes_response, raises, mode_from(os.environ))
+    handler = Handler(function, takes_response, raises, mode_from(os.environ), policy)
 
     def call(event: Any, context: Any = None) -> Any:
         return invoke(handler, event, context)

@@ -12,10 +12,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
-from tailrace.function.event import find_callback, is_head_request, is_http_event, wants_stream
+from tailrace.function.event import (
+    find_callback,
+    is_head_request,
+    is_http_event,
+    wants_frames,
+    wants_stream,
+)
 from tailrace.function.failure import describe, log_failure
 from tailrace.function.mode import Mode, NativeResponse, open_native
 from tailrace.function.response import ResponseStream
@@ -23,6 +29,9 @@ from tailrace.function.sink import BufferedSink, Sink
 from tailrace.function.stream import Stream
 from tailrace.function.upload_sink import CallbackSink, NativeSink, UploadSink
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from tailrace.function.flush_policy import FlushPolicy
 
 logger = logging.getLogger("tailrace.function")
 
@@ -37,6 +46,8 @@ class Handler(NamedTuple):
     """Its exceptions end the invocation, too, after they have ended the response."""
     mode: Mode | None
     """How its response goes when there is no callback; None leaves it to the runtime."""
+    flush_policy: FlushPolicy | None = None
+    """When its response is flushed; None leaves it to who hands the event on."""
 
 
 class _Outer(NamedTuple):
@@ -55,6 +66,8 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
     """Run a handler; return what the function returns."""
     outer = _outer.get()
     if outer is not None and _is_handed_on(event, context, outer):
+        if handler.flush_policy is not None:
+            outer.stream.set_flush_policy(handler.flush_policy)
         _drive(handler, event, context, outer.stream, outer.sink)
         outer.stream.end()
         return None
@@ -87,7 +100,7 @@ def _return_response(handler: Handler, event: Any, context: Any) -> Any:
 
 
 def _stream_natively(handler: Handler, event: Any, context: Any, native: NativeResponse) -> Any:
-    sink = NativeSink(native, is_http=is_http_event(event))
+    sink = _native_sink(event, native, handler.flush_policy)
     stream = Stream(sink, is_head_request=is_head_request(event))
     try:
         _drive(handler, event, context, stream, sink)
@@ -95,14 +108,31 @@ def _stream_natively(handler: Handler, event: Any, context: Any, native: NativeR
     except Exception as error:
         if not sink.has_begun or sink.loss is None or not _is_departure(error):
             if sink.has_begun:
-                native.fail(describe(error))  # now: whoever calls us may catch it
+                sink.fail(describe(error))  # now: whoever calls us may catch it
             raise  # the runtime logs and reports it
     except BaseException:
         sink.abort()
         raise
     finally:
         stream.close()
+        _log_flushes(sink)
     return sink.result
+
+
+def _log_flushes(sink: NativeSink) -> None:
+    flushes, deferred, padded_bytes = sink.flush_counts
+    if padded_bytes:
+        logger.info(
+            "flushed: flushes=%d deferred=%d padded_bytes=%d", flushes, deferred, padded_bytes
+        )
+
+
+def _native_sink(event: Any, native: NativeResponse, policy: FlushPolicy | None) -> NativeSink:
+    if not wants_frames(event):
+        return NativeSink(native, is_http=is_http_event(event), policy=policy)
+    from tailrace.function.framed_sink import FramedSink
+
+    return FramedSink(native)
 
 
 def _call_back(handler: Handler, event: Any, context: Any, url: str) -> None:
@@ -187,25 +217,10 @@ def _pump(chunks: Any, stream: Stream) -> None:
     """Send what a generator, or another iterator, yields; it is closed in any case."""
     try:
         for item in chunks:
-            try:
-                stream.take(item)
-            except ClientDisconnected:
-                raise
-            except Exception as error:
-                _throw(chunks, error)
+            stream.take_from(chunks, item)
             stream.drain()
             if stream.is_ended:
                 break
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-
-
-def _throw(chunks: Any, error: Exception) -> NoReturn:
-    """Raise an error where the chunk was yielded: its traceback then shows which yield it was."""
-    if hasattr(chunks, "throw"):
-        try:
-            chunks.throw(error.with_traceback(None))
-        except StopIteration:
-            pass  # the generator caught it; it counts all the same
-    raise error

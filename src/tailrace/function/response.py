@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.function.stream import Chunk, Stream
 from tailrace.wire.integration import Head
+
+if TYPE_CHECKING:
+    from tailrace.function.flush_policy import FlushCounts, FlushPolicy, When
 
 _METADATA_KEYS: Final = ("statusCode", "headers", "multiValueHeaders", "cookies")
 
@@ -59,13 +62,38 @@ class ResponseStream:
         await self._drain()
 
     async def flush(self) -> None:
-        """Return when all that was written, the head included if it was set, is on its way.
+        """See that all that was written, the head included if it was set, is on its way.
+
+        Over a callback that is so in any case. Lambda's native streaming holds small chunks back:
+        there padding pushes them out, where the content type ignores it. At a place where it may
+        not stand the flush is done later, at the next such place of what is written.
 
         Raises:
+            FlushError: the native stream's content type ignores nothing, or the head promises a
+                `Content-Length`, a content coding or a digest. Nothing is lost; what was written
+                leaves when Lambda lets it, and the response can go on.
             ClientDisconnected: the client has left.
         """
         self._stream.flush()
         await self._drain()
+
+    def set_flush_policy(self, policy: FlushPolicy | When) -> None:
+        """Say when this response is flushed without being asked, whatever its handler's rule is.
+
+        Raises:
+            TypeError: this is neither a policy nor the name of one.
+            RuntimeError: the head has gone out already.
+        """
+        from tailrace.function.flush_policy import policy_from
+
+        self._stream.set_flush_policy(policy_from(policy))
+
+    @property
+    def flush_counts(self) -> FlushCounts:
+        """What flushing has come to by now; zero where it takes nothing, as over a callback."""
+        from tailrace.function.flush_policy import FlushCounts
+
+        return FlushCounts(*self._stream.flush_counts)
 
     async def end(self) -> None:
         """Complete the client's response now; the handler may work on.

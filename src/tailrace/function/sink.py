@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
 from tailrace.wire.http_event import result_from_response
 from tailrace.wire.integration import Head
+
+if TYPE_CHECKING:
+    from tailrace.function.flush_policy import FlushPolicy
 
 
 class Sink(Protocol):
@@ -24,6 +27,20 @@ class Sink(Protocol):
 
     def put(self, data: bytes) -> None:
         """Take body bytes."""
+
+    def set_flush_policy(self, policy: FlushPolicy | None) -> None:
+        """Say, before the head, when to let out what is held; None is "explicit"."""
+
+    def flush(self) -> None:
+        """See that nothing of what was taken is held back on its way to the client.
+
+        Raises:
+            FlushError: this response has nothing that would do that.
+        """
+
+    @property
+    def flush_counts(self) -> tuple[int, int, int]:
+        """Flushes, those of them that had to wait for a place, and bytes of padding."""
 
     def put_end(self) -> None:
         """The response is complete."""
@@ -64,6 +81,14 @@ class BufferedSink:
         self._size += len(data)
         _check_size(self._size)
         self._pieces.append(data)
+
+    def set_flush_policy(self, policy: FlushPolicy | None) -> None: ...
+
+    def flush(self) -> None: ...
+
+    @property
+    def flush_counts(self) -> tuple[int, int, int]:
+        return 0, 0, 0
 
     def put_end(self) -> None: ...
 

@@ -6,16 +6,36 @@ Concurrency law: nothing here blocks or awaits; whoever drives the handler drain
 from __future__ import annotations
 
 import logging
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from tailrace.errors import ClientDisconnected, FlushError
 from tailrace.function.sink import Sink
 from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import Head
+
+if TYPE_CHECKING:
+    from tailrace.function.flush_policy import FlushPolicy
 
 logger = logging.getLogger("tailrace.function")
 
 Chunk: TypeAlias = str | bytes | bytearray | memoryview
 """A piece of a body; str is sent as UTF-8."""
+
+
+class Flush:
+    """The type of `FLUSH`, for annotations."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "FLUSH"
+
+    def __reduce__(self) -> str:
+        return "FLUSH"
+
+
+FLUSH: Final = Flush()
+"""What a generator yields to say that all it has yielded must be on its way now."""
 
 _TEXT: Final = Head(200, (("content-type", "text/plain; charset=utf-8"),))
 _BINARY: Final = Head(200, (("content-type", "application/octet-stream"),))
@@ -49,12 +69,16 @@ class Stream:
         self._next_head: Head | None = None
 
     def take(self, item: object) -> None:
-        """Take what a generator has yielded: a Head, which goes out at once, or a chunk.
+        """Take what a generator has yielded: a Head, which goes out at once, a chunk, or FLUSH.
 
         Raises:
             TypeError: it is neither, or a Head that comes too late.
+            FlushError: there is no way to flush this response.
             ClientDisconnected: nobody takes the response any more.
         """
+        if item is FLUSH:
+            self.flush()
+            return
         if not isinstance(item, Head):
             self.put(item)
             return
@@ -64,6 +88,30 @@ class Stream:
                 " a Head comes first, and once"
             )
         self._begin(item, b"")
+
+    def take_from(self, chunks: Any, item: object) -> None:
+        """Take what an iterator has yielded; an error is raised in it, at that `yield`.
+
+        A generator may catch a FlushError; what it yields then is taken, too. Any other error
+        counts all the same.
+        """
+        while True:
+            try:
+                self.take(item)
+                return
+            except ClientDisconnected:
+                raise
+            except Exception as error:
+                if not hasattr(chunks, "throw"):
+                    raise
+                try:
+                    item = chunks.throw(error.with_traceback(None))
+                except StopIteration:
+                    if isinstance(error, FlushError):
+                        return
+                    raise error from None
+                if not isinstance(error, FlushError):
+                    raise
 
     def set_head(self, head: Head) -> None:
         """Say the head; it goes out with the first chunk, with `flush` or with the end.
@@ -109,10 +157,31 @@ class Stream:
         else:
             self._sink.put(data)
 
+    def set_flush_policy(self, policy: FlushPolicy) -> None:
+        """Say when the response is flushed without being asked.
+
+        Raises:
+            RuntimeError: the head has gone out.
+        """
+        self._raise_if_begun()
+        self._sink.set_flush_policy(policy)
+
+    @property
+    def flush_counts(self) -> tuple[int, int, int]:
+        """Flushes, those of them that had to wait for a place, and bytes of padding."""
+        return self._sink.flush_counts
+
     def flush(self) -> None:
-        """Send the head if it was said and has not gone out; chunks never wait."""
+        """Send the head if it was said and has not gone out; let out what is held on the way.
+
+        Raises:
+            FlushError: there is no way to do that; nothing is lost, and the response can go on.
+            ClientDisconnected: nobody takes the response any more.
+        """
         if self.head is None and self._next_head is not None and not self.is_ended:
             self._begin(self._next_head, b"")
+        if self.head is not None and not self.is_ended:
+            self._sink.flush()
 
     def put_result(self, result: object) -> None:
         """Take a plain result: all of the response at once.
@@ -133,6 +202,7 @@ class Stream:
             self.is_ended = True
             return
         head, body = response_from_result(result)
+        self._sink.set_flush_policy(None)  # the end follows, and lets all out
         self._begin(head, body)
         self.end()
 
@@ -179,6 +249,8 @@ class Stream:
 
     def _begin(self, head: Head, data: bytes) -> None:
         is_bodiless = self._is_head_request or head.status in _BODILESS
+        if is_bodiless:
+            self._sink.set_flush_policy(None)  # the end follows, and nothing may be between
         self._sink.put_head(head, b"" if is_bodiless else data)
         self.head = head
         if is_bodiless:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
-from typing import Final
+from math import inf
+from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import (
     AnsweredEarlyError,
     CallbackRefusedError,
     ClientDisconnected,
+    FlushError,
     PeerError,
 )
 from tailrace.function.mode import NativeResponse
@@ -19,9 +22,29 @@ from tailrace.net.http_client import Upload, open_upload
 from tailrace.wire.capability import EXCHANGE_FIELD, redact
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 
+if TYPE_CHECKING:
+    from tailrace.function.failure import Failure
+    from tailrace.function.flush_policy import FlushPolicy
+    from tailrace.function.flushing import Flushing
+    from tailrace.function.padding import Scanner
+
 logger = logging.getLogger("tailrace.function")
 
 _GONE: Final = 410
+_PROMISES: Final = frozenset(
+    (
+        "content-digest",
+        "content-encoding",
+        "content-length",
+        "content-md5",
+        "content-range",
+        "digest",
+        "repr-digest",
+    )
+)
+_UNFLUSHABLE: Final = (
+    "the response cannot be flushed on Lambda's native streaming, where that takes padding: {}"
+)
 _NOT_THE_GATEWAY: Final = (
     "something between here and the gateway answers in its place: end TLS there at layer 4, with no"
     " HTTP proxy"
@@ -59,6 +82,15 @@ class UploadSink:
             self.upload.push()
         except PeerError as error:
             raise self.lose(error) from error
+
+    def set_flush_policy(self, policy: FlushPolicy | None) -> None: ...
+
+    def flush(self) -> None:
+        """Nothing to do: where nothing is held back, all that was put is on its way."""
+
+    @property
+    def flush_counts(self) -> tuple[int, int, int]:
+        return 0, 0, 0
 
     def put_end(self) -> None:
         self._raise_if_lost()
@@ -164,14 +196,24 @@ class NativeSink(UploadSink):
 
     An HTTP event's response has a prelude. Any other event's is the body alone, of the content
     type that its head says; and a plain result is returned, for the runtime to send it as ever.
+
+    Lambda holds back what is small, so a flush sends padding. How body and padding are written is
+    `_send` and `_send_padding`, where padding may stand `_scanner`: for a subclass to say.
+
+    `on_held` is called in the middle of a write: from now on `expire` is due at `quiet_due_s`.
     """
 
-    def __init__(self, native: NativeResponse, *, is_http: bool) -> None:
+    def __init__(
+        self, native: NativeResponse, *, is_http: bool, policy: FlushPolicy | None = None
+    ) -> None:
         super().__init__(native.upload)
         self._native = native
         self._is_http = is_http
+        self._policy = policy
+        self._flushing: Flushing | None = None  # from the head to the end
         self.has_begun = False
         self.result: object = None
+        self.on_held: Callable[[], None] | None = None
 
     def keep_result(self, result: object) -> bool:
         if self._is_http:
@@ -180,13 +222,119 @@ class NativeSink(UploadSink):
         return True
 
     def put_head(self, head: Head, data: bytes) -> None:
+        self._send_head(head, data)
+        self._begin_flushing(head, data)
+
+    def put(self, data: bytes) -> None:
+        flushing = self._flushing
+        if flushing is None or flushing.obstacle is not None:
+            self._send(data)
+        elif flushing.is_pending:
+            self._send_split(flushing.split(data, time.monotonic()))
+        else:
+            self._send(data)
+            padding = flushing.note(data, time.monotonic())
+            if padding:
+                self._send_padding(padding)
+        if self.on_held is not None:
+            self.on_held()
+
+    def set_flush_policy(self, policy: FlushPolicy | None) -> None:
+        self._policy = policy
+
+    def flush(self) -> None:
+        if self._flushing is None:
+            return
+        padding = self._flushing.flush()
+        if padding:
+            self._send_padding(padding)
+
+    @property
+    def quiet_due_s(self) -> float:
+        """When `expire` has something to do, by the monotonic clock; else infinite."""
+        return inf if self._flushing is None else self._flushing.due_s
+
+    def expire(self) -> None:
+        """Let out what is held if the response has been quiet for long enough.
+
+        Raises:
+            ClientDisconnected: nobody takes the response any more.
+        """
+        if self._flushing is None:
+            return
+        padding = self._flushing.expire(time.monotonic(), is_blocked=self.upload.has_unsent)
+        if padding:
+            self._send_padding(padding)
+
+    @property
+    def flush_counts(self) -> tuple[int, int, int]:
+        return (0, 0, 0) if self._flushing is None else self._flushing.counts
+
+    def put_end(self) -> None:
+        if self._flushing is not None:
+            self._flushing.end()
+        super().put_end()
+
+    def fail(self, failure: Failure) -> None:
+        """End the response, once it has begun, by an error, unless it has ended."""
+        self._native.fail(failure)
+
+    def _send_head(self, head: Head, data: bytes) -> None:
         prelude = encode_prelude(head) if self._is_http else b""
         media_type = head.get("content-type") or "application/octet-stream"
         self._native.begin(MEDIA_TYPE if self._is_http else media_type)
         self.has_begun = True
-        self.put(prelude + data)
+        UploadSink.put(self, prelude + data)
         if not prelude and not data:
             self.push()
+
+    def _send(self, data: bytes) -> None:
+        UploadSink.put(self, data)
+
+    def _send_padding(self, padding: bytes) -> None:
+        UploadSink.put(self, padding)
+
+    def _scanner(self, head: Head, policy: FlushPolicy) -> Scanner:
+        """Return what finds places for padding. Raises FlushError: there are none."""
+        from tailrace.function.padding import scanner_for
+
+        for name, value in head.headers:
+            if name.lower() in _PROMISES and value.lower() != "identity":
+                raise FlushError(_UNFLUSHABLE.format(f"its {name} promises what its bytes are"))
+        content_type = head.get("content-type")
+        if content_type is None:
+            raise FlushError(_UNFLUSHABLE.format("it has no content type"))
+        scanner = scanner_for(content_type, pads_text=policy.pads_text)
+        if scanner is None:
+            reason = f"{content_type} has nothing that its reader ignores"
+            if content_type.partition(";")[0].strip().lower() == "text/plain":
+                reason += "; FlushPolicy(pads_text=True) pads it with spaces"
+            raise FlushError(_UNFLUSHABLE.format(reason))
+        return scanner
+
+    def _begin_flushing(self, head: Head, data: bytes) -> None:
+        """After the first bytes have gone: imports and scanning must not keep them waiting."""
+        from tailrace.function.flush_policy import FlushPolicy
+        from tailrace.function.flushing import Flushing
+
+        policy = self._policy or FlushPolicy()
+        flushing = Flushing(policy, lambda: self._scanner(head, policy))
+        self._flushing = flushing
+        padding = flushing.begin(data, time.monotonic())
+        if padding:
+            self._send_padding(padding)
+        if policy.when != "explicit" and flushing.obstacle is not None:
+            logger.warning('no "%s" flush: %s', policy.when, flushing.obstacle)
+        if self.on_held is not None:
+            self.on_held()
+
+    def _send_split(self, pieces: tuple[bytes, ...]) -> None:
+        """Send body and padding by turns."""
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                self._send_padding(piece)
+            else:
+                self._send(piece)
 
 
 def _is_client_gone(error: PeerError) -> bool:
