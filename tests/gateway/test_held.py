@@ -291,7 +291,7 @@ async def test_an_exchange_has_one_line_with_all_that_counts(world: World) -> No
     assert re.fullmatch(
         rf"exchange={invocation.event['requestId']} method=POST path=/a/b function=stream"
         r" transport=callback"
-        r" status=201 outcome=complete bytes=5 first_byte_ms=\d+ total_ms=\d+",
+        r" status=201 outcome=complete bytes=5 padded=0 first_byte_ms=\d+ total_ms=\d+",
         line,
     )
 
@@ -303,7 +303,7 @@ async def test_an_exchange_without_an_answer_says_so(world: World) -> None:
     await world.assert_settled()
 
     (line,) = world.summaries()
-    assert "status=- outcome=client-left bytes=0 first_byte_ms=-" in line
+    assert "status=- outcome=client-left bytes=0 padded=0 first_byte_ms=-" in line
 
 
 @played()

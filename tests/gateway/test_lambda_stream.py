@@ -51,7 +51,7 @@ async def test_the_event_has_no_callback(world: World) -> None:
         "/response-streaming-invocations"
     )
     assert stream.invocation.headers["authorization"].startswith("AWS4-HMAC-SHA256 ")
-    assert event["tailrace"] == {"v": 1, "transport": "response-stream"}
+    assert event["tailrace"] == {"v": 1, "transport": "response-stream", "frames": 1}
     assert not {"origin", "url", "requestId"} & event.keys()
     assert (event["rawPath"], event["rawQueryString"]) == ("/a", "b=1")
     assert event["requestContext"]["http"]["method"] == "POST"

@@ -30,6 +30,7 @@ from tailrace.wire.exchange import ClientLeft, InvokeRefused
 from tailrace.wire.http_event import RequestParts, event_from_request
 from tailrace.wire.problem import encode_problem
 from tailrace.wire.relay_head import request_headers
+from tailrace.wire.stream_frames import FRAMES_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes
         )
     )
     if held.route.transport == "response-stream":
-        event["tailrace"] = {"v": 1, "transport": "response-stream"}
+        event["tailrace"] = {"v": 1, "transport": "response-stream", "frames": FRAMES_VERSION}
         return msgspec.json.encode(event)
     url = callback_url(front.callback_base, capability)
     event["tailrace"] = {"v": 1, "callback": url}

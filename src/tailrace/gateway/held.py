@@ -88,6 +88,7 @@ class Held:
         "_on_close",
         "_outgoing",
         "accept",
+        "bytes_padded",
         "bytes_relayed",
         "capability",
         "client",
@@ -131,6 +132,7 @@ class Held:
         self.status = 0
         self.was_called_back = False
         self.bytes_relayed = 0
+        self.bytes_padded = 0  # on the way here; no client gets them
         self._now_s = clock
         self.started_s = self.function_since_s = self.client_since_s = clock()
         self.first_byte_s: float | None = None
@@ -235,7 +237,7 @@ class Held:
         logger.log(
             level,
             "exchange=%s method=%s path=%s function=%s transport=%s status=%s outcome=%s bytes=%d "
-            "first_byte_ms=%s total_ms=%.0f",
+            "padded=%d first_byte_ms=%s total_ms=%.0f",
             self.capability.exchange_id,
             self.method,
             self.path,
@@ -244,6 +246,7 @@ class Held:
             self.status or "-",
             outcome,
             self.bytes_relayed,
+            self.bytes_padded,
             first_ms,
             (now_s - self.started_s) * 1000,
         )

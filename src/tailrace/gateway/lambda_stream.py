@@ -18,6 +18,7 @@ from tailrace import limits
 from tailrace.errors import (
     EndpointError,
     EventStreamError,
+    FrameError,
     InvokeTimeoutError,
     PeerError,
     ResponseFormatError,
@@ -32,6 +33,7 @@ from tailrace.wire.event_stream import Message, MessageDecoder
 from tailrace.wire.exchange import FunctionFailed, ResponseMalformed, SourceBroken, SourceOpened
 from tailrace.wire.integration import Head
 from tailrace.wire.stream_body import StreamBody
+from tailrace.wire.stream_frames import FrameDecoder
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +129,16 @@ def _unreachable(held: Held, error: PeerError) -> EndpointError:
 class _Answer:
     """Receives Lambda's answer to one invocation, and is the source of its exchange."""
 
-    __slots__ = ("_body", "_decoder", "_held", "_invoker", "_refused", "opened", "stream")
+    __slots__ = (
+        "_body",
+        "_decoder",
+        "_frames",
+        "_held",
+        "_invoker",
+        "_refused",
+        "opened",
+        "stream",
+    )
 
     stream: HttpStream
 
@@ -136,6 +147,7 @@ class _Answer:
         self._invoker = invoker
         self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
         self._body: StreamBody | None = StreamBody()  # until the head is known
+        self._frames: FrameDecoder | None = None  # when the head says that frames follow
         self._refused: PoolAnswer | None = None
         self.opened: asyncio.Future[PoolAnswer | PeerError | None]
         self.opened = asyncio.get_running_loop().create_future()
@@ -167,6 +179,8 @@ class _Answer:
         try:
             self._relay(self._decoder.feed(data))
         except (EventStreamError, ResponseFormatError) as error:
+            if isinstance(error, FrameError):  # behind the head, where no answer can say it
+                self._log("was cut short: %s", error)
             self._held.apply(ResponseMalformed(str(error)))
 
     def on_end(self) -> None:
@@ -203,16 +217,16 @@ class _Answer:
         data = payloads[0] if len(payloads) == 1 else b"".join(payloads)
         held = self._held
         if last is None and self._body is None:
-            held.relay(data)
+            self._pass_on(data)
             return
         client = held.client
         if client is not None:
             client.cork()  # what came in one read leaves in one write
         if self._body is None:
-            held.relay(data)
+            self._pass_on(data)
         elif data and (head := self._body.feed(data)) is not None:
             self._begin(head, self._body)
-        if last is not None:
+        if last is not None and held.source is self:
             self._end(last)
         if client is not None:
             client.uncork()
@@ -220,8 +234,31 @@ class _Answer:
     def _begin(self, head: Head, body: StreamBody) -> None:
         """The head is known."""
         self._body = None
+        if body.is_framed:
+            self._frames = FrameDecoder()
         self._held.head_arrived(head)
-        self._held.relay(body.rest)
+        self._pass_on(body.rest)
+
+    def _pass_on(self, data: bytes) -> None:
+        """Relay bytes of the body; of frames what is data among them."""
+        held, frames = self._held, self._frames
+        if frames is None:
+            held.relay(data)
+            return
+        try:
+            clean = frames.feed(data)
+        finally:
+            held.bytes_padded = frames.padded_bytes
+        held.relay(clean)
+        if frames.error is not None:
+            self.stream.abort()
+            self._fail(_shortened(frames.error.decode("utf-8", "replace")))
+
+    def _fail(self, failure: str) -> None:
+        """The function says that it has failed."""
+        self._log("failed: %a", failure)
+        self._held.source = None
+        self._held.apply(FunctionFailed())
 
     def _end(self, last: Message) -> None:
         """Lambda's last word."""
@@ -238,15 +275,15 @@ class _Answer:
         self.stream.release()
         failure = _failure(last.payload)
         if failure is not None:
-            self._log("failed: %a", failure)
-            held.source = None
-            held.apply(FunctionFailed())
+            self._fail(failure)
             return
         if self._body is not None:
             body = self._body
             self._begin(body.finish(), body)
             if body.is_buffered:
                 self._invoker.note_buffered(held.route.function)
+        if self._frames is not None:
+            self._frames.finish()
         held.body_ended()
 
     def _log(self, what: str, detail: object) -> None:

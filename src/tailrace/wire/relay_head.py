@@ -12,6 +12,7 @@ from typing import Final
 from tailrace.errors import HeadError
 from tailrace.wire.http_head import Headers, RequestHead
 from tailrace.wire.integration import Head
+from tailrace.wire.stream_frames import FRAMES_FIELD
 
 _HOP_BY_HOP: Final = frozenset(
     (
@@ -26,6 +27,7 @@ _HOP_BY_HOP: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        FRAMES_FIELD,  # between a function and the gateway; a function may repeat what it was sent
     )
 )
 

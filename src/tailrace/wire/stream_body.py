@@ -13,6 +13,7 @@ from tailrace.errors import PreludeError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX, PRELUDE_BYTES_MAX
 from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import DELIMITER, Head, PreludeParser
+from tailrace.wire.stream_frames import FRAMES_FIELD, FRAMES_VERSION
 
 _BLANKS = b" \t\r\n"
 
@@ -20,7 +21,8 @@ _BLANKS = b" \t\r\n"
 class StreamBody:
     """Finds the head of a response stream, however it was cut up.
 
-    - A JSON object and eight NUL bytes within `PRELUDE_BYTES_MAX`: a prelude.
+    - A JSON object and eight NUL bytes within `PRELUDE_BYTES_MAX`: a prelude. It may say that
+      frames follow; whoever asked the function for them takes it at its word.
     - What does not begin with "{", spaces aside: a plain stream, 200 `application/octet-stream`,
       as soon as that shows.
     - "{" and no NUL byte: the result of a function that does not stream. It is collected to the
@@ -28,13 +30,24 @@ class StreamBody:
       longer than a buffered response can be, it is a plain stream after all.
     """
 
-    __slots__ = ("_buffer", "_is_object", "_prelude", "_scanned", "is_buffered", "rest")
+    __slots__ = (
+        "_buffer",
+        "_is_object",
+        "_prelude",
+        "_scanned",
+        "is_buffered",
+        "is_framed",
+        "rest",
+    )
 
     rest: bytes
     """The body's first bytes, those that are known with the head."""
 
     is_buffered: bool
     """Whether the head was a function's buffered result."""
+
+    is_framed: bool
+    """Whether a prelude says that frames follow (`stream_frames`)."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -43,12 +56,14 @@ class StreamBody:
         self._prelude: PreludeParser | None = None
         self.rest = b""
         self.is_buffered = False
+        self.is_framed = False
 
     def feed(self, data: bytes) -> Head | None:
         """Take the next bytes; return the head once it is known, then never be called again.
 
         Raises:
-            PreludeError: there is a prelude, and it is malformed or too long.
+            PreludeError: there is a prelude, and it is malformed or too long, or announces frames
+                that are not known here.
             HeadError: the prelude says something that HTTP does not allow.
         """
         if self._prelude is not None:
@@ -97,6 +112,7 @@ class StreamBody:
         head = prelude.feed(data)
         if head is not None:
             self.rest = prelude.rest
+            self.is_framed = _announces_frames(head)
         return head
 
     def _check_prelude(self, nul_at: int) -> None:
@@ -113,3 +129,10 @@ class StreamBody:
     def _take(self) -> bytes:
         taken, self._buffer = bytes(self._buffer), bytearray()
         return taken
+
+
+def _announces_frames(head: Head) -> bool:
+    said = head.get(FRAMES_FIELD)
+    if said is not None and said != str(FRAMES_VERSION):
+        raise PreludeError(f"{FRAMES_FIELD}: version {said[:40]!a} is not known")
+    return said is not None

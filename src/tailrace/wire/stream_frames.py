@@ -1,0 +1,165 @@
+"""The frames of a response stream that a gateway reads: data, padding, error and end told apart.
+
+    type (1 byte) · length of the payload (4 bytes, big-endian) · payload
+
+    D  data      bytes of the body
+    P  padding   bytes that only push others out; of no meaning
+    X  error     the function has failed: JSON; the last frame
+    E  end       how many bytes of data there were (8 bytes, big-endian); the last frame
+
+They follow the prelude and its eight NUL bytes, if the event asked for them and the prelude says
+that it has them. Any content type can be flushed so, no byte of a body can pass for padding, and
+a body is complete when its end says so, and how long it is. The format is our own.
+Functions import this module at their cold start.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from tailrace.errors import FrameError
+from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX
+
+FRAMES_VERSION: Final = 1
+"""What an event's mark says in `frames`, and a prelude in `FRAMES_FIELD`."""
+FRAMES_FIELD: Final = "tailrace-frames"
+"""The header of a prelude that frames follow; it is for the gateway only."""
+
+_DATA: Final = ord("D")
+_PADDING: Final = ord("P")
+_ERROR: Final = ord("X")
+_END: Final = ord("E")
+_HEADER: Final = Struct(">BI")
+_HEADER_BYTES: Final = _HEADER.size
+_COUNT: Final = Struct(">Q")
+_SIZES: Final = {
+    _DATA: range(FRAME_BYTES_MAX + 1),
+    _PADDING: range(FRAME_BYTES_MAX + 1),
+    _ERROR: range(FRAME_ERROR_BYTES_MAX + 1),
+    _END: range(_COUNT.size, _COUNT.size + 1),
+}
+"""How long each frame's payload may be."""
+
+
+def encode_data(data: bytes) -> bytes:
+    """Data, in as many frames as it takes."""
+    size = len(data)
+    if size <= FRAME_BYTES_MAX:
+        return _HEADER.pack(_DATA, size) + data
+    pieces: list[bytes | memoryview] = []
+    for at in range(0, size, FRAME_BYTES_MAX):
+        piece = memoryview(data)[at : at + FRAME_BYTES_MAX]
+        pieces += [_HEADER.pack(_DATA, len(piece)), piece]
+    return b"".join(pieces)
+
+
+def encode_padding(padding: bytes) -> bytes:
+    """A frame of padding, at most `FRAME_BYTES_MAX` bytes."""
+    assert len(padding) <= FRAME_BYTES_MAX, "too long a frame"
+    return _HEADER.pack(_PADDING, len(padding)) + padding
+
+
+def encode_error(text: bytes) -> bytes:
+    """The error that ends a response, at most `FRAME_ERROR_BYTES_MAX` bytes of JSON."""
+    assert len(text) <= FRAME_ERROR_BYTES_MAX, "too long an error"
+    return _HEADER.pack(_ERROR, len(text)) + text
+
+
+def encode_end(count: int) -> bytes:
+    """The end of a response with so many bytes of data."""
+    return _HEADER.pack(_END, _COUNT.size) + _COUNT.pack(count)
+
+
+class FrameDecoder:
+    """Reads frames, however they were cut up; data is not held. After an error it is of no use.
+
+    `padded_bytes` counts the padding; `error` is what an error frame says.
+    """
+
+    __slots__ = ("_count", "_is_ended", "_kind", "_left", "_unread", "error", "padded_bytes")
+
+    padded_bytes: int
+    error: bytes | None
+
+    def __init__(self) -> None:
+        self._kind = 0  # of the frame whose payload comes; 0 while its header does
+        self._left = 0  # of that payload
+        self._unread = b""  # a part of a header, or of the payload of an error or an end
+        self._count = 0  # of all data
+        self._is_ended = False
+        self.padded_bytes = 0
+        self.error = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes; return the data among them. Behind an error nothing is read.
+
+        Raises:
+            FrameError: a frame is unknown, too long, or behind the end; or the end says another
+                number of bytes than came.
+        """
+        view = memoryview(data)
+        pieces: list[memoryview] = []
+        at, size = 0, len(data)
+        while at < size and self.error is None:
+            if not self._kind:
+                at = self._read_header(data, at)
+                continue
+            until = min(size, at + self._left)
+            self._left -= until - at
+            if self._kind == _DATA:
+                pieces.append(view[at:until])
+                self._count += until - at
+            elif self._kind == _PADDING:
+                self.padded_bytes += until - at
+            else:
+                self._unread += data[at:until]
+            at = until
+            if not self._left:
+                self._end_frame()
+        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+
+    def finish(self) -> None:
+        """Say that no more bytes come.
+
+        Raises:
+            FrameError: the end has not come.
+        """
+        if not self._is_ended:
+            raise _malformed("the stream has ended without an end frame")
+
+    def _read_header(self, data: bytes, at: int) -> int:
+        """Read a header, or a part of one; return the place behind it."""
+        if self._is_ended:
+            raise _malformed("bytes follow the end frame")
+        until = at + _HEADER_BYTES - len(self._unread)
+        header = self._unread + data[at:until]
+        sizes = _SIZES.get(header[0])
+        if sizes is None:
+            raise _malformed(f"byte 0x{header[0]:02x} begins no frame")
+        if len(header) < _HEADER_BYTES:
+            self._unread = header
+            return len(data)
+        kind, size = _HEADER.unpack(header)
+        if size not in sizes:
+            raise _malformed(f"a frame {chr(kind)} of {size} bytes")
+        self._unread = b""
+        self._kind, self._left = kind, size
+        if not size:
+            self._end_frame()
+        return until
+
+    def _end_frame(self) -> None:
+        kind, self._kind = self._kind, 0
+        if kind == _ERROR:
+            self.error = self._unread
+        elif kind == _END:
+            (said,) = _COUNT.unpack(self._unread)
+            if said != self._count:
+                raise _malformed(f"the end says {said} bytes of data, {self._count} have come")
+            self._is_ended = True
+            self._unread = b""
+
+
+def _malformed(what: str) -> FrameError:
+    return FrameError(f"malformed frames: {what}")
