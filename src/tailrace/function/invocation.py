@@ -132,7 +132,7 @@ def _native_sink(event: Any, native: NativeResponse, policy: FlushPolicy | None)
         return NativeSink(native, is_http=is_http_event(event), policy=policy)
     from tailrace.function.framed_sink import FramedSink
 
-    return FramedSink(native)
+    return FramedSink(native, policy=policy)
 
 
 def _call_back(handler: Handler, event: Any, context: Any, url: str) -> None:
