@@ -25,6 +25,7 @@ from tailrace.cli.options import (
     local_advertise_option,
     transport_option,
 )
+from tailrace.cli.probe import probe
 from tailrace.config import (
     Address,
     GatewayConfig,
@@ -48,6 +49,9 @@ _CALLBACKS: Final = listen_option(
 @click.version_option(__version__, prog_name="tailrace", message="%(prog)s %(version)s")
 def tailrace() -> None:
     """Stream responses out of serverless functions, on time and on any path."""
+
+
+tailrace.add_command(probe)
 
 
 @tailrace.command()

@@ -1,7 +1,8 @@
 """Where the command `tailrace` begins, and how it fails: messages and exit codes.
 
-Exit codes: 0 done; 1 an address cannot be had, or responses were cut off at the end; 2 the command
-line, the configuration or the installation is wrong; 130 and 143 ended by a second signal.
+Exit codes: 0 done; 1 an address cannot be had, responses were cut off at the end, or a condition of
+the probe does not hold; 2 the command line, the configuration or the installation is wrong; 3 the
+probe could not measure; 130 and 143 ended by a second signal.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ from typing import Final, NoReturn
 
 from tailrace.errors import ConfigError
 
-_LIBRARIES: Final = frozenset(("botocore", "click", "httptools", "msgspec", "uvloop", "watchfiles"))
-_EXTRAS: Final = ("dev", "gateway", "emulator")
+_LIBRARIES: Final = frozenset(
+    ("botocore", "click", "httptools", "matplotlib", "msgspec", "uvloop", "watchfiles")
+)
+_EXTRAS: Final = ("dev", "gateway", "emulator", "probe")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; `arguments` are those of the process unless given."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if given[:1] == ["probe"]:  # its extra has less than the other commands need
+            from tailrace.cli.probe import probe
+
+            probe.main(given[1:], prog_name="tailrace probe")
         from tailrace.cli.commands import tailrace
 
         tailrace.main(given, prog_name="tailrace")

@@ -29,7 +29,7 @@ class MeasureOptions:
     content_type: str = "text/plain"
     pad_bytes: int = 0
     pings: int = limits.PROBE_PINGS
-    """Before the stream, and as many after it."""
+    """Before the stream, and as many after it; 0: the stream is all that is asked for."""
     compressed: bool = False
     """Ask for gzip, as browsers do."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -61,13 +61,17 @@ async def measure(
         is_verified=options.is_verified,
     )
     async with client:
+        measuring = _Companion(client, url, options)
+        if options.pings == 0:
+            return await measuring.stream(on_progress)
         recorder = Recorder(on_progress)
         answer = await client.get(url, recorder, headers=((FIELD, "ping"),))
         if not recorder.is_companion:
             return _reading(url, answer, recorder)
-        measuring = _Companion(client, url, answer, options)
         measuring.note_ping(answer, recorder)
-        return await measuring.run(on_progress)
+        for _ in range(options.pings - 1):
+            await measuring.ping()
+        return await measuring.stream(on_progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,11 @@ class _Pong:
 class _Companion:
     """Measures a URL that has the companion at its other end."""
 
-    def __init__(self, client: Client, url: str, first: Answer, options: MeasureOptions) -> None:
+    def __init__(self, client: Client, url: str, options: MeasureOptions) -> None:
         self._client = client
         self._url = url
-        self._first = first
+        self._redirects: tuple[str, ...] = ()
+        self._target = url  # behind all redirects
         self._options = options
         self._pongs: list[_Pong] = []
 
@@ -105,14 +110,19 @@ class _Companion:
         except (ValueError, TypeError, KeyError):
             return
         self._pongs.append(pong)
+        self._follow(answer)
 
-    async def run(self, on_progress: Progress | None) -> Reading:
-        """Ping, stream, ping again."""
-        for _ in range(self._options.pings - 1):
-            await self._ping()
+    def _follow(self, answer: Answer) -> None:
+        """Ask where the answer came from, from now on."""
+        self._redirects += answer.redirects
+        self._target = answer.url
+
+    async def stream(self, on_progress: Progress | None) -> Reading:
+        """Measure the stream, and ping again."""
         recorder = Recorder(on_progress, is_ping=False)
         asked = ((FIELD, self._asked()),)
-        answer = await self._client.get(self._first.url, recorder, headers=asked)
+        answer = await self._client.get(self._target, recorder, headers=asked)
+        self._follow(answer)
         environment = recorder.said.get("environment")
         if environment is not None and answer.broken is None:
             await self._ping_again(environment)
@@ -125,15 +135,16 @@ class _Companion:
             if wanted == 0:
                 return
             try:
-                await self._ping()
+                await self.ping()
             except ProbeError:
                 return  # it was measured; the clock's bound says how well
             if self._pongs and self._pongs[-1].environment == environment:
                 wanted -= 1
 
-    async def _ping(self) -> None:
+    async def ping(self) -> None:
+        """One more round trip, if it is one."""
         recorder = Recorder()
-        answer = await self._client.get(self._first.url, recorder, headers=((FIELD, "ping"),))
+        answer = await self._client.get(self._target, recorder, headers=((FIELD, "ping"),))
         if recorder.is_companion:
             self.note_ping(answer, recorder)
 
@@ -158,7 +169,7 @@ class _Companion:
             broken = f"{count} of {options.count} chunks came, and then a clean end"
         reading = dataclasses.replace(
             reading,
-            redirects=tuple(map(shown, self._first.redirects + answer.redirects)),
+            redirects=self._redirects,
             environment=recorder.said.get("environment"),
             interval_s=options.interval_s,
             padded_bytes=options.pad_bytes,

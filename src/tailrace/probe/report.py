@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from textwrap import wrap
+from typing import Any, Final, Literal, TypeAlias
 
+from tailrace.probe.diagnosis import Diagnosis
 from tailrace.probe.merging import merged
 from tailrace.probe.record import Chunk, Reading
 
@@ -16,17 +18,8 @@ Paint: TypeAlias = Callable[[str, Role], str]
 JSON_VERSION: Final = 1
 _ROWS_MAX: Final = 60
 """Rows of a table; of a longer one the beginning and the end are shown."""
-_NAMES: Final = {"chunk": "chunk", "event": "event", "line": "line", "read": "read"}
-
-
-class Diagnosed(Protocol):
-    """A diagnosis, as far as it is shown."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def words(self) -> str: ...
+_WIDTH: Final = 100
+"""Columns of a line of prose."""
 
 
 def plain(text: str, role: Role) -> str:
@@ -65,7 +58,7 @@ def progress_line(chunk: Chunk, before_s: float | None, unit: str) -> str:
     return f"{at}  {unit} {chunk.index + 1}, {amount(chunk.size)}{gap}"
 
 
-def text_of(reading: Reading, diagnosis: Diagnosed | None = None, paint: Paint = plain) -> str:
+def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint = plain) -> str:
     """A reading in full: what it was, a table, a summary, what is to be said about it."""
     lines = [paint(reading.url, "title")]
     lines += [f"  redirected to {url}" for url in reading.redirects]
@@ -75,8 +68,14 @@ def text_of(reading: Reading, diagnosis: Diagnosed | None = None, paint: Paint =
     lines += [f"  {line}" for line in summary(reading)]
     lines += [f"  {paint(line, 'warning')}" for line in troubles(reading)]
     if diagnosis is not None:
-        lines += ["", f"  {diagnosis.words}"]
+        said = (diagnosis.words, *diagnosis.evidence, *diagnosis.advice)
+        lines += ["", *_wrapped(said)]
     return "\n".join(lines)
+
+
+def _wrapped(paragraphs: Sequence[str]) -> Iterator[str]:
+    for text in paragraphs:
+        yield from wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def what_it_is(reading: Reading) -> str:
@@ -107,8 +106,10 @@ def summary(reading: Reading) -> Iterator[str]:
     yield _merged_words(reading)
     if reading.clock is not None and lateness(reading):
         clock, late = reading.clock, lateness(reading)
-        sure = f"(each ± {duration(clock.uncertainty_s)})"
-        yield f"late by {duration(max(late))} at most, {duration(median(late))} at the median {sure}"
+        yield (
+            f"late by {duration(max(late))} at most, {duration(median(late))} at the median"
+            f" (each ± {duration(clock.uncertainty_s)})"
+        )
         way = "ahead of" if clock.offset_s >= 0 else "behind"
         yield f"the function's clock is {duration(abs(clock.offset_s))} {way} this machine's"
     if reading.clock_words is not None:
@@ -219,7 +220,7 @@ def gap_max_s(reading: Reading) -> float | None:
 # --- JSON ----------------------------------------------------------------------------------------
 
 
-def to_json(reading: Reading, diagnosis: Diagnosed | None = None) -> dict[str, Any]:
+def to_json(reading: Reading, diagnosis: Diagnosis | None = None) -> dict[str, Any]:
     """A reading as it stands in the document of `--json`; keys are only ever added."""
     late = lateness(reading)
     clock = reading.clock
@@ -270,5 +271,11 @@ def to_json(reading: Reading, diagnosis: Diagnosed | None = None) -> dict[str, A
         ],
         "diagnosis": None
         if diagnosis is None
-        else {"kind": diagnosis.kind, "words": diagnosis.words},
+        else {
+            "kind": diagnosis.kind,
+            "words": diagnosis.words,
+            "evidence": list(diagnosis.evidence),
+            "advice": list(diagnosis.advice),
+            "figures": dict(diagnosis.figures),
+        },
     }

@@ -1,0 +1,221 @@
+"""One run of `tailrace probe`: what it measures, shows, judges, and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from tailrace.cli.terminal import BOLD, DIM, RED, YELLOW, Terminal
+from tailrace.errors import ProbeError
+from tailrace.probe.diagnosis import Diagnosis, diagnose
+from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.merging import merged
+from tailrace.probe.record import Chunk, Reading
+from tailrace.probe.report import (
+    JSON_VERSION,
+    Role,
+    comparison,
+    counted,
+    duration,
+    progress_line,
+    text_of,
+    to_json,
+)
+from tailrace.probe.sweep import SweepResult, Trial, sweep
+
+FINE: Final = 0
+FAILED: Final = 1
+UNMEASURED: Final = 3
+
+_COLORS: Final[dict[Role, int]] = {"title": BOLD, "dim": DIM, "late": YELLOW, "warning": RED}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What makes the exit code 1."""
+
+    late_max_s: float | None
+    is_merged_bad: bool
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is a condition."""
+        return self.late_max_s is not None or self.is_merged_bad
+
+    def judge(self, reading: Reading) -> list[tuple[Literal[1, 3], str]]:
+        """What of them does not hold, or cannot be told, with the exit code."""
+        found: list[tuple[Literal[1, 3], str]] = []
+        if self.late_max_s is not None:
+            found += _judge_lateness(reading, self.late_max_s)
+        if self.is_merged_bad and reading.unit == "read":
+            what = reading.header("content-type") or "a body without content type"
+            found.append((3, f"whether anything was merged cannot be told of {what}"))
+        elif self.is_merged_bad and (together := len(merged(reading))):
+            found.append((1, f"{counted(together, reading.unit)} came with the one before"))
+        return found
+
+
+def _judge_lateness(reading: Reading, late_max_s: float) -> list[tuple[Literal[1, 3], str]]:
+    late = [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
+    limit = duration(late_max_s)
+    if reading.clock is None or not late:
+        if reading.unit == "chunk":
+            return [(3, f"whether a chunk was later than {limit} cannot be told")]
+        return [(3, f"whether a chunk was later than {limit} can be told of the companion only")]
+    latest_s, uncertainty_s = max(late), reading.clock.uncertainty_s
+    if latest_s - uncertainty_s > late_max_s:
+        return [(1, f"a chunk was {duration(latest_s)} late, more than {limit}")]
+    if latest_s + uncertainty_s > late_max_s:
+        sure = f"{duration(latest_s)} ± {duration(uncertainty_s)}"
+        return [(3, f"whether a chunk was later than {limit} cannot be told: {sure}")]
+    return []
+
+
+class Session:
+    """One run of the command."""
+
+    def __init__(
+        self,
+        urls: tuple[str, ...],
+        options: MeasureOptions,
+        conditions: Conditions,
+        picture: Path | None,
+        *,
+        is_json: bool,
+    ) -> None:
+        self._urls = urls
+        self._options = options
+        self._conditions = conditions
+        self._picture = picture
+        self._is_json = is_json
+        self._out = Terminal(sys.stdout, os.environ)
+        self._err = Terminal(sys.stderr, os.environ)
+        self._err.take_log()
+        self._is_live = sys.stderr.isatty()
+        self._codes = {FINE}
+        self._errors: list[dict[str, str]] = []
+
+    async def measure(self) -> int:
+        """Measure every URL; return the exit code."""
+        readings: list[tuple[Reading, Diagnosis]] = []
+        for url in self._urls:
+            reading = await self._measure(url)
+            if reading is None:
+                continue
+            diagnosis = diagnose(reading)
+            readings.append((reading, diagnosis))
+            if not self._is_json:
+                self._out.write(text_of(reading, diagnosis, self._paint) + "\n")
+            self._judge(reading)
+        if self._is_json:
+            self._write_json("readings", [to_json(*each) for each in readings])
+        elif len(readings) > 1:
+            self._out.write(comparison([reading for reading, _ in readings], self._paint) + "\n")
+        if self._picture is not None and readings:
+            self._draw([reading for reading, _ in readings], self._picture)
+        return self._code()
+
+    async def sweep(self) -> int:
+        """Find the flush threshold of every URL; return the exit code."""
+        results = []
+        for url in self._urls:
+            result = await self._sweep(url)
+            if result is None:
+                continue
+            results.append(
+                {
+                    "url": url,
+                    "threshold_bytes": result.threshold_bytes,
+                    "held_bytes": result.held_bytes,
+                    "requests": result.requests,
+                    "words": result.words,
+                }
+            )
+            if result.threshold_bytes is None:
+                self._codes.add(UNMEASURED)
+            if not self._is_json:
+                self._out.write(f"{self._out.paint(url, BOLD)}\n  {result.words}")
+        if self._is_json:
+            self._write_json("sweeps", results)
+        return self._code()
+
+    async def _measure(self, url: str) -> Reading | None:
+        live = _Live(self._err, url) if self._is_live else None
+        try:
+            reading = await measure(url, self._options, on_progress=live)
+        except ProbeError as error:
+            self._fail(url, error)
+            return None
+        if reading.status >= 400 or reading.broken is not None:
+            self._codes.add(UNMEASURED)
+        return reading
+
+    async def _sweep(self, url: str) -> SweepResult | None:
+        async def measure_once(size: int, interval_s: float) -> Reading:
+            asked = replace(
+                self._options, count=2, size=size, interval_s=interval_s, pad_bytes=0, pings=0
+            )
+            reading = await measure(url, replace(asked, compressed=False))
+            if reading.unit != "chunk":
+                raise ProbeError(
+                    f"{reading.url}: --sweep needs the companion behind the URL: a function whose"
+                    " handler is tailrace.probe.handler"
+                )
+            return reading
+
+        try:
+            return await sweep(measure_once, on_trial=self._show_trial)
+        except ProbeError as error:
+            self._fail(url, error)
+            return None
+
+    def _show_trial(self, trial: Trial) -> None:
+        if self._is_live:
+            told = {True: "held", False: "left at once", None: "cannot be told"}[trial.is_held]
+            self._err.write(self._err.paint(f"  {trial.size:>10,} bytes: {told}", DIM))
+
+    def _judge(self, reading: Reading) -> None:
+        for code, words in self._conditions.judge(reading):
+            self._codes.add(code)
+            self._err.write(f"{self._err.paint('failed', RED)}: {reading.url}: {words}")
+
+    def _fail(self, url: str, error: ProbeError) -> None:
+        self._codes.add(UNMEASURED)
+        self._errors.append({"url": url, "error": str(error)})
+        self._err.write(f"tailrace: {error}")
+
+    def _code(self) -> int:
+        """What is known not to hold comes before what is not known."""
+        return FAILED if FAILED in self._codes else max(self._codes)
+
+    def _paint(self, text: str, role: Role) -> str:
+        return self._out.paint(text, _COLORS[role])
+
+    def _write_json(self, name: str, results: list[dict[str, Any]]) -> None:
+        document = {"version": JSON_VERSION, name: results, "errors": self._errors}
+        self._out.write(json.dumps(document, ensure_ascii=False, indent=1))
+
+    def _draw(self, readings: list[Reading], picture: Path) -> None:
+        from tailrace.probe.plot import draw
+
+        draw(readings, picture)
+        if not self._is_json:
+            self._out.write(f"drawn: {picture}")
+
+
+class _Live:
+    """Lines on a terminal while chunks arrive."""
+
+    def __init__(self, terminal: Terminal, url: str) -> None:
+        self._terminal = terminal
+        self._before_s: float | None = None
+        terminal.write(terminal.paint(f"measuring {url}", DIM))
+
+    def __call__(self, chunk: Chunk) -> None:
+        line = progress_line(chunk, self._before_s, "")
+        self._before_s = chunk.arrived_s
+        self._terminal.write(self._terminal.paint(line, DIM))
