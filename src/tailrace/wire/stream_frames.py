@@ -77,7 +77,7 @@ class FrameDecoder:
     `padded_bytes` counts the padding; `error` is what an error frame says.
     """
 
-    __slots__ = ("_count", "_is_ended", "_kind", "_left", "_unread", "error", "padded_bytes")
+    __slots__ = ("_count", "_is_over", "_kind", "_left", "_unread", "error", "padded_bytes")
 
     padded_bytes: int
     error: bytes | None
@@ -87,7 +87,7 @@ class FrameDecoder:
         self._left = 0  # of that payload
         self._unread = b""  # a part of a header, or of the payload of an error or an end
         self._count = 0  # of all data
-        self._is_ended = False
+        self._is_over = False  # the last frame has come, the end or an error
         self.padded_bytes = 0
         self.error = None
 
@@ -98,6 +98,23 @@ class FrameDecoder:
             FrameError: a frame is unknown, too long, or behind the end; or the end says another
                 number of bytes than came.
         """
+        if not (self._kind or self._unread or self._is_over):
+            size = len(data) - _HEADER_BYTES
+            if 0 <= size <= FRAME_BYTES_MAX and _HEADER.unpack_from(data) == (_DATA, size):
+                self._count += size
+                return data[_HEADER_BYTES:]  # one frame, as most reads are
+        return self._read(data)
+
+    def finish(self) -> None:
+        """Say that no more bytes come.
+
+        Raises:
+            FrameError: the end has not come.
+        """
+        if not self._is_over or self.error is not None:
+            raise _malformed("the stream has ended without an end frame")
+
+    def _read(self, data: bytes) -> bytes:
         view = memoryview(data)
         pieces: list[memoryview] = []
         at, size = 0, len(data)
@@ -119,18 +136,9 @@ class FrameDecoder:
                 self._end_frame()
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
 
-    def finish(self) -> None:
-        """Say that no more bytes come.
-
-        Raises:
-            FrameError: the end has not come.
-        """
-        if not self._is_ended:
-            raise _malformed("the stream has ended without an end frame")
-
     def _read_header(self, data: bytes, at: int) -> int:
         """Read a header, or a part of one; return the place behind it."""
-        if self._is_ended:
+        if self._is_over:
             raise _malformed("bytes follow the end frame")
         until = at + _HEADER_BYTES - len(self._unread)
         header = self._unread + data[at:until]
@@ -152,12 +160,13 @@ class FrameDecoder:
     def _end_frame(self) -> None:
         kind, self._kind = self._kind, 0
         if kind == _ERROR:
+            self._is_over = True
             self.error = self._unread
         elif kind == _END:
             (said,) = _COUNT.unpack(self._unread)
             if said != self._count:
                 raise _malformed(f"the end says {said} bytes of data, {self._count} have come")
-            self._is_ended = True
+            self._is_over = True
             self._unread = b""
 
 
