@@ -8,15 +8,20 @@ is waiting for, otherwise by cancellation.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import ClientDisconnected, FlushError, PeerError
 from tailrace.function.event_loop import run_in_loop
+from tailrace.function.quiet_timer import QuietTimer
 from tailrace.function.response import ResponseStream
 from tailrace.function.sink import Sink
 from tailrace.function.stream import Stream
-from tailrace.function.upload_sink import UploadSink
+from tailrace.function.upload_sink import NativeSink, UploadSink
 from tailrace.net.http_client_async import AsyncUpload
+
+if TYPE_CHECKING:
+    from tailrace.function.quiet_thread import QuietThread
 
 
 def drive_async(
@@ -38,12 +43,22 @@ def drive_async(
 
 
 class _Drive:
-    __slots__ = ("_is_told", "_is_waiting", "_sink", "_stream", "_task", "_upload", "is_begun")
+    __slots__ = (
+        "_is_told",
+        "_is_waiting",
+        "_sink",
+        "_stream",
+        "_task",
+        "_timer",
+        "_upload",
+        "is_begun",
+    )
 
     def __init__(self, stream: Stream, sink: Sink) -> None:
         self._stream = stream
         self._sink = sink if isinstance(sink, UploadSink) else None
         self._upload: AsyncUpload | None = None
+        self._timer: QuietTimer | None = None
         self.is_begun = False
         self._task: asyncio.Task[Any] | None = None
         self._is_waiting = False  # the handler's own task waits in `drain`
@@ -57,6 +72,8 @@ class _Drive:
         if self._sink is not None:
             self._sink.on_loss = self._on_loss
             self._upload = AsyncUpload(self._sink.upload, self._on_over)
+            if isinstance(self._sink, NativeSink):
+                self._timer = QuietTimer(self._sink, self._upload)
         try:
             await self._send(result, is_sent=response is None)
         except asyncio.CancelledError as error:
@@ -83,7 +100,9 @@ class _Drive:
                 self._is_waiting = False
 
     def detach(self) -> None:
-        """Watch the socket no more."""
+        """Watch socket and time no more."""
+        if self._timer is not None:
+            self._timer.close()
         if self._sink is not None and self._upload is not None:
             self._sink.on_loss = None
             self._upload.detach()
@@ -126,16 +145,31 @@ class _Drive:
                 await chunks.aclose()
 
     async def _pump(self, chunks: Any) -> None:
-        """An async function has returned a plain iterator."""
+        """An async function has returned a plain iterator: while that works, no timer runs."""
+        watch = self._watch_instead()
         try:
             for item in chunks:
-                self._stream.take_from(chunks, item)
-                await self.drain()
+                # Held across the wait: in it only this loop uses the sink.
+                with watch.turn if watch is not None else nullcontext():
+                    self._stream.take_from(chunks, item)
+                    await self.drain()
                 if self._stream.is_ended:
                     break
         finally:
+            if watch is not None:
+                watch.close()
             if hasattr(chunks, "close"):
                 chunks.close()
+
+    def _watch_instead(self) -> QuietThread | None:
+        if self._timer is None or not isinstance(self._sink, NativeSink):
+            return None
+        self._timer.close()
+        if not self._sink.is_adaptive:
+            return None
+        from tailrace.function.quiet_thread import QuietThread
+
+        return QuietThread(self._sink)
 
     async def _take_from(self, chunks: Any, item: object) -> None:
         """As `Stream.take_from`, of an async iterator."""

@@ -200,7 +200,7 @@ def _drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sin
     if hasattr(type(result), "__anext__"):
         _drive_async(result, stream, sink)
     elif hasattr(type(result), "__next__"):
-        _pump(result, stream)
+        _pump(result, stream, sink)
     else:
         stream.put_result(result)
 
@@ -213,8 +213,11 @@ def _drive_async(
     drive_async(result, stream, sink, response)
 
 
-def _pump(chunks: Any, stream: Stream) -> None:
+def _pump(chunks: Any, stream: Stream, sink: Sink) -> None:
     """Send what a generator, or another iterator, yields; it is closed in any case."""
+    if isinstance(sink, NativeSink) and sink.is_adaptive:
+        _pump_watched(chunks, stream, sink)
+        return
     try:
         for item in chunks:
             stream.take_from(chunks, item)
@@ -222,5 +225,23 @@ def _pump(chunks: Any, stream: Stream) -> None:
             if stream.is_ended:
                 break
     finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+def _pump_watched(chunks: Any, stream: Stream, sink: NativeSink) -> None:
+    """As `_pump`, with a thread that lets out what is held while the iterator works."""
+    from tailrace.function.quiet_thread import QuietThread
+
+    watch = QuietThread(sink)
+    try:
+        for item in chunks:
+            with watch.turn:
+                stream.take_from(chunks, item)
+                stream.drain()
+            if stream.is_ended:
+                break
+    finally:
+        watch.close()
         if hasattr(chunks, "close"):
             chunks.close()

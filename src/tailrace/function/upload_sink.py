@@ -200,7 +200,7 @@ class NativeSink(UploadSink):
     Lambda holds back what is small, so a flush sends padding. How body and padding are written is
     `_send` and `_send_padding`, where padding may stand `_scanner`: for a subclass to say.
 
-    `on_held` is called in the middle of a write: from now on `expire` is due at `quiet_due_s`.
+    `on_held` is called at the end of each write after which `expire` will be due, at `quiet_due_s`.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class NativeSink(UploadSink):
 
     def put(self, data: bytes) -> None:
         flushing = self._flushing
-        if flushing is None or flushing.obstacle is not None:
+        if flushing is None:
             self._send(data)
         elif flushing.is_pending:
             self._send_split(flushing.split(data, time.monotonic()))
@@ -248,6 +248,11 @@ class NativeSink(UploadSink):
         padding = self._flushing.flush()
         if padding:
             self._send_padding(padding)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether somebody has to watch `quiet_due_s`."""
+        return self._policy is not None and self._policy.when == "adaptive"
 
     @property
     def quiet_due_s(self) -> float:
@@ -325,6 +330,8 @@ class NativeSink(UploadSink):
             self._send_padding(padding)
         if policy.when != "explicit" and flushing.obstacle is not None:
             logger.warning('no "%s" flush: %s', policy.when, flushing.obstacle)
+        if policy.when != "adaptive" or flushing.obstacle is not None:
+            self.on_held = None
         if self.on_held is not None:
             self.on_held()
 

@@ -48,6 +48,12 @@ class AsyncUpload:
             await self._wait_sent(timeout_s)
         self._upload.look()
 
+    def send_queued(self) -> None:
+        """See that what is queued is sent as the kernel takes it, though nobody waits for that."""
+        if self._is_attached and not self._is_writing and self._upload.has_unsent:
+            self._is_writing = True
+            self._loop.add_writer(self._fd, self._on_writable)
+
     def detach(self) -> None:
         """Stop watching; safe to call again."""
         if not self._is_attached:
@@ -57,9 +63,7 @@ class AsyncUpload:
         self._stop_writing()
 
     async def _wait_sent(self, timeout_s: float) -> None:
-        if not self._is_writing:
-            self._is_writing = True
-            self._loop.add_writer(self._fd, self._on_writable)
+        self.send_queued()
         waiter = self._loop.create_future()
         self._waiters.add(waiter)
         try:

@@ -1,0 +1,71 @@
+"""Lets out what is held of a response while its sync handler is busy: a thread beside it.
+
+Concurrency law: whoever has the turn uses the sink. The handler's thread has it for each chunk that
+it sends, until there is room for another; this one while it looks whether a flush is due, and it
+never blocks then. Imported, with `threading`, only for adaptive flush.
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from threading import Condition, Lock, Thread
+from typing import Final
+
+from tailrace.errors import ClientDisconnected
+from tailrace.function.upload_sink import NativeSink
+from tailrace.limits import FLUSH_RETRY_S
+
+
+class QuietThread:
+    """Watches a sink until it is closed; started when something is held for the first time."""
+
+    __slots__ = ("_is_closed", "_is_idle", "_sink", "_thread", "turn")
+
+    def __init__(self, sink: NativeSink) -> None:
+        self.turn: Final = Condition(Lock())
+        """To be held by whoever uses the sink while this watches it."""
+        self._sink = sink
+        self._thread: Thread | None = None
+        self._is_idle = False  # it waits for something to be held
+        self._is_closed = False
+        sink.on_held = self._on_held
+
+    def close(self) -> None:
+        """Watch no more; nothing of it is left then."""
+        self._sink.on_held = None
+        if self._thread is None:
+            return
+        with self.turn:
+            self._is_closed = True
+            self.turn.notify()
+        self._thread.join()
+
+    def _on_held(self) -> None:
+        """Called in a write, by whoever has the turn."""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="tailrace-flush", daemon=True)
+            self._thread.start()
+        elif self._is_idle:
+            self.turn.notify()
+
+    def _run(self) -> None:
+        with self.turn:
+            try:
+                while not self._is_closed:
+                    self._sink.expire()
+                    self._wait()
+            except ClientDisconnected:
+                pass  # the handler hears of it at its next write
+
+    def _wait(self) -> None:
+        """Let the others have their turn until there may be something to do."""
+        if self._sink.upload.has_unsent:
+            self._sink.push()
+        if self._sink.upload.has_unsent:
+            self.turn.wait(FLUSH_RETRY_S)
+            return
+        due_s = self._sink.quiet_due_s
+        self._is_idle = due_s == inf
+        self.turn.wait(None if self._is_idle else max(0.0, due_s - time.monotonic()))
+        self._is_idle = False

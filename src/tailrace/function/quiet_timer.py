@@ -1,0 +1,52 @@
+"""Lets out what is held of a response while its async handler does not write.
+
+Concurrency law: callbacks of the handler's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from math import inf
+
+from tailrace.errors import ClientDisconnected
+from tailrace.function.upload_sink import NativeSink
+from tailrace.net.http_client_async import AsyncUpload
+
+
+class QuietTimer:
+    """Watches a sink until it is closed."""
+
+    __slots__ = ("_handle", "_loop", "_sink", "_upload")
+
+    def __init__(self, sink: NativeSink, upload: AsyncUpload) -> None:
+        self._sink = sink
+        self._upload = upload
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        sink.on_held = self._watch
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._sink.on_held = None
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _watch(self) -> None:
+        """Called in a write: one timer at a time, which looks for itself when the time has come."""
+        if self._handle is not None:
+            return
+        due_s = self._sink.quiet_due_s
+        if due_s < inf:
+            # Not the loop's time: uvloop's stands still while its callbacks run.
+            wait_s = max(0.0, due_s - time.monotonic())
+            self._handle = self._loop.call_later(wait_s, self._on_time)
+
+    def _on_time(self) -> None:
+        self._handle = None
+        try:
+            self._sink.expire()
+        except ClientDisconnected:
+            return  # the sink has told whom it concerns
+        self._upload.send_queued()
+        self._watch()
