@@ -82,6 +82,10 @@ def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner 
         from tailrace.function.padding.json import JsonScanner
 
         return JsonScanner()
+    if essence == "text/html":
+        from tailrace.function.padding.html import HtmlScanner
+
+        return HtmlScanner(is_declared=is_declared)
     if essence == "text/plain" and pads_text:
         from tailrace.function.padding.text import TextScanner
 
