@@ -109,16 +109,31 @@ def _bandwidth(trace: Trace) -> Pattern | None:
     rate = steady_rate(trace.bytes.arrivals)
     if rate is None or not trace.bytes.is_known:
         return None
-    asked_s = trace.interval_s if trace.interval_s is not None else trace.pause_s
-    if median(trace.sizes) / rate.bytes_per_s < 1.4 * asked_s:
+    if not _is_outrun(trace, rate.bytes_per_s) and not _is_behind(trace, rate.bytes_per_s):
         return None
-    tail = trace.late[trace.count // 2 :]
-    if median(tail) < max(0.5 * trace.pause_s, trace.path_s):
-        return None  # it was written so slowly
     return Pattern(
         "bandwidth",
         {"rate_bytes_per_s": rate.bytes_per_s, "burst_bytes": rate.burst_bytes},
     )
+
+
+def _is_outrun(trace: Trace, bytes_per_s: float) -> bool:
+    """Whether writes were to come much faster, and were slowed by what they were written to."""
+    asked_s = trace.interval_s if trace.interval_s is not None else trace.pause_s
+    if median(trace.sizes) < 1.4 * asked_s * bytes_per_s:
+        return False
+    # A function that is slow by itself writes late, but what it writes is on its way at once.
+    usual_s = median(trace.late[trace.count // 2 :])
+    return usual_s >= max(0.5 * trace.pause_s, trace.path_s)
+
+
+def _is_behind(trace: Trace, bytes_per_s: float) -> bool:
+    """Whether arrivals fell behind the writes, more and more."""
+    third = trace.count // 3
+    growth_s = median(trace.late[-third:]) - median(trace.late[:third])
+    written_s = trace.written[-1] - trace.written[0]
+    is_slower = 1.15 * bytes_per_s * written_s < sum(trace.sizes[:-1])
+    return is_slower and growth_s >= 2 * trace.pause_s
 
 
 def _steady(trace: Trace, groups: list[Group]) -> Pattern | None:
@@ -200,15 +215,19 @@ def _grouped(trace: Trace, groups: list[Group]) -> Pattern | None:
     is_timer = len(releases) > 1 and (
         _part(abs(each_s - usual_s) <= trace.same_s for each_s in held_s) >= MOST
     )
-    is_by_write = (
-        _part(trace.silence_s(group) <= trace.path_s + trace.same_s for group in releases) >= MOST
-    )
+    is_by_write = _part(_is_by_write(trace, group) for group in releases) >= MOST
     is_small = sizes is not None and sizes["buffer_bytes_max"] < BUFFER_BYTES_MIN
     if is_by_write and sizes is not None and not (is_timer and is_small):
         return Pattern("fixed-buffer", sizes)
     if is_timer:
         return Pattern("held-for-a-time", {"held_s": usual_s})
     return None
+
+
+def _is_by_write(trace: Trace, group: Group) -> bool:
+    """Whether a group came just after its last write, or the one behind it."""
+    is_prompt = trace.silence_s(group) <= trace.path_s + trace.same_s
+    return is_prompt and trace.latest_write(group.arrived_s) <= group.last + 1
 
 
 def _buffer_bytes(trace: Trace, releases: list[Group]) -> dict[str, float] | None:

@@ -92,7 +92,7 @@ class _Bytes:
     """Which bytes of the body were there when; unknown when the body is coded or padded."""
 
     def __init__(self, reading: Reading, sizes: list[int]) -> None:
-        self.written = [0, *accumulate(size + reading.padded_bytes for size in sizes)]
+        self.written = [0, *accumulate(sizes)]
         coding = reading.header("content-encoding") or "identity"
         self.is_known = coding == "identity" and abs(self.written[-1] - reading.size) <= max(
             sizes, default=0
