@@ -10,15 +10,15 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
+from tailrace.probe.merging import merged
 from tailrace.probe.record import Chunk, Reading
-from tailrace.probe.trace import PAUSE_S_MIN, TOLERANCE
 
 LATE_S: Final = 0.1
 """Later than this is late: people notice it (Nielsen, "Usability Engineering", 1993, 5.5)."""
-TOGETHER_S: Final = 0.002
-"""What arrives within this arrives together, when nothing is known of the writing."""
 _NAME_LENGTH_MAX: Final = 46
 _GROUPS_NAMED_MAX: Final = 3
+_LARGE_BYTES: Final = 1_000
+"""From here on the size of a chunk is worth a word."""
 
 
 def name(reading: Reading) -> str:
@@ -31,9 +31,11 @@ def name(reading: Reading) -> str:
     words = [url]
     if reading.status != 200:
         words.append(f"status {reading.status}")
+    if reading.chunks and reading.chunks[0].size >= _LARGE_BYTES:
+        words.append(f"{reading.unit}s of {_bytes(reading.chunks[0].size)}")
     if reading.padded_bytes:
         words.append(f"padded by {_bytes(reading.padded_bytes)}")
-    elif _is_timed(reading):
+    elif _is_timed(reading) and reading.chunks[0].size < _LARGE_BYTES:
         words.append("no padding")
     return ", ".join(words)
 
@@ -46,16 +48,19 @@ def headline(reading: Reading) -> str:
         seen = _of_times(reading)
     else:
         seen = _of_arrivals(reading)
+    if reading.stopped is not None:
+        return f"{seen}; the rest was not measured"
     if reading.broken is None:
         return seen
     return f"{seen}; broken off after {duration(reading.ended_s)}: {reading.broken}"
 
 
 def groups(reading: Reading) -> list[list[Chunk]]:
-    """The chunks, those that arrived together in one list, although they were written apart."""
+    """The chunks, those that arrived merged in one list."""
+    is_merged = set(merged(reading))
     found: list[list[Chunk]] = []
-    for chunk in reading.chunks:
-        if found and _are_together(found[-1][-1], chunk):
+    for place, chunk in enumerate(reading.chunks):
+        if place in is_merged:
             found[-1].append(chunk)
         else:
             found.append([chunk])
@@ -93,14 +98,6 @@ def latest_s(chunks: Sequence[Chunk]) -> float:
 
 def _is_timed(reading: Reading) -> bool:
     return any(chunk.written_s is not None for chunk in reading.chunks)
-
-
-def _are_together(earlier: Chunk, later: Chunk) -> bool:
-    gap_s = later.arrived_s - earlier.arrived_s
-    if earlier.written_s is None or later.written_s is None:
-        return gap_s < TOGETHER_S
-    written_gap_s = later.written_s - earlier.written_s
-    return written_gap_s > PAUSE_S_MIN and gap_s < TOLERANCE * written_gap_s
 
 
 def _of_times(reading: Reading) -> str:
@@ -169,7 +166,7 @@ def _at_most(chunks: Sequence[Chunk], reading: Reading) -> str:
 
 def _at_end(reading: Reading) -> str:
     is_at_end = reading.ended_s - reading.chunks[-1].arrived_s < LATE_S
-    return " at the end" if is_at_end and reading.broken is None else ""
+    return " at the end" if is_at_end and reading.broken is reading.stopped is None else ""
 
 
 def _bytes(size: int) -> str:

@@ -288,7 +288,8 @@ class _Row:
         if self._reading.broken is None:
             self._axes.plot([x, x], [y - 0.07, y + 0.07], color=_AXIS, lw=1.6, zorder=2)
             words = _text(9.5, _QUIET, "left", "center")
-            self._axes.text(x + 0.08 * self._per_inch, y, "end", **words)
+            end = "end" if self._reading.stopped is None else "…"
+            self._axes.text(x + 0.08 * self._per_inch, y, end, **words)
             return
         self._axes.scatter([x], [y], s=90, marker="x", c=_INK, lw=2.4, zorder=5)
         self._put(x, y - 0.09, _BROKEN, _INK, "top")
