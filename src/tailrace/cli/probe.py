@@ -179,4 +179,4 @@ def probe(
     asked = MeasureOptions(**options, is_verified=not insecure)
     conditions = Conditions(late_max_s, fail_if_merged)
     session = Session(urls, asked, conditions, picture, is_json=is_json)
-    sys.exit(run(session.sweep() if is_sweep else session.measure()))
+    sys.exit(run(session.run(is_sweep=is_sweep)))

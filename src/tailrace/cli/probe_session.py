@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -9,8 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from tailrace.cli.live import LiveLines
 from tailrace.cli.terminal import BOLD, DIM, RED, YELLOW, Terminal
 from tailrace.errors import ProbeError
+from tailrace.net.signals import StopSignals
+from tailrace.net.tasks import TaskSet
+from tailrace.probe.client import Stop
 from tailrace.probe.diagnosis import Diagnosis, diagnose
 from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.merging import merged
@@ -25,6 +30,7 @@ from tailrace.probe.report import (
     text_of,
     to_json,
 )
+from tailrace.probe.request import shown
 from tailrace.probe.sweep import SweepResult, Trial, sweep
 
 FINE: Final = 0
@@ -96,11 +102,35 @@ class Session:
         self._err = Terminal(sys.stderr, os.environ)
         self._err.take_log()
         self._is_live = sys.stderr.isatty()
+        self._stop = Stop()
         self._codes = {FINE}
         self._errors: list[dict[str, str]] = []
 
-    async def measure(self) -> int:
-        """Measure every URL; return the exit code."""
+    async def run(self, *, is_sweep: bool) -> int:
+        """Measure every URL; return the exit code.
+
+        The first SIGINT or SIGTERM ends what is being measured, and what came by then is shown;
+        the second one ends everything.
+        """
+        tasks = TaskSet()
+        with StopSignals() as signals:
+            work = tasks.spawn(self._sweep_all() if is_sweep else self._measure_all(), "probe")
+            tasks.spawn(self._heed(signals, work), "signals")
+            try:
+                await asyncio.wait((work,))
+                if not work.cancelled():
+                    work.result()
+            finally:
+                await tasks.cancel_all()
+            return 128 + signals.number if signals.first.is_set() else self._code()
+
+    async def _heed(self, signals: StopSignals, work: asyncio.Task[None]) -> None:
+        await signals.first.wait()
+        self._stop.set()
+        await signals.second.wait()
+        work.cancel()
+
+    async def _measure_all(self) -> None:
         readings: list[tuple[Reading, Diagnosis]] = []
         for url in self._urls:
             reading = await self._measure(url)
@@ -117,10 +147,8 @@ class Session:
             self._out.write(comparison([reading for reading, _ in readings], self._paint) + "\n")
         if self._picture is not None and readings:
             self._draw([reading for reading, _ in readings], self._picture)
-        return self._code()
 
-    async def sweep(self) -> int:
-        """Find the flush threshold of every URL; return the exit code."""
+    async def _sweep_all(self) -> None:
         results = []
         for url in self._urls:
             result = await self._sweep(url)
@@ -141,12 +169,10 @@ class Session:
                 self._out.write(f"{self._out.paint(url, BOLD)}\n  {result.words}")
         if self._is_json:
             self._write_json("sweeps", results)
-        return self._code()
 
     async def _measure(self, url: str) -> Reading | None:
-        live = _Live(self._err, url) if self._is_live else None
         try:
-            reading = await measure(url, self._options, on_progress=live)
+            reading = await self._measure_live(url)
         except ProbeError as error:
             self._fail(url, error)
             return None
@@ -154,12 +180,26 @@ class Session:
             self._codes.add(UNMEASURED)
         return reading
 
+    async def _measure_live(self, url: str) -> Reading:
+        if not self._is_live:
+            return await measure(url, self._options, stop=self._stop)
+        with LiveLines(self._err) as lines:
+            lines.put(f"measuring {shown(url)}")
+            before_s: float | None = None
+
+            def show(chunk: Chunk) -> None:
+                nonlocal before_s
+                lines.put(progress_line(chunk, before_s))
+                before_s = chunk.arrived_s
+
+            return await measure(url, self._options, on_progress=show, stop=self._stop)
+
     async def _sweep(self, url: str) -> SweepResult | None:
         async def measure_once(size: int, interval_s: float) -> Reading:
             asked = replace(
                 self._options, count=2, size=size, interval_s=interval_s, pad_bytes=0, pings=0
             )
-            reading = await measure(url, replace(asked, compressed=False))
+            reading = await measure(url, replace(asked, compressed=False), stop=self._stop)
             if reading.unit != "chunk":
                 raise ProbeError(
                     f"{reading.url}: --sweep needs the companion behind the URL: a function whose"
@@ -205,17 +245,3 @@ class Session:
         draw(readings, picture)
         if not self._is_json:
             self._out.write(f"drawn: {picture}")
-
-
-class _Live:
-    """Lines on a terminal while chunks arrive."""
-
-    def __init__(self, terminal: Terminal, url: str) -> None:
-        self._terminal = terminal
-        self._before_s: float | None = None
-        terminal.write(terminal.paint(f"measuring {url}", DIM))
-
-    def __call__(self, chunk: Chunk) -> None:
-        line = progress_line(chunk, self._before_s, "")
-        self._before_s = chunk.arrived_s
-        self._terminal.write(self._terminal.paint(line, DIM))

@@ -61,6 +61,11 @@ class HttpStreams:
     def __len__(self) -> int:
         return len(self._open) - len(self._idle)
 
+    @property
+    def kept_count(self) -> int:
+        """Connections that wait for another request; their peers may close them at any time."""
+        return len(self._idle)
+
     def start(self) -> None:
         """Begin to watch time-outs; requests may follow."""
         self.loop = asyncio.get_running_loop()

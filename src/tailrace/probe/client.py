@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from base64 import b64encode
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
-from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
-from tailrace import __version__, limits
+from tailrace import limits
 from tailrace.errors import PeerError, ProbeError
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.probe.connecting import UnverifiedOrigin, explain
+from tailrace.probe.request import check, encode_get, shown
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PRIVATE: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
@@ -68,6 +68,24 @@ class Answer:
     """Why the rest was not wanted."""
 
 
+class Stop:
+    """A way to end what is being measured early; what came by then counts."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._receiver: _Receiver | None = None
+
+    def set(self) -> None:
+        """End the answer that is coming, and want no other."""
+        self.is_set = True
+        if self._receiver is not None:
+            self._receiver.stop("it was interrupted")
+
+    def watch(self, receiver: _Receiver | None) -> None:
+        """Take note of the answer that is coming."""
+        self._receiver = receiver
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long is waited for what."""
@@ -90,8 +108,10 @@ class Client:
         headers: tuple[tuple[str, str], ...] = (),
         patience: Patience | None = None,
         is_verified: bool = True,
+        stop: Stop | None = None,
     ) -> None:
         self._headers = headers
+        self._stop = stop or Stop()
         self._patience = patience or Patience()
         self._is_verified = is_verified
         self._origins: dict[Origin, HttpStreams] = {}
@@ -112,6 +132,7 @@ class Client:
     async def get(self, url: str, taker: Taker, *, headers: tuple[tuple[str, str], ...]) -> Answer:
         """Ask a URL; the answer behind all redirects goes to the taker.
 
+        `headers` give way to those that the client was made with; their names are in lower case.
         An answer that breaks off is an answer; cancelling cuts it.
 
         Raises:
@@ -120,7 +141,9 @@ class Client:
         redirects: list[str] = []
         target = url
         while True:
-            sent = (*self._headers_for(target), *headers)
+            own = self._headers_for(target)
+            given = {name.lower() for name, _ in own}
+            sent = (*own, *(pair for pair in headers if pair[0] not in given))
             answer, location = await self._ask(target, sent, taker, tuple(redirects))
             if location is None:
                 return answer
@@ -149,86 +172,118 @@ class Client:
         redirects: tuple[str, ...],
     ) -> tuple[Answer, str | None]:
         """Ask one URL; return its answer, and where it sends us on."""
-        stream = await self._connect(url)
-        receiver = _Receiver(taker, stream)
-        message = encode_get(url, headers)
-        sent_wall_ns, sent_s = time.time_ns(), time.perf_counter()
-        taker.on_sent(sent_s)
-        stream.ask(message, receiver)
-        try:
-            stopped = await self._wait(receiver, sent_s)
-        finally:
-            if not receiver.is_over:
-                stream.abort()
+        receiver = await self._exchange(url, headers, taker)
         head = receiver.head
+        if head is None and receiver.is_kept_lost:
+            receiver = await self._exchange(url, headers, taker)
+            head = receiver.head
         if head is None:
             raise ProbeError(f"{shown(url)}: {_no_answer(receiver, self._patience, url)}")
         location = receiver.location
         answer = Answer(
             url=url,
             redirects=redirects,
-            sent_s=sent_s,
-            sent_wall_ns=sent_wall_ns,
+            sent_s=receiver.sent_s,
+            sent_wall_ns=receiver.sent_wall_ns,
             head=head,
-            ended_s=receiver.ended_s or time.perf_counter(),
+            ended_s=receiver.ended_s,
             broken=receiver.broken,
-            stopped=stopped,
+            stopped=receiver.stopped,
         )
         return answer, None if location is None else urljoin(url, location)
 
-    async def _connect(self, url: str) -> HttpStream:
+    async def _exchange(
+        self, url: str, headers: tuple[tuple[str, str], ...], taker: Taker
+    ) -> _Receiver:
+        """Send one request, and wait for the end of its answer."""
+        if self._stop.is_set:
+            raise ProbeError(f"{shown(url)}: not measured: it was interrupted")
+        streams = self._streams_to(url)
+        is_kept = streams.kept_count > 0
+        stream = await self._connect(url, streams)
+        receiver = _Receiver(taker, stream, is_kept=is_kept)
+        message = encode_get(url, headers)
+        receiver.sent_wall_ns, receiver.sent_s = time.time_ns(), time.perf_counter()
+        receiver.heard_s = receiver.sent_s
+        taker.on_sent(receiver.sent_s)
+        stream.ask(message, receiver)
+        self._stop.watch(receiver)
+        try:
+            await self._wait(receiver)
+        finally:
+            self._stop.watch(None)
+            if not receiver.is_over:
+                stream.abort()
+        return receiver
+
+    def _streams_to(self, url: str) -> HttpStreams:
         origin = Origin.of(url) if self._is_verified else UnverifiedOrigin.of(url)
         streams = self._origins.get(origin)
         if streams is None:
             streams = HttpStreams(origin, connect_timeout_s=self._patience.silence_s)
             streams.start()
             self._origins[origin] = streams
+        return streams
+
+    async def _connect(self, url: str, streams: HttpStreams) -> HttpStream:
+        origin = Origin.of(url)
         try:
             return await streams.connect()
         except TimeoutError:
-            waited = f"{self._patience.silence_s:g} s"
             raise ProbeError(
-                f"{shown(url)}: no connection to {origin.host}:{origin.port} within {waited};"
-                " is a firewall in between, or the address wrong?"
+                f"{shown(url)}: no connection to {origin.host}:{origin.port} within"
+                f" {self._patience.silence_s:g} s; is a firewall in between, or the address wrong?"
             ) from None
         except PeerError as error:
             raise ProbeError(f"{shown(url)}: {explain(error, origin)}") from error
 
-    async def _wait(self, receiver: _Receiver, sent_s: float) -> str | None:
-        """Wait for the end; return why the rest is not wanted."""
+    async def _wait(self, receiver: _Receiver) -> None:
+        """Wait for the end, or for as long as is sensible."""
         patience = self._patience
         while not receiver.is_over:
             now_s = time.perf_counter()
-            silent_s = receiver.heard_s or sent_s
-            silence_end_s, end_s = silent_s + patience.silence_s, sent_s + patience.duration_s
+            silence_end_s = receiver.heard_s + patience.silence_s
+            end_s = receiver.sent_s + patience.duration_s
             if now_s >= end_s and receiver.head is not None:
-                return f"measured for {patience.duration_s:g} s"
-            if now_s >= silence_end_s:
+                receiver.stop(f"it was measured for {patience.duration_s:g} s")
+            elif now_s >= silence_end_s:
+                receiver.give_up(f"nothing came for {patience.silence_s:g} s")
+            else:
+                left_s = silence_end_s - now_s
                 if receiver.head is not None:
-                    receiver.broken = f"nothing came for {patience.silence_s:g} s"
-                return None
-            try:
-                async with asyncio.timeout(min(silence_end_s, end_s) - now_s):
-                    await receiver.over.wait()
-            except TimeoutError:
-                pass  # it may have heard something in between
-        return receiver.stopped
+                    left_s = min(left_s, end_s - now_s)
+                try:
+                    async with asyncio.timeout(left_s):
+                        await receiver.over.wait()
+                except TimeoutError:
+                    pass  # it may have heard something in between
 
 
 class _Receiver:
     """Times what a connection gets; decides whether it is the answer, or a way there."""
 
-    def __init__(self, taker: Taker, stream: HttpStream) -> None:
+    def __init__(self, taker: Taker, stream: HttpStream, *, is_kept: bool) -> None:
         self._taker = taker
         self._stream = stream
+        self._is_kept = is_kept
         self.over = asyncio.Event()
+        self.sent_s = 0.0
+        self.sent_wall_ns = 0
         self.head: Head | None = None
-        self.heard_s = 0.0
+        self.heard_s = 0.0  # the last time; of the request until then
         self.ended_s = 0.0
         self.location: str | None = None
         self.broken: str | None = None
         self.stopped: str | None = None
         self.error: PeerError | None = None
+
+    @property
+    def is_kept_lost(self) -> bool:
+        """Whether nothing came because a kept connection was closed just then.
+
+        Then the request may be sent again, on another one: it is a GET.
+        """
+        return self._is_kept and self.head is None and self.error is not None
 
     @property
     def is_over(self) -> bool:
@@ -240,15 +295,15 @@ class _Receiver:
         self.head = Head(at_s, status, self._stream.http_version, fields)
         if status in _REDIRECTS and "location" in fields:
             self.location = fields["location"]
-            self._stop(at_s)
+            self._leave(at_s)
         else:
             self._taker.on_head(self.head)
 
     def on_body(self, data: bytes) -> None:
         self.heard_s = at_s = time.perf_counter()
-        self.stopped = self._taker.on_read(at_s, data)
-        if self.stopped is not None:
-            self._stop(at_s)
+        stopped = self._taker.on_read(at_s, data)
+        if stopped is not None:
+            self.stop(stopped)
 
     def on_end(self) -> None:
         self._end(time.perf_counter())
@@ -258,7 +313,17 @@ class _Receiver:
         self.broken = str(error)
         self._end(time.perf_counter())
 
-    def _stop(self, at_s: float) -> None:
+    def stop(self, reason: str) -> None:
+        """Want no more of it."""
+        self.stopped = reason
+        self._leave(time.perf_counter())
+
+    def give_up(self, reason: str) -> None:
+        """Wait no longer for it."""
+        self.broken = reason
+        self._leave(time.perf_counter())
+
+    def _leave(self, at_s: float) -> None:
         self._stream.abort()
         self._end(at_s)
 
@@ -268,6 +333,8 @@ class _Receiver:
 
 
 def _no_answer(receiver: _Receiver, patience: Patience, url: str) -> str:
+    if receiver.stopped is not None:
+        return f"no answer by then: {receiver.stopped}"
     if receiver.error is None:
         return (
             f"no answer within {patience.silence_s:g} s: connected, sent the request, and waited"
@@ -279,50 +346,3 @@ def _no_answer(receiver: _Receiver, patience: Patience, url: str) -> str:
     if "broke before" in str(receiver.error):
         return "the connection was closed before an answer came"
     return str(receiver.error)
-
-
-# --- URLs ----------------------------------------------------------------------------------------
-
-
-def check(url: str, what: str = "") -> None:
-    """Refuse what is no URL that can be asked.
-
-    Raises:
-        ProbeError: it is none.
-    """
-    before = f"{what} " if what else ""
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        is_good = False
-    if is_good and not any(each <= " " or each == "\x7f" for each in url):
-        return
-    hint = "" if "://" in url else f"; try http://{url}"
-    raise ProbeError(f"{before}{url[:200]!r} is not an http(s) URL{hint}")
-
-
-def shown(url: str) -> str:
-    """A URL without a user's name and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def encode_get(url: str, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """A GET request as bytes. Headers of our own give way to those that are given."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    path = quote(parts.path or "/", safe="%/:=&~!$+,;'@()*[]")
-    query = quote(parts.query, safe="%/:=&~!$+,;'@()*[]?")
-    fields = {"host": host.encode("idna").decode() if not host.isascii() else host}
-    fields["user-agent"] = f"tailrace-probe/{__version__}"
-    fields["accept"] = "*/*"
-    if parts.username is not None:
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        fields["authorization"] = "Basic " + b64encode(user.encode()).decode()
-    given = {name.lower() for name, _ in headers}
-    pairs = [pair for pair in fields.items() if pair[0] not in given] + list(headers)
-    lines = [f"GET {path}{'?' if query else ''}{query} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in pairs]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")

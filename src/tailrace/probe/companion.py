@@ -79,7 +79,8 @@ def _streamed(asked: _Parameters, body: Body) -> Callable[..., Any]:
         return streamify_response(body)
     from tailrace.function import FlushPolicy
 
-    return streamify_response(body, flush=FlushPolicy(pad_bytes=asked.pad_bytes))
+    policy = FlushPolicy(pad_bytes=asked.pad_bytes, pads_text=True)
+    return streamify_response(body, flush=policy)
 
 
 def _ping(started_ns: int, clock_ns: Callable[[], int]) -> Body:

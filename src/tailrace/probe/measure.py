@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from tailrace import limits
 from tailrace.errors import ProbeError
-from tailrace.probe.client import Answer, Client, Patience, check, shown
+from tailrace.probe.client import Answer, Client, Patience, Stop
 from tailrace.probe.clock import Ping, clock_bound
 from tailrace.probe.protocol import FIELD
 from tailrace.probe.record import Arrival, Chunk, Reading
 from tailrace.probe.recorder import Progress, Recorder
+from tailrace.probe.request import check, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,15 @@ class MeasureOptions:
 
 
 async def measure(
-    url: str, options: MeasureOptions | None = None, *, on_progress: Progress | None = None
+    url: str,
+    options: MeasureOptions | None = None,
+    *,
+    on_progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Reading:
     """Measure a URL; `on_progress` is told of each chunk as it arrives, without its write time.
 
-    Cancelling is safe.
+    `stop` ends a response early: what came by then is the reading. Cancelling is safe.
 
     Raises:
         ProbeError: there is nothing to measure: no connection, no answer, no HTTP.
@@ -54,18 +59,15 @@ async def measure(
     options = options or MeasureOptions()
     check(url)
     patience = Patience(silence_s=options.timeout_s, duration_s=options.duration_s)
-    coding = "gzip" if options.compressed else "identity"
     client = Client(
-        headers=(*options.headers, ("accept-encoding", coding)),
-        patience=patience,
-        is_verified=options.is_verified,
+        headers=options.headers, patience=patience, is_verified=options.is_verified, stop=stop
     )
     async with client:
         measuring = _Companion(client, url, options)
         if options.pings == 0:
             return await measuring.stream(on_progress)
         recorder = Recorder(on_progress)
-        answer = await client.get(url, recorder, headers=((FIELD, "ping"),))
+        answer = await client.get(url, recorder, headers=measuring.fields("ping"))
         if not recorder.is_companion:
             return _reading(url, answer, recorder)
         measuring.note_ping(answer, recorder)
@@ -96,6 +98,11 @@ class _Companion:
         self._options = options
         self._pongs: list[_Pong] = []
 
+    def fields(self, word: str) -> tuple[tuple[str, str], ...]:
+        """The header fields of the probe's own that ask for something."""
+        coding = "gzip" if self._options.compressed else "identity"
+        return ((FIELD, word), ("accept-encoding", coding))
+
     def note_ping(self, answer: Answer, recorder: Recorder) -> None:
         """Keep a round trip, if it is one."""
         try:
@@ -120,11 +127,11 @@ class _Companion:
     async def stream(self, on_progress: Progress | None) -> Reading:
         """Measure the stream, and ping again."""
         recorder = Recorder(on_progress, is_ping=False)
-        asked = ((FIELD, self._asked()),)
+        asked = self.fields(self._asked())
         answer = await self._client.get(self._target, recorder, headers=asked)
         self._follow(answer)
         environment = recorder.said.get("environment")
-        if environment is not None and answer.broken is None:
+        if environment is not None and answer.broken is None and answer.stopped is None:
             await self._ping_again(environment)
         return self._read(answer, recorder)
 
@@ -144,7 +151,7 @@ class _Companion:
     async def ping(self) -> None:
         """One more round trip, if it is one."""
         recorder = Recorder()
-        answer = await self._client.get(self._target, recorder, headers=((FIELD, "ping"),))
+        answer = await self._client.get(self._target, recorder, headers=self.fields("ping"))
         if recorder.is_companion:
             self.note_ping(answer, recorder)
 
@@ -174,6 +181,7 @@ class _Companion:
             interval_s=options.interval_s,
             padded_bytes=options.pad_bytes,
             broken=broken,
+            chunks=_without_padding(reading.chunks, options),
         )
         return _with_clock(reading, self._pongs, answer, recorder, int(started_ns))
 
@@ -203,6 +211,14 @@ def _reading(url: str, answer: Answer, recorder: Recorder) -> Reading:
         stopped=answer.stopped,
         redirects=answer.redirects,
     )
+
+
+def _without_padding(chunks: tuple[Chunk, ...], options: MeasureOptions) -> tuple[Chunk, ...]:
+    """Padding comes behind a chunk: what was cut off as the next one begins with it."""
+    if not options.pad_bytes or not chunks:
+        return chunks
+    size_max = max(options.size, chunks[0].size)
+    return tuple(dataclasses.replace(chunk, size=min(chunk.size, size_max)) for chunk in chunks)
 
 
 def _with_clock(

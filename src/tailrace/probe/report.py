@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from textwrap import wrap
@@ -18,6 +18,8 @@ Paint: TypeAlias = Callable[[str, Role], str]
 JSON_VERSION: Final = 1
 _ROWS_MAX: Final = 60
 """Rows of a table; of a longer one the beginning and the end are shown."""
+_BULK_BYTES: Final = 64 * 1024
+"""Of smaller bodies a rate says how they were written, not how fast the path is."""
 _WIDTH: Final = 100
 """Columns of a line of prose."""
 
@@ -51,11 +53,10 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def progress_line(chunk: Chunk, before_s: float | None, unit: str) -> str:
+def progress_line(chunk: Chunk, before_s: float | None) -> str:
     """A line of the live progress: when a chunk came, and how long after the one before."""
-    gap = "" if before_s is None else f"  +{duration(chunk.arrived_s - before_s)}"
-    at = f"{chunk.arrived_s:9.3f} s"
-    return f"{at}  {unit} {chunk.index + 1}, {amount(chunk.size)}{gap}"
+    gap = "" if before_s is None else f"+{duration(chunk.arrived_s - before_s)}"
+    return f"{chunk.index + 1:>6}{chunk.arrived_s:>12.3f} s{gap:>14}{amount(chunk.size):>12}"
 
 
 def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint = plain) -> str:
@@ -65,15 +66,15 @@ def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint =
     lines += [f"  {what_it_is(reading)}", ""]
     if reading.chunks:
         lines += [*_table(reading, paint), ""]
-    lines += [f"  {line}" for line in summary(reading)]
-    lines += [f"  {paint(line, 'warning')}" for line in troubles(reading)]
+    lines += _wrapped(summary(reading))
+    lines += [paint(line, "warning") for line in _wrapped(troubles(reading))]
     if diagnosis is not None:
         said = (diagnosis.words, *diagnosis.evidence, *diagnosis.advice)
         lines += ["", *_wrapped(said)]
     return "\n".join(lines)
 
 
-def _wrapped(paragraphs: Sequence[str]) -> Iterator[str]:
+def _wrapped(paragraphs: Iterable[str]) -> Iterator[str]:
     for text in paragraphs:
         yield from wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
 
@@ -95,7 +96,8 @@ def summary(reading: Reading) -> Iterator[str]:
     first_s = first_byte_s(reading)
     first = "no byte of a body" if first_s is None else f"first byte after {duration(first_s)}"
     rate = throughput(reading)
-    at = "" if rate is None else f", {amount(rate)}/s between the first and the last byte"
+    is_bulk = rate is not None and reading.size >= _BULK_BYTES
+    at = f", {amount(rate or 0)}/s between the first and the last byte" if is_bulk else ""
     yield (
         f"head after {duration(reading.head_s)}, {first}, end after {duration(reading.ended_s)}:"
         f" {amount(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
@@ -111,9 +113,12 @@ def summary(reading: Reading) -> Iterator[str]:
             f" (each ± {duration(clock.uncertainty_s)})"
         )
         way = "ahead of" if clock.offset_s >= 0 else "behind"
-        yield f"the function's clock is {duration(abs(clock.offset_s))} {way} this machine's"
-    if reading.clock_words is not None:
-        yield f"by {reading.clock_words}" if reading.clock else reading.clock_words
+        yield (
+            f"the function's clock is {duration(abs(clock.offset_s))} {way} this machine's,"
+            f" ± {duration(clock.uncertainty_s)}: {reading.clock_words}"
+        )
+    elif reading.clock_words is not None:
+        yield reading.clock_words
 
 
 def _merged_words(reading: Reading) -> str:
@@ -131,6 +136,9 @@ def troubles(reading: Reading) -> Iterator[str]:
         yield f"the answer is an error: {reading.status}; this is what was measured"
     if reading.broken is not None:
         yield f"the response broke off: {reading.broken}"
+        if reading.padded_bytes and "clean end" in reading.broken:
+            media_type = reading.header("content-type")
+            yield f"perhaps there is no padding for {media_type}: the function's log says so"
     if reading.stopped is not None:
         yield f"the rest was not measured: {reading.stopped}"
     recorded = sum(arrival.size for arrival in reading.arrivals)
