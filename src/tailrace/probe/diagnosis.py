@@ -6,11 +6,12 @@ the response's own head says. Who held a chunk back cannot be seen from the ends
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from tailrace.probe.caption import duration
 from tailrace.probe.pattern import Kind, find_pattern
 from tailrace.probe.record import Reading
 from tailrace.probe.signs import Hop, find_signs
@@ -30,7 +31,7 @@ class Diagnosis:
     words: str
     """Sentences for people: what was seen, and what it is typical of."""
     evidence: tuple[str, ...] = ()
-    """What the response's head says, and the figures behind the words."""
+    """What the response's head says, a sentence for each header."""
     advice: tuple[str, ...] = ()
     """What to change or to measure next."""
     figures: _Figures = field(default_factory=dict)
@@ -41,20 +42,23 @@ def diagnose(reading: Reading) -> Diagnosis:
     """Say what a response shows, and what it cannot show."""
     pattern = find_pattern(reading)
     signs = find_signs(reading)
-    is_known = any(chunk.written_s is not None for chunk in reading.chunks)
-    seen = (_WITH_COMPANION if is_known else _WITHOUT)[pattern.kind](reading, pattern.figures)
-    if pattern.kind == "cannot-tell":
-        seen = f"No pattern can be named: {pattern.reason}."
-    sentences = [seen, _TYPICAL.get(pattern.kind, "") if is_known else _WEAKER.get(pattern.kind)]
+    kind, figures = pattern.kind, pattern.figures
+    sentences = []
     if reading.broken is not None:
-        sentences.insert(0, f"The response broke off: {reading.broken}.")
-    hops = [sign.hop for sign in signs if sign.hop is not None]
+        sentences.append(f"The response broke off: {reading.broken}.")
+    if kind == "cannot-tell":
+        sentences.append(f"No pattern can be named: {pattern.reason}.")
+    elif any(chunk.written_s is not None for chunk in reading.chunks):
+        sentences += [_WITH_COMPANION[kind](reading, figures), _TYPICAL.get(kind, "")]
+    else:
+        sentences += [_WITHOUT[kind](reading, figures), _WEAKER[kind]]
+        sentences.append(_UNKNOWN if reading.environment is None else _UNUSABLE)
     return Diagnosis(
-        pattern.kind,
+        kind,
         " ".join(sentence for sentence in sentences if sentence),
-        (*_lateness(reading), *(sign.text for sign in signs)),
-        tuple(_advice(reading, pattern.kind, pattern.figures, hops)),
-        pattern.figures,
+        tuple(sign.text for sign in signs),
+        tuple(_advice(reading, kind, figures, [sign.hop for sign in signs if sign.hop])),
+        figures,
     )
 
 
@@ -66,12 +70,12 @@ def _on_time(reading: Reading, figures: _Figures) -> str:
     usual = late[int(0.8 * (len(late) - 1))]
     if late[-1] > 3 * usual and late[-1] > 0.35 * (reading.interval_s or 0.0):
         return (
-            f"The chunks were on time: most of them took {_time(usual)} or less. "
-            f"Now and then one took longer, up to {_time(late[-1])}, in no pattern."
+            f"The chunks were on time: most of them took {duration(usual)} or less. "
+            f"Now and then one took longer, up to {duration(late[-1])}, in no pattern."
         )
     return (
-        f"Every chunk was on time: half of them took {_time(median(late))} or less, "
-        f"the slowest {_time(late[-1])}."
+        f"Every chunk was on time: half of them took {duration(median(late))} or less, "
+        f"the slowest {duration(late[-1])}."
     )
 
 
@@ -85,7 +89,7 @@ def _next_write(reading: Reading, figures: _Figures) -> str:
 
 def _for_a_time(reading: Reading, figures: _Figures) -> str:
     return (
-        f"Bytes were held for about {_time(figures['held_s'])}, whatever was written meanwhile; "
+        f"Bytes were held for about {duration(figures['held_s'])}, whatever was written meanwhile; "
         "what was written in that time came together."
     )
 
@@ -94,7 +98,7 @@ def _at_first(reading: Reading, figures: _Figures) -> str:
     count = int(figures["chunks"])
     what = "The first chunk was" if count == 1 else f"The first {count} chunks were"
     return (
-        f"{what} held for {_time(figures['held_s'])} ({_size(figures['bytes'])}); "
+        f"{what} held for {duration(figures['held_s'])} ({_size(figures['bytes'])}); "
         "those after that were on time."
     )
 
@@ -114,18 +118,19 @@ def _blocks(reading: Reading, figures: _Figures) -> str:
 
 
 def _at_the_end(reading: Reading, figures: _Figures) -> str:
+    late_s = max(_late(reading))
     return (
-        f"All {len(reading.chunks)} chunks came together, {_time(max(_late(reading)))} after the "
-        "first of them was written: when the response ended."
+        f"All {len(reading.chunks)} chunks came together, {duration(late_s)} after the first of "
+        "them was written: when the response ended."
     )
 
 
 def _at_once(reading: Reading, figures: _Figures) -> str:
     count = int(figures.get("chunks", len(reading.chunks)))
     first_s = min((chunk.arrived_s for chunk in reading.chunks), default=reading.ended_s)
-    text = f"All {count} {reading.unit}s came together, {_time(first_s)} after the request"
+    text = f"All {count} {reading.unit}s came together, {duration(first_s)} after the request"
     if reading.head_s < 0.5 * first_s:
-        text += f"; the head had come {_time(first_s - reading.head_s)} before them"
+        text += f"; the head had come {duration(first_s - reading.head_s)} before them"
     return f"{text}."
 
 
@@ -158,10 +163,6 @@ def _merged(reading: Reading, figures: _Figures) -> str:
     return f"{int(figures['chunks'])} {reading.unit}s came in {int(figures['groups'])} groups."
 
 
-def _nothing(reading: Reading, figures: _Figures) -> str:
-    return ""
-
-
 _Seen = Callable[[Reading, _Figures], str]
 _WITH_COMPANION: Final[dict[Kind, _Seen]] = {
     "on-time": _on_time,
@@ -172,7 +173,6 @@ _WITH_COMPANION: Final[dict[Kind, _Seen]] = {
     "at-the-end": _at_the_end,
     "compression": _compression,
     "bandwidth": _bandwidth,
-    "cannot-tell": _nothing,
 }
 _WITHOUT: Final[dict[Kind, _Seen]] = {
     "at-the-end": _at_once,
@@ -181,7 +181,6 @@ _WITHOUT: Final[dict[Kind, _Seen]] = {
     "bandwidth": _bandwidth_unasked,
     "one-by-one": _one_by_one,
     "merged": _merged,
-    "cannot-tell": _nothing,
 }
 
 # --- what it is typical of ---------------------------------------------------------------------
@@ -222,20 +221,18 @@ _TYPICAL: Final[dict[Kind, str]] = {
         "of a stream through and then 2 MB a second."
     ),
 }
-_UNKNOWN: Final = "Whether it was written so, only a companion could tell."
 _WEAKER: Final[dict[Kind, str]] = {
     "at-the-end": (
-        "Either all was written at once, or something on the way held it until the end. " + _UNKNOWN
+        "Either all was written at once, or something on the way held it until the end."
     ),
-    "fixed-buffer": "That is typical of a buffer of this size on the way. " + _UNKNOWN,
-    "compression": f"{_TYPICAL['compression']} {_UNKNOWN}",
-    "bandwidth": f"{_TYPICAL['bandwidth']} {_UNKNOWN}",
-    "merged": _UNKNOWN,
-    "one-by-one": (
-        "When they were written is not known: a delay of all of them alike, only a companion "
-        "could tell."
-    ),
+    "fixed-buffer": "That is typical of a buffer of this size on the way.",
+    "compression": _TYPICAL["compression"],
+    "bandwidth": _TYPICAL["bandwidth"],
+    "merged": "They may have been written so, or something on the way may have held them back.",
+    "one-by-one": "A delay of all of them alike would look the same.",
 }
+_UNKNOWN: Final = "When they were written, only a companion could tell."
+_UNUSABLE: Final = "When they were written is not known: the companion's times could not be used."
 
 # --- what to do --------------------------------------------------------------------------------
 
@@ -254,26 +251,33 @@ _OF_HOPS: Final[dict[Hop, str]] = {
 }
 
 
-def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) -> list[str]:
-    advice: list[str] = []
+def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) -> Iterator[str]:
     if kind in _HOLDING:
-        advice += [_OF_HOPS[hop] for hop in hops if hop in _OF_HOPS]
+        yield from (_OF_HOPS[hop] for hop in hops if hop in _OF_HOPS)
     if kind == "held-until-next-write":
-        advice.append(
+        yield (
             "In the function: `flush()` where the reader should see something, or a flush policy; "
-            "or let it answer through the callback gateway, which holds nothing."
+            "or let it answer through the callback gateway, which holds nothing back."
         )
-        advice.append("`--sweep` finds how many bytes it takes to push a chunk out.")
+        yield "`--sweep` finds how large a chunk must be to leave at once."
+    if kind == "held-for-a-time":
+        yield (
+            "Look for a flush interval or latency in the settings of each hop, and for TCP_NODELAY "
+            "(HAProxy: `option http-no-delay`)."
+        )
     if kind == "compression":
-        advice.append("Measure again without `--compressed`, or without `Accept-Encoding`.")
-    if kind == "at-the-end" and 0 < reading.size < BUFFER_BYTES_USUAL:
+        yield "Measure again without `--compressed`."
+    if kind in ("at-the-end", "fixed-buffer") and reading.unit == "chunk":
         size = -(-2 * BUFFER_BYTES_USUAL // max(1, len(reading.chunks)))
-        advice.append(
-            f"Measure with larger chunks (`--size {size}`): a buffer of a fixed size then shows."
-        )
+        if kind == "at-the-end" and reading.size < BUFFER_BYTES_USUAL:
+            yield (
+                f"Measure with larger chunks (`--size {size}`): if some then come earlier, it is a "
+                "buffer of a fixed size that holds them."
+            )
+        else:
+            yield "`--sweep` finds how large a chunk must be to leave at once."
     if kind == "cannot-tell" and reading.interval_s is not None:
-        advice.append("Measure with more chunks and longer pauses (`--count`, `--interval`).")
-    return advice
+        yield "Measure with more chunks and longer pauses (`--count`, `--interval`)."
 
 
 # --- figures -----------------------------------------------------------------------------------
@@ -281,26 +285,6 @@ def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) ->
 
 def _late(reading: Reading) -> list[float]:
     return [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
-
-
-def _lateness(reading: Reading) -> list[str]:
-    """The figures that stand behind every word."""
-    late, clock = _late(reading), reading.clock
-    if not late:
-        return []
-    text = f"lateness between {_time(min(late))} and {_time(max(late))}"
-    if clock is not None:
-        text += f", known to within {_time(clock.uncertainty_s)}"
-        if clock.round_trip_s is not None:
-            text += f"; a round trip takes {_time(clock.round_trip_s)}"
-    return [text]
-
-
-def _time(seconds: float) -> str:
-    """A time for people."""
-    if abs(seconds) < 0.01:
-        return f"{seconds * 1000:.1f} ms"
-    return f"{seconds * 1000:.0f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
 
 
 def _size(count: float) -> str:
