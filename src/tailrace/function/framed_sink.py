@@ -110,9 +110,10 @@ def _marked_prelude(head: Head) -> bytes | None:
 
 def _error_text(failure: Failure) -> bytes:
     """An error as JSON that fits into its frame; the function's log has all of it."""
-    error_type, message = failure.error_type[:_NAME_CHARS_MAX], failure.message
+    error_type = failure.error_type[:_NAME_CHARS_MAX]
+    message = failure.message[:FRAME_ERROR_BYTES_MAX]
     while True:
         text = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
         if len(text) <= FRAME_ERROR_BYTES_MAX:
             return text
-        message = message[: min(len(message), FRAME_ERROR_BYTES_MAX) // 2]
+        message = message[: len(message) // 2]
