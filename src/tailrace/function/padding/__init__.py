@@ -86,6 +86,10 @@ def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner 
         from tailrace.function.padding.html import HtmlScanner
 
         return HtmlScanner(is_declared=is_declared)
+    if essence.endswith("+xml") or essence in ("application/xml", "text/xml"):
+        from tailrace.function.padding.xml import XmlScanner
+
+        return XmlScanner()
     if essence == "text/plain" and pads_text:
         from tailrace.function.padding.text import TextScanner
 
