@@ -110,7 +110,7 @@ def _stream(started_ns: int, clock_ns: Callable[[], int], asked: _Parameters) ->
             before, after = _around(form, index, asked)
             due_s = begun_s + index * asked.interval_ms / 1000
             time.sleep(max(0.0, due_s - time.monotonic()))
-            yield (before + mark(index, clock_ns()) + after).encode()
+            yield before + mark(index, clock_ns()) + after
             if asked.pad_bytes:
                 from tailrace.function import FLUSH
 
