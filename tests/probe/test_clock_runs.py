@@ -193,10 +193,11 @@ def test_the_truth_lies_within_the_stated_bound_every_time(
 
     async def work(slot: int) -> None:
         for index in indices:
-            done = await measured(chain, slot, Random(f"{seed}/{index}"))
+            done: Run | None = None
             try:
+                done = await measured(chain, slot, Random(f"{seed}/{index}"))
                 shares.append(done.check())
-            except AssertionError as error:
+            except Exception as error:
                 error.add_note(f"seed {seed}, run {index}: {done}")
                 raise
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.e2e.chain import Chain, serving
 
 from tailrace.limits import MIB, PROBE_SWEEP_REQUESTS_MAX
+from tailrace.net.http_server import run
+from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading
 from tailrace.probe.sweep import (
     Sweep,
@@ -107,15 +111,19 @@ def test_the_words_name_the_padding() -> None:
     )
 
 
-@pytest.mark.parametrize("buffer", [1_024, 4_096, 65_536])
-def test_a_buffer_of_a_fixed_size_is_no_threshold(buffer: int) -> None:
-    """What fills it leaves; one byte more, and that byte stays."""
-    result = swept(lambda size: size % buffer != 0)
+def test_a_larger_size_that_is_held_is_noticed() -> None:
+    """Only 5,000 bytes to 5,400 leave: whatever that is, it is no threshold."""
+    bisection = Sweep(low=4_000, high=10_000)
+    for size, is_held in ((4_000, True), (5_000, False)):
+        bisection.note(size, is_held)
+    result = swept(lambda size: not 5_000 <= size <= 5_400, bisection)
 
-    assert is_found(result, buffer)
-    above = buffer // 8 * 9 if result.threshold_bytes == buffer else None
-    assert above is not None
-    assert f"But {above:,} bytes were held, too, as by a buffer of a fixed size" in result.words
+    assert is_found(result, 5_000)
+    assert bisection.held_above is not None
+    assert result.words.endswith(
+        f"But {bisection.held_above:,} bytes were held, too, which no threshold explains: "
+        "padding of that size may fail."
+    )
 
 
 def test_a_size_that_is_held_now_and_then_is_named() -> None:
@@ -158,12 +166,13 @@ def test_a_single_answer_that_decides_nothing_costs_one_request() -> None:
 
 
 def reading(
-    *chunks: tuple[float, float],
+    written_s: tuple[float, ...],
+    arrivals: list[tuple[float, int]],
+    *,
     uncertainty_s: float = 0.01,
-    arrivals: tuple[Arrival, ...] = (),
     size: int = 1_000,
 ) -> Reading:
-    """Chunks of a size: when each was written, and when it arrived."""
+    """Chunks of a size: when each was written, and when what arrived."""
     return Reading(
         url="http://localhost/",
         status=200,
@@ -172,101 +181,99 @@ def reading(
         unit="chunk",
         head_s=0.01,
         ended_s=1.0,
-        size=size * len(chunks),
-        arrivals=arrivals,
+        size=size * len(written_s),
+        arrivals=tuple(Arrival(*arrival) for arrival in arrivals),
         chunks=tuple(
-            Chunk(i, size, arrived_s, written_s) for i, (written_s, arrived_s) in enumerate(chunks)
+            Chunk(index, size, arrivals[-1][0], at_s) for index, at_s in enumerate(written_s)
         ),
         started_s=0.01,
         clock=Clock(0.0, uncertainty_s, 0, None),
     )
 
 
-def test_what_came_before_the_next_was_written_was_not_held() -> None:
-    assert is_first_held(reading((0.0, 0.08), (0.1, 0.12))) is False
+@pytest.mark.parametrize(
+    ("arrived_s", "is_held"),
+    [
+        (0.02, False),
+        (0.08, False),
+        (0.095, True),  # when the second was written, as far as the clock can tell
+        (0.11, True),
+        (0.16, None),  # so late that something stalled, or the path is slow
+    ],
+)
+def test_a_chunk_was_held_when_it_came_with_the_next(arrived_s: float, is_held: bool) -> None:
+    assert is_first_held(reading((0.0, 0.1), [(arrived_s, 2_000)])) is is_held
 
 
-def test_what_came_with_the_next_was_held() -> None:
-    assert is_first_held(reading((0.0, 0.11), (0.1, 0.11))) is True
-    assert is_first_held(reading((0.0, 0.105), (0.1, 0.11), uncertainty_s=0.01)) is True
+def test_a_clock_that_is_not_exact_enough_tells_nothing() -> None:
+    assert is_first_held(reading((0.0, 0.1), [(0.11, 2_000)], uncertainty_s=0.03)) is None
+    assert is_first_held(reading((0.0, 0.1), [(0.01, 2_000)], uncertainty_s=0.03)) is False
 
 
-def test_what_came_too_near_to_the_next_write_tells_nothing() -> None:
-    assert is_first_held(reading((0.0, 0.095), (0.1, 0.18))) is None
+def test_a_chunk_whose_beginning_was_early_was_not_held() -> None:
+    """Padding stands behind what it pushes out; its own end may stay."""
+    measured = reading((0.0, 0.1), [(0.02, 300), (0.08, 500), (0.12, 1_200)])
 
-
-def test_when_the_second_is_late_too_the_path_may_be_slow() -> None:
-    assert is_first_held(reading((0.0, 0.2), (0.1, 0.2))) is None
+    assert is_first_held(measured) is False
+    assert early_bytes(measured) == 800
+    assert early_bytes(reading((0.0, 0.1), [(0.02, 1_300), (0.12, 700)])) == 1_000
 
 
 def test_without_two_chunks_or_without_a_clock_nothing_is_told() -> None:
-    whole = reading((0.0, 0.08), (0.1, 0.12))
+    whole = reading((0.0, 0.1), [(0.08, 1_000), (0.12, 1_000)])
+    chunks = tuple(replace(chunk, written_s=None) for chunk in whole.chunks)
 
-    for lacking in (reading((0.0, 0.1)), replace(whole, clock=None)):
+    for lacking in (
+        replace(whole, clock=None),
+        replace(whole, chunks=whole.chunks[:1]),
+        replace(whole, chunks=chunks),
+    ):
         assert is_first_held(lacking) is None
         assert early_bytes(lacking) == 0
-    chunks = tuple(replace(chunk, written_s=None) for chunk in whole.chunks)
-    assert is_first_held(replace(whole, chunks=chunks)) is None
-
-
-def test_the_early_part_of_a_chunk_is_what_came_before_the_next_was_written() -> None:
-    arrivals = (Arrival(0.02, 300), Arrival(0.08, 500), Arrival(0.12, 1_200))
-
-    assert early_bytes(reading((0.0, 0.12), (0.1, 0.12), arrivals=arrivals)) == 800
-    arrivals = (Arrival(0.02, 1_300), Arrival(0.12, 700))
-    assert early_bytes(reading((0.0, 0.02), (0.1, 0.12), arrivals=arrivals)) == 1_000
 
 
 # --- one response after another ------------------------------------------------------------------
 
 
-class Path:
-    """A path by numbers: a delay, a rate, a threshold or a buffer, and what was asked of it."""
+class FakePath:
+    """A path by numbers: a delay, a rate, and what is held; and what was asked of it."""
 
     def __init__(
         self,
+        early: Callable[[int], int],
         *,
-        threshold: int = 1,
-        buffer: int = 0,
         delay_s: float = 0.001,
         bytes_per_s: float = 1e9,
         start_s: float = 0.0,
     ) -> None:
-        self.threshold = threshold
-        self.buffer = buffer
-        self.delay_s = delay_s
-        self.bytes_per_s = bytes_per_s
-        self.start_s = start_s
+        self._early = early  # how much of a first chunk leaves at once
+        self._delay_s = delay_s
+        self._bytes_per_s = bytes_per_s
+        self._start_s = start_s
         self.trials: list[Trial] = []
 
     async def measure_once(self, size: int, interval_s: float) -> Reading:
-        begun_s, self.start_s = self.delay_s + self.start_s, 0.0
-        early = size if size >= self.threshold else 0
-        if self.buffer:
-            early = size // self.buffer * self.buffer
+        begun_s, self._start_s = self._delay_s + self._start_s, 0.0
         next_s = begun_s + interval_s
-        path = [(begun_s, early), (next_s, 2 * size - early)]
+        early = self._early(size)
         free_s, arrivals = 0.0, []
-        for at_s, count in path:
+        for at_s, count in ((begun_s, early), (next_s, 2 * size - early)):
             for piece in [count // 8] * 7 + [count - count // 8 * 7]:
-                free_s = max(free_s, at_s) + piece / self.bytes_per_s
-                arrivals += [Arrival(free_s + self.delay_s, piece)] if piece else []
-        first_s = arrivals[7].at_s if early == size else arrivals[-1].at_s
-        uncertainty_s = (begun_s + self.delay_s) / 2
-        return reading(
-            (begun_s, first_s),
-            (next_s, arrivals[-1].at_s),
-            uncertainty_s=uncertainty_s,
-            arrivals=tuple(arrivals),
-            size=size,
-        )
+                free_s = max(free_s, at_s) + piece / self._bytes_per_s
+                arrivals += [(free_s + self._delay_s, piece)] if piece else []
+        uncertainty_s = (begun_s + self._delay_s) / 2
+        return reading((begun_s, next_s), arrivals, uncertainty_s=uncertainty_s, size=size)
 
     def swept(self) -> SweepResult:
         return asyncio.run(sweep(self.measure_once, on_trial=self.trials.append))
 
 
+def threshold_of(threshold: int) -> Callable[[int], int]:
+    return lambda size: size if size >= threshold else 0
+
+
 def test_a_sweep_over_a_short_path_pauses_as_little_as_it_may() -> None:
-    path = Path(threshold=15_000)
+    path = FakePath(threshold_of(15_000))
     result = path.swept()
 
     assert is_found(result, 15_000)
@@ -275,37 +282,98 @@ def test_a_sweep_over_a_short_path_pauses_as_little_as_it_may() -> None:
 
 
 def test_a_sweep_over_a_long_path_pauses_longer_than_the_path_takes() -> None:
-    path = Path(threshold=100_000, delay_s=0.3)
+    path = FakePath(threshold_of(100_000), delay_s=0.3)
     result = path.swept()
 
     assert is_found(result, 100_000)
-    assert path.trials[0].is_held is None
+    assert [trial.is_held for trial in path.trials[:3]] == [None, None, True]
     assert all(trial.interval_s > 4 * 0.3 for trial in path.trials[2:])
 
 
-def test_a_cold_start_costs_a_request_and_a_pause() -> None:
-    path = Path(threshold=16_384, start_s=2.0)
+def test_a_cold_start_costs_one_request() -> None:
+    path = FakePath(threshold_of(16_384), start_s=2.0)
     result = path.swept()
 
     assert is_found(result, 16_384)
-    assert [trial.interval_s for trial in path.trials[:2]] == [0.1, 1.0]
-    assert {trial.interval_s for trial in path.trials[2:]} == {0.1}
+    assert [trial.is_held for trial in path.trials[:2]] == [None, True]
+    assert {trial.interval_s for trial in path.trials} == {0.1}
 
 
 def test_a_slow_path_is_not_taken_for_a_threshold() -> None:
-    """A chunk of 1 MiB takes half a second: longer than the pause."""
-    path = Path(threshold=900_000, bytes_per_s=2 * MIB)
+    """A chunk of 1 MiB takes half a second, longer than the pause."""
+    path = FakePath(threshold_of(900_000), bytes_per_s=2 * MIB)
     result = path.swept()
 
     assert is_found(result, 900_000)
     assert "But" not in result.words
 
 
-def test_what_is_left_over_in_a_buffer_is_named() -> None:
-    result = Path(buffer=5_000).swept()
+def test_a_buffer_of_a_fixed_size_is_found_though_something_is_left_over() -> None:
+    """Padding of its size pushes out all that stands before it."""
+    result = FakePath(lambda size: size // 5_000 * 5_000).swept()
 
-    assert result.threshold_bytes is None
-    assert result.words == (
-        "Held at any size up to 1,048,576 bytes: padding of that size is no help. "
-        "Of 1,048,576 bytes, 1,045,000 bytes left at once."
-    )
+    assert is_found(result, 5_000)
+    assert "But" not in result.words
+
+
+def test_what_is_pushed_out_by_something_else_is_asked_again() -> None:
+    """A chunk that arrives in pieces may count as several writes, and so release a part of it."""
+    count = iter(range(100))
+
+    def early(size: int) -> int:
+        is_cut = next(count) == 7
+        return size if size >= 100_000 else 40_000 if is_cut else 0
+
+    path = FakePath(early)
+    result = path.swept()
+
+    assert is_found(result, 100_000)
+    assert [trial.is_held for trial in path.trials if trial.early_bytes == 40_000] == [None]
+
+
+# --- the emulator --------------------------------------------------------------------------------
+
+THRESHOLDS = (15_000, 16_384, 65_536, 100_000)
+
+
+def configuration() -> str:
+    lines = ["[emulator]", "retry_delay_scale = 0"]
+    for threshold in THRESHOLDS:
+        lines += [f"[functions.held{threshold}]", 'handler = "tailrace.probe.handler"']
+        lines += [f"hold_back = {{ threshold_bytes = {threshold} }}"]
+        lines += [f"[functions.held{threshold}.url]", 'invoke_mode = "RESPONSE_STREAM"']
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    (tmp_path / "tailrace.toml").write_text(configuration())
+    with serving(tmp_path / "tailrace.toml") as chain:
+        yield chain
+
+
+def test_the_thresholds_of_the_emulator_are_found(chain: Chain) -> None:
+    """Within one percent, in under 20 requests: the emulator counts them, too."""
+    trials: dict[int, list[Trial]] = {threshold: [] for threshold in THRESHOLDS}
+
+    async def sweep_one(threshold: int) -> SweepResult:
+        url = chain.function_url(f"held{threshold}")
+
+        async def measure_once(size: int, interval_s: float) -> Reading:
+            asked = MeasureOptions(count=2, size=size, interval_s=interval_s, pings=0)
+            return await measure(url, asked)
+
+        return await sweep(measure_once, on_trial=trials[threshold].append)
+
+    async def sweep_all() -> list[SweepResult]:
+        async with asyncio.timeout(100):
+            return await asyncio.gather(*map(sweep_one, THRESHOLDS))
+
+    results = run(sweep_all())
+
+    for threshold, result in zip(THRESHOLDS, results, strict=True):
+        assert is_found(result, threshold), (result, trials[threshold])
+        assert result.requests < 20
+        assert f"A flush needs {result.threshold_bytes:,} bytes of padding." in result.words
+    invocations = chain.output.count("START RequestId: ")
+    assert invocations == sum(result.requests for result in results)

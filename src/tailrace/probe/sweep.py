@@ -1,15 +1,19 @@
 """How large must a chunk be to leave at once? Found by bisection, from below.
 
-Each response has two chunks of one size, with a pause between. The first was not held when it
-arrived before the second was written: whatever else the clocks hide, it had left by then. That is
-proof; "held" may be an accident, such as a stall on the way. So what decides is asked twice.
+Each response has two chunks of one size, with a pause between. The first was pushed out when its
+bytes began to arrive before the second was written: whatever the clocks hide, they had left by
+then. Its beginning is what counts, since padding stands behind what it is to push out; the end of a
+large chunk may stay behind, as in a buffer of a fixed size, and does no harm there.
+
+That something left at once is proof. That it was held may be an accident, such as a stall on the
+way, so what decides is asked twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
 from tailrace.limits import (
@@ -26,12 +30,11 @@ from tailrace.probe.record import Reading
 
 _SLACK: Final = 4.0  # an interval is so many times what path and clock take
 _LUCK: Final = 3  # so many in a row get through: the one that was held may be an accident
-_WAITS_MAX: Final = 2  # how often a sweep looks whether a path is only slow
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One response: was its first chunk held until a later write, or until the end?"""
+    """One response: was all of its first chunk held until a later write, or until the end?"""
 
     size: int
     is_held: bool | None
@@ -92,7 +95,7 @@ class Sweep:
 
     @property
     def held_above(self) -> int | None:
-        """A larger size that was held again and again, as by a buffer of a fixed size."""
+        """A larger size that was held again and again."""
         above = [s for s, is_held in self._answers if is_held and s > self._ceiling]
         return next((size for size in above if self._is_settled(size)), None)
 
@@ -124,7 +127,7 @@ class Sweep:
             return min(max(round(sqrt(held * passed)), held + 1), passed - 1)
         if not self._is_settled(held):
             return held
-        above = passed * 9 // 8  # fills no buffer that `passed` fills
+        above = passed * 9 // 8  # not held either, or there is no threshold
         return None if above > self._high or self._is_settled(above) else above
 
     def note(self, size: int, is_held: bool | None) -> None:
@@ -140,7 +143,7 @@ class Sweep:
 
     @property
     def _ceiling(self) -> float:
-        return float("inf") if self.passed is None else self.passed
+        return inf if self.passed is None else self.passed
 
     def _upwards(self, held: int | None) -> int | None:
         if held is None:
@@ -171,8 +174,8 @@ class Sweep:
             sentences.append(f"More was not found out with {self.request_count} requests.")
         if self.held_above is not None:
             sentences.append(
-                f"But {_bytes(self.held_above)} were held, too, as by a buffer of a fixed size: "
-                "what is left over stays, and no padding of one size is right for all chunks."
+                f"But {_bytes(self.held_above)} were held, too, which no threshold explains: "
+                "padding of that size may fail."
             )
         if self.is_contradictory:
             sentences.append("The same size was held at one time and not at another.")
@@ -205,45 +208,38 @@ async def sweep(
     it raises is passed on. `on_trial` is told of each. Safe to cancel.
     """
     bisection = bisection or Sweep()
-    interval_s, waits = PROBE_SWEEP_INTERVAL_S, 0
-    part: Trial | None = None
+    interval_s, was_unclear = PROBE_SWEEP_INTERVAL_S, False
     while (size := bisection.next_size) is not None:
         reading = await measure_once(size, interval_s)
-        is_held, early = is_first_held(reading), early_bytes(reading)
-        if is_held and 0 < early < size and waits < _WAITS_MAX:
-            is_held, waits = None, waits + 1  # is the path only slow? A longer pause will tell
+        early, is_held = early_bytes(reading), is_first_held(reading)
+        if is_held is False and early <= (bisection.held or 0):
+            is_held = None  # something smaller was held: what pushed this out was not its size
         trial = Trial(size, is_held, interval_s, early)
         bisection.note(size, is_held)
         on_trial(trial)
-        if is_held and early:
-            part = trial
-        interval_s = _next_interval_s(reading, trial)
-    result = bisection.result
-    if part is None:
-        return result
-    words = f"Of {_bytes(part.size)}, {_bytes(part.early_bytes)} left at once."
-    return SweepResult(
-        result.threshold_bytes, result.held_bytes, result.requests, f"{result.words} {words}"
-    )
+        is_accident = is_held is None and not was_unclear  # a cold start, or a stall
+        was_unclear = is_held is None
+        interval_s = interval_s if is_accident else _next_interval_s(reading, trial)
+    return bisection.result
 
 
 def is_first_held(reading: Reading) -> bool | None:
     """Whether the first chunk waited for the second one, or for the end; None: cannot be told.
 
-    It was not when it arrived before the second was written, by the clock's bound. It was when it
-    arrived together with the second, and that one was not late itself, as far as the clock tells.
+    It did not when any of it arrived before the second was written, by the clock's bound. It did
+    when it began to arrive soon after that, as far as the clock can tell.
     """
-    if reading.clock is None or len(reading.chunks) < 2:
+    if reading.clock is None or len(reading.chunks) < 2 or not reading.arrivals:
         return None
     first, second = reading.chunks[:2]
     if first.written_s is None or second.written_s is None:
         return None
-    if first.arrived_s < second.written_s - reading.clock.uncertainty_s:
+    after_s = reading.arrivals[0].at_s - second.written_s
+    if after_s < -reading.clock.uncertainty_s:
         return False
     pause_s = second.written_s - first.written_s
-    late_s = second.arrived_s - second.written_s
-    apart_s = second.arrived_s - first.arrived_s
-    return None if max(late_s, apart_s, reading.clock.uncertainty_s) > pause_s / 2 else True
+    is_sure = after_s < pause_s / 2 and reading.clock.uncertainty_s < pause_s / 4
+    return True if is_sure else None
 
 
 def early_bytes(reading: Reading) -> int:
@@ -257,14 +253,15 @@ def early_bytes(reading: Reading) -> int:
 
 def _next_interval_s(reading: Reading, trial: Trial) -> float:
     """Return a pause that is long against the path and the clock's bound."""
-    late_s = [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
-    needed_s = PROBE_SWEEP_INTERVAL_S
-    if reading.clock is not None and late_s:
-        needed_s = _SLACK * (max(0.0, min(late_s)) + reading.clock.uncertainty_s)
-    if trial.is_held is None:
-        rest = trial.size / trial.early_bytes if trial.early_bytes else 1.0
-        needed_s = max(needed_s, 2 * rest * trial.interval_s)
-    needed_s = min(needed_s, 10 * trial.interval_s)  # it may have been a cold start
+    needed_s = 0.0
+    if reading.clock is not None and reading.arrivals and len(reading.chunks) > 1:
+        # The first byte was late by this much, or held and then late, which is the same here.
+        released = reading.chunks[1 if trial.is_held else 0].written_s
+        late_s = 0.0 if released is None else reading.arrivals[0].at_s - released
+        needed_s = _SLACK * (max(0.0, late_s) + reading.clock.uncertainty_s)
+    # When an answer was clear, the pause was long enough; when it was not, it was too short.
+    low, high = (2.0, inf) if trial.is_held is None else (0.0, 2.0)
+    needed_s = min(max(needed_s, low * trial.interval_s), high * trial.interval_s)
     return min(max(needed_s, PROBE_SWEEP_INTERVAL_S), PROBE_SWEEP_INTERVAL_S_MAX)
 
 
