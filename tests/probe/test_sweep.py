@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -173,6 +174,11 @@ def reading(
     size: int = 1_000,
 ) -> Reading:
     """Chunks of a size: when each was written, and when what arrived."""
+    there = list(zip(accumulate(count for _, count in arrivals), arrivals, strict=True))
+    ends_s = [
+        next((at_s for total, (at_s, _) in there if total >= (index + 1) * size), arrivals[-1][0])
+        for index in range(len(written_s))
+    ]
     return Reading(
         url="http://localhost/",
         status=200,
@@ -184,7 +190,8 @@ def reading(
         size=size * len(written_s),
         arrivals=tuple(Arrival(*arrival) for arrival in arrivals),
         chunks=tuple(
-            Chunk(index, size, arrivals[-1][0], at_s) for index, at_s in enumerate(written_s)
+            Chunk(index, size, end_s, at_s)
+            for index, (at_s, end_s) in enumerate(zip(written_s, ends_s, strict=True))
         ),
         started_s=0.01,
         clock=Clock(0.0, uncertainty_s, 0, None),

@@ -217,7 +217,7 @@ async def sweep(
         trial = Trial(size, is_held, interval_s, early)
         bisection.note(size, is_held)
         on_trial(trial)
-        is_accident = is_held is None and not was_unclear  # a cold start, or a stall
+        is_accident = is_held is None and not was_unclear and not early  # a cold start, a stall
         was_unclear = is_held is None
         interval_s = interval_s if is_accident else _next_interval_s(reading, trial)
     return bisection.result
@@ -252,16 +252,19 @@ def early_bytes(reading: Reading) -> int:
 
 
 def _next_interval_s(reading: Reading, trial: Trial) -> float:
-    """Return a pause that is long against the path and the clock's bound."""
+    """Return a pause that is long against the path, the clock's bound, and the time of a chunk."""
     needed_s = 0.0
-    if reading.clock is not None and reading.arrivals and len(reading.chunks) > 1:
-        # The first byte was late by this much, or held and then late, which is the same here.
-        released = reading.chunks[1 if trial.is_held else 0].written_s
-        late_s = 0.0 if released is None else reading.arrivals[0].at_s - released
-        needed_s = _SLACK * (max(0.0, late_s) + reading.clock.uncertainty_s)
-    # When an answer was clear, the pause was long enough; when it was not, it was too short.
-    low, high = (2.0, inf) if trial.is_held is None else (0.0, 2.0)
-    needed_s = min(max(needed_s, low * trial.interval_s), high * trial.interval_s)
+    released_s = reading.chunks[1 if trial.is_held else 0].written_s if reading.chunks[1:] else None
+    if reading.clock is not None and released_s is not None and reading.arrivals:
+        begun_s = max(0.0, reading.arrivals[0].at_s - released_s)
+        whole_s = reading.chunks[0].arrived_s - released_s
+        needed_s = max(_SLACK * (begun_s + reading.clock.uncertainty_s), 2 * whole_s)
+    if trial.is_held is not None:
+        needed_s = min(needed_s, 2 * trial.interval_s)  # it was long enough, or nearly
+    elif trial.early_bytes:
+        needed_s = max(needed_s, 2 * trial.size / trial.early_bytes * trial.interval_s)
+    else:
+        needed_s = max(needed_s, 2 * trial.interval_s)
     return min(max(needed_s, PROBE_SWEEP_INTERVAL_S), PROBE_SWEEP_INTERVAL_S_MAX)
 
 
