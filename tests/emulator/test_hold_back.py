@@ -95,6 +95,26 @@ def test_two_lines_arrive_with_the_third_and_each_later_one_with_the_next(tmp_pa
     serve(story, tmp_path, STREAM, hold_back=HELD)
 
 
+def test_a_write_that_takes_many_reads_leaves_whole(tmp_path: Path) -> None:
+    """What is read of it after the threshold is not held for the write behind it."""
+    size = 1_000_003
+    script = Script(tmp_path, "1" * size, "2")
+
+    async def story(emulator: Harness) -> None:
+        async with asking(emulator, *script.steps) as client:
+            (tmp_path / "0").touch()
+            answer = await client.read_head()
+            body = b""
+            while len(body) < size:
+                body += await client.read_chunk()
+            assert the_outlet().write_count == 1
+            (tmp_path / "1").touch()
+            script.end()
+            assert await client.read_body(answer) == b"2"
+
+    serve(story, tmp_path, STREAM, hold_back=HELD)
+
+
 @pytest.mark.parametrize(("padding", "is_on_time"), [(100_000, True), (10_000, False)])
 def test_padding_helps_when_it_is_large_enough(
     tmp_path: Path, padding: int, is_on_time: bool

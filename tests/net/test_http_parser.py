@@ -9,7 +9,7 @@ import pytest
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.http_parser import HttpLimits, RequestParser
+from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser
 from tailrace.wire.http_head import Headers, check_request
 
 PLAIN = (
@@ -65,6 +65,28 @@ EXPECTED = {
     ),
     BODILESS: (("GET", "/", "1.1", [(b"host", b"h")]), b"", []),
 }
+
+
+def test_a_read_that_goes_on_with_a_chunk_is_told() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reads = [head, b"5\r\nhe", b"ll", b"o", b"\r\n", b"2\r\nab\r\n3\r\nc", b"de\r\n0\r\n\r\n"]
+    parser = ChunkTellingParser(HttpLimits())
+
+    seen = []
+    for data in reads:
+        parser.feed(data)
+        if body := parser.take_body():
+            seen.append((body, parser.is_inside_chunk))
+
+    assert seen == [(b"he", False), (b"ll", True), (b"o", True), (b"abc", False), (b"de", True)]
+    assert parser.is_complete
+    parser.renew()
+    parser.feed(head + b"1\r\nx")
+    assert not parser.is_inside_chunk
+    parser.feed(b"\r\n0\r\n\r\n")
+    parser.renew()
+    parser.feed(head)
+    assert not parser.is_inside_chunk
 
 
 @pytest.mark.parametrize("raw", EXPECTED, ids=["plain", "chunked", "bodiless"])

@@ -112,6 +112,37 @@ def test_nothing_is_due_while_nothing_is_held() -> None:
     assert (held.expire(5.9), held.expire(6.0), held.due_s) == (b"", b"1", inf)
 
 
+@given(
+    st.lists(st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=4), max_size=9),
+    st.integers(0, 4),
+    st.integers(1, 30),
+    st.booleans(),
+)
+def test_a_write_is_one_however_it_is_read(
+    writes: list[list[bytes]], first_writes: int, threshold_bytes: int, is_joined: bool
+) -> None:
+    rule = HoldBackRule(first_writes, threshold_bytes, withhold_joined=is_joined)
+    whole, in_parts = HoldBack(rule), HoldBack(rule)
+
+    for held in (whole, in_parts):
+        assert held.begin(0.0, b"head", is_joined=is_joined) in (b"", b"head")
+    for parts in writes:
+        released = whole.write(b"".join(parts), 1.0)
+        read = [in_parts.write(part, 1.0, is_rest=n > 0) for n, part in enumerate(parts)]
+
+        assert b"".join(read) == released
+
+    assert in_parts.end() == whole.end()
+    assert in_parts.write_count == whole.write_count
+
+
+def test_what_comes_first_of_a_body_is_a_write_though_its_prelude_was_read_before() -> None:
+    held = HoldBack(HoldBackRule(first_writes=2))
+
+    assert held.write(b"1", 0.0, is_rest=True) == b""
+    assert held.write(b"2", 0.0) == b"1"
+
+
 def test_an_empty_write_is_none() -> None:
     held = HoldBack(HoldBackRule())
     for _ in range(9):

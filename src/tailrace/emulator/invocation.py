@@ -58,6 +58,10 @@ class Source(Protocol):
     def resume_reading(self) -> None:
         """Go on."""
 
+    @property
+    def is_inside_chunk(self) -> bool:
+        """Whether the bytes that it is passing on begin in the middle of a write."""
+
 
 class Attempt:
     """One run of an invocation in an execution environment.
@@ -88,6 +92,11 @@ class Attempt:
     def is_held(self) -> bool:
         """Whether the listener holds back a response that has not come to its end."""
         return bool(self._pauses) and self._source is not None and not self.outcome.done()
+
+    @property
+    def is_inside_write(self) -> bool:
+        """In `Listener.on_data`: whether the bytes begin with the rest of the write before."""
+        return self._source is not None and self._source.is_inside_chunk
 
     def begin_stream(self, source: Source) -> None:
         """The listener's bytes come from there."""

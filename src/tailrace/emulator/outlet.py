@@ -78,9 +78,9 @@ class Outlet:
         """Take the head, before the first write; see `HoldBack.begin`."""
         self._release(self._held.begin(self._loop.time(), head, is_joined=is_joined))
 
-    def write(self, data: bytes) -> None:
-        """Take a write."""
-        self._release(self._held.write(data, self._loop.time()))
+    def write(self, data: bytes, *, is_rest: bool = False) -> None:
+        """Take a write, or more of the last one."""
+        self._release(self._held.write(data, self._loop.time(), is_rest=is_rest))
 
     def end(self, on_end: Callable[[], None]) -> None:
         """Release everything; `on_end` is called when all of it has left."""

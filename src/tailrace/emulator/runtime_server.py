@@ -43,6 +43,7 @@ _BOUNDS: Final = HttpLimits(
     keep_alive_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
     stall_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
     connections=limits.RUNTIME_CONNECTIONS_MAX,
+    tells_chunks=True,  # a chunk of a streamed response is a write
 )
 _METHODS: Final = {
     runtime_api.NEXT_PATH: "GET",

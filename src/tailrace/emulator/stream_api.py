@@ -88,7 +88,8 @@ class _InvokeStream(CallRequest):
             data, self._prelude = self._prelude.body, None
             if prelude:
                 self._outlet.begin(prelude, is_joined=bool(data))
-        self._outlet.write(data)
+        attempt = self._attempt
+        self._outlet.write(data, is_rest=attempt is not None and attempt.is_inside_write)
 
     def _let_out(self, data: bytes) -> None:
         """Send bytes. No event is larger than a caller may want to hold."""

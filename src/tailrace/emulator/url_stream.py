@@ -125,15 +125,22 @@ class StreamedAnswer(UrlAnswer):
         if not data or self.is_over:
             return
         self._has_body = True
-        write = self.connection.write if self._outlet is None else self._outlet.write
+        is_rest = self._attempt is not None and self._attempt.is_inside_write
         if self._gunzip is None:
-            write(data)
+            self._write(data, is_rest=is_rest)
             return
         try:
             for piece in self._gunzip.feed(data):
-                write(piece)
+                self._write(piece, is_rest=is_rest)
+                is_rest = True
         except ResultError as error:
             self._break_off(str(error))
+
+    def _write(self, data: bytes, *, is_rest: bool) -> None:
+        if self._outlet is None:
+            self.connection.write(data)
+        else:
+            self._outlet.write(data, is_rest=is_rest)
 
     def _on_success(self, outcome: Outcome) -> None:
         if not outcome.is_streamed:

@@ -17,7 +17,7 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_framing import FramedWriter, Framing
-from tailrace.net.http_parser import HttpLimits, RequestParser
+from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser
 from tailrace.net.http_receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
 from tailrace.wire.problem import encode_problem
@@ -66,7 +66,8 @@ class Connection(FramedWriter, asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         super().__init__()
         self._server = server
-        self._parser = RequestParser(server.limits)
+        bounds = server.limits
+        self._parser = (ChunkTellingParser if bounds.tells_chunks else RequestParser)(bounds)
         self.phase = Phase.CLOSED
         self.since_s = self.began_s = 0.0
         self.seen = 0
@@ -181,6 +182,11 @@ class Connection(FramedWriter, asyncio.Protocol):
     def is_whole(self) -> bool:
         """Whether the request is complete: when `on_body` is called, whether `on_end` follows."""
         return self._parser.is_complete
+
+    @property
+    def is_inside_chunk(self) -> bool:
+        """Whether the bytes of this read begin in the middle of a chunk, if that is told."""
+        return self._parser.is_inside_chunk
 
     @property
     def stall_timeout_s(self) -> float:

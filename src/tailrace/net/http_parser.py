@@ -34,6 +34,8 @@ class HttpLimits:
     stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S
     connections: int = limits.CONNECTIONS_MAX
     keeps_alive: bool = True
+    tells_chunks: bool = False
+    """Connections know where chunks of a request begin, which costs two calls for each."""
 
 
 class RequestParser:
@@ -58,6 +60,9 @@ class RequestParser:
         "raw_count",
         "trailers",
     )
+
+    is_inside_chunk = False
+    """Whether the last read began in the middle of a chunk, if that is told."""
 
     def __init__(self, bounds: HttpLimits) -> None:
         self._limits = bounds
@@ -168,3 +173,25 @@ class RequestParser:
     def on_message_complete(self) -> None:
         if not self.is_behind:
             self.is_complete = True
+
+
+class ChunkTellingParser(RequestParser):
+    """Knows, too, whether a read went on with a chunk that an earlier one had begun."""
+
+    __slots__ = ("_is_open", "is_inside_chunk")
+
+    def renew(self) -> None:
+        """Forget the last request."""
+        super().renew()
+        self._is_open = self.is_inside_chunk = False
+
+    def feed(self, data: bytes) -> None:
+        """Read on; see `RequestParser.feed`."""
+        self.is_inside_chunk = self._is_open
+        super().feed(data)
+
+    def on_chunk_header(self) -> None:
+        self._is_open = True
+
+    def on_chunk_complete(self) -> None:
+        self._is_open = False

@@ -59,9 +59,11 @@ class HoldBack:
     """
 
     __slots__ = (
+        "_ahead",
         "_body",
         "_head",
         "_is_flowing",
+        "_is_through",
         "_is_withheld",
         "_rule",
         "_since_s",
@@ -77,6 +79,8 @@ class HoldBack:
         self.write_count = 0
         self._is_flowing = False  # each write releases those before it
         self._is_withheld = False  # nothing does but the end
+        self._ahead = 0  # bytes that the last write has released
+        self._is_through = False  # the last write has left, and what is still to come of it will
         self._since_s = inf  # when the oldest of what is held was written
 
     @property
@@ -103,27 +107,38 @@ class HoldBack:
             return b""
         return self.end()
 
-    def write(self, data: bytes, now_s: float) -> bytes:
-        """Take a write; return what leaves with it."""
+    def write(self, data: bytes, now_s: float, *, is_rest: bool = False) -> bytes:
+        """Take a write; return what leaves with it.
+
+        `is_rest`: it is not a write of its own but more of the last one.
+        """
         if not data:
             return b""
-        self.write_count += 1
+        if is_rest and self._is_through:
+            return data
+        is_rest = is_rest and self.write_count > 0  # not of the prelude
+        self.write_count += not is_rest
         rule = self._rule
-        before = len(self._body)
+        before = 0 if is_rest else len(self._body)
         if not before and not self.is_head_held:
             self._since_s = now_s
         self._body += data
         most = WITHHELD_BYTES_MAX if self._is_withheld else rule.threshold_bytes
-        if len(self._body) >= most:
+        if not is_rest:
+            self._ahead = 0
+        if self._ahead + len(self._body) >= most:
             self._is_withheld = False
             self._is_flowing = rule.first_writes > 0
+            self._is_through = True
             return self.end()
+        self._is_through = False
         if self._is_withheld:
             return b""
         self._is_flowing = self._is_flowing or 0 < rule.first_writes <= self.write_count
         if not self._is_flowing or not before:
             return b""
         released = self._release(before)
+        self._ahead = before
         self._since_s = now_s
         return released
 
