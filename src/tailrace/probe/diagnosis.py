@@ -212,9 +212,8 @@ _TYPICAL: Final[dict[Kind, str]] = {
         "buffer larger than this body would show the same."
     ),
     "compression": (
-        "A compressor holds bytes until it has enough of them, unless it is told to flush: nginx "
-        "does with `gzip on`. Whether it was the compressor, a measurement without compression "
-        "tells."
+        "A compressor holds bytes until it has enough of them, or is told to flush; nginx's "
+        "`gzip on` is one. Whether it was the compressor, a measurement without compression tells."
     ),
     "bandwidth": (
         "Such a pattern is typical of a rate limit, or of a slow link. Lambda lets the first 6 MB "
@@ -242,11 +241,20 @@ _OF_HOPS: Final[dict[Hop, str]] = {
         "nginx: `proxy_buffering off;` and `proxy_http_version 1.1;`, or send "
         "`X-Accel-Buffering: no`; no `gzip` for this type."
     ),
-    "Caddy": "Caddy: no `buffer_responses`, `flush_interval -1`, no `encode` for this type.",
+    "Caddy": (
+        "Caddy: no `buffer_responses` (or `response_buffers`), no `encode` for this type; where "
+        "the length is known in advance, `flush_interval -1`."
+    ),
     "Envoy": "Envoy: look for filters that hold responses (`file_system_buffer`, Lua, ext_proc).",
-    "Apache": "Apache: `flushpackets=on` on the `ProxyPass`, no `mod_deflate` for this type.",
-    "Varnish": "Varnish: `set beresp.do_stream = true`, and no gzip for this type.",
-    "CloudFront": "CloudFront: no compression for this behaviour; cache policy CachingDisabled.",
+    "Apache": (
+        "Apache: no `mod_deflate` for this type; `flushpackets=on` where it speaks FastCGI or AJP."
+    ),
+    "Varnish": "Varnish: `beresp.do_stream` must be true; no gzip or ESI for this type.",
+    "CloudFront": "CloudFront passes chunks on as they come: look at what is behind it first.",
+    "Cloudflare": (
+        "Cloudflare holds what it can cache, and everything where Response Buffering is on: let "
+        "it be neither."
+    ),
     "ALB": "An ALB does not stream from a Lambda target: let it stand before the gateway instead.",
 }
 

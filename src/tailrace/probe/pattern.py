@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import gcd
 from statistics import median
 from typing import Final, Literal, TypeAlias
@@ -140,15 +140,23 @@ def _steady(trace: Trace, groups: list[Group]) -> Pattern | None:
     """Each chunk takes about as long as the quickest: no time to speak of, or always the same."""
     if _is_held_first(trace, groups[0]):
         return None
-    least_s = min(trace.late)
-    if _part(late - least_s <= trace.same_s for late in trace.late) < MOST:
+    late = [each for each, group in _grouped_late(trace, groups) if not trace.is_at_end(group)]
+    least_s = min(late, default=0.0)
+    if not late or _part(each - least_s <= trace.same_s for each in late) < MOST:
         return None
     held_s = least_s - trace.path_s
     if held_s <= max(0.1 * trace.pause_s, trace.uncertainty_s):
         return Pattern("on-time")
     if _part(_before_next_write(trace)) < 0.5:
         return None
-    return Pattern("held-for-a-time", {"held_s": median(trace.late)})
+    return Pattern("held-for-a-time", {"held_s": median(late)})
+
+
+def _grouped_late(trace: Trace, groups: list[Group]) -> Iterator[tuple[float, Group]]:
+    """How late each chunk was, with its group: the end may have let the last one go early."""
+    for group in groups:
+        for late in trace.late[group.first : group.last + 1]:
+            yield late, group
 
 
 def _before_next_write(trace: Trace) -> Iterator[bool]:
@@ -302,7 +310,7 @@ def _of_arrivals(reading: Reading) -> Pattern:
             "but nothing in it says what was written at a time"
         )
         return Pattern("cannot-tell", reason=reason)
-    block = _read_bytes(reading, groups)
+    block = _cut_bytes(reading)
     if block is not None:
         return Pattern("fixed-buffer", {"buffer_bytes_min": block, "buffer_bytes_max": block})
     together = sum(len(group) for group in groups if len(group) > 1)
@@ -321,19 +329,22 @@ def _come_together(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
     return groups
 
 
-def _read_bytes(reading: Reading, groups: list[list[Chunk]]) -> int | None:
-    """The size of the blocks in which a body came, if they are all of one size and no unit's."""
+def _cut_bytes(reading: Reading) -> int | None:
+    """The size of the blocks in which a body came, if it is one size, and they cut its units."""
     blocks: list[int] = []
     last_s = float("-inf")
     for arrival in reading.arrivals:
-        if blocks and arrival.at_s - last_s < SAME_READ_S:
+        if arrival.at_s - last_s < SAME_READ_S:
             blocks[-1] += arrival.size
         else:
             blocks.append(arrival.size)
         last_s = arrival.at_s
-    whole = blocks[:-1]
-    is_alike = len(whole) >= 3 and len(set(whole)) == 1 and whole[0] >= BUFFER_BYTES_MIN
-    return whole[0] if is_alike and any(len(group) > 1 for group in groups) else None
+    block = blocks[0]
+    if len(blocks) < 4 or set(blocks[:-1]) != {block} or block < BUFFER_BYTES_MIN:
+        return None
+    borders = set(accumulate(chunk.size for chunk in reading.chunks))
+    is_cut = _part(at not in borders for at in accumulate(blocks[:-1])) >= 0.5
+    return block if is_cut else None
 
 
 def _part(facts: Iterable[bool]) -> float:

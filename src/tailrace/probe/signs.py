@@ -60,11 +60,11 @@ def find_signs(reading: Reading) -> tuple[Sign, ...]:
     return (*signs, *_of_framing(reading), *_of_caches(reading))
 
 
-_NAMES: Final = {"Lambda": "AWS's Lambda, or of its emulator"}
+_NAMES: Final = {"Lambda": "Lambda, or of an emulator of it"}
 
 
 def _of_framing(reading: Reading) -> list[Sign]:
-    signs = []
+    signs: list[Sign] = []
     coding = reading.header("content-encoding")
     if coding is not None and coding != "identity":
         signs.append(Sign(f"`{_shown('content-encoding', coding)}`: somebody compressed the body"))
@@ -75,10 +75,9 @@ def _of_framing(reading: Reading) -> list[Sign]:
     if reading.http_version in ("1.0", "HTTP/1.0"):
         signs.append(Sign("the answer is HTTP/1.0, which knows no chunks"))
     buffering = reading.header("x-accel-buffering")
-    if buffering is not None:
-        text = "asks nginx not to buffer; nginx does not pass it on, so none has obeyed it"
-        if buffering.lower() == "no":
-            signs.append(Sign(f"`{_shown('x-accel-buffering', buffering)}` {text}"))
+    if buffering is not None and buffering.lower() == "no":
+        text = "asks nginx not to buffer; one that did so would not have passed it on"
+        signs.append(Sign(f"`{_shown('x-accel-buffering', buffering)}` {text}"))
     return signs
 
 

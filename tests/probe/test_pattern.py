@@ -1,0 +1,316 @@
+"""Patterns of hops that are simulated: named rightly, whatever a busy machine does to the times."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.probe.hop_models import (
+    Hop,
+    at_end,
+    blocks,
+    held_back,
+    looked_at_first,
+    measured,
+    nothing,
+    shaped,
+)
+
+from tailrace.probe.pattern import Kind, find_pattern
+from tailrace.wire.buffering import HoldBackRule, ShapingRule
+
+LAMBDA = held_back(HoldBackRule())
+
+
+def buffer(size: int) -> Hop:
+    """A buffer which is emptied when it is full."""
+    return held_back(HoldBackRule(first_writes=0, threshold_bytes=size))
+
+
+def timer(hold_s: float) -> Hop:
+    """Bytes wait for so long."""
+    return held_back(HoldBackRule(first_writes=0, threshold_bytes=10**9, hold_s=hold_s))
+
+
+class Way(NamedTuple):
+    """A hop, what is sent through it, and what shows."""
+
+    kind: Kind
+    hop: Hop
+    options: Mapping[str, Any] = {}
+
+
+WAYS = {
+    "direct": Way("on-time", nothing),
+    "direct, few": Way("on-time", nothing, {"count": 5}),
+    "Lambda": Way("held-until-next-write", LAMBDA),
+    "Lambda, few": Way("held-until-next-write", LAMBDA, {"count": 5}),
+    "the next write": Way("held-until-next-write", held_back(HoldBackRule(first_writes=1))),
+    "buffer": Way("fixed-buffer", buffer(15_000), {"size": 4_000, "count": 20}),
+    "buffer, long": Way("fixed-buffer", buffer(16_384), {"size": 2_000, "count": 40}),
+    "blocks": Way("fixed-buffer", blocks(4_096), {"size": 700, "count": 24}),
+    "blocks, smaller": Way("fixed-buffer", blocks(4_096), {"size": 6_000, "count": 24}),
+    "buffer, larger": Way("at-the-end", buffer(15_000), {"count": 12}),
+    "end": Way("at-the-end", at_end),
+    "end, few": Way("at-the-end", at_end, {"count": 4}),
+    "timer": Way("held-for-a-time", timer(0.25)),
+    "timer, two pauses": Way("held-for-a-time", timer(0.2), {"count": 12}),
+    "timer, half a pause": Way("held-for-a-time", timer(0.25), {"interval_s": 0.5}),
+    "first": Way("held-at-first", looked_at_first(3)),
+    "burst": Way(
+        "bandwidth", shaped(ShapingRule()), {"size": 500_000, "count": 24, "interval_s": 0.05}
+    ),
+    "rate": Way(
+        "bandwidth",
+        shaped(ShapingRule(5_000, 50_000, 0.1)),
+        {"size": 10_000, "count": 24, "interval_s": 0.05},
+    ),
+    "rate, nearly": Way(
+        "bandwidth",
+        shaped(ShapingRule(20_000, 100_000, 0.1)),
+        {"size": 20_000, "count": 24, "interval_s": 0.15},
+    ),
+}
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+
+
+@every_way
+@pytest.mark.parametrize("end_pause", [True, False])
+def test_every_hop_shows_its_pattern(way: Way, end_pause: bool) -> None:
+    reading = measured(way.hop, end_pause=end_pause, **way.options)
+
+    assert find_pattern(reading).kind == way.kind
+
+
+@every_way
+@settings(max_examples=15, deadline=None)
+@given(chance=st.randoms(use_true_random=False))
+def test_a_busy_machine_changes_no_verdict(way: Way, chance: random.Random) -> None:
+    """Reads late by a fifth of a pause, slow writes, an asymmetric way, an inexact clock."""
+    interval_s, count = way.options.get("interval_s", 0.1), way.options.get("count", 10)
+    round_trip_s = chance.uniform(0, 0.1 * interval_s)
+    uncertainty_s = round_trip_s / 2
+    reading = measured(
+        way.hop,
+        **way.options,
+        hiccups=[chance.choice((0, chance.uniform(0, 0.2 * interval_s))) for _ in range(count)],
+        pauses=[interval_s * chance.uniform(1, 1.2) for _ in range(count - 1)],
+        path_s=chance.uniform(0, round_trip_s),
+        round_trip_s=round_trip_s,
+        uncertainty_s=uncertainty_s,
+        skew_s=chance.uniform(-uncertainty_s, uncertainty_s),
+        end_pause=chance.choice((True, False)),
+    )
+
+    assert find_pattern(reading).kind == way.kind
+
+
+@pytest.mark.parametrize("name", ["direct", "Lambda", "the next write", "blocks", "end", "first"])
+@pytest.mark.parametrize("place", range(0, 10, 3))
+def test_one_long_hiccup_changes_no_verdict(name: str, place: int) -> None:
+    """A read that comes one and a half pauses late, and with it what came behind it."""
+    way = WAYS[name]
+    reading = measured(way.hop, **way.options, hiccups=[0.0] * place + [0.15])
+
+    assert find_pattern(reading).kind == way.kind
+
+
+@pytest.mark.parametrize("name", [name for name in WAYS if WAYS[name].kind != "bandwidth"])
+@pytest.mark.parametrize("scale", [0.1, 10])
+def test_only_proportions_count(name: str, scale: float) -> None:
+    """The same in a tenth and in ten times the time."""
+    way = WAYS[name]
+    exact = measured(way.hop, **way.options)
+    clock = exact.clock
+    assert clock is not None and clock.round_trip_s is not None
+    reading = dataclasses.replace(
+        exact,
+        ended_s=exact.ended_s * scale,
+        interval_s=(exact.interval_s or 0) * scale,
+        arrivals=tuple(dataclasses.replace(a, at_s=a.at_s * scale) for a in exact.arrivals),
+        chunks=tuple(
+            dataclasses.replace(
+                c, arrived_s=c.arrived_s * scale, written_s=(c.written_s or 0) * scale
+            )
+            for c in exact.chunks
+        ),
+        clock=dataclasses.replace(
+            clock,
+            uncertainty_s=clock.uncertainty_s * scale,
+            round_trip_s=clock.round_trip_s * scale,
+        ),
+    )
+
+    assert find_pattern(reading).kind == way.kind
+
+
+# --- figures -----------------------------------------------------------------------------------
+
+
+def test_first_writes_that_lambda_waited_for_are_counted() -> None:
+    for first in (1, 2, 3, 5):
+        found = find_pattern(measured(held_back(HoldBackRule(first_writes=first))))
+
+        assert found.figures == {"first_writes": max(2, first)}
+
+
+def test_both_published_runs_show_what_holds_them() -> None:
+    """Four lines a second apart; whether the end waits a second more is all the difference."""
+    for end_pause in (True, False):
+        found = find_pattern(measured(LAMBDA, count=4, interval_s=1, end_pause=end_pause))
+
+        assert (found.kind, found.figures) == ("held-until-next-write", {"first_writes": 3})
+
+
+@settings(max_examples=50)
+@given(size=st.integers(100, 5_000), held=st.integers(3, 12), part=st.floats(0.01, 1))
+def test_a_buffer_is_as_large_as_its_bounds_say(size: int, held: int, part: float) -> None:
+    """It takes `held` writes to fill it."""
+    true = int(size * (held - 1 + part)) + (part < 1)
+    found = find_pattern(measured(buffer(true), size=size, count=5 * held))
+
+    if found.kind == "held-for-a-time":
+        assert size * held < 1024  # too small for a buffer
+        return
+    low, high = found.figures["buffer_bytes_min"], found.figures["buffer_bytes_max"]
+    assert low <= true <= high <= low + size
+
+
+def test_blocks_are_measured_exactly() -> None:
+    for block in (4096, 8192, 16_384):
+        found = find_pattern(measured(blocks(block), size=1_500, count=60))
+
+        assert found.figures == {"buffer_bytes_min": block, "buffer_bytes_max": block}
+
+
+def test_a_rate_and_its_burst_are_measured() -> None:
+    figures = find_pattern(measured(WAYS["burst"].hop, **WAYS["burst"].options)).figures
+
+    assert figures["rate_bytes_per_s"] == pytest.approx(2 * 1024 * 1024, rel=0.05)
+    assert figures["burst_bytes"] == pytest.approx(6 * 1024 * 1024, rel=0.1)
+
+
+def test_a_time_is_measured() -> None:
+    for hold_s in (0.15, 0.25, 0.45):
+        figures = find_pattern(measured(timer(hold_s), count=20, path_s=0)).figures
+
+        assert figures == {"held_s": pytest.approx(hold_s, rel=0.02)}
+
+
+# --- what cannot be told -----------------------------------------------------------------------
+
+
+def test_a_slow_function_is_not_a_rate_limit() -> None:
+    """It was to write 40 times as fast as it did; nothing was on its way for long."""
+    reading = measured(nothing, size=50_000, count=30, interval_s=0.2)
+
+    assert find_pattern(dataclasses.replace(reading, interval_s=0.005)).kind == "on-time"
+
+
+def test_a_long_way_holds_nothing() -> None:
+    """200 ms on the way where a round trip takes 250 ms."""
+    reading = measured(nothing, path_s=0.2, round_trip_s=0.25, uncertainty_s=0.03)
+
+    assert find_pattern(reading).kind == "on-time"
+
+
+@pytest.mark.parametrize("hop", [nothing, LAMBDA, timer(0.25)])
+def test_with_an_unsure_clock_nothing_is_named_that_needs_it(hop: Hop) -> None:
+    found = find_pattern(measured(hop, uncertainty_s=0.3, skew_s=0.2))
+
+    assert found.kind == "cannot-tell"
+    assert "known to within 300 ms only" in found.reason
+
+
+@pytest.mark.parametrize("name", ["end", "blocks", "buffer, larger"])
+def test_what_needs_no_clock_is_named_without(name: str) -> None:
+    way = WAYS[name]
+    reading = measured(way.hop, **way.options, uncertainty_s=0.3, skew_s=0.2)
+
+    assert find_pattern(reading).kind == way.kind
+
+
+def test_without_pauses_nothing_shows() -> None:
+    found = find_pattern(measured(nothing, interval_s=0.0005))
+
+    assert found.kind == "cannot-tell" and "without pauses" in found.reason
+
+
+def test_three_chunks_show_nothing() -> None:
+    assert find_pattern(measured(at_end, count=3)).kind == "cannot-tell"
+
+
+def test_chaos_has_no_name() -> None:
+    def late_by_turns(writes: Sequence[tuple[float, int]], end_s: float) -> list[tuple[float, int]]:
+        lates = (0.05, 0.0, 0.19, 0.12, 0.06, 0.17, 0.08, 0.02, 0.16, 0.07)
+        return [(at + late, size) for (at, size), late in zip(writes, lates, strict=True)]
+
+    assert find_pattern(measured(late_by_turns)).kind == "cannot-tell"
+
+
+def test_an_error_shows_nothing() -> None:
+    found = find_pattern(dataclasses.replace(measured(at_end), status=502))
+
+    assert found.kind == "cannot-tell" and "502" in found.reason
+
+
+# --- compressed bodies -------------------------------------------------------------------------
+
+GZIP = (("content-encoding", "gzip"),)
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("end", "compression"),
+        ("buffer", "compression"),
+        ("direct", "on-time"),
+        ("Lambda", "held-until-next-write"),
+        ("timer", "held-for-a-time"),
+    ],
+)
+def test_compression_is_named_where_it_may_be_the_cause(name: str, kind: Kind) -> None:
+    way = WAYS[name]
+
+    assert find_pattern(measured(way.hop, **way.options, headers=GZIP)).kind == kind
+
+
+# --- without the companion ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hop, options, kind",
+    [
+        (nothing, {}, "one-by-one"),
+        (LAMBDA, {}, "one-by-one"),
+        (at_end, {}, "at-the-end"),
+        (timer(0.25), {}, "merged"),
+        (buffer(15_000), {"size": 4_000, "count": 20}, "merged"),
+        (blocks(4_096), {"size": 700, "count": 40}, "fixed-buffer"),
+        (at_end, {"headers": GZIP}, "compression"),
+        (nothing, {"unit": "read"}, "cannot-tell"),
+        (at_end, {"unit": "read"}, "at-the-end"),
+        (
+            shaped(ShapingRule()),
+            {"size": 500_000, "count": 24, "interval_s": 0.05, "unit": "read"},
+            "bandwidth",
+        ),
+    ],
+)
+def test_arrivals_alone_show_less(hop: Hop, options: Mapping[str, Any], kind: Kind) -> None:
+    reading = measured(hop, has_companion=False, **{"unit": "event", **options})
+
+    assert find_pattern(reading).kind == kind
+
+
+def test_an_empty_body_shows_nothing() -> None:
+    reading = dataclasses.replace(
+        measured(at_end, has_companion=False), chunks=(), arrivals=(), size=0
+    )
+
+    assert find_pattern(reading).reason == "the body is empty"
