@@ -6,9 +6,11 @@ A hop takes writes (when, how many bytes) and the end, and says which bytes leav
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
+from typing import Any, NamedTuple
 
+from tailrace.probe.pattern import Kind
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading, Unit
 from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
 
@@ -88,6 +90,16 @@ def shaped(rule: ShapingRule, tick_s: float = 0.02) -> Hop:
     return hop
 
 
+def buffer(size: int) -> Hop:
+    """A buffer which is emptied when it is full."""
+    return held_back(HoldBackRule(first_writes=0, threshold_bytes=size))
+
+
+def timer(hold_s: float) -> Hop:
+    """Bytes wait for so long."""
+    return held_back(HoldBackRule(first_writes=0, threshold_bytes=10**9, hold_s=hold_s))
+
+
 def measured(
     hop: Hop,
     *,
@@ -140,3 +152,49 @@ def measured(
         clock=Clock(0.0, uncertainty_s, 8, round_trip_s) if has_companion else None,
         interval_s=interval_s if has_companion else None,
     )
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+LAMBDA = held_back(HoldBackRule())
+
+
+class Way(NamedTuple):
+    """A hop, what is sent through it, and what shows."""
+
+    kind: Kind
+    hop: Hop
+    options: Mapping[str, Any] = {}
+
+
+WAYS = {
+    "direct": Way("on-time", nothing),
+    "direct, few": Way("on-time", nothing, {"count": 5}),
+    "Lambda": Way("held-until-next-write", LAMBDA),
+    "Lambda, few": Way("held-until-next-write", LAMBDA, {"count": 5}),
+    "the next write": Way("held-until-next-write", held_back(HoldBackRule(first_writes=1))),
+    "buffer": Way("fixed-buffer", buffer(15_000), {"size": 4_000, "count": 20}),
+    "buffer, long": Way("fixed-buffer", buffer(16_384), {"size": 2_000, "count": 40}),
+    "blocks": Way("fixed-buffer", blocks(4_096), {"size": 700, "count": 24}),
+    "blocks, smaller": Way("fixed-buffer", blocks(4_096), {"size": 6_000, "count": 24}),
+    "buffer, larger": Way("at-the-end", buffer(15_000), {"count": 12}),
+    "end": Way("at-the-end", at_end),
+    "end, few": Way("at-the-end", at_end, {"count": 4}),
+    "timer": Way("held-for-a-time", timer(0.25)),
+    "timer, two pauses": Way("held-for-a-time", timer(0.2), {"count": 12}),
+    "timer, half a pause": Way("held-for-a-time", timer(0.25), {"interval_s": 0.5}),
+    "first": Way("held-at-first", looked_at_first(3)),
+    "burst": Way(
+        "bandwidth", shaped(ShapingRule()), {"size": 500_000, "count": 24, "interval_s": 0.05}
+    ),
+    "rate": Way(
+        "bandwidth",
+        shaped(ShapingRule(5_000, 50_000, 0.1)),
+        {"size": 10_000, "count": 24, "interval_s": 0.05},
+    ),
+    "rate, nearly": Way(
+        "bandwidth",
+        shaped(ShapingRule(20_000, 100_000, 0.1)),
+        {"size": 20_000, "count": 24, "interval_s": 0.15},
+    ),
+}

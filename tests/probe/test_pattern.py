@@ -5,77 +5,29 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.probe.hop_models import (
+    LAMBDA,
+    WAYS,
     Hop,
+    Way,
     at_end,
     blocks,
+    buffer,
     held_back,
-    looked_at_first,
     measured,
     nothing,
     shaped,
+    timer,
 )
 
 from tailrace.probe.pattern import Kind, find_pattern
 from tailrace.wire.buffering import HoldBackRule, ShapingRule
 
-LAMBDA = held_back(HoldBackRule())
-
-
-def buffer(size: int) -> Hop:
-    """A buffer which is emptied when it is full."""
-    return held_back(HoldBackRule(first_writes=0, threshold_bytes=size))
-
-
-def timer(hold_s: float) -> Hop:
-    """Bytes wait for so long."""
-    return held_back(HoldBackRule(first_writes=0, threshold_bytes=10**9, hold_s=hold_s))
-
-
-class Way(NamedTuple):
-    """A hop, what is sent through it, and what shows."""
-
-    kind: Kind
-    hop: Hop
-    options: Mapping[str, Any] = {}
-
-
-WAYS = {
-    "direct": Way("on-time", nothing),
-    "direct, few": Way("on-time", nothing, {"count": 5}),
-    "Lambda": Way("held-until-next-write", LAMBDA),
-    "Lambda, few": Way("held-until-next-write", LAMBDA, {"count": 5}),
-    "the next write": Way("held-until-next-write", held_back(HoldBackRule(first_writes=1))),
-    "buffer": Way("fixed-buffer", buffer(15_000), {"size": 4_000, "count": 20}),
-    "buffer, long": Way("fixed-buffer", buffer(16_384), {"size": 2_000, "count": 40}),
-    "blocks": Way("fixed-buffer", blocks(4_096), {"size": 700, "count": 24}),
-    "blocks, smaller": Way("fixed-buffer", blocks(4_096), {"size": 6_000, "count": 24}),
-    "buffer, larger": Way("at-the-end", buffer(15_000), {"count": 12}),
-    "end": Way("at-the-end", at_end),
-    "end, few": Way("at-the-end", at_end, {"count": 4}),
-    "timer": Way("held-for-a-time", timer(0.25)),
-    "timer, two pauses": Way("held-for-a-time", timer(0.2), {"count": 12}),
-    "timer, half a pause": Way("held-for-a-time", timer(0.25), {"interval_s": 0.5}),
-    "first": Way("held-at-first", looked_at_first(3)),
-    "burst": Way(
-        "bandwidth", shaped(ShapingRule()), {"size": 500_000, "count": 24, "interval_s": 0.05}
-    ),
-    "rate": Way(
-        "bandwidth",
-        shaped(ShapingRule(5_000, 50_000, 0.1)),
-        {"size": 10_000, "count": 24, "interval_s": 0.05},
-    ),
-    "rate, nearly": Way(
-        "bandwidth",
-        shaped(ShapingRule(20_000, 100_000, 0.1)),
-        {"size": 20_000, "count": 24, "interval_s": 0.15},
-    ),
-}
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 
 
