@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.probe.readings import SECONDS, timed, untimed
 
@@ -66,6 +68,21 @@ def test_a_broken_response_is_said_to_be_broken() -> None:
     assert headline(timed([], broken="no answer")).startswith("no chunk arrived; broken off")
 
 
+def test_a_response_that_was_not_measured_to_its_end_says_so() -> None:
+    reading = replace(untimed([1.0] * 6), stopped="it took longer than 10 minutes")
+
+    assert headline(reading) == (
+        "all 6 events arrive together, after 1.0 s; the rest was not measured"
+    )
+
+
+def test_large_chunks_are_named_by_their_size() -> None:
+    reading = timed(ON_TIME)
+    large = tuple(replace(chunk, size=10_000) for chunk in reading.chunks)
+
+    assert name(replace(reading, chunks=large)) == "example.com/lines, chunks of 10 KB"
+
+
 def test_what_the_clocks_leave_open_is_not_called_late() -> None:
     pairs = [(s, s + 0.3) for s in SECONDS]
 
@@ -73,6 +90,12 @@ def test_what_the_clocks_leave_open_is_not_called_late() -> None:
     unsure = timed(pairs, uncertainty_s=0.25)
     assert headline(unsure) == "all 4 chunks arrive within 550 ms of being written"
     assert not any(caption.is_late(chunk, unsure) for chunk in unsure.chunks)
+
+
+def test_what_cannot_be_told_apart_in_a_picture_is_together() -> None:
+    reading = timed([(0.0, 1.0), (1.0, 1.015), (2.0, 2.03), (3.0, 3.5)])
+
+    assert [len(group) for group in caption.groups(reading)] == [2, 1, 1]
 
 
 def test_chunks_that_were_written_together_are_no_group() -> None:

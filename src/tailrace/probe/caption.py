@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
+from tailrace.limits import PROBE_APART_S
 from tailrace.probe.merging import merged
 from tailrace.probe.record import Chunk, Reading
 
@@ -17,6 +18,8 @@ LATE_S: Final = 0.1
 """Later than this is late: people notice it (Nielsen, "Usability Engineering", 1993, 5.5)."""
 _NAME_LENGTH_MAX: Final = 46
 _GROUPS_NAMED_MAX: Final = 3
+_CLOSE: Final = 0.02
+"""This part of the pause between two writes cannot be seen in a picture."""
 _LARGE_BYTES: Final = 1_000
 """From here on the size of a chunk is worth a word."""
 
@@ -56,11 +59,11 @@ def headline(reading: Reading) -> str:
 
 
 def groups(reading: Reading) -> list[list[Chunk]]:
-    """The chunks, those that arrived merged in one list."""
-    is_merged = set(merged(reading))
+    """The chunks; those that arrived together, for the eye, in one list."""
+    are_merged = set(merged(reading))
     found: list[list[Chunk]] = []
     for place, chunk in enumerate(reading.chunks):
-        if place in is_merged:
+        if place in are_merged or (found and _are_close(found[-1][-1], chunk)):
             found[-1].append(chunk)
         else:
             found.append([chunk])
@@ -98,6 +101,13 @@ def latest_s(chunks: Sequence[Chunk]) -> float:
 
 def _is_timed(reading: Reading) -> bool:
     return any(chunk.written_s is not None for chunk in reading.chunks)
+
+
+def _are_close(earlier: Chunk, later: Chunk) -> bool:
+    if earlier.written_s is None or later.written_s is None:
+        return False
+    apart_s = later.written_s - earlier.written_s
+    return later.arrived_s - earlier.arrived_s < _CLOSE * apart_s and apart_s > PROBE_APART_S
 
 
 def _of_times(reading: Reading) -> str:
