@@ -76,6 +76,24 @@ def served(handler: str, peer: Peer) -> set[str]:
     return modules
 
 
+NATIVE = """
+import socket
+from tailrace.net.http_client import Upload
+
+here, there = socket.socketpair()
+
+class Native:
+    upload = Upload(here)
+    def begin(self, media_type): pass
+    def fail(self, failure): pass
+
+class Context:
+    def open_response_stream(self): return Native()
+
+assert handler({"requestContext": {"http": {"method": "GET"}}}, Context()) is None
+"""
+
+
 def foreign(modules: set[str]) -> set[str]:
     return {
         name
@@ -116,6 +134,20 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.wire.http_event",
         "tailrace.wire.integration",
     }
+
+
+def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
+    plain = imported(SYNC + NATIVE)
+    flushed = imported(
+        SYNC.replace('yield "x"', "yield FLUSH")
+        .replace("Head(201)", "Head(200, {'content-type': 'text/event-stream'})")
+        .replace("import Head", "import FLUSH, Head")
+        + NATIVE
+    )
+
+    assert slow(plain) == slow(flushed) == set()
+    more = {"padding", "padding.line_start", "padding.sse"}
+    assert flushed - plain == {f"tailrace.function.{name}" for name in more}
 
 
 def test_an_async_handler_imports_asyncio_when_it_is_declared() -> None:

@@ -6,8 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, assert_type
 
 from tailrace.function import (
+    FLUSH,
     Chunk,
     ClientDisconnected,
+    Flush,
+    FlushCounts,
+    FlushError,
+    FlushPolicy,
     Head,
     HttpResponseStream,
     ResponseStream,
@@ -63,6 +68,27 @@ async def from_node(event: Event, response: ResponseStream, context: object) -> 
     await response.write("x")
 
 
+@streamify_response(flush="adaptive")
+def flushed(event: Event, context: object) -> Iterator[Head | Chunk | Flush]:
+    """A generator that flushes."""
+    yield Head(200, {"content-type": "text/html"})
+    yield "<p>"
+    yield FLUSH
+
+
+@streamify_response(flush=FlushPolicy("every-write", pad_bytes=20_000), on_error="raise")
+async def flushing(event: Event, response: ResponseStream, context: object) -> None:
+    """A writer that flushes."""
+    response.set_flush_policy(FlushPolicy(quiet_s=1, pads_text=True))
+    response.set_flush_policy("explicit")
+    try:
+        await response.flush()
+    except FlushError:
+        pass
+    assert_type(response.flush_counts, FlushCounts)
+    assert_type(response.flush_counts.padded_bytes, int)
+
+
 @streamify_response()
 def plain(event: Event, context: object) -> dict[str, object]:
     """A result."""
@@ -91,6 +117,8 @@ handlers: list[StreamifiedHandler[Any]] = [
     tokens,
     work,
     from_node,
+    flushed,
+    flushing,
     plain,
     plain_async,
     method,
@@ -117,4 +145,10 @@ def not_async(event: Event, response: ResponseStream, context: object) -> None:
 @streamify_response(on_error="ignore")  # type: ignore[call-overload,untyped-decorator]
 def unknown_option(event: Event, context: object) -> Iterator[str]:
     """Not an option."""
+    yield "x"
+
+
+@streamify_response(flush="often")  # type: ignore[call-overload,untyped-decorator]
+def unknown_policy(event: Event, context: object) -> Iterator[str]:
+    """Not a policy."""
     yield "x"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tailrace.errors import FlushError
 from tailrace.function.flush_policy import FlushCounts, FlushPolicy
@@ -125,14 +125,16 @@ class Flushing:
     def flush(self) -> bytes:
         """All that was sent is to be let out; return the padding that does so.
 
-        None when nothing is held, or while the flush is pending.
+        No bytes when nothing is held, or while the flush is pending.
 
         Raises:
             FlushError: nothing may be added to this response. A head that no body follows is no
                 reason: it leaves with the first bytes at the latest.
         """
+        if not self._is_held and not self._has_body:
+            return b""
         if self._look():
-            return self._ask() if self._is_held else b""
+            return self._ask()
         if self._has_body:
             raise FlushError(self.obstacle)
         return b""
@@ -155,6 +157,7 @@ class Flushing:
         self._has_body = False
         self.is_pending = False
         self._unscanned.clear()
+        self._find_scanner = _find_nothing  # whose it was may be thrown away
 
     def _look(self) -> bool:
         """Whether there is a scanner; look for it the first time."""
@@ -193,3 +196,7 @@ class Flushing:
         self._has_body = False
         self.is_pending = False
         return padding
+
+
+def _find_nothing() -> NoReturn:
+    raise FlushError("the response has ended")

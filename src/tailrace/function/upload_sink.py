@@ -45,6 +45,8 @@ _PROMISES: Final = frozenset(
 _UNFLUSHABLE: Final = (
     "the response cannot be flushed on Lambda's native streaming, where that takes padding: {}"
 )
+_REMEDY: Final = "through the gateway any type can be flushed"
+_TEXT_REMEDY: Final = "FlushPolicy(pads_text=True) pads it with spaces"
 _NOT_THE_GATEWAY: Final = (
     "something between here and the gateway answers in its place: end TLS there at layer 4, with no"
     " HTTP proxy"
@@ -305,15 +307,16 @@ class NativeSink(UploadSink):
 
         for name, value in head.headers:
             if name.lower() in _PROMISES and value.lower() != "identity":
-                raise FlushError(_UNFLUSHABLE.format(f"its {name} promises what its bytes are"))
+                reason = f"its {name} promises what its bytes are; leave that out"
+                raise FlushError(_UNFLUSHABLE.format(reason))
         content_type = head.get("content-type")
         if content_type is None:
-            raise FlushError(_UNFLUSHABLE.format("it has no content type"))
+            raise FlushError(_UNFLUSHABLE.format("it has no content type; set one"))
         scanner = scanner_for(content_type, pads_text=policy.pads_text)
         if scanner is None:
-            reason = f"{content_type} has nothing that its reader ignores"
-            if content_type.partition(";")[0].strip().lower() == "text/plain":
-                reason += "; FlushPolicy(pads_text=True) pads it with spaces"
+            is_text = content_type.partition(";")[0].strip().lower() == "text/plain"
+            remedy = _TEXT_REMEDY if is_text else _REMEDY
+            reason = f"{content_type} has nothing that its reader ignores; {remedy}"
             raise FlushError(_UNFLUSHABLE.format(reason))
         return scanner
 
