@@ -10,8 +10,9 @@ from typing import Any, Final
 import click
 
 from tailrace import limits
-from tailrace.errors import ConfigError
+from tailrace.errors import ConfigError, ProbeError
 from tailrace.probe.protocol import ALIASES, FORMS
+from tailrace.probe.request import check
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
 
@@ -36,6 +37,17 @@ class _Duration(click.ParamType[float]):
             allowed = f"{self._lowest_s:g}s to {self._highest_s:g}s"
             self.fail(f"{value} is not in the range {allowed}", param, context)
         return seconds
+
+
+def _read_urls(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        try:
+            check(value)
+        except ProbeError as error:
+            raise click.BadParameter(str(error)) from None
+    return values
 
 
 def _read_type(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -69,7 +81,7 @@ def _read_picture(
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=_read_urls)
 @click.option(
     "--count",
     metavar="COUNT",

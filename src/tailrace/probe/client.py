@@ -178,7 +178,7 @@ class Client:
             receiver = await self._exchange(url, headers, taker)
             head = receiver.head
         if head is None:
-            raise ProbeError(f"{shown(url)}: {_no_answer(receiver, self._patience, url)}")
+            raise ProbeError(f"{shown(url)}: {_no_answer(receiver, url)}")
         location = receiver.location
         answer = Answer(
             url=url,
@@ -232,7 +232,8 @@ class Client:
         except TimeoutError:
             raise ProbeError(
                 f"{shown(url)}: no connection to {origin.host}:{origin.port} within"
-                f" {self._patience.silence_s:g} s; is a firewall in between, or the address wrong?"
+                f" {self._patience.silence_s:g} s; is a firewall in between, or the address wrong"
+                f"{', or is it http' if origin.is_tls else ''}?"
             ) from None
         except PeerError as error:
             raise ProbeError(f"{shown(url)}: {explain(error, origin)}") from error
@@ -240,20 +241,18 @@ class Client:
     async def _wait(self, receiver: _Receiver) -> None:
         """Wait for the end, or for as long as is sensible."""
         patience = self._patience
+        end_s = receiver.sent_s + patience.duration_s
         while not receiver.is_over:
             now_s = time.perf_counter()
             silence_end_s = receiver.heard_s + patience.silence_s
-            end_s = receiver.sent_s + patience.duration_s
             if now_s >= end_s and receiver.head is not None:
                 receiver.stop(f"it was measured for {patience.duration_s:g} s")
-            elif now_s >= silence_end_s:
-                receiver.give_up(f"nothing came for {patience.silence_s:g} s")
+            elif now_s >= min(silence_end_s, end_s):
+                is_silence = now_s >= silence_end_s
+                receiver.give_up(patience.silence_s if is_silence else patience.duration_s)
             else:
-                left_s = silence_end_s - now_s
-                if receiver.head is not None:
-                    left_s = min(left_s, end_s - now_s)
                 try:
-                    async with asyncio.timeout(left_s):
+                    async with asyncio.timeout(min(silence_end_s, end_s) - now_s):
                         await receiver.over.wait()
                 except TimeoutError:
                     pass  # it may have heard something in between
@@ -272,6 +271,7 @@ class _Receiver:
         self.head: Head | None = None
         self.heard_s = 0.0  # the last time; of the request until then
         self.ended_s = 0.0
+        self.waited_s = 0.0
         self.location: str | None = None
         self.broken: str | None = None
         self.stopped: str | None = None
@@ -318,9 +318,10 @@ class _Receiver:
         self.stopped = reason
         self._leave(time.perf_counter())
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, waited_s: float) -> None:
         """Wait no longer for it."""
-        self.broken = reason
+        self.waited_s = waited_s
+        self.broken = f"nothing came for {waited_s:g} s"
         self._leave(time.perf_counter())
 
     def _leave(self, at_s: float) -> None:
@@ -332,13 +333,13 @@ class _Receiver:
         self.over.set()
 
 
-def _no_answer(receiver: _Receiver, patience: Patience, url: str) -> str:
+def _no_answer(receiver: _Receiver, url: str) -> str:
     if receiver.stopped is not None:
         return f"no answer by then: {receiver.stopped}"
     if receiver.error is None:
         return (
-            f"no answer within {patience.silence_s:g} s: connected, sent the request, and waited"
-            " for the response's head; --timeout waits longer"
+            f"no answer within {receiver.waited_s:g} s: connected, sent the"
+            " request, and waited for the response's head; --timeout waits longer"
         )
     if str(receiver.error) == "the answer is not HTTP":
         other = "; does it want https?" if url.startswith("http:") else ""

@@ -19,7 +19,8 @@ def check(url: str, what: str = "") -> None:
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
+        (parts.hostname or "").encode("idna")
+        is_good = is_good and parts.port != 0
     except ValueError:
         is_good = False
     if is_good and not any(each <= " " or each == "\x7f" for each in url):
