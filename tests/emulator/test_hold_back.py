@@ -443,3 +443,32 @@ def test_the_burst_leaves_at_once_and_what_follows_at_its_rate(tmp_path: Path) -
         assert took_s > over / limits.STREAM_RATE_BYTES_PER_S - 2 * limits.STREAM_REFILL_S
 
     serve(story, tmp_path, STREAM, hold_back=HoldBackConfig())
+
+
+@pytest.mark.parametrize("is_url", [True, False])
+def test_whoever_leaves_what_waits_for_the_rate_does_not_hold_the_function(
+    tmp_path: Path, is_url: bool
+) -> None:
+    """It would wait for its time-out otherwise: nobody tells it any more that there is room."""
+
+    async def story(emulator: Harness) -> None:
+        gate, done = Gate(), tmp_path / "done"
+        steps: list[dict[str, Any]] = [{"gate": gate.port}, BEGIN, prelude(), {"flood": 200}, END]
+        steps.append({"append": [str(done), "done"]})
+        url = emulator.service.function_urls["f"] if is_url else emulator.service.url
+        client = await Client.connect(url)
+        body = json.dumps({"play": steps}).encode()
+        fields = [("content-type", "application/json")]
+        await client.request("POST", "/" if is_url else PATH, fields, body)
+        await client.read_head()
+        size = 0
+        while size < limits.STREAM_BURST_BYTES:
+            size += len(await client.read_chunk())
+        assert not done.exists()  # it waits
+        client.reset()
+        await wait_until(done.exists)
+        assert [outlet for outlet in outlets() if outlet.held_bytes] == []
+        client.close()
+        gate.close()
+
+    serve(story, tmp_path, STREAM, hold_back=HoldBackConfig(), timeout_s=900)
