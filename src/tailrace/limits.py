@@ -294,7 +294,7 @@ PROBE_SWEEP_INTERVAL_S: Final = 0.1
 It is 4 times what the path and the clock's bound take, if that is more."""
 PROBE_SWEEP_INTERVAL_S_MAX: Final = 5.0
 """The longest such pause."""
-PROBE_SWEEP_UNCLEAR_MAX: Final = 3
+PROBE_SWEEP_UNCLEAR_MAX: Final = 4
 """Answers one after another that decide nothing; then the sweep gives up."""
 
 # --- the probe's measurement -------------------------------------------------------------------

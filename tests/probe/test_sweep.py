@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.e2e.chain import Chain, serving
 
-from tailrace.limits import MIB, PROBE_SWEEP_REQUESTS_MAX
+from tailrace.limits import MIB, PROBE_SWEEP_REQUESTS_MAX, PROBE_SWEEP_UNCLEAR_MAX
 from tailrace.net.http_server import run
 from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading
@@ -147,11 +147,11 @@ def test_a_size_held_once_and_not_again_is_contradictory() -> None:
     assert bisection.result.words.endswith("The same size was held at one time and not at another.")
 
 
-def test_answers_that_decide_nothing_are_asked_again_three_times() -> None:
+def test_answers_that_decide_nothing_are_asked_again_a_few_times() -> None:
     bisection = Sweep()
     result = swept(lambda size: None if size > 1_024 else True, bisection)
 
-    assert result.requests == 2 + 3
+    assert result.requests == 2 + PROBE_SWEEP_UNCLEAR_MAX
     assert result.threshold_bytes is None
     assert result.words.endswith("Whether 4,096 bytes are held cannot be told.")
 
@@ -293,8 +293,8 @@ def test_a_sweep_over_a_long_path_pauses_longer_than_the_path_takes() -> None:
     result = path.swept()
 
     assert is_found(result, 100_000)
-    assert [trial.is_held for trial in path.trials[:3]] == [None, None, True]
-    assert all(trial.interval_s > 4 * 0.3 for trial in path.trials[2:])
+    assert [trial.is_held for trial in path.trials[:4]] == [None, None, None, True]
+    assert all(trial.interval_s > 4 * 0.3 for trial in path.trials[3:])
 
 
 def test_a_cold_start_costs_one_request() -> None:

@@ -208,7 +208,7 @@ async def sweep(
     it raises is passed on. `on_trial` is told of each. Safe to cancel.
     """
     bisection = bisection or Sweep()
-    interval_s, was_unclear = PROBE_SWEEP_INTERVAL_S, False
+    interval_s = lowest_s = PROBE_SWEEP_INTERVAL_S
     while (size := bisection.next_size) is not None:
         reading = await measure_once(size, interval_s)
         early, is_held = early_bytes(reading), is_first_held(reading)
@@ -217,9 +217,11 @@ async def sweep(
         trial = Trial(size, is_held, interval_s, early)
         bisection.note(size, is_held)
         on_trial(trial)
-        is_accident = is_held is None and not was_unclear and not early  # a cold start, a stall
-        was_unclear = is_held is None
-        interval_s = interval_s if is_accident else _next_interval_s(reading, trial)
+        if is_held is None and bisection.request_count == 1:
+            continue  # a cold start
+        interval_s = max(lowest_s, _needed_s(reading, trial))
+        if is_held is None:
+            lowest_s = interval_s / 2  # a busy machine, or a bad path: it would happen again
     return bisection.result
 
 
@@ -251,7 +253,7 @@ def early_bytes(reading: Reading) -> int:
     return min(arrived, reading.chunks[0].size)
 
 
-def _next_interval_s(reading: Reading, trial: Trial) -> float:
+def _needed_s(reading: Reading, trial: Trial) -> float:
     """Return a pause that is long against the path, the clock's bound, and the time of a chunk."""
     needed_s = 0.0
     released_s = reading.chunks[1 if trial.is_held else 0].written_s if reading.chunks[1:] else None
@@ -260,12 +262,10 @@ def _next_interval_s(reading: Reading, trial: Trial) -> float:
         whole_s = reading.chunks[0].arrived_s - released_s
         needed_s = max(_SLACK * (begun_s + reading.clock.uncertainty_s), 2 * whole_s)
     if trial.is_held is not None:
-        needed_s = min(needed_s, 2 * trial.interval_s)  # it was long enough, or nearly
-    elif trial.early_bytes:
-        needed_s = max(needed_s, 2 * trial.size / trial.early_bytes * trial.interval_s)
-    else:
-        needed_s = max(needed_s, 2 * trial.interval_s)
-    return min(max(needed_s, PROBE_SWEEP_INTERVAL_S), PROBE_SWEEP_INTERVAL_S_MAX)
+        return min(needed_s, 2 * trial.interval_s, PROBE_SWEEP_INTERVAL_S_MAX)  # it was enough
+    rest = trial.size / trial.early_bytes if trial.early_bytes else 1.0
+    needed_s = max(needed_s, 2 * rest * trial.interval_s)
+    return min(needed_s, 10 * trial.interval_s, PROBE_SWEEP_INTERVAL_S_MAX)
 
 
 def _bytes(count: int) -> str:
