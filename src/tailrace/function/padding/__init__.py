@@ -94,6 +94,10 @@ def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner 
         from tailrace.function.padding.css import CssScanner
 
         return CssScanner(is_declared=is_declared)
+    if essence in _JAVASCRIPT:
+        from tailrace.function.padding.javascript import JavaScriptScanner
+
+        return JavaScriptScanner(is_declared=is_declared)
     if essence == "text/plain" and pads_text:
         from tailrace.function.padding.text import TextScanner
 
