@@ -125,6 +125,20 @@ def test_many_chunks_have_no_labels_and_thin_lines(tmp_path: Path) -> None:
     assert path.stat().st_size < 500_000
 
 
+@pytest.mark.parametrize(
+    "reading",
+    [
+        timed([(n / 500, n / 500 + 0.2) for n in range(10_000)], uncertainty_s=0.1),
+        untimed([n / 500 for n in range(10_000)]),
+    ],
+)
+def test_very_many_chunks_are_an_image_within_the_picture(tmp_path: Path, reading: Reading) -> None:
+    path = drawn(tmp_path, reading)
+
+    assert "<image " in path.read_text()
+    assert path.stat().st_size < 700_000
+
+
 def test_a_png_is_large_enough_to_read(tmp_path: Path) -> None:
     draw([HELD], tmp_path / "picture.png")
 

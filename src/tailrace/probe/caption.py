@@ -16,6 +16,7 @@ from tailrace.probe.record import Chunk, Reading
 
 LATE_S: Final = 0.1
 """Later than this is late: people notice it (Nielsen, "Usability Engineering", 1993, 5.5)."""
+_ROUNDING_S: Final = 1e-6
 _NAME_LENGTH_MAX: Final = 46
 _GROUPS_NAMED_MAX: Final = 3
 _CLOSE: Final = 0.02
@@ -34,11 +35,12 @@ def name(reading: Reading) -> str:
     words = [url]
     if reading.status != 200:
         words.append(f"status {reading.status}")
-    if reading.chunks and reading.chunks[0].size >= _LARGE_BYTES:
+    is_large = _is_timed(reading) and reading.chunks[0].size >= _LARGE_BYTES
+    if is_large:
         words.append(f"{reading.unit}s of {_bytes(reading.chunks[0].size)}")
     if reading.padded_bytes:
         words.append(f"padded by {_bytes(reading.padded_bytes)}")
-    elif _is_timed(reading) and reading.chunks[0].size < _LARGE_BYTES:
+    elif _is_timed(reading) and not is_large:
         words.append("no padding")
     return ", ".join(words)
 
@@ -73,7 +75,7 @@ def groups(reading: Reading) -> list[list[Chunk]]:
 def is_late(chunk: Chunk, reading: Reading) -> bool:
     """Whether it was late for certain, whatever the true offset of the clocks is."""
     uncertainty_s = 0.0 if reading.clock is None else reading.clock.uncertainty_s
-    return chunk.late_s is not None and chunk.late_s - uncertainty_s > LATE_S
+    return chunk.late_s is not None and chunk.late_s - uncertainty_s > LATE_S + _ROUNDING_S
 
 
 def duration(seconds: float) -> str:

@@ -48,6 +48,8 @@ _FOOT: Final = 0.72
 
 _LABELLED_MAX: Final = 60
 """More chunks than this have no labels."""
+_SHAPES_MAX: Final = 2_000
+"""More chunks than this are dots of an image, in an SVG as well: it would be too large."""
 _CHARACTER: Final = 0.083
 """About the width of a character of a label."""
 _HEADLINE_MAX: Final = 105
@@ -124,7 +126,9 @@ def _draw_foot(axes: Axes, limits: tuple[float, float], height: float, *, is_tim
     axes.text(limits[1], y - 0.34, words, **_text(9.5, _QUIET, "right", "top"))
     if is_timed:
         limit = caption.duration(caption.LATE_S)
-        words = f"Each line is a piece of the response. Slanted: late. Orange: by over {limit}."
+        words = (
+            f"Each line is a piece of the response. Slanted: late; orange: surely by over {limit}."
+        )
         axes.text(limits[0], y - 0.34, words, **_text(9.5, _QUIET, "left", "top"))
 
 
@@ -148,6 +152,7 @@ class _Row:
         self._weight = 2.4 if len(reading.chunks) <= 20 else 1.4
         if len(reading.chunks) > _LABELLED_MAX:
             self._weight = 0.7
+        self._is_image = len(reading.chunks) > _SHAPES_MAX
 
     def draw(self, title: str) -> None:
         self._draw_words(title)
@@ -208,6 +213,7 @@ class _Row:
         colours = [self._colour(c) for c in self._reading.chunks if c.written_s is not None]
         alpha = 0.16 if len(wedges) <= _LABELLED_MAX else 0.02
         band = PolyCollection(wedges, facecolors=colours, alpha=alpha, lw=0, zorder=1.5)
+        band.set_rasterized(self._is_image)
         self._axes.add_collection(band, autolim=False)
         begin_s, end_s = self._limits
         corner, height = (begin_s, self._arrived_y), self._written_y - self._arrived_y
@@ -222,23 +228,23 @@ class _Row:
         ]
         colours = [self._colour(chunk) for chunk in chunks]
         alpha = 1.0 if len(chunks) <= _LABELLED_MAX else 0.55
-        self._axes.add_collection(
-            LineCollection(lines, colors=colours, lw=self._weight, alpha=alpha, zorder=3),
-            autolim=False,
-        )
+        drawn = LineCollection(lines, colors=colours, lw=self._weight, alpha=alpha, zorder=3)
+        drawn.set_rasterized(self._is_image)
+        self._axes.add_collection(drawn, autolim=False)
         for end, y in ((0, self._written_y), (1, self._arrived_y)):
             size = 12 * self._weight if len(chunks) <= _LABELLED_MAX else 3
             xs = [line[end][0] for line in lines]
-            self._axes.scatter(xs, [y] * len(xs), s=size, c=colours, lw=0, zorder=4)
+            dots = self._axes.scatter(xs, [y] * len(xs), s=size, c=colours, lw=0, zorder=4)
+            dots.set_rasterized(self._is_image)
 
     def _draw_arrivals(self) -> None:
         marks = [
             [(chunk.arrived_s, self._arrived_y), (chunk.arrived_s, self._arrived_y + 0.26)]
             for chunk in self._reading.chunks
         ]
-        self._axes.add_collection(
-            LineCollection(marks, colors=_ON_TIME, lw=self._weight, zorder=3), autolim=False
-        )
+        drawn = LineCollection(marks, colors=_ON_TIME, lw=self._weight, zorder=3)
+        drawn.set_rasterized(self._is_image)
+        self._axes.add_collection(drawn, autolim=False)
 
     def _draw_labels(self) -> None:
         """Numbers above and lateness below, where there is room."""
