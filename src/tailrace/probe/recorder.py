@@ -76,7 +76,9 @@ class Recorder:
             return
         try:
             for piece in self._decoder.feed(data):
-                self.text += piece[: limits.PROBE_ANSWER_BYTES_MAX + 1]
+                self.text += piece
+                if len(self.text) > limits.PROBE_ANSWER_BYTES_MAX:
+                    return
         except ValueError:
             self._decoder = None
 
