@@ -12,8 +12,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -28,7 +27,7 @@ from tailrace.limits import CLOCK_DRIFT_PPM
 from tailrace.net.http_server import run
 from tailrace.probe.client import Answer, Client
 from tailrace.probe.measure import MeasureOptions, measure
-from tailrace.probe.record import Reading
+from tailrace.probe.record import Clock, Reading
 from tailrace.probe.recorder import Recorder
 
 RUNS = 200
@@ -37,7 +36,8 @@ OPTIONS = MeasureOptions(count=3, size=200, interval_s=0.01, pings=2)
 ROUNDING_S = 1e-7
 DRIFT = CLOCK_DRIFT_PPM * 1e-6
 
-# What its clock is, the query says. An environment serves one request at a time.
+# What its clock is, the query says; also whether a stream finds it set, and after how many looks at
+# it. An environment serves one request at a time.
 FUNCTION = '''
 from time import perf_counter_ns
 
@@ -50,7 +50,9 @@ said = {}
 def clock_ns():
     """A clock that showed `zero_ns` at a moment of the real one, and has drifted since."""
     since_ns = perf_counter_ns() - said["at_ns"]
-    return said["zero_ns"] + since_ns + since_ns * said["drift_ppb"] // 1_000_000_000
+    step_ns = said["step_ns"] if said["is_stream"] and said["looks"] >= said["step_after"] else 0
+    said["looks"] += 1
+    return said["zero_ns"] + step_ns + since_ns + since_ns * said["drift_ppb"] // 1_000_000_000
 
 
 companion = make_handler(clock_ns)
@@ -58,6 +60,7 @@ companion = make_handler(clock_ns)
 
 def handler(event, context):
     said.update({name: int(value) for name, value in query(event).items()})
+    said.update(looks=0, is_stream=event["headers"]["tailrace-probe"].startswith("stream"))
     return companion(event, context)
 '''
 
@@ -71,12 +74,13 @@ def configuration() -> str:
     return "\n".join(lines)
 
 
-@pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    directory = tmp_path_factory.mktemp("companion")
     for name, text in {"gate.py": SOURCE, "companion.py": FUNCTION}.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "tailrace.toml").write_text(configuration())
-    with serving(tmp_path / "tailrace.toml") as chain:
+        (directory / name).write_text(text)
+    (directory / "tailrace.toml").write_text(configuration())
+    with serving(directory / "tailrace.toml") as chain:
         yield chain
 
 
@@ -116,13 +120,12 @@ class Run:
     """The quickest ping that the client saw, with the function's own time."""
     lasted_s: float
 
-    def check(self) -> float:
-        """Fail unless the truth is within; return how far from the middle it is, of the bound."""
+    def check_chunks(self) -> Clock:
+        """Fail unless what is said of each chunk is true; return the reading's clock."""
         clock, reading, sent_s = self.reading.clock, self.reading, self.answer.sent_s
         assert clock is not None and reading.started_s is not None, reading
         assert (reading.status, len(reading.chunks), reading.broken) == (200, OPTIONS.count, None)
         most_s = clock.uncertainty_s + ROUNDING_S
-
         started_s = self.clock.moment_s(int(self.recorder.said["started_ns"])) - sent_s
         assert abs(reading.started_s - started_s) <= most_s
         for chunk, (arrived_s, cut) in zip(reading.chunks, self.recorder.cuts, strict=True):
@@ -130,10 +133,16 @@ class Run:
             late_s = arrived_s - self.clock.moment_s(cut.written_ns)
             assert late_s >= 0
             assert abs(chunk.late_s - late_s) <= most_s
+        return clock
+
+    def check(self) -> float:
+        """Fail unless the truth is within; return how far from the middle it is, of the bound."""
+        clock = self.check_chunks()
+        most_s = clock.uncertainty_s + ROUNDING_S
         errors_s = []
-        for at_s in (0.0, *(chunk.arrived_s for chunk in reading.chunks)):
+        for at_s in (0.0, *(chunk.arrived_s for chunk in self.reading.chunks)):
             shown_ns = self.answer.sent_wall_ns + round(at_s * 1e9)  # by the client's wall clock
-            ahead_s = self.clock.ahead_s(sent_s + at_s, shown_ns)
+            ahead_s = self.clock.ahead_s(self.answer.sent_s + at_s, shown_ns)
             errors_s.append(abs(clock.offset_s - ahead_s))
         assert max(errors_s) <= most_s
 
@@ -156,19 +165,26 @@ class SeenClient(Client):
         return answer
 
 
-async def measured(chain: Chain, slot: int, random: Random) -> Run:
-    """Measure once, by a link and a clock that chance has made."""
-    up, down = (
-        Delay(random.uniform(0, 0.012), random.expovariate(500), random.choice((0.0, 0.02)))
-        for _ in range(2)
-    )
-    apart_s = random.choice((-1, 1)) * 10 ** random.uniform(-3, 4.7)  # up to 14 hours
-    clock = FunctionClock(
+def some_clock(random: Random) -> FunctionClock:
+    """A clock that is up to 14 hours off, ahead or behind, and drifts as fast as may be."""
+    apart_s = random.choice((-1, 1)) * 10 ** random.uniform(-3, 4.7)
+    return FunctionClock(
         time.perf_counter_ns() - random.randrange(10**11),
         time.time_ns() + round(apart_s * 1e9),
         random.randint(-499_000, 499_000),
     )
-    query = urlencode({name: getattr(clock, name) for name in ("at_ns", "zero_ns", "drift_ppb")})
+
+
+async def measured(
+    chain: Chain, slot: int, random: Random, *, step_ns: int = 0, step_after: int = 0
+) -> Run:
+    """Measure once, by a link and a clock that chance has made; the stream may find it set."""
+    up, down = (
+        Delay(random.uniform(0, 0.012), random.expovariate(500), random.choice((0.0, 0.02)))
+        for _ in range(2)
+    )
+    clock = some_clock(random)
+    query = urlencode({**asdict(clock), "step_ns": step_ns, "step_after": step_after})
     port = urlsplit(chain.function_url(f"f{slot}")).port
     assert port is not None
     seen: list[tuple[Answer, Recorder]] = []
@@ -179,14 +195,23 @@ async def measured(chain: Chain, slot: int, random: Random) -> Run:
         lasted_s = time.perf_counter() - begun_s
     ((answer, recorder),) = [each for each in seen if each[1].cuts]
     quickest_s = min(taker.last_s - ping.sent_s for ping, taker in seen if not taker.cuts)
-    least_s = up.least_s + down.least_s
-    return Run(clock, least_s, reading, answer, recorder, quickest_s, lasted_s)
+    return Run(
+        clock=replace(clock, zero_ns=clock.zero_ns + step_ns),
+        least_s=up.least_s + down.least_s,
+        reading=reading,
+        answer=answer,
+        recorder=recorder,
+        quickest_s=quickest_s,
+        lasted_s=lasted_s,
+    )
 
 
-def test_the_truth_lies_within_the_stated_bound_every_time(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def seen_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tailrace.probe.measure, "Client", SeenClient)
+
+
+def test_the_truth_lies_within_the_stated_bound_every_time(chain: Chain) -> None:
     seed = secrets.randbits(32)
     indices = iter(range(RUNS))
     shares: list[float] = []
@@ -211,3 +236,28 @@ def test_the_truth_lies_within_the_stated_bound_every_time(
     assert len(shares) == RUNS
     # An asymmetric link moves the middle far from the truth: a smaller bound would not have held.
     assert sum(share > 0.5 for share in shares) > RUNS / 20, f"seed {seed}: {sorted(shares)}"
+
+
+@pytest.mark.parametrize("step_s", [-3600, -2, 2, 3600])
+def test_a_clock_that_was_set_before_the_stream_is_bounded_by_the_stream(
+    chain: Chain, step_s: int
+) -> None:
+    """As at a thaw: what the pings before it tell is not true any more."""
+    done = run(measured(chain, 0, Random(step_s), step_ns=step_s * 10**9))
+
+    clock = done.check_chunks()
+    assert (clock.sample_count, clock.round_trip_s) == (0, None)
+    assert done.reading.clock_words is not None
+    assert "the function's clock was set" in done.reading.clock_words
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+def test_a_clock_that_is_set_while_the_response_runs_tells_nothing(
+    chain: Chain, step_s: int
+) -> None:
+    done = run(measured(chain, 0, Random(step_s), step_ns=step_s * 10**9, step_after=2))
+
+    assert done.reading.clock is None
+    assert [chunk.written_s for chunk in done.reading.chunks] == [None] * OPTIONS.count
+    assert done.reading.clock_words is not None
+    assert "when its chunks were written cannot be known" in done.reading.clock_words
