@@ -25,6 +25,7 @@ from tailrace.probe.measure import MeasureOptions, measure
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "how-to" / "why-is-my-stream-late.md"
+HEAD = "| the way | the probe's options | what it says |\n| --- | --- | --- |\n"
 AT_A_TIME = 5
 COMPRESSIBLE = "text/plain"
 
@@ -79,13 +80,20 @@ ROWS = (
         "the same",
         "fixed-buffer",
         "nginx",
-        "proxy_buffering  on;",
+        "proxy_buffering on;",
         "--size 1000 --count 24",
         {"size": 1000, "count": 24},
         {"buffer_bytes_min": (4096, 4096), "buffer_bytes_max": (4096, 4096)},
     ),
-    Row("nginx, `gzip on`", "compression", "nginx", GZIP, "--compressed", {"compressed": True}),
-    Row("the same", "on-time", "nginx", f"{GZIP} ", "not compressed"),
+    Row(
+        "nginx, HTTP/1.1 and `gzip on`",
+        "compression",
+        "nginx",
+        GZIP,
+        "--compressed",
+        {"compressed": True},
+    ),
+    Row("the same", "on-time", "nginx", GZIP),
     Row("nginx, `proxy_buffering off`", "on-time", "nginx", "proxy_buffering off;"),
     Row(
         "nginx, `limit_rate`",
@@ -117,14 +125,21 @@ ROWS = (
     Row(
         "the same",
         "on-time",
-        settings='"lambda" ',
+        settings='"lambda"',
         asked="--size 100000",
         options={"size": 100_000},
     ),
     Row(
         "the same",
+        "on-time",
+        settings='"lambda"',
+        asked="--type sse --pad 100000",
+        options={"content_type": "text/event-stream", "pad_bytes": 100_000},
+    ),
+    Row(
+        "the same",
         "bandwidth",
-        settings='"lambda"  ',
+        settings='"lambda"',
         asked="--size 500000 --count 24 --interval 50ms",
         options={"size": 500_000, "count": 24, "interval_s": 0.05},
         figures={"rate_bytes_per_s": (1.8e6, 2.5e6), "burst_bytes": (5e6, 7e6)},
@@ -137,7 +152,7 @@ ROWS = (
         options={"size": 2000, "count": 24},
         figures={"buffer_bytes_min": (12_000, 15_000), "buffer_bytes_max": (15_000, 18_000)},
     ),
-    Row("the same", "at-the-end", settings=f"{FIXED} "),
+    Row("the same", "at-the-end", settings=FIXED),
     Row(
         "the emulator, held for 0.4 s",
         "held-for-a-time",
@@ -193,6 +208,14 @@ def test_the_probe_is_right_about_every_way(urls: dict[int, str]) -> None:
     print("\n" + "\n".join(lines))
     wrong = [line for number, line in enumerate(lines) if not _is_right(ROWS[number], said[number])]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_documentation_has_this_table() -> None:
+    lines = [
+        f"| {row.way} | {f'`{row.asked}`' if row.asked else ''} | `{row.kind}` |\n" for row in ROWS
+    ]
+
+    assert HEAD + "".join(lines) in PAGE.read_text()
 
 
 async def _diagnose_all(urls: dict[int, str]) -> list[Diagnosis]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -35,7 +36,7 @@ def test_who_did_it_is_not_claimed(name: str) -> None:
 
     assert said.kind == way.kind
     assert "typical of" in said.words or "has been reported of" in said.words
-    assert "`server: nginx/1.22.1` is a mark of nginx" in said.evidence
+    assert "`server: nginx/1.22.1` is a mark of nginx." in said.evidence
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
@@ -134,7 +135,7 @@ def test_compression_is_suspected_not_convicted() -> None:
     said = diagnose(measured(at_end, headers=(*NGINX, ("content-encoding", "gzip"))))
 
     assert "Whether it was the compressor, a measurement without compression tells." in said.words
-    assert "`content-encoding: gzip`: somebody compressed the body" in said.evidence
+    assert "`content-encoding: gzip`: somebody compressed the body." in said.evidence
     assert "Measure again without `--compressed`." in said.advice
 
 
@@ -209,3 +210,11 @@ def test_every_kind_is_met() -> None:
     met.add(diagnose(measured(nothing, count=2)).kind)
 
     assert met == set(get_args(Kind))
+
+
+def test_the_documentation_explains_every_kind() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "why-is-my-stream-late.md"
+
+    rows = re.findall(r"^\| `([a-z-]+)` \| \w", page.read_text(), re.MULTILINE)
+
+    assert sorted(rows) == sorted(get_args(Kind))

@@ -35,7 +35,7 @@ def test_a_server_that_is_not_known_is_quoted() -> None:
 
 def test_lambdas_request_id_may_be_an_emulators() -> None:
     assert signs(("x-amzn-requestid", "1-2")) == [
-        ("`x-amzn-requestid: 1-2` is a mark of Lambda, or of an emulator of it", "Lambda")
+        ("`x-amzn-requestid` is a mark of Lambda, or of an emulator of it", "Lambda")
     ]
 
 

@@ -56,7 +56,7 @@ def diagnose(reading: Reading) -> Diagnosis:
     return Diagnosis(
         kind,
         " ".join(sentence for sentence in sentences if sentence),
-        tuple(sign.text for sign in signs),
+        tuple(f"{sign.text}." for sign in signs),
         tuple(_advice(reading, kind, figures, [sign.hop for sign in signs if sign.hop])),
         figures,
     )
@@ -67,7 +67,7 @@ def diagnose(reading: Reading) -> Diagnosis:
 
 def _on_time(reading: Reading, figures: _Figures) -> str:
     late = sorted(_late(reading))
-    usual = late[int(0.8 * (len(late) - 1))]
+    usual = late[int(0.7 * (len(late) - 1))]
     if late[-1] > 3 * usual and late[-1] > 0.35 * (reading.interval_s or 0.0):
         return (
             f"The chunks were on time: most of them took {duration(usual)} or less. "

@@ -35,6 +35,8 @@ and `at-the-end` then say how it came, not who was late."""
 
 MOST: Final = 0.66
 """The part of the chunks that a pattern must explain."""
+NEARLY_ALL: Final = 0.75
+"""The part of them that must be on time, before it is said that they are."""
 BUFFER_BYTES_MIN: Final = 1024
 """Nobody's buffer is smaller: what looks like one rather is a short time."""
 RATE_BYTES_MIN: Final = 256 * 1024
@@ -142,7 +144,7 @@ def _steady(trace: Trace, groups: list[Group]) -> Pattern | None:
         return None
     late = [each for each, group in _grouped_late(trace, groups) if not trace.is_at_end(group)]
     least_s = min(late, default=0.0)
-    if not late or _part(each - least_s <= trace.same_s for each in late) < MOST:
+    if not late or _part(each - least_s <= trace.same_s for each in late) < NEARLY_ALL:
         return None
     held_s = least_s - trace.path_s
     if held_s <= max(0.1 * trace.pause_s, trace.uncertainty_s):

@@ -50,7 +50,8 @@ def find_signs(reading: Reading) -> tuple[Sign, ...]:
     for name, part, hop in _MARKS:
         value = reading.header(name)
         if value is not None and part in value.lower() and hop not in {s.hop for s in signs}:
-            signs.append(Sign(f"`{_shown(name, value)}` is a mark of {_NAMES.get(hop, hop)}", hop))
+            shown = _shown(name, value) if part else name  # ids say nothing
+            signs.append(Sign(f"`{shown}` is a mark of {_NAMES.get(hop, hop)}", hop))
     if not any(sign.hop for sign in signs):
         signs += [
             Sign(f"`{_shown(name, value)}`")
