@@ -9,14 +9,22 @@ arrived by then was let out by what was written before. Then by the probe.
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from tests.e2e.chain import Chain, serving, until
 from tests.e2e.gate import SOURCE
 
 from tailrace.emulator.outlet import Outlet
+from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.plot import draw
+from tailrace.probe.record import Chunk, Reading
 
 APP = '''
 from gate import Gate, query
@@ -44,10 +52,31 @@ timeout_s = 60
 [functions.lines.url]
 invoke_mode = "RESPONSE_STREAM"
 
+[functions.companion]
+handler = "tailrace.probe.handler"
+hold_back = "lambda"
+timeout_s = 60
+
+[functions.companion.url]
+invoke_mode = "RESPONSE_STREAM"
+
 [[routes]]
 path = "/lines"
 function = "lines"
+
+[[routes]]
+path = "/companion"
+function = "companion"
 """
+
+LINES = MeasureOptions(count=4, interval_s=0.8, content_type="text/html")
+PROBED = {
+    "short": LINES,
+    "10 KB": replace(LINES, size=10_000),
+    "100 KB": replace(LINES, size=100_000),
+    "flushed": replace(LINES, pad_bytes=100_000),
+}
+"""What the probe asks of a Function URL."""
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +196,53 @@ def test_through_the_gateway_they_are_on_time_without_padding(chain: Chain) -> N
         assert run.reads(number)
     run.end()
     assert run.client.rest() == b""
+
+
+# --- by the probe ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def readings(served: Chain) -> dict[str, Reading]:
+    """All of them at once: they wait most of the time."""
+
+    async def take() -> list[Reading]:
+        url, gateway = served.function_url("companion"), f"{served.url}/companion"
+        measuring = [measure(url, options) for options in PROBED.values()]
+        return await asyncio.gather(*measuring, measure(gateway, LINES))
+
+    found = asyncio.run(take())
+    assert all(each.broken is None and len(each.chunks) == 4 for each in found)
+    return dict(zip([*PROBED, "gateway"], found, strict=True))
+
+
+def waited_for(chunk: Chunk, other: Chunk, reading: Reading) -> bool:
+    """Whether a chunk arrived after another was written, for certain."""
+    assert other.written_s is not None and reading.clock is not None
+    return chunk.arrived_s > other.written_s - reading.clock.uncertainty_s
+
+
+@pytest.mark.parametrize("kind", ["short", "10 KB"])
+def test_the_probe_sees_what_each_line_waited_for(readings: dict[str, Reading], kind: str) -> None:
+    one, two, three, four = readings[kind].chunks
+
+    assert waited_for(one, three, readings[kind])
+    assert waited_for(two, three, readings[kind])
+    assert not waited_for(two, four, readings[kind])
+    assert waited_for(three, four, readings[kind])
+
+
+@pytest.mark.parametrize("kind", ["100 KB", "flushed", "gateway"])
+def test_the_probe_sees_lines_that_wait_for_none(readings: dict[str, Reading], kind: str) -> None:
+    chunks = readings[kind].chunks
+
+    for chunk, following in pairwise(chunks):
+        assert not waited_for(chunk, following, readings[kind])
+
+
+def test_the_picture_says_so(readings: dict[str, Reading], tmp_path: Path) -> None:
+    draw(list(readings.values()), tmp_path / "picture.svg", names=list(readings))
+
+    said = re.findall(r"<!-- (.*?) -->", (tmp_path / "picture.svg").read_text())
+    assert [words for words in said if words in readings] == list(readings)
+    short = said[said.index("short") + 1]
+    assert short.startswith("chunks 1 and 2 arrive together, up to ")
