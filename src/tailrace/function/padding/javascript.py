@@ -15,8 +15,21 @@ from tailrace.function.padding.utf8 import Utf8Check
 DEPTH_MAX: Final = 4096
 """Brackets within brackets, beyond which no place is found."""
 
-_CODE: Final = re.compile(rb"(?:[^\"'`/(){}\[\]-]++|-(?=[^-]))*+")
-_CODE_LINE: Final = re.compile(rb"(?:[^\"'`/(){}\[\]\n-]++|-(?=[^-]))*+")
+
+def _plain_code(newline: bytes) -> re.Pattern[bytes]:
+    """Code without brackets and slashes, and whole strings; `newline` is left out."""
+    return re.compile(
+        rb"(?:[^\"'`/(){}\[\]<%(n)b-]++|<(?=[^!])|-(?=[^-])"
+        rb'|"[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*+"'
+        rb"|'[^'\\\n\r]*+(?:\\[^\n\r][^'\\\n\r]*+)*+'"
+        rb"|`[^`\\$%(n)b]*+`)*+" % {b"n": newline}
+    )
+
+
+_PLAIN: Final = _plain_code(b"")
+_PLAIN_LINE: Final = _plain_code(rb"\n")
+_MAY_END_CONDITION: Final = b"fehtr \t\n\r\v\f\\" + bytes(range(128, 256))
+"""The last bytes of if, while, with, for and await, and of what may be white space."""
 _IN_DOUBLE: Final = re.compile(rb"[^\"\\\n\r]*+")
 _IN_SINGLE: Final = re.compile(rb"[^'\\\n\r]*+")
 _IN_TEMPLATE: Final = re.compile(rb"[^`\\$]*+")
@@ -103,40 +116,61 @@ class JavaScriptScanner:
         return at
 
     def _read_code(self, data: bytes, at: int, *, finds: bool) -> int:
-        end = _end(_CODE_LINE if finds else _CODE, data, at)
-        if end == at and data[at] == 0x0A:
-            end += 1
-        if end > at:
-            self._last.note(data[at:end])
-            return end
-        byte = data[at]
-        if byte in _BRACKETS:
-            self._read_bracket(byte)
+        """Read plain code and brackets; what else there is begins a state."""
+        pattern = _PLAIN_LINE if finds else _PLAIN
+        start = known = at  # the last token is known up to there, but for a mark
+        mark = b""
+        while (end := _end(pattern, data, at)) < len(data) and (byte := data[end]) in _BRACKETS:
+            if byte == 0x28 and (end == known or data[end - 1] in _MAY_END_CONDITION):
+                self._note(data[known:end], mark)
+                mark = self._read_bracket(byte, self._last.before_slash_after())
+            else:
+                mark = self._read_bracket(byte, DIVISION)
+            at = known = end + 1
+            if self._state != CODE:
+                break
+        else:
+            at = end
+        self._note(data[known:at], mark)
+        if at == start:
+            self._read_mark(data[at])
+            return at + 1
+        return at
+
+    def _note(self, code: bytes, mark: bytes) -> None:
+        if mark:
+            self._last.set(mark)
+        if code:
+            self._last.note(code)
+
+    def _read_mark(self, byte: int) -> None:
+        if byte in b"<\n":
+            self._last.note(b"<" if byte == 0x3C else b"\n")
         elif byte == 0x2D:
             self._state = DASH
         elif byte == 0x2F:
             self._state = SLASH
         else:
             self._state = {0x22: DOUBLE_QUOTED, 0x27: SINGLE_QUOTED, 0x60: TEMPLATE}[byte]
-        return at + 1
 
-    def _read_bracket(self, byte: int) -> None:
+    def _read_bracket(self, byte: int, before_slash_after: int) -> bytes:
+        """Open or close one; the mark for what it is as the last token."""
         if byte in b"([{":
             if len(self._brackets) == DEPTH_MAX:
                 self._state = LOST
-                return
-            self._brackets.append(self._last.before_slash_after() if byte == 0x28 else byte)
-            self._last.set(b"(")
-            return
+                return b""
+            self._brackets.append(before_slash_after if byte == 0x28 else byte)
+            return b"("
         opened = self._brackets.pop() if self._brackets else -1
         if byte == 0x29 and opened in (DIVISION, REGEX, EITHER):
-            self._last.set((b'"', b"(", b"}")[opened])
-        elif byte == 0x7D and opened == 0x24:
+            return (b'"', b"(", b"}")[opened]
+        if byte == 0x7D and opened == 0x24:
             self._state = TEMPLATE
         elif (opened, byte) in ((0x5B, 0x5D), (0x7B, 0x7D)):
-            self._last.set(b"]" if byte == 0x5D else b"}")
+            return b"]" if byte == 0x5D else b"}"
         else:
             self._state = LOST
+        return b""
 
     def _read_dash(self, data: bytes, at: int) -> int:
         if data[at] != 0x2D:

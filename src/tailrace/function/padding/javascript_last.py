@@ -41,7 +41,7 @@ class LastToken:
         self._has_gap = False  # after it
 
     def note(self, code: bytes) -> None:
-        """Read code in which no brackets, strings or comments are."""
+        """Read code in which no brackets or comments are, and strings are whole."""
         line = code.rfind(b"\n") + 1
         if line or self.is_fresh:
             self.is_fresh = not code[line:].lstrip(_MAYBE_SPACE)
@@ -104,6 +104,6 @@ class LastToken:
         if self._before in (b"++", b"--"):
             return EITHER
         last = self._before[-1:]
-        if last in (b"]", b'"'):
+        if last in (b"]", b'"', b"'", b"`"):
             return DIVISION
         return EITHER if last in (b"}", b".", b"?") else REGEX
