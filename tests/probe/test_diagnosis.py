@@ -94,6 +94,22 @@ def test_a_time_is_said() -> None:
     assert said.words.startswith("Bytes were held for about 252 ms, whatever was written")
 
 
+def test_a_time_shorter_than_a_pause_is_set_beside_a_round_trip() -> None:
+    said = diagnose(measured(timer(0.2), interval_s=0.5))
+
+    assert said.words.startswith(
+        "Each chunk came about 202 ms after it was written, where a round trip takes 5 ms: "
+        "something held it for that time."
+    )
+
+
+def test_nothing_takes_less_than_no_time() -> None:
+    """A clock that is not exact makes chunks come before they were written."""
+    said = diagnose(measured(nothing, path_s=0, skew_s=0.004, uncertainty_s=0.005))
+
+    assert "took 0 ms or less, the slowest 0 ms" in said.words
+
+
 def test_a_beginning_that_was_looked_at_is_said() -> None:
     said = diagnose(measured(looked_at_first(3)))
 

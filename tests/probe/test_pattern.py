@@ -147,6 +147,15 @@ def test_a_rate_and_its_burst_are_measured() -> None:
     assert figures["burst_bytes"] == pytest.approx(6 * 1024 * 1024, rel=0.1)
 
 
+def test_a_short_time_is_seen_beside_a_long_pause() -> None:
+    """40 ms and 200 ms, as TCP and HAProxy hold, with the pauses that people ask for."""
+    for hold_s in (0.04, 0.2):
+        for interval_s in (0.5, 1.0, 5.0):
+            found = find_pattern(measured(timer(hold_s), interval_s=interval_s))
+
+            assert found.kind == "held-for-a-time"
+
+
 def test_a_time_is_measured() -> None:
     for hold_s in (0.15, 0.25, 0.45):
         figures = find_pattern(measured(timer(hold_s), count=20, path_s=0)).figures
@@ -265,4 +274,4 @@ def test_an_empty_body_shows_nothing() -> None:
         measured(at_end, has_companion=False), chunks=(), arrivals=(), size=0
     )
 
-    assert find_pattern(reading).reason == "the body is empty"
+    assert find_pattern(reading).reason == "nothing of a body came"

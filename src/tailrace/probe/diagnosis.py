@@ -88,6 +88,12 @@ def _next_write(reading: Reading, figures: _Figures) -> str:
 
 
 def _for_a_time(reading: Reading, figures: _Figures) -> str:
+    clock = reading.clock
+    if figures["held_s"] < (reading.interval_s or 0.0) and clock and clock.round_trip_s:
+        return (
+            f"Each chunk came about {duration(figures['held_s'])} after it was written, where a "
+            f"round trip takes {duration(clock.round_trip_s)}: something held it for that time."
+        )
     return (
         f"Bytes were held for about {duration(figures['held_s'])}, whatever was written meanwhile; "
         "what was written in that time came together."
@@ -292,7 +298,8 @@ def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) ->
 
 
 def _late(reading: Reading) -> list[float]:
-    return [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
+    # Below zero they are because the clock is not known any better.
+    return [max(0.0, chunk.late_s) for chunk in reading.chunks if chunk.late_s is not None]
 
 
 def _size(count: float) -> str:

@@ -146,12 +146,16 @@ def _steady(trace: Trace, groups: list[Group]) -> Pattern | None:
     least_s = min(late, default=0.0)
     if not late or _part(each - least_s <= trace.same_s for each in late) < NEARLY_ALL:
         return None
-    held_s = least_s - trace.path_s
-    if held_s <= max(0.1 * trace.pause_s, trace.uncertainty_s):
+    # What all of them took alike is no hiccup. It may be the way's own doing, up to a few times
+    # what a round trip takes, or what they differ by; and be too little beside a pause.
+    usual_s = median(late)
+    spread_s = median(abs(each - usual_s) for each in late)
+    little_s = min(0.1 * trace.pause_s, max(4 * trace.path_s, 4 * spread_s))
+    if least_s - trace.path_s <= max(trace.uncertainty_s, little_s):
         return Pattern("on-time")
     if _part(_before_next_write(trace)) < 0.5:
         return None
-    return Pattern("held-for-a-time", {"held_s": median(late)})
+    return Pattern("held-for-a-time", {"held_s": usual_s})
 
 
 def _grouped_late(trace: Trace, groups: list[Group]) -> Iterator[tuple[float, Group]]:
@@ -300,7 +304,7 @@ def _of_arrivals(reading: Reading) -> Pattern:
         )
     chunks = reading.chunks
     if not chunks:
-        return Pattern("cannot-tell", reason="the body is empty")
+        return Pattern("cannot-tell", reason="nothing of a body came")
     groups = _come_together(chunks)
     figures = {"chunks": len(chunks), "groups": len(groups)}
     if len(groups) == 1:
