@@ -35,6 +35,7 @@ HOP_BY_HOP = [
     b"proxy-authenticate",
     b"proxy-authorization",
     b"proxy-connection",
+    b"tailrace-frames",
     b"te",
     b"trailer",
     b"transfer-encoding",

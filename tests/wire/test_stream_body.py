@@ -85,6 +85,7 @@ MALFORMED: dict[str, tuple[bytes, type[ResponseFormatError]]] = {
     "a NUL byte inside": (b'{"a":"\0"}', PreludeError),
     "a prelude that is no JSON": (b"{nothing}" + DELIMITER, PreludeError),
     "an illegal status": (b'{"statusCode":99}' + DELIMITER, HeadError),
+    "frames of another version": (b'{"headers":{"tailrace-frames":"2"}}' + DELIMITER, PreludeError),
     "an illegal status in an envelope": (b'{"statusCode":99}', ResultError),
     "a body that is no text": (b'{"statusCode":200,"body":1}', ResultError),
 }
@@ -97,6 +98,28 @@ def test_what_is_malformed_is_refused_at_every_split(name: str) -> None:
     for at in range(len(data) + 1):
         with pytest.raises(kind):
             read([data[:at], data[at:]])
+
+
+FRAMED = b'{"headers":{"Tailrace-Frames":"1"}%b}'
+
+
+@pytest.mark.parametrize(
+    ("data", "is_framed"),
+    [
+        (FRAMED % b"" + DELIMITER, True),
+        (FRAMED % b"" + DELIMITER + b"E", True),
+        (encode_prelude(CREATED) + b"D\0\0\0\1x", False),
+        (FRAMED % b', "body": "x"', False),
+        (FRAMED % b"", False),
+        (b"D\0\0\0\1x", False),
+    ],
+)
+def test_only_a_prelude_says_that_frames_follow(data: bytes, is_framed: bool) -> None:
+    for at in range(len(data) + 1):
+        body = StreamBody()
+        if body.feed(data[:at]) is None and body.feed(data[at:]) is None:
+            body.finish()
+        assert body.is_framed is is_framed
 
 
 def test_text_is_known_at_once() -> None:
