@@ -3,7 +3,8 @@
     python docs/figures.py          draw them into docs/images; it takes half a minute
 
 The functions run on the emulator, which holds their streams back as has been measured of Lambda.
-They write a line a second, as in the experiment that was published (see docs/facts.md).
+They write a line a second, as in the experiment that was published: see
+docs/topics/how-the-probe-measures.md.
 """
 
 from __future__ import annotations
