@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from textwrap import wrap
@@ -60,23 +60,25 @@ def progress_line(chunk: Chunk, before_s: float | None) -> str:
 
 
 def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint = plain) -> str:
-    """A reading in full: what it was, a table, a summary, what is to be said about it."""
+    """A reading in full: what it was, a table, what is to be said about it, figures."""
     lines = [paint(reading.url, "title")]
     lines += [f"  redirected to {url}" for url in reading.redirects]
     lines += [f"  {what_it_is(reading)}", ""]
     if reading.chunks:
         lines += [*_table(reading, paint), ""]
-    lines += _wrapped(summary(reading))
-    lines += [paint(line, "warning") for line in _wrapped(troubles(reading))]
+    said = [] if diagnosis is None else _wrapped(diagnosis.words, "  ")
+    warned = [paint(line, "warning") for each in troubles(reading) for line in _wrapped(each, "  ")]
+    if said or warned:
+        lines += [*said, *warned, ""]
+    facts = list(summary(reading))
     if diagnosis is not None:
-        said = (diagnosis.words, *diagnosis.evidence, *diagnosis.advice)
-        lines += ["", *_wrapped(said)]
+        facts += [*diagnosis.evidence, *diagnosis.advice]
+    lines += [line for fact in facts for line in _wrapped(fact, "  - ")]
     return "\n".join(lines)
 
 
-def _wrapped(paragraphs: Iterable[str]) -> Iterator[str]:
-    for text in paragraphs:
-        yield from wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+def _wrapped(text: str, before: str) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent=before, subsequent_indent=" " * len(before))
 
 
 def what_it_is(reading: Reading) -> str:
@@ -109,8 +111,8 @@ def summary(reading: Reading) -> Iterator[str]:
     if reading.clock is not None and lateness(reading):
         clock, late = reading.clock, lateness(reading)
         yield (
-            f"late by {duration(max(late))} at most, {duration(median(late))} at the median"
-            f" (each ± {duration(clock.uncertainty_s)})"
+            f"late by {duration(max(late))} at most, {duration(median(late))} at the median,"
+            f" each ± {duration(clock.uncertainty_s)}"
         )
         way = "ahead of" if clock.offset_s >= 0 else "behind"
         yield (
