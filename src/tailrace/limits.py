@@ -199,9 +199,9 @@ FLUSH_QUIET_S: Final = 0.05
 takes over a token, shorter than a reader notices."""
 FLUSH_QUIET_S_MAX: Final = TOTAL_TIMEOUT_S
 """The longest quiet time that makes sense: as long as a function runs."""
-FLUSH_UNSCANNED_BYTES_MAX: Final = 64 * KIB
-"""What is kept of a native stream for a flush that may be asked for; more is scanned, so that a
-handler which never flushes has no scanner while its response is small."""
+FLUSH_UNSCANNED_BYTES_MAX: Final = 256 * KIB
+"""What is kept of a native stream for a flush that may be asked for; more is scanned. So a handler
+that never flushes pays for no scanning while its response is of a common size."""
 FLUSH_RETRY_S: Final = 0.01
 """How often padding that the kernel has no room for is tried again beside a sync handler at work.
 An event loop is told when there is room."""
