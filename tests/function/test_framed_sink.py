@@ -23,7 +23,12 @@ from tailrace.function import (
     ResponseStream,
     streamify_response,
 )
-from tailrace.limits import FRAME_ERROR_BYTES_MAX, HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
+from tailrace.limits import (
+    FRAME_BYTES_MAX,
+    FRAME_ERROR_BYTES_MAX,
+    HEADER_COUNT_MAX,
+    PRELUDE_BYTES_MAX,
+)
 from tailrace.wire.stream_frames import FrameDecoder
 
 KINDS = ["generator", "async generator", "writer"]
@@ -176,6 +181,18 @@ def test_bursts_of_chunks_and_large_ones_come_through(peer: Peer) -> None:
     _, frames = sent(peer, handler_of("generator", [PNG, *items, FLUSH]), framed_event())
 
     assert decoded(frames) == (data, 100)
+
+
+def test_what_is_too_long_for_a_frame_takes_several(peer: Peer) -> None:
+    data = bytes(range(256)) * (FRAME_BYTES_MAX // 256) + b"more"
+
+    _, frames = sent(peer, handler_of("generator", [PNG, data]), framed_event())
+    _, result = sent(peer, streamify_response(lambda event, context: data), framed_event())
+
+    assert frames == result
+    assert frames[:5] == b"D\1\0\0\0"
+    assert frames[FRAME_BYTES_MAX + 5 :].startswith(b"D\0\0\0\4moreE")
+    assert decoded(frames) == (data, 0)
 
 
 def test_a_plain_result_is_a_framed_response(peer: Peer) -> None:

@@ -13,6 +13,7 @@ from tailrace.limits import FLUSH_PAD_BYTES_MAX, FRAME_BYTES_MAX, FRAME_ERROR_BY
 from tailrace.wire.stream_frames import (
     FRAMES_VERSION,
     FrameDecoder,
+    data_header,
     encode_data,
     encode_end,
     encode_error,
@@ -69,14 +70,15 @@ def test_the_sdk_and_the_gateway_mean_one_version() -> None:
     assert event.FRAMES_VERSION == FRAMES_VERSION == 1
 
 
-def test_a_chunk_that_is_too_long_for_a_frame_takes_several() -> None:
-    data = bytes(range(256)) * (FRAME_BYTES_MAX // 256) + b"more"
+def test_the_longest_frame_is_one_and_a_longer_one_is_not_made() -> None:
+    data = bytes(range(256)) * (FRAME_BYTES_MAX // 256)
 
-    wire = encode_data(data)
-
-    assert wire[:5] == HEADER.pack(b"D", FRAME_BYTES_MAX)
-    assert wire[FRAME_BYTES_MAX + 5 :] == b"D\0\0\0\4more"
-    assert decode(wire, encode_end(len(data))) == data
+    assert encode_data(data)[:5] == data_header(len(data)) == b"D\1\0\0\0"
+    assert decode(encode_data(data), encode_data(b"more"), encode_end(len(data) + 4)) == (
+        data + b"more"
+    )
+    with pytest.raises(AssertionError):
+        data_header(FRAME_BYTES_MAX + 1)
 
 
 def test_the_padding_of_any_flush_is_one_frame() -> None:

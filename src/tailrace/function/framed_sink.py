@@ -13,11 +13,12 @@ from tailrace.errors import ClientDisconnected, HeadError, PreludeError
 from tailrace.function.failure import Failure
 from tailrace.function.mode import NativeResponse
 from tailrace.function.upload_sink import NativeSink, UploadSink
-from tailrace.limits import FRAME_ERROR_BYTES_MAX
+from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX, JOINED_CHUNK_BYTES_MAX
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 from tailrace.wire.stream_frames import (
     FRAMES_FIELD,
     FRAMES_VERSION,
+    data_header,
     encode_data,
     encode_end,
     encode_error,
@@ -62,6 +63,10 @@ class FramedSink(NativeSink):
             return
         self._native.begin(MEDIA_TYPE)
         self.has_begun = self._is_framed = True
+        if len(data) > JOINED_CHUNK_BYTES_MAX:
+            UploadSink.put(self, prelude)
+            self._send(data)
+            return
         self._data_bytes = len(data)
         UploadSink.put(self, prelude + encode_data(data) if data else prelude)
 
@@ -70,7 +75,13 @@ class FramedSink(NativeSink):
             super()._send(data)
             return
         self._data_bytes += len(data)
-        UploadSink.put(self, encode_data(data))
+        if len(data) <= JOINED_CHUNK_BYTES_MAX:
+            UploadSink.put(self, encode_data(data))
+            return
+        for at in range(0, len(data), FRAME_BYTES_MAX):
+            piece = data[at : at + FRAME_BYTES_MAX]  # the same object when that is all of it
+            UploadSink.put(self, data_header(len(piece)))
+            UploadSink.put(self, piece)
 
     def _send_padding(self, padding: bytes) -> None:
         UploadSink.put(self, encode_padding(padding) if self._is_framed else padding)

@@ -42,16 +42,15 @@ _SIZES: Final = {
 """How long each frame's payload may be."""
 
 
+def data_header(size: int) -> bytes:
+    """What comes before `size` bytes of data, at most `FRAME_BYTES_MAX`, in their frame."""
+    assert size <= FRAME_BYTES_MAX, "too long a frame"
+    return _HEADER.pack(_DATA, size)
+
+
 def encode_data(data: bytes) -> bytes:
-    """Data, in as many frames as it takes."""
-    size = len(data)
-    if size <= FRAME_BYTES_MAX:
-        return _HEADER.pack(_DATA, size) + data
-    pieces: list[bytes | memoryview] = []
-    for at in range(0, size, FRAME_BYTES_MAX):
-        piece = memoryview(data)[at : at + FRAME_BYTES_MAX]
-        pieces += [_HEADER.pack(_DATA, len(piece)), piece]
-    return b"".join(pieces)
+    """A frame of data, at most `FRAME_BYTES_MAX` bytes."""
+    return data_header(len(data)) + data
 
 
 def encode_padding(padding: bytes) -> bytes:
