@@ -112,23 +112,25 @@ class Session:
         The first SIGINT or SIGTERM ends what is being measured, and what came by then is shown;
         the second one ends everything.
         """
+        task = asyncio.current_task()
+        assert task is not None
         tasks = TaskSet()
         with StopSignals() as signals:
-            work = tasks.spawn(self._sweep_all() if is_sweep else self._measure_all(), "probe")
-            tasks.spawn(self._heed(signals, work), "signals")
+            tasks.spawn(self._heed(signals, task), "signals")
             try:
-                await asyncio.wait((work,))
-                if not work.cancelled():
-                    work.result()
+                await (self._sweep_all() if is_sweep else self._measure_all())
+            except asyncio.CancelledError:
+                if not signals.second.is_set():
+                    raise
             finally:
                 await tasks.cancel_all()
             return 128 + signals.number if signals.first.is_set() else self._code()
 
-    async def _heed(self, signals: StopSignals, work: asyncio.Task[None]) -> None:
+    async def _heed(self, signals: StopSignals, task: asyncio.Task[Any]) -> None:
         await signals.first.wait()
         self._stop.set()
         await signals.second.wait()
-        work.cancel()
+        task.cancel()
 
     async def _measure_all(self) -> None:
         readings: list[tuple[Reading, Diagnosis]] = []
