@@ -9,11 +9,12 @@ from math import inf, isinf
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.probe.clock import ClockBound, Interval, Ping, clock_bound
 
+few = settings(max_examples=60, deadline=None)
 PPM = 500.0
 ROUNDING_S = 1e-8
 """Of sums of a day in floats."""
@@ -88,6 +89,7 @@ def holds(interval: Interval, truth: float) -> bool:
     return interval.lower_s - ROUNDING_S <= truth <= interval.upper_s + ROUNDING_S
 
 
+@few
 @given(worlds(), st.floats(-40.0, 90.0))
 def test_the_truth_lies_within_at_every_moment(world: World, client_s: float) -> None:
     bound = world.bound()
@@ -99,6 +101,7 @@ def test_the_truth_lies_within_at_every_moment(world: World, client_s: float) ->
         assert holds(bound.offset, truth)
 
 
+@few
 @given(worlds(min_writes=1))
 def test_each_chunk_is_as_late_as_its_interval_says(world: World) -> None:
     bound = world.bound()
@@ -113,6 +116,7 @@ def test_each_chunk_is_as_late_as_its_interval_says(world: World) -> None:
         assert abs(function_s - clock.offset_s - at_s) <= clock.uncertainty_s + ROUNDING_S
 
 
+@few
 @given(worlds(min_pings=1), st.floats(-40.0, 90.0))
 def test_it_is_no_wider_than_half_of_any_round_trip_plus_drift(
     world: World, client_s: float
@@ -130,6 +134,7 @@ def test_it_is_no_wider_than_half_of_any_round_trip_plus_drift(
     assert bound.round_trip_s == min(ping.round_trip_s for ping in world.pings)
 
 
+@few
 @given(worlds(), st.randoms(use_true_random=False))
 def test_the_order_of_samples_is_of_no_importance(world: World, random: Random) -> None:
     pings = random.sample(world.pings, len(world.pings))
@@ -138,6 +143,7 @@ def test_the_order_of_samples_is_of_no_importance(world: World, random: Random) 
     assert replace(world, pings=tuple(pings), writes=writes).bound() == world.bound()
 
 
+@few
 @given(worlds(min_pings=1), st.floats(-40.0, 90.0))
 def test_more_samples_never_widen_it(world: World, client_s: float) -> None:
     fewer, more = world.bound(world.pings[:-1]), world.bound()
@@ -151,6 +157,7 @@ def test_more_samples_never_widen_it(world: World, client_s: float) -> None:
         assert many.upper_s <= few.upper_s + ROUNDING_S
 
 
+@few
 @given(worlds(min_pings=1, min_writes=1))
 def test_the_interval_of_a_response_is_that_of_its_moments_together(world: World) -> None:
     """Not only at samples: between two of them the bound is wider than at either."""

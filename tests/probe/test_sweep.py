@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.chain import Chain, serving
 
@@ -28,6 +27,7 @@ from tailrace.probe.sweep import (
 )
 from tailrace.wire.buffering import HoldBack, HoldBackRule
 
+few = settings(max_examples=60, deadline=None)
 Answer = Callable[[int], bool | None]
 
 
@@ -65,6 +65,7 @@ def test_a_threshold_is_found_within_one_percent(threshold: int, first_writes: i
     assert "But" not in result.words and "not found out" not in result.words
 
 
+@few
 @given(st.integers(257, MIB))
 def test_any_threshold_is_found_in_under_20_requests(threshold: int) -> None:
     result = swept(lambda size: size < threshold)
@@ -73,6 +74,7 @@ def test_any_threshold_is_found_in_under_20_requests(threshold: int) -> None:
     assert result.requests <= PROBE_SWEEP_REQUESTS_MAX < 20
 
 
+@few
 @given(st.integers(257, MIB), st.integers(0, 18))
 def test_one_accident_is_found_out(threshold: int, accident: int) -> None:
     """A stall makes a chunk look held; what that leads to is exact still, or said to be not."""
@@ -127,16 +129,6 @@ def test_a_larger_size_that_is_held_is_noticed() -> None:
     )
 
 
-def test_a_size_that_is_held_now_and_then_is_named() -> None:
-    random = Random(7)
-    bisection = Sweep()
-    result = swept(lambda size: size < 5_000 or random.random() < 0.5, bisection)
-
-    if bisection.is_contradictory:
-        assert "held at one time and not at another" in result.words
-    assert result.threshold_bytes is None or result.threshold_bytes >= 5_000
-
-
 def test_a_size_held_once_and_not_again_is_contradictory() -> None:
     bisection = Sweep(low=100, high=100)
     bisection.note(100, True)
@@ -161,6 +153,16 @@ def test_a_single_answer_that_decides_nothing_costs_one_request() -> None:
     result = swept(lambda size: None if next(count) % 9 == 4 else size < 15_000)
 
     assert is_found(result, 15_000)
+
+
+def test_when_the_requests_are_used_up_what_is_known_is_said() -> None:
+    count = iter(range(100))
+    result = swept(lambda size: None if next(count) % 2 else size < 100_000)
+
+    assert result.requests == PROBE_SWEEP_REQUESTS_MAX
+    assert result.held_bytes is not None and result.threshold_bytes is not None
+    assert result.held_bytes < 100_000 <= result.threshold_bytes
+    assert result.words.endswith("More was not found out with 19 requests.")
 
 
 # --- one response --------------------------------------------------------------------------------
@@ -321,6 +323,20 @@ def test_a_buffer_of_a_fixed_size_is_found_though_something_is_left_over() -> No
 
     assert is_found(result, 5_000)
     assert "But" not in result.words
+
+
+def test_a_sweep_gives_up_where_write_times_are_not_known() -> None:
+    pauses: list[float] = []
+
+    async def measure_once(size: int, interval_s: float) -> Reading:
+        pauses.append(interval_s)
+        return replace(reading((0.0, 0.1), [(0.08, 2_000)]), clock=None)
+
+    result = asyncio.run(sweep(measure_once))
+
+    assert result.requests == PROBE_SWEEP_UNCLEAR_MAX
+    assert pauses == [0.1, 0.1, 0.2, 0.4]
+    assert result.words == "Nothing was found out. Whether 256 bytes are held cannot be told."
 
 
 def test_what_is_pushed_out_by_something_else_is_asked_again() -> None:
