@@ -13,6 +13,15 @@ from tailrace.function.padding import is_ascii_based
 from tailrace.function.padding.utf8 import Utf8Check
 
 _SPACE: Final = re.compile(rb"[ \t\n\f\r]*+")
+_COMMENT: Final = rb"/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
+_STRING: Final = rb"\"[^\"\\\n\r\f]*+\"|'[^'\\\n\r\f]*+'"
+_STATEMENTS: Final = re.compile(
+    rb"(?:(?:[ \t\n\f\r]++|%(comment)b)*+(?!-[-\\])"
+    rb"(?:[^\"'/\\;{}()\[\]]++|%(string)b|%(comment)b"
+    rb"|\((?:(?:[^()\"'\\/]++|/(?!\*))*+|[ \t\n\f\r]*+(?:%(string)b)[ \t\n\f\r]*+)\))*+[;{}])++"
+    % {b"comment": _COMMENT, b"string": _STRING}
+)
+"""Whole statements, or their heads, of the kinds that are frequent; it ends where one may begin."""
 _PLAIN: Final = re.compile(rb"[^\"'/\\;{}()\[\]]*+")
 _IN_DOUBLE: Final = re.compile(rb"[^\"\\\n\r\f]*+")
 _IN_SINGLE: Final = re.compile(rb"[^'\\\n\r\f]*+")
@@ -67,7 +76,7 @@ class CssScanner:
     def feed(self, data: bytes) -> None:
         at = 0
         while at < len(data):
-            at = self._take(data, at)
+            at = self._take(data, at, finds=False)
         if data:
             self.allows = self._state == START
 
@@ -76,7 +85,7 @@ class CssScanner:
         while at < len(data):
             before = at
             piece = data[: at + 1] if self._state == START else data
-            at = self._take(piece, at)
+            at = self._take(piece, at, finds=True)
             if at > before and self._state == START:
                 self.allows = True
                 return at
@@ -87,9 +96,14 @@ class CssScanner:
         """A comment; 4 bytes at least."""
         return b"/*" + b" " * (size - 4) + b"*/"
 
-    def _take(self, data: bytes, at: int) -> int:
+    def _take(self, data: bytes, at: int, *, finds: bool) -> int:
         """Read on; return how far. A step that reads nothing changes the state."""
-        end = _STEPS[self._state](self, data, at)
+        end = -1
+        if self._state == START and not finds and self._beginning is None:
+            match = _STATEMENTS.match(data, at)
+            end = -1 if match is None else match.end()
+        if end < 0:
+            end = _STEPS[self._state](self, data, at)
         if self._check is None:
             return end
         taken = data[at:end]

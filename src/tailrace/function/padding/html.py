@@ -15,6 +15,7 @@ from tailrace.function.padding.html_tag import (
     NOSCRIPT_END,
     RAW,
     SPECIAL,
+    TABLE_PART,
     TABLE_PARTS,
     TEXT_IN_FOREIGN,
     UNCERTAIN,
@@ -46,6 +47,7 @@ class HtmlScanner(HtmlTokens):
         "_expected_end",
         "_foreign",
         "_foreign_depth",
+        "_has_template",
         "_is_after_pre",
         "_is_in_cell",
         "_is_in_select",
@@ -66,6 +68,7 @@ class HtmlScanner(HtmlTokens):
         self._foreign = b""
         self._foreign_depth = 0
         self._expected_end = b""
+        self._has_template = False
         self._is_after_pre = False
         self._is_in_select = False
         self._is_in_cell = False
@@ -184,6 +187,14 @@ class HtmlScanner(HtmlTokens):
     def _complete_markup(self) -> None:
         self._is_after_pre = False
 
+    def _complete_plain_tags(self, tags: bytes) -> None:
+        self._is_after_pre = False
+        if self._expected_end:
+            self._state = LOST
+        elif (self._table_depth or self._has_template) and (parts := TABLE_PART.findall(tags)):
+            end, name = parts[-1]
+            self._note_table_part(name.lower(), is_end=bool(end))
+
     def _complete_tag(self) -> None:
         name = self._name
         self._is_after_pre = False
@@ -244,6 +255,13 @@ class HtmlScanner(HtmlTokens):
             self._table_depth = max(self._table_depth + (-1 if self._is_end_tag else 1), 0)
             self._is_in_cell = self._is_end_tag
         elif name in TABLE_PARTS:
-            self._is_in_cell = name in CELLS and not self._is_end_tag
-        elif name == b"template" and self._table_depth:
+            self._note_table_part(name, is_end=self._is_end_tag)
+        elif name == b"template":
+            self._has_template = True
+            self._tables_are_uncertain = self._tables_are_uncertain or self._table_depth > 0
+
+    def _note_table_part(self, name: bytes, *, is_end: bool) -> None:
+        """A template may have parts of tables without a table."""
+        self._is_in_cell = name in CELLS and not is_end
+        if self._table_depth == 0 and self._has_template:
             self._tables_are_uncertain = True

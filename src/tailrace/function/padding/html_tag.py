@@ -46,17 +46,23 @@ SPECIAL: Final = (
 _S: Final = rb"[\t\n\f\r ]"
 _NOT_S: Final = rb"[^\t\n\f\r />"
 _ATTRIBUTE: Final = (
-    rb"(?:=%(not)s=]*+|%(not)s=]++)"
-    rb"(?:%(s)s*+=%(s)s*+(?:\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >\"'][^\t\n\f\r >]*+|(?=>))"
+    rb"(?:=%(not)s=<]*+|%(not)s=<]++)"
+    rb"(?:%(s)s*+=%(s)s*+(?:\"[^\"<]*+\"|'[^'<]*+'|[^\t\n\f\r <>\"'][^\t\n\f\r <>]*+|(?=>))"
     rb"|(?!%(s)s*+=))"
 ) % {b"s": _S, b"not": _NOT_S}
 PLAIN_TAGS: Final = re.compile(
     rb"(?:(?:[^<]++|<(?![A-Za-z/!?]))*+"
-    rb"</?+(?!(?:%b)[\t\n\f\r />])[A-Za-z]%b]*+(?:[\t\n\f\r /]++|%b)*+>)++"
-    % (b"|".join(sorted(SPECIAL)), _NOT_S, _ATTRIBUTE),
+    rb"</?+(?!(?:%b)[\t\n\f\r />])[A-Za-z]%b<]*+(?:[\t\n\f\r /]++|%b)*+>)++"
+    % (b"|".join(sorted(SPECIAL - TABLE_PARTS)), _NOT_S, _ATTRIBUTE),
     re.IGNORECASE,
 )
-"""Text and complete tags of elements that are not SPECIAL; it ends behind a tag."""
+"""Text and complete tags of elements that are not SPECIAL, or TABLE_PARTS; it ends behind a tag.
+
+In a tag it has no `<`, so that what looks like one of TABLE_PARTS is one.
+"""
+TABLE_PART: Final = re.compile(
+    rb"<(/?)(%b)(?=[\t\n\f\r />])" % b"|".join(sorted(TABLE_PARTS)), re.IGNORECASE
+)
 
 RAW_END: Final = {name: re.compile(rb"</%b(?=[\t\n\f\r />])" % name, re.IGNORECASE) for name in RAW}
 NOSCRIPT_END: Final = re.compile(rb"</noscript(?=[\t\n\f\r />])", re.IGNORECASE)

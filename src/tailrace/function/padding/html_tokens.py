@@ -76,6 +76,10 @@ class HtmlTokens:
     def _complete_tag(self) -> None:
         raise NotImplementedError
 
+    def _complete_plain_tags(self, tags: bytes) -> None:
+        """Text and tags that `PLAIN_TAGS` has matched."""
+        raise NotImplementedError
+
     def _complete_meta(self, attributes: bytes) -> None:
         """Right after `_complete_tag`, for a meta element."""
         raise NotImplementedError
@@ -116,8 +120,7 @@ class HtmlTokens:
     def _read_text(self, data: bytes, at: int, *, finds: bool) -> int:
         if not finds and (match := PLAIN_TAGS.match(data, at)) is not None:
             self._note_token()
-            self._name = b""
-            self._complete_tag()
+            self._complete_plain_tags(match[0])
             return match.end()
         end = _end(_TEXT, data, at)
         if finds:
