@@ -122,7 +122,7 @@ def test_a_long_url_is_shortened_in_its_middle() -> None:
     ("seconds", "words"),
     [
         (0.0, "0 ms"), (0.0004, "0.4 ms"), (0.00004, "0 ms"), (0.0031, "3 ms"), (0.2504, "250 ms"),
-        (0.9996, "1.0 s"), (2.04, "2.0 s"), (99.9, "99.9 s"), (3600.0, "3,600 s"),
+        (0.994, "994 ms"), (0.996, "1.0 s"), (2.04, "2.0 s"), (99.9, "99.9 s"), (3600.0, "3,600 s"),
     ],
 )  # fmt: skip
 def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:

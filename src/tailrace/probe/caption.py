@@ -83,7 +83,7 @@ def duration(seconds: float) -> str:
     milliseconds = seconds * 1000
     if round(abs(milliseconds), 1) < 1:
         return "0 ms" if round(milliseconds, 1) == 0 else f"{milliseconds:.1f} ms"
-    if round(abs(milliseconds)) < 1000:
+    if abs(milliseconds) < 995:
         return f"{milliseconds:.0f} ms"
     return f"{seconds:.1f} s" if abs(seconds) < 99.95 else f"{seconds:,.0f} s"
 

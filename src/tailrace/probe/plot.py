@@ -293,9 +293,10 @@ class _Row:
         x, y = self._reading.ended_s, self._arrived_y
         if self._reading.broken is None:
             self._axes.plot([x, x], [y - 0.07, y + 0.07], color=_AXIS, lw=1.6, zorder=2)
-            words = _text(9.5, _QUIET, "left", "center")
-            end = "end" if self._reading.stopped is None else "…"
-            self._axes.text(x + 0.08 * self._per_inch, y, end, **words)
+            word = "end" if self._reading.stopped is None else "…"
+            ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the axis goes on
+            looks = _text(9.5, _QUIET, "left", "center")
+            self._axes.text(x + 0.1 * self._per_inch, y, word, bbox=ground, zorder=2, **looks)
             return
         self._axes.scatter([x], [y], s=90, marker="x", c=_INK, lw=2.4, zorder=5)
         self._put(x, y - 0.09, _BROKEN, _INK, "top")
