@@ -7,6 +7,8 @@ import http.client
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -249,3 +251,18 @@ def test_the_page_shows_the_code_that_runs(demo: DevCommand) -> None:
     assert f"<code>curl -N {demo.url}/lines</code>" in page
     assert "for number in range(1, 11):" in page
     assert not re.search(r'(src|href)="(https?:)?//', page)
+
+
+def test_the_probe_sees_that_the_url_holds_back_and_the_gateway_does_not(demo: DevCommand) -> None:
+    url = demo.wait_line(r"URL +(http://\S+)/ +probe, RESPONSE_STREAM")[1]
+    options = ("--json", "--count", "3", "--interval", "300ms")
+    done = subprocess.run(
+        [sys.executable, "-m", "tailrace", "probe", *options, f"{demo.url}/probe", url],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+
+    gateway, function_url = json.loads(done.stdout)["readings"]
+    assert [chunk["is_merged"] for chunk in gateway["chunks"]] == [False, False, False]
+    assert [chunk["is_merged"] for chunk in function_url["chunks"]] == [False, True, True]
