@@ -282,3 +282,23 @@ def test_a_quiet_time_that_is_not_over_is_watched_on(peer: Peer, kind: str) -> N
         read_flushed(stream, b"data: x\n\n" * 50 + b"data: y\n\n")
         gate.open()
         assert rest_of(stream) == b""
+
+
+def test_without_a_thread_a_response_is_streamed_unflushed(
+    peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate()
+    gate.open()
+    handler = handler_of("generator", [SSE, "data: 1\n\n", None, "data: 2\n\n"], gate)
+    with RuntimeLoop(peer, handler) as runtime:
+        before = threading.stack_size(1 << 46)  # no machine has room for such a thread
+        try:
+            stream = runtime.stream()
+            stream.read_response_head()
+            body, _ = stream.read_body()
+        finally:
+            threading.stack_size(before)
+        stream.accept_response()
+
+    assert body == b"data: 1\n\ndata: 2\n\n"
+    assert caplog.messages == ['no "adaptive" flush: can\'t start new thread']

@@ -106,6 +106,23 @@ def test_drain_waits_for_a_slow_peer_while_the_loop_goes_on(peer: Peer, run: Run
     run(story())
 
 
+def test_what_is_queued_is_sent_although_nobody_waits(peer: Peer, run: Run) -> None:
+    async def story() -> None:
+        async with attached(peer, []) as (upload, watch, callback):
+            watch.send_queued()  # nothing is
+            total = fill(upload)
+            watch.send_queued()
+            watch.send_queued()
+
+            assert await asyncio.to_thread(read_all, callback, total) == total
+
+            assert not upload.has_unsent
+            watch.detach()
+            watch.send_queued()  # as if nothing were attached
+
+    run(story())
+
+
 def test_a_cancelled_drain_leaves_its_bytes_to_be_sent(peer: Peer, run: Run) -> None:
     async def story() -> None:
         async with attached(peer, []) as (upload, watch, callback):

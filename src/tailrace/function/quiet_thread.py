@@ -7,6 +7,7 @@ never blocks then. Imported, with `threading`, only for adaptive flush.
 
 from __future__ import annotations
 
+import logging
 import time
 from math import inf
 from threading import Condition, Lock, Thread
@@ -15,6 +16,8 @@ from typing import Final
 from tailrace.errors import ClientDisconnected
 from tailrace.function.upload_sink import NativeSink
 from tailrace.limits import FLUSH_RETRY_S
+
+logger = logging.getLogger("tailrace.function")
 
 
 class QuietThread:
@@ -39,15 +42,24 @@ class QuietThread:
         with self.turn:
             self._is_closed = True
             self.turn.notify()
-        self._thread.join()
+        if self._thread.is_alive():  # not when a signal's exception came between start and life
+            self._thread.join()
 
     def _on_held(self) -> None:
         """Called in a write, by whoever has the turn."""
         if self._thread is None:
-            self._thread = Thread(target=self._run, name="tailrace-flush", daemon=True)
-            self._thread.start()
+            self._start()
         elif self._is_idle:
             self.turn.notify()
+
+    def _start(self) -> None:
+        self._thread = Thread(target=self._run, name="tailrace-flush", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._thread = None
+            self._sink.on_held = None
+            logger.warning('no "adaptive" flush: %s', error)
 
     def _run(self) -> None:
         with self.turn:
