@@ -56,7 +56,7 @@ _ASCII_BASED: Final = re.compile(
     r"utf-?8|(us-)?ascii|latin-?[1-9]|(iso-?8859|windows|cp)-?(1[0-6]|[1-9]|125[0-8]|874)"
     r"|koi8-[ru]|macintosh"
 )
-_PARAMETER: Final = re.compile(r'\s*([^=;\s"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)\s*(?:;|$)')
+_PARAMETER: Final = re.compile(r'[; \t]*([^=;\s"]+)=("(?:[^"\\]|\\.)*"|[^;"\s]*)[ \t]*(?:;|$)')
 _NDJSON: Final = frozenset(
     f"application/{name}"
     for name in ("ndjson", "x-ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines")

@@ -1,0 +1,81 @@
+"""Which content types have padding, and in which charsets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailrace.function.padding import scanner_for
+
+KINDS = {
+    "text/event-stream": "SseScanner",
+    "Text/Event-Stream ; charset=utf-8": "SseScanner",
+    "application/x-ndjson": "NdjsonScanner",
+    "application/jsonl": "NdjsonScanner",
+    "application/json": "JsonScanner",
+    "application/problem+json; charset=UTF-8": "JsonScanner",
+    "text/html": "HtmlScanner",
+    'text/html;charset="utf-8"': "HtmlScanner",
+    "text/html; a=b;; charset=utf8": "HtmlScanner",
+    "TEXT/HTML;CHARSET=ISO-8859-15": "HtmlScanner",
+    "text/html; charset=windows-1252": "HtmlScanner",
+    "application/xhtml+xml": "XmlScanner",
+    "image/svg+xml": "XmlScanner",
+    "application/atom+xml;type=feed": "XmlScanner",
+    "text/xml": "XmlScanner",
+    "text/css": "CssScanner",
+    "text/javascript": "JavaScriptScanner",
+    "application/javascript; charset=us-ascii": "JavaScriptScanner",
+}
+NONE = (
+    "",
+    "text",
+    "text/plain",
+    "text/csv",
+    "text/markdown",
+    "image/png",
+    "application/octet-stream",
+    "application/json-seq",
+    "application/geo+json-seq",
+    "application/xml-dtd",
+    "multipart/mixed; boundary=x",
+    "text/html, application/json",
+    "text/html; charset=utf-16",
+    "application/json; charset=utf-16le",
+    "text/html; charset=utf-32",
+    "text/html; charset=utf-7",
+    "text/html; charset=shift_jis",
+    "text/html; charset=iso-2022-jp",
+    "text/html; charset=gb18030",
+    "text/html; charset=utf-8; charset=big5",
+    'text/html; charset="utf-8',
+    "text/html; charset=",
+    "text/html; charset = utf-8",
+    "text/css; x; charset=gbk",
+)
+
+
+@pytest.mark.parametrize("content_type", KINDS)
+def test_types_with_something_ignorable(content_type: str) -> None:
+    assert type(scanner_for(content_type)).__name__ == KINDS[content_type]
+
+
+@pytest.mark.parametrize("content_type", NONE)
+def test_types_without(content_type: str) -> None:
+    assert scanner_for(content_type) is None
+
+
+def test_plain_text_is_padded_only_when_that_is_asked_for() -> None:
+    assert scanner_for("text/plain; charset=utf-8") is None
+    assert type(scanner_for("text/plain", pads_text=True)).__name__ == "TextScanner"
+    assert scanner_for("text/csv", pads_text=True) is None
+
+
+@pytest.mark.parametrize("content_type", sorted({kind.partition(";")[0] for kind in KINDS}))
+def test_nothing_written_changes_nothing(content_type: str) -> None:
+    scanner = scanner_for(content_type)
+    assert scanner is not None
+    allows = scanner.allows
+
+    scanner.feed(b"")
+
+    assert (scanner.find(b""), scanner.allows) == (-1, allows)
