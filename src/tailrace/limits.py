@@ -307,6 +307,9 @@ PROBE_INTERVAL_MS_MAX: Final = 900_000
 """Longest pause between two of them: as long as a function runs."""
 PROBE_PAD_BYTES_MAX: Final = FLUSH_PAD_BYTES_MAX
 """Padding behind such a chunk."""
+PROBE_STREAM_BYTES_MAX: Final = STREAM_RESPONSE_BYTES_MAX
+"""All chunks and padding that the companion writes for one request: more than Lambda streams is no
+use, and strangers may ask."""
 PROBE_PINGS: Final = 8
 """Round trips before a stream, and as many after it: the quickest of them counts most."""
 PROBE_TIMEOUT_S: Final = 30.0

@@ -199,6 +199,8 @@ def test_other_front_ends_may_keep_the_case_of_a_field() -> None:
         ("stream; size=" + "9" * 99, f"size: '{'9' * 40}' is no whole number"),
         ("stream; interval_ms=", "interval_ms: '' is no whole number from 0 to 900000"),
         ("stream; pad=²", "pad: '²' is no whole number"),
+        ("stream; count=35; size=6000000", "count: with its size and pad over 209715200 bytes"),
+        ("stream; count=35; pad=6000000", "count: with its size and pad over 209715200 bytes"),
         ("stream; type=image/png", "type: 'image/png' is none of text/plain, text/html,"),
     ],
 )

@@ -347,6 +347,19 @@ def test_a_stream_that_is_refused_is_what_was_measured() -> None:
     assert (reading.broken, reading.clock) == (None, None)
 
 
+def test_a_refusal_of_the_companion_is_told() -> None:
+    """An older one may know less."""
+    companion = Companion()
+    said = b"tailrace-probe: v=1; environment=one; started_ns=1\r\ncontent-length: 9\r\n\r\n"
+    companion.stream = lambda connection: connection.send(
+        b"HTTP/1.1 400 Bad Request\r\n" + said + b"type: no\n"
+    )
+    with Server(companion) as server, pytest.raises(ProbeError) as caught:
+        measured(server.url, pings=1)
+
+    assert str(caught.value) == f"{server.url}: the companion refuses that: type: no"
+
+
 def test_a_stream_that_breaks_off_is_measured_as_far_as_it_came() -> None:
     gate = threading.Semaphore(0)
     companion = Companion()

@@ -6,7 +6,7 @@ Concurrency law: whoever measures puts lines into a queue; one thread writes the
 from __future__ import annotations
 
 import threading
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +14,8 @@ from tailrace.cli.terminal import DIM, Terminal
 
 _WAITING_MAX: Final = 1_000
 """Lines that wait for the terminal; beyond it they are left out, and counted."""
+_PER_S: Final = 25.0
+"""Lines a second that somebody can see; twice as many may come at once."""
 
 
 class LiveLines:
@@ -23,6 +25,8 @@ class LiveLines:
         self._terminal = terminal
         self._lines: Queue[str | None] = Queue(_WAITING_MAX)
         self._left_out = 0
+        self._room = 2 * _PER_S  # for so many lines now
+        self._room_at_s = 0.0
         self._writer = threading.Thread(target=self._write, name="live lines")
 
     def __enter__(self) -> Self:
@@ -35,33 +39,36 @@ class LiveLines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._left_out:
+            self._lines.put(f"… {self._left_out} more")
         self._lines.put(None)
         self._writer.join()
 
-    def put(self, line: str) -> None:
-        """Have a line written, soon."""
+    def put(self, line: str, *, at_s: float | None = None) -> None:
+        """Have a line written, soon; with a moment of any clock, as long as they are not too many.
+
+        What is left out is counted.
+        """
+        if at_s is not None and not self._take_room(at_s):
+            self._left_out += 1
+            return
+        text = f"… {self._left_out} more\n{line}" if self._left_out else line
         try:
-            self._lines.put_nowait(line)
+            self._lines.put_nowait(text)
+            self._left_out = 0
         except Full:
             self._left_out += 1
 
-    def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            left_out, self._left_out = self._left_out, 0
-            more = [f"… {left_out} more"] if left_out else []
-            lines = [line, *self._waiting(), *more]
-            self._terminal.write("\n".join(self._terminal.paint(each, DIM) for each in lines))
+    def _take_room(self, at_s: float) -> bool:
+        self._room = min(2 * _PER_S, self._room + (at_s - self._room_at_s) * _PER_S)
+        self._room_at_s = at_s
+        if self._room < 1:
+            return False
+        self._room -= 1
+        return True
 
-    def _waiting(self) -> list[str]:
-        """What else waits, to be written at once; the end stays for the next turn."""
-        lines: list[str] = []
-        while len(lines) < _WAITING_MAX:
-            try:
-                line = self._lines.get_nowait()
-            except Empty:
-                break
-            if line is None:
-                self._lines.put(None)
-                break
-            lines.append(line)
-        return lines
+    def _write(self) -> None:
+        while (text := self._lines.get()) is not None:
+            self._terminal.write(
+                "\n".join(self._terminal.paint(line, DIM) for line in text.split("\n"))
+            )

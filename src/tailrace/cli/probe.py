@@ -184,6 +184,9 @@ def probe(
     """
     if is_sweep and (picture is not None or late_max_s is not None or fail_if_merged):
         raise ConfigError("--sweep: many responses, so no --plot and no --fail-if-… with it")
+    if options["count"] * (options["size"] + options["pad_bytes"]) > limits.PROBE_STREAM_BYTES_MAX:
+        most = limits.PROBE_STREAM_BYTES_MAX
+        raise ConfigError(f"--count: with --size and --pad more than {most} bytes in all")
     from tailrace.cli.probe_session import Conditions, Session
     from tailrace.net.http_server import run
     from tailrace.probe.measure import MeasureOptions

@@ -158,7 +158,7 @@ class Session:
                 continue
             results.append(
                 {
-                    "url": url,
+                    "url": shown(url),
                     "threshold_bytes": result.threshold_bytes,
                     "held_bytes": result.held_bytes,
                     "requests": result.requests,
@@ -168,7 +168,7 @@ class Session:
             if result.threshold_bytes is None:
                 self._codes.add(UNMEASURED)
             if not self._is_json:
-                self._out.write(f"{self._out.paint(url, BOLD)}\n  {result.words}")
+                self._out.write(f"{self._out.paint(shown(url), BOLD)}\n  {result.words}")
         if self._is_json:
             self._write_json("sweeps", results)
 
@@ -191,7 +191,7 @@ class Session:
 
             def show(chunk: Chunk) -> None:
                 nonlocal before_s
-                lines.put(progress_line(chunk, before_s))
+                lines.put(progress_line(chunk, before_s), at_s=chunk.arrived_s)
                 before_s = chunk.arrived_s
 
             return await measure(url, self._options, on_progress=show, stop=self._stop)
@@ -227,7 +227,7 @@ class Session:
 
     def _fail(self, url: str, error: ProbeError) -> None:
         self._codes.add(UNMEASURED)
-        self._errors.append({"url": url, "error": str(error)})
+        self._errors.append({"url": shown(url), "error": str(error)})
         self._err.write(f"tailrace: {error}")
 
     def _code(self) -> int:

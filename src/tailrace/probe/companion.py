@@ -18,6 +18,7 @@ from tailrace.limits import (
     PROBE_INTERVAL_MS_MAX,
     PROBE_PAD_BYTES_MAX,
     PROBE_SIZE_BYTES_MAX,
+    PROBE_STREAM_BYTES_MAX,
 )
 from tailrace.probe.protocol import ALIASES, FIELD, FORMS, VERSION, Form, mark, parse_parameters
 from tailrace.records import NamedTuple
@@ -168,6 +169,8 @@ def _asked(event: Any) -> _Parameters | None:
         _number(name, given.get(name, str(default)), highest)
         for name, (default, highest) in _NUMBERS.items()
     )
+    if chunk_count * (chunk_bytes + pad_bytes) > PROBE_STREAM_BYTES_MAX:
+        raise ValueError(f"count: with its size and pad over {PROBE_STREAM_BYTES_MAX} bytes in all")
     return _Parameters(chunk_count, chunk_bytes, interval_ms, pad_bytes, content_type)
 
 

@@ -130,6 +130,9 @@ class _Companion:
         asked = self.fields(self._asked())
         answer = await self._client.get(self._target, recorder, headers=asked)
         self._follow(answer)
+        if recorder.is_companion and answer.head.status == 400:
+            reason = recorder.text.decode("utf-8", "replace").strip()[:200]
+            raise ProbeError(f"{shown(self._url)}: the companion refuses that: {reason}")
         environment = recorder.said.get("environment")
         if environment is not None and answer.broken is None and answer.stopped is None:
             await self._ping_again(environment)

@@ -15,8 +15,10 @@ Progress: TypeAlias = Callable[[Chunk], None]
 
 
 class Recorder:
-    """Takes one answer: times and sizes of its reads, ends of its units. Of an answer to a ping,
-    `text` is the body."""
+    """Takes one answer: times and sizes of its reads, ends of its units.
+
+    Of the companion's answer to a ping, and of a refusal, `text` is the body.
+    """
 
     def __init__(self, on_progress: Progress | None = None, *, is_ping: bool = True) -> None:
         self._on_progress = on_progress
@@ -46,7 +48,7 @@ class Recorder:
         field = head.fields.get(FIELD)
         self.said = {} if field is None else parse_parameters(field)
         self.is_companion = self.said.get("v") == str(VERSION)
-        self._is_ping = self._is_ping and self.is_companion
+        self._is_ping = (self._is_ping or head.status >= 400) and self.is_companion
         self._decoder = decoder_for(head.fields.get("content-encoding"))
         content_type = head.fields.get("content-type") if self._decoder is not None else None
         self._cutter = cutter_for(content_type, is_companion=self.is_companion)
