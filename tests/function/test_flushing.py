@@ -357,7 +357,7 @@ def test_a_scanner_is_looked_for_when_it_matters() -> None:
         return found[-1]
 
     flushing = Flushing(FlushPolicy(pad_bytes=3), find)
-    half = b"x" * (FLUSH_UNSCANNED_BYTES_MAX // 2)
+    half = b"x" * (FLUSH_UNSCANNED_BYTES_MAX // 2 - 64)
     flushing.begin(half, 0.0)
     flushing.note(half, 0.0)
     assert found == []
@@ -369,6 +369,15 @@ def test_a_scanner_is_looked_for_when_it_matters() -> None:
     assert flushing.flush() == b"   "
     assert found[0].fed.endswith(b"y.z.")
     assert len(found) == 1
+
+
+def test_what_is_kept_of_tiny_writes_is_bounded() -> None:
+    scanner = Dots()
+    flushing = Flushing(FlushPolicy(), lambda: scanner)
+    for _ in range(10_000):
+        flushing.note(b"x", 0.0)
+
+    assert len(scanner.fed) > 8_000
 
 
 class Searches:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from tailrace.errors import FlushError
 from tailrace.function.flush_policy import FlushCounts, FlushPolicy
@@ -20,6 +20,8 @@ from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
 
 if TYPE_CHECKING:
     from tailrace.function.padding import Scanner
+
+_PIECE_BYTES: Final = 64  # what a piece takes in memory beside its bytes
 
 
 class Flushing:
@@ -85,7 +87,7 @@ class Flushing:
         self._is_held = True
         self._written_s = now_s
         self._unscanned.append(data)
-        self._unscanned_bytes += len(data)
+        self._unscanned_bytes += len(data) + _PIECE_BYTES
         if self._policy.when == "every-write":
             return self._ask()
         if self._unscanned_bytes > FLUSH_UNSCANNED_BYTES_MAX and self._look():
