@@ -117,6 +117,19 @@ def test_anything_can_be_drawn(tmp_path: Path, reading: Reading, suffix: str) ->
     assert path.stat().st_size > 2_000
 
 
+@pytest.mark.parametrize(
+    ("pause_s", "numbers"), [(1.0, ["1", "2", "3"]), (0.1, ["1", "10", "20"]), (0.001, ["1"])]
+)
+def test_numbers_that_have_no_room_are_left_out_evenly(
+    tmp_path: Path, pause_s: float, numbers: list[str]
+) -> None:
+    count = 20
+    times = [n * pause_s for n in range(count)]
+    words = words_of(drawn(tmp_path, timed([(s, s) for s in times], ended_s=20.0)))
+
+    assert [word for word in words if word.isdigit()][: len(numbers)] == numbers
+
+
 def test_many_chunks_have_no_labels_and_thin_lines(tmp_path: Path) -> None:
     path = drawn(tmp_path, timed([(n / 50, n / 50 + 0.2) for n in range(500)]))
 
