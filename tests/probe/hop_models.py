@@ -181,7 +181,7 @@ WAYS = {
     "end": Way("at-the-end", at_end),
     "end, few": Way("at-the-end", at_end, {"count": 4}),
     "timer": Way("held-for-a-time", timer(0.25)),
-    "timer, two pauses": Way("held-for-a-time", timer(0.2), {"count": 12}),
+    "timer, two pauses": Way("held-for-a-time", timer(0.5), {"count": 12, "interval_s": 0.2}),
     "timer, half a pause": Way("held-for-a-time", timer(0.25), {"interval_s": 0.5}),
     "first": Way("held-at-first", looked_at_first(3)),
     "burst": Way(

@@ -147,6 +147,17 @@ def test_a_rate_and_its_burst_are_measured() -> None:
     assert figures["burst_bytes"] == pytest.approx(6 * 1024 * 1024, rel=0.1)
 
 
+def test_a_time_that_is_a_multiple_of_the_pause_is_seen() -> None:
+    """HAProxy's 200 ms, which the kernel's clock makes a little longer."""
+    for interval_s in (0.05, 0.1, 0.2):
+        found = find_pattern(measured(timer(0.204), count=20, interval_s=interval_s))
+
+        assert (found.kind, found.figures) == (
+            "held-for-a-time",
+            {"held_s": pytest.approx(0.206, rel=0.05)},
+        )
+
+
 def test_a_short_time_is_seen_beside_a_long_pause() -> None:
     """40 ms and 200 ms, as TCP and HAProxy hold, with the pauses that people ask for."""
     for hold_s in (0.04, 0.2):

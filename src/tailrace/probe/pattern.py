@@ -221,21 +221,26 @@ def _grouped(trace: Trace, groups: list[Group]) -> Pattern | None:
     if block is not None:
         return Pattern("fixed-buffer", block)
     releases = [group for group in groups if not trace.is_at_end(group)]
-    if not releases:
+    together = sum(group.count for group in groups if group.count > 1)
+    if not releases or together < MOST * trace.count:
         return None
     sizes = _buffer_bytes(trace, releases)
+    is_by_write = _part(_is_by_write(trace, group) for group in releases) >= MOST
+    if is_by_write and sizes is not None and sizes["buffer_bytes_max"] >= BUFFER_BYTES_MIN:
+        return Pattern("fixed-buffer", sizes)
+    return _timed(trace, releases)
+
+
+def _timed(trace: Trace, releases: list[Group]) -> Pattern | None:
+    """The first of each group took the same time, and no later write had let it go."""
     held_s = [trace.late[group.first] for group in releases]
     usual_s = median(held_s)
-    is_timer = len(releases) > 1 and (
-        _part(abs(each_s - usual_s) <= trace.same_s for each_s in held_s) >= MOST
-    )
-    is_by_write = _part(_is_by_write(trace, group) for group in releases) >= MOST
-    is_small = sizes is not None and sizes["buffer_bytes_max"] < BUFFER_BYTES_MIN
-    if is_by_write and sizes is not None and not (is_timer and is_small):
-        return Pattern("fixed-buffer", sizes)
-    if is_timer:
-        return Pattern("held-for-a-time", {"held_s": usual_s})
-    return None
+    if len(releases) < 2 or _part(abs(s - usual_s) <= trace.same_s for s in held_s) < MOST:
+        return None
+    before = list(_before_next_write(trace))
+    if _part(before[group.last] for group in releases if group.last + 1 < trace.count) < 0.5:
+        return None
+    return Pattern("held-for-a-time", {"held_s": usual_s})
 
 
 def _is_by_write(trace: Trace, group: Group) -> bool:
