@@ -65,6 +65,16 @@ async def adaptive(event, response, context):
         await gate.wait_async()
 
 
+@streamify_response(flush="adaptive")
+def adaptive_sync(event, context):
+    with Gate(event) as gate:
+        yield PNG
+        gate.wait()
+        for piece in PIECES:
+            yield piece
+            gate.wait()
+
+
 @streamify_response
 def unflushed(event, context):
     with Gate(event) as gate:
@@ -107,7 +117,10 @@ def large(event, context):
             yield FLUSH
 '''
 
-NAMES = ("image", "writer", "adaptive", "unflushed", "old", "empty", "fails", "large")
+NAMES = (
+    *("image", "writer", "adaptive", "adaptive_sync"),
+    *("unflushed", "old", "empty", "fails", "large"),
+)
 PIECES = (b"\x89PNG\r\n", bytes(64), b"P\0\0\0\5E\0\0\0\x08")
 
 
@@ -149,7 +162,7 @@ def summary(chain: Chain, path: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("name", ["image", "writer", "adaptive"])
+@pytest.mark.parametrize("name", ["image", "writer", "adaptive", "adaptive_sync"])
 def test_a_flushed_image_is_at_the_client_before_the_function_goes_on(
     chain: Chain, name: str
 ) -> None:
