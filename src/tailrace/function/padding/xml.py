@@ -232,7 +232,7 @@ class XmlScanner:
         end = _end(_NAME, data, at)
         self._name = (self._name + data[at:end])[-_NAME_BYTES_MAX:]
         if end < len(data):
-            self._state = TAG if self._name else LOST
+            self._state = TAG if self._name and b"\0" not in self._name else LOST
             self._declaration = None
         return end
 
