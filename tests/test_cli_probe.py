@@ -149,7 +149,7 @@ def test_a_dead_url_is_in_the_document_too() -> None:
         ),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\noops",
-            "the response broke off: the connection broke before its answer was complete",
+            "response broke off: the connection broke before its answer was complete",
         ),
     ],
     ids=["an error", "broken off"],

@@ -86,7 +86,7 @@ def test_an_empty_body_has_no_table() -> None:
         "  HTTP/1.1 200",
         "",
         "  - head after 100 ms, no byte of a body, end after 200 ms: 0 B in 0 reads",
-        "  - of its content type only reads are known, not what the function wrote",
+        "  - a body of this type has no events or lines: only its reads are known",
     ]
 
 
@@ -134,6 +134,14 @@ def test_paint_says_what_is_what() -> None:
 )
 def test_what_spoils_the_figures_is_said(changes: dict[str, Any], expected: list[str]) -> None:
     assert list(troubles(replace(HELD, **changes))) == expected
+
+
+def test_what_the_diagnosis_says_is_not_said_twice() -> None:
+    broken = replace(HELD, broken="it was cut")
+
+    assert "the response broke off: it was cut" in text_of(broken, SAID)
+    said = replace(SAID, words="The response broke off: it was cut.")
+    assert "the response broke off" not in text_of(broken, said)
 
 
 def test_several_are_compared() -> None:

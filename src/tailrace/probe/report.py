@@ -67,7 +67,12 @@ def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint =
     if reading.chunks:
         lines += [*_table(reading, paint), ""]
     said = [] if diagnosis is None else _wrapped(diagnosis.words, "  ")
-    warned = [paint(line, "warning") for each in troubles(reading) for line in _wrapped(each, "  ")]
+    warned = [
+        paint(line, "warning")
+        for trouble in troubles(reading)
+        if diagnosis is None or not _is_said(reading, trouble, diagnosis)
+        for line in _wrapped(trouble, "  ")
+    ]
     if said or warned:
         lines += [*said, *warned, ""]
     facts = list(summary(reading))
@@ -75,6 +80,11 @@ def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint =
         facts += [*diagnosis.evidence, *diagnosis.advice]
     lines += [line for fact in facts for line in _wrapped(fact, "  - ")]
     return "\n".join(lines)
+
+
+def _is_said(reading: Reading, trouble: str, diagnosis: Diagnosis) -> bool:
+    broken = reading.broken
+    return broken is not None and broken in trouble and broken in diagnosis.words
 
 
 def _wrapped(text: str, before: str) -> list[str]:
@@ -105,7 +115,7 @@ def summary(reading: Reading) -> Iterator[str]:
         f" {amount(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
     )
     if reading.unit == "read":
-        yield "of its content type only reads are known, not what the function wrote"
+        yield "a body of this type has no events or lines: only its reads are known"
         return
     yield _merged_words(reading)
     if reading.clock is not None and lateness(reading):
