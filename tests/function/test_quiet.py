@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -38,7 +40,9 @@ class Gate:
         await asyncio.get_running_loop().run_in_executor(None, self.wait)
 
 
-def handler_of(kind: str, items: list[Any], gate: Gate, flush: FlushPolicy = ADAPTIVE) -> Handler:
+def handler_of(
+    kind: str, items: Iterable[Any], gate: Gate, flush: FlushPolicy = ADAPTIVE
+) -> Handler:
     """A handler of a kind that sends items and waits where one is None; an exception is raised."""
 
     def generate(event: Any, context: Any) -> Iterator[Any]:
@@ -245,6 +249,31 @@ def test_what_waits_for_a_reader_is_not_padded_on_top(peer: Peer, kind: str) -> 
 
     # Before the event, and behind it if its last bytes have left before the end came.
     assert len(body) - len(event) <= 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_watches_and_who_writes_never_send_at_once(peer: Peer, kind: str) -> None:
+    """Pauses about as long as the quiet time: the two meet as often as can be."""
+    policy = FlushPolicy("adaptive", pad_bytes=150_000, quiet_s=0.0005)
+    events = [b"data: %d %b\n\n" % (number, b"x" * (number % 3 * 50_000)) for number in range(90)]
+    chance = random.Random(4)
+
+    def paced() -> Iterator[Any]:
+        yield SSE
+        for event in events:
+            time.sleep(chance.uniform(0.0, 0.001))
+            yield event
+
+    gate = Gate()
+    with RuntimeLoop(peer, handler_of(kind, paced(), gate, policy)) as runtime:
+        stream = runtime.stream()
+        stream.read_response_head()
+        body, trailers = stream.read_body()
+        stream.accept_response()
+
+    lines = body.splitlines(keepends=True)
+    assert b"".join(line for line in lines if not line.startswith(b":")) == b"".join(events)
+    assert trailers == {}
 
 
 def test_a_writer_that_ends_its_response_works_on_unwatched(peer: Peer) -> None:

@@ -66,6 +66,7 @@ async def from_node(event: Event, response: ResponseStream, context: object) -> 
     response = HttpResponseStream.from_(response, {"statusCode": 201, "cookies": ["a=1"]})
     response.set_content_type("text/plain")
     await response.write("x")
+    await response.flush()
 
 
 @streamify_response(flush="adaptive")
