@@ -66,15 +66,10 @@ def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint =
     lines += [f"  {what_it_is(reading)}", ""]
     if reading.chunks:
         lines += [*_table(reading, paint), ""]
-    said = [] if diagnosis is None else _wrapped(diagnosis.words, "  ")
-    warned = [
-        paint(line, "warning")
-        for trouble in troubles(reading)
-        if diagnosis is None or not _is_said(reading, trouble, diagnosis)
-        for line in _wrapped(trouble, "  ")
-    ]
-    if said or warned:
-        lines += [*said, *warned, ""]
+    said = [paint(line, "warning") for each in troubles(reading) for line in _wrapped(each, "  ")]
+    if diagnosis is not None:
+        said += _wrapped(_words_behind_troubles(reading, diagnosis), "  ")
+    lines += [*said, ""] if said else []
     facts = list(summary(reading))
     if diagnosis is not None:
         facts += [*diagnosis.evidence, *diagnosis.advice]
@@ -82,9 +77,9 @@ def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint =
     return "\n".join(lines)
 
 
-def _is_said(reading: Reading, trouble: str, diagnosis: Diagnosis) -> bool:
-    broken = reading.broken
-    return broken is not None and broken in trouble and broken in diagnosis.words
+def _words_behind_troubles(reading: Reading, diagnosis: Diagnosis) -> str:
+    """The diagnosis without what was said just before."""
+    return diagnosis.words.removeprefix(f"The response broke off: {reading.broken}. ")
 
 
 def _wrapped(text: str, before: str) -> list[str]:
@@ -115,7 +110,7 @@ def summary(reading: Reading) -> Iterator[str]:
         f" {amount(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
     )
     if reading.unit == "read":
-        yield "a body of this type has no events or lines: only its reads are known"
+        yield "a body of this type has no events or lines: only reads are known"
         return
     yield _merged_words(reading)
     if reading.clock is not None and lateness(reading):
