@@ -151,6 +151,7 @@ def measured(
         chunks=chunks,
         clock=Clock(0.0, uncertainty_s, 8, round_trip_s) if has_companion else None,
         interval_s=interval_s if has_companion else None,
+        environment="e1" if has_companion else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -155,6 +156,24 @@ def test_compression_is_suspected_not_convicted() -> None:
     assert "Measure again without `--compressed`." in said.advice
 
 
+def irregular(writes: Sequence[tuple[float, int]], end_s: float) -> list[tuple[float, int]]:
+    """Groups of two, five, one and four chunks, at moments of their own."""
+    sizes = [size for _, size in writes]
+    starts, ends = (0, 2, 7, 8), (2, 7, 8, 12)
+    moments = (0.35, 0.77, 1.02, 1.24)
+    return [(at, sum(sizes[a:b])) for at, a, b in zip(moments, starts, ends, strict=True)]
+
+
+def test_groups_without_a_rule_are_called_so_or_compression() -> None:
+    plain = diagnose(measured(irregular, count=12, size=3_000))
+    coded = diagnose(
+        measured(irregular, count=12, size=3_000, headers=(("content-encoding", "gzip"),))
+    )
+
+    assert plain.words.startswith("12 chunks, written one by one, came in 4 groups. Neither")
+    assert (plain.kind, coded.kind) == ("merged", "compression")
+
+
 def test_a_broken_response_is_called_so_first() -> None:
     reading = dataclasses.replace(measured(nothing), broken="the connection was closed")
 
@@ -182,6 +201,7 @@ def without(reading: Reading) -> Reading:
         unit="event",
         clock=None,
         interval_s=None,
+        environment=None,
         chunks=tuple(dataclasses.replace(chunk, written_s=None) for chunk in reading.chunks),
     )
 
@@ -191,7 +211,7 @@ def test_without_a_companion_nothing_is_said_of_lateness(name: str) -> None:
     way = WAYS[name]
     said = diagnose(without(measured(way.hop, **way.options)))
 
-    assert "When they were written, only a companion could tell." in said.words
+    assert "What was written when, only a companion could tell." in said.words
     assert "late" not in said.words and "on time" not in said.words
 
 
@@ -200,7 +220,23 @@ def test_merged_events_may_have_been_written_so() -> None:
 
     assert said.words == (
         "10 events came in 4 groups. They may have been written so, or something on the way may "
-        "have held them back. When they were written, only a companion could tell."
+        "have held them back. What was written when, only a companion could tell."
+    )
+
+
+def test_without_a_companion_one_is_advised_where_it_would_tell_more() -> None:
+    for hop in (at_end, timer(0.25)):
+        assert "Measure the companion" in diagnose(without(measured(hop))).advice[-1]
+        assert not any("companion" in text for text in diagnose(measured(hop)).advice)
+
+
+def test_a_page_that_is_there_at_once_is_said_to_be() -> None:
+    page = dataclasses.replace(without(measured(nothing)), unit="read", head_s=0.052)
+    (*_, last) = page.chunks
+    page = dataclasses.replace(page, chunks=(last,), ended_s=last.arrived_s)
+
+    assert diagnose(page).words.startswith(
+        "The whole body came at once, 952 ms after the request; the head had come 900 ms before. "
     )
 
 
@@ -208,7 +244,7 @@ def test_a_head_that_came_long_before_its_body_is_told() -> None:
     said = diagnose(without(measured(at_end)))
 
     assert said.words.startswith(
-        "All 10 events came together, 1.1 s after the request; the head had come 1.0 s before them."
+        "All 10 events came together, 1.1 s after the request; the head had come 1.0 s before."
     )
 
 

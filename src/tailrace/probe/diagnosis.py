@@ -132,12 +132,22 @@ def _at_the_end(reading: Reading, figures: _Figures) -> str:
 
 
 def _at_once(reading: Reading, figures: _Figures) -> str:
-    count = int(figures.get("chunks", len(reading.chunks)))
-    first_s = min((chunk.arrived_s for chunk in reading.chunks), default=reading.ended_s)
-    text = f"All {count} {reading.unit}s came together, {duration(first_s)} after the request"
+    count, first_s = len(reading.chunks), reading.chunks[0].arrived_s
+    is_whole = reading.unit == "read" or count == 1
+    what = (
+        "The whole body came at once" if is_whole else f"All {count} {reading.unit}s came together"
+    )
+    text = f"{what}, {duration(first_s)} after the request"
     if reading.head_s < 0.5 * first_s:
-        text += f"; the head had come {duration(first_s - reading.head_s)} before them"
+        text += f"; the head had come {duration(first_s - reading.head_s)} before"
     return f"{text}."
+
+
+def _irregular(reading: Reading, figures: _Figures) -> str:
+    return (
+        f"{int(figures['chunks'])} chunks, written one by one, came in {int(figures['groups'])} "
+        "groups. Neither sizes nor times explain them."
+    )
 
 
 def _compression(reading: Reading, figures: _Figures) -> str:
@@ -179,6 +189,7 @@ _WITH_COMPANION: Final[dict[Kind, _Seen]] = {
     "at-the-end": _at_the_end,
     "compression": _compression,
     "bandwidth": _bandwidth,
+    "merged": _irregular,
 }
 _WITHOUT: Final[dict[Kind, _Seen]] = {
     "at-the-end": _at_once,
@@ -217,6 +228,10 @@ _TYPICAL: Final[dict[Kind, str]] = {
         "Caddy's `buffer_responses`, nginx with `proxy_buffering on` and an HTTP/1.0 upstream. A "
         "buffer larger than this body would show the same."
     ),
+    "merged": (
+        "Such a pattern is typical of several hops that hold back, each in its own way, and of a "
+        "machine or a network that stalls."
+    ),
     "compression": (
         "A compressor holds bytes until it has enough of them, or is told to flush; nginx's "
         "`gzip on` is one. Whether it was the compressor, a measurement without compression tells."
@@ -236,8 +251,8 @@ _WEAKER: Final[dict[Kind, str]] = {
     "merged": "They may have been written so, or something on the way may have held them back.",
     "one-by-one": "A delay of all of them alike would look the same.",
 }
-_UNKNOWN: Final = "When they were written, only a companion could tell."
-_UNUSABLE: Final = "When they were written is not known: the companion's times could not be used."
+_UNKNOWN: Final = "What was written when, only a companion could tell."
+_UNUSABLE: Final = "What was written when is not known: the companion's times could not be used."
 
 # --- what to do --------------------------------------------------------------------------------
 
@@ -290,6 +305,11 @@ def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) ->
             )
         else:
             yield "`--sweep` finds how large a chunk must be to leave at once."
+    if kind in ("at-the-end", "fixed-buffer", "merged") and reading.environment is None:
+        yield (
+            "Measure the companion (`tailrace.probe.handler`) on the same way: it says when it "
+            "wrote what."
+        )
     if kind == "cannot-tell" and reading.interval_s is not None:
         yield "Measure with more chunks and longer pauses (`--count`, `--interval`)."
 

@@ -31,7 +31,7 @@ Kind: TypeAlias = Literal[
     "cannot-tell",
 ]
 """What a response shows. Without the companion nothing is known of writes: `one-by-one`, `merged`
-and `at-the-end` then say how it came, not who was late."""
+and `at-the-end` then say how it came, and nothing of lateness."""
 
 MOST: Final = 0.66
 """The part of the chunks that a pattern must explain."""
@@ -65,7 +65,7 @@ def find_pattern(reading: Reading) -> Pattern:
         pattern = _of_arrivals(reading)
     coding = reading.header("content-encoding") or "identity"
     if coding != "identity" and pattern.kind in ("at-the-end", "fixed-buffer", "merged"):
-        return Pattern("compression", pattern.figures)
+        return Pattern("compression")
     return pattern
 
 
@@ -228,7 +228,9 @@ def _grouped(trace: Trace, groups: list[Group]) -> Pattern | None:
     is_by_write = _part(_is_by_write(trace, group) for group in releases) >= MOST
     if is_by_write and sizes is not None and sizes["buffer_bytes_max"] >= BUFFER_BYTES_MIN:
         return Pattern("fixed-buffer", sizes)
-    return _timed(trace, releases)
+    return _timed(trace, releases) or Pattern(
+        "merged", {"chunks": trace.count, "groups": len(groups)}
+    )
 
 
 def _timed(trace: Trace, releases: list[Group]) -> Pattern | None:
