@@ -353,6 +353,32 @@ def test_a_redirect_to_something_else_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("location", "shown_as"),
+    [("http://[bad", "'http://[bad'"), ("http://x/\xc2\x9b1m", "'http://x/\\x9b1m'")],
+)
+def test_a_redirect_to_nonsense_is_refused(location: str, shown_as: str) -> None:
+    """Also when a terminal would obey it."""
+    said = b"HTTP/1.1 302 Found\r\nlocation: %b\r\ncontent-length: 0\r\n\r\n"
+    with Server(sending(said % location.encode("latin-1"))) as server:
+        message = failing(server.url)
+
+    assert message == f"{server.url}: redirected to {shown_as} is not an http(s) URL"
+
+
+def test_a_redirect_may_be_in_other_letters() -> None:
+    def script(connection: Connection) -> None:
+        while head := connection.head():
+            is_there = head.startswith(b"GET /%C3%A4 ")
+            connection.send(answer(b"here") if is_there else moved("/ä"))
+
+    taker = Kept()
+    with Server(script) as server:
+        found = get(server.url, taker)
+
+    assert (taker.body, found.redirects) == (b"here", (f"{server.url}/ä",))
+
+
 def test_what_is_secret_stays_with_the_first_origin() -> None:
     secret = (("Authorization", "Bearer x"), ("cookie", "c"), ("x-open", "o"))
     with Server(sending(answer(b""))) as other, Server(sending(moved(f"{other.url}/"))) as first:
@@ -416,6 +442,29 @@ def test_nobody_takes_the_connection() -> None:
         f"http://{host}:{port}/: no connection to {host}:{port} within 0.2 s;"
         " is a firewall in between, or the address wrong?"
     )
+
+
+def test_a_stop_ends_the_wait_for_a_connection() -> None:
+    async def story(client: Client) -> str:
+        asyncio.get_running_loop().call_later(0.05, stop.set)
+        with pytest.raises(ProbeError) as caught:
+            await client.get(f"http://{host}:{port}/", Kept(), headers=())
+        return str(caught.value)
+
+    stop = Stop()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        host, port = listener.getsockname()
+        waiting = [socket.socket() for _ in range(8)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex((host, port))
+        message = playing(story, stop=stop)
+        for sock in waiting:
+            sock.close()
+
+    assert message == f"http://{host}:{port}/: not measured: it was interrupted"
 
 
 def test_a_server_that_goes_without_a_word() -> None:

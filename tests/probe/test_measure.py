@@ -423,7 +423,18 @@ def test_a_stop_keeps_what_came() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"null", b"{}", b'{"environment": "x"}', b'{"environment":1,"received_ns":"x"}'],
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"environment": "x"}',
+        b'{"environment":"one","received_ns":"1","sent_ns":"2"}',
+        b'{"environment":"one","received_ns":Infinity,"sent_ns":1e999}',
+        b'{"environment":"one","received_ns":-1,"sent_ns":2}',
+        b'{"environment":"one","received_ns":1,"sent_ns":1%s}' % (b"0" * 400),
+        b"[" * 60_000,
+    ],
+    ids=range(9),
 )
 def test_an_answer_that_is_no_round_trip_counts_as_none(body: bytes) -> None:
     companion = Companion()
@@ -439,6 +450,49 @@ def test_an_answer_that_is_no_round_trip_counts_as_none(body: bytes) -> None:
 
     assert reading.clock is not None
     assert reading.clock.sample_count == 1, "only the one behind the stream"
+
+
+@pytest.mark.parametrize("started", ["", "x", "-1", "\xb2", "1" + "0" * 30, "9" * 9_999])
+def test_a_start_that_is_no_moment_makes_no_times(started: str) -> None:
+    said = f"{FIELD}: v=1; environment=one; started_ns={started}\r\n".encode("latin-1")
+    with Server(sending(answer(b"[0:1]\n", b"content-type: text/plain\r\n" + said))) as server:
+        reading = measured(server.url, count=1, pings=0)
+
+    assert (reading.clock, reading.unit, len(reading.chunks)) == (None, "chunk", 1)
+
+
+def test_a_round_trip_that_fails_is_done_without() -> None:
+    """Whatever is in front of the function may refuse one request of many."""
+    companion = Companion()
+    refused = iter([False, True, False, True])
+
+    def script(connection: Connection) -> None:
+        if next(refused, False):
+            connection.head()  # and goes, without an answer
+        else:
+            connection.send(b"")
+            once(connection)
+
+    def once(connection: Connection) -> None:
+        """One request for each connection, so that each may be refused."""
+        head = connection.head()
+
+        class One:
+            def head(self) -> bytes:
+                nonlocal head
+                taken, head = head, b""
+                return taken
+
+            send = staticmethod(connection.send)
+
+        companion(One())  # type: ignore[arg-type]
+
+    with Server(script) as server:
+        reading = measured(server.url, count=1, pings=3)
+
+    assert [asked[""] for asked in companion.asked] == ["ping", "stream"]
+    assert reading.clock is not None
+    assert reading.clock.sample_count == 1
 
 
 def test_another_version_of_the_companion_is_any_url() -> None:
@@ -459,13 +513,18 @@ def recorder_of(head: dict[str, str], **options: Any) -> Recorder:
 
 
 def test_what_is_recorded_is_bounded_and_the_rest_is_counted() -> None:
-    recorder = recorder_of({"content-type": "application/x-ndjson"})
+    told: list[int] = []
+    recorder = recorder_of(
+        {"content-type": "application/x-ndjson"},
+        on_progress=lambda chunk: told.append(chunk.size),
+    )
 
     for number in range(PROBE_RECORDED_MAX + 10):
         assert recorder.on_read(float(number), b"1\n") is None
 
     assert len(recorder.reads) == len(recorder.cuts) == PROBE_RECORDED_MAX
     assert recorder.size == 2 * PROBE_RECORDED_MAX + 20
+    assert told == [2] * (PROBE_RECORDED_MAX + 10)
 
 
 def test_an_endless_body_comes_to_an_end() -> None:

@@ -115,6 +115,18 @@ def test_paint_says_what_is_what() -> None:
     assert "<warning>  the answer is an error: 500; this is what was measured</>" in text
 
 
+def test_a_terminal_obeys_nobody_else() -> None:
+    """A server's header may have what a terminal takes for a command."""
+    reading = replace(HELD, headers=(("server", "x\x9b2Jy"),), redirects=("http://x/\x1b[2J",))
+    said = replace(SAID, evidence=("`via: \x9b2J`",))
+
+    text = text_of(reading, said)
+
+    assert "x\ufffd2Jy" in text
+    assert all(each.isprintable() for line in text.splitlines() for each in line)
+    assert "\x9b" not in json.dumps(to_json(reading, said))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -26,6 +26,7 @@ from tailrace.probe.report import (
     comparison,
     counted,
     duration,
+    printable,
     progress_line,
     text_of,
     to_json,
@@ -228,7 +229,7 @@ class Session:
     def _fail(self, url: str, error: ProbeError) -> None:
         self._codes.add(UNMEASURED)
         self._errors.append({"url": shown(url), "error": str(error)})
-        self._err.write(f"tailrace: {error}")
+        self._err.write(printable(f"tailrace: {error}"))
 
     def _code(self) -> int:
         """What is known not to hold comes before what is not known."""
@@ -239,7 +240,7 @@ class Session:
 
     def _write_json(self, name: str, results: list[dict[str, Any]]) -> None:
         document = {"version": JSON_VERSION, name: results, "errors": self._errors}
-        self._out.write(json.dumps(document, ensure_ascii=False, indent=1))
+        self._out.write(json.dumps(document, indent=1))
 
     def _draw(self, readings: list[Reading], picture: Path) -> None:
         from tailrace.probe.plot import draw

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
-from urllib.parse import urljoin
 
 from tailrace import limits
 from tailrace.errors import PeerError, ProbeError
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.probe.connecting import UnverifiedOrigin, explain
-from tailrace.probe.request import check, encode_get, shown
+from tailrace.probe.request import check, encode_get, joined, shown
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PRIVATE: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
@@ -73,17 +74,22 @@ class Stop:
 
     def __init__(self) -> None:
         self.is_set = False
-        self._receiver: _Receiver | None = None
+        self._end: Callable[[], object] | None = None
 
     def set(self) -> None:
         """End the answer that is coming, and want no other."""
         self.is_set = True
-        if self._receiver is not None:
-            self._receiver.stop("it was interrupted")
+        if self._end is not None:
+            self._end()
 
-    def watch(self, receiver: _Receiver | None) -> None:
-        """Take note of the answer that is coming."""
-        self._receiver = receiver
+    @contextmanager
+    def ending(self, end: Callable[[], object]) -> Iterator[None]:
+        """Say what ends that which goes on while this is entered."""
+        self._end = end
+        try:
+            yield
+        finally:
+            self._end = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +153,12 @@ class Client:
             answer, location = await self._ask(target, sent, taker, tuple(redirects))
             if location is None:
                 return answer
+            check(location, f"{shown(target)}: redirected to")
             if len(redirects) == limits.PROBE_REDIRECTS_MAX:
                 raise ProbeError(
                     f"{shown(url)}: more than {limits.PROBE_REDIRECTS_MAX} redirects, the last one"
                     f" to {shown(location)}; is it a loop?"
                 )
-            check(location, f"{shown(target)}: redirected to")
             target = location
             redirects.append(shown(target))
 
@@ -190,14 +196,13 @@ class Client:
             broken=receiver.broken,
             stopped=receiver.stopped,
         )
-        return answer, None if location is None else urljoin(url, location)
+        return answer, None if location is None else joined(url, location)
 
     async def _exchange(
         self, url: str, headers: tuple[tuple[str, str], ...], taker: Taker
     ) -> _Receiver:
         """Send one request, and wait for the end of its answer."""
-        if self._stop.is_set:
-            raise ProbeError(f"{shown(url)}: not measured: it was interrupted")
+        self._raise_if_stopped(url)
         streams = self._streams_to(url)
         is_kept = streams.kept_count > 0
         stream = await self._connect(url, streams)
@@ -207,11 +212,10 @@ class Client:
         receiver.heard_s = receiver.sent_s
         taker.on_sent(receiver.sent_s)
         stream.ask(message, receiver)
-        self._stop.watch(receiver)
         try:
-            await self._wait(receiver)
+            with self._stop.ending(lambda: receiver.stop("it was interrupted")):
+                await self._wait(receiver)
         finally:
-            self._stop.watch(None)
             if not receiver.is_over:
                 stream.abort()
         return receiver
@@ -227,9 +231,13 @@ class Client:
 
     async def _connect(self, url: str, streams: HttpStreams) -> HttpStream:
         origin = Origin.of(url)
+        loop = asyncio.get_running_loop()
         try:
-            return await streams.connect()
+            async with asyncio.timeout(None) as timeout:
+                with self._stop.ending(lambda: timeout.reschedule(loop.time())):
+                    return await streams.connect()
         except TimeoutError:
+            self._raise_if_stopped(url)
             raise ProbeError(
                 f"{shown(url)}: no connection to {origin.host}:{origin.port} within"
                 f" {self._patience.silence_s:g} s; is a firewall in between, or the address wrong"
@@ -237,6 +245,10 @@ class Client:
             ) from None
         except PeerError as error:
             raise ProbeError(f"{shown(url)}: {explain(error, origin)}") from error
+
+    def _raise_if_stopped(self, url: str) -> None:
+        if self._stop.is_set:
+            raise ProbeError(f"{shown(url)}: not measured: it was interrupted")
 
     async def _wait(self, receiver: _Receiver) -> None:
         """Wait for the end, or for as long as is sensible."""

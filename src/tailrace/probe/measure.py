@@ -71,8 +71,7 @@ async def measure(
         if not recorder.is_companion:
             return _reading(url, answer, recorder)
         measuring.note_ping(answer, recorder)
-        for _ in range(options.pings - 1):
-            await measuring.ping()
+        await measuring.ping_on(options.pings - 1)
         return await measuring.stream(on_progress)
 
 
@@ -107,15 +106,13 @@ class _Companion:
         """Keep a round trip, if it is one."""
         try:
             said = json.loads(recorder.text)
-            pong = _Pong(
-                str(said["environment"]),
-                answer.sent_s,
-                recorder.last_s,
-                int(said["received_ns"]),
-                int(said["sent_ns"]),
-            )
-        except (ValueError, TypeError, KeyError):
+            received_ns, sent_ns = said["received_ns"], said["sent_ns"]
+            environment = str(said["environment"])
+        except (ValueError, TypeError, KeyError, RecursionError):
             return
+        if not (_is_moment(received_ns) and _is_moment(sent_ns)):
+            return
+        pong = _Pong(environment, answer.sent_s, recorder.last_s, received_ns, sent_ns)
         self._pongs.append(pong)
         self._follow(answer)
 
@@ -138,21 +135,27 @@ class _Companion:
             await self._ping_again(environment)
         return self._read(answer, recorder)
 
+    async def ping_on(self, count: int) -> None:
+        """Ping so often, or until that fails: what the clock's bound lacks, it says itself."""
+        try:
+            for _ in range(count):
+                await self._ping()
+        except ProbeError:
+            pass
+
     async def _ping_again(self, environment: str) -> None:
         """Ping until the environment that streamed has answered often enough, or won't."""
         wanted = self._options.pings
         for _ in range(2 * wanted):
+            count = len(self._pongs)
+            await self.ping_on(1)
+            if len(self._pongs) == count:
+                return
+            wanted -= self._pongs[-1].environment == environment
             if wanted == 0:
                 return
-            try:
-                await self.ping()
-            except ProbeError:
-                return  # it was measured; the clock's bound says how well
-            if self._pongs and self._pongs[-1].environment == environment:
-                wanted -= 1
 
-    async def ping(self) -> None:
-        """One more round trip, if it is one."""
+    async def _ping(self) -> None:
         recorder = Recorder()
         answer = await self._client.get(self._target, recorder, headers=self.fields("ping"))
         if recorder.is_companion:
@@ -169,8 +172,10 @@ class _Companion:
     def _read(self, answer: Answer, recorder: Recorder) -> Reading:
         """Put together what was said and what was seen."""
         reading = _reading(self._url, answer, recorder)
-        started_ns = recorder.said.get("started_ns", "")
-        if not started_ns.isdigit() or answer.head.status != 200:
+        started = recorder.said.get("started_ns", "")
+        is_number = started.isascii() and started.isdigit() and len(started) <= 20
+        started_ns = int(started) if is_number else -1
+        if not _is_moment(started_ns) or answer.head.status != 200:
             return reading
         options = self._options
         count = len(reading.chunks)
@@ -186,7 +191,12 @@ class _Companion:
             broken=broken,
             chunks=_without_padding(reading.chunks, options),
         )
-        return _with_clock(reading, self._pongs, answer, recorder, int(started_ns))
+        return _with_clock(reading, self._pongs, answer, recorder, started_ns)
+
+
+def _is_moment(at_ns: object) -> bool:
+    """Whether it can be a clock's time in nanoseconds."""
+    return isinstance(at_ns, int) and 0 <= at_ns < 2**64
 
 
 def _reading(url: str, answer: Answer, recorder: Recorder) -> Reading:

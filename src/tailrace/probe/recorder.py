@@ -31,7 +31,7 @@ class Recorder:
         self.size = 0
         self.cuts: list[tuple[float, Cut]] = []
         self._sent_s = 0.0
-        self._count = 0
+        self._cut_bytes = 0  # up to the end of the last unit
         self._cutter: Cutter
         self._decoder: Decoder | None
 
@@ -96,8 +96,9 @@ class Recorder:
 
     def _note(self, at_s: float, cuts: list[Cut]) -> None:
         for cut in cuts:
-            size = cut.end - (self.cuts[-1][1].end if self.cuts else 0)
             if len(self.cuts) < limits.PROBE_RECORDED_MAX:
                 self.cuts.append((at_s, cut))
             if self._on_progress is not None:
+                size = cut.end - self._cut_bytes
                 self._on_progress(Chunk(cut.index, size, at_s - self._sent_s))
+            self._cut_bytes = cut.end

@@ -61,8 +61,8 @@ def progress_line(chunk: Chunk, before_s: float | None) -> str:
 
 def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint = plain) -> str:
     """A reading in full: what it was, a table, what is to be said about it, figures."""
-    lines = [paint(reading.url, "title")]
-    lines += [f"  redirected to {url}" for url in reading.redirects]
+    lines = [paint(printable(reading.url), "title")]
+    lines += [f"  redirected to {printable(url)}" for url in reading.redirects]
     lines += [f"  {what_it_is(reading)}", ""]
     if reading.chunks:
         lines += [*_table(reading, paint), ""]
@@ -82,8 +82,13 @@ def _words_behind_troubles(reading: Reading, diagnosis: Diagnosis) -> str:
     return diagnosis.words.removeprefix(f"The response broke off: {reading.broken}. ")
 
 
+def printable(text: str) -> str:
+    """Text of others without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
 def _wrapped(text: str, before: str) -> list[str]:
-    return wrap(text, _WIDTH, initial_indent=before, subsequent_indent=" " * len(before))
+    return wrap(printable(text), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before))
 
 
 def what_it_is(reading: Reading) -> str:
@@ -92,7 +97,7 @@ def what_it_is(reading: Reading) -> str:
     parts += [text for name in _TELLING if (text := reading.header(name)) is not None]
     if reading.unit == "chunk":
         parts.append(f"companion in environment {reading.environment}")
-    return ", ".join(parts)
+    return printable(", ".join(parts))
 
 
 _TELLING: Final = ("content-type", "content-encoding", "server", "via")

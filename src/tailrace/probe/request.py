@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from tailrace import __version__
 from tailrace.errors import ProbeError
@@ -23,16 +23,28 @@ def check(url: str, what: str = "") -> None:
         is_good = is_good and parts.port != 0
     except ValueError:
         is_good = False
-    if is_good and not any(each <= " " or each == "\x7f" for each in url):
+    if is_good and " " not in url and url.isprintable():
         return
     hint = "" if "://" in url else f"; try http://{url}"
-    raise ProbeError(f"{before}{url[:200]!r} is not an http(s) URL{hint}")
+    raise ProbeError(f"{before}{url[:200]!a} is not an http(s) URL{hint}")
 
 
 def shown(url: str) -> str:
     """A URL without a user's name and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def joined(url: str, location: str) -> str:
+    """Where a redirect leads; what is no URL stays what it is, for `check` to refuse."""
+    try:  # headers are read as Latin-1; a URL in other letters is in UTF-8
+        location = location.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def encode_get(url: str, headers: tuple[tuple[str, str], ...]) -> bytes:
