@@ -94,6 +94,8 @@ COMPARE = """
 )
 def test_places(document: str) -> None:
     assert marked(CSS, document.replace("|", "")) == document
+    for seed in range(5):
+        assert_same_for_any_chunks(CSS, document.replace("|", "").encode(), Random(seed))
 
 
 def test_a_charset_that_is_unknown_has_no_places() -> None:
@@ -101,12 +103,13 @@ def test_a_charset_that_is_unknown_has_no_places() -> None:
     assert places(UNDECLARED, b'@charset "utf-8";a{}') == [17, 19, 20]
     assert places(UNDECLARED, b"a{}" + b'b{c:"\x83\x5c"}d{}') == [2, 3, 5]
     assert places(UNDECLARED, "a{}é{}".encode()) == [2, 3, 6, 7]
+    assert places(UNDECLARED, b"a" * 200 + b"{}") == [201, 202]
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     document=st.lists(st.sampled_from(FRAGMENTS), max_size=15).map("".join),
-    random=st.randoms(use_true_random=False),
+    random=st.integers(0, 2**32).map(Random),
     content_type=st.sampled_from([CSS, UNDECLARED]),
 )
 def test_chunks_make_no_difference(document: str, random: Random, content_type: str) -> None:

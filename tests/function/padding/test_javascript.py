@@ -95,6 +95,9 @@ console.log(JSON.stringify([programs.length, different.map(([text, padded]) => p
         "--> `\n",
         "// a \n|b",
         "#!`\n|a",
+        "#a\n|",
+        "/* * ** \n ***/\n|",
+        "a - - b / `\n`\n|",
         "a)\n",
         "'a\nb",
         "a = /b\n",
@@ -102,12 +105,18 @@ console.log(JSON.stringify([programs.length, different.map(([text, padded]) => p
 )
 def test_places(document: str) -> None:
     assert marked(JAVASCRIPT, document.replace("|", "")) == document
+    for seed in range(5):
+        assert_same_for_any_chunks(JAVASCRIPT, document.replace("|", "").encode(), Random(seed))
 
 
 def test_line_separators_end_comments() -> None:
     text = "// a \u2028 `\n` \n// \u2026 `\n"
 
     assert places(JAVASCRIPT, text.encode()) == [14, 23]
+
+
+def test_a_byte_order_mark_may_come_first() -> None:
+    assert places(JAVASCRIPT, "\ufeff#!`\na\n".encode()) == [7, 9]
 
 
 def test_a_charset_that_is_unknown_has_no_places() -> None:
@@ -124,7 +133,7 @@ def test_brackets_within_brackets_have_a_bound() -> None:
 @settings(deadline=None, max_examples=150)
 @given(
     document=st.lists(st.sampled_from(FRAGMENTS), max_size=15).map("".join),
-    random=st.randoms(use_true_random=False),
+    random=st.integers(0, 2**32).map(Random),
     content_type=st.sampled_from([JAVASCRIPT, UNDECLARED]),
 )
 def test_chunks_make_no_difference(document: str, random: Random, content_type: str) -> None:

@@ -52,7 +52,7 @@ def test_values_are_the_same(value: Any, indent: int | None, is_ascii: bool) -> 
         assert json.loads(padded(document, [place], b"  ")) == value
 
 
-@given(document=pieces.map("".join), random=st.randoms(use_true_random=False))
+@given(document=pieces.map("".join), random=st.integers(0, 2**32).map(Random))
 def test_chunks_make_no_difference(document: str, random: Random) -> None:
     assert_same_for_any_chunks(JSON, document.encode(), random)
 

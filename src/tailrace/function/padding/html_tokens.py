@@ -74,23 +74,19 @@ class HtmlTokens:
         self._raw_tail = b""
 
     def _complete_tag(self) -> None:
-        raise NotImplementedError
+        """A start or end tag, see `_name`."""
 
     def _complete_plain_tags(self, tags: bytes) -> None:
         """Text and tags that `PLAIN_TAGS` has matched."""
-        raise NotImplementedError
 
     def _complete_meta(self, attributes: bytes) -> None:
         """Right after `_complete_tag`, for a meta element."""
-        raise NotImplementedError
 
     def _complete_markup(self) -> None:
         """A comment, or what a browser takes for one."""
-        raise NotImplementedError
 
     def _begin_markup(self, byte: int) -> None:
         """After `<` something else than a tag has begun, with this byte or one before it."""
-        raise NotImplementedError
 
     def _step(self, data: bytes, at: int, *, finds: bool) -> int:
         """Read on from `at`, which lies before the end; return how far.
