@@ -114,6 +114,14 @@ ROWS = (
     Row("the same", "on-time", "nginx", GZIP),
     Row("nginx, `proxy_buffering off`", "on-time", "nginx", "proxy_buffering off;"),
     Row(
+        "nginx, `proxy_buffering off` and `gzip on`",
+        "on-time",
+        "nginx",
+        f"proxy_buffering off; gzip on; gzip_types {COMPRESSIBLE};",
+        "--compressed",
+        {"compressed": True},
+    ),
+    Row(
         "HAProxy",
         "held-for-a-time",
         "haproxy",
