@@ -78,6 +78,8 @@ console.log(JSON.stringify([programs.length, different.map(([text, padded]) => p
         "a / b; /`/\n|",
         "x = /[/`]\\/`/g\n|",
         "if (a) /`/.test(b)\n|",
+        "a ? /`/ : b ?? /`/\n|",
+        "a?.if / b\n|",
         "(a) / b / `\n`\n|",
         "a.if(b) / c\n|",
         "a.return / c\n|",

@@ -53,7 +53,8 @@ class JavaScriptScanner:
 
     Not in strings, templates, regular expressions and other comments. Where a slash may be a
     division or begin a regular expression (as after `}`), both are read: there are places again
-    when both have ended in the same way, and no more when they differ.
+    when both have ended in the same way, and no more when they differ. Columns of a source map do
+    not count the spaces.
     """
 
     __slots__ = ("_brackets", "_check", "_last", "_state", "_word_ends", "allows")

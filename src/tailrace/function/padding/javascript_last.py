@@ -106,4 +106,4 @@ class LastToken:
         last = self._before[-1:]
         if last in (b"]", b'"', b"'", b"`"):
             return DIVISION
-        return EITHER if last in (b"}", b".", b"?") else REGEX
+        return EITHER if last in (b"}", b".") else REGEX
