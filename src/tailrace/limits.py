@@ -312,6 +312,9 @@ PROBE_STREAM_BYTES_MAX: Final = STREAM_RESPONSE_BYTES_MAX
 use, and strangers may ask."""
 PROBE_PINGS: Final = 8
 """Round trips before a stream, and as many after it: the quickest of them counts most."""
+PROBE_BUSY_PAUSES_S: Final = (0.1, 0.5)
+"""Pauses before a ping or the stream is asked for again, where the function's only environment is
+not quite done with the ping before (429)."""
 PROBE_TIMEOUT_S: Final = 30.0
 """How long the probe waits for a connection, for a head, and for the next byte."""
 PROBE_DURATION_S: Final = 900.0

@@ -347,6 +347,75 @@ def test_a_stream_that_is_refused_is_what_was_measured() -> None:
     assert (reading.broken, reading.clock) == (None, None)
 
 
+BUSY = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 4\r\n\r\nbusy"
+
+
+def test_a_stream_that_meets_a_busy_function_is_asked_for_again() -> None:
+    """Of a function with one environment, right behind a ping."""
+    companion = Companion()
+    refused = []
+
+    def stream(connection: Connection) -> None:
+        refused.append(True)
+        companion.stream = None
+        connection.send(BUSY)
+
+    companion.stream = stream
+    told: list[Chunk] = []
+    with Server(companion) as server:
+        reading = measured(server.url, count=2, pings=1, on_progress=told.append)
+
+    assert [asked[""] for asked in companion.asked] == ["ping", "stream", "stream", "ping"]
+    assert (refused, reading.status, len(reading.chunks), len(told)) == ([True], 200, 2, 2)
+
+
+def test_a_function_that_stays_busy_is_what_was_measured() -> None:
+    companion = Companion()
+    companion.stream = lambda connection: connection.send(BUSY)
+    with Server(companion) as server:
+        reading = measured(server.url, pings=1)
+
+    assert len(companion.asked) == 4
+    assert (reading.status, reading.unit, reading.size) == (429, "read", 4)
+
+
+def test_a_ping_that_meets_a_busy_function_is_sent_again() -> None:
+    """Its first try is no round trip."""
+    companion = Companion()
+    seen = iter([False, True, False, True])
+
+    def script(connection: Connection) -> None:
+        while True:
+            if next(seen, False):
+                if not connection.head():
+                    return
+                connection.send(BUSY)
+            else:
+                before = len(companion.asked)
+                companion_once(connection)
+                if len(companion.asked) == before:
+                    return
+
+    def companion_once(connection: Connection) -> None:
+        head = [connection.head()]
+
+        class Once:
+            send = staticmethod(connection.send)
+
+            def head(self) -> bytes:
+                return head.pop() if head else b""
+
+        companion(Once())  # type: ignore[arg-type]
+
+    with Server(script) as server:
+        reading = measured(server.url, count=1, pings=2)
+
+    # ping, (busy), ping, (busy), stream, ping, ping
+    assert [asked[""] for asked in companion.asked] == ["ping", "ping", "stream", "ping", "ping"]
+    assert reading.clock is not None
+    assert reading.clock.sample_count == 4
+
+
 def test_a_refusal_of_the_companion_is_told() -> None:
     """An older one may know less."""
     companion = Companion()

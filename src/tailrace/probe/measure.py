@@ -6,9 +6,11 @@ anybody: then that answer is the measured one, and the only request.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from tailrace import limits
 from tailrace.errors import ProbeError
@@ -18,6 +20,8 @@ from tailrace.probe.protocol import FIELD
 from tailrace.probe.record import Arrival, Chunk, Reading
 from tailrace.probe.recorder import Progress, Recorder
 from tailrace.probe.request import check, shown
+
+_TOO_MANY: Final = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +127,7 @@ class _Companion:
 
     async def stream(self, on_progress: Progress | None) -> Reading:
         """Measure the stream, and ping again."""
-        recorder = Recorder(on_progress, is_ping=False)
-        asked = self.fields(self._asked())
-        answer = await self._client.get(self._target, recorder, headers=asked)
+        answer, recorder = await self._ask(self._asked(), on_progress, is_ping=False)
         self._follow(answer)
         if recorder.is_companion and answer.head.status == 400:
             reason = recorder.text.decode("utf-8", "replace").strip()[:200]
@@ -135,31 +137,42 @@ class _Companion:
             await self._ping_again(environment)
         return self._read(answer, recorder)
 
-    async def ping_on(self, count: int) -> None:
-        """Ping so often, or until that fails: what the clock's bound lacks, it says itself."""
+    async def ping_on(self, count: int) -> bool:
+        """Ping so often, or until nobody answers: what the clock's bound lacks, it says itself."""
         try:
             for _ in range(count):
                 await self._ping()
         except ProbeError:
-            pass
+            return False
+        return True
 
     async def _ping_again(self, environment: str) -> None:
         """Ping until the environment that streamed has answered often enough, or won't."""
         wanted = self._options.pings
         for _ in range(2 * wanted):
             count = len(self._pongs)
-            await self.ping_on(1)
-            if len(self._pongs) == count:
+            if wanted == 0 or not await self.ping_on(1):
                 return
-            wanted -= self._pongs[-1].environment == environment
-            if wanted == 0:
-                return
+            wanted -= any(pong.environment == environment for pong in self._pongs[count:])
 
     async def _ping(self) -> None:
-        recorder = Recorder()
-        answer = await self._client.get(self._target, recorder, headers=self.fields("ping"))
+        answer, recorder = await self._ask("ping", None, is_ping=True)
         if recorder.is_companion:
             self.note_ping(answer, recorder)
+
+    async def _ask(
+        self, word: str, on_progress: Progress | None, *, is_ping: bool
+    ) -> tuple[Answer, Recorder]:
+        """Ask the companion, again if its only environment may not be done with a ping yet."""
+        is_known = bool(self._pongs)
+        pauses_s = iter(limits.PROBE_BUSY_PAUSES_S if is_known else ())
+        while True:
+            recorder = Recorder(on_progress, is_ping=is_ping, is_for_companion=is_known)
+            answer = await self._client.get(self._target, recorder, headers=self.fields(word))
+            pause_s = next(pauses_s, None)
+            if answer.head.status != _TOO_MANY or pause_s is None:
+                return answer, recorder
+            await asyncio.sleep(pause_s)
 
     def _asked(self) -> str:
         options = self._options

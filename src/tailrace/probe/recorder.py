@@ -17,11 +17,19 @@ Progress: TypeAlias = Callable[[Chunk], None]
 class Recorder:
     """Takes one answer: times and sizes of its reads, ends of its units.
 
-    Of the companion's answer to a ping, and of a refusal, `text` is the body.
+    Of the companion's answer to a ping, and of a refusal, `text` is the body. There is no progress
+    when an answer that is for the companion turns out not to be its own.
     """
 
-    def __init__(self, on_progress: Progress | None = None, *, is_ping: bool = True) -> None:
+    def __init__(
+        self,
+        on_progress: Progress | None = None,
+        *,
+        is_ping: bool = True,
+        is_for_companion: bool = False,
+    ) -> None:
         self._on_progress = on_progress
+        self._is_for_companion = is_for_companion
         self._is_ping = is_ping  # unless it turns out to come from something else
         self.is_companion = False
         self.said: dict[str, str] = {}
@@ -48,6 +56,8 @@ class Recorder:
         field = head.fields.get(FIELD)
         self.said = {} if field is None else parse_parameters(field)
         self.is_companion = self.said.get("v") == str(VERSION)
+        if self._is_for_companion and not self.is_companion:
+            self._on_progress = None
         self._is_ping = (self._is_ping or head.status >= 400) and self.is_companion
         self._decoder = decoder_for(head.fields.get("content-encoding"))
         content_type = head.fields.get("content-type") if self._decoder is not None else None
