@@ -3,6 +3,11 @@
 import gc
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tailrace", deadline=None)
+settings.load_profile("tailrace")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

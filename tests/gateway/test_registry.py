@@ -177,7 +177,7 @@ async def test_a_client_that_has_taken_all_is_not_stalled(world: World) -> None:
     await until(lambda: world.outcomes() == ["idle-deadline"])
 
 
-@played(stall_s=30 * SHORT_S, idle_s=SHORT_S)
+@played(stall_s=100 * SHORT_S, idle_s=8 * SHORT_S)
 async def test_a_function_held_back_by_its_client_is_not_idle(world: World) -> None:
     client, function = await world.pair(receive_bytes=4096)
     await function.write(encode_head())
