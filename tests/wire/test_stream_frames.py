@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 from struct import Struct
 
@@ -141,6 +142,22 @@ def test_a_read_that_is_one_frame_is_no_matter_apart(size: int) -> None:
         decoder.finish()
         with pytest.raises(FrameError, match="bytes follow the end"):
             decoder.feed(frame)
+
+
+@pytest.mark.parametrize("kind", "DP")
+def test_tiny_frames_take_no_more_memory_than_their_bytes(kind: str) -> None:
+    """A function may send a million of them at a time: writes of one byte each."""
+    wire, data, _ = encode([(kind, b"x")] * 20_000)
+    decoder = FrameDecoder()
+
+    tracemalloc.start()
+    try:
+        assert decoder.feed(wire) == data
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < len(wire)
 
 
 def test_padding_counts_as_it_comes() -> None:
