@@ -207,6 +207,27 @@ def test_a_response_that_is_not_wanted_any_more_leaves_no_watcher(
         assert watchers() == []
 
 
+@pytest.mark.parametrize("kind", SYNC)
+def test_a_watcher_that_hears_of_a_loss_is_gone_before_the_handler_hears(
+    peer: Peer, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate()
+    policy = FlushPolicy("adaptive", pad_bytes=FLUSH_PAD_BYTES_MAX, quiet_s=0.01)
+    items = [SSE, "data: 1\n\n", None, "data: 2\n\n"]
+    with RuntimeLoop(peer, handler_of(kind, items, gate, policy)) as runtime:
+        stream = runtime.stream()
+        stream.read_response_head()
+        until(lambda: len(watchers()) == 1, "the response is watched")
+        stream.answer(413, b"{}")  # before the padding, or while there is no room for all of it
+        until(lambda: not watchers(), "the watcher has heard of it")
+        gate.open()
+        runtime.expect_next()
+
+    assert [line for line in caplog.messages if "cut short" in line] == [
+        "the response was cut short: the peer answered 413 {}"
+    ]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_that_the_kernel_has_no_room_for_leaves_while_the_handler_waits(
     peer: Peer, kind: str

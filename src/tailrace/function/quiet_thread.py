@@ -23,7 +23,7 @@ logger = logging.getLogger("tailrace.function")
 class QuietThread:
     """Watches a sink until it is closed; started when something is held for the first time."""
 
-    __slots__ = ("_is_closed", "_is_idle", "_sink", "_thread", "turn")
+    __slots__ = ("_is_closed", "_is_idle", "_on_loss", "_sink", "_thread", "turn")
 
     def __init__(self, sink: NativeSink) -> None:
         self.turn: Final = Condition(Lock())
@@ -33,10 +33,16 @@ class QuietThread:
         self._is_idle = False  # it waits for something to be held
         self._is_closed = False
         sink.on_held = self._on_held
+        # It is for an event loop, whose thread this is not: the handler hears at its next write.
+        self._on_loss, sink.on_loss = sink.on_loss, None
 
     def close(self) -> None:
         """Watch no more; nothing of it is left then."""
         self._sink.on_held = None
+        self._stop()
+        self._sink.on_loss = self._on_loss
+
+    def _stop(self) -> None:
         if self._thread is None:
             return
         with self.turn:
