@@ -310,14 +310,14 @@ def test_a_sweep_needs_the_companion(runs: dict[str, Run]) -> None:
 NO_ANSWER: Final = {
     "dead": ("refuses the connection", "is the server running, and the port right?"),
     "unknown_host": ("the name nowhere.invalid is not known", "is it spelled right"),
-    "hangs_up": ("closed before an answer came", ""),
+    "hangs_up": ("closed before an answer came", "does it want https?"),
     "no_http": ("what came is not HTTP", "does it want https?"),
-    "banner": ("", ""),
+    "banner": ("", "does it want https?"),
     "loop": ("more than 10 redirects", "is it a loop?"),
     "to_ftp": ("redirected to 'ftp://files.example.com/'", "is not an http(s) URL"),
-    "to_dead": ("refuses the connection", ""),
+    "to_dead": ("refuses the connection", "redirected from"),
     "tls": ("its certificate is self-signed", "--insecure measures it all the same"),
-    "http_to_tls": ("closed before an answer came", ""),
+    "http_to_tls": ("", "does it want https?"),
     "tls_to_http": ("does not speak TLS", "is it http?"),
 }
 
@@ -394,7 +394,7 @@ def test_a_response_that_breaks_off_is_no_success(runs: dict[str, Run], name: st
 def test_one_that_goes_no_further_is_given_up(runs: dict[str, Run]) -> None:
     text = runs["impatient"].text_of("begins")
 
-    assert "nothing came for 1 s" in text
+    assert "nothing came for 1 s; --timeout waits longer" in text
 
 
 def test_one_that_has_no_end_is_measured_for_a_while(runs: dict[str, Run]) -> None:
@@ -441,4 +441,5 @@ def test_a_url_that_fails_does_not_take_the_others_with_it(runs: dict[str, Run])
 def test_nobody_is_shown_a_traceback_or_advice_that_does_not_apply(runs: dict[str, Run]) -> None:
     for name, run in runs.items():
         assert "Traceback" not in run.err, name
+        assert "All 1 " not in run.out, name
         assert "--size" not in run.out, name  # what only a companion is told

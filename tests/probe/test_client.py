@@ -204,7 +204,7 @@ def test_a_silence_breaks_an_answer_off() -> None:
     with Server(script) as server:
         found = get(server.url, taker, patience=BRIEF)
 
-    assert (taker.body, found.broken) == (b"abc", "nothing came for 0.2 s")
+    assert (taker.body, found.broken) == (b"abc", "nothing came for 0.2 s; --timeout waits longer")
 
 
 def test_what_goes_on_for_ever_is_measured_for_a_time() -> None:
@@ -471,7 +471,8 @@ def test_a_server_that_goes_without_a_word() -> None:
     with Server(Connection.head) as server:
         message = failing(server.url)
 
-    assert message == f"{server.url}: the connection was closed before an answer came"
+    what = "the connection was closed before an answer came; does it want https?"
+    assert message == f"{server.url}: {what}"
 
 
 @pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02\x02\x16", b"220 hi\r\n"])
@@ -569,4 +570,5 @@ def test_a_status_line_alone_is_no_answer_yet() -> None:
     with Server(script) as server:
         message = failing(server.url)
 
-    assert message == f"{server.url}: the connection was closed before an answer came"
+    what = "the connection was closed before an answer came; does it want https?"
+    assert message == f"{server.url}: {what}"

@@ -150,7 +150,12 @@ class Client:
             own = self._headers_for(target)
             given = {name.lower() for name, _ in own}
             sent = (*own, *(pair for pair in headers if pair[0] not in given))
-            answer, location = await self._ask(target, sent, taker, tuple(redirects))
+            try:
+                answer, location = await self._ask(target, sent, taker, tuple(redirects))
+            except ProbeError as error:
+                if redirects:
+                    raise ProbeError(f"{error} (redirected from {shown(url)})") from error
+                raise
             if location is None:
                 return answer
             check(location, f"{shown(target)}: redirected to")
@@ -333,7 +338,7 @@ class _Receiver:
     def give_up(self, waited_s: float) -> None:
         """Wait no longer for it."""
         self.waited_s = waited_s
-        self.broken = f"nothing came for {waited_s:g} s"
+        self.broken = f"nothing came for {waited_s:g} s; --timeout waits longer"
         self._leave(time.perf_counter())
 
     def _leave(self, at_s: float) -> None:
@@ -353,9 +358,9 @@ def _no_answer(receiver: _Receiver, url: str) -> str:
             f"no answer within {receiver.waited_s:g} s: connected, sent the"
             " request, and waited for the response's head; --timeout waits longer"
         )
+    other = "; does it want https?" if url.startswith("http:") else ""
     if str(receiver.error) == "the answer is not HTTP":
-        other = "; does it want https?" if url.startswith("http:") else ""
         return f"what came is not HTTP{other}"
     if "broke before" in str(receiver.error):
-        return "the connection was closed before an answer came"
+        return f"the connection was closed before an answer came{other}"
     return str(receiver.error)

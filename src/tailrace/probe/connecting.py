@@ -39,7 +39,8 @@ _CERTIFICATES: Final = {
 
 def explain(error: PeerError, origin: Origin) -> str:
     """Say what is wrong, and what may help."""
-    where = f"{origin.host}:{origin.port}"
+    where = f"[{origin.host}]" if ":" in origin.host else origin.host
+    where += f":{origin.port}"
     cause = error.__cause__
     if isinstance(cause, socket.gaierror):
         return f"the name {origin.host} is not known; is it spelled right, and is the network up?"
