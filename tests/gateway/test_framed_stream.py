@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -406,3 +407,22 @@ async def test_a_function_that_fails_without_a_frame_is_broken_off(world: World)
         assert (await outcome_of(client))[2] is False
     await world.assert_settled()
     assert world.outcomes() == ["function-failed"] * 2
+
+
+@pytest.mark.parametrize("padding", [encode_padding(b""), PADDING, encode_data(b"")])
+@streamed(idle_s=0.2)
+async def test_padding_without_end_meets_the_idle_deadline(world: World, padding: bytes) -> None:
+    """It is no progress: a client waits for data."""
+    client, stream = await pair(world)
+    stream.chunk(HEAD, ONE)
+    head = await client.read_head()
+
+    while not stream.gone.is_set():
+        stream.chunk(padding * 10)
+        await asyncio.sleep(0.02)
+
+    with pytest.raises(Broken) as broken:
+        await client.read_body(head)
+    assert broken.value.received == b"one"
+    await world.assert_settled()
+    assert world.outcomes() == ["idle-deadline"]
