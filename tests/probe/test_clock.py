@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import inf, isinf
 from random import Random
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -171,6 +172,22 @@ def test_the_interval_of_a_response_is_that_of_its_moments_together(world: World
         assert bound.offset.upper_s >= upper_s - ROUNDING_S
     assert bound.offset.lower_s >= min(m.lower_s for m in moments) - slack_s
     assert bound.offset.upper_s <= max(m.upper_s for m in moments) + slack_s
+
+
+def test_a_long_response_takes_no_more_than_its_share() -> None:
+    """Each of its chunks says something, when all of them are under way for the same time."""
+    count = 20_000
+    written = [(3600.0 + index / 10, index / 10 + 0.01) for index in range(count)]
+    begun_s = process_time()
+    bound = clock_bound(
+        [Ping(-0.02, 0.0, 3599.99, 3599.99)], request_sent_s=0.0, started_s=3600.0, written=written
+    )
+
+    assert bound.offset.upper_s >= 3600.0 >= bound.offset.lower_s
+    for function_s, arrived_s in written:
+        lateness = bound.lateness(function_s, arrived_s)
+        assert lateness.lower_s + ROUNDING_S >= 0.0 and lateness.upper_s >= 0.01 - ROUNDING_S
+    assert process_time() - begun_s < 30, "every chunk is compared with every other one"
 
 
 def test_a_ping_under_way_for_20_ms_bounds_the_offset_by_10() -> None:

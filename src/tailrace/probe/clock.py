@@ -24,6 +24,7 @@ its digits are not lost in those of an epoch.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -211,7 +212,9 @@ class _Envelope:
     """
 
     points: tuple[_Point, ...]
-    """By their moments; none is above what the others say about its moment."""
+    """By their moments; none is above what the others say about its moment. So the limit rises or
+    falls by no more than the drift from one to the next, and of all that stand on one side of a
+    moment the nearest says most."""
     drift: float
 
     @classmethod
@@ -222,9 +225,10 @@ class _Envelope:
 
     def at(self, client_s: float) -> float:
         """Return the limit at a moment."""
-        drift = self.drift
+        drift, place = self.drift, bisect_left(self.points, (client_s,))
         return min(
-            (value + drift * abs(client_s - at_s) for at_s, value in self.points), default=inf
+            (value + drift * abs(client_s - at_s) for at_s, value in self._around(place)),
+            default=inf,
         )
 
     def highest(self, start_s: float, end_s: float) -> float:
@@ -242,11 +246,15 @@ class _Envelope:
         With sign 1 at the earliest, by limits from above; with -1 at the latest, from below.
         """
         moments = []
-        for at_s, value in self.points:
+        place = bisect_left(self.points, function_s, key=lambda point: point[0] + sign * point[1])
+        for at_s, value in self._around(place):
             ahead_s = function_s - (at_s + sign * value)
             rate = 1 + sign * (self.drift if ahead_s > 0 else -self.drift)
             moments.append(at_s + ahead_s / rate)
         return max(moments, default=-inf) if sign > 0 else min(moments, default=inf)
+
+    def _around(self, place: int) -> tuple[_Point, ...]:
+        return self.points[max(0, place - 1) : place + 1]
 
 
 def _unsurpassed(points: list[_Point], drift: float) -> list[_Point]:
