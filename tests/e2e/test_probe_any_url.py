@@ -245,6 +245,7 @@ def test_a_chunked_download_is_measured_read_by_read(runs: dict[str, Run]) -> No
     assert "2.0 MiB in" in text
     assert "/s between the first and the last byte" in text
     assert "only reads are known" in text
+    assert "came at once" not in text
 
 
 def test_a_response_that_is_no_stream_shows_that_it_is_none(runs: dict[str, Run]) -> None:
@@ -389,12 +390,14 @@ def test_a_response_that_breaks_off_is_no_success(runs: dict[str, Run], name: st
 
     assert runs["broken"].code == UNMEASURED
     assert "the response broke off: the connection broke before its answer was complete" in text
+    assert "until the end" not in text
 
 
 def test_one_that_goes_no_further_is_given_up(runs: dict[str, Run]) -> None:
     text = runs["impatient"].text_of("begins")
 
     assert "nothing came for 1 s; --timeout waits longer" in text
+    assert "until the end" not in text
 
 
 def test_one_that_has_no_end_is_measured_for_a_while(runs: dict[str, Run]) -> None:

@@ -153,7 +153,7 @@ def test_compression_is_suspected_not_convicted() -> None:
 
     assert "Whether it was the compressor, a measurement without compression tells." in said.words
     assert "`content-encoding: gzip`: somebody compressed the body." in said.evidence
-    assert "Measure again without `--compressed`." in said.advice
+    assert "Measure again without `--compressed`, if it was given." in said.advice
 
 
 def irregular(writes: Sequence[tuple[float, int]], end_s: float) -> list[tuple[float, int]]:

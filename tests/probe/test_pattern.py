@@ -26,6 +26,7 @@ from tests.probe.hop_models import (
 )
 
 from tailrace.probe.pattern import Kind, find_pattern
+from tailrace.probe.record import Arrival, Chunk
 from tailrace.wire.buffering import HoldBackRule, ShapingRule
 
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
@@ -278,6 +279,32 @@ def test_arrivals_alone_show_less(hop: Hop, options: Mapping[str, Any], kind: Ki
     reading = measured(hop, has_companion=False, **{"unit": "event", **options})
 
     assert find_pattern(reading).kind == kind
+
+
+@pytest.mark.parametrize("why", ["broken", "stopped"])
+def test_what_never_came_to_its_end_was_not_held_until_then(why: str) -> None:
+    reading = measured(at_end, has_companion=False, unit="event")
+    reading = dataclasses.replace(reading, **{why: "…"})
+
+    assert find_pattern(reading).reason == (
+        "what came of the body came together, and its end did not come"
+    )
+
+
+def test_a_download_is_no_stream_that_was_held() -> None:
+    reads = [Arrival(0.002 * number, 65_536) for number in range(32)]
+    chunks = [Chunk(number, read.size, read.at_s) for number, read in enumerate(reads)]
+    reading = dataclasses.replace(
+        measured(nothing, has_companion=False, unit="read"),
+        arrivals=tuple(reads),
+        chunks=tuple(chunks),
+        size=32 * 65_536,
+    )
+
+    pattern = find_pattern(reading)
+
+    assert pattern.kind == "cannot-tell"
+    assert "without a pause, in 32 reads within 62 ms" in pattern.reason
 
 
 def test_an_empty_body_shows_nothing() -> None:

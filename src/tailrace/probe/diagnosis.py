@@ -295,7 +295,7 @@ def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) ->
             "(HAProxy: `option http-no-delay`)."
         )
     if kind == "compression":
-        yield "Measure again without `--compressed`."
+        yield "Measure again without `--compressed`, if it was given."
     if kind in ("at-the-end", "fixed-buffer") and reading.unit == "chunk":
         size = -(-2 * BUFFER_BYTES_USUAL // max(1, len(reading.chunks)))
         if kind == "at-the-end" and reading.size < BUFFER_BYTES_USUAL:

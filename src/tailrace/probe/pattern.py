@@ -43,6 +43,8 @@ RATE_BYTES_MIN: Final = 256 * 1024
 """Without the companion: smaller bodies say nothing of a rate, they come as they are written."""
 SAME_READ_S: Final = 0.005
 """Without the companion: what comes within this time came together."""
+PAUSE_NOTED_S: Final = 0.05
+"""Without the companion: a body whose silences are all shorter came in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,9 +317,19 @@ def _of_arrivals(reading: Reading) -> Pattern:
     groups = _come_together(chunks)
     figures = {"chunks": len(chunks), "groups": len(groups)}
     if len(groups) == 1:
-        return Pattern("at-the-end", figures)
+        if reading.broken is None and reading.stopped is None:
+            return Pattern("at-the-end", figures)
+        reason = "what came of the body came together, and its end did not come"
+        return Pattern("cannot-tell", reason=reason)
     if reading.unit == "read":
-        silence_s = max(b[0].arrived_s - a[-1].arrived_s for a, b in pairwise(groups))
+        silence_s = max(b.arrived_s - a.arrived_s for a, b in pairwise(chunks))
+        if silence_s < PAUSE_NOTED_S:
+            all_s = chunks[-1].arrived_s - chunks[0].arrived_s
+            reason = (
+                f"the body came without a pause, in {len(chunks)} reads within "
+                f"{all_s * 1000:.0f} ms, as a file does"
+            )
+            return Pattern("cannot-tell", reason=reason)
         reason = (
             f"the body came at {len(groups)} moments, with up to {silence_s:.2f} s between them, "
             "but nothing in it says what was written at a time"
@@ -335,7 +347,7 @@ def _of_arrivals(reading: Reading) -> Pattern:
 def _come_together(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
     groups: list[list[Chunk]] = []
     for chunk in sorted(chunks, key=lambda chunk: chunk.arrived_s):
-        if groups and chunk.arrived_s - groups[-1][-1].arrived_s < SAME_READ_S:
+        if groups and chunk.arrived_s - groups[-1][0].arrived_s < SAME_READ_S:
             groups[-1].append(chunk)
         else:
             groups.append([chunk])
