@@ -324,6 +324,8 @@ PROBE_BODY_BYTES_MAX: Final = 4 * 1024 * MIB
 PROBE_RECORDED_MAX: Final = 100_000
 """Reads, and chunks, of one response that are recorded one by one: 20 MB of records. The rest of
 the response is counted."""
+PROBE_READ_S_MAX: Final = 2.0
+"""Work on what a single read says when it is decompressed; what takes longer cannot be timed."""
 PROBE_ANSWER_BYTES_MAX: Final = 64 * KIB
 """Answer to a ping; more cannot be one."""
 PROBE_REDIRECTS_MAX: Final = 10

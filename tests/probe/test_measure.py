@@ -25,6 +25,7 @@ from tailrace.probe.merging import merged
 from tailrace.probe.protocol import FIELD, mark, parse_parameters
 from tailrace.probe.record import Chunk, Reading
 from tailrace.probe.recorder import Recorder
+from tailrace.probe.report import to_json
 
 
 def measured(url: str, *, on_progress: Any = None, stop: Any = None, **options: Any) -> Reading:
@@ -416,6 +417,52 @@ def test_a_ping_that_meets_a_busy_function_is_sent_again() -> None:
     assert reading.clock.sample_count == 4
 
 
+@pytest.mark.parametrize("pings", [0, 3])
+def test_a_companion_that_does_not_see_what_it_is_asked_is_told(pings: int) -> None:
+    """A proxy may take the header away; it then writes what it writes unasked."""
+
+    def script(connection: Connection) -> None:
+        while connection.head():
+            said = f"{FIELD}: v=1; environment=one; started_ns={time.time_ns()}\r\n".encode()
+            connection.send(CHUNKED + b"content-type: text/plain\r\n" + said + b"\r\n")
+            for index in range(10):
+                connection.send(chunk(mark(index, time.time_ns()).encode() + b"\n"))
+            connection.send(b"0\r\n\r\n")
+
+    with Server(script) as server:
+        with pytest.raises(ProbeError, match="takes the header `tailrace-probe` out of requests"):
+            measured(server.url, count=5, pings=pings)
+
+        assert len(server.heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        (b"content-type: text/plain\r\ncontent-encoding: br\r\n", b"\x8b\x02\x80"),
+        (b"", b"[0:1]\n"),
+        (b"content-type: application/jsonl\r\n", b"[0:1]\n"),
+    ],
+    ids=["another coding", "no type", "another type"],
+)
+def test_what_the_companion_wrote_may_not_be_readable(fields: bytes, body: bytes) -> None:
+    """Something on the way has changed it: that is no lack of chunks, and no clock that was set."""
+    companion = Companion()
+
+    def stream(connection: Connection) -> None:
+        said = f"{FIELD}: v=1; environment=one; started_ns={companion.now_ns()}\r\n".encode()
+        connection.send(CHUNKED + fields + said + b"\r\n" + chunk(body) + b"0\r\n\r\n")
+
+    companion.stream = stream
+    with Server(companion) as server:
+        reading = measured(server.url, count=5, pings=1)
+
+    assert (reading.broken, reading.clock, reading.environment) == (None, None, "one")
+    assert reading.clock_words is not None
+    assert "something on the way has changed the body" in reading.clock_words
+    assert to_json(reading)["has_companion"] is True
+
+
 def test_a_refusal_of_the_companion_is_told() -> None:
     """An older one may know less."""
     companion = Companion()
@@ -611,6 +658,14 @@ def test_an_endless_answer_to_a_ping_comes_to_an_end() -> None:
 
     assert recorder.on_read(0.0, bomb) == "it is no answer to a ping"
     assert len(recorder.text) < 3 * PROBE_ANSWER_BYTES_MAX
+
+
+def test_a_few_bytes_that_are_many_events_come_to_an_end() -> None:
+    recorder = recorder_of({"content-type": "text/event-stream", "content-encoding": "gzip"})
+    bomb = gzip.compress(b"data\n\n" * (8 << 20))
+
+    assert recorder.on_read(0.0, bomb) == "its compressed body takes more time to read than to come"
+    assert len(recorder.cuts) <= PROBE_RECORDED_MAX
 
 
 # --- the real one ----------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tailrace.probe.report import (
     comparison,
     counted,
     duration,
+    has_companion,
     printable,
     progress_line,
     text_of,
@@ -70,7 +71,7 @@ def _judge_lateness(reading: Reading, late_max_s: float) -> list[tuple[Literal[1
     late = [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
     limit = duration(late_max_s)
     if reading.clock is None or not late:
-        if reading.unit == "chunk":
+        if has_companion(reading):
             return [(3, f"whether a chunk was later than {limit} cannot be told")]
         return [(3, f"whether a chunk was later than {limit} can be told of the companion only")]
     latest_s, uncertainty_s = max(late), reading.clock.uncertainty_s

@@ -74,6 +74,8 @@ async def measure(
         answer = await client.get(url, recorder, headers=measuring.fields("ping"))
         if not recorder.is_companion:
             return _reading(url, answer, recorder)
+        if recorder.is_unasked:
+            raise _unasked(url)
         measuring.note_ping(answer, recorder)
         await measuring.ping_on(options.pings - 1)
         return await measuring.stream(on_progress)
@@ -185,26 +187,44 @@ class _Companion:
     def _read(self, answer: Answer, recorder: Recorder) -> Reading:
         """Put together what was said and what was seen."""
         reading = _reading(self._url, answer, recorder)
+        reading = dataclasses.replace(reading, redirects=self._redirects)
         started = recorder.said.get("started_ns", "")
         is_number = started.isascii() and started.isdigit() and len(started) <= 20
         started_ns = int(started) if is_number else -1
         if not _is_moment(started_ns) or answer.head.status != 200:
             return reading
         options = self._options
+        reading = dataclasses.replace(
+            reading,
+            environment=recorder.said.get("environment"),
+            interval_s=options.interval_s,
+            padded_bytes=options.pad_bytes,
+        )
+        if reading.unit != "chunk":
+            return dataclasses.replace(reading, clock_words=_UNREADABLE)
         count = len(reading.chunks)
+        if count > options.count:
+            raise _unasked(self._url)
         broken = reading.broken
         if broken is None and reading.stopped is None and count < options.count:
             broken = f"{count} of {options.count} chunks came, and then a clean end"
         reading = dataclasses.replace(
-            reading,
-            redirects=self._redirects,
-            environment=recorder.said.get("environment"),
-            interval_s=options.interval_s,
-            padded_bytes=options.pad_bytes,
-            broken=broken,
-            chunks=_without_padding(reading.chunks, options),
+            reading, broken=broken, chunks=_without_padding(reading.chunks, options)
         )
         return _with_clock(reading, self._pongs, answer, recorder, started_ns)
+
+
+_UNREADABLE: Final = (
+    "what the companion wrote when cannot be read: by its content type or content coding, "
+    "something on the way has changed the body"
+)
+
+
+def _unasked(url: str) -> ProbeError:
+    return ProbeError(
+        f"{shown(url)}: the companion answers, but not what it was asked: something on the way"
+        f" takes the header `{FIELD}` out of requests; it must be let through"
+    )
 
 
 def _is_moment(at_ns: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -32,6 +33,8 @@ class Recorder:
         self._is_for_companion = is_for_companion
         self._is_ping = is_ping  # unless it turns out to come from something else
         self.is_companion = False
+        self.is_unasked = False
+        """Whether the companion streams where a ping was asked for."""
         self.said: dict[str, str] = {}
         self.text = b""
         self.reads: list[tuple[float, int]] = []  # perf_counter, bytes
@@ -58,9 +61,12 @@ class Recorder:
         self.is_companion = self.said.get("v") == str(VERSION)
         if self._is_for_companion and not self.is_companion:
             self._on_progress = None
+        given_type = head.fields.get("content-type")
         self._is_ping = (self._is_ping or head.status >= 400) and self.is_companion
+        is_stream = given_type is not None and "json" not in given_type.lower()
+        self.is_unasked = self._is_ping and head.status == 200 and is_stream
         self._decoder = decoder_for(head.fields.get("content-encoding"))
-        content_type = head.fields.get("content-type") if self._decoder is not None else None
+        content_type = given_type if self._decoder is not None else None
         self._cutter = cutter_for(content_type, is_companion=self.is_companion)
 
     def on_read(self, at_s: float, data: bytes) -> str | None:
@@ -71,9 +77,10 @@ class Recorder:
             self.reads.append((at_s, len(data)))
         if self._is_ping:
             self._take_text(data)
-            is_long = len(self.text) > limits.PROBE_ANSWER_BYTES_MAX
+            is_long = self.is_unasked or len(self.text) > limits.PROBE_ANSWER_BYTES_MAX
             return "it is no answer to a ping" if is_long else None
-        self._cut(at_s, data)
+        if not self._cut(at_s, data):
+            return "its compressed body takes more time to read than to come"
         if self.size >= limits.PROBE_BODY_BYTES_MAX:
             return f"{limits.PROBE_BODY_BYTES_MAX} bytes were measured"
         return None
@@ -94,15 +101,23 @@ class Recorder:
         except ValueError:
             self._decoder = None
 
-    def _cut(self, at_s: float, data: bytes) -> None:
+    def _cut(self, at_s: float, data: bytes) -> bool:
+        """Find what ends in these bytes; False when that takes so long that nothing can be timed.
+
+        A few bytes may be gigabytes of tiny events.
+        """
         if self._decoder is None or self._cutter.unit == "read":
             self._note(at_s, self._cutter.feed(data) if self._cutter.unit == "read" else [])
-            return
+            return True
+        end_s = time.thread_time() + limits.PROBE_READ_S_MAX
         try:
             for piece in self._decoder.feed(data):
+                if time.thread_time() > end_s:
+                    return False
                 self._note(at_s, self._cutter.feed(piece))
         except ValueError:
             self._decoder = None  # what follows cannot be read either
+        return True
 
     def _note(self, at_s: float, cuts: list[Cut]) -> None:
         for cut in cuts:

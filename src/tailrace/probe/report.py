@@ -95,7 +95,7 @@ def what_it_is(reading: Reading) -> str:
     """One line of what answered."""
     parts = [f"HTTP/{reading.http_version} {reading.status}"]
     parts += [text for name in _TELLING if (text := reading.header(name)) is not None]
-    if reading.unit == "chunk":
+    if has_companion(reading):
         parts.append(f"companion in environment {reading.environment}")
     return printable(", ".join(parts))
 
@@ -115,7 +115,9 @@ def summary(reading: Reading) -> Iterator[str]:
         f" {amount(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
     )
     if reading.unit == "read":
-        yield "a body of this type has no events or lines: only reads are known"
+        yield reading.clock_words or (
+            "a body of this type has no events or lines: only reads are known"
+        )
         return
     yield _merged_words(reading)
     if reading.clock is not None and lateness(reading):
@@ -212,6 +214,11 @@ def comparison(readings: Sequence[Reading], paint: Paint = plain) -> str:
 # --- figures -------------------------------------------------------------------------------------
 
 
+def has_companion(reading: Reading) -> bool:
+    """Whether the companion answered, though perhaps what it wrote cannot be read."""
+    return reading.unit == "chunk" or reading.environment is not None
+
+
 def first_byte_s(reading: Reading) -> float | None:
     """When the first byte of the body was there."""
     return reading.arrivals[0].at_s if reading.arrivals else None
@@ -251,7 +258,7 @@ def to_json(reading: Reading, diagnosis: Diagnosis | None = None) -> dict[str, A
         "status": reading.status,
         "http_version": reading.http_version,
         "headers": [list(pair) for pair in reading.headers],
-        "has_companion": reading.unit == "chunk",
+        "has_companion": has_companion(reading),
         "unit": reading.unit,
         "head_s": reading.head_s,
         "first_byte_s": first_byte_s(reading),
