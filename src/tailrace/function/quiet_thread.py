@@ -23,11 +23,16 @@ logger = logging.getLogger("tailrace.function")
 class QuietThread:
     """Watches a sink until it is closed; started when something is held for the first time."""
 
-    __slots__ = ("_is_closed", "_is_idle", "_on_loss", "_sink", "_thread", "turn")
+    __slots__ = ("_change", "_is_closed", "_is_idle", "_on_loss", "_sink", "_thread", "turn")
 
     def __init__(self, sink: NativeSink) -> None:
-        self.turn: Final = Condition(Lock())
-        """To be held by whoever uses the sink while this watches it."""
+        self.turn: Final = Lock()
+        """To be held by whoever uses the sink while this watches it.
+
+        A bare lock: a signal's exception cannot come between its taking and the `with` block, as
+        it can inside `Condition.__enter__`, which is Python.
+        """
+        self._change: Final = Condition(self.turn)
         self._sink = sink
         self._thread: Thread | None = None
         self._is_idle = False  # it waits for something to be held
@@ -47,7 +52,9 @@ class QuietThread:
             return
         with self.turn:
             self._is_closed = True
-            self.turn.notify()
+            # All: a signal's exception in an earlier `notify` may have left a waiter behind, which
+            # would be the one to be told.
+            self._change.notify_all()
         if self._thread.is_alive():  # not when a signal's exception came between start and life
             self._thread.join()
 
@@ -56,7 +63,7 @@ class QuietThread:
         if self._thread is None:
             self._start()
         elif self._is_idle:
-            self.turn.notify()
+            self._change.notify()
 
     def _start(self) -> None:
         self._thread = Thread(target=self._run, name="tailrace-flush", daemon=True)
@@ -81,9 +88,9 @@ class QuietThread:
         if self._sink.upload.has_unsent:
             self._sink.push()
         if self._sink.upload.has_unsent:
-            self.turn.wait(FLUSH_RETRY_S)
+            self._change.wait(FLUSH_RETRY_S)
             return
         due_s = self._sink.quiet_due_s
         self._is_idle = due_s == inf
-        self.turn.wait(None if self._is_idle else max(0.0, due_s - time.monotonic()))
+        self._change.wait(None if self._is_idle else max(0.0, due_s - time.monotonic()))
         self._is_idle = False
