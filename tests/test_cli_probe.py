@@ -30,6 +30,7 @@ from tailrace.cli.probe import probe
 from tailrace.cli.probe_session import Conditions
 from tailrace.cli.terminal import Terminal
 from tailrace.errors import ConfigError
+from tailrace.probe.protocol import FIELD, mark
 from tailrace.probe.record import Clock
 
 
@@ -266,6 +267,9 @@ def test_merged_chunks_are_found() -> None:
     assert Conditions(None, True).judge(untimed([0.5], unit="read")) == [
         (3, "whether anything was merged cannot be told of a body without content type")
     ]
+    assert Conditions(None, True).judge(timed([(0.0, 0.1), (0.001, 0.1)])) == [
+        (3, "whether anything was merged cannot be told: none was written apart")
+    ]
     assert LATE.clock == Clock(0.0, 0.01, 8, 0.02)
 
 
@@ -314,6 +318,36 @@ def test_a_sweep_says_what_padding_it_takes() -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"{server.url}\n  Never held: ")
     assert {asked["count"] for asked in paced.asked} == {"2"}
+
+
+def test_that_no_size_gets_through_is_a_finding() -> None:
+    companion = Companion()
+
+    def stream(connection: Connection) -> None:
+        asked, started_ns = companion.asked[-1], companion.now_ns()
+        said = f"{FIELD}: v=1; environment=one; started_ns={started_ns}\r\n".encode()
+        body = b""
+        for index in range(2):
+            time.sleep(index * int(asked["interval_ms"]) / 1000)
+            text = mark(index, companion.now_ns()).encode() + b"\n"
+            body += text.rjust(int(asked["size"]), b"x")
+        connection.send(answer(body, b"content-type: text/plain\r\n" + said))
+
+    companion.stream = stream
+    with Server(companion) as server:
+        done = run("--sweep", "--json", server.url)
+
+    assert (done.code, done.document["errors"]) == (0, [])
+    (found,) = done.document["sweeps"]
+    assert (found["threshold_bytes"], found["is_found"]) == (None, True)
+    assert found["words"].startswith("Held at any size")
+
+
+def test_a_sweep_that_meets_an_error_says_so() -> None:
+    with Server(sending(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")) as server:
+        done = run("--sweep", server.url)
+
+    assert (done.code, done.err) == (3, f"tailrace: {server.url}: the answer is an error: 502\n")
 
 
 def test_a_sweep_needs_the_companion() -> None:
@@ -415,6 +449,32 @@ def test_a_signal_shows_what_came_by_then(number: signal.Signals, code: int) -> 
     assert process.returncode == code
     (reading,) = json.loads(out)["readings"]
     assert reading["stopped"] == "it was interrupted"
+
+
+def test_a_second_signal_leaves_a_document_too() -> None:
+    def script(connection: Connection) -> None:
+        if b"/silent" in connection.head():
+            begun.set()
+            connection.wait_end()
+        else:
+            connection.send(answer(b"hello"))
+
+    begun = threading.Event()
+    with Server(script) as server:
+        arguments = [sys.executable, "-m", "tailrace", "probe", "--json", server.url]
+        with subprocess.Popen(
+            [*arguments, f"{server.url}/silent"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environ_of(),
+        ) as process:
+            assert begun.wait(WAIT_S)
+            for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+                process.send_signal(number)  # so that it finds both at once
+            out, err = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode in (130, 143), err) == (True, b"")
+    assert [reading["size_bytes"] for reading in json.loads(out)["readings"]] == [5]
 
 
 def test_whoever_has_lines_does_not_wait_for_the_terminal() -> None:

@@ -380,7 +380,12 @@ def test_a_redirect_may_be_in_other_letters() -> None:
 
 
 def test_what_is_secret_stays_with_the_first_origin() -> None:
-    secret = (("Authorization", "Bearer x"), ("cookie", "c"), ("x-open", "o"))
+    secret = (
+        ("Authorization", "Bearer x"),
+        ("cookie", "c"),
+        ("Host", "own.example"),
+        ("x-open", "o"),
+    )
     with Server(sending(answer(b""))) as other, Server(sending(moved(f"{other.url}/"))) as first:
 
         async def story(client: Client) -> None:
@@ -392,6 +397,7 @@ def test_what_is_secret_stays_with_the_first_origin() -> None:
     assert b"Bearer x" in first.heads[0] and b"cookie: c" in first.heads[0]
     for head in other.heads:
         assert b"Bearer" not in head and b"cookie" not in head
+        assert f"host: 127.0.0.1:{other.port}".encode() in head
         assert b"x-open: o" in head
 
 

@@ -97,7 +97,7 @@ def test_what_is_never_held_is_found_at_once() -> None:
 def test_what_is_held_at_any_size_is_said() -> None:
     result = swept(by_model(HoldBackRule(threshold_bytes=6 * MIB)))
 
-    assert (result.threshold_bytes, result.held_bytes) == (None, MIB)
+    assert (result.threshold_bytes, result.held_bytes, result.is_found) == (None, MIB, True)
     assert result.requests == 8
     assert result.words == (
         "Held at any size up to 1,048,576 bytes: padding of that size is no help."
@@ -144,7 +144,8 @@ def test_answers_that_decide_nothing_are_asked_again_a_few_times() -> None:
     result = swept(lambda size: None if size > 1_024 else True, bisection)
 
     assert result.requests == 2 + PROBE_SWEEP_UNCLEAR_MAX
-    assert result.threshold_bytes is None
+    assert (result.threshold_bytes, result.is_found) == (None, False)
+    assert result.words.startswith("Held up to 1,024 bytes; larger ones could not be tried. ")
     assert result.words.endswith("Whether 4,096 bytes are held cannot be told.")
 
 

@@ -18,7 +18,7 @@ from tailrace.net.tasks import TaskSet
 from tailrace.probe.client import Stop
 from tailrace.probe.diagnosis import Diagnosis, diagnose
 from tailrace.probe.measure import MeasureOptions, measure
-from tailrace.probe.merging import merged
+from tailrace.probe.merging import is_any_apart, merged
 from tailrace.probe.record import Chunk, Reading
 from tailrace.probe.report import (
     JSON_VERSION,
@@ -62,6 +62,8 @@ class Conditions:
         if self.is_merged_bad and reading.unit == "read":
             what = reading.header("content-type") or "a body without content type"
             found.append((3, f"whether anything was merged cannot be told of {what}"))
+        elif self.is_merged_bad and not is_any_apart(reading):
+            found.append((3, "whether anything was merged cannot be told: none was written apart"))
         elif self.is_merged_bad and (together := len(merged(reading))):
             found.append((1, f"{counted(together, reading.unit)} came with the one before"))
         return found
@@ -106,6 +108,8 @@ class Session:
         self._is_live = sys.stderr.isatty()
         self._stop = Stop()
         self._codes = {FINE}
+        self._readings: list[tuple[Reading, Diagnosis]] = []
+        self._sweeps: list[dict[str, Any]] = []
         self._errors: list[dict[str, str]] = []
 
     async def run(self, *, is_sweep: bool) -> int:
@@ -126,6 +130,10 @@ class Session:
                     raise
             finally:
                 await tasks.cancel_all()
+            if self._is_json:
+                self._write_json(is_sweep=is_sweep)
+            if self._picture is not None and self._readings and not signals.second.is_set():
+                self._draw([reading for reading, _ in self._readings], self._picture)
             return 128 + signals.number if signals.first.is_set() else self._code()
 
     async def _heed(self, signals: StopSignals, task: asyncio.Task[Any]) -> None:
@@ -135,44 +143,38 @@ class Session:
         task.cancel()
 
     async def _measure_all(self) -> None:
-        readings: list[tuple[Reading, Diagnosis]] = []
         for url in self._urls:
             reading = await self._measure(url)
             if reading is None:
                 continue
             diagnosis = diagnose(reading)
-            readings.append((reading, diagnosis))
+            self._readings.append((reading, diagnosis))
             if not self._is_json:
                 self._out.write(text_of(reading, diagnosis, self._paint) + "\n")
             self._judge(reading)
-        if self._is_json:
-            self._write_json("readings", [to_json(*each) for each in readings])
-        elif len(readings) > 1:
-            self._out.write(comparison([reading for reading, _ in readings], self._paint) + "\n")
-        if self._picture is not None and readings:
-            self._draw([reading for reading, _ in readings], self._picture)
+        if len(self._readings) > 1 and not self._is_json:
+            readings = [reading for reading, _ in self._readings]
+            self._out.write(comparison(readings, self._paint) + "\n")
 
     async def _sweep_all(self) -> None:
-        results = []
         for url in self._urls:
             result = await self._sweep(url)
             if result is None:
                 continue
-            results.append(
+            self._sweeps.append(
                 {
                     "url": shown(url),
+                    "is_found": result.is_found,
                     "threshold_bytes": result.threshold_bytes,
                     "held_bytes": result.held_bytes,
                     "requests": result.requests,
                     "words": result.words,
                 }
             )
-            if result.threshold_bytes is None:
+            if not result.is_found:
                 self._codes.add(UNMEASURED)
             if not self._is_json:
                 self._out.write(f"{self._out.paint(shown(url), BOLD)}\n  {result.words}")
-        if self._is_json:
-            self._write_json("sweeps", results)
 
     async def _measure(self, url: str) -> Reading | None:
         try:
@@ -204,6 +206,8 @@ class Session:
                 self._options, count=2, size=size, interval_s=interval_s, pad_bytes=0, pings=0
             )
             reading = await measure(url, replace(asked, compressed=False), stop=self._stop)
+            if reading.unit != "chunk" and reading.status >= 400:
+                raise ProbeError(f"{reading.url}: the answer is an error: {reading.status}")
             if reading.unit != "chunk":
                 raise ProbeError(
                     f"{reading.url}: --sweep needs the companion behind the URL: a function whose"
@@ -239,8 +243,13 @@ class Session:
     def _paint(self, text: str, role: Role) -> str:
         return self._out.paint(text, _COLORS[role])
 
-    def _write_json(self, name: str, results: list[dict[str, Any]]) -> None:
-        document = {"version": JSON_VERSION, name: results, "errors": self._errors}
+    def _write_json(self, *, is_sweep: bool) -> None:
+        results = (
+            {"sweeps": self._sweeps}
+            if is_sweep
+            else {"readings": [to_json(*each) for each in self._readings]}
+        )
+        document = {"version": JSON_VERSION, **results, "errors": self._errors}
         self._out.write(json.dumps(document, indent=1))
 
     def _draw(self, readings: list[Reading], picture: Path) -> None:

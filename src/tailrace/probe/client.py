@@ -21,7 +21,7 @@ from tailrace.probe.connecting import UnverifiedOrigin, explain
 from tailrace.probe.request import check, encode_get, joined, shown
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
-_PRIVATE: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
+_PRIVATE: Final = frozenset(("authorization", "cookie", "host", "proxy-authorization"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Client:
             redirects.append(shown(target))
 
     def _headers_for(self, url: str) -> tuple[tuple[str, str], ...]:
-        """What is secret goes to the origin of the first URL only, not where that sends us."""
+        """What is secret, or a name, goes to the origin of the first URL only, not further on."""
         origin = Origin.of(url)
         self._home = self._home or origin
         if origin == self._home:

@@ -25,11 +25,27 @@ def merged(reading: Reading) -> tuple[int, ...]:
     )
 
 
+def is_any_apart(reading: Reading) -> bool:
+    """Whether any chunk of the companion was written apart, so that it could be merged at all.
+
+    Of other functions that is taken for granted.
+    """
+    interval_s = reading.interval_s or 0.0
+    return reading.unit != "chunk" or any(
+        _are_apart(before, chunk, interval_s) for before, chunk in pairwise(reading.chunks)
+    )
+
+
 def _is_held(before: Chunk, chunk: Chunk, interval_s: float) -> bool:
+    is_together = chunk.arrived_s - before.arrived_s <= PROBE_TOGETHER_S
+    return is_together and _are_apart(before, chunk, interval_s)
+
+
+def _are_apart(before: Chunk, chunk: Chunk, interval_s: float) -> bool:
     apart_s = interval_s
     if before.written_s is not None and chunk.written_s is not None:
         apart_s = chunk.written_s - before.written_s
-    return apart_s >= PROBE_APART_S and chunk.arrived_s - before.arrived_s <= PROBE_TOGETHER_S
+    return apart_s >= PROBE_APART_S
 
 
 def _is_in_one_read(before: Chunk, chunk: Chunk, _: float) -> bool:

@@ -57,6 +57,8 @@ class SweepResult:
     requests: int
     """Responses that were measured."""
     words: str
+    is_found: bool = True
+    """Whether there is an answer; that no size gets through is one, too."""
 
 
 class Sweep:
@@ -139,7 +141,9 @@ class Sweep:
         """What is known by now."""
         passed, held = self.passed, self.held
         threshold = 0 if passed == self._low else passed
-        return SweepResult(threshold, held, self.request_count, self._words(passed, held))
+        is_found = passed is not None or self._is_hopeless
+        words = self._words(passed, held)
+        return SweepResult(threshold, held, self.request_count, words, is_found)
 
     @property
     def _ceiling(self) -> float:
@@ -159,6 +163,10 @@ class Sweep:
         """Whether it has got through, or was held twice."""
         answers = [is_held for at, is_held in self._answers if at == size]
         return False in answers or answers.count(True) > 1
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self.held == self._high and self._is_settled(self._high)
 
     def _is_lucky(self) -> bool:
         last = self._answers[-_LUCK:]
@@ -184,6 +192,8 @@ class Sweep:
     def _finding(self, passed: int | None, held: int | None) -> str:
         if passed is None and held is None:
             return "Nothing was found out."
+        if passed is None and not self._is_hopeless:
+            return f"Held up to {_bytes(held or 0)}; larger ones could not be tried."
         if passed is None:
             return f"Held at any size up to {_bytes(held or 0)}: padding of that size is no help."
         if held is None:
