@@ -56,8 +56,9 @@ def test_a_frozen_environment_does_nothing_until_the_next_event(tmp_path: Path) 
         async with running(playing(path=tmp_path), freeze=True) as emulator:
             await emulator.play({"count": str(ticks)}, {"spawn": str(child)}, {"return": 1})
             await wait_until(lambda: frozen(emulator))
+            # The whole process group: each of its processes stops when it is next to run.
+            await wait_until(lambda: is_frozen(int(child.read_text())))
             before = ticks.read_text()
-            assert is_frozen(int(child.read_text()))  # the whole process group
             await asyncio.sleep(0.1)  # fifty ticks of a clock that runs
             assert ticks.read_text() == before
             answer = await emulator.invoke({"a": 1})
