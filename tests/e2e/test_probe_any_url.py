@@ -242,7 +242,7 @@ def test_events_that_were_collected_are_seen(runs: dict[str, Run]) -> None:
 def test_a_chunked_download_is_measured_read_by_read(runs: dict[str, Run]) -> None:
     text = runs["fine"].text_of("download")
 
-    assert "2.0 MiB in" in text
+    assert "2.1 MB in" in text
     assert "/s between the first and the last byte" in text
     assert "only reads are known" in text
     assert "came at once" not in text

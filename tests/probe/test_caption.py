@@ -8,7 +8,7 @@ import pytest
 from tests.probe.readings import SECONDS, timed, untimed
 
 from tailrace.probe import caption
-from tailrace.probe.caption import duration, headline, name
+from tailrace.probe.caption import headline, name
 from tailrace.probe.record import Reading
 
 ON_TIME = [(s, s + 0.003) for s in SECONDS]
@@ -107,7 +107,7 @@ def test_chunks_that_were_written_together_are_no_group() -> None:
 def test_a_name_is_the_url_without_its_query_and_what_was_asked() -> None:
     assert name(timed(ON_TIME)) == "example.com/lines, no padding"
     assert name(timed(ON_TIME, padded_bytes=100_000)) == "example.com/lines, padded by 100 KB"
-    assert name(timed(ON_TIME, padded_bytes=500)) == "example.com/lines, padded by 500 bytes"
+    assert name(timed(ON_TIME, padded_bytes=500)) == "example.com/lines, padded by 500 B"
     assert name(untimed([1.0], status=502)) == "example.com/lines, status 502"
 
 
@@ -116,14 +116,3 @@ def test_a_long_url_is_shortened_in_its_middle() -> None:
 
     assert len(long) == 46
     assert long.startswith("aaaa") and long.endswith("bb/end") and "…" in long
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "0 ms"), (0.0004, "0.4 ms"), (0.00004, "0 ms"), (0.0031, "3 ms"), (0.2504, "250 ms"),
-        (0.994, "994 ms"), (0.996, "1.0 s"), (2.04, "2.0 s"), (99.9, "99.9 s"), (3600.0, "3,600 s"),
-    ],
-)  # fmt: skip
-def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
-    assert duration(seconds) == words

@@ -201,7 +201,7 @@ def test_a_ping_under_way_for_20_ms_bounds_the_offset_by_10() -> None:
     assert bound.offset.upper_s == pytest.approx(3600.002)
     assert bound.lateness(3600.1, 0.3).lower_s == pytest.approx(0.182)
     assert bound.lateness(3600.1, 0.3).upper_s == pytest.approx(0.202)
-    assert bound.words == "a round trip to the environment that streamed; it took 20 ms"
+    assert bound.words == "a round trip to the environment that streamed; it took 20.0 ms"
 
 
 def test_asymmetry_is_within_the_bound_but_moves_the_middle() -> None:
@@ -315,7 +315,7 @@ def test_rounding_is_no_contradiction() -> None:
 
     assert bound.basis == "round trips"
     assert 0 <= bound.offset.uncertainty_s < 1e-6
-    assert bound.words == "4 round trips to the environment that streamed; the quickest took 0 µs"
+    assert bound.words == "4 round trips to the environment that streamed; the quickest took 0.0 ms"
 
 
 def test_thousands_of_chunks_are_bounded_in_no_time() -> None:

@@ -19,13 +19,13 @@ from tailrace.probe.client import Stop
 from tailrace.probe.diagnosis import Diagnosis, diagnose
 from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.merging import is_any_apart, merged
+from tailrace.probe.quantity import exact_duration
 from tailrace.probe.record import Chunk, Reading
 from tailrace.probe.report import (
     JSON_VERSION,
     Role,
     comparison,
     counted,
-    duration,
     has_companion,
     printable,
     progress_line,
@@ -71,16 +71,16 @@ class Conditions:
 
 def _judge_lateness(reading: Reading, late_max_s: float) -> list[tuple[Literal[1, 3], str]]:
     late = [chunk.late_s for chunk in reading.chunks if chunk.late_s is not None]
-    limit = duration(late_max_s)
+    limit = exact_duration(late_max_s)
     if reading.clock is None or not late:
         if has_companion(reading):
             return [(3, f"whether a chunk was later than {limit} cannot be told")]
         return [(3, f"whether a chunk was later than {limit} can be told of the companion only")]
     latest_s, uncertainty_s = max(late), reading.clock.uncertainty_s
     if latest_s - uncertainty_s > late_max_s:
-        return [(1, f"a chunk was {duration(latest_s)} late, more than {limit}")]
+        return [(1, f"a chunk was {exact_duration(latest_s)} late, more than {limit}")]
     if latest_s + uncertainty_s > late_max_s:
-        sure = f"{duration(latest_s)} ± {duration(uncertainty_s)}"
+        sure = f"{exact_duration(latest_s)} ± {exact_duration(uncertainty_s)}"
         return [(3, f"whether a chunk was later than {limit} cannot be told: {sure}")]
     return []
 

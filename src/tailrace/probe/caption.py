@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tailrace.limits import PROBE_APART_S
 from tailrace.probe.merging import merged
+from tailrace.probe.quantity import duration, size
 from tailrace.probe.record import Chunk, Reading
 
 LATE_S: Final = 0.1
@@ -37,9 +38,9 @@ def name(reading: Reading) -> str:
         words.append(f"status {reading.status}")
     is_large = _is_timed(reading) and reading.chunks[0].size >= _LARGE_BYTES
     if is_large:
-        words.append(f"{reading.unit}s of {_bytes(reading.chunks[0].size)}")
+        words.append(f"{reading.unit}s of {size(reading.chunks[0].size)}")
     if reading.padded_bytes:
-        words.append(f"padded by {_bytes(reading.padded_bytes)}")
+        words.append(f"padded by {size(reading.padded_bytes)}")
     elif _is_timed(reading) and not is_large:
         words.append("no padding")
     return ", ".join(words)
@@ -76,16 +77,6 @@ def is_late(chunk: Chunk, reading: Reading) -> bool:
     """Whether it was late for certain, whatever the true offset of the clocks is."""
     uncertainty_s = 0.0 if reading.clock is None else reading.clock.uncertainty_s
     return chunk.late_s is not None and chunk.late_s - uncertainty_s > LATE_S + _ROUNDING_S
-
-
-def duration(seconds: float) -> str:
-    """A time as one says it: `3 ms`, `250 ms`, `2.0 s`."""
-    milliseconds = seconds * 1000
-    if round(abs(milliseconds), 1) < 1:
-        return "0 ms" if round(milliseconds, 1) == 0 else f"{milliseconds:.1f} ms"
-    if abs(milliseconds) < 995:
-        return f"{milliseconds:.0f} ms"
-    return f"{seconds:.1f} s" if abs(seconds) < 99.95 else f"{seconds:,.0f} s"
 
 
 def numbers(chunks: Sequence[Chunk]) -> str:
@@ -179,7 +170,3 @@ def _at_most(chunks: Sequence[Chunk], reading: Reading) -> str:
 def _at_end(reading: Reading) -> str:
     is_at_end = reading.ended_s - reading.chunks[-1].arrived_s < LATE_S
     return " at the end" if is_at_end and reading.broken is reading.stopped is None else ""
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1000:,.0f} KB" if size >= 1000 else f"{size} bytes"

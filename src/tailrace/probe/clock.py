@@ -29,9 +29,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from tailrace.limits import CLOCK_DRIFT_PPM, CLOCK_TICK_S
+from tailrace.probe.quantity import exact_duration
 from tailrace.probe.record import Clock
 
 Basis: TypeAlias = Literal["round trips", "stream", "nothing"]
@@ -128,7 +129,7 @@ class ClockBound:
         """What the bound rests upon, in a sentence."""
         if self.basis == "nothing" and self.contradiction_s:
             return (
-                f"the function's clock was set by {_milliseconds(self.contradiction_s)} or more "
+                f"the function's clock was set by {exact_duration(self.contradiction_s)} or more "
                 "while the response ran: when its chunks were written cannot be known"
             )
         if self.basis == "nothing":
@@ -136,7 +137,7 @@ class ClockBound:
         if self.contradiction_s:
             return (
                 "the round trips and the stream contradict each other by "
-                f"{_milliseconds(self.contradiction_s)}: the function's clock was set in between, "
+                f"{exact_duration(self.contradiction_s)}: the function's clock was set in between, "
                 "and the offset is bounded by the stream's own causality only"
             )
         if self.round_trip_s is None:
@@ -148,7 +149,7 @@ class ClockBound:
         quickest = "it" if self.sample_count == 1 else "the quickest"
         return (
             f"{count} to the environment that streamed; "
-            f"{quickest} took {_milliseconds(self.round_trip_s)}"
+            f"{quickest} took {exact_duration(self.round_trip_s)}"
         )
 
 
@@ -281,12 +282,3 @@ def _steps_back_s(started_s: float, written: Iterable[tuple[float, float]]) -> f
 def _interval(lower_s: float, upper_s: float) -> Interval:
     """Limits that miss each other by the rounding of their sums are one moment, or nearly."""
     return Interval(min(lower_s, upper_s), max(lower_s, upper_s))
-
-
-_UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
-
-
-def _milliseconds(seconds: float) -> str:
-    """A duration with three digits, in the unit that suits it."""
-    size, unit = next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
-    return f"{seconds / size:.3g} {unit}"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from tailrace.probe.caption import duration
 from tailrace.probe.pattern import Kind, find_pattern
+from tailrace.probe.quantity import duration, exact_size
 from tailrace.probe.record import Reading
 from tailrace.probe.signs import Hop, find_signs
 
@@ -104,22 +104,24 @@ def _at_first(reading: Reading, figures: _Figures) -> str:
     count = int(figures["chunks"])
     what = "The first chunk was" if count == 1 else f"The first {count} chunks were"
     return (
-        f"{what} held for {duration(figures['held_s'])} ({_size(figures['bytes'])}); "
+        f"{what} held for {duration(figures['held_s'])} ({exact_size(figures['bytes'])}); "
         "those after that were on time."
     )
 
 
 def _fixed_buffer(reading: Reading, figures: _Figures) -> str:
     low, high = figures["buffer_bytes_min"], figures["buffer_bytes_max"]
-    size = f"of {_size(high)}" if low == high else f"of between {_size(low)} and {_size(high)}"
+    size = exact_size(high)
+    if low != high:
+        size = f"between {exact_size(low)} and {size}"
     return (
-        f"Bytes came in groups, each when so much had been written as fills a buffer {size}; "
+        f"Bytes came in groups, each when so much had been written as fills a buffer of {size}; "
         "what did not fill it came with the end."
     )
 
 
 def _blocks(reading: Reading, figures: _Figures) -> str:
-    size = _size(figures["buffer_bytes_max"])
+    size = exact_size(figures["buffer_bytes_max"])
     return f"The body came in blocks of {size}, which does not go by what it consists of."
 
 
@@ -155,16 +157,16 @@ def _compression(reading: Reading, figures: _Figures) -> str:
 
 
 def _bandwidth(reading: Reading, figures: _Figures) -> str:
-    text = f"Bytes came at a steady {_size(figures['rate_bytes_per_s'])} a second"
+    text = f"Bytes came at a steady {exact_size(figures['rate_bytes_per_s'])} a second"
     if figures["burst_bytes"] >= 0.05 * reading.size:
-        text += f", after about {_size(figures['burst_bytes'])} that came faster"
+        text += f", after about {exact_size(figures['burst_bytes'])} that came faster"
     return f"{text}: less than was to be written."
 
 
 def _bandwidth_unasked(reading: Reading, figures: _Figures) -> str:
     return (
-        f"About {_size(figures['burst_bytes'])} came fast, the rest at a steady "
-        f"{_size(figures['rate_bytes_per_s'])} a second."
+        f"About {exact_size(figures['burst_bytes'])} came fast, the rest at a steady "
+        f"{exact_size(figures['rate_bytes_per_s'])} a second."
     )
 
 
@@ -320,10 +322,3 @@ def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) ->
 def _late(reading: Reading) -> list[float]:
     # Below zero they are because the clock is not known any better.
     return [max(0.0, chunk.late_s) for chunk in reading.chunks if chunk.late_s is not None]
-
-
-def _size(count: float) -> str:
-    """A number of bytes for people; small ones are exact."""
-    if count < 100_000:
-        return f"{count:,.0f} bytes"
-    return f"{count / 1000:,.0f} KB" if count < 1e6 else f"{count / 1e6:.1f} MB"

@@ -24,6 +24,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tailrace.errors import ConfigError
 from tailrace.probe import caption
+from tailrace.probe.quantity import duration
 from tailrace.probe.record import Chunk, Reading
 
 # Okabe and Ito's palette, which people who are colour-blind can tell apart.
@@ -125,7 +126,7 @@ def _draw_foot(axes: Axes, limits: tuple[float, float], height: float, *, is_tim
     words = "time since the request was sent"
     axes.text(limits[1], y - 0.34, words, **_text(9.5, _QUIET, "right", "top"))
     if is_timed:
-        limit = caption.duration(caption.LATE_S)
+        limit = duration(caption.LATE_S)
         words = (
             f"Each line is a piece of the response. Slanted: late; orange: surely by over {limit}."
         )
@@ -174,7 +175,7 @@ class _Row:
         self._axes.text(left, y - 0.245, words, **_text(11, colour, "left", "top"))
         clock = self._reading.clock
         if clock is not None and _is_timed(self._reading):
-            words = f"clock known to ±{caption.duration(clock.uncertainty_s)}"
+            words = f"clock known to ±{duration(clock.uncertainty_s)}"
             self._axes.text(self._limits[1], y - 0.01, words, **_text(9.5, _QUIET, "right", "top"))
 
     def _draw_grid(self) -> None:
@@ -284,7 +285,7 @@ class _Row:
     def _arrival_words(self, group: list[Chunk]) -> str:
         if not _is_timed(self._reading):
             return caption.numbers(group)
-        words = caption.duration(caption.latest_s(group))
+        words = duration(caption.latest_s(group))
         if any(map(self._is_late, group)):
             words += " late"
         return f"{caption.numbers(group)}\nup to {words}" if len(group) > 1 else words

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from tailrace.probe.diagnosis import Diagnosis
 from tailrace.probe.merging import merged
+from tailrace.probe.quantity import exact_duration, size
 from tailrace.probe.record import Chunk, Reading
 
 Role: TypeAlias = Literal["title", "dim", "late", "warning"]
@@ -32,22 +33,6 @@ def plain(text: str, role: Role) -> str:
 # --- text ----------------------------------------------------------------------------------------
 
 
-def duration(seconds: float) -> str:
-    """A time for people: 3.2 ms, 1.204 s."""
-    if abs(seconds) < 0.0995:
-        return f"{seconds * 1000:.1f} ms"
-    if abs(seconds) < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.3f} s" if abs(seconds) < 100 else f"{seconds:.1f} s"
-
-
-def amount(size: float) -> str:
-    """A number of bytes for people: 64 B, 97.7 KiB."""
-    if size < 1024:
-        return f"{size:.0f} B"
-    return f"{size / 1024:.1f} KiB" if size < 1024 * 1024 else f"{size / 1024 / 1024:.1f} MiB"
-
-
 def counted(count: int, noun: str) -> str:
     """A number with its noun."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -55,8 +40,8 @@ def counted(count: int, noun: str) -> str:
 
 def progress_line(chunk: Chunk, before_s: float | None) -> str:
     """A line of the live progress: when a chunk came, and how long after the one before."""
-    gap = "" if before_s is None else f"+{duration(chunk.arrived_s - before_s)}"
-    return f"{chunk.index + 1:>6}{chunk.arrived_s:>12.3f} s{gap:>14}{amount(chunk.size):>12}"
+    gap = "" if before_s is None else f"+{exact_duration(chunk.arrived_s - before_s)}"
+    return f"{chunk.index + 1:>6}{chunk.arrived_s:>12.3f} s{gap:>14}{size(chunk.size):>12}"
 
 
 def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint = plain) -> str:
@@ -106,13 +91,16 @@ _TELLING: Final = ("content-type", "content-encoding", "server", "via")
 def summary(reading: Reading) -> Iterator[str]:
     """Figures about the whole response, a line each."""
     first_s = first_byte_s(reading)
-    first = "no byte of a body" if first_s is None else f"first byte after {duration(first_s)}"
+    first = (
+        "no byte of a body" if first_s is None else f"first byte after {exact_duration(first_s)}"
+    )
     rate = throughput(reading)
     is_bulk = rate is not None and reading.size >= _BULK_BYTES
-    at = f", {amount(rate or 0)}/s between the first and the last byte" if is_bulk else ""
+    at = f", {size(rate or 0)}/s between the first and the last byte" if is_bulk else ""
     yield (
-        f"head after {duration(reading.head_s)}, {first}, end after {duration(reading.ended_s)}:"
-        f" {amount(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
+        f"head after {exact_duration(reading.head_s)}, {first},"
+        f" end after {exact_duration(reading.ended_s)}:"
+        f" {size(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
     )
     if reading.unit == "read":
         yield reading.clock_words or (
@@ -123,13 +111,14 @@ def summary(reading: Reading) -> Iterator[str]:
     if reading.clock is not None and lateness(reading):
         clock, late = reading.clock, lateness(reading)
         yield (
-            f"late by {duration(max(late))} at most, {duration(median(late))} at the median,"
-            f" each ± {duration(clock.uncertainty_s)}"
+            f"late by {exact_duration(max(late))} at most,"
+            f" {exact_duration(median(late))} at the median,"
+            f" each ± {exact_duration(clock.uncertainty_s)}"
         )
         way = "ahead of" if clock.offset_s >= 0 else "behind"
         yield (
-            f"the function's clock is {duration(abs(clock.offset_s))} {way} this machine's,"
-            f" ± {duration(clock.uncertainty_s)}: {reading.clock_words}"
+            f"the function's clock is {exact_duration(abs(clock.offset_s))} {way} this machine's,"
+            f" ± {exact_duration(clock.uncertainty_s)}: {reading.clock_words}"
         )
     elif reading.clock_words is not None:
         yield reading.clock_words
@@ -157,7 +146,7 @@ def troubles(reading: Reading) -> Iterator[str]:
         yield f"the rest was not measured: {reading.stopped}"
     recorded = sum(arrival.size for arrival in reading.arrivals)
     if recorded < reading.size:
-        yield f"of {amount(reading.size)} the first {amount(recorded)} were recorded read by read"
+        yield f"of {size(reading.size)} the first {size(recorded)} were recorded read by read"
 
 
 def _table(reading: Reading, paint: Paint) -> Iterator[str]:
@@ -178,8 +167,8 @@ def _table(reading: Reading, paint: Paint) -> Iterator[str]:
             cells += [_at(chunk.written_s), _at(chunk.arrived_s), _duration(chunk.late_s)]
         else:
             before_s = reading.chunks[place - 1].arrived_s if place else 0.0
-            cells += [_at(chunk.arrived_s), duration(chunk.arrived_s - before_s)]
-        text = "  " + "".join(f"{cell:>12}" for cell in (*cells, amount(chunk.size)))
+            cells += [_at(chunk.arrived_s), exact_duration(chunk.arrived_s - before_s)]
+        text = "  " + "".join(f"{cell:>12}" for cell in (*cells, size(chunk.size)))
         yield paint(f"{text}  with the one before", "late") if place in together else text
 
 
@@ -188,7 +177,7 @@ def _at(seconds: float | None) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    return "unknown" if seconds is None else duration(seconds)
+    return "unknown" if seconds is None else exact_duration(seconds)
 
 
 def comparison(readings: Sequence[Reading], paint: Paint = plain) -> str:
@@ -200,12 +189,12 @@ def comparison(readings: Sequence[Reading], paint: Paint = plain) -> str:
         first_s, late = first_byte_s(reading), lateness(reading)
         has_units = reading.unit != "read"
         cells = (
-            "none" if first_s is None else duration(first_s),
-            duration(reading.ended_s),
+            "none" if first_s is None else exact_duration(first_s),
+            exact_duration(reading.ended_s),
             str(len(reading.chunks)) if has_units else "unknown",
             str(len(merged(reading))) if has_units else "unknown",
-            duration(max(late)) if late else "unknown",
-            duration(reading.clock.uncertainty_s) if reading.clock else "unknown",
+            exact_duration(max(late)) if late else "unknown",
+            exact_duration(reading.clock.uncertainty_s) if reading.clock else "unknown",
         )
         lines.append(f"  {reading.url:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
