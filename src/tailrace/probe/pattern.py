@@ -7,6 +7,7 @@ that a few hiccups change nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -264,7 +265,12 @@ def _buffer_bytes(trace: Trace, releases: list[Group]) -> dict[str, float] | Non
         trigger = max(group.last, min(group.last + 1, trace.latest_write(group.arrived_s)))
         ranges.append((counts[trigger] - start + 1, counts[trigger + 1] - start))
         start = counts[group.last + 1]
-    fitting = max(([(a, b) for a, b in ranges if a <= size <= b] for size, _ in ranges), key=len)
+    lows, highs = sorted(low for low, _ in ranges), sorted(high for _, high in ranges)
+    best = max(
+        (low for low, _ in ranges),
+        key=lambda size: bisect_right(lows, size) - bisect_left(highs, size),
+    )
+    fitting = [(low, high) for low, high in ranges if low <= best <= high]
     if len(fitting) < MOST * len(ranges):
         return None
     return {
