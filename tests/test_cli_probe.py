@@ -300,13 +300,18 @@ def test_a_picture_is_drawn(companion: str, tmp_path: Path) -> None:
 
 def test_a_picture_that_cannot_be_written_is_named(companion: str) -> None:
     """What was measured is shown before."""
-    done = run("--plot", "/nowhere/x.svg", "--count", "1", companion)
+    picture = f"/tmp/{'x' * 300}.svg"
+    done = run("--plot", picture, "--count", "1", companion)
 
-    assert (done.code, done.err) == (
-        2,
-        "/nowhere/x.svg: cannot be written: No such file or directory",
-    )
+    assert (done.code, done.err) == (2, f"{picture}: cannot be written: File name too long")
     assert "1 chunk, none together with another" in done.out
+
+
+def test_a_picture_without_a_directory_is_refused_before_anything_is_measured() -> None:
+    done = run("--plot", "/nowhere/x.svg", "http://127.0.0.1:1")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "/nowhere/x.svg: cannot be written: /nowhere is no directory"
 
 
 def test_a_sweep_says_what_padding_it_takes() -> None:
@@ -449,6 +454,21 @@ def test_a_signal_shows_what_came_by_then(number: signal.Signals, code: int) -> 
     assert process.returncode == code
     (reading,) = json.loads(out)["readings"]
     assert reading["stopped"] == "it was interrupted"
+
+
+def test_ctrl_c_before_the_command_has_begun_is_no_failed_condition() -> None:
+    """Neither a traceback nor click's `Aborted!`, whose code 1 says that chunks were late."""
+    program = (
+        "import os, signal, sys; sys.argv[1:] = ['probe', 'http://127.0.0.1:1']\n"
+        "import click\n"
+        "click.Command.main = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from tailrace.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=PATIENCE_S, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
 def test_a_second_signal_leaves_a_document_too() -> None:

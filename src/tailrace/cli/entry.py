@@ -7,6 +7,7 @@ probe could not measure; 130 and 143 ended by a second signal.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
@@ -22,6 +23,9 @@ _EXTRAS: Final = ("dev", "gateway", "emulator", "probe")
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; `arguments` are those of the process unless given."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C before a command heeds signals just ends the process: no traceback, and no 1.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         if given[:1] == ["probe"]:  # its extra has less than the other commands need
             from tailrace.cli.probe import probe

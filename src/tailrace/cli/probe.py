@@ -77,6 +77,8 @@ def _read_picture(
         from tailrace.probe.plot import picture_format
 
         picture_format(value)
+        if not value.parent.is_dir():
+            raise ConfigError(f"{value}: cannot be written: {value.parent} is no directory")
     return value
 
 
