@@ -12,6 +12,7 @@ import pytest
 from tests.probe.hop_models import (
     LAMBDA,
     WAYS,
+    Hop,
     Way,
     at_end,
     blocks,
@@ -79,6 +80,25 @@ def test_lambdas_hold_back_is_described_with_its_cures() -> None:
     )
     assert "`flush()`" in said.advice[0] and "callback gateway" in said.advice[0]
     assert "`--sweep`" in said.advice[1]
+
+
+@pytest.mark.parametrize("hop", [LAMBDA, buffer(15_000)])
+def test_nothing_is_said_of_an_end_that_was_not_seen(hop: Hop) -> None:
+    reading = measured(hop, size=4_000, count=20)
+
+    assert "came with the end" in diagnose(reading).words
+    stopped = diagnose(dataclasses.replace(reading, stopped="it was interrupted"))
+    assert stopped.kind == diagnose(reading).kind
+    assert "the end" not in stopped.words
+
+
+def test_padding_that_was_too_little_is_named() -> None:
+    reading = measured(looked_at_first(3))
+
+    assert not any("--pad" in text for text in diagnose(reading).advice)
+    assert diagnose(dataclasses.replace(reading, padded_bytes=10_000)).advice[-1] == (
+        "Flushes with 10,000 bytes of padding did not push everything out: try more (`--pad`)."
+    )
 
 
 def test_a_buffers_size_is_said() -> None:
@@ -224,8 +244,17 @@ def test_merged_events_may_have_been_written_so() -> None:
     )
 
 
+def test_a_few_that_came_together_are_no_proof_that_nothing_was_held() -> None:
+    alone, held = diagnose(without(measured(nothing))), diagnose(without(measured(LAMBDA)))
+
+    assert alone.kind == held.kind == "one-by-one"
+    assert "no sign that anything was held back" in alone.words and not alone.advice
+    assert "no sign" not in held.words
+    assert "Those that came together may have been written so, or held until then." in held.words
+
+
 def test_without_a_companion_one_is_advised_where_it_would_tell_more() -> None:
-    for hop in (at_end, timer(0.25)):
+    for hop in (at_end, timer(0.25), LAMBDA):
         assert "Measure the companion" in diagnose(without(measured(hop))).advice[-1]
         assert not any("companion" in text for text in diagnose(measured(hop)).advice)
 

@@ -84,7 +84,7 @@ def _next_write(reading: Reading, figures: _Figures) -> str:
     first = int(figures["first_writes"])
     if first > 2:
         text += f", and the first {first - 1} until write {first}"
-    return f"{text}; the last one came with the end."
+    return f"{text}." if reading.stopped is not None else f"{text}; the last one came with the end."
 
 
 def _for_a_time(reading: Reading, figures: _Figures) -> str:
@@ -114,10 +114,10 @@ def _fixed_buffer(reading: Reading, figures: _Figures) -> str:
     size = exact_size(high)
     if low != high:
         size = f"between {exact_size(low)} and {size}"
-    return (
-        f"Bytes came in groups, each when so much had been written as fills a buffer of {size}; "
-        "what did not fill it came with the end."
-    )
+    text = f"Bytes came in groups, each when so much had been written as fills a buffer of {size}"
+    if reading.stopped is not None:
+        return f"{text}."
+    return f"{text}; what did not fill it came with the end."
 
 
 def _blocks(reading: Reading, figures: _Figures) -> str:
@@ -171,10 +171,11 @@ def _bandwidth_unasked(reading: Reading, figures: _Figures) -> str:
 
 
 def _one_by_one(reading: Reading, figures: _Figures) -> str:
-    return (
-        f"{int(figures['chunks'])} {reading.unit}s came at {int(figures['groups'])} different "
-        "moments: no sign that anything was held back."
-    )
+    chunks, groups = int(figures["chunks"]), int(figures["groups"])
+    text = f"{chunks} {reading.unit}s came at {groups} different moments"
+    if groups < chunks:
+        return f"{text}. Those that came together may have been written so, or held until then."
+    return f"{text}: no sign that anything was held back."
 
 
 def _merged(reading: Reading, figures: _Figures) -> str:
@@ -307,7 +308,14 @@ def _advice(reading: Reading, kind: Kind, figures: _Figures, hops: list[Hop]) ->
             )
         else:
             yield "`--sweep` finds how large a chunk must be to leave at once."
-    if kind in ("at-the-end", "fixed-buffer", "merged") and reading.environment is None:
+    if reading.padded_bytes and kind in ("held-at-first", "held-until-next-write", "fixed-buffer"):
+        yield (
+            f"Flushes with {exact_size(reading.padded_bytes)} of padding did not push everything "
+            "out: try more (`--pad`)."
+        )
+    is_joined = figures.get("groups", 0) < figures.get("chunks", 0)
+    asks = kind in ("at-the-end", "fixed-buffer", "merged") or (kind == "one-by-one" and is_joined)
+    if asks and reading.environment is None:
         yield (
             "Measure the companion (`tailrace.probe.handler`) on the same way: it says when it "
             "wrote what."

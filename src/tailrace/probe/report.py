@@ -97,9 +97,10 @@ def summary(reading: Reading) -> Iterator[str]:
     rate = throughput(reading)
     is_bulk = rate is not None and reading.size >= _BULK_BYTES
     at = f", {size(rate or 0)}/s between the first and the last byte" if is_bulk else ""
+    end = "end" if reading.stopped is None else "stopped"
     yield (
         f"head after {exact_duration(reading.head_s)}, {first},"
-        f" end after {exact_duration(reading.ended_s)}:"
+        f" {end} after {exact_duration(reading.ended_s)}:"
         f" {size(reading.size)} in {counted(len(reading.arrivals), 'read')}{at}"
     )
     if reading.unit == "read":

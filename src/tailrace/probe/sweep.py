@@ -200,7 +200,7 @@ class Sweep:
             return f"Never held: even {_bytes(passed)} left at once. No padding is needed."
         return (
             f"Held until a later write: {_bytes(held)}; {_bytes(passed)} left at once. "
-            f"A flush needs {_bytes(passed)} of padding."
+            f"A flush needs {_bytes(passed)} of padding at most."
         )
 
 
