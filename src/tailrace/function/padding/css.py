@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tailrace.function.padding import is_ascii_based
+from tailrace.function.padding.token_scanner import TokenScanner, match_end
 from tailrace.function.padding.utf8 import Utf8Check
 
 _SPACE: Final = re.compile(rb"[ \t\n\f\r]*+")
@@ -40,7 +41,7 @@ SINGLE_QUOTED, SINGLE_ESCAPE, SINGLE_ESCAPE_CR = range(10, 13)
 URL_START, URL, URL_ESCAPE, LOST = range(13, 17)
 
 
-class CssScanner:
+class CssScanner(TokenScanner):
     """Allows padding where a statement may begin: behind `;`, `{`, `}` and space after them.
 
     Not in strings, comments, addresses, parentheses and the values of custom properties, which
@@ -58,11 +59,10 @@ class CssScanner:
         "_last",
         "_parentheses",
         "_state",
-        "allows",
     )
 
     def __init__(self, *, is_declared: bool) -> None:
-        self.allows = False
+        super().__init__()
         self._state = START
         self._after_comment = START
         self._last = b""
@@ -73,32 +73,17 @@ class CssScanner:
         self._check = None if is_declared else Utf8Check()
         self._beginning: bytes | None = None if is_declared else b""
 
-    def feed(self, data: bytes) -> None:
-        at = 0
-        while at < len(data):
-            at = self._take(data, at, finds=False)
-        if data:
-            self.allows = self._state == START
-
-    def find(self, data: bytes) -> int:
-        at = 0
-        while at < len(data):
-            before = at
-            piece = data[: at + 1] if self._state == START else data
-            at = self._take(piece, at, finds=True)
-            if at > before and self._state == START:
-                self.allows = True
-                return at
-        self.allows = self.allows and not data
-        return -1
-
     def padding(self, size: int) -> bytes:
         """A comment; 4 bytes at least."""
         return b"/*" + b" " * (size - 4) + b"*/"
 
+    def _is_place(self, last: int) -> bool:
+        return self._state == START
+
     def _take(self, data: bytes, at: int, *, finds: bool) -> int:
-        """Read on; return how far. A step that reads nothing changes the state."""
         end = -1
+        if finds and self._state == START:
+            data = data[: at + 1]
         if self._state == START and not finds and self._beginning is None:
             match = _STATEMENTS.match(data, at)
             end = -1 if match is None else match.end()
@@ -132,7 +117,7 @@ class CssScanner:
         self._is_custom = False
 
     def _read_start(self, data: bytes, at: int) -> int:
-        end = _end(_SPACE, data, at)
+        end = match_end(_SPACE, data, at)
         if end > at:
             return end
         byte = data[at]
@@ -156,7 +141,7 @@ class CssScanner:
         return at
 
     def _read_code(self, data: bytes, at: int) -> int:
-        end = _end(_PLAIN, data, at)
+        end = match_end(_PLAIN, data, at)
         if end > at:
             self._last = (self._last + data[max(at, end - _LAST_BYTES) : end])[-_LAST_BYTES:]
             if self._has_escape and _ENDS_NAME.search(data, at, end):
@@ -227,7 +212,7 @@ class CssScanner:
 
     def _read_quoted(self, data: bytes, at: int) -> int:
         is_double = self._state == DOUBLE_QUOTED
-        end = _end(_IN_DOUBLE if is_double else _IN_SINGLE, data, at)
+        end = match_end(_IN_DOUBLE if is_double else _IN_SINGLE, data, at)
         if end > at:
             return end
         byte = data[at]
@@ -250,7 +235,7 @@ class CssScanner:
         return at + (data[at] == 0x0A)
 
     def _read_url_start(self, data: bytes, at: int) -> int:
-        end = _end(_SPACE, data, at)
+        end = match_end(_SPACE, data, at)
         if end > at:
             return end
         if data[at] in b"\"'":  # a function like others
@@ -264,7 +249,7 @@ class CssScanner:
         return at
 
     def _read_url(self, data: bytes, at: int) -> int:
-        end = _end(_IN_URL, data, at)
+        end = match_end(_IN_URL, data, at)
         if end > at:
             return end
         self._state = CODE if data[at] == 0x29 else URL_ESCAPE
@@ -276,12 +261,6 @@ class CssScanner:
 
     def _read_nothing(self, data: bytes, at: int) -> int:
         return len(data)
-
-
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    assert match is not None  # these match nothing, too
-    return match.end()
 
 
 _STEPS: Final[tuple[Callable[[CssScanner, bytes, int], int], ...]] = (

@@ -56,12 +56,10 @@ class HtmlScanner(HtmlTokens):
         "_start",
         "_table_depth",
         "_tables_are_uncertain",
-        "allows",
     )
 
     def __init__(self, *, is_declared: bool) -> None:
         super().__init__()
-        self.allows = False
         self._start = b""
         self._charset_left = 0 if is_declared else PRESCAN_BYTES
         self._check = None if is_declared else Utf8Check()
@@ -77,23 +75,6 @@ class HtmlScanner(HtmlTokens):
         self._table_depth = 0
         self._tables_are_uncertain = False
 
-    def feed(self, data: bytes) -> None:
-        at = 0
-        while at < len(data):
-            at = self._take(data, at, finds=False)
-        self.allows = self._is_place()
-
-    def find(self, data: bytes) -> int:
-        at = 0
-        while at < len(data):
-            before = at
-            at = self._take(data, at, finds=True)
-            if at > before and self._is_place():
-                self.allows = True
-                return at
-        self.allows = self.allows and not data
-        return -1
-
     def padding(self, size: int) -> bytes:
         """A comment; 7 bytes at least."""
         return b"<!--" + b" " * (size - 7) + b"-->"
@@ -104,7 +85,7 @@ class HtmlScanner(HtmlTokens):
             return self._read(data, at, finds=finds)
         return self._take_undeclared(data, at, finds=finds)
 
-    def _is_place(self) -> bool:
+    def _is_place(self, last: int) -> bool:
         if self._state != TEXT or self._ends_in_cr or self._open_character:
             return False
         if self._foreign_depth or self._charset_left or self._noscript_tail is not None:

@@ -16,6 +16,7 @@ from tailrace.function.padding.html_tag import (
     RAW_END,
     SCRIPT_END,
 )
+from tailrace.function.padding.token_scanner import TokenScanner, match_end
 from tailrace.function.padding.utf8 import open_character
 
 NAME_BYTES_MAX: Final = 32
@@ -41,7 +42,7 @@ NAME, ATTRIBUTES, ATTRIBUTE_NAME, AFTER_NAME, BEFORE_VALUE = range(14, 19)
 DOUBLE_QUOTED, SINGLE_QUOTED, UNQUOTED, SLASH, RAW_TEXT, LOST = range(19, 25)
 
 
-class HtmlTokens:
+class HtmlTokens(TokenScanner):
     """The tokenizer's state. `_complete_…` are for what gives tokens a meaning.
 
     The state is that behind the bytes that were read, whatever follows them, so it makes no
@@ -62,6 +63,7 @@ class HtmlTokens:
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self._state = BEGINNING
         self._has_text = False  # since the last token that was not text
         self._ends_in_cr = False
@@ -108,7 +110,7 @@ class HtmlTokens:
 
     def _read_beginning(self, data: bytes, at: int) -> int:
         """White space and a byte order mark; those of UTF-16 and zeros are no HTML to us."""
-        end = _end(_BEGINNING, data, at)
+        end = match_end(_BEGINNING, data, at)
         if end == at:
             self._state = LOST if data[at] in b"\x00\xfe\xff" else TEXT
         return end
@@ -118,7 +120,7 @@ class HtmlTokens:
             self._note_token()
             self._complete_plain_tags(match[0])
             return match.end()
-        end = _end(_TEXT, data, at)
+        end = match_end(_TEXT, data, at)
         if finds:
             end = min(end, at + 1)
         if end > at:
@@ -136,7 +138,7 @@ class HtmlTokens:
         return at + 1
 
     def _read_reference(self, data: bytes, at: int) -> int:
-        end = _end(_REFERENCE, data, at)
+        end = match_end(_REFERENCE, data, at)
         if end == at:
             self._state = TEXT
         return end
@@ -225,7 +227,7 @@ class HtmlTokens:
         self._is_self_closing = False
 
     def _read_name(self, data: bytes, at: int) -> int:
-        end = _end(_NAME, data, at)
+        end = match_end(_NAME, data, at)
         self._name = (self._name + data[at:end].lower())[:NAME_BYTES_MAX]
         if end == len(data):
             return end
@@ -247,7 +249,7 @@ class HtmlTokens:
         return end
 
     def _read_attributes(self, data: bytes, at: int) -> int:
-        at = _end(_SPACE, data, at)
+        at = match_end(_SPACE, data, at)
         if at == len(data):
             return at
         if data[at] in b"/>":
@@ -256,7 +258,7 @@ class HtmlTokens:
         return at + 1
 
     def _read_attribute_name(self, data: bytes, at: int) -> int:
-        at = _end(_ATTRIBUTE_NAME, data, at)
+        at = match_end(_ATTRIBUTE_NAME, data, at)
         if at == len(data):
             return at
         byte = data[at]
@@ -266,7 +268,7 @@ class HtmlTokens:
         return at + 1
 
     def _read_after_name(self, data: bytes, at: int) -> int:
-        at = _end(_SPACE, data, at)
+        at = match_end(_SPACE, data, at)
         if at == len(data):
             return at
         if data[at] == 0x3D:
@@ -276,7 +278,7 @@ class HtmlTokens:
         return at
 
     def _read_before_value(self, data: bytes, at: int) -> int:
-        at = _end(_SPACE, data, at)
+        at = match_end(_SPACE, data, at)
         if at == len(data):
             return at
         byte = data[at]
@@ -292,7 +294,7 @@ class HtmlTokens:
         return end or len(data)
 
     def _read_unquoted(self, data: bytes, at: int) -> int:
-        at = _end(_VALUE, data, at)
+        at = match_end(_VALUE, data, at)
         if at == len(data):
             return at
         if data[at] == 0x3E:
@@ -342,12 +344,6 @@ class HtmlTokens:
 
     def _read_nothing(self, data: bytes, at: int) -> int:
         return len(data)
-
-
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    assert match is not None  # these match nothing, too
-    return match.end()
 
 
 _COMMENT_EDGES: Final = {

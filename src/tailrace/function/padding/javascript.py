@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tailrace.function.padding.javascript_last import DIVISION, EITHER, REGEX, LastToken
+from tailrace.function.padding.token_scanner import TokenScanner, match_end
 from tailrace.function.padding.utf8 import Utf8Check
 
 DEPTH_MAX: Final = 4096
@@ -48,7 +49,7 @@ IN_REGEX, REGEX_ESCAPE, REGEX_CLASS, REGEX_CLASS_ESCAPE = range(20, 24)
 IN_EITHER, EITHER_CLOSED, MAYBE_COMMENT, LOST = range(24, 28)
 
 
-class JavaScriptScanner:
+class JavaScriptScanner(TokenScanner):
     """Allows padding after a newline that stands in code or ends a line's comment.
 
     Not in strings, templates, regular expressions and other comments. Where a slash may be a
@@ -57,39 +58,23 @@ class JavaScriptScanner:
     not count the spaces.
     """
 
-    __slots__ = ("_brackets", "_check", "_last", "_state", "_word_ends", "allows")
+    __slots__ = ("_brackets", "_check", "_last", "_state", "_word_ends")
 
     def __init__(self, *, is_declared: bool) -> None:
-        self.allows = False
+        super().__init__()
         self._state = BEGINNING
         self._last = LastToken()
         self._brackets = bytearray()
         self._word_ends = False  # the text that may be a regular expression
         self._check = None if is_declared else Utf8Check()
 
-    def feed(self, data: bytes) -> None:
-        at = 0
-        while at < len(data):
-            at = self._take(data, at, finds=False)
-        if data:
-            self.allows = self._state == CODE and data[-1] == 0x0A
-
-    def find(self, data: bytes) -> int:
-        at = 0
-        while at < len(data):
-            before = at
-            at = self._take(data, at, finds=True)
-            if at > before and data[at - 1] == 0x0A and self._state == CODE:
-                self.allows = True
-                return at
-        self.allows = self.allows and not data
-        return -1
-
     def padding(self, size: int) -> bytes:
         return b" " * size
 
+    def _is_place(self, last: int) -> bool:
+        return last == 0x0A and self._state == CODE
+
     def _take(self, data: bytes, at: int, *, finds: bool) -> int:
-        """Read on, with `finds` not beyond a newline; a step of nothing changes the state."""
         if self._state == CODE:
             end = self._read_code(data, at, finds=finds)
         else:
@@ -121,7 +106,9 @@ class JavaScriptScanner:
         pattern = _PLAIN_LINE if finds else _PLAIN
         start = known = at  # the last token is known up to there, but for a mark
         mark = b""
-        while (end := _end(pattern, data, at)) < len(data) and (byte := data[end]) in _BRACKETS:
+        while (end := match_end(pattern, data, at)) < len(data) and (
+            byte := data[end]
+        ) in _BRACKETS:
             if byte == 0x28 and (end == known or data[end - 1] in _MAY_END_CONDITION):
                 self._note(data[known:end], mark)
                 mark = self._read_bracket(byte, self._last.before_slash_after())
@@ -201,7 +188,7 @@ class JavaScriptScanner:
     # --- a regular expression, or what may be one -----------------------------------------------
 
     def _read_regex(self, data: bytes, at: int) -> int:
-        end = _end(_IN_REGEX, data, at)
+        end = match_end(_IN_REGEX, data, at)
         if end > at:
             return end
         self._state = {0x2F: CODE, 0x5C: REGEX_ESCAPE, 0x5B: REGEX_CLASS}.get(data[at], LOST)
@@ -209,7 +196,7 @@ class JavaScriptScanner:
         return at + 1
 
     def _read_class(self, data: bytes, at: int) -> int:
-        end = _end(_IN_CLASS, data, at)
+        end = match_end(_IN_CLASS, data, at)
         if end > at:
             return end
         self._state = {0x5D: IN_REGEX, 0x5C: REGEX_CLASS_ESCAPE}.get(data[at], LOST)
@@ -221,7 +208,7 @@ class JavaScriptScanner:
 
     def _read_either(self, data: bytes, at: int) -> int:
         """Text that means nothing to the state, as code or as a regular expression."""
-        end = _end(_IN_EITHER, data, at)
+        end = match_end(_IN_EITHER, data, at)
         if end > at:
             self._word_ends = _WORD_END.match(data, end - 1) is not None
             return end
@@ -241,7 +228,7 @@ class JavaScriptScanner:
     # --- comments -----------------------------------------------------------------------------
 
     def _read_line(self, data: bytes, at: int) -> int:
-        end = _end(_IN_LINE, data, at)
+        end = match_end(_IN_LINE, data, at)
         if end > at:
             return end
         if data[at] == 0xE2:
@@ -263,7 +250,7 @@ class JavaScriptScanner:
         return at + is_end
 
     def _read_maybe_comment(self, data: bytes, at: int) -> int:
-        end = _end(_IN_MAYBE_COMMENT, data, at)
+        end = match_end(_IN_MAYBE_COMMENT, data, at)
         if end > at:
             return end
         self._state = CODE if data[at] in b"\r\n" else LOST
@@ -288,7 +275,7 @@ class JavaScriptScanner:
     # --- strings and templates ----------------------------------------------------------------
 
     def _read_template(self, data: bytes, at: int) -> int:
-        end = _end(_IN_TEMPLATE, data, at)
+        end = match_end(_IN_TEMPLATE, data, at)
         if end > at:
             return end
         self._state = {0x60: CODE, 0x5C: TEMPLATE_ESCAPE, 0x24: TEMPLATE_DOLLAR}[data[at]]
@@ -313,7 +300,7 @@ class JavaScriptScanner:
 
     def _read_quoted(self, data: bytes, at: int) -> int:
         is_double = self._state == DOUBLE_QUOTED
-        end = _end(_IN_DOUBLE if is_double else _IN_SINGLE, data, at)
+        end = match_end(_IN_DOUBLE if is_double else _IN_SINGLE, data, at)
         if end > at:
             return end
         if data[at] == 0x5C:
@@ -337,12 +324,6 @@ class JavaScriptScanner:
 
     def _read_nothing(self, data: bytes, at: int) -> int:
         return len(data)
-
-
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    assert match is not None  # these match nothing, too
-    return match.end()
 
 
 _BRACKETS: Final = b"(){}[]"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tailrace.function.padding import is_ascii_based
+from tailrace.function.padding.token_scanner import TokenScanner, match_end
 from tailrace.function.padding.utf8 import open_character
 
 DECLARATION_BYTES_MAX: Final = 256
@@ -36,7 +37,7 @@ DOUBLE_QUOTED, SINGLE_QUOTED, COMMENT, CDATA, INSTRUCTION, DOCTYPE = range(8, 14
 DOCTYPE_DOUBLE_QUOTED, DOCTYPE_SINGLE_QUOTED, LOST = range(14, 17)
 
 
-class XmlScanner:
+class XmlScanner(TokenScanner):
     """Allows padding in the content of the root element, in text and between tags.
 
     Not inside a tag, a comment, CDATA, an instruction, a character or a reference to one; nor in
@@ -55,11 +56,10 @@ class XmlScanner:
         "_open_character",
         "_state",
         "_tail",
-        "allows",
     )
 
     def __init__(self) -> None:
-        self.allows = False
+        super().__init__()
         self._state = BEGINNING
         self._depth = 0
         self._opaque_depth = 0  # of the script or style that was entered
@@ -71,33 +71,16 @@ class XmlScanner:
         self._mark = b""
         self._tail = b""
 
-    def feed(self, data: bytes) -> None:
-        at = 0
-        while at < len(data):
-            at = self._step(data, at, finds=False)
-        self.allows = self._is_place()
-
-    def find(self, data: bytes) -> int:
-        at = 0
-        while at < len(data):
-            before = at
-            at = self._step(data, at, finds=True)
-            if at > before and self._is_place():
-                self.allows = True
-                return at
-        self.allows = self.allows and not data
-        return -1
-
     def padding(self, size: int) -> bytes:
         """A comment; 7 bytes at least."""
         return b"<!--" + b" " * (size - 7) + b"-->"
 
-    def _is_place(self) -> bool:
+    def _is_place(self, last: int) -> bool:
         if self._state != TEXT or self._depth < 1 or self._opaque_depth:
             return False
         return not (self._ends_in_cr or self._open_character)
 
-    def _step(self, data: bytes, at: int, *, finds: bool) -> int:
+    def _take(self, data: bytes, at: int, *, finds: bool) -> int:
         """Read on, with `finds` no more than a byte of text or to the end of a token.
 
         A step that reads nothing changes the state for the next byte.
@@ -109,7 +92,7 @@ class XmlScanner:
     # --- text ---------------------------------------------------------------------------------
 
     def _read_beginning(self, data: bytes, at: int) -> int:
-        end = _end(_BEGINNING, data, at)
+        end = match_end(_BEGINNING, data, at)
         if end == at:
             self._state = OPEN if data[at] == 0x3C else LOST
             return at + 1
@@ -119,7 +102,7 @@ class XmlScanner:
         if not finds and not self._opaque_depth and (match := _PLAIN.match(data, at)):
             self._count_tags(match[0])
             return match.end()
-        end = _end(_TEXT, data, at)
+        end = match_end(_TEXT, data, at)
         if finds:
             end = min(end, at + 1)
         if end > at:
@@ -141,7 +124,7 @@ class XmlScanner:
         self._depth += starts - ends
 
     def _read_reference(self, data: bytes, at: int) -> int:
-        end = _end(_REFERENCE, data, at)
+        end = match_end(_REFERENCE, data, at)
         if end == at:
             self._state = TEXT
         return end
@@ -216,7 +199,7 @@ class XmlScanner:
             self._state = LOST
 
     def _read_doctype(self, data: bytes, at: int) -> int:
-        end = _end(_DOCTYPE, data, at)
+        end = match_end(_DOCTYPE, data, at)
         if end > at:
             return end
         self._state = {
@@ -229,7 +212,7 @@ class XmlScanner:
     # --- tags ---------------------------------------------------------------------------------
 
     def _read_name(self, data: bytes, at: int) -> int:
-        end = _end(_NAME, data, at)
+        end = match_end(_NAME, data, at)
         self._name = (self._name + data[at:end])[-_NAME_BYTES_MAX:]
         if end < len(data):
             self._state = TAG if self._name and b"\0" not in self._name else LOST
@@ -237,7 +220,7 @@ class XmlScanner:
         return end
 
     def _read_tag(self, data: bytes, at: int) -> int:
-        end = _end(_TAG, data, at)
+        end = match_end(_TAG, data, at)
         if end > at:
             return end
         byte = data[at]
@@ -277,12 +260,6 @@ class XmlScanner:
 
     def _read_nothing(self, data: bytes, at: int) -> int:
         return len(data)
-
-
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    assert match is not None  # these match nothing, too
-    return match.end()
 
 
 _STEPS: Final[tuple[Callable[[XmlScanner, bytes, int], int], ...]] = (
