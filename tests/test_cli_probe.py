@@ -93,6 +93,22 @@ def test_a_companion_is_measured(companion: str) -> None:
     assert "\x1b" not in done.out
 
 
+def test_an_output_that_cannot_be_written_is_no_success(companion: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tailrace", "probe", "--json", "--count", "2", companion],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            env=environ_of(),
+            check=False,
+        )
+
+    assert done.returncode == 3
+    assert "the output could not be written: no space left on device" in done.stderr
+
+
 def test_any_url_is_measured_and_a_single_piece_is_no_error() -> None:
     with Server(sending(answer(b"hello"))) as server:
         done = run(server.url)
@@ -277,8 +293,12 @@ def test_what_is_certain_decides_the_exit_code() -> None:
     body = b"data: 1\n\ndata: 2\n\n"
     with Server(sending(answer(body, EVENT_STREAM))) as server:
         done = run("--fail-if-merged", "--fail-if-later-than", "1s", server.url)
+        as_json = run("--json", "--fail-if-merged", server.url)
 
-    assert done.code == 1
+    assert done.code == as_json.code == 1
+    assert as_json.document["failures"] == [
+        {"url": server.url, "words": "1 event came with the one before"}
+    ]
     assert done.err.splitlines() == [
         f"failed: {server.url}: whether a chunk was later than 1.000 s can be told of the"
         " companion only",

@@ -96,9 +96,12 @@ def test_padding_that_was_too_little_is_named() -> None:
     reading = measured(looked_at_first(3))
 
     assert not any("--pad" in text for text in diagnose(reading).advice)
-    assert diagnose(dataclasses.replace(reading, padded_bytes=10_000)).advice[-1] == (
+    padded = diagnose(dataclasses.replace(reading, padded_bytes=10_000))
+    assert padded.advice[-1] == (
         "Flushes with 10,000 bytes of padding did not push everything out: try more (`--pad`)."
     )
+    assert "Each padding is a write, too." in padded.words
+    assert "to scan it" not in padded.words
 
 
 def test_a_buffers_size_is_said() -> None:

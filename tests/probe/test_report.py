@@ -109,8 +109,15 @@ def test_paint_says_what_is_what() -> None:
 
     assert text.startswith("<title>http://127.0.0.1:8080/probe</>\n")
     assert "<dim>         chunk " in text
-    assert text.count("<late>") == 2
+    marked = [line.split()[1] for line in text.splitlines() if line.startswith("<late>")]
+    assert marked == ["1", "2", "3"]  # late for certain; 4 came with another, but at once
     assert "<warning>  the answer is an error: 500; this is what was measured</>" in text
+
+
+def test_a_narrow_terminal_gets_narrow_prose() -> None:
+    text = text_of(HELD, SAID, width=60)
+
+    assert max(len(line) for line in text.partition(" size")[2].splitlines()[6:]) <= 60
 
 
 def test_a_terminal_obeys_nobody_else() -> None:

@@ -23,6 +23,7 @@ from tailrace.probe.quantity import exact_duration
 from tailrace.probe.record import Chunk, Reading
 from tailrace.probe.report import (
     JSON_VERSION,
+    WIDTH,
     Role,
     comparison,
     counted,
@@ -111,6 +112,7 @@ class Session:
         self._readings: list[tuple[Reading, Diagnosis]] = []
         self._sweeps: list[dict[str, Any]] = []
         self._errors: list[dict[str, str]] = []
+        self._failures: list[dict[str, str]] = []
 
     async def run(self, *, is_sweep: bool) -> int:
         """Measure every URL; return the exit code.
@@ -134,6 +136,10 @@ class Session:
                 self._write_json(is_sweep=is_sweep)
             if self._picture is not None and self._readings and not signals.second.is_set():
                 self._draw([reading for reading, _ in self._readings], self._picture)
+            if self._out.failure is not None:
+                self._codes.add(UNMEASURED)
+                what = self._out.failure.strerror or str(self._out.failure)
+                self._err.write(f"tailrace: the output could not be written: {what.lower()}")
             return 128 + signals.number if signals.first.is_set() else self._code()
 
     async def _heed(self, signals: StopSignals, task: asyncio.Task[Any]) -> None:
@@ -150,7 +156,8 @@ class Session:
             diagnosis = diagnose(reading)
             self._readings.append((reading, diagnosis))
             if not self._is_json:
-                self._out.write(text_of(reading, diagnosis, self._paint) + "\n")
+                columns = min(self._out.columns or WIDTH, WIDTH)
+                self._out.write(text_of(reading, diagnosis, self._paint, width=columns) + "\n")
             self._judge(reading)
         if len(self._readings) > 1 and not self._is_json:
             readings = [reading for reading, _ in self._readings]
@@ -229,6 +236,7 @@ class Session:
     def _judge(self, reading: Reading) -> None:
         for code, words in self._conditions.judge(reading):
             self._codes.add(code)
+            self._failures.append({"url": reading.url, "words": words})
             self._err.write(f"{self._err.paint('failed', RED)}: {reading.url}: {words}")
 
     def _fail(self, url: str, error: ProbeError) -> None:
@@ -249,7 +257,8 @@ class Session:
             if is_sweep
             else {"readings": [to_json(*each) for each in self._readings]}
         )
-        document = {"version": JSON_VERSION, **results, "errors": self._errors}
+        failures = {} if is_sweep else {"failures": self._failures}
+        document = {"version": JSON_VERSION, **results, **failures, "errors": self._errors}
         self._out.write(json.dumps(document, indent=1))
 
     def _draw(self, readings: list[Reading], picture: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TextIO
@@ -21,17 +22,34 @@ class Terminal:
         is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
         self.stream = stream
         self.is_colored = stream.isatty() and not is_plain
+        self.failure: OSError | None = None
+        """Why something could not be written, unless nobody reads any more."""
+
+    @property
+    def columns(self) -> int | None:
+        """How wide it is; None when it is no terminal."""
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns or None
+        except (OSError, ValueError):
+            return None
 
     def paint(self, text: str, code: int) -> str:
         """The text in a colour (an SGR code), where there are colours."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.is_colored else text
 
     def write(self, text: str) -> None:
-        """Write lines at once. A stream that is closed or broken is no error here."""
+        """Write lines at once. A stream that is closed or broken is no error here.
+
+        What else may have gone wrong, as on a full disk, is `failure`.
+        """
         try:
             self.stream.write(text + "\n")
             self.stream.flush()
-        except (OSError, ValueError):
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            self.failure = self.failure or error
+        except ValueError:
             pass
 
     def log(self, text: str) -> None:

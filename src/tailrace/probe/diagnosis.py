@@ -49,7 +49,10 @@ def diagnose(reading: Reading) -> Diagnosis:
     if kind == "cannot-tell":
         sentences.append(f"No pattern can be named: {pattern.reason}.")
     elif any(chunk.written_s is not None for chunk in reading.chunks):
-        sentences += [_WITH_COMPANION[kind](reading, figures), _TYPICAL.get(kind, "")]
+        typical = _TYPICAL.get(kind, "")
+        if kind == "held-at-first" and reading.padded_bytes:
+            typical = _PADDED_AT_FIRST
+        sentences += [_WITH_COMPANION[kind](reading, figures), typical]
     else:
         sentences += [_WITHOUT[kind](reading, figures), _WEAKER[kind]]
         sentences.append(_UNKNOWN if reading.environment is None else _UNUSABLE)
@@ -244,6 +247,10 @@ _TYPICAL: Final[dict[Kind, str]] = {
         "of a stream through and then 2 MB a second."
     ),
 }
+_PADDED_AT_FIRST: Final = (
+    "Each padding is a write, too. So it may be a hop where some writes must have come before the "
+    "first one leaves, as has been reported of Lambda: too little padding then counts as one more."
+)
 _WEAKER: Final[dict[Kind, str]] = {
     "at-the-end": (
         "Either all was written at once, or something on the way held it until the end."

@@ -8,6 +8,7 @@ from statistics import median
 from textwrap import wrap
 from typing import Any, Final, Literal, TypeAlias
 
+from tailrace.probe.caption import is_late
 from tailrace.probe.diagnosis import Diagnosis
 from tailrace.probe.merging import merged
 from tailrace.probe.quantity import exact_duration, size
@@ -21,8 +22,9 @@ _ROWS_MAX: Final = 60
 """Rows of a table; of a longer one the beginning and the end are shown."""
 _BULK_BYTES: Final = 64 * 1024
 """Of smaller bodies a rate says how they were written, not how fast the path is."""
-_WIDTH: Final = 100
-"""Columns of a line of prose."""
+WIDTH: Final = 100
+"""Columns of a line of prose, where there are so many."""
+_WIDTH_MIN: Final = 40
 
 
 def plain(text: str, role: Role) -> str:
@@ -44,21 +46,29 @@ def progress_line(chunk: Chunk, before_s: float | None) -> str:
     return f"{chunk.index + 1:>6}{chunk.arrived_s:>12.3f} s{gap:>14}{size(chunk.size):>12}"
 
 
-def text_of(reading: Reading, diagnosis: Diagnosis | None = None, paint: Paint = plain) -> str:
+def text_of(
+    reading: Reading,
+    diagnosis: Diagnosis | None = None,
+    paint: Paint = plain,
+    *,
+    width: int = WIDTH,
+) -> str:
     """A reading in full: what it was, a table, what is to be said about it, figures."""
     lines = [paint(printable(reading.url), "title")]
     lines += [f"  redirected to {printable(url)}" for url in reading.redirects]
     lines += [f"  {what_it_is(reading)}", ""]
     if reading.chunks:
         lines += [*_table(reading, paint), ""]
-    said = [paint(line, "warning") for each in troubles(reading) for line in _wrapped(each, "  ")]
+    said = [
+        paint(line, "warning") for each in troubles(reading) for line in _wrapped(each, "  ", width)
+    ]
     if diagnosis is not None:
-        said += _wrapped(_words_behind_troubles(reading, diagnosis), "  ")
+        said += _wrapped(_words_behind_troubles(reading, diagnosis), "  ", width)
     lines += [*said, ""] if said else []
     facts = list(summary(reading))
     if diagnosis is not None:
         facts += [*diagnosis.evidence, *diagnosis.advice]
-    lines += [line for fact in facts for line in _wrapped(fact, "  - ")]
+    lines += [line for fact in facts for line in _wrapped(fact, "  - ", width)]
     return "\n".join(lines)
 
 
@@ -72,8 +82,9 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
-def _wrapped(text: str, before: str) -> list[str]:
-    return wrap(printable(text), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before))
+def _wrapped(text: str, before: str, width: int) -> list[str]:
+    width, further = max(width, _WIDTH_MIN), " " * len(before)
+    return wrap(printable(text), width, initial_indent=before, subsequent_indent=further)
 
 
 def what_it_is(reading: Reading) -> str:
@@ -170,7 +181,10 @@ def _table(reading: Reading, paint: Paint) -> Iterator[str]:
             before_s = reading.chunks[place - 1].arrived_s if place else 0.0
             cells += [_at(chunk.arrived_s), exact_duration(chunk.arrived_s - before_s)]
         text = "  " + "".join(f"{cell:>12}" for cell in (*cells, size(chunk.size)))
-        yield paint(f"{text}  with the one before", "late") if place in together else text
+        if place in together:
+            text += "  with the one before"
+        is_marked = is_late(chunk, reading) if is_timed else place in together
+        yield paint(text, "late") if is_marked else text
 
 
 def _at(seconds: float | None) -> str:
