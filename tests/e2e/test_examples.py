@@ -265,4 +265,5 @@ def test_the_probe_sees_that_the_url_holds_back_and_the_gateway_does_not(demo: D
 
     gateway, function_url = json.loads(done.stdout)["readings"]
     assert [chunk["is_merged"] for chunk in gateway["chunks"]] == [False, False, False]
-    assert [chunk["is_merged"] for chunk in function_url["chunks"]] == [False, True, True]
+    # The third comes with the end, which follows it at once, but not always in the same read.
+    assert [chunk["is_merged"] for chunk in function_url["chunks"][:2]] == [False, True]
