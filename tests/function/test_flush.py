@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from tests.function.handlers import KINDS, SMALL, Handler, handler_of
 from tests.peers import Peer, Running
 from tests.runtime_api import HTTP_EVENT, RuntimeLoop, StreamPost, error_in
 
@@ -21,39 +22,9 @@ from tailrace.function import (
     streamify_response,
 )
 
-KINDS = ["generator", "async generator", "writer"]
 SSE = Head(headers={"content-type": "text/event-stream"})
 JSON = Head(headers={"content-type": "application/json"})
 PNG = Head(headers={"content-type": "image/png"})
-SMALL = FlushPolicy(pad_bytes=100)
-Handler = Callable[[Any, Any], Any]
-
-
-def handler_of(kind: str, items: list[Any], flush: Any = SMALL) -> Handler:
-    """A handler of a kind that sends items, FLUSH among them."""
-
-    def generate(event: Any, context: Any) -> Iterator[Any]:
-        yield from items
-
-    async def generate_async(event: Any, context: Any) -> AsyncIterator[Any]:
-        for item in items:
-            yield item
-
-    async def write(event: Any, response: ResponseStream, context: Any) -> None:
-        for item in items:
-            if isinstance(item, Head):
-                response.set_head(item)
-            elif item is FLUSH:
-                await response.flush()
-            else:
-                await response.write(item)
-
-    functions: dict[str, Any] = {
-        "generator": generate,
-        "async generator": generate_async,
-        "writer": write,
-    }
-    return streamify_response(functions[kind], flush=flush)
 
 
 def pieces(stream: StreamPost) -> list[bytes]:

@@ -6,11 +6,12 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from tests.function.handlers import KINDS, Handler, handler_of
 from tests.peers import Peer
 from tests.runtime_api import RuntimeLoop, StreamPost, error_in
 
@@ -31,11 +32,8 @@ from tailrace.limits import (
 )
 from tailrace.wire.stream_frames import FrameDecoder
 
-KINDS = ["generator", "async generator", "writer"]
 PNG = Head(201, {"content-type": "image/png"}, ["a=1"])
-SMALL = FlushPolicy(pad_bytes=100)
 PADDING = b"P\0\0\0\x64" + bytes(100)
-Handler = Callable[[Any, Any], Any]
 
 
 def event_with(mark: Any, method: str = "GET") -> dict[str, Any]:
@@ -46,44 +44,6 @@ def event_with(mark: Any, method: str = "GET") -> dict[str, Any]:
 def framed_event(method: str = "GET") -> dict[str, Any]:
     """The event of a response-stream route."""
     return event_with({"v": 1, "transport": "response-stream", "frames": 1}, method)
-
-
-def handler_of(kind: str, items: list[Any], flush: Any = SMALL, before: Any = None) -> Handler:
-    """A handler of a kind that sends items, FLUSH among them; an exception is raised.
-
-    `before` is called before each.
-    """
-
-    def item_of(item: Any) -> Any:
-        if before is not None:
-            before()
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    def generate(event: Any, context: Any) -> Iterator[Any]:
-        for item in items:
-            yield item_of(item)
-
-    async def generate_async(event: Any, context: Any) -> AsyncIterator[Any]:
-        for item in items:
-            yield item_of(item)
-
-    async def write(event: Any, response: ResponseStream, context: Any) -> None:
-        for item in items:
-            if isinstance(item_of(item), Head):
-                response.set_head(item)
-            elif item is FLUSH:
-                await response.flush()
-            else:
-                await response.write(item)
-
-    functions: dict[str, Any] = {
-        "generator": generate,
-        "async generator": generate_async,
-        "writer": write,
-    }
-    return streamify_response(functions[kind], flush=flush)
 
 
 def frames_of(stream: StreamPost) -> tuple[Head, bytes, dict[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from tests.fakes import Client, FakeLambda, Fields, Invocation, soon
+from tests.fakes import Broken, Client, FakeLambda, Fields, Invocation, soon
 from tests.gateway.world import FixedRoute, Story, World, played
 
 from tailrace.net.http_server import Connection, RequestHead, WholeBody
@@ -124,3 +124,12 @@ async def pair(world: World, *args: Any, **options: Any) -> tuple[Client, Lambda
     client, stream = await hold(world, *args, **options)
     stream.begin()
     return client, stream
+
+
+async def outcome_of(client: Client) -> tuple[int, bytes, bool]:
+    """What a client got: status, body, and whether that was complete."""
+    head = await client.read_head()
+    try:
+        return head.status, await client.read_body(head), True
+    except Broken as broken:
+        return head.status, broken.received, False

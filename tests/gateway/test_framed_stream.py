@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 import pytest
-from tests.fakes import Broken, Client, encode_head, until
-from tests.gateway.stream_world import LambdaStream, hold, pair, streamed
+from tests.fakes import Broken, encode_head, until
+from tests.gateway.stream_world import LambdaStream, hold, outcome_of, pair, streamed
 from tests.gateway.world import World, played
 
 from tailrace.wire.event_stream import encode_chunk, encode_complete
@@ -30,15 +30,6 @@ ONE, TWO, END = encode_data(b"one"), encode_data(b"two"), encode_end(6)
 CHUNKS = (HEAD[:20], HEAD[20:] + ONE[:6], ONE[6:] + PADDING[:3], PADDING[3:] + TWO, END)
 WIRE = b"".join(map(encode_chunk, CHUNKS)) + encode_complete()
 BODY = b"onetwo"
-
-
-async def outcome_of(client: Client) -> tuple[int, bytes, bool]:
-    """What a client got: status, body, and whether that was complete."""
-    head = await client.read_head()
-    try:
-        return head.status, await client.read_body(head), True
-    except Broken as broken:
-        return head.status, broken.received, False
 
 
 async def play(world: World, *chunks: bytes) -> tuple[int, bytes, bool]:

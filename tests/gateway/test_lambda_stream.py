@@ -10,8 +10,8 @@ import socket
 from typing import Any
 
 import pytest
-from tests.fakes import Broken, Client, encode_head, refuse, until
-from tests.gateway.stream_world import ROUTE, hold, pair, streamed
+from tests.fakes import encode_head, refuse, until
+from tests.gateway.stream_world import ROUTE, hold, outcome_of, pair, streamed
 from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
@@ -25,15 +25,6 @@ CHUNKS = (HEAD[:20], HEAD[20:] + b"one", b"", b"two")
 WIRE = b"".join(map(encode_chunk, CHUNKS)) + encode_complete()
 BODY = b"onetwo"
 SECRET = "the password is swordfish"
-
-
-async def outcome_of(client: Client) -> tuple[int, bytes, bool]:
-    """What a client got: status, body, and whether that was complete."""
-    head = await client.read_head()
-    try:
-        return head.status, await client.read_body(head), True
-    except Broken as broken:
-        return head.status, broken.received, False
 
 
 # --- what is relayed -----------------------------------------------------------------------------
