@@ -217,8 +217,8 @@ def test_code_and_configuration_that_are_saved_together_both_count(
     async def story() -> None:
         async with running(settings_for(project)) as dev:
             assert await get(dev, "/one") == (200, "old")
-            assert dev._watcher is not None
-            dev._watcher.cancel()  # it will tell of nothing any more
+            assert dev._watcher._watching is not None
+            dev._watcher._watching.cancel()  # it will tell of nothing any more
 
             (project / "one" / "app.py").write_text(HANDLER.format(text="new"))
             entry = add_function(project, "two", "second")

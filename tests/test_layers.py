@@ -36,7 +36,7 @@ ONE_HOME = {
         "gateway.signing",
     },
     "msgspec": {"config", "gateway.front"},
-    "watchfiles": {"dev"},
+    "watchfiles": {"dev.watcher"},
     "click": {"cli"},
     "matplotlib": {"probe.plot"},
 }

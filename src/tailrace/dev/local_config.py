@@ -1,0 +1,64 @@
+"""What of a configuration runs on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+
+from tailrace import config as configuration
+from tailrace.config import Config, FunctionConfig, RouteConfig
+from tailrace.dev.settings import DevSettings, Transport
+from tailrace.errors import ConfigError
+
+
+def load(settings: DevSettings) -> tuple[Config, dict[str, FunctionConfig]]:
+    """The configuration without the functions that cannot run here, and those functions.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+    """
+    config = configuration.load(settings.config_path, hold_back=settings.hold_back)
+    if settings.function is not None:
+        config = _only(settings.function, settings.transport, config)
+    functions = {
+        name: _without_cache(function)
+        for name, function in config.functions.items()
+        if _is_installed(function)
+    }
+    left_out = {n: f for n, f in config.functions.items() if n not in functions}
+    routes = tuple(
+        route
+        for route in config.routes
+        if route.invoke_url is not None or route.function in functions
+    )
+    return dataclasses.replace(config, functions=functions, routes=routes), left_out
+
+
+def _only(name: str, transport: Transport, config: Config) -> Config:
+    """The configuration with one route: everything to one function."""
+    if name not in config.functions:
+        known = ", ".join(config.functions) or "there are none"
+        raise ConfigError(f"--function: there is no function {name!r}; allowed: {known}")
+    route = RouteConfig(path="/*", function=name, transport=transport)
+    return dataclasses.replace(config, routes=(route,))
+
+
+def _is_installed(function: FunctionConfig) -> bool:
+    """Whether the program of a function is here; it is looked for as the function would."""
+    if function.command is None:
+        return True
+    program = function.command[0]
+    if os.sep in program:
+        return shutil.which(function.path / program) is not None
+    return shutil.which(program, path=function.environment.get("PATH")) is not None
+
+
+def _without_cache(function: FunctionConfig) -> FunctionConfig:
+    """The function, told not to keep compiled code.
+
+    Python takes a file for unchanged when size and second of change are the same: a quick second
+    edit would run the first one. On Lambda there is no cache either, the directory is read-only.
+    """
+    environment = {"PYTHONDONTWRITEBYTECODE": "1", **function.environment}
+    return dataclasses.replace(function, environment=environment)

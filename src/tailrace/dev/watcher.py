@@ -1,0 +1,144 @@
+"""Watches the configuration and the functions' directories.
+
+Concurrency law: two tasks, one for the configuration and one for the functions' directories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from watchfiles import Change, DefaultFilter, awatch
+
+from tailrace.config import Config
+from tailrace.net.tasks import TaskSet
+
+logger = logging.getLogger(__name__)
+
+_LOOK_AGAIN_MS: Final = 1000
+"""How often it is looked whether the watched directories are still those that they were."""
+
+
+class _SourceFilter(DefaultFilter):
+    """Leaves out logs, above all our own: each line about a change would be a change."""
+
+    ignore_entity_patterns = (*DefaultFilter.ignore_entity_patterns, r"\.log$")
+
+    def __call__(self, change: Change, path: str) -> bool:
+        """Whether a change counts."""
+        return super().__call__(change, path) and not _is_own_output(path)
+
+
+class Watcher:
+    """Calls `reload(files)` with changed files of functions, with none for the configuration."""
+
+    def __init__(self, reload: Callable[[set[Path]], Awaitable[None]]) -> None:
+        self._reload = reload
+        self._tasks = TaskSet()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self, config: Config) -> None:
+        """Watch from the return on."""
+        self._config = config
+        self._tasks.spawn(self._watch_config(), "watch configuration")
+        await self._watch_functions()
+
+    async def take_up(self, config: Config) -> bool:
+        """Watch what this configuration names; False when these are the same directories."""
+        before, self._config = self._config, config
+        if _paths(config) == _paths(before):
+            return False
+        await self._watch_functions()
+        return True
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        await self._tasks.cancel_all()
+
+    async def _watch_config(self) -> None:
+        path = self._config.path
+
+        def is_config(change: Change, changed: str) -> bool:
+            return Path(changed) == path
+
+        # The directory, not the file: editors replace a file by another one of its name.
+        async for _ in awatch(path.parent, watch_filter=is_config, recursive=False):
+            await self._reload(set())
+
+    async def _watch_functions(self) -> None:
+        """Watch the directories of the functions that there are now."""
+        before = self._watching
+        self._watching = self._tasks.spawn(self._watch_directories(), "watch functions")
+        await asyncio.sleep(0)  # in its first step a task begins to watch
+        if before is not None:
+            before.cancel()
+
+    async def _watch_directories(self) -> None:
+        """Watch, and begin again whenever a directory has gone, is back or is another one.
+
+        What the system watches is the directory that was there, not its name.
+        """
+        paths = _paths(self._config)
+        before = found = _identities(paths)
+        while True:
+            for path in before.keys() - found.keys():
+                logger.warning("%s is gone: its functions change when it is back", path)
+            back = {path for path in found if before.get(path) != found[path]}
+            try:
+                async for changes in awatch(
+                    *found,
+                    watch_filter=_SourceFilter(),
+                    rust_timeout=_LOOK_AGAIN_MS,
+                    yield_on_timeout=True,
+                ):
+                    files = {Path(path) for _, path in changes} | back
+                    files -= {self._config.path} | _records(self._config)
+                    back = set()
+                    if files:
+                        await self._reload(files)
+                    lost = {Path(path) for change, path in changes if change is Change.deleted}
+                    if lost & found.keys() or _identities(paths) != found:
+                        break
+            except FileNotFoundError:  # gone since we looked
+                lost = set()
+            before = {path: found[path] for path in found.keys() - lost}
+            found = _identities(paths)
+
+
+def _is_own_output(path: str) -> bool:
+    """Whether our standard output or error goes to this file."""
+    try:
+        found = os.stat(path)
+        return any(os.path.samestat(found, os.fstat(number)) for number in (1, 2))
+    except OSError:  # the file is gone, or there is no output
+        return False
+
+
+def _paths(config: Config) -> set[Path]:
+    return {function.path for function in config.functions.values()}
+
+
+def _records(config: Config) -> set[Path]:
+    """The files that the functions' destinations write, which may be in their directories."""
+    return {
+        Path(place.removeprefix("file:"))
+        for function in config.functions.values()
+        for place in (function.destinations.on_success, function.destinations.on_failure)
+        if place is not None and place.startswith("file:")
+    }
+
+
+def _identities(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """The directories that are there; another one of the same name is not the same."""
+    found = {}
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found[path] = (status.st_dev, status.st_ino)
+    return found
