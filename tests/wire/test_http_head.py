@@ -116,6 +116,12 @@ REFUSED: list[tuple[RequestHead, int, str]] = [
     (head(host=b"a/b"), 400, "not a host"),
     (head(host=b"user@a"), 400, "not a host"),
     (head(host=b"\xff"), 400, "not a host"),
+    (head(host=b"a:port"), 400, "not a host"),
+    (head(host=b"a:80:80"), 400, "not a host"),
+    (head(host=b"a:100000"), 400, "not a host"),
+    (head(host=b"[::1"), 400, "not a host"),
+    (head(host=b"[::1]a"), 400, "not a host"),
+    (head(host=b"::1"), 400, "not a host"),
     (head(target="/a#b"), 400, "fragment"),
     (head(target="*", method="OPTIONS"), 400, "neither a path nor a URL"),
     (head(target="a"), 400, "neither a path nor a URL"),
@@ -142,7 +148,9 @@ def test_what_must_not_be_served_is_refused(
     assert reason in message
 
 
-@pytest.mark.parametrize("host", [b"", b"a", b"a.b:80", b"[::1]:80", b"a%20b", b"A_b~"])
+@pytest.mark.parametrize(
+    "host", [b"", b"a", b"a:", b"a.b:80", b"[::1]:80", b"[fe80::1%25eth0]", b"a%20b", b"A_b~"]
+)
 def test_a_host_may_be(host: bytes) -> None:
     check_request(head(host=host))
 

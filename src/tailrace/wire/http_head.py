@@ -16,7 +16,10 @@ from tailrace.errors import HttpError
 Headers = list[tuple[bytes, bytes]]
 """Header fields in the order of the wire, names in lower case."""
 
-_HOST: Final = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
+# RFC 3986 §3.2.2 and §3.2.3: a name or address, an IPv6 address in brackets, perhaps a port.
+_HOST: Final = re.compile(
+    rb"(\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9\-._~]+)?\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(:[0-9]{0,5})?"
+)
 _URL: Final = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 _LENGTH_BYTES_MAX: Final = 64  # a length of 64 bits has 20 digits; zeros may stand before them
 _STATUS_LINES: Final = {
