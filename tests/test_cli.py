@@ -154,6 +154,27 @@ def test_a_gateway_without_routes_says_so(project: Path) -> None:
     assert "tailrace.toml: routes: missing; add [[routes]], or --function NAME" in result.stderr
 
 
+@pytest.mark.parametrize("more", [[], ["--function", "one"]])
+def test_a_gateway_does_not_need_the_folders_of_the_functions(
+    more: list[str], tmp_path: Path
+) -> None:
+    """One file for the laptop, where the functions are, and for the server, where they are not."""
+    function = '[functions.one]\npath = "one"\nhandler = "app.handler"\n'
+    function += 'environment = { KEY = "x" }\n[functions.one.url]\n'
+    routes = '[[routes]]\npath = "/*"\nfunction = "one"\n'
+    (tmp_path / "tailrace.toml").write_text(function + routes)
+    arguments = ["gateway", *ANY_PORTS[:4], "--endpoint-url", "http://127.0.0.1:1", *more]
+
+    with Command(arguments, cwd=tmp_path) as gateway:
+        url = gateway.wait_line(r"gateway on (http://[^,]+)")[1]
+        assert fetch(f"{url}/_tailrace/health")[0] == 200
+
+    for command in ("dev", "emulator"):
+        result = run(command, *_free_ports(command), cwd=tmp_path)
+        assert result.returncode == 2
+        assert "functions.one.path: " in result.stderr
+
+
 def test_dev_names_the_functions_that_there_are(project: Path) -> None:
     result = run("dev", "--function", "two", cwd=project)
 

@@ -537,6 +537,37 @@ def test_a_route_names_a_function_of_the_file() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arn:aws:lambda:eu-central-1:123456789012:function:lines",
+        "arn:aws:lambda:eu-central-1:123456789012:function:lines:live",
+        "123456789012:function:lines",
+        "lines:live",
+        "lines",
+    ],
+)
+def test_a_route_may_name_a_function_of_the_file_as_it_is_deployed(name: str) -> None:
+    (found,) = read(route(f'path = "/"\nfunction = "{name}"')).routes
+
+    assert (found.function, found.function_name) == (name, "lines")
+    assert "did you mean lines?" in refusal(
+        route(f'path = "/"\nfunction = "{name.replace("lines", "line")}"')
+    )
+
+
+def test_a_gateway_needs_nothing_of_what_its_functions_need(tmp_path: Path) -> None:
+    """The file of a laptop serves on a machine that has none of the functions' folders."""
+    text = function('path = "elsewhere"') + '\n[[routes]]\npath = "/*"\nfunction = "lines"\n'
+    Path("tailrace.toml").write_text(text)
+
+    found = load("tailrace.toml", runs_functions=False)
+
+    assert [route.function for route in found.routes] == ["lines"]
+    with pytest.raises(ConfigError, match="is not a directory"):
+        load("tailrace.toml")
+
+
 def test_routes_are_not_repeated() -> None:
     text = route('path = "/a/*"\nhost = "A.com"\nfunction = "lines"\n')
 

@@ -398,6 +398,21 @@ def test_a_function_somewhere_else_is_invoked_by_its_url(project: Path) -> None:
     run(story())
 
 
+def test_a_route_that_names_a_deployed_function_is_served_here(project: Path) -> None:
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:one:live"
+    config = project / "tailrace.toml"
+    config.write_text(config.read_text().replace('\nfunction = "one"', f'\nfunction = "{arn}"'))
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/one") == (200, "old")
+            banner = dev_banner(dev, Terminal(io.StringIO(), {}))
+            assert "/one  one  app.handler in one/" in banner
+            assert "no route" not in banner
+
+    run(story())
+
+
 def test_an_unknown_function_is_refused(project: Path) -> None:
     with pytest.raises(ConfigError, match="there is no function 'two'; allowed: one"):
         run(Dev(settings_for(project, function="two"), EmulatorLog(io.StringIO())).start())

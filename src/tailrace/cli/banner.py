@@ -50,7 +50,7 @@ def _table(dev: Dev, terminal: Terminal) -> Iterator[str]:
         (f"{route.host or ''}{route.path}", *_target(route, runs_by_name))
         for route in dev.config.routes
     ]
-    routed = {route.function for route in dev.config.routes}
+    routed = {route.function_name for route in dev.config.routes}
     rows += [("no route", name, runs) for name, runs in runs_by_name.items() if name not in routed]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for path, name, runs in rows:
@@ -66,8 +66,9 @@ def _target(route: RouteConfig, runs_by_name: Mapping[str, str]) -> tuple[str, s
     """What a route leads to, and how that runs."""
     if route.invoke_url is not None:  # its path and query may be secret
         return urlsplit(route.invoke_url).netloc.rpartition("@")[2], "invoked by its URL"
-    runs = runs_by_name[route.function]
-    return route.function, runs if route.transport == "callback" else f"{runs}, {route.transport}"
+    name = route.function_name
+    runs = runs_by_name[name]
+    return name, runs if route.transport == "callback" else f"{runs}, {route.transport}"
 
 
 def _runs(function: FunctionConfig, directory: Path) -> str:

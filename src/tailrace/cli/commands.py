@@ -156,8 +156,11 @@ def _routes(
             check_url(route.invoke_url, name="--function")
             if transport != "callback":
                 raise ConfigError("--transport: what a URL invokes calls back; allowed: callback")
-        return GatewayConfig() if path is None else load(path).gateway, (route,)
-    config = load(_find_config(path, "give --config FILE, or --function NAME"))
+        return GatewayConfig() if path is None else load(path, runs_functions=False).gateway, (
+            route,
+        )
+    found = _find_config(path, "give --config FILE, or --function NAME")
+    config = load(found, runs_functions=False)
     if not config.routes:
         raise ConfigError(
             f"{config.path.name}: routes: missing; add [[routes]], or --function NAME"

@@ -34,15 +34,19 @@ from tailrace.config.records import (
 from tailrace.errors import ConfigError
 
 
-def load(path: str | Path, *, hold_back: HoldBackName | None = None) -> Config:
+def load(
+    path: str | Path, *, hold_back: HoldBackName | None = None, runs_functions: bool = True
+) -> Config:
     """Read and check a configuration file; directories in it are relative to the file.
 
-    `hold_back`, when given, goes before what the file says, for all functions.
+    `hold_back`, when given, goes before what the file says, for all functions. Without
+    `runs_functions` the functions are those of a machine elsewhere: the file is checked in the
+    same way, but what it names (a function's directory) need not be on this machine.
 
     Raises:
         ConfigError: the file cannot be read, or says something that is not allowed.
     """
-    config = _Reader(str(path)).read(Path(path))
+    config = _Reader(str(path), runs_functions).read(Path(path))
     if hold_back is None:
         return config
     functions = {
@@ -68,8 +72,9 @@ _RESERVED_VARIABLE: Final = re.compile(
 class _Reader:
     """Reads one file; knows its name for messages."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, runs_functions: bool) -> None:
         self._name = name
+        self._runs_functions = runs_functions
 
     def read(self, path: Path) -> Config:
         root = self._parse(path)
@@ -170,7 +175,7 @@ class _Reader:
             raise self._not_allowed(key, value, FunctionConfig)
         try:
             path = (base / value).resolve()
-            is_directory = path.is_dir()
+            is_directory = not self._runs_functions or path.is_dir()
         except (OSError, ValueError, RuntimeError):  # too long, a NUL inside, a loop of links
             path, is_directory = Path(value[:80]), False
         if not is_directory:
@@ -216,11 +221,11 @@ class _Reader:
             if route.invoke_url is not None:
                 check_url(route.invoke_url, name=f"{self._name}: {key}.function".lstrip(": "))
             # A file without functions is that of a gateway before functions in the cloud.
-            if functions and route.invoke_url is None and route.function not in functions:
+            if functions and route.invoke_url is None and route.function_name not in functions:
                 raise self._error(
                     f"{key}.function",
                     f"there is no function {_shown(route.function)}"
-                    + _nearest(route.function, functions),
+                    + _nearest(route.function_name, functions),
                 )
             target = (route.host and route.host.lower(), route.path)
             if target in keys_by_target:

@@ -202,6 +202,12 @@ class RouteConfig:
         """Where events are sent instead of to Lambda; None for a function of Lambda."""
         return self.function if self.function.startswith(("http://", "https://")) else None
 
+    @property
+    def function_name(self) -> str:
+        """The name in an ARN, whole or partial, and in NAME:QUALIFIER."""
+        parts = self.function.split(":")
+        return parts[parts.index("function", 0, -1) + 1] if "function" in parts[:-1] else parts[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatorConfig:

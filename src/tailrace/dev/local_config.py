@@ -30,7 +30,7 @@ def load(settings: DevSettings) -> tuple[Config, dict[str, FunctionConfig]]:
     routes = tuple(
         route
         for route in config.routes
-        if route.invoke_url is not None or route.function in functions
+        if route.invoke_url is not None or route.function_name in functions
     )
     return dataclasses.replace(config, functions=functions, routes=routes), left_out
 
