@@ -54,13 +54,17 @@ class ConfigError(TailraceError):
 
 
 class HttpError(TailraceError):
-    """An HTTP message of a peer is refused; `status` is what to answer it."""
+    """An HTTP message of a peer is refused; `status` is what to answer it.
+
+    `retry_after_s` is for the answer's `Retry-After`, if the same request may succeed later.
+    """
 
     source: ClassVar[Source] = "client"
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class ResponseFormatError(TailraceError):

@@ -33,7 +33,8 @@ HEAD_TIMEOUT_S: Final = 10.0
 BODY_TIMEOUT_S: Final = 30.0
 """The longest silence inside a request body."""
 BODY_TOTAL_TIMEOUT_S: Final = 300.0
-"""The whole of a client's request body: REQUEST_BODY_BYTES_MAX at 20 kbit/s."""
+"""The whole of a client's request body: REQUEST_BODY_BYTES_MAX at 20 kbit/s. On the emulator's
+listeners SYNC_INVOKE_BYTES_MAX at 170 kbit/s."""
 KEEP_ALIVE_TIMEOUT_S: Final = 75.0
 """Idle time between requests: longer than an ALB's 60 s, or the ALB sees random 502s."""
 SWEEP_INTERVAL_S: Final = 0.5
@@ -54,6 +55,11 @@ LINGER_TIMEOUT_S: Final = 2.0
 """How long that may take once the answer has left the process; then the connection is closed."""
 BACKLOG_MAX: Final = 4_096
 """Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) is as high."""
+UPLOADS_MAX: Final = 512
+"""Request bodies of one listener that are under way, as opposed to complete. They are collected in
+memory: of the gateway's clients at most 512 times REQUEST_BODY_BYTES_MAX, 384 MB, or 512 times
+STREAM_REQUEST_BODY_BYTES_MAX, 2.3 GB, where response-stream routes take uploads; of a listener of
+the emulator 512 times SYNC_INVOKE_BYTES_MAX, 3.2 GB."""
 CONNECTIONS_MAX: Final = 16_000
 """Open connections of one listener; above it new ones are closed at once."""
 DESCRIPTORS_RESERVED: Final = 400

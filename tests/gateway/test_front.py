@@ -325,53 +325,143 @@ async def test_a_route_at_its_limit_answers_503_with_retry_after(world: World) -
     fourth.close()
 
 
-@pytest.mark.parametrize("how", ["leave", "too large", "malformed"])
+@played(route=lambda host, path: FixedRoute(concurrency=2))
+async def test_slow_uploads_take_no_place_of_the_route(world: World) -> None:
+    for _ in range(5):
+        await begin_upload(world)
+    await until(lambda: world.gateway.statistics()["uploads"] == 5)
+
+    first, _ = await world.hold()
+    second, _ = await world.hold("POST", "/", (), b"a body that comes with its head")
+
+    assert await health_of(world) == {"status": "ok", "held": 2, "uploads": 5}
+    first.close()
+    second.close()
+
+
 @played(route=lambda host, path: FixedRoute(concurrency=1))
-async def test_an_upload_counts_from_its_head_to_its_end(world: World, how: str) -> None:
+async def test_an_upload_takes_its_place_when_it_is_complete(world: World) -> None:
+    uploading = await begin_upload(world)
+    await until(lambda: world.gateway.statistics()["uploads"] == 1)
+
+    await uploading.send(b"dy")
+
+    assert (await world.invocation()).body == b"body"
+    assert await health_of(world) == {"status": "ok", "held": 1, "uploads": 0}
+    refused = await world.client()
+    await refused.request()
+    assert (await answered(refused)).status == 503
+    uploading.close()
+
+
+@pytest.mark.parametrize("limit", ["route", "gateway"])
+def test_an_upload_whose_place_is_gone_at_its_end_is_503_and_not_run(limit: str) -> None:
+    bounds = {"held_max": 1} if limit == "gateway" else {}
+    route = FixedRoute(concurrency=1 if limit == "route" else 100)
+
+    @played(route=lambda host, path: route, **bounds)
+    async def story(world: World) -> None:
+        uploading = await begin_upload(world)
+        await until(lambda: world.gateway.statistics()["uploads"] == 1)
+        held, _ = await world.hold()
+
+        await uploading.send(b"dy")
+
+        answer = await answered(uploading)
+        assert answer.status == 503
+        assert answer.get("retry-after") == "1"
+        assert len(world.endpoint.invocations) == 1
+        held.close()
+        await world.assert_settled()
+        await uploading.request("POST", "/again", (), b"body")  # the connection is still good
+        assert (await world.invocation()).event["rawPath"] == "/again"
+        uploading.close()
+
+    story()
+
+
+@played(route=lambda host, path: FixedRoute(concurrency=1))
+async def test_an_upload_to_a_full_route_is_refused_before_it_is_sent(world: World) -> None:
+    held, _ = await world.hold()
+    client = await world.client()
+
+    await client.request("POST", "/", [("content-length", "700000"), ("expect", "100-continue")])
+
+    answer = await answered(client)
+    assert answer.status == 503
+    assert answer.get("retry-after") == "1"
+    held.close()
+
+
+@played(uploads_max=2)
+async def test_uploads_have_a_bound_of_their_own(world: World) -> None:
+    uploads = [await begin_upload(world) for _ in range(2)]
+    await until(lambda: world.gateway.statistics()["uploads"] == 2)
+
+    for _ in range(3):
+        refused = await world.client()
+        await refused.request("POST", "/", [("content-length", "4"), ("expect", "100-continue")])
+        answer = await answered(refused)
+        assert answer.status == 503
+        assert answer.get("retry-after") == "1"
+        assert answer.json()["detail"] == "busy: 2 uploads at a time"
+
+    held, _ = await world.hold()  # what is no upload is served
+    await uploads[0].send(b"dy")
+    assert (await world.invocation()).body == b"body"
+    await begin_upload(world)  # there is room again
+    await until(lambda: world.gateway.statistics()["uploads"] == 2)
+    assert world.log.named("tailrace.net.http_server") == [
+        "public listener: 1 uploads refused, over the limit of 2 at a time"
+    ]
+    for client in (held, *uploads):
+        client.close()
+
+
+@pytest.mark.parametrize("how", ["leave", "reset", "too large", "malformed"])
+@played(uploads_max=1)
+async def test_an_upload_that_fails_is_none_any_more(world: World, how: str) -> None:
     uploading = await world.client()
     await uploading.request("POST", "/", [("transfer-encoding", "chunked")])
     await uploading.send(b"4\r\nbody\r\n")
-    await world_has_clients(world, 1)
-
-    refused = await world.client()
-    await refused.request()
-    answer = await answered(refused)
-    assert answer.status == 503
-    assert answer.get("retry-after") == "1"
+    await until(lambda: world.gateway.statistics()["uploads"] == 1)
 
     if how == "leave":
         uploading.close()
-        await until(lambda: world.gateway._registry._taken == 0)
+    elif how == "reset":
+        uploading.reset()
     else:
         await uploading.send(b"ffffff\r\n" + bytes(800_000) if how == "too large" else b"zz\r\n")
         assert (await answered(uploading)).status == (413 if how == "too large" else 400)
-    next_one, _ = await world.hold()  # there is room again
-    assert world.gateway._registry._taken == 1
-    next_one.close()
 
-
-@played(held_max=1)
-async def test_uploads_count_for_the_gateway(world: World) -> None:
-    uploading = await world.client()
-    await uploading.request("POST", "/", [("content-length", "4")], b"bo")
-    await world_has_clients(world, 1)
-    other = await world.client()
-
-    await other.request()
-    assert (await answered(other)).status == 503
-    await uploading.send(b"dy")
-
-    await world.invocation()  # with the place that it had
-    uploading.close()
+    await until(lambda: world.gateway.statistics()["uploads"] == 0)
+    assert world.endpoint.invocations == []
+    await begin_upload(world)
+    await until(lambda: world.gateway.statistics()["uploads"] == 1)
 
 
 @played(body_total_timeout_s=0.2)
 async def test_an_upload_has_a_deadline_for_all_of_it(world: World) -> None:
-    client = await world.client()
-    await client.request("POST", "/", [("content-length", "4")], b"bo")
+    client = await begin_upload(world)
 
     assert (await answered(client)).status == 408
-    assert world.gateway._registry._taken == 0
+    assert world.gateway.statistics()["uploads"] == 0
+
+
+async def begin_upload(world: World) -> Client:
+    """A client in the middle of its request's body: `dy` is missing."""
+    client = await world.client()
+    await client.request("POST", "/", [("content-length", "4")], b"bo")
+    return client
+
+
+async def health_of(world: World) -> object:
+    """The health document, asked for by a client that leaves."""
+    client = await world.client()
+    await client.request("GET", world.gateway.settings.health_path)
+    document = (await answered(client)).json()
+    client.close()
+    return document
 
 
 @played(route=lambda host, path: FixedRoute(path.strip("/"), concurrency=1))
@@ -532,7 +622,7 @@ async def test_health_tells_how_many_are_held(world: World) -> None:
     head = await answered(client, "HEAD")
 
     assert answer.status == head.status == 200
-    assert answer.json() == {"status": "ok", "held": 1}
+    assert answer.json() == {"status": "ok", "held": 1, "uploads": 0}
     assert answer.get("cache-control") == "no-store"
     assert len(world.endpoint.invocations) == 1
     held.close()

@@ -25,6 +25,7 @@ def test_every_setting_arrives() -> None:
         drain_delay_s=7,
         drain_timeout_s=5,
         trusted_hops=6,
+        uploads_max=7,
     )
     changed = {
         field.name
@@ -44,6 +45,7 @@ def test_every_setting_arrives() -> None:
     assert settings.deadlines == Deadlines(first_byte_s=1, idle_s=2, stall_s=3, total_s=4)
     assert (settings.drain_delay_s, settings.drain_timeout_s) == (7, 5)
     assert settings.trusted_hops == 6
+    assert settings.uploads_max == 7
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from tailrace import limits
 from tailrace.config import HOLD_BACKS, Address, GatewayConfig, parse_address
 
 CONFIG_NAME: Final = "tailrace.toml"
@@ -84,6 +85,11 @@ def gateway_options(command: Command) -> Command:
     """One option for each setting of `[gateway]` in the file; an option goes before the file."""
     seconds = click.FloatRange(0, 86_400, min_open=True)
     for option in (
+        _setting(
+            "--uploads-max",
+            click.IntRange(1, limits.CONNECTIONS_MAX),
+            "Request bodies under way at a time.",
+        ),
         _setting("--trusted-hops", click.IntRange(0, 16), "Proxies in front that are believed."),
         _setting("--health-path", click.STRING, "Answers 200, and 503 while the gateway drains."),
         drain_options,

@@ -243,6 +243,7 @@ class GatewayConfig:
         float, Meta(ge=0, le=DAY_S, description=f"seconds from 0 to {DAY_S}")
     ] = limits.DRAIN_TIMEOUT_S
     trusted_hops: Annotated[int, _whole(0, 16)] = 0
+    uploads_max: Annotated[int, _whole(1, limits.CONNECTIONS_MAX)] = limits.UPLOADS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

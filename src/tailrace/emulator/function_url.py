@@ -79,9 +79,9 @@ class FunctionUrl:
         """Cut every client off; nothing is left on return."""
         await self._server.stop()
 
-    def connection_count(self) -> int:
-        """Open connections."""
-        return self._server.statistics()["connections"]
+    def count(self, name: str) -> int:
+        """One of the counts of its listener: see `HttpServer.statistics`."""
+        return self._server.statistics()[name]
 
     def _serve(self, head: RequestHead, connection: Connection) -> Receiver:
         assert self._service is not None
@@ -107,9 +107,9 @@ class FunctionUrls:
         url = self._urls.get(name)
         return None if url is None else url.url
 
-    def connection_count(self) -> int:
-        """Open connections of all."""
-        return sum(url.connection_count() for url in (*self._urls.values(), *self._retiring))
+    def count(self, name: str) -> int:
+        """The sum of one of their listeners' counts: see `HttpServer.statistics`."""
+        return sum(url.count(name) for url in (*self._urls.values(), *self._retiring))
 
     async def start(
         self, functions: Mapping[str, EmulatedFunction], settings: EmulatorConfig

@@ -28,6 +28,8 @@ class EmulatorStatistics:
     """Functions that a reload has removed and that still finish an invocation."""
     connections: int
     """Of callers of the Lambda API and of Function URLs."""
+    uploads: int
+    """Of their requests those whose bodies are under way."""
 
 
 class Emulator:
@@ -50,9 +52,14 @@ class Emulator:
         inherited: Mapping[str, str] | None = None,
         init_timeout_s: float = limits.INIT_TIMEOUT_S,
         client_stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S,
+        uploads_max: int = limits.UPLOADS_MAX,
         on_event_ended: OnEventEnded | None = None,
     ) -> None:
-        bounds = HttpLimits(stall_timeout_s=client_stall_timeout_s)
+        bounds = HttpLimits(
+            stall_timeout_s=client_stall_timeout_s,
+            body_total_timeout_s=limits.BODY_TOTAL_TIMEOUT_S,
+            uploads=uploads_max,
+        )
         self._on_event_ended = on_event_ended
         self._address = Address(host, port)
         self._settings = EnvironmentSettings(
@@ -124,7 +131,8 @@ class Emulator:
         return EmulatorStatistics(
             functions={name: function.statistics() for name, function in self._functions.items()},
             removed=len(self._removed),
-            connections=self._server.statistics()["connections"] + self._urls.connection_count(),
+            connections=self._server.statistics()["connections"] + self._urls.count("connections"),
+            uploads=self._server.statistics()["uploads"] + self._urls.count("uploads"),
         )
 
     def _set_functions(self, config: Config, changed: set[str] | frozenset[str] | None) -> None:

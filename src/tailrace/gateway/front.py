@@ -48,6 +48,7 @@ class Front:
         find_route: Callable[[str, str], Route | None],
         callback_base: str,
         health_path: str,
+        health: Callable[[], dict[str, object]],
         trusted_hops: int,
     ) -> None:
         self.registry = registry
@@ -58,6 +59,7 @@ class Front:
         self.tasks = TaskSet()
         self.is_draining = False
         self._health_path = health_path
+        self._health = health
         self._refusals: dict[Route, Tally] = {}
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
@@ -71,23 +73,25 @@ class Front:
             return _answer(connection, head, 404, f"no route for {head.path[:200]}")
         client = ClientSide(self, head, connection, route)  # refuses too long a body
         try:
-            self.registry.reserve(route)
+            self.registry.check_room(route)  # no use in an upload that has no place at its end
         except ThrottledError as error:
-            self._note_refusal(route, error)
-            return _answer(connection, head, 503, str(error), error.retry_after_s)
+            return self.refuse(connection, head, route, error)
         return client
 
-    def _note_refusal(self, route: Route, error: ThrottledError) -> None:
-        """Refusals come in floods: one warning of a route now and then counts them."""
+    def refuse(
+        self, connection: Connection, head: RequestHead, route: Route, error: ThrottledError
+    ) -> Receiver:
+        """Answer 503. Refusals come in floods: one warning of a route now and then counts them."""
         if route not in self._refusals and len(self._refusals) >= limits.REFUSAL_ROUTES_MAX:
             self._refusals.clear()  # routes come and go with the configuration
         tally = self._refusals.setdefault(route, Tally(time.monotonic))
         if count := tally.add():
             logger.warning("function=%s refused=%d: %s", name_of(route), count, error)
+        return _answer(connection, head, error.status, str(error), error.retry_after_s)
 
     def _answer_health(self, connection: Connection) -> None:
         status, text = (503, "draining") if self.is_draining else (200, "ok")
-        document = {"status": text, "held": len(self.registry)}
+        document = {"status": text, **self._health()}
         connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")
 
 
@@ -122,8 +126,6 @@ class ClientSide:
         """The client has left."""
         if self._held is not None:
             self._held.apply(ClientLeft())
-        else:
-            self._front.registry.release(self._route)
 
     def on_pause(self) -> None:
         """The client reads too slowly: hold the function back."""
@@ -140,7 +142,11 @@ class ClientSide:
         front, head, route = self._front, self._head, self._route
         assert head is not None
         self._head = self._body = None  # a held response needs neither
-        held = self._held = front.registry.hold(self._connection, head, route)
+        try:
+            held = self._held = front.registry.hold(self._connection, head, route)
+        except ThrottledError as error:  # the last place was taken during the upload
+            front.refuse(self._connection, head, route, error)
+            return
         payload = _payload(front, held, head, self._connection.peer, body)
         held.invocation = front.tasks.spawn(_invoke(front.invokers, held, payload), "invoke")
 

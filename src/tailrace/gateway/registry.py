@@ -56,8 +56,7 @@ class Registry:
         self.deadlines = deadlines
         self._held_max = held_max
         self._held: dict[str, Held] = {}
-        self._by_route: Counter[Route] = Counter()  # places taken, as is their sum
-        self._taken = 0
+        self._by_route: Counter[Route] = Counter()
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -84,28 +83,24 @@ class Registry:
         if self._held:
             await self._empty.wait()
 
-    def reserve(self, route: Route) -> None:
-        """Take a place for one more exchange: for `hold`, or to be given back with `release`.
+    def check_room(self, route: Route) -> None:
+        """Check that there is room for one more exchange now. Nothing is reserved.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
         if self._by_route[route] >= route.concurrency:
             raise ThrottledError(f"the function is busy: {route.concurrency} requests at a time")
-        if self._taken >= self._held_max:
+        if len(self._held) >= self._held_max:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
-        self._by_route[route] += 1
-        self._taken += 1
-
-    def release(self, route: Route) -> None:
-        """Give a place back."""
-        self._taken -= 1
-        self._by_route[route] -= 1
-        if not self._by_route[route]:
-            del self._by_route[route]
 
     def hold(self, client: Connection, head: RequestHead, route: Route) -> Held:
-        """Begin an exchange for a client's request, in the place that was reserved for it."""
+        """Begin an exchange for a client's complete request.
+
+        Raises:
+            ThrottledError: the route or the gateway is at its limit.
+        """
+        self.check_room(route)
         held = Held(
             mint(secrets.token_bytes(RANDOM_BYTES)),
             client,
@@ -117,6 +112,7 @@ class Registry:
             on_close=self._forget,
         )
         self._held[held.capability.exchange_id] = held
+        self._by_route[route] += 1
         return held
 
     def find(self, exchange_id: str) -> Held | None:
@@ -150,7 +146,9 @@ class Registry:
     def _forget(self, held: Held) -> None:
         capability = held.capability
         del self._held[capability.exchange_id]
-        self.release(held.route)
+        self._by_route[held.route] -= 1
+        if not self._by_route[held.route]:
+            del self._by_route[held.route]
         now_s = self._now_s()
         had_callback = held.was_called_back
         self._tombstones[capability.exchange_id] = _Tombstone(

@@ -37,6 +37,7 @@ class GatewaySettings:
     health_path: str = "/_tailrace/health"
     trusted_hops: int = 0
     held_max: int = limits.HELD_MAX
+    uploads_max: int = limits.UPLOADS_MAX
     body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
     drain_delay_s: float = limits.DRAIN_DELAY_S
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
@@ -60,7 +61,7 @@ class Gateway:
         self._registry = Registry(settings.deadlines, held_max=settings.held_max)
         self._find_route = find_route
         # A function's silence in mid-body has a deadline of its own, and so has the answer.
-        bounds = HttpLimits(body_timeout_s=None, keeps_alive=False)
+        bounds = HttpLimits(body_timeout_s=None, keeps_alive=False, uploads=None)
         self._callbacks = HttpServer(Callbacks(self._registry), name="callback", bounds=bounds)
 
     async def start(self) -> None:
@@ -84,11 +85,13 @@ class Gateway:
                 find_route=self._find_route,
                 callback_base=self.callback_url,
                 health_path=settings.health_path,
+                health=self._health,
                 trusted_hops=settings.trusted_hops,
             )
             bounds = HttpLimits(
                 stall_timeout_s=settings.deadlines.stall_s,
                 body_total_timeout_s=settings.body_total_timeout_s,
+                uploads=settings.uploads_max,
             )
             self._public = HttpServer(self._front, name="public", bounds=bounds)
             await self._public.start(settings.host, settings.port)
@@ -155,11 +158,17 @@ class Gateway:
         await self._front.tasks.cancel_all()
         await self._invokers.close()
 
+    def _health(self) -> dict[str, object]:
+        counts = self.statistics()
+        return {name: counts[name] for name in ("held", "uploads")}
+
     def statistics(self) -> dict[str, int]:
         """Counts of what is open now; all are zero when nothing goes on."""
+        public = self._public.statistics()
         return {
             **self._registry.statistics(),
-            "clients": self._public.statistics()["connections"],
+            "uploads": public["uploads"],
+            "clients": public["connections"],
             "callbacks": self._callbacks.statistics()["connections"],
             "invocations": len(self._front.tasks),
             "streams": self._invokers.streams,

@@ -36,6 +36,7 @@ def settings_from(
         advertise=advertise,
         health_path=config.health_path,
         trusted_hops=config.trusted_hops,
+        uploads_max=config.uploads_max,
         drain_delay_s=config.drain_delay_s,
         drain_timeout_s=config.drain_timeout_s,
         deadlines=Deadlines(

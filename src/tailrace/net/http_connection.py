@@ -40,6 +40,7 @@ class Server(Protocol):
     is_draining: bool
 
     def add(self, connection: Connection) -> None: ...
+    def admit_upload(self, connection: Connection) -> None: ...
     def discard(self, connection: Connection) -> None: ...
     def date(self) -> bytes: ...
 
@@ -323,6 +324,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             receiver.on_pause()
         parser = self._parser
         if not parser.is_complete:
+            self._server.admit_upload(self)
             self._enter(Phase.BODY)
         is_waiting = head.expects_continue and head.has_body and not parser.is_complete
         if is_waiting and not self.is_answered and not parser.has_pieces:
@@ -338,6 +340,8 @@ class Connection(FramedWriter, asyncio.Protocol):
         head = self._parser.head
         accept = head.get(b"accept") if head is not None else None
         fields, body = encode_problem(error.status, str(error), accept=accept)
+        if error.retry_after_s is not None:
+            fields.append((b"retry-after", b"%d" % error.retry_after_s))
         if error.status == 405:
             fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
         self._parser.is_complete = False  # what follows is nothing that we understand

@@ -11,6 +11,7 @@ from email.utils import formatdate
 from typing import Final
 
 from tailrace import limits
+from tailrace.errors import HttpError
 from tailrace.net.http_connection import Application, Connection
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
@@ -58,8 +59,10 @@ class HttpServer:
         self.deadlines = Deadlines(self.limits)
         self.is_draining = False
         self._connections: set[Connection] = set()
+        self._uploads: set[Connection] = set()
         self._empty = asyncio.Event()
         self._cut = Tally(time.monotonic)
+        self._refused_uploads = Tally(time.monotonic)
         self._date: tuple[int, bytes] = (0, b"")
         self._listener: asyncio.Server | None = None
 
@@ -110,9 +113,13 @@ class HttpServer:
         self.deadlines.stop()
 
     def statistics(self) -> dict[str, int]:
-        """Open connections, and how many of them wait for an answer."""
+        """Counts of now: connections, those that wait for an answer, request bodies under way."""
         answering = sum(c.phase is Phase.ANSWER for c in self._connections)
-        return {"connections": len(self._connections), "answering": answering}
+        return {
+            "connections": len(self._connections),
+            "answering": answering,
+            "uploads": len(self._uploading()),
+        }
 
     # --- for connections ----------------------------------------------------------------------
 
@@ -131,9 +138,36 @@ class HttpServer:
                     self.limits.connections,
                 )
 
+    def admit_upload(self, connection: Connection) -> None:
+        """A request's body is under way, as long as its connection is in the phase BODY.
+
+        Raises:
+            HttpError: 503, so many are under way already that no more are taken.
+        """
+        uploads_max = self.limits.uploads
+        if uploads_max is None:
+            return
+        if len(self._uploads) >= uploads_max:  # by now most of them have ended
+            self._uploads = self._uploading()
+        if len(self._uploads) < uploads_max:
+            self._uploads.add(connection)
+            return
+        if count := self._refused_uploads.add():
+            logger.warning(
+                "%s listener: %d uploads refused, over the limit of %d at a time",
+                self.name,
+                count,
+                uploads_max,
+            )
+        raise HttpError(503, f"busy: {uploads_max} uploads at a time", retry_after_s=1)
+
+    def _uploading(self) -> set[Connection]:
+        return {each for each in self._uploads if each.phase is Phase.BODY}
+
     def discard(self, connection: Connection) -> None:
         """A connection has ended."""
         self._connections.discard(connection)
+        self._uploads.discard(connection)
         self.deadlines.unwatch(connection)
         if not self._connections:
             self._empty.set()
