@@ -241,6 +241,35 @@ def test_a_stream_is_collected_with_one_warning(tmp_path: Path) -> None:
 END: dict[str, Any] = {"end": None}
 
 
+@pytest.mark.parametrize("url", [BUFFERED, STREAM])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_multi_value_headers_are_dropped_with_one_warning(
+    tmp_path: Path, url: UrlConfig, is_streamed: bool
+) -> None:
+    """A function for a load balancer gives its cookies there too: each reaches the client once."""
+    keys: dict[str, Any] = {
+        "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"], "X-A": ["1"]},
+        "cookies": ["a=1", "b=2"],
+    }
+    steps: list[dict[str, Any]] = [{"return": {"statusCode": 200, "body": "x", **keys}}]
+    if is_streamed:
+        steps = [{"stream": INTEGRATION}, prelude(200, **keys), {"chunk": "x"}, END]
+
+    async def story(emulator: Harness) -> None:
+        for _ in range(2):
+            answer = await ask(emulator, *steps)
+            assert answer.status == 200
+            if is_streamed or url is BUFFERED:
+                assert answer.all("set-cookie") == ["a=1", "b=2"]
+                assert answer.get("x-a") is None
+        warnings = [line for line in emulator.log.splitlines() if "multiValueHeaders" in line]
+        # A result is not looked into where nothing is inferred.
+        assert len(warnings) == (1 if is_streamed or url is BUFFERED else 0)
+        assert all("WARNING: the function set multiValueHeaders" in line for line in warnings)
+
+    serve(story, tmp_path, url)
+
+
 @pytest.mark.parametrize(
     "steps",
     [

@@ -46,6 +46,13 @@ def test_from_sets_the_head_and_returns_the_response() -> None:
     }
 
 
+def test_a_cookie_in_two_keys_is_one_cookie() -> None:
+    metadata = {"multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]}, "cookies": ["a=1"]}
+    result = result_of(lambda response: HttpResponseStream.from_(response, metadata))
+
+    assert result["cookies"] == ["b=2", "a=1"]
+
+
 @pytest.mark.parametrize("metadata", [{}, None, {"headers": None, "cookies": None}])
 def test_metadata_may_say_nothing(metadata: Any) -> None:
     result = result_of(lambda response: HttpResponseStream.from_(response, metadata))

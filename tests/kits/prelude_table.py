@@ -1,4 +1,4 @@
-"""Sends the rows of `preludes.py` over every way, and says in a few words what came."""
+"""Sends the rows of `preludes.py` and `results.py` over every way, and says what came of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from tests.e2e.chain import Chain, serving
 from tests.fakes import Broken, Response
 from tests.kits.paths import sdk_of
 from tests.kits.preludes import HELLO, ROWS, Row
+from tests.kits.results import RESULTS, Result
 from tests.kits.seen import BROKEN, COMPLETE
 
 COLUMNS: Final = ("URL, stream", "URL, buffered", "boto3", "gateway, stream", "callback")
+RESULT_COLUMNS: Final = ("URL, buffered", "URL, stream", "gateway, stream", "callback")
 
 _CONFIGURATION: Final = """
 [emulator]
@@ -28,6 +30,8 @@ invoke_mode = "RESPONSE_STREAM"
 command = {command}
 [functions.buffer.url]
 invoke_mode = "BUFFERED"
+[functions.sdk]
+handler = "returns.handler"
 [[routes]]
 path = "/response-stream/*"
 function = "stream"
@@ -35,6 +39,20 @@ transport = "response-stream"
 [[routes]]
 path = "/callback/*"
 function = "stream"
+[[routes]]
+path = "/sdk/*"
+function = "sdk"
+"""
+
+_RETURNS: Final = """
+import json
+from tailrace.function import streamify_response
+with open("scripts.json") as file:
+    SCRIPTS = json.load(file)
+
+@streamify_response
+def handler(event, context):
+    return json.loads(SCRIPTS[event["queryStringParameters"]["script"]]["pieces"][0])
 """
 
 
@@ -57,6 +75,11 @@ def serving_rows(directory: Directory) -> Iterator[World]:
         for index, row in enumerate(ROWS)
         for variant, pieces in enumerate(row.variants)
     }
+    for index, result in enumerate(RESULTS):
+        pieces = [result.sent.decode("latin-1")]
+        script = {"type": "application/json", "pieces": pieces, "end": "clean", "whole": True}
+        scripts[f"result-{index}"] = script
+    (directory / "returns.py").write_text(_RETURNS)
     source = Directory(__file__).with_name("raw_runtime.py")
     (directory / "scripts.json").write_text(json.dumps(scripts))
     (directory / "raw_runtime.py").write_text(source.read_text())
@@ -92,7 +115,25 @@ def _cells(world: World, row: Row, query: str) -> Iterator[str]:
         chain.settle()
 
 
-def _asked(chain: Chain, url: str, target: str, row: Row) -> str:
+def result_cells_of(world: World, result: Result) -> list[str]:
+    """What comes of a result, column by column; the SDK is given it as a value of Python."""
+    chain = world.chain
+    chain.failures_expected = True  # the SDK logs the error of a handler's result
+    query = f"script=result-{RESULTS.index(result)}"
+    cells = []
+    for url, target in (
+        (chain.function_url("buffer"), f"/x?{query}"),
+        (chain.function_url("stream"), f"/x?{query}"),
+        (chain.url, f"/response-stream/x?{query}"),
+        (chain.url, f"/sdk/x?{query}"),
+    ):
+        is_value = not target.startswith("/sdk/") or result.sent != HELLO
+        cells.append(_asked(chain, url, target, result) if is_value else "—")
+        chain.settle()
+    return cells
+
+
+def _asked(chain: Chain, url: str, target: str, row: Row | Result) -> str:
     """What an HTTP client sees."""
     client = chain.client(url).ask(target, row.method)
     head = client.head()
@@ -114,7 +155,7 @@ def _asked(chain: Chain, url: str, target: str, row: Row) -> str:
     return ", ".join(words)
 
 
-def _shown(head: Response, name: str, row: Row) -> Iterator[str]:
+def _shown(head: Response, name: str, row: Row | Result) -> Iterator[str]:
     """A header in words: it, its renamed form, or that it is not there."""
     sent = json.loads(row.sent.partition(b"\0")[0] or b"{}") if b"\0" in row.sent else {}
     own = {key.lower(): value for key, value in (sent.get("headers") or {}).items()}

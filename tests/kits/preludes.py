@@ -157,6 +157,17 @@ ROWS: Final = (
         '{"headers":{"x-a":"0"},"multiValueHeaders":{"X-A":["1"]}}',
         "x-a",
     ),
+    _prelude(
+        "`set-cookie` in `multiValueHeaders`",
+        '{"multiValueHeaders":{"Set-Cookie":["a=1","b=2"]}}',
+        "set-cookie",
+    ),
+    _prelude(
+        "the same in `multiValueHeaders` and in `cookies`",
+        '{"multiValueHeaders":{"Set-Cookie":["a=1","b=2"]},"cookies":["a=1","b=2"]}',
+        "set-cookie",
+    ),
+    _prelude("`multiValueHeaders` a text", '{"multiValueHeaders":"a"}'),
     _prelude("two `cookies`", '{"cookies":["a=1; Path=/","b=2, 3"]}', "set-cookie"),
     _headers("`set-cookie` among the headers", "set-cookie", set_cookie="a=1"),
     _prelude(

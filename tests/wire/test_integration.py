@@ -11,6 +11,7 @@ from tailrace.errors import HeadError, PreludeError, ResponseFormatError
 from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
 from tailrace.wire.integration import (
     DELIMITER,
+    KEYS,
     MEDIA_TYPE,
     Head,
     PreludeParser,
@@ -390,6 +391,35 @@ def test_multi_value_headers_replace_single_ones_of_the_same_name() -> None:
 
     assert head.headers == (("X-B", "2"), ("X-A", "3"), ("X-A", "4"))
     assert head.cookies == ("a=1", "b=2", "c=3")
+
+
+def test_a_cookie_in_two_keys_is_one_cookie() -> None:
+    head = parse_json(
+        {"multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]}, "cookies": ["b=2", "c=3", "c=3"]}
+    )
+
+    assert head.cookies == ("a=1", "b=2", "c=3", "c=3")
+
+
+@pytest.mark.parametrize("several", [{"Set-Cookie": ["a=1"], "X-A": ["2"]}, "no object", ["b"]])
+def test_a_key_that_the_reader_does_not_know_is_told_and_not_read(several: object) -> None:
+    """Not even looked into: at a Function URL it may be anything."""
+    parser = PreludeParser(KEYS - {"multiValueHeaders"})
+    prelude = {"headers": {"x-a": "1"}, "multiValueHeaders": several, "cookies": ["a=1"]}
+
+    head = parser.feed(json.dumps(prelude).encode() + DELIMITER)
+
+    assert head == Head(200, {"x-a": "1"}, ["a=1"])
+    assert parser.unread == {"multiValueHeaders"}
+
+
+@pytest.mark.parametrize("prelude", [{}, {"multiValueHeaders": None}, {"multiValueHeaders": {}}])
+def test_a_key_without_a_value_is_not_missed(prelude: dict[str, object]) -> None:
+    parser = PreludeParser(KEYS - {"multiValueHeaders"})
+
+    parser.feed(json.dumps(prelude).encode() + DELIMITER)
+
+    assert parser.unread == frozenset()
 
 
 @pytest.mark.parametrize(

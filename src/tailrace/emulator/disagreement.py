@@ -1,4 +1,4 @@
-"""A function's response mode that does not fit the way it was called, in words for its author."""
+"""A function's response that does not fit the way it was called, in words for its author."""
 
 from __future__ import annotations
 
@@ -24,4 +24,9 @@ class Disagreement(Enum):
         " bytes in front of the body, as on Lambda. Call InvokeWithResponseStream or a Function"
         " URL with invoke_mode RESPONSE_STREAM, or answer whole (no streamifyResponse in Node.js,"
         " TAILRACE_RESPONSE_MODE=buffer under tailrace.runtime)"
+    )
+    MULTI_VALUE_HEADERS = (
+        "set multiValueHeaders, which a Function URL does not read: they were dropped, as on"
+        " Lambda. Give each Set-Cookie in cookies, and several values of another header in headers,"
+        " joined with commas"
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +51,11 @@ class UrlCall:
     def note(self, text: str) -> None:
         """Write about this request into the function's log."""
         self.function.note(f"RequestId: {self.invocation.request_id} Function URL: {text}")
+
+    def warn_of_unread(self, keys: Collection[str]) -> None:
+        """Warn if one of a response's keys is one that other integrations read, and this not."""
+        if "multiValueHeaders" in keys:
+            self.function.warn(Disagreement.MULTI_VALUE_HEADERS)
 
 
 class UrlAnswer:
@@ -169,9 +175,10 @@ class BufferedAnswer(UrlAnswer):
     def _on_success(self, outcome: Outcome) -> None:
         if outcome.is_streamed:
             self.call.function.warn(Disagreement.COLLECTED)
-            head, body = _response_from_stream(outcome)
+            head, body, unread = _response_from_stream(outcome)
         else:
-            head, body = _response_from_json(outcome.payload)
+            head, body, unread = _response_from_json(outcome.payload)
+        self.call.warn_of_unread(unread)
         fields = self._fields(head)
         if self._is_gzip(head):
             decoder = GzipDecoder()
@@ -186,20 +193,23 @@ def typed_head(media_type: str) -> Head:
     return Head(200, {"content-type": media_type or _OCTETS})
 
 
-def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes]:
+def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes, Collection[str]]:
     """A streamed response that was collected: that its prelude counts is our inference."""
     if not is_integration(outcome.media_type):
-        return typed_head(outcome.media_type), outcome.payload
-    parser = PreludeParser()
+        return typed_head(outcome.media_type), outcome.payload, ()
+    parser = PreludeParser(url_head.KEYS)
     head = parser.feed(outcome.payload)
     parser.finish()  # raises when there is no head yet
     assert head is not None
-    return head, parser.rest
+    return head, parser.rest, parser.unread
 
 
-def _response_from_json(payload: bytes) -> tuple[Head, bytes]:
+def _response_from_json(payload: bytes) -> tuple[Head, bytes, Collection[str]]:
+    """A result, and the keys of its envelope that have a value."""
     try:
         result = json.loads(payload.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ResultError(f"the result is not JSON: {error}") from None
-    return http_event.response_from_result(result)
+    is_envelope = isinstance(result, dict) and "statusCode" in result
+    keys = [key for key, value in result.items() if value] if is_envelope else ()
+    return *http_event.response_from_result(result), keys

@@ -15,6 +15,7 @@ from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.url_response import UrlAnswer, UrlCall, typed_head
 from tailrace.errors import ResponseFormatError, ResultError
 from tailrace.net.http_server import Connection
+from tailrace.wire import url_head
 from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head, PreludeParser, is_integration
 
@@ -77,7 +78,7 @@ class StreamedAnswer(UrlAnswer):
         """
         self._media_type = media_type
         if is_integration(media_type):
-            self._prelude = PreludeParser()
+            self._prelude = PreludeParser(url_head.KEYS)
 
     def on_data(self, data: bytes) -> None:
         """Bytes of the response."""
@@ -102,6 +103,7 @@ class StreamedAnswer(UrlAnswer):
         head = self._prelude.feed(data)
         if head is None:
             return b""
+        self.call.warn_of_unread(self._prelude.unread)
         data, self._prelude = self._prelude.rest, None
         self._begin(head, is_joined=bool(data))
         return data

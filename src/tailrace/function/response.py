@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.function.stream import Chunk, Stream
-from tailrace.wire.integration import Head
+from tailrace.wire.integration import Head, merged_headers
 
 if TYPE_CHECKING:
     from tailrace.function.flush_policy import FlushCounts, FlushPolicy, When
@@ -138,11 +138,10 @@ def head_from_metadata(metadata: Mapping[str, Any]) -> Head:
         known = ", ".join(_METADATA_KEYS)
         raise TypeError(f"metadata has {known}, not {', '.join(map(repr, unknown))}")
     status, headers, several, cookies = (metadata.get(key) for key in _METADATA_KEYS)
-    singles = {} if headers is None else dict(headers)
-    several = {} if several is None else dict(several)
-    replaced = {str(name).lower() for name in several}
-    pairs = [pair for pair in singles.items() if str(pair[0]).lower() not in replaced]
-    return Head(200 if status is None else status, [*pairs, *several.items()], cookies or ())
+    singles = () if headers is None else dict(headers).items()
+    multiples = () if several is None else dict(several).items()
+    merged = merged_headers(singles, multiples, cookies)
+    return Head(200 if status is None else status, merged, cookies or ())
 
 
 async def _not_running() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -203,6 +203,8 @@ def _response_from_envelope(envelope: dict[Any, Any]) -> tuple[Head, bytes]:
     body = _envelope_body(envelope)
     headers = envelope.get("headers")
     cookies = envelope.get("cookies")
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ResultError("headers: an object of names and values is wanted")
     try:
         head = Head(
             envelope["statusCode"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
 
 from tailrace.errors import HeadError, PreludeError
 from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
@@ -30,7 +30,8 @@ None is a header that is not there.
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _NOT_IN_A_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
-_OUR_KEYS: Final = frozenset(("statusCode", "headers", "multiValueHeaders", "cookies"))
+KEYS: Final = frozenset(("statusCode", "headers", "multiValueHeaders", "cookies"))
+"""The keys of a prelude: API Gateway's. A Function URL reads fewer, `url_head.KEYS`."""
 _CONFIDENTIAL: Final = ("auth", "cookie", "key", "password", "secret", "session", "token")
 
 
@@ -149,16 +150,22 @@ def encode_prelude(head: Head) -> bytes:
 class PreludeParser:
     """Finds the head at the beginning of an integration response, however it was cut up.
 
-    Unknown keys are ignored, null means absent, a missing status is 200, and a status may be text
-    of three digits. A name that stands in `multiValueHeaders` has its values from there only.
+    `keys` are those of `KEYS` that the reader knows; all others are ignored. Null means absent, a
+    missing status is 200, and a status may be text of three digits. A name that stands in
+    `multiValueHeaders` has its values from there only.
     """
 
-    __slots__ = ("_buffer", "_has_begun", "_is_complete", "_scanned", "rest")
+    __slots__ = ("_buffer", "_has_begun", "_is_complete", "_keys", "_scanned", "rest", "unread")
 
     rest: bytes
     """The body's first bytes, those that came with the end of the prelude."""
 
-    def __init__(self) -> None:
+    unread: frozenset[str]
+    """The keys of `KEYS` that the prelude had and the reader does not know; valid with the head."""
+
+    def __init__(self, keys: frozenset[str] = KEYS) -> None:
+        self._keys = keys
+        self.unread = frozenset()
         self._buffer = bytearray()
         self._scanned = 0
         self._has_begun = False
@@ -191,7 +198,9 @@ class PreludeParser:
             raise PreludeError(f"malformed prelude: a NUL byte inside it, at byte {nul_at}")
         if len(delimiter) < len(DELIMITER):
             return None
-        head = _parse_prelude(bytes(buffer[:nul_at]))
+        prelude = _parse_prelude(bytes(buffer[:nul_at]))
+        self.unread = frozenset(key for key in KEYS - self._keys if prelude.pop(key, None))
+        head = _head_of(prelude)
         self.rest = bytes(buffer[body_at:])
         self._is_complete = True
         self._buffer = bytearray()
@@ -225,7 +234,8 @@ class PreludeParser:
         self._has_begun = True
 
 
-def _parse_prelude(encoded: bytes) -> Head:
+def _parse_prelude(encoded: bytes) -> dict[str, Any]:
+    """Return what a prelude has under `KEYS`; objects are tuples of pairs here."""
     try:
         prelude = _DECODER.decode(encoded.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -238,26 +248,47 @@ def _parse_prelude(encoded: bytes) -> Head:
         raise PreludeError("malformed prelude: nested too deeply") from None
     ours: dict[str, Any] = {}
     for key, value in prelude:
-        if key not in _OUR_KEYS:
+        if key not in KEYS:
             continue
         if key in ours:
             raise PreludeError(f"malformed prelude: {key} is there twice")
         ours[key] = value
-    status = ours.get("statusCode")
-    cookies = ours.get("cookies")
+    return ours
+
+
+def _head_of(prelude: dict[str, Any]) -> Head:
+    status = prelude.get("statusCode")
+    cookies = prelude.get("cookies")
+    singles = _object(prelude, "headers")
+    multiples = _object(prelude, "multiValueHeaders")
     return Head(
         200 if status is None else status,
-        _merged_headers(ours),
+        merged_headers(singles, multiples, cookies),
         () if cookies is None else cookies,
     )
 
 
-def _merged_headers(prelude: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return what `headers` and `multiValueHeaders` say; objects are tuples of pairs here."""
-    singles = _object(prelude, "headers")
-    multiples = _object(prelude, "multiValueHeaders")
-    replaced = {name.lower() for name, _ in multiples}
-    return [pair for pair in singles if pair[0].lower() not in replaced] + list(multiples)
+def merged_headers(
+    singles: Iterable[tuple[str, Any]], multiples: Iterable[tuple[str, Any]], cookies: object
+) -> list[tuple[str, Any]]:
+    """Return what `headers` and `multiValueHeaders` give together.
+
+    A name in the second has its values from there only. A Set-Cookie there that stands in
+    `cookies` too is left out: functions that serve several kinds of callers give both.
+    """
+    multiples = list(multiples)
+    replaced = {str(name).lower() for name, _ in multiples}
+    merged = [pair for pair in singles if str(pair[0]).lower() not in replaced]
+    given = {cookie for cookie in cookies if isinstance(cookie, str)} if _is_list(cookies) else ()
+    for name, values in multiples:
+        if given and str(name).lower() == "set-cookie" and _is_list(values):
+            values = [value for value in values if not (isinstance(value, str) and value in given)]
+        merged.append((name, values))
+    return merged
+
+
+def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(value, list | tuple)
 
 
 def _object(prelude: dict[str, Any], key: str) -> tuple[tuple[str, Any], ...]:

@@ -8,8 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from tailrace.errors import HeadError
+from tailrace.wire import integration
 from tailrace.wire.http_head import Headers
 from tailrace.wire.integration import Head
+
+KEYS: Final = integration.KEYS - {"multiValueHeaders"}
+"""The keys of a prelude that a Function URL reads. `multiValueHeaders` belongs to payload format
+1.0 (API Gateway Developer Guide, "http-api-develop-integrations-lambda"); maintainers of AWS's
+runtime for Rust and of others confirm that a Function URL does not read it (2022 to 2024)."""
 
 PREFIX: Final = "x-amzn-remapped-"
 
