@@ -8,21 +8,18 @@ application code runs inside the parser. A connection answers one request at a t
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.http_deadline import Deadlines, Phase
-from tailrace.net.http_framing import FramedWriter, Framing
+from tailrace.net.http_framing import FramedWriter, Framing, set_reset_on_close
 from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser
 from tailrace.net.http_receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
 from tailrace.wire.problem import encode_problem
 
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _UNREADABLE: Final = RequestHead("GET", "/", "1.1", [])
 
 
@@ -245,8 +242,10 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._is_full = False
         if self._receiver is not None:
             self._receiver.on_resume()
-        else:
-            self._read_on()
+            return
+        if self._resets_until_sent:
+            self._allow_clean_close()
+        self._read_on()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: one read."""
@@ -374,12 +373,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.phase = Phase.CLOSED
         self._receiver = None
         self._fall_silent()
-        # The transport keeps its socket until it has called `connection_lost`.
-        sock = self._transport.get_extra_info("socket")
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        except OSError:
-            pass  # macOS refuses it for a socket that its peer has reset
+        set_reset_on_close(self._transport, True)
         self._transport.abort()
 
     def _enter(self, phase: Phase) -> None:

@@ -1,8 +1,15 @@
-"""How the body of a response is delimited, and the pieces of it on their way to the transport."""
+"""How the body of a response is delimited, and the pieces of it on their way to the transport.
+
+A body that ends with its connection is complete for its reader when that end is clean. The kernel
+closes the sockets of a killed process cleanly, unless they are set to reset. Therefore the socket
+is set to reset while such a body is open, and until the kernel has all of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from enum import Enum
 from typing import Final
 
@@ -11,6 +18,8 @@ from tailrace.errors import ResponseFormatError
 from tailrace.wire.http_head import Headers, RequestHead, has_body
 
 _JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
+_RESET: Final = struct.pack("ii", 1, 0)
+_CLOSE: Final = struct.pack("ii", 0, 0)
 
 
 class Framing(Enum):
@@ -23,13 +32,23 @@ class Framing(Enum):
     EMPTY = "a response without a body"
 
 
+def set_reset_on_close(transport: asyncio.BaseTransport, is_reset: bool) -> None:
+    """Choose what closing a socket does: reset it and lose unsent bytes, or send them and a FIN."""
+    # The transport keeps its socket until it has called `connection_lost`.
+    sock = transport.get_extra_info("socket")
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET if is_reset else _CLOSE)
+    except OSError:
+        pass  # macOS refuses it for a socket that its peer has reset
+
+
 class FramedWriter:
     """Frames one response after the other.
 
     A connection is one, rather than having one: a piece of a body must cost no further call.
     """
 
-    __slots__ = ("_corked", "_framing", "_last_byte", "_left", "_transport")
+    __slots__ = ("_corked", "_framing", "_last_byte", "_left", "_resets_until_sent", "_transport")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
@@ -37,6 +56,7 @@ class FramedWriter:
         self._framing = Framing.NONE
         self._left = 0
         self._last_byte = b""
+        self._resets_until_sent = False  # the body has ended with its connection's end to come
 
     @property
     def unsent_bytes(self) -> int:
@@ -118,6 +138,7 @@ class FramedWriter:
             self._framing = Framing.CHUNKED
             return [(b"transfer-encoding", b"chunked")]
         self._framing = Framing.CLOSE
+        set_reset_on_close(self._transport, True)
         return []
 
     def _finish(self) -> None:
@@ -127,8 +148,19 @@ class FramedWriter:
         elif self._framing is Framing.LENGTH and self._last_byte:
             self._send(self._last_byte)
             self._last_byte = b""
+        self._resets_until_sent = self._framing is Framing.CLOSE
         self._framing = Framing.NONE
         self.uncork()
+        if self._resets_until_sent:
+            self._allow_clean_close()
+
+    def _allow_clean_close(self) -> None:
+        """Stop resetting on close if the kernel has all bytes; else `resume_writing` asks again."""
+        if self.unsent_bytes:
+            self._transport.set_write_buffer_limits(0)
+            return
+        self._resets_until_sent = False
+        set_reset_on_close(self._transport, False)
 
     def _fall_silent(self) -> None:
         """Send nothing more: the response has broken off, or nobody reads it."""
