@@ -467,7 +467,8 @@ def test_a_preflight_is_answered_without_the_function(tmp_path: Path, url: UrlCo
 
 
 @pytest.mark.parametrize("url", [BUFFERED, STREAM])
-def test_the_urls_policy_replaces_the_functions(tmp_path: Path, url: UrlConfig) -> None:
+def test_a_response_has_the_urls_policy_and_the_functions(tmp_path: Path, url: UrlConfig) -> None:
+    """Both, in two fields, as Lambda sends them: browsers refuse that, and the log warns once."""
     headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET", "x": "y"}
     steps: list[dict[str, Any]] = [{"return": {"statusCode": 200, "headers": headers}}]
     if url is STREAM:
@@ -475,13 +476,28 @@ def test_the_urls_policy_replaces_the_functions(tmp_path: Path, url: UrlConfig) 
 
     async def story(emulator: Harness) -> None:
         answer = await ask(emulator, *steps, headers=[("origin", "https://example.com")])
-        assert answer.all("access-control-allow-origin") == ["https://example.com"]
-        assert answer.get("access-control-allow-methods") is None
+        assert answer.all("access-control-allow-origin") == ["*", "https://example.com"]
+        assert answer.all("access-control-allow-methods") == ["GET"]
         assert answer.get("x") == "y"
         answer = await ask(emulator, *steps, headers=[("origin", "https://other.test")])
-        assert answer.all("access-control-allow-origin") == []
+        assert answer.all("access-control-allow-origin") == ["*"]
+        (line,) = [line for line in emulator.log.splitlines() if "WARNING" in line]
+        assert "set access-control-allow-origin or -credentials, and its URL has a cors" in line
 
     serve(story, tmp_path, replace(url, cors=CORS))
+
+
+def test_what_a_function_may_set_beside_a_policy_is_no_warning(tmp_path: Path) -> None:
+    headers = {"Vary": "Accept", "Access-Control-Expose-Headers": "x-a"}
+    steps = [{"return": {"statusCode": 200, "headers": headers}}]
+
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, *steps, headers=[("origin", "https://example.com")])
+        assert answer.all("vary") == ["Accept", "Origin"]
+        assert answer.all("access-control-allow-origin") == ["https://example.com"]
+        assert "WARNING" not in emulator.log
+
+    serve(story, tmp_path, replace(BUFFERED, cors=CORS))
 
 
 def test_without_a_policy_the_function_answers_for_itself(tmp_path: Path) -> None:

@@ -62,13 +62,13 @@ def test_wildcards_allow_what_was_asked_for() -> None:
 
     assert preflight_fields(ALL, asked) == [
         VARY,
-        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-origin", ORIGIN),
         (b"access-control-allow-methods", b"PUT"),
         (b"access-control-allow-headers", b"x-one,x-two"),
     ]
     assert preflight_fields(ALL, preflight()) == [
         VARY,
-        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-origin", ORIGIN),
         (b"access-control-allow-methods", b"PUT"),
     ]
 
@@ -96,7 +96,7 @@ def test_a_response_names_origin_and_exposed_headers() -> None:
     ]
     assert response_fields(ALL, request(origin=ORIGIN)) == [
         VARY,
-        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-origin", ORIGIN),
     ]
 
 
@@ -107,7 +107,20 @@ def test_without_an_origin_only_caches_are_told() -> None:
 def test_what_is_not_configured_is_not_said() -> None:
     bare = CorsConfig(allow_origins=("*",))
 
-    assert preflight_fields(bare, preflight()) == [VARY, (b"access-control-allow-origin", b"*")]
+    assert preflight_fields(bare, preflight()) == [VARY, (b"access-control-allow-origin", ORIGIN)]
+
+
+def test_header_names_are_sent_in_lower_case() -> None:
+    """Lambda keeps them so (cdk-real-drift, issue 874 of July 2026)."""
+    policy = replace(POLICY, allow_headers=("Content-Type",), expose_headers=("X-Request-Id",))
+
+    assert (b"access-control-allow-headers", b"content-type") in preflight_fields(
+        policy, preflight()
+    )
+    assert response_fields(policy, request(origin=ORIGIN))[-1] == (
+        b"access-control-expose-headers",
+        b"x-request-id",
+    )
 
 
 def test_an_empty_policy_allows_nothing() -> None:

@@ -69,12 +69,10 @@ def test_other_remapped_names_are_passed_on() -> None:
     ]
 
 
-def test_what_the_url_says_itself_is_dropped() -> None:
-    head = Head(200, {"Access-Control-Allow-Origin": "*", "x-a": "1"})
+def test_what_the_url_changes_itself_is_dropped() -> None:
+    head = Head(200, {"Content-Encoding": "gzip", "x-a": "1"})
 
-    assert response_fields(head, dropped=frozenset({"access-control-allow-origin"})) == [
-        (b"x-a", b"1")
-    ]
+    assert response_fields(head, dropped=frozenset({"content-encoding"})) == [(b"x-a", b"1")]
 
 
 def test_values_stay_bytes() -> None:

@@ -30,3 +30,8 @@ class Disagreement(Enum):
         " Lambda. Give each Set-Cookie in cookies, and several values of another header in headers,"
         " joined with commas"
     )
+    CORS_TWICE = (
+        "set access-control-allow-origin or -credentials, and its URL has a cors table: a page gets"
+        " both headers, as on Lambda, and its browser refuses the response. Set them in one place,"
+        " in the function or in [functions.NAME.url.cors]"
+    )

@@ -148,7 +148,7 @@ def _call(
         ),
         method=head.method,
         headers=fields,
-        dropped=frozenset() if service.cors is None else cors.OWN_FIELDS,
+        has_cors=service.cors is not None,
     )
 
 

@@ -25,7 +25,7 @@ from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import ServiceError, busy
 from tailrace.errors import ResponseFormatError, ResultError
 from tailrace.net.http_server import Connection, Headers
-from tailrace.wire import http_event, url_head
+from tailrace.wire import cors, http_event, url_head
 from tailrace.wire.integration import Head, PreludeParser, is_integration
 from tailrace.wire.runtime_api import Invocation
 
@@ -45,8 +45,8 @@ class UrlCall:
     method: str
     headers: Headers
     """Of every answer: Lambda's own, and those of the URL's CORS."""
-    dropped: frozenset[str]
-    """Headers of the function that those replace."""
+    has_cors: bool
+    """Whether the URL has a policy of its own; the function's headers go beside it."""
 
     def note(self, text: str) -> None:
         """Write about this request into the function's log."""
@@ -151,9 +151,9 @@ class UrlAnswer:
 
     def _fields(self, head: Head) -> Headers:
         """The head's fields for the client. Raises HeadError."""
-        dropped = self.call.dropped
-        if self._is_gzip(head):
-            dropped |= {"content-encoding"}
+        dropped = frozenset({"content-encoding"} if self._is_gzip(head) else ())
+        if self.call.has_cors and any(head.get(name) is not None for name in cors.NOT_TWICE):
+            self.call.function.warn(Disagreement.CORS_TWICE)
         return url_head.response_fields(head, dropped=dropped) + self.call.headers
 
     def _close(self) -> None:

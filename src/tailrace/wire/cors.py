@@ -1,9 +1,9 @@
 """Cross-origin rules of a Function URL: preflights, and the headers of every other response.
 
 Source: Lambda Developer Guide "urls-configuration", CORS, and the Fetch standard, read 2026-11. A
-preflight is answered without the function, and the configured headers replace the function's. What
-AWS sends for a wildcard together with credentials, and to an origin that is not allowed, is not
-documented; see `response_fields`.
+preflight is answered without the function. Every other response has the configured headers and the
+function's, also where they are the same: browsers refuse two of `NOT_TWICE`. What AWS sends to an
+origin that is not allowed is not documented; see `response_fields`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,8 @@ from typing import Final, Protocol
 
 from tailrace.wire.http_head import Headers, RequestHead
 
-OWN_FIELDS: Final = frozenset(
-    (
-        "access-control-allow-credentials",
-        "access-control-allow-headers",
-        "access-control-allow-methods",
-        "access-control-allow-origin",
-        "access-control-expose-headers",
-        "access-control-max-age",
-    )
-)
-"""What a URL with a policy says itself: the function's are dropped."""
+NOT_TWICE: Final = ("access-control-allow-origin", "access-control-allow-credentials")
+"""Fields of a response that browsers refuse when there are two of them, or one with two values."""
 
 _VARY: Final = (b"vary", b"Origin")
 
@@ -56,8 +47,9 @@ def is_preflight(head: RequestHead) -> bool:
 def preflight_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
     """The answer's fields; without any permission when the origin is not allowed.
 
-    Of a list all is said, of a wildcard what was asked for: with credentials a browser takes no
-    wildcard. Whether method and headers are allowed is the browser's to compare.
+    A list is sent whole, header names in lower case, as Lambda keeps them (recorded 2026-07). For a
+    wildcard what the browser asked for is sent: with credentials it takes no wildcard. Whether
+    method and headers are allowed is the browser's to compare.
     """
     fields = _origin_fields(policy, head)
     if len(fields) == 1:
@@ -66,7 +58,9 @@ def preflight_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
     methods = _said(policy.allow_methods, method)
     if methods:
         fields.append((b"access-control-allow-methods", methods))
-    headers = _said(policy.allow_headers, head.get(b"access-control-request-headers") or b"")
+    headers = _said(
+        _lower(policy.allow_headers), head.get(b"access-control-request-headers") or b""
+    )
     if headers:
         fields.append((b"access-control-allow-headers", headers))
     if policy.max_age_s:
@@ -77,13 +71,13 @@ def preflight_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
 def response_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
     """The fields of any other response.
 
-    An origin is compared byte by byte, and said back; "*" alone is said as it is, and with
-    credentials, where a browser would not take it, as the request's origin. An origin that is not
-    allowed gets no permission. `Vary: Origin` always stands there: the answer depends on it.
+    An origin is compared byte by byte, and sent back, also for "*" (reported 2024: powertools for
+    Python, issue 4163). An origin that is not allowed gets no permission. `Vary: Origin` is always
+    there: the answer depends on it.
     """
     fields = _origin_fields(policy, head)
     if len(fields) > 1 and policy.expose_headers:
-        exposed = ",".join(policy.expose_headers).encode("latin-1")
+        exposed = ",".join(_lower(policy.expose_headers)).encode("latin-1")
         fields.append((b"access-control-expose-headers", exposed))
     return fields
 
@@ -93,14 +87,16 @@ def _origin_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
     if origin is None:
         return [_VARY]
     allowed = [text.encode("latin-1") for text in policy.allow_origins]
-    if b"*" in allowed and not policy.allow_credentials:
-        return [_VARY, (b"access-control-allow-origin", b"*")]
     if b"*" not in allowed and origin not in allowed:
         return [_VARY]
     fields = [_VARY, (b"access-control-allow-origin", origin)]
     if policy.allow_credentials:
         fields.append((b"access-control-allow-credentials", b"true"))
     return fields
+
+
+def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
 
 
 def _said(allowed: tuple[str, ...], wanted: bytes) -> bytes:
