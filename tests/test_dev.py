@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -113,6 +114,70 @@ def test_a_changed_file_is_run_by_the_next_request(
             await wait_logged(caplog, "app.py changed: the next request to one runs it")
 
             assert await get(dev, "/one") == (200, "new")
+
+    run(story())
+
+
+SAVES = 10
+
+
+@pytest.mark.parametrize("is_watching", [True, False], ids=["with the watcher", "without"])
+def test_a_request_right_after_a_save_gets_the_new_code(project: Path, is_watching: bool) -> None:
+    """The watcher may tell of a save some time after it, and does not count here."""
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            if not is_watching:
+                await dev._watcher.stop()
+            code = project / "one" / "app.py"
+            for number in range(SAVES):
+                code.write_text(HANDLER.format(text=number))
+                assert await get(dev, "/one") == (200, str(number))
+
+                code.write_text(HANDLER.format(text=f"{number} again"))
+                url = f"{dev.emulator_url}/2015-03-31/functions/one/invocations"
+                with await soon(asyncio.to_thread(urlopen, url, b"{}")) as answer:
+                    assert answer.read().strip(b'"').decode() == f"{number} again"
+
+    run(story())
+
+
+def test_a_change_is_taken_up_once(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By the request or by the watcher, whichever comes first; not by both."""
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            (project / "one" / "app.py").write_text(HANDLER.format(text="new"))
+            assert await get(dev, "/one") == (200, "new")
+
+            (project / "one" / "more.py").write_text("")
+            await wait_logged(caplog, "more.py changed: the next request to one runs it")
+
+            assert caplog.text.count("app.py changed: the next request to one runs it") == 1
+
+    run(story())
+
+
+def test_what_an_editor_and_test_tools_leave_replaces_no_process(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert await get(dev, "/one") == (200, "old")
+            assert dev._emulator is not None
+            (pid,) = dev._emulator.pids()
+            for name in ("4913", ".app.py.swp", "app.py~", "app.py___jb_tmp___", ".coverage"):
+                (project / "one" / name).write_text("x")
+            for name in ("__pycache__", ".pytest_cache", ".git"):
+                (project / "one" / name).mkdir()
+                (project / "one" / name / "x").write_text("x")
+            (project / "one" / "app.py~").unlink()
+
+            assert await get(dev, "/one") == (200, "old")
+            assert dev._emulator.pids() == [pid]
+            (project / "one" / "more.py").write_text("")
+            await wait_logged(caplog, "changed: the next request")
+            assert "more.py changed" in caplog.text
 
     run(story())
 

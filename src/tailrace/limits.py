@@ -234,6 +234,8 @@ EVENT_QUEUE_MAX: Final = 10_000
 """Asynchronous invocations that wait in the queue of one function."""
 EVENT_QUEUE_BYTES_MAX: Final = 256 * MIB
 """Their events together."""
+EVENT_ERROR_BYTES_MAX: Final = 64 * KIB
+"""Of a failed attempt's error that is kept until the retry; of a larger one the record has null."""
 RETRIES_MAX: Final = 2
 """Further attempts after a function error (DG invocation-async-error-handling)."""
 RETRY_DELAYS_S: Final = (60.0, 120.0)
@@ -273,6 +275,17 @@ SIGNATURE_SKEW_S: Final = 300.0
 """How far the time of a signed request may be from ours (IAM User Guide: 5 minutes)."""
 PRESIGNED_S_MAX: Final = 604_800
 """The longest that a presigned Function URL is good for (IAM User Guide: 7 days)."""
+
+# --- tailrace dev's reload ---------------------------------------------------------------------
+
+SOURCE_FILES_MAX: Final = 1_000
+"""Files of one function that are compared when a request arrives: 5 ms of work, measured. Beyond
+it a change counts when the watcher reports it."""
+SOURCE_CLOCK_STEP_S: Final = 0.05
+"""A file that changed this recently is compared by its content: file systems tell times apart by
+the kernel's tick, 10 ms at the most."""
+SOURCE_DIGEST_BYTES_MAX: Final = MIB
+"""Of that content; a larger file counts as changed once more."""
 
 # --- the probe's clock and sweep ---------------------------------------------------------------
 

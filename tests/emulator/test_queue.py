@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from tests.emulator.harness import Harness, playing, running, wait_until
+from tests.emulator.harness import Harness, config, playing, running, wait_until
 
 from tailrace import limits
+from tailrace.config import DestinationsConfig
 from tailrace.emulator import queue
 from tailrace.emulator.functions import FunctionStatistics
 from tailrace.emulator.invocation import Attempt, Outcome
@@ -119,6 +120,56 @@ def test_retries_wait_as_long_as_lambda_does(tmp_path: Path) -> None:
 
             await wait_until(lambda: "next attempt in 60 s" in emulator.log)
             assert counts(emulator).retrying == 1
+
+    uvloop.run(run())
+
+
+def test_what_failed_in_a_past_version_does_not_come_back(tmp_path: Path) -> None:
+    """Neither an event that waits for its retry, nor one that fails after the change."""
+
+    async def run() -> None:
+        gate, records = tmp_path / "gate", tmp_path / "records"
+        function = playing(
+            path=tmp_path, destinations=DestinationsConfig(on_failure=f"file:{records}")
+        )
+        async with running(function, retry_delay_scale=1.0) as emulator:
+            first = await emulator.play({"exit": 1}, kind="Event")
+            await wait_until(lambda: counts(emulator).retrying == 1)
+            await wait_until(lambda: counts(emulator).busy == 0)
+            second = await emulator.play({"wait": str(gate)}, {"exit": 1}, kind="Event")
+            await wait_until(lambda: counts(emulator).busy == 1)
+
+            await emulator.service.reload(config(function, retry_delay_scale=1.0))
+
+            assert counts(emulator).retrying == 0
+            gate.touch()
+            for answer in (first, second):
+                id_ = answer.headers["x-amzn-requestid"]
+                text = "failed once: Runtime.ExitError, before the function changed; it is dropped"
+                await wait_until(lambda id_=id_, text=text: f"{id_} {text}" in emulator.log)
+            await wait_until(lambda: records.exists() and len(lines(records)) == 2)
+            record = json.loads(lines(records)[0])
+            assert record["requestContext"]["condition"] == "RetriesExhausted"
+            assert record["responsePayload"]["errorType"] == "Runtime.ExitError"
+            assert counts(emulator).queued == counts(emulator).retrying == 0
+
+    uvloop.run(run())
+
+
+def test_what_has_not_been_tried_runs_in_the_next_version(tmp_path: Path) -> None:
+    async def run() -> None:
+        gate, done = tmp_path / "gate", tmp_path / "done"
+        function = playing(path=tmp_path, concurrency=1)
+        async with running(function) as emulator:
+            await emulator.play({"wait": str(gate)}, {"return": 1}, kind="Event")
+            await wait_until(lambda: counts(emulator).busy == 1)
+            await emulator.play({"append": [str(done), "ran"]}, {"return": 1}, kind="Event")
+            assert counts(emulator).queued == 1
+
+            await emulator.service.reload(config(function))
+
+            await wait_until(lambda: done.exists() and lines(done) == ["ran"])
+            gate.touch()
 
     uvloop.run(run())
 

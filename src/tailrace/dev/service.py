@@ -1,7 +1,7 @@
 """Emulator and gateway in one process, reloaded when files change.
 
-Concurrency law: the watcher's two tasks call for reloads, which take turns. What is open when a
-function changes ends on its old process.
+Concurrency law: the watcher's two tasks call for reloads, which take turns; a request that meets
+changed files reloads its function in one step. What is open then ends on its old process.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import dataclasses
 import errno
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from tailrace.config import Address, Config, FunctionConfig, parse_advertise
 from tailrace.dev.local_config import load
 from tailrace.dev.settings import DevSettings
+from tailrace.dev.sources import Sources
 from tailrace.dev.watcher import Watcher
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
@@ -47,7 +48,8 @@ class Dev:
         self.left_out: dict[str, FunctionConfig] = {}
         """Functions whose program is not installed here."""
         self._log = log
-        self._watcher = Watcher(self._reload)
+        self._sources = Sources()
+        self._watcher = Watcher(self._reload, self._sources.is_source)
         self._turn = asyncio.Lock()
         self._emulator: Emulator | None = None
         self._gateway: Gateway | None = None
@@ -83,6 +85,7 @@ class Dev:
             OSError: an address cannot be had.
         """
         self.config, self.left_out = load(self.settings)
+        self._sources.apply(self.config)
         for _ in range(_STARTS_MAX - 1):
             try:
                 await self._start()
@@ -109,6 +112,7 @@ class Dev:
             host=emulator_listen.host,
             port=emulator_listen.port,
             on_event_ended=self._on_event_ended,
+            has_changed=self._has_changed,
         )
         await emulator.start()
         self._emulator = emulator
@@ -170,27 +174,35 @@ class Dev:
 
     # --- reload -------------------------------------------------------------------------------
 
+    def _has_changed(self, name: str) -> bool:
+        """Whether a function's files are others now than those that it was started from."""
+        files = self._sources.take_changes(name)
+        if files:
+            _tell_changed(files, {name})
+        return bool(files)
+
     async def _reload(self, files: set[Path]) -> None:
         """Take up changed files; without any, a changed configuration."""
         async with self._turn:
-            old, left_out = self.config, set(self.left_out)
-            if not files:
-                try:
-                    self.config, self.left_out = load(self.settings)
-                except ConfigError as error:
-                    logger.error("%s; the configuration before it stays", error)
-                    return
             assert self._emulator is not None and self._gateway is not None
-            changed = _changed(self.config.functions.values(), files)
-            if files and not changed:
+            if files:
+                changes = self._sources.changed_by(files)
+                if changes:
+                    await self._emulator.reload(self.config, set(changes))
+                    _tell_changed(set().union(*changes.values()), set(changes))
                 return
-            if await self._watcher.take_up(self.config):
-                changed = set(self.config.functions)  # the watch before may not have told all
+            old, left_out = self.config, set(self.left_out)
+            try:
+                self.config, self.left_out = load(self.settings)
+            except ConfigError as error:
+                logger.error("%s; the configuration before it stays", error)
+                return
+            self._sources.apply(self.config)
+            is_new_watch = await self._watcher.take_up(self.config)
+            # The watch before may not have told all.
+            changed = self._sources.uncompared if is_new_watch else set()
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(Router(self.config.routes).match)
-            if files:
-                _tell_changed(files, changed)
-                return
             self._tell_config(old, left_out)
 
     def _tell_config(self, old: Config, left_out: set[str]) -> None:
@@ -199,15 +211,6 @@ class Dev:
             logger.warning("[gateway] has changed: that needs a restart")
         for name in self.left_out.keys() - left_out:
             logger.warning("%s is left out: its program is not installed", name)
-
-
-def _changed(functions: Iterable[FunctionConfig], files: set[Path]) -> set[str]:
-    """The names of the functions to which any of the files belongs."""
-    return {
-        function.name
-        for function in functions
-        if any(file.is_relative_to(function.path) for file in files)
-    }
 
 
 def _tell_changed(files: set[Path], names: set[str]) -> None:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from watchfiles import Change, DefaultFilter, awatch
+from watchfiles import Change, awatch
 
 from tailrace.config import Config
 from tailrace.net.tasks import TaskSet
@@ -23,21 +22,17 @@ _LOOK_AGAIN_MS: Final = 1000
 """How often it is looked whether the watched directories are still those that they were."""
 
 
-class _SourceFilter(DefaultFilter):
-    """Leaves out logs, above all our own: each line about a change would be a change."""
-
-    ignore_entity_patterns = (*DefaultFilter.ignore_entity_patterns, r"\.log$")
-
-    def __call__(self, change: Change, path: str) -> bool:
-        """Whether a change counts."""
-        return super().__call__(change, path) and not _is_own_output(path)
-
-
 class Watcher:
-    """Calls `reload(files)` with changed files of functions, with none for the configuration."""
+    """Calls `reload(files)` with changed files of functions, with none for the configuration.
 
-    def __init__(self, reload: Callable[[set[Path]], Awaitable[None]]) -> None:
+    Of what changes in the functions' directories, `is_source(path)` says what counts.
+    """
+
+    def __init__(
+        self, reload: Callable[[set[Path]], Awaitable[None]], is_source: Callable[[Path], bool]
+    ) -> None:
         self._reload = reload
+        self._is_source = is_source
         self._tasks = TaskSet()
         self._watching: asyncio.Task[None] | None = None
 
@@ -91,12 +86,11 @@ class Watcher:
             try:
                 async for changes in awatch(
                     *found,
-                    watch_filter=_SourceFilter(),
+                    watch_filter=lambda change, path: self._is_source(Path(path)),
                     rust_timeout=_LOOK_AGAIN_MS,
                     yield_on_timeout=True,
                 ):
                     files = {Path(path) for _, path in changes} | back
-                    files -= {self._config.path} | _records(self._config)
                     back = set()
                     if files:
                         await self._reload(files)
@@ -109,27 +103,8 @@ class Watcher:
             found = _identities(paths)
 
 
-def _is_own_output(path: str) -> bool:
-    """Whether our standard output or error goes to this file."""
-    try:
-        found = os.stat(path)
-        return any(os.path.samestat(found, os.fstat(number)) for number in (1, 2))
-    except OSError:  # the file is gone, or there is no output
-        return False
-
-
 def _paths(config: Config) -> set[Path]:
     return {function.path for function in config.functions.values()}
-
-
-def _records(config: Config) -> set[Path]:
-    """The files that the functions' destinations write, which may be in their directories."""
-    return {
-        Path(place.removeprefix("file:"))
-        for function in config.functions.values()
-        for place in (function.destinations.on_success, function.destinations.on_failure)
-        if place is not None and place.startswith("file:")
-    }
 
 
 def _identities(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:

@@ -44,8 +44,10 @@ class EmulatedFunction:
         emulator: EmulatorConfig,
         find: Callable[[str], EmulatedFunction | None],
         on_event_ended: OnEventEnded | None = None,
+        has_changed: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.emulator = emulator
+        self._has_changed = has_changed
         self._settings = settings
         self._destinations = Destinations(find, settings.log)
         self._pool = EnvironmentPool(config, settings, self._on_free, freeze=emulator.freeze)
@@ -76,6 +78,7 @@ class EmulatedFunction:
         that callers who come one after the other are not refused, they may wait for that: the
         outcome is then `REFUSED` when it takes too long.
         """
+        self._take_up_changes()
         attempt = Attempt(invocation, listener)
         if not self._knocking and self._start(attempt):
             return attempt
@@ -90,6 +93,7 @@ class EmulatedFunction:
 
         `hops` is how many destinations an event has come through.
         """
+        self._take_up_changes()
         return self._queue.put(invocation, hops=hops)
 
     def warn(self, what: Disagreement) -> None:
@@ -110,7 +114,7 @@ class EmulatedFunction:
     def reload(self, config: FunctionConfig, emulator: EmulatorConfig) -> None:
         """Run everything from now on in new environments."""
         self._warned.clear()
-        self._queue.function = config
+        self._queue.begin_version(config)
         self.configure(emulator)
         self._retire()
         self._pool = EnvironmentPool(config, self._settings, self._on_free, freeze=emulator.freeze)
@@ -147,6 +151,10 @@ class EmulatedFunction:
             queued=queued,
             retrying=retrying,
         )
+
+    def _take_up_changes(self) -> None:
+        if self._has_changed(self.config.name):
+            self.reload(self.config, self.emulator)
 
     def _record(self, event: EndedEvent) -> None:
         self._destinations.send(self.config, event)

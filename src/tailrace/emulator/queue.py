@@ -4,7 +4,8 @@ Differences from Lambda, meant for a laptop: events run in the order in which th
 that finds the function busy waits until an environment is free, without Lambda's back-off of up to
 five minutes. The same: at most `retries` further attempts after a function error, one and two
 minutes later (times `retry_delay_scale`), with the same request id; nothing older than the maximum
-age is tried.
+age is tried. And an event that failed is not tried by a later version of the function: on a laptop
+it would come back, unasked, a minute after its mistake was corrected.
 
 Concurrency law: everything is a step of the event loop; waiting is done by its timers.
 """
@@ -38,6 +39,8 @@ class QueuedEvent:
     attempts: int = 0
     hops: int = 0
     """How many destinations it has come through."""
+    outcome: Outcome | None = None
+    """Of the last attempt, which has failed."""
 
 
 class EventQueue:
@@ -59,7 +62,8 @@ class EventQueue:
         on_ended: OnEventEnded | None = None,
         on_settled: Callable[[EndedEvent], None] = lambda event: None,
     ) -> None:
-        self.function = function
+        self._function = function
+        self._version = 0
         self.retry_delay_scale = retry_delay_scale
         self._start = start
         self._log = log
@@ -89,11 +93,11 @@ class EventQueue:
         """Start what can be started."""
         while self._waiting and not self._is_closed:
             event = self._waiting[0]
-            if self._now() - event.arrived_s > self.function.event_age_s:
+            if self._now() - event.arrived_s > self._function.event_age_s:
                 reason = "is over its maximum age"
                 self._give_up(self._waiting.popleft(), reason, Condition.EVENT_AGE_EXCEEDED)
                 continue
-            if self.function.concurrency == 0:
+            if self._function.concurrency == 0:
                 reason = "cannot run: the concurrency is 0"
                 self._give_up(self._waiting.popleft(), reason, Condition.NO_CONCURRENCY)
                 continue
@@ -102,7 +106,20 @@ class EventQueue:
                 return
             self._waiting.popleft()
             tried = replace(event, attempts=event.attempts + 1)
-            attempt.outcome.add_done_callback(partial(self._conclude, tried))
+            attempt.outcome.add_done_callback(partial(self._conclude, tried, self._version))
+
+    def begin_version(self, function: FunctionConfig) -> None:
+        """Run what waits with another version of the function; drop what has failed before."""
+        self._function = function
+        self._version += 1
+        failed = [event for event, _ in self._retries.values()]
+        for _, timer in self._retries.values():
+            timer.cancel()
+        self._retries.clear()
+        failed += [event for event in self._waiting if event.attempts]
+        self._waiting = deque(event for event in self._waiting if not event.attempts)
+        for event in failed:
+            self._give_up_outdated(event)
 
     def close(self, reason: str | None = None) -> None:
         """Drop all events; `reason` is logged for each, None drops them silently."""
@@ -120,27 +137,31 @@ class EventQueue:
         """Events that wait for an environment, and events that wait for their retry."""
         return len(self._waiting), len(self._retries)
 
-    def _conclude(self, event: QueuedEvent, future: asyncio.Future[Outcome]) -> None:
-        """An attempt has its outcome: done, or tried again later."""
+    def _conclude(self, event: QueuedEvent, version: int, future: asyncio.Future[Outcome]) -> None:
+        """An attempt of a version has its outcome: done, or tried again later."""
         outcome = future.result()
+        event = replace(event, outcome=outcome)
         self._tell_end(event, outcome.error_type)
         if outcome.error_type is None:
             self._forget(event)
-            self._settle(event, Condition.SUCCESS, outcome)
+            self._settle(event, Condition.SUCCESS)
             return
         if self._is_closed:
             return
-        if event.attempts > min(self.function.retries, limits.RETRIES_MAX):
-            times = "once" if event.attempts == 1 else f"{event.attempts} times"
-            reason = f"failed {times}: {outcome.error_type}"
-            self._give_up(event, reason, Condition.RETRIES_EXHAUSTED, outcome)
+        if version != self._version:
+            self._give_up_outdated(event)
+            return
+        if event.attempts > min(self._function.retries, limits.RETRIES_MAX):
+            self._give_up(event, _failed(event), Condition.RETRIES_EXHAUSTED)
             return
         delay_s = limits.RETRY_DELAYS_S[event.attempts - 1] * self.retry_delay_scale
-        if self._now() + delay_s - event.arrived_s > self.function.event_age_s:
+        if self._now() + delay_s - event.arrived_s > self._function.event_age_s:
             reason = "is over its maximum age before its next attempt"
-            self._give_up(event, reason, Condition.EVENT_AGE_EXCEEDED, outcome)
+            self._give_up(event, reason, Condition.EVENT_AGE_EXCEEDED)
             return
         self._say(event, f"failed ({outcome.error_type}); next attempt in {delay_s:g} s")
+        if len(outcome.payload) > limits.EVENT_ERROR_BYTES_MAX:
+            event = replace(event, outcome=replace(outcome, payload=b"null"))
         timer = asyncio.get_running_loop().call_later(delay_s, self._retry, event)
         self._retries[event.invocation.request_id] = (event, timer)
 
@@ -149,19 +170,17 @@ class EventQueue:
         self._waiting.append(event)
         self.dispatch()
 
-    def _give_up(
-        self,
-        event: QueuedEvent,
-        reason: str,
-        condition: Condition,
-        outcome: Outcome | None = None,
-    ) -> None:
-        self._drop(event, reason)
-        self._settle(event, condition, outcome)
+    def _give_up_outdated(self, event: QueuedEvent) -> None:
+        reason = f"{_failed(event)}, before the function changed"
+        self._give_up(event, reason, Condition.RETRIES_EXHAUSTED)
 
-    def _settle(self, event: QueuedEvent, condition: Condition, outcome: Outcome | None) -> None:
+    def _give_up(self, event: QueuedEvent, reason: str, condition: Condition) -> None:
+        self._drop(event, reason)
+        self._settle(event, condition)
+
+    def _settle(self, event: QueuedEvent, condition: Condition) -> None:
         self._on_settled(
-            EndedEvent(event.invocation, condition, event.attempts, outcome, event.hops)
+            EndedEvent(event.invocation, condition, event.attempts, event.outcome, event.hops)
         )
 
     def _drop(self, event: QueuedEvent, reason: str) -> None:
@@ -180,8 +199,15 @@ class EventQueue:
 
     def _say(self, event: QueuedEvent, text: str) -> None:
         request_id = event.invocation.request_id
-        self._log.write(self.function.name, f"EVENT RequestId: {request_id} {text}")
+        self._log.write(self._function.name, f"EVENT RequestId: {request_id} {text}")
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _failed(event: QueuedEvent) -> str:
+    """How often, and how in the end."""
+    assert event.outcome is not None
+    times = "once" if event.attempts == 1 else f"{event.attempts} times"
+    return f"failed {times}: {event.outcome.error_type}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tailrace import limits
@@ -38,8 +38,9 @@ class Emulator:
     `inherited` are the variables of which functions inherit PATH, HOME and the like; the
     process's own unless given. `on_event_ended(event, error)` is called for each attempt of an
     asynchronous event that has ended, with None when it succeeded, and for each event that is
-    dropped untried; Lambda tells nothing of the kind. Everything runs on the event loop that
-    called `start`.
+    dropped untried; Lambda tells nothing of the kind. `has_changed(name)` is asked when an
+    invocation arrives: with True, the function gets new environments for it. Everything runs on
+    the event loop that called `start`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Emulator:
         client_stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S,
         uploads_max: int = limits.UPLOADS_MAX,
         on_event_ended: OnEventEnded | None = None,
+        has_changed: Callable[[str], bool] = lambda name: False,
     ) -> None:
         bounds = HttpLimits(
             stall_timeout_s=client_stall_timeout_s,
@@ -61,6 +63,7 @@ class Emulator:
             uploads=uploads_max,
         )
         self._on_event_ended = on_event_ended
+        self._has_changed = has_changed
         self._address = Address(host, port)
         self._settings = EnvironmentSettings(
             log, os.environ if inherited is None else inherited, init_timeout_s
@@ -148,6 +151,7 @@ class Emulator:
                     emulator=config.emulator,
                     find=self._functions.get,
                     on_event_ended=self._on_event_ended,
+                    has_changed=self._has_changed,
                 )
             elif (
                 changed is None
