@@ -2,59 +2,72 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, cast
+
+from tests.clock import ManualClock, ManualTimer
 
 from tailrace.emulator.client_stall import StallWatch
 from tailrace.net.http_server import Connection
 
+STALL_S = 10.0
+
 
 class Queue:
-    """A connection's unsent bytes, each time that somebody looks at them."""
+    """The unsent bytes of a connection with a stall time-out of its own."""
 
-    stall_timeout_s = 0.01
+    def __init__(self, unsent_bytes: int) -> None:
+        self.clock = ManualClock()
+        self.unsent_bytes = unsent_bytes
+        self.stalls = 0
 
-    def __init__(self, counts: Iterator[int]) -> None:
-        self._counts = counts
-        self.looks = 0
+    def after_stall_time(self, callback: Callable[[], object]) -> ManualTimer:
+        return self.clock.call_later(STALL_S, callback)
 
-    @property
-    def unsent_bytes(self) -> int:
-        self.looks += 1
-        return next(self._counts)
+    def on_stall(self) -> None:
+        self.stalls += 1
 
 
 def watch(queue: Queue) -> StallWatch:
-    return StallWatch(cast(Connection, cast(Any, queue)))
+    stall = StallWatch(cast(Connection, cast(Any, queue)))
+    stall.begin(queue.on_stall)
+    return stall
 
 
 def test_only_a_client_that_takes_nothing_stalls() -> None:
-    async def run() -> None:
-        counts = [9, 8, 8, 7, 7, 7]  # what it begins with, then two looks for each time-out
-        queue, stalled = Queue(iter(counts)), asyncio.Event()
+    queue = Queue(unsent_bytes=9)
+    watch(queue)
 
-        watch(queue).begin(stalled.set)
-        await asyncio.wait_for(stalled.wait(), 5)
+    for unsent_bytes in (8, 7):
+        queue.unsent_bytes = unsent_bytes
+        queue.clock.advance(STALL_S)
+        assert queue.stalls == 0
+    queue.clock.advance(STALL_S - 0.1)
+    assert queue.stalls == 0
+    queue.clock.advance(0.1)
 
-        assert queue.looks == len(counts)
-
-    asyncio.run(run())
+    assert queue.stalls == 1
+    assert queue.clock.waiting_count == 0
 
 
 def test_one_that_has_caught_up_is_not_watched() -> None:
-    async def run() -> None:
-        first, second = Queue(iter([9])), Queue(iter([9, 9]))
-        caught_up, stalled = asyncio.Event(), asyncio.Event()
+    queue = Queue(unsent_bytes=9)
+    stall = watch(queue)
 
-        stall = watch(first)
-        stall.begin(caught_up.set)
-        stall.end()
-        stall.end()
-        watch(second).begin(stalled.set)
-        await asyncio.wait_for(stalled.wait(), 5)
+    stall.end()
+    stall.end()
 
-        assert not caught_up.is_set()
-        assert first.looks == 1
+    assert queue.clock.waiting_count == 0
 
-    asyncio.run(run())
+
+def test_one_that_falls_behind_again_has_all_the_time() -> None:
+    queue = Queue(unsent_bytes=9)
+    stall = watch(queue)
+
+    queue.clock.advance(STALL_S - 0.1)
+    stall.begin(queue.on_stall)
+    queue.clock.advance(STALL_S - 0.1)
+    assert queue.stalls == 0
+    queue.clock.advance(0.1)
+
+    assert queue.stalls == 1

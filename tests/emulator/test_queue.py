@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from tests.clock import ManualClock
 from tests.emulator.harness import Harness, config, playing, running, wait_until
 
 from tailrace import limits
@@ -240,7 +241,11 @@ class BusyFunction:
 
 def a_queue(path: Path, function: BusyFunction) -> queue.EventQueue:
     return queue.EventQueue(
-        playing(path=path), function.start, EmulatorLog(io.StringIO()), retry_delay_scale=0.0
+        playing(path=path),
+        function.start,
+        EmulatorLog(io.StringIO()),
+        clock=ManualClock(),
+        retry_delay_scale=0.0,
     )
 
 

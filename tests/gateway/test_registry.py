@@ -10,7 +10,6 @@ from tests.gateway.world import World, played
 
 from tailrace import limits
 from tailrace.errors import CapabilityError
-from tailrace.gateway.registry import Deadlines
 from tailrace.wire.capability import parse_path
 
 SHORT_S = 0.1
@@ -222,11 +221,6 @@ async def test_the_total_deadline_before_a_callback_is_504(world: World) -> None
     assert world.outcomes() == ["total-deadline"]
 
 
-def test_deadlines_are_looked_at_four_times_in_the_shortest() -> None:
-    assert Deadlines().sweep_interval_s == limits.SWEEP_INTERVAL_S
-    assert Deadlines(first_byte_s=0.4).sweep_interval_s == pytest.approx(0.1)
-
-
 @played(first_byte_s=SHORT_S)
 async def test_an_error_in_one_exchange_ends_it_and_no_other_deadline(world: World) -> None:
     world.errors_expected = True
@@ -234,7 +228,7 @@ async def test_an_error_in_one_exchange_ends_it_and_no_other_deadline(world: Wor
     await function.write(encode_head())
     head = await client.read_head()
     (held,) = world.gateway._registry._held.values()
-    held.function_since_s = None  # type: ignore[assignment]
+    held.progress = None  # type: ignore[assignment]
 
     with pytest.raises(Broken):
         await client.read_body(head)

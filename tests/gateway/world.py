@@ -18,12 +18,13 @@ from typing import Any
 
 from tests.fakes import Client, FakeLambda, Fields, Function, Invocation, Peer, until
 
+from tailrace.gateway.deadlines import Deadlines
 from tailrace.gateway.http_invoke import HttpInvoker
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.lambda_stream import LambdaStreamInvoker
-from tailrace.gateway.registry import Deadlines
 from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.net.clock import LoopClock
 from tailrace.net.http_server import run
 
 LONG_S = 600.0
@@ -188,13 +189,14 @@ def played(
         root.setLevel(logging.DEBUG)
         peer = endpoint()
         await peer.start()
+        clock = LoopClock()
         at = LambdaEndpoint(endpoint_url or peer.url, "us-east-1", is_loopback=True)
         invokers = Invokers(
-            callback=LambdaInvoker(at, timeout_s=invoke_timeout_s),
-            response_stream=LambdaStreamInvoker(at),
-            url=HttpInvoker(timeout_s=invoke_timeout_s),
+            callback=LambdaInvoker(at, timeout_s=invoke_timeout_s, clock=clock),
+            response_stream=LambdaStreamInvoker(at, clock=clock),
+            url=HttpInvoker(timeout_s=invoke_timeout_s, clock=clock),
         )
-        gateway = Gateway(options, invokers, route or (lambda host, path: fixed))
+        gateway = Gateway(options, invokers, route or (lambda host, path: fixed), clock=clock)
         await gateway.start()
         world = World(gateway, peer, log)
         try:

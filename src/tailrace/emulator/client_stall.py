@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 
+from tailrace.net.clock import Timer
 from tailrace.net.http_server import Connection
 
 
@@ -18,16 +19,14 @@ class StallWatch:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._unsent_bytes = 0
 
     def begin(self, on_stall: Callable[[], None]) -> None:
         """The client is behind. `on_stall()` is called once when it takes nothing for too long."""
         self.end()
         self._unsent_bytes = self._connection.unsent_bytes
-        self._timer = asyncio.get_running_loop().call_later(
-            self._connection.stall_timeout_s, self._look, on_stall
-        )
+        self._timer = self._connection.after_stall_time(partial(self._look, on_stall))
 
     def end(self) -> None:
         """It has caught up, has left, or has its whole answer."""

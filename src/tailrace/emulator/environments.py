@@ -26,6 +26,7 @@ from tailrace.emulator.report import Report, exit_reason, timestamp
 from tailrace.emulator.runtime_answer import TRUNCATED, error_text
 from tailrace.emulator.runtime_server import RuntimeServer
 from tailrace.emulator.variables import function_variables, handler_of
+from tailrace.net.clock import Clock
 
 _REST_POLL_S: Final = 0.001
 _MESSAGE_CHARS_MAX: Final = 1_000
@@ -66,6 +67,7 @@ class ExecutionEnvironment:
         inherited: Mapping[str, str],
         init_timeout_s: float,
         freeze: bool,
+        clock: Clock,
         on_lost: Callable[[ExecutionEnvironment], None],
     ) -> None:
         self.status = Status.NEW
@@ -74,6 +76,7 @@ class ExecutionEnvironment:
         self._inherited = inherited
         self._init_timeout_s = init_timeout_s
         self._freeze = freeze
+        self._clock = clock
         self._on_lost = on_lost
         self._is_serving = False
         self._is_stopping = False
@@ -162,7 +165,7 @@ class ExecutionEnvironment:
         Returns the failure, if any, and the end of that time.
         """
         self.status = Status.STARTING
-        now = asyncio.get_running_loop().time
+        now = self._clock.now_s
         deadline_s = math.inf
         try:
             turn = await self._start(now() + self._init_timeout_s)
@@ -202,7 +205,7 @@ class ExecutionEnvironment:
         `deadline_s` is earlier than the function's time-out when its init phase has used that.
         """
         assert self._server is not None and self._process is not None
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._clock.now_s()
         deadline_s = min(deadline_s, now_s + self._function.timeout_s)
         left_s = max(0.0, deadline_s - now_s)
         self._turn = asyncio.get_running_loop().create_future()
@@ -217,10 +220,9 @@ class ExecutionEnvironment:
 
     async def _wait_turn(self, deadline_s: float, attempt: Attempt | None = None) -> _Turn:
         assert self._turn is not None
-        turn = self._turn
-        left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
-        done, _ = await asyncio.wait((turn,), timeout=left_s)
-        result = turn.result() if done else _Turn.TIMEOUT
+        timer = self._clock.call_at(deadline_s, self._take_turn, _Turn.TIMEOUT)
+        result = await self._turn
+        timer.cancel()
         self._turn = None
         if result is _Turn.EXITED:
             await self._read_rest(deadline_s, attempt)
@@ -233,7 +235,7 @@ class ExecutionEnvironment:
         run.
         """
         assert self._server is not None
-        now = asyncio.get_running_loop().time
+        now = self._clock.now_s
         end_s = now() + limits.OUTPUT_TIMEOUT_S
         while self._server.connection_count and now() < end_s:
             await asyncio.sleep(_REST_POLL_S)
@@ -245,7 +247,7 @@ class ExecutionEnvironment:
         assert self._server is not None
         extensions = self._server.extensions
         timeout_s = limits.EXTENSION_SHUTDOWN_TIMEOUT_S
-        now = asyncio.get_running_loop().time
+        now = self._clock.now_s
         end_s = now() + timeout_s
         process.thaw()
         reason = "FAILURE" if self._extension_failure else "SPINDOWN"
@@ -278,7 +280,7 @@ class ExecutionEnvironment:
 
     def on_cut(self, attempt: Attempt) -> None:
         """Called by the Runtime API. A process that is about to end says more by its end."""
-        asyncio.get_running_loop().call_later(limits.OUTPUT_TIMEOUT_S, self._truncate, attempt)
+        self._clock.call_later(limits.OUTPUT_TIMEOUT_S, self._truncate, attempt)
 
     def on_extension_failure(self, error_type: str, text: str) -> None:
         """Called by the Runtime API."""

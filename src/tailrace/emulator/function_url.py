@@ -33,6 +33,7 @@ class FunctionUrl:
             self._serve,
             name=f"Function URL of {function.config.name}",
             bounds=bounds,
+            clock=function.clock,
         )
 
     async def start(self, address: Address, settings: EmulatorConfig) -> None:

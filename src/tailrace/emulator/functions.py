@@ -14,6 +14,7 @@ from tailrace.emulator.environments import Status
 from tailrace.emulator.invocation import REFUSED, Attempt, Listener
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
 from tailrace.emulator.queue import EventQueue, OnEventEnded
+from tailrace.net.clock import Timer
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.runtime_api import Invocation
 
@@ -48,17 +49,19 @@ class EmulatedFunction:
     ) -> None:
         self.emulator = emulator
         self._has_changed = has_changed
+        self.clock = settings.clock
         self._settings = settings
         self._destinations = Destinations(find, settings.log)
         self._pool = EnvironmentPool(config, settings, self._on_free, freeze=emulator.freeze)
         self._retiring: set[EnvironmentPool] = set()
         self._tasks = TaskSet()
-        self._knocking: dict[Attempt, asyncio.TimerHandle] = {}  # in their order
+        self._knocking: dict[Attempt, Timer] = {}  # in their order
         self._warned: set[Disagreement] = set()
         self._queue = EventQueue(
             config,
             self._start,
             settings.log,
+            clock=settings.clock,
             retry_delay_scale=emulator.retry_delay_scale,
             on_ended=on_event_ended,
             on_settled=self._record,
@@ -84,8 +87,9 @@ class EmulatedFunction:
             return attempt
         if len(self._knocking) >= self.config.concurrency or not self._pool.is_about_to_be_free:
             return None
-        loop = asyncio.get_running_loop()
-        self._knocking[attempt] = loop.call_later(limits.ENVIRONMENT_GRACE_S, self._refuse, attempt)
+        self._knocking[attempt] = self.clock.call_later(
+            limits.ENVIRONMENT_GRACE_S, self._refuse, attempt
+        )
         return attempt
 
     def enqueue(self, invocation: Invocation, *, hops: int = 0) -> bool:

@@ -6,7 +6,6 @@ calls `close` when its caller has gone.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -14,6 +13,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.config import HoldBackConfig
+from tailrace.net.clock import Clock, Timer
 from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
 
 _FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
@@ -28,10 +28,10 @@ class Outlet:
     """
 
     __slots__ = (
+        "_clock",
         "_held",
         "_is_full",
         "_is_open",
-        "_loop",
         "_on_end",
         "_on_full",
         "_on_open",
@@ -50,10 +50,11 @@ class Outlet:
         send: Callable[[bytes], None],
         on_full: Callable[[bool], None],
         on_open: Callable[[], None] | None = None,
+        clock: Clock,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._clock = clock
         self._held = HoldBack(hold_back)
-        self._shaper = None if shaping is None else Shaper(shaping, self._loop.time())
+        self._shaper = None if shaping is None else Shaper(shaping, clock.now_s())
         self._send = send
         self._on_full = on_full
         self._on_open = on_open
@@ -62,7 +63,7 @@ class Outlet:
         self._ready_bytes = 0
         self._is_full = False
         self._on_end: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -76,11 +77,11 @@ class Outlet:
 
     def begin(self, head: bytes = b"", *, is_joined: bool = False) -> None:
         """Take the head, before the first write; see `HoldBack.begin`."""
-        self._release(self._held.begin(self._loop.time(), head, is_joined=is_joined))
+        self._release(self._held.begin(self._clock.now_s(), head, is_joined=is_joined))
 
     def write(self, data: bytes, *, is_rest: bool = False) -> None:
         """Take a write, or more of the last one."""
-        self._release(self._held.write(data, self._loop.time(), is_rest=is_rest))
+        self._release(self._held.write(data, self._clock.now_s(), is_rest=is_rest))
 
     def end(self, on_end: Callable[[], None]) -> None:
         """Release everything; `on_end` is called when all of it has left."""
@@ -132,14 +133,14 @@ class Outlet:
             assert self._shaper is not None, "without a rate nothing waits for it"
             at_s = min(at_s, self._shaper.refill_s)
         if at_s < inf:
-            self._timer = self._loop.call_at(at_s, self._on_time)
+            self._timer = self._clock.call_at(at_s, self._on_time)
 
     def _granted(self, wanted: int) -> int:
-        return wanted if self._shaper is None else self._shaper.take(wanted, self._loop.time())
+        return wanted if self._shaper is None else self._shaper.take(wanted, self._clock.now_s())
 
     def _on_time(self) -> None:
         self._timer = None
-        self._release(self._held.expire(self._loop.time()))
+        self._release(self._held.expire(self._clock.now_s()))
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -153,6 +154,7 @@ def open_outlet(
     send: Callable[[bytes], None],
     on_full: Callable[[bool], None],
     on_open: Callable[[], None] | None = None,
+    clock: Clock,
 ) -> Outlet:
     """The outlet that a configuration asks for."""
     rule = HoldBackRule(
@@ -162,4 +164,4 @@ def open_outlet(
         withhold_joined=config.withhold_joined,
     )
     shaping = ShapingRule() if config.shaping else None
-    return Outlet(rule, shaping, send=send, on_full=on_full, on_open=on_open)
+    return Outlet(rule, shaping, send=send, on_full=on_full, on_open=on_open, clock=clock)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tailrace import limits
@@ -16,6 +16,7 @@ from tailrace.config import FunctionConfig
 from tailrace.emulator.environments import ExecutionEnvironment, Status
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
+from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.tasks import TaskSet
 
 
@@ -27,6 +28,8 @@ class EnvironmentSettings:
     inherited: Mapping[str, str]
     """The variables of the emulator's own process, of which functions inherit a few."""
     init_timeout_s: float = limits.INIT_TIMEOUT_S
+    clock: Clock = field(default_factory=LoopClock)
+    """What time-outs and retries count on."""
 
 
 class EnvironmentPool:
@@ -109,6 +112,7 @@ class EnvironmentPool:
             inherited=self._settings.inherited,
             init_timeout_s=self._settings.init_timeout_s,
             freeze=self._freeze,
+            clock=self._settings.clock,
             on_lost=self._on_lost,
         )
 

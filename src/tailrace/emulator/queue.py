@@ -23,6 +23,7 @@ from tailrace.config import FunctionConfig
 from tailrace.emulator.destinations import Condition, EndedEvent
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
+from tailrace.net.clock import Clock, Timer
 from tailrace.wire.runtime_api import Invocation
 
 OnEventEnded = Callable[[bytes, str | None], None]
@@ -35,7 +36,7 @@ class QueuedEvent:
 
     invocation: Invocation
     arrived_s: float
-    """On the event loop's clock."""
+    """On the emulator's clock."""
     attempts: int = 0
     hops: int = 0
     """How many destinations it has come through."""
@@ -58,6 +59,7 @@ class EventQueue:
         start: Callable[[Attempt], bool],
         log: EmulatorLog,
         *,
+        clock: Clock,
         retry_delay_scale: float,
         on_ended: OnEventEnded | None = None,
         on_settled: Callable[[EndedEvent], None] = lambda event: None,
@@ -67,10 +69,11 @@ class EventQueue:
         self.retry_delay_scale = retry_delay_scale
         self._start = start
         self._log = log
+        self._clock = clock
         self._on_ended = on_ended
         self._on_settled = on_settled
         self._waiting: deque[QueuedEvent] = deque()
-        self._retries: dict[str, tuple[QueuedEvent, asyncio.TimerHandle]] = {}
+        self._retries: dict[str, tuple[QueuedEvent, Timer]] = {}
         self._held_bytes = 0  # of all events that have not come to their end
         self._held_count = 0
         self._is_closed = False
@@ -85,7 +88,7 @@ class EventQueue:
             return False
         self._held_count += 1
         self._held_bytes += len(invocation.event)
-        self._waiting.append(QueuedEvent(invocation, self._now(), hops=hops))
+        self._waiting.append(QueuedEvent(invocation, self._clock.now_s(), hops=hops))
         self.dispatch()
         return True
 
@@ -93,7 +96,7 @@ class EventQueue:
         """Start what can be started."""
         while self._waiting and not self._is_closed:
             event = self._waiting[0]
-            if self._now() - event.arrived_s > self._function.event_age_s:
+            if self._clock.now_s() - event.arrived_s > self._function.event_age_s:
                 reason = "is over its maximum age"
                 self._give_up(self._waiting.popleft(), reason, Condition.EVENT_AGE_EXCEEDED)
                 continue
@@ -155,14 +158,14 @@ class EventQueue:
             self._give_up(event, _failed(event), Condition.RETRIES_EXHAUSTED)
             return
         delay_s = limits.RETRY_DELAYS_S[event.attempts - 1] * self.retry_delay_scale
-        if self._now() + delay_s - event.arrived_s > self._function.event_age_s:
+        if self._clock.now_s() + delay_s - event.arrived_s > self._function.event_age_s:
             reason = "is over its maximum age before its next attempt"
             self._give_up(event, reason, Condition.EVENT_AGE_EXCEEDED)
             return
         self._say(event, f"failed ({outcome.error_type}); next attempt in {delay_s:g} s")
         if len(outcome.payload) > limits.EVENT_ERROR_BYTES_MAX:
             event = replace(event, outcome=replace(outcome, payload=b"null"))
-        timer = asyncio.get_running_loop().call_later(delay_s, self._retry, event)
+        timer = self._clock.call_later(delay_s, self._retry, event)
         self._retries[event.invocation.request_id] = (event, timer)
 
     def _retry(self, event: QueuedEvent) -> None:
@@ -200,10 +203,6 @@ class EventQueue:
     def _say(self, event: QueuedEvent, text: str) -> None:
         request_id = event.invocation.request_id
         self._log.write(self._function.name, f"EVENT RequestId: {request_id} {text}")
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
 
 def _failed(event: QueuedEvent) -> str:

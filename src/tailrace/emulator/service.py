@@ -15,6 +15,7 @@ from tailrace.emulator.lambda_api import LambdaApi
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.pool import EnvironmentSettings
 from tailrace.emulator.queue import OnEventEnded
+from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.net.tasks import TaskSet
 
@@ -56,7 +57,9 @@ class Emulator:
         uploads_max: int = limits.UPLOADS_MAX,
         on_event_ended: OnEventEnded | None = None,
         has_changed: Callable[[str], bool] = lambda name: False,
+        clock: Clock | None = None,
     ) -> None:
+        clock = clock if clock is not None else LoopClock()
         bounds = HttpLimits(
             stall_timeout_s=client_stall_timeout_s,
             body_total_timeout_s=limits.BODY_TOTAL_TIMEOUT_S,
@@ -66,7 +69,7 @@ class Emulator:
         self._has_changed = has_changed
         self._address = Address(host, port)
         self._settings = EnvironmentSettings(
-            log, os.environ if inherited is None else inherited, init_timeout_s
+            log, os.environ if inherited is None else inherited, init_timeout_s, clock
         )
         self._functions: dict[str, EmulatedFunction] = {}
         self._removed: set[EmulatedFunction] = set()
@@ -78,6 +81,7 @@ class Emulator:
             LambdaApi(self._functions, self._urls.url_of),
             name="emulator",
             bounds=bounds,
+            clock=clock,
         )
 
     async def start(self) -> None:

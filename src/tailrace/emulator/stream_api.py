@@ -55,7 +55,9 @@ class _InvokeStream(CallRequest):
         self._prelude: PreludeEnd | None = None  # while an outlet waits for its end
         rules = call.function.config.hold_back
         if rules is not None:
-            self._outlet = open_outlet(rules, send=self._let_out, on_full=self._on_full)
+            self._outlet = open_outlet(
+                rules, send=self._let_out, on_full=self._on_full, clock=call.function.clock
+            )
 
     def run(self, invocation: Invocation) -> None:
         """Run the function and listen."""

@@ -5,7 +5,6 @@ Concurrency law: as in `url_response`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from tailrace.emulator.disagreement import Disagreement
@@ -14,6 +13,7 @@ from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.url_response import UrlAnswer, UrlCall, typed_head
 from tailrace.errors import ResponseFormatError, ResultError
+from tailrace.net.clock import Timer
 from tailrace.net.http_server import Connection
 from tailrace.wire import url_head
 from tailrace.wire.http_head import has_body
@@ -37,8 +37,8 @@ class StreamedAnswer(UrlAnswer):
 
     def __init__(self, connection: Connection, call: UrlCall) -> None:
         super().__init__(connection, call)
-        self._began_s = asyncio.get_running_loop().time()
-        self._timer: asyncio.TimerHandle | None = None  # of a response that hangs
+        self._began_s = call.function.clock.now_s()
+        self._timer: Timer | None = None  # of a response that hangs
         self._gunzip: GzipDecoder | None = None
         self._prelude: PreludeParser | None = None  # while its end has not come
         self._media_type = ""
@@ -53,6 +53,7 @@ class StreamedAnswer(UrlAnswer):
                 send=connection.write,
                 on_full=self._on_full,
                 on_open=self._uncork,
+                clock=call.function.clock,
             )
 
     def _invoke(self) -> Attempt | None:
@@ -195,7 +196,7 @@ class StreamedAnswer(UrlAnswer):
             " function's time-out"
         )
         end_s = self._began_s + self.call.function.config.timeout_s
-        self._timer = asyncio.get_running_loop().call_at(
+        self._timer = self.call.function.clock.call_at(
             end_s, self._break_off, "the response hung until the function's time-out"
         )
 

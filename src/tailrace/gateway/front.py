@@ -15,6 +15,7 @@ from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.held import Held, Route, name_of
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.registry import Registry
+from tailrace.net.clock import Clock
 from tailrace.net.http_server import (
     IGNORE,
     Connection,
@@ -50,6 +51,7 @@ class Front:
         health_path: str,
         health: Callable[[], dict[str, object]],
         trusted_hops: int,
+        clock: Clock,
     ) -> None:
         self.registry = registry
         self.invokers = invokers
@@ -60,6 +62,7 @@ class Front:
         self.is_draining = False
         self._health_path = health_path
         self._health = health
+        self._clock = clock
         self._refusals: dict[Route, Tally] = {}
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
@@ -84,7 +87,7 @@ class Front:
         """Answer 503. Refusals come in floods: one warning of a route now and then counts them."""
         if route not in self._refusals and len(self._refusals) >= limits.REFUSAL_ROUTES_MAX:
             self._refusals.clear()  # routes come and go with the configuration
-        tally = self._refusals.setdefault(route, Tally(time.monotonic))
+        tally = self._refusals.setdefault(route, Tally(self._clock.now_s))
         if count := tally.add():
             logger.warning("function=%s refused=%d: %s", name_of(route), count, error)
         return _answer(connection, head, error.status, str(error), error.retry_after_s)

@@ -14,6 +14,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from tailrace.errors import HeadError
+from tailrace.gateway.deadlines import Progress
 from tailrace.net.http_server import Connection, Headers
 from tailrace.wire.capability import Capability
 from tailrace.wire.exchange import (
@@ -92,15 +93,12 @@ class Held:
         "bytes_relayed",
         "capability",
         "client",
-        "client_seen",
-        "client_since_s",
         "exchange",
         "first_byte_s",
-        "function_seen",
-        "function_since_s",
         "invocation",
         "method",
         "path",
+        "progress",
         "route",
         "source",
         "started_s",
@@ -134,9 +132,9 @@ class Held:
         self.bytes_relayed = 0
         self.bytes_padded = 0  # on the way here; no client gets them
         self._now_s = clock
-        self.started_s = self.function_since_s = self.client_since_s = clock()
+        self.started_s = clock()
+        self.progress = Progress(self.started_s)
         self.first_byte_s: float | None = None
-        self.function_seen = self.client_seen = 0  # byte counts, as the last sweep saw them
         self._on_close = on_close
         self._outgoing: tuple[Headers, int | None] = ([], None)
 

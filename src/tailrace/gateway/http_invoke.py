@@ -17,6 +17,7 @@ from tailrace.errors import (
     ThrottledError,
 )
 from tailrace.gateway.invoke import retry_after_s
+from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,9 @@ class HttpInvoker:
         *,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock if clock is not None else LoopClock()
         self._timeout_s = timeout_s
         self._connections_max = connections_max
         self._pools: dict[Origin, HttpPool] = {}
@@ -73,7 +76,10 @@ class HttpInvoker:
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = HttpPool(
-                origin, connections_max=self._connections_max, timeout_s=self._timeout_s
+                origin,
+                connections_max=self._connections_max,
+                timeout_s=self._timeout_s,
+                clock=self._clock,
             )
             pool.start()
         parts = urlsplit(url)

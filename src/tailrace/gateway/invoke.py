@@ -36,6 +36,7 @@ from tailrace.gateway.credentials import (
     open_session,
 )
 from tailrace.gateway.signing import sign_post
+from tailrace.net.clock import Clock
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.wire.capability import redact
 
@@ -207,10 +208,14 @@ class LambdaInvoker:
         signer: LambdaSigner | None = None,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
+        clock: Clock | None = None,
     ) -> None:
         self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s)
         self._pool = HttpPool(
-            self._signer.origin, connections_max=connections_max, timeout_s=timeout_s
+            self._signer.origin,
+            connections_max=connections_max,
+            timeout_s=timeout_s,
+            clock=clock,
         )
 
     async def start(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from typing import Final
 from urllib.parse import quote
 
@@ -25,6 +24,7 @@ from tailrace.errors import (
 )
 from tailrace.gateway.held import Held
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaSigner, check_size, refusal
+from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_pool import PoolAnswer
 from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.net.tally import Tally
@@ -54,9 +54,13 @@ class LambdaStreamInvoker:
         *,
         signer: LambdaSigner | None = None,
         connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
+        clock: Clock | None = None,
     ) -> None:
         self._signer = signer or LambdaSigner(endpoint)
-        self._streams = HttpStreams(self._signer.origin, connect_timeout_s=connect_timeout_s)
+        self._clock = clock if clock is not None else LoopClock()
+        self._streams = HttpStreams(
+            self._signer.origin, connect_timeout_s=connect_timeout_s, clock=self._clock
+        )
         self._buffered: dict[str, Tally] = {}
 
     def __len__(self) -> int:
@@ -109,7 +113,7 @@ class LambdaStreamInvoker:
         """A response was no stream: one warning of a function now and then counts them."""
         if function not in self._buffered and len(self._buffered) >= limits.REFUSAL_ROUTES_MAX:
             self._buffered.clear()
-        if count := self._buffered.setdefault(function, Tally(time.monotonic)).add():
+        if count := self._buffered.setdefault(function, Tally(self._clock.now_s)).add():
             logger.warning(
                 "function=%s buffered=%d: no stream but a whole result, which clients get when the"
                 " function has ended; let it stream (streamifyResponse in Node.js,"

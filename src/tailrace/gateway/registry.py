@@ -1,4 +1,4 @@
-"""Live exchanges by id: admission, deadlines, tombstones. The only owner of exchanges."""
+"""Live exchanges by id: admission, sweeps, tombstones. The only owner of exchanges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, ThrottledError
+from tailrace.gateway.deadlines import Deadlines, passed_deadline
 from tailrace.gateway.held import Held, Route
+from tailrace.net.clock import Clock, LoopClock, Timer
 from tailrace.net.http_server import Connection, RequestHead
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
 from tailrace.wire.exchange import DeadlinePassed, Stopped
@@ -19,27 +21,6 @@ from tailrace.wire.exchange import DeadlinePassed, Stopped
 logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """The four deadlines of an exchange, in seconds.
-
-    `first_byte`: from the invocation to the response head. `idle`: the longest silence of a
-    function in mid-body. `stall`: how long a client may take nothing while bytes wait for it.
-    `total`: the whole exchange.
-    """
-
-    first_byte_s: float = limits.FIRST_BYTE_TIMEOUT_S
-    idle_s: float = limits.FUNCTION_IDLE_TIMEOUT_S
-    stall_s: float = limits.CLIENT_STALL_TIMEOUT_S
-    total_s: float = limits.TOTAL_TIMEOUT_S
-
-    @property
-    def sweep_interval_s(self) -> float:
-        """How often to look: a deadline is met a quarter of its length late at the most."""
-        shortest_s = min(self.first_byte_s, self.idle_s, self.stall_s, self.total_s)
-        return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +33,28 @@ class _Tombstone:
 class Registry:
     """Holds exchanges from the invocation until both sides have ended."""
 
-    def __init__(self, deadlines: Deadlines, *, held_max: int = limits.HELD_MAX) -> None:
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        *,
+        held_max: int = limits.HELD_MAX,
+        clock: Clock | None = None,
+    ) -> None:
         self.deadlines = deadlines
+        self._clock = clock if clock is not None else LoopClock()
         self._held_max = held_max
         self._held: dict[str, Held] = {}
         self._by_route: Counter[Route] = Counter()
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: Timer | None = None
 
     def __len__(self) -> int:
         return len(self._held)
 
     def start(self) -> None:
         """Begin to watch deadlines."""
-        loop = asyncio.get_running_loop()
-        self._now_s = loop.time  # finding the loop costs a system call on Python 3.11
-        self._sweeper = loop.call_later(self.deadlines.sweep_interval_s, self._sweep)
+        self._sweeper = self._clock.call_later(self.deadlines.sweep_interval_s, self._sweep)
 
     def stop(self) -> None:
         """Give up every exchange, visibly."""
@@ -108,7 +94,7 @@ class Registry:
             method=head.method,
             path=head.path,
             accept=head.get(b"accept"),
-            clock=self._now_s,
+            clock=self._clock.now_s,
             on_close=self._forget,
         )
         self._held[held.capability.exchange_id] = held
@@ -131,7 +117,7 @@ class Registry:
             if held.is_waiting:
                 return held
             raise CallbackRefusedError(409, "another callback has this exchange")
-        self._bury_none_older_than(self._now_s() - limits.TOMBSTONE_AGE_S)
+        self._bury_none_older_than(self._clock.now_s() - limits.TOMBSTONE_AGE_S)
         tomb = self._tombstones.get(capability.exchange_id)
         if tomb is None or not is_same_secret(tomb.secret, capability.secret):
             raise CallbackRefusedError(404, "no such exchange")
@@ -149,7 +135,7 @@ class Registry:
         self._by_route[held.route] -= 1
         if not self._by_route[held.route]:
             del self._by_route[held.route]
-        now_s = self._now_s()
+        now_s = self._clock.now_s()
         had_callback = held.was_called_back
         self._tombstones[capability.exchange_id] = _Tombstone(
             capability.secret, now_s, had_callback
@@ -167,13 +153,13 @@ class Registry:
     # --- deadlines ----------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
         # First, so that an error does not end all deadlines.
-        self._sweeper = loop.call_later(self.deadlines.sweep_interval_s, self._sweep)
-        now_s = loop.time()
+        self._sweeper = self._clock.call_later(self.deadlines.sweep_interval_s, self._sweep)
+        now_s = self._clock.now_s()
         for held in list(self._held.values()):
             try:
-                name = self._passed_deadline(held, now_s)
+                _note_progress(held, now_s)
+                name = passed_deadline(self.deadlines, held.progress, now_s)
                 if name is not None:
                     held.apply(DeadlinePassed(name))
             except Exception:
@@ -190,21 +176,12 @@ class Registry:
         if held.capability.exchange_id in self._held:
             self._forget(held)
 
-    def _passed_deadline(self, held: Held, now_s: float) -> str | None:
-        bounds = self.deadlines
-        if now_s - held.started_s >= bounds.total_s:
-            return "total"
-        if not held.has_head:
-            return "first byte" if now_s - held.started_s >= bounds.first_byte_s else None
-        unsent = held.client.unsent_bytes if held.client is not None else 0
-        taken = held.bytes_relayed - unsent
-        if unsent == 0 or taken != held.client_seen:
-            held.client_seen, held.client_since_s = taken, now_s
-        elif now_s - held.client_since_s >= bounds.stall_s:
-            return "stall"
-        # While the client holds us up, the function cannot be blamed for its silence.
-        if unsent or held.bytes_relayed != held.function_seen:
-            held.function_seen, held.function_since_s = held.bytes_relayed, now_s
-        elif now_s - held.function_since_s >= bounds.idle_s:
-            return "idle"
-        return None
+
+def _note_progress(held: Held, now_s: float) -> None:
+    client = held.client
+    held.progress.note(
+        now_s,
+        has_head=held.has_head,
+        relayed_bytes=held.bytes_relayed,
+        unsent_bytes=client.unsent_bytes if client is not None else 0,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -10,10 +9,12 @@ from dataclasses import dataclass, field
 
 from tailrace import limits
 from tailrace.gateway.callback import Callbacks
+from tailrace.gateway.deadlines import Deadlines
 from tailrace.gateway.front import Front, exchange_of
 from tailrace.gateway.held import Route
 from tailrace.gateway.invokers import Invokers
-from tailrace.gateway.registry import Deadlines, Registry
+from tailrace.gateway.registry import Registry
+from tailrace.net.clock import Clock, LoopClock, sleep, time_limit
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.wire.exchange import InvocationFailed
 
@@ -55,14 +56,19 @@ class Gateway:
         settings: GatewaySettings,
         invokers: Invokers,
         find_route: Callable[[str, str], Route | None],
+        *,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         self._invokers = invokers
-        self._registry = Registry(settings.deadlines, held_max=settings.held_max)
+        self._clock = clock if clock is not None else LoopClock()
+        self._registry = Registry(settings.deadlines, held_max=settings.held_max, clock=self._clock)
         self._find_route = find_route
         # A function's silence in mid-body has a deadline of its own, and so has the answer.
         bounds = HttpLimits(body_timeout_s=None, keeps_alive=False, uploads=None)
-        self._callbacks = HttpServer(Callbacks(self._registry), name="callback", bounds=bounds)
+        self._callbacks = HttpServer(
+            Callbacks(self._registry), name="callback", bounds=bounds, clock=self._clock
+        )
 
     async def start(self) -> None:
         """Listen. When that fails, nothing is left open.
@@ -87,13 +93,14 @@ class Gateway:
                 health_path=settings.health_path,
                 health=self._health,
                 trusted_hops=settings.trusted_hops,
+                clock=self._clock,
             )
             bounds = HttpLimits(
                 stall_timeout_s=settings.deadlines.stall_s,
                 body_total_timeout_s=settings.body_total_timeout_s,
                 uploads=settings.uploads_max,
             )
-            self._public = HttpServer(self._front, name="public", bounds=bounds)
+            self._public = HttpServer(self._front, name="public", bounds=bounds, clock=self._clock)
             await self._public.start(settings.host, settings.port)
             undo.pop_all()
 
@@ -120,9 +127,7 @@ class Gateway:
         """
         held = self._registry.find(exchange_of(event) or "")
         if held is not None and held.is_waiting:
-            asyncio.get_running_loop().call_later(
-                limits.CALLBACK_GRACE_S, held.apply, InvocationFailed(detail)
-            )
+            self._clock.call_later(limits.CALLBACK_GRACE_S, held.apply, InvocationFailed(detail))
 
     async def drain(self) -> bool:
         """Stop taking requests and let held responses end, up to the last byte.
@@ -132,11 +137,11 @@ class Gateway:
         time was over first; cancelling is safe, `stop` then cuts what is left.
         """
         self._front.is_draining = True
-        await asyncio.sleep(self.settings.drain_delay_s)
+        await sleep(self._clock, self.settings.drain_delay_s)
         self._public.stop_accepting()
         timeout_s = self.settings.drain_timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
+            async with time_limit(self._clock, timeout_s):
                 await self._registry.wait_empty()
                 await self._public.drain(timeout_s)  # clients take the ends of their responses
                 await self._registry.wait_empty()  # that of a request which had just begun

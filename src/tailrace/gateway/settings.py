@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.config import Address, GatewayConfig
 from tailrace.errors import ConfigError
-from tailrace.gateway.registry import Deadlines
+from tailrace.gateway.deadlines import Deadlines
 from tailrace.gateway.service import GatewaySettings
 
 _WILDCARDS = ("0.0.0.0", "::")

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
+from tailrace.net.clock import Timer
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_framing import FramedWriter, Framing, set_reset_on_close
 from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser
@@ -186,10 +187,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Whether the bytes of this read begin in the middle of a chunk, if that is told."""
         return self._parser.is_inside_chunk
 
-    @property
-    def stall_timeout_s(self) -> float:
-        """How long the peer may take nothing while bytes wait for it; what streams asks here."""
-        return self._server.limits.stall_timeout_s
+    def after_stall_time(self, callback: Callable[[], object]) -> Timer:
+        """Call this when the peer may have taken nothing for long enough; for what streams."""
+        return self._server.deadlines.after_stall_time(callback)
 
     def pause_reading(self) -> None:
         """Stop reading the request; while paused the peer's leaving is not seen."""

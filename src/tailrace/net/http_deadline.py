@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
 from tailrace import limits
 from tailrace.errors import HttpError
+from tailrace.net.clock import Clock, Timer
 from tailrace.net.http_parser import HttpLimits
 
 
@@ -21,6 +22,16 @@ class Phase(Enum):
     LINGER = "the peer to read its answer and stop sending"
     CLOSING = "the peer to take the last bytes"
     CLOSED = "nothing"
+
+
+class Passed(Enum):
+    """What follows from a deadline that has passed: a refusal in these words, or an end."""
+
+    HEAD = "the head did not arrive in time"
+    BODY = "the body did not arrive in time"
+    BODY_TOTAL = "the body took too long"
+    CLOSE = "close"
+    CUT = "cut"
 
 
 class Waiting(Protocol):
@@ -52,18 +63,18 @@ class Deadlines:
     short request.
     """
 
-    def __init__(self, bounds: HttpLimits) -> None:
+    def __init__(self, bounds: HttpLimits, clock: Clock) -> None:
+        self._clock = clock
         self._bounds = bounds
         self._waiting: set[Waiting] = set()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: Timer | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def start(self) -> None:
         """Begin to sweep."""
-        self._loop = asyncio.get_running_loop()
-        self._sweeper = self._loop.call_later(self._interval_s(), self._sweep)
+        self._sweeper = self._clock.call_later(self._interval_s(), self._sweep)
 
     def stop(self) -> None:
         """Sweep no more."""
@@ -72,13 +83,17 @@ class Deadlines:
 
     def watch(self, connection: Waiting) -> None:
         """The connection waits for its peer from now on."""
-        connection.since_s = connection.began_s = self._loop.time()
+        connection.since_s = connection.began_s = self._clock.now_s()
         connection.seen = 0
         self._waiting.add(connection)
 
     def unwatch(self, connection: Waiting) -> None:
         """It waits for the application, which has deadlines of its own, or for nothing."""
         self._waiting.discard(connection)
+
+    def after_stall_time(self, callback: Callable[[], object]) -> Timer:
+        """Call this once a stall time-out from now."""
+        return self._clock.call_later(self._bounds.stall_timeout_s, callback)
 
     def _interval_s(self) -> float:
         """A quarter of the shortest deadline, so that none is met much too late."""
@@ -95,50 +110,67 @@ class Deadlines:
 
     def _sweep(self) -> None:
         # First, so that an error in an application does not end all deadlines.
-        self._sweeper = self._loop.call_later(self._interval_s(), self._sweep)
-        now_s = self._loop.time()
+        self._sweeper = self._clock.call_later(self._interval_s(), self._sweep)
+        now_s = self._clock.now_s()
         for connection in list(self._waiting):
             self._check(connection, now_s)
 
     def _check(self, connection: Waiting, now_s: float) -> None:
         """End what has waited for too long."""
-        bounds = self._bounds
-        waited_s = now_s - connection.since_s
-        match connection.phase:
-            case Phase.IDLE:
-                if waited_s >= bounds.keep_alive_timeout_s:
-                    connection.close()
-            case Phase.HEAD:
-                if waited_s >= bounds.head_timeout_s:
-                    connection.refuse(HttpError(408, "the head did not arrive in time"))
-            case Phase.BODY:
-                total_s = bounds.body_total_timeout_s
-                if total_s is not None and now_s - connection.began_s >= total_s:
-                    connection.refuse(HttpError(408, "the body took too long"))
-                elif not connection.is_reading:
-                    connection.since_s = now_s  # its sender can do nothing about that
-                elif (
-                    bounds.body_timeout_s is not None
-                    and _silence_s(connection, connection.request_bytes, now_s)
-                    >= bounds.body_timeout_s
-                ):
-                    connection.refuse(HttpError(408, "the body did not arrive in time"))
-            case Phase.LINGER:
-                silent_s = _silence_s(connection, connection.unsent_bytes, now_s)
-                if connection.seen:
-                    if silent_s >= bounds.stall_timeout_s:
-                        connection.cut()
-                elif silent_s >= bounds.linger_timeout_s:
-                    connection.close()  # the kernel may still have some of a complete answer
-            case Phase.CLOSING:
-                silent_s = _silence_s(connection, connection.unsent_bytes, now_s)
-                if silent_s >= bounds.stall_timeout_s:
-                    connection.cut()
+        phase = connection.phase
+        if phase is Phase.BODY:
+            _note(connection, connection.request_bytes, now_s, is_excused=not connection.is_reading)
+        elif phase is Phase.LINGER or phase is Phase.CLOSING:
+            _note(connection, connection.unsent_bytes, now_s)
+        match passed_deadline(
+            self._bounds,
+            phase,
+            waited_s=now_s - connection.since_s,
+            phase_s=now_s - connection.began_s,
+            has_unsent=connection.seen > 0,
+        ):
+            case Passed.CLOSE:
+                connection.close()
+            case Passed.CUT:
+                connection.cut()
+            case Passed() as passed:
+                connection.refuse(HttpError(408, passed.value))
 
 
-def _silence_s(connection: Waiting, count: int, now_s: float) -> float:
-    """How long a count has not changed, as seen by the sweeps."""
-    if count != connection.seen:
-        connection.seen = count
+def passed_deadline(
+    bounds: HttpLimits, phase: Phase, *, waited_s: float, phase_s: float, has_unsent: bool
+) -> Passed | None:
+    """The deadline that a connection has passed, if it has passed one.
+
+    `waited_s` is how long its peer has done nothing, `phase_s` how long the phase has lasted.
+    `has_unsent`: whether bytes of an answer wait for the peer.
+    """
+    match phase:
+        case Phase.IDLE if waited_s >= bounds.keep_alive_timeout_s:
+            return Passed.CLOSE
+        case Phase.HEAD if waited_s >= bounds.head_timeout_s:
+            return Passed.HEAD
+        case Phase.BODY:
+            if _is_over(bounds.body_total_timeout_s, phase_s):
+                return Passed.BODY_TOTAL
+            if _is_over(bounds.body_timeout_s, waited_s):
+                return Passed.BODY
+        case Phase.LINGER if has_unsent:
+            if waited_s >= bounds.stall_timeout_s:
+                return Passed.CUT
+        case Phase.LINGER if waited_s >= bounds.linger_timeout_s:
+            return Passed.CLOSE  # the kernel may still have some of a complete answer
+        case Phase.CLOSING if waited_s >= bounds.stall_timeout_s:
+            return Passed.CUT
+    return None
+
+
+def _is_over(timeout_s: float | None, waited_s: float) -> bool:
+    return timeout_s is not None and waited_s >= timeout_s
+
+
+def _note(connection: Waiting, count: int, now_s: float, *, is_excused: bool = False) -> None:
+    """Note when a count last changed, as the sweeps see it; an excused peer cannot move it."""
+    if is_excused or count != connection.seen:
         connection.since_s = now_s
-    return now_s - connection.since_s
+    connection.seen = count

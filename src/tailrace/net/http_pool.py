@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
+from tailrace.net.clock import Clock, LoopClock, time_limit
 from tailrace.net.http_reply import ReplyReader, no_connection
 
 
@@ -63,7 +64,9 @@ class HttpPool:
         timeout_s: float,
         kept_timeout_s: float = limits.POOL_KEPT_TIMEOUT_S,
         answer_bytes_max: int = limits.POOL_ANSWER_BYTES_MAX,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock if clock is not None else LoopClock()
         self.kept_timeout_s = kept_timeout_s
         self.answer_bytes_max = answer_bytes_max
         self._origin = origin
@@ -82,7 +85,7 @@ class HttpPool:
         self._tls = self._origin.tls()
         self._has_ended = asyncio.Event()  # a connection, or the way to one
         self._interval_s = min(limits.SWEEP_INTERVAL_S, self._timeout_s / 4)
-        self._sweeper = self.loop.call_later(self._interval_s, self._sweep)
+        self._sweeper = self.clock.call_later(self._interval_s, self._sweep)
 
     async def request(self, message: bytes) -> PoolAnswer:
         """Send an encoded request and wait for its answer; cancelling is safe.
@@ -91,7 +94,7 @@ class HttpPool:
             PeerError: the peer cannot be reached, broke off, or sent what is no answer.
             TimeoutError: waiting for a connection, connecting and the answer took too long.
         """
-        deadline_s = self.loop.time() + self._timeout_s
+        deadline_s = self.clock.now_s() + self._timeout_s
         while True:
             if self._idle and not self._places.locked():
                 await self._places.acquire()  # at once
@@ -118,7 +121,7 @@ class HttpPool:
 
     async def _enter(self, deadline_s: float) -> _Connection:
         """Wait for a place; return the connection that goes with it."""
-        async with asyncio.timeout_at(deadline_s) as timeout:
+        async with time_limit(self.clock, deadline_s - self.clock.now_s()) as timeout:
             self._entering.add(timeout)
             try:
                 await self._places.acquire()
@@ -162,11 +165,11 @@ class HttpPool:
         self._has_ended.set()
 
     def _sweep(self) -> None:
-        now_s = self.loop.time()
+        now_s = self.clock.now_s()
         for connection in list(self._open):
             if now_s >= connection.deadline_s:
                 connection.give_up(TimeoutError("the answer took too long"))
-        self._sweeper = self.loop.call_later(self._interval_s, self._sweep)
+        self._sweeper = self.clock.call_later(self._interval_s, self._sweep)
 
 
 class _NothingCameError(PeerError):
@@ -195,7 +198,7 @@ class _Connection(ReplyReader, asyncio.Protocol):
 
     def _rest(self) -> None:
         """Be ready for a request."""
-        self.deadline_s = self._pool.loop.time() + self._pool.kept_timeout_s
+        self.deadline_s = self._pool.clock.now_s() + self._pool.kept_timeout_s
         self._waiter = None
         self._renew()
         self._bytes = 0

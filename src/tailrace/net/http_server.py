@@ -12,6 +12,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import HttpError
+from tailrace.net.clock import Clock, LoopClock, time_limit
 from tailrace.net.http_connection import Application, Connection
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
@@ -51,18 +52,24 @@ class HttpServer:
     """
 
     def __init__(
-        self, application: Application, *, name: str, bounds: HttpLimits | None = None
+        self,
+        application: Application,
+        *,
+        name: str,
+        bounds: HttpLimits | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.application = application
         self.name = name
         self.limits = bounds if bounds is not None else HttpLimits()
-        self.deadlines = Deadlines(self.limits)
+        self._clock = clock if clock is not None else LoopClock()
+        self.deadlines = Deadlines(self.limits, self._clock)
         self.is_draining = False
         self._connections: set[Connection] = set()
         self._uploads: set[Connection] = set()
         self._empty = asyncio.Event()
-        self._cut = Tally(time.monotonic)
-        self._refused_uploads = Tally(time.monotonic)
+        self._cut = Tally(self._clock.now_s)
+        self._refused_uploads = Tally(self._clock.now_s)
         self._date: tuple[int, bytes] = (0, b"")
         self._listener: asyncio.Server | None = None
 
@@ -95,7 +102,7 @@ class HttpServer:
             return True
         self._empty.clear()
         try:
-            async with asyncio.timeout(timeout_s):  # wait_for can lose a cancellation
+            async with time_limit(self._clock, timeout_s):
                 await self._empty.wait()
         except TimeoutError:
             return False

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import PeerError
+from tailrace.net.clock import Clock, LoopClock, time_limit
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_reply import ReplyReader, no_connection
 
@@ -48,7 +49,9 @@ class HttpStreams:
         connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
         kept_max: int = limits.STREAM_CONNECTIONS_KEPT_MAX,
         kept_timeout_s: float = limits.POOL_KEPT_TIMEOUT_S,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock if clock is not None else LoopClock()
         self.kept_timeout_s = kept_timeout_s
         self._origin = origin
         self._connect_timeout_s = connect_timeout_s
@@ -73,7 +76,7 @@ class HttpStreams:
         self._has_ended = asyncio.Event()  # a connection, or the way to one
         interval_s = min(limits.SWEEP_INTERVAL_S, self.kept_timeout_s / 4)
         self._interval_s = interval_s
-        self._sweeper = self.loop.call_later(interval_s, self._sweep)
+        self._sweeper = self.clock.call_later(interval_s, self._sweep)
 
     async def open(self, message: bytes, receiver: StreamReceiver) -> HttpStream:
         """Send an encoded request; its answer goes to the receiver, perhaps before this returns.
@@ -118,7 +121,7 @@ class HttpStreams:
         origin = self._origin
         self._connecting += 1
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
+            async with time_limit(self.clock, self._connect_timeout_s):
                 _, stream = await self.loop.create_connection(
                     lambda: HttpStream(self), origin.host, origin.port, ssl=self._tls
                 )
@@ -152,11 +155,11 @@ class HttpStreams:
         self._has_ended.set()
 
     def _sweep(self) -> None:
-        now_s = self.loop.time()
+        now_s = self.clock.now_s()
         for stream in list(self._open):
             if now_s >= stream.deadline_s:
                 stream.abort()
-        self._sweeper = self.loop.call_later(self._interval_s, self._sweep)
+        self._sweeper = self.clock.call_later(self._interval_s, self._sweep)
 
 
 class HttpStream(ReplyReader, asyncio.Protocol):
@@ -210,7 +213,7 @@ class HttpStream(ReplyReader, asyncio.Protocol):
         """
         if self._receiver is not None:
             self._receiver = None
-            self.deadline_s = self._streams.loop.time() + limits.LINGER_TIMEOUT_S
+            self.deadline_s = self._streams.clock.now_s() + limits.LINGER_TIMEOUT_S
             self.resume_reading()
 
     def abort(self) -> None:
@@ -282,7 +285,7 @@ class HttpStream(ReplyReader, asyncio.Protocol):
         # An answer that came before all of the request was sent says nothing of what follows.
         is_kept = self._is_kept and not self._transport.get_write_buffer_size()
         if is_kept and self._streams.keep(self):
-            self.deadline_s = self._streams.loop.time() + self._streams.kept_timeout_s
+            self.deadline_s = self._streams.clock.now_s() + self._streams.kept_timeout_s
             self.resume_reading()
             self._renew()
             self._silent_bytes = 0

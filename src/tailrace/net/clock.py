@@ -1,0 +1,80 @@
+"""The time that deadlines count on: the event loop's own, or one that a test advances."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Do not make the call; without effect once it has been made."""
+
+
+class Clock(Protocol):
+    """Seconds from an arbitrary start, and calls at a later time."""
+
+    def now_s(self) -> float:
+        """The time now; it never goes back."""
+
+    def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
+        """Call `callback(*args)` in the event loop after a delay."""
+
+    def call_at(self, at_s: float, callback: Callable[..., object], *args: object) -> Timer:
+        """Call `callback(*args)` in the event loop at a time of this clock."""
+
+
+class LoopClock:
+    """The time of the event loop in which it is first used."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def now_s(self) -> float:
+        """The loop's time: uvloop reads it once a turn."""
+        return (self._loop or self._bind()).time()
+
+    def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
+        """See `Clock`."""
+        return (self._loop or self._bind()).call_later(delay_s, callback, *args)
+
+    def call_at(self, at_s: float, callback: Callable[..., object], *args: object) -> Timer:
+        """See `Clock`."""
+        return (self._loop or self._bind()).call_at(at_s, callback, *args)
+
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        # Kept: on Python 3.11 each look-up of the running loop costs a system call.
+        self._loop = asyncio.get_running_loop()
+        return self._loop
+
+
+async def sleep(clock: Clock, delay_s: float) -> None:
+    """Wait for so long; cancelling is safe."""
+    over = asyncio.Event()
+    timer = clock.call_later(delay_s, over.set)
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()
+
+
+@asynccontextmanager
+async def time_limit(clock: Clock, delay_s: float) -> AsyncIterator[asyncio.Timeout]:
+    """Cancel the block after so long and raise TimeoutError, as `asyncio.timeout` does."""
+    async with asyncio.timeout(None) as limit:
+        timer = clock.call_later(delay_s, _expire, limit)
+        try:
+            yield limit
+        finally:
+            timer.cancel()
+
+
+def _expire(limit: asyncio.Timeout) -> None:
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time())
