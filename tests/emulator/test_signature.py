@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,7 +53,9 @@ def signed(
 
 
 def fault(head: RequestHead, body: bytes = b"", *, after_s: float = 0) -> str | None:
-    return find_fault(KEYS, head, body, now_s=now_s() + after_s)
+    """What the log says of a request's signature."""
+    found = find_fault(KEYS, head, body, now_s=now_s() + after_s)
+    return None if found is None else found.reason
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,9 @@ def set_authorization(head: RequestHead, old: bytes, new: bytes) -> RequestHead:
         (b"/aws4_request", b"", "the credential is not"),
         (b"SignedHeaders=host;", b"SignedHeaders=", "the host header is not signed"),
         (b"Credential=AKIDEXAMPLE/2", b"Credential=AKIDEXAMPLE/1", "the credential's day"),
-        (b"Signature=", b"Sign=", "the authorization header is not one"),
+        (b"Signature=", b"Sign=", "the authorization header requires 'Signature' parameter"),
+        (b"SignedHeaders=", b"Headers=", "the authorization header requires 'SignedHeaders'"),
+        (b"Credential=", b"", "the authorization header requires 'Credential'"),
         (b"Signature=", b"Signature=\xe9", "the signature does not match"),
     ],
 )
@@ -192,3 +198,133 @@ def test_a_date_that_is_none_is_refused() -> None:
     head = signed()
     head.headers[:] = [(n, v[:8] if n == b"x-amz-date" else v) for n, v in head.headers]
     assert str(fault(head)).startswith("x-amz-date is not a time")
+
+
+# --- what the client is told --------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "function-urls.md"
+NOW_S = 1_795_262_400.0  # 2026-11-21, 12:00 UTC
+
+
+def changed(head: RequestHead, **fields: str | None) -> RequestHead:
+    """A request with headers that were set or, with None, taken away after it was signed."""
+    for name, value in fields.items():
+        key = name.replace("_", "-").encode()
+        head.headers[:] = [field for field in head.headers if field[0] != key]
+        if value is not None:
+            head.headers.append((key, value.encode()))
+    return head
+
+
+def presigned(expires: int = 60) -> RequestHead:
+    return signed(auth=SigV4QueryAuth, method="GET", expires=expires)
+
+
+def without_parameter(name: str) -> RequestHead:
+    head = presigned()
+    head.query = "&".join(p for p in head.query.split("&") if not p.startswith(f"{name}="))
+    return head
+
+
+CASES: dict[str, tuple[Callable[[], RequestHead], float]] = {
+    "no signature": (lambda: RequestHead("GET", "/", "1.1", [(b"host", b"x")]), 0),
+    "an `Authorization` of another kind": (
+        lambda: changed(signed(), authorization="Bearer abc"),
+        0,
+    ),
+    "another access key": (lambda: signed(keys=Keys("OTHER", "x")), 0),
+    "another secret, or a changed request": (
+        lambda: signed(keys=Keys(KEYS.access_key_id, "another")),
+        0,
+    ),
+    "`x-amz-content-sha256` is not the body's": (
+        lambda: signed(headers={"X-Amz-Content-SHA256": "0" * 64}),
+        0,
+    ),
+    "`UNSIGNED-PAYLOAD`": (
+        lambda: signed(headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}),
+        0,
+    ),
+    "older than five minutes": (signed, 310),
+    "a presigned URL that has expired": (presigned, 70),
+    "more than five minutes ahead": (signed, -310),
+    "another service": (lambda: signed(service="execute-api"), 0),
+    "another day than `x-amz-date`": (
+        lambda: set_authorization(
+            signed(), b"Credential=AKIDEXAMPLE/2", b"Credential=AKIDEXAMPLE/1"
+        ),
+        0,
+    ),
+    "`host` is not signed": (
+        lambda: set_authorization(signed(), b"SignedHeaders=host;", b"SignedHeaders="),
+        0,
+    ),
+    "no `x-amz-date`": (lambda: changed(signed(), x_amz_date=None), 0),
+    "an `x-amz-date` that is no time": (
+        lambda: changed(signed(), x_amz_date=f"{datetime.fromtimestamp(now_s(), UTC):%Y%m%d} noon"),
+        0,
+    ),
+    "no `Signature`": (lambda: set_authorization(signed(), b"Signature=", b"Sign="), 0),
+    "a credential of other parts": (
+        lambda: set_authorization(signed(), b"/aws4_request", b""),
+        0,
+    ),
+    "a presigned URL without its date": (lambda: without_parameter("X-Amz-Date"), 0),
+}
+
+
+def answers() -> dict[str, tuple[str, str]]:
+    """The error type and the message of each fault, by the page."""
+    lines = PAGE.read_text().splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("| signature |"))
+    rows = {}
+    for line in lines[first + 2 :]:
+        if not line:
+            break
+        name, error_type, message, _ = line.removeprefix("| ").removesuffix(" |").split(" | ")
+        rows[name] = (error_type.strip("`"), message.strip("`"))
+    return rows
+
+
+def test_the_page_has_each_fault() -> None:
+    assert list(answers()) == list(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_client_is_told_what_the_page_says(name: str) -> None:
+    error_type, message = answers()[name]
+    make, after_s = CASES[name]
+
+    found = find_fault(KEYS, make(), b"", now_s=now_s() + after_s)
+
+    assert found is not None
+    assert (found.answer.status, found.answer.error_type) == (403, error_type)
+    pattern = re.escape(message).replace("…", "[0-9TZ:]+").replace(r"\ ", " ")
+    assert re.fullmatch(pattern, str(found.answer).strip())
+
+
+def test_the_times_of_an_expired_signature() -> None:
+    head = changed(signed(), x_amz_date="20261121T110000Z")
+    head = set_authorization(head, b"/20", b"/20261121/x")
+    (credential,) = [v for n, v in head.headers if n == b"authorization"]
+    date = re.sub(rb"AKIDEXAMPLE/[^,]*", b"AKIDEXAMPLE/20261121/r/lambda/aws4_request", credential)
+    head = changed(head, authorization=date.decode())
+
+    found = find_fault(KEYS, head, b"", now_s=NOW_S)
+
+    assert found is not None
+    assert str(found.answer) == (
+        "Signature expired: 20261121T110000Z is now earlier than 20261121T115500Z"
+        " (20261121T120000Z - 5 min.)"
+    )
+
+
+def test_no_answer_repeats_a_signature() -> None:
+    for make, after_s in CASES.values():
+        head = make()
+        authorization = (head.get(b"authorization") or b"").decode()
+        found = find_fault(KEYS, head, b"", now_s=now_s() + after_s)
+        assert found is not None
+        for text in (found.reason, str(found.answer)):
+            assert "Signature=" not in text
+            assert not authorization or authorization.rpartition("=")[2] not in text

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from tailrace import limits
 from tailrace.config import Address, EmulatorConfig, UrlConfig
 from tailrace.emulator.functions import EmulatedFunction
-from tailrace.emulator.url_request import UrlService
+from tailrace.emulator.url_request import FindFault, UrlService
 from tailrace.net.http_server import Connection, HttpLimits, HttpServer, Receiver, RequestHead
 from tailrace.net.ports import is_taken, taken_error
 from tailrace.net.tasks import TaskSet
@@ -191,13 +191,13 @@ def _stays(url: FunctionUrl, config: UrlConfig) -> bool:
     return config.listen == url.config.listen
 
 
-def _fault_finder(settings: EmulatorConfig) -> Callable[[RequestHead, bytes], str | None]:
+def _fault_finder(settings: EmulatorConfig) -> FindFault:
     # Imported here because botocore is slow to load, and few URLs ask for signatures.
-    from tailrace.emulator.signature import Keys, find_fault
+    from tailrace.emulator.signature import Keys, SignatureFault, find_fault
 
     keys = Keys(settings.access_key_id, settings.secret_access_key)
 
-    def find(head: RequestHead, body: bytes) -> str | None:
+    def find(head: RequestHead, body: bytes) -> SignatureFault | None:
         return find_fault(keys, head, body, now_s=time.time())
 
     return find

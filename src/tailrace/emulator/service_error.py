@@ -86,6 +86,16 @@ def busy() -> ServiceError:
     return too_many_requests("ReservedFunctionConcurrentInvocationLimitExceeded")
 
 
+def forbidden_at_url() -> ServiceError:
+    """A Function URL's answer to a request that is not signed (recorded 2025-11)."""
+    return ServiceError(
+        403,
+        "AccessDeniedException",
+        "Forbidden. For troubleshooting Function URL authorization issues, see:"
+        " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html",
+    )
+
+
 def invalid_value(what: str, value: str, constraint: str) -> ServiceError:
     """A parameter's value is not what the API's model allows."""
     return ServiceError(

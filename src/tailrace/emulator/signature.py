@@ -6,6 +6,9 @@ Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. What a 
 of it: service `lambda`, and a payload that is signed too (Lambda Developer Guide, "urls-auth").
 Which region is signed for, and a session token, do not matter here.
 
+What the client is told, for each fault: `docs/reference/function-urls.md`, "AWS_IAM", with its
+sources. Texts are those of AWS's services, without the parts that repeat what was sent.
+
 Only URLs with AWS_IAM import this module: botocore takes its time to load.
 """
 
@@ -17,7 +20,7 @@ import hmac
 import re
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from botocore.auth import SigV4Auth
@@ -26,15 +29,42 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from tailrace import limits
+from tailrace.emulator.service_error import ServiceError, forbidden_at_url
 from tailrace.net.http_server import RequestHead
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")
 _DATE: Final = "%Y%m%dT%H%M%SZ"
+_REQUIRED: Final = ("Credential", "Signature", "SignedHeaders")
+_PRESIGNED_FIELDS: Final = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+)
+_MISMATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS"
+    " Secret Access Key and signing method. Consult the service documentation for details."
+)
+
+
+class SignatureFault(NamedTuple):
+    """What is wrong with the signature of a request."""
+
+    reason: str
+    """For the log. It names no secret."""
+    answer: ServiceError
+    """For the client."""
 
 
 class _FaultError(Exception):
     """A request is not signed as it must be."""
+
+    def __init__(self, reason: str, answer: ServiceError) -> None:
+        super().__init__(reason)
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +87,30 @@ class _Claim:
     """Of a presigned URL; None for a signature in the headers."""
 
 
-def find_fault(keys: Keys, head: RequestHead, body: bytes, *, now_s: float) -> str | None:
-    """What is wrong with the signature of a request, for the log; None when it is right.
+def find_fault(
+    keys: Keys, head: RequestHead, body: bytes, *, now_s: float
+) -> SignatureFault | None:
+    """What is wrong with the signature of a request; None when it is right.
 
-    `now_s` is the wall clock's. The text names no secret, and the client is not told it.
+    `now_s` is the wall clock's.
     """
     try:
         _check(keys, head, body, now_s)
     except _FaultError as fault:
-        return str(fault)
+        return SignatureFault(str(fault), fault.answer)
     return None
+
+
+def _unsigned(reason: str) -> _FaultError:
+    return _FaultError(reason, forbidden_at_url())
+
+
+def _incomplete(reason: str, message: str) -> _FaultError:
+    return _FaultError(reason, ServiceError(403, "IncompleteSignatureException", message))
+
+
+def _invalid(reason: str, message: str = _MISMATCH) -> _FaultError:
+    return _FaultError(reason, ServiceError(403, "InvalidSignatureException", message))
 
 
 def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
@@ -75,7 +119,10 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
     _check_time(claim, now_s)
     names = claim.signed_headers.lower().split(";")
     if "host" not in names:
-        raise _FaultError("the host header is not signed")
+        raise _invalid(
+            "the host header is not signed",
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+        )
     _check_payload(head, body)
     request = AWSRequest(
         method=head.method,
@@ -89,7 +136,7 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
     if not hmac.compare_digest(
         signer.signature(text, request).encode(), claim.signature.encode("utf-8", "replace")
     ):
-        raise _FaultError(
+        raise _invalid(
             "the signature does not match: another secret key, a changed request, or a path or"
             " query that was not signed in AWS's canonical form (older versions of curl)"
         )
@@ -136,21 +183,30 @@ def _encoded_once(text: str) -> str:
 
 
 def _presigned(fields: dict[str, str]) -> _Claim | None:
-    if "X-Amz-Signature" not in fields:
+    if not fields.keys() & {"X-Amz-Algorithm", "X-Amz-Signature"}:
         return None
-    if fields.get("X-Amz-Algorithm") != _ALGORITHM:
-        raise _FaultError(f"X-Amz-Algorithm is not {_ALGORITHM}")
-    good_for = fields.get("X-Amz-Expires", "")
+    missing = [f"'{name}'" for name in _PRESIGNED_FIELDS if name not in fields]
+    if missing:
+        raise _incomplete(
+            f"a presigned URL without {', '.join(missing)}",
+            f"AWS query-string parameters must include {', '.join(missing)}."
+            " Re-examine the query-string parameters.",
+        )
+    if fields["X-Amz-Algorithm"] != _ALGORITHM:
+        raise _incomplete(
+            f"X-Amz-Algorithm is not {_ALGORITHM}",
+            f"Unsupported AWS 'algorithm': {fields['X-Amz-Algorithm'][:40]!r}.",
+        )
+    good_for = fields["X-Amz-Expires"]
     is_number = good_for.isascii() and good_for.isdigit() and len(good_for) < 10
     if not is_number or int(good_for) > limits.PRESIGNED_S_MAX:
-        raise _FaultError(
-            f"X-Amz-Expires is not a number of seconds up to {limits.PRESIGNED_S_MAX}"
-        )
+        text = f"X-Amz-Expires is not a number of seconds up to {limits.PRESIGNED_S_MAX}"
+        raise _incomplete(text, f"{text}.")
     return _Claim(
-        fields.get("X-Amz-Credential", ""),
-        fields.get("X-Amz-SignedHeaders", ""),
+        fields["X-Amz-Credential"],
+        fields["X-Amz-SignedHeaders"],
         fields["X-Amz-Signature"],
-        fields.get("X-Amz-Date", ""),
+        fields["X-Amz-Date"],
         float(good_for),
     )
 
@@ -158,12 +214,20 @@ def _presigned(fields: dict[str, str]) -> _Claim | None:
 def _in_headers(head: RequestHead) -> _Claim:
     value = (head.get(b"authorization") or b"").decode("latin-1")
     if not value:
-        raise _FaultError("it is not signed")
+        raise _unsigned("it is not signed")
     algorithm, _, rest = value.partition(" ")
+    if algorithm != _ALGORITHM:  # a token of the application's, or of somebody else's
+        raise _unsigned(f"the authorization header is not one of {_ALGORITHM}")
     fields = dict(_FIELD.findall(rest))
-    if algorithm != _ALGORITHM or len(fields) != 3:
-        raise _FaultError(f"the authorization header is not one of {_ALGORITHM}")
     date = (head.get(b"x-amz-date") or b"").decode("latin-1")
+    missing = [f"requires '{name}' parameter" for name in _REQUIRED if name not in fields]
+    if not date:
+        missing.append("requires existence of either a 'X-Amz-Date' or a 'Date' header")
+    if missing:
+        raise _incomplete(
+            f"the authorization header {', '.join(missing)}",
+            " ".join(f"Authorization header {what}." for what in missing),
+        )
     return _Claim(
         fields["Credential"], fields["SignedHeaders"], fields["Signature"], date, good_for_s=None
     )
@@ -173,14 +237,28 @@ def _check_credential(claim: _Claim, keys: Keys) -> str:
     """Check whose signature it is and what for; return the region."""
     parts = claim.credential.split("/")
     if len(parts) != 5 or parts[4] != "aws4_request":
-        raise _FaultError("the credential is not KEY/DATE/REGION/lambda/aws4_request")
+        raise _incomplete(
+            "the credential is not KEY/DATE/REGION/lambda/aws4_request",
+            "Credential must have exactly 5 slash-delimited elements, e.g."
+            " keyid/date/region/service/term.",
+        )
     key_id, day, region, service, _ = parts
     if not hmac.compare_digest(key_id.encode(), keys.access_key_id.encode()):
-        raise _FaultError("the access key is not the one of [emulator] access_key_id")
+        raise _invalid(
+            "the access key is not the one of [emulator] access_key_id",
+            "The security token included in the request is invalid.",
+        )
     if service != "lambda":
-        raise _FaultError(f"it is signed for the service {service[:40]!r}, not for 'lambda'")
+        raise _invalid(
+            f"it is signed for the service {service[:40]!r}, not for 'lambda'",
+            "Credential should be scoped to correct service: 'lambda'. ",
+        )
     if day != claim.date[:8]:
-        raise _FaultError("the credential's day is not that of x-amz-date")
+        raise _invalid(
+            "the credential's day is not that of x-amz-date",
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from"
+            f" HTTP: '{day[:16]}' != '{claim.date[:8]}', from '{claim.date[:40]}'.",
+        )
     return region
 
 
@@ -188,12 +266,32 @@ def _check_time(claim: _Claim, now_s: float) -> None:
     try:
         signed_s = calendar.timegm(time.strptime(claim.date, _DATE))
     except ValueError:
-        raise _FaultError("x-amz-date is not a time such as 20261121T120000Z") from None
-    if now_s < signed_s - limits.SIGNATURE_SKEW_S:
-        raise _FaultError("it is signed for a time to come")
-    good_for_s = limits.SIGNATURE_SKEW_S if claim.good_for_s is None else claim.good_for_s
+        raise _incomplete(
+            "x-amz-date is not a time such as 20261121T120000Z",
+            f"Date must be in ISO-8601 'basic format'. Got '{claim.date[:40]}'.",
+        ) from None
+    skew_s = limits.SIGNATURE_SKEW_S
+    if now_s < signed_s - skew_s:
+        raise _invalid(
+            "it is signed for a time to come",
+            f"Signature not yet current: {claim.date} is still later than"
+            f" {_time(now_s + skew_s)} ({_time(now_s)} + {_minutes(skew_s)} min.)",
+        )
+    good_for_s = skew_s if claim.good_for_s is None else claim.good_for_s
     if now_s > signed_s + good_for_s:
-        raise _FaultError("the signature has expired")
+        raise _invalid(
+            "the signature has expired",
+            f"Signature expired: {claim.date} is now earlier than"
+            f" {_time(now_s - good_for_s)} ({_time(now_s)} - {_minutes(good_for_s)} min.)",
+        )
+
+
+def _time(epoch_s: float) -> str:
+    return time.strftime(_DATE, time.gmtime(epoch_s))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g}"
 
 
 def _check_payload(head: RequestHead, body: bytes) -> None:
@@ -201,9 +299,9 @@ def _check_payload(head: RequestHead, body: bytes) -> None:
     if said is None:
         return  # the body's own digest is what must have been signed
     if said == b"UNSIGNED-PAYLOAD" or said.startswith(b"STREAMING-"):
-        raise _FaultError("the payload is not signed")
+        raise _invalid("the payload is not signed")
     if said.lower() != hashlib.sha256(body).hexdigest().encode():
-        raise _FaultError("x-amz-content-sha256 is not the digest of the body")
+        raise _invalid("x-amz-content-sha256 is not the digest of the body")
 
 
 def _signed_fields(head: RequestHead, names: list[str]) -> HTTPHeaders:
@@ -215,5 +313,5 @@ def _signed_fields(head: RequestHead, names: list[str]) -> HTTPHeaders:
             signed.add_header(name, value.decode("latin-1"))
     missing = set(names) - set(signed)
     if missing:
-        raise _FaultError(f"a signed header did not come: {min(missing)[:40]}")
+        raise _invalid(f"a signed header did not come: {min(missing)[:40]}")
     return signed

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tailrace import limits
 from tailrace.config import UrlConfig
@@ -27,6 +27,12 @@ from tailrace.wire.http_event import RequestParts, event_from_request
 from tailrace.wire.relay_head import request_headers
 from tailrace.wire.runtime_api import Invocation
 
+if TYPE_CHECKING:
+    # Not at run time: botocore, which it loads, is slow to load.
+    from tailrace.emulator.signature import SignatureFault
+
+FindFault: TypeAlias = "Callable[[RequestHead, bytes], SignatureFault | None]"
+
 _MAX: Final = limits.SYNC_INVOKE_BYTES_MAX
 _READ_BYTES_MAX: Final = 8 * _MAX
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -42,16 +48,25 @@ class UrlService:
     """Where it listens."""
     access_key_id: str
     """Of the key pair that AWS_IAM accepts."""
-    find_fault: Callable[[RequestHead, bytes], str | None] | None = None
+    find_fault: FindFault | None = None
     """Tells what is wrong with a request's signature; None where everybody may ask."""
     cors: CorsPolicy | None = None
+
+    @property
+    def arn(self) -> str:
+        """Of the function."""
+        return FunctionName(self.function.config.name, None).arn
+
+    def trace_text(self, root: str) -> str:
+        """The trace of a request, for the runtime and for the client."""
+        return trace.with_lineage(root, self.arn)
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
         """Serve a request."""
         if head.method not in _METHODS:
             raise HttpError(405, f"{head.method} is not served here")
         if self.cors is not None and cors.is_preflight(head):
-            own = _own_fields(str(uuid.uuid4()), trace.root_of(head))
+            own = _own_fields(str(uuid.uuid4()), self.trace_text(trace.root_of(head)))
             fields = [*cors.preflight_fields(self.cors, head), *own]
             connection.respond(200, fields)
             return IGNORE
@@ -122,8 +137,8 @@ class _UrlRequest:
         if max(self._size, len(payload)) > _MAX:
             answer.refuse(_too_large())
         elif service.find_fault is not None and (fault := service.find_fault(head, body)):
-            call.note(f"403: {fault}")
-            answer.refuse(_forbidden())
+            call.note(f"403: {fault.reason}")
+            answer.refuse(fault.answer)
         else:
             answer.run()
             if self._is_full:
@@ -133,7 +148,8 @@ class _UrlRequest:
 def _call(
     service: UrlService, head: RequestHead, request_id: str, trace_root: str, payload: bytes
 ) -> UrlCall:
-    fields = _own_fields(request_id, trace_root)
+    trace_text = service.trace_text(trace_root)
+    fields = _own_fields(request_id, trace_text)
     if service.cors is not None:
         fields += cors.response_fields(service.cors, head)
     return UrlCall(
@@ -142,8 +158,8 @@ def _call(
         invocation=Invocation(
             request_id=request_id,
             deadline_ms=0,  # known when an environment takes it
-            function_arn=FunctionName(service.function.config.name, None).arn,
-            trace_id=trace.for_runtime(trace_root),
+            function_arn=service.arn,
+            trace_id=trace_text,
             event=payload,
         ),
         method=head.method,
@@ -215,21 +231,15 @@ def _identity(access_key_id: str) -> dict[str, str | None]:
     }
 
 
-def _own_fields(request_id: str, trace_root: str) -> Headers:
+def _own_fields(request_id: str, trace_text: str) -> Headers:
     """What Lambda adds to every answer."""
-    return [(b"x-amzn-RequestId", request_id.encode()), trace.answer_field(trace_root)]
+    return [
+        (b"x-amzn-RequestId", request_id.encode()),
+        (b"X-Amzn-Trace-Id", trace_text.encode()),
+    ]
 
 
 def _too_large() -> ServiceError:
     """As the Invoke API words it: what a URL says is not recorded."""
     message = f"Request must be smaller than {_MAX} bytes for the InvokeFunction operation"
     return ServiceError(413, "RequestEntityTooLargeException", message)
-
-
-def _forbidden() -> ServiceError:
-    """As recorded on AWS; which fault it was stands in the emulator's log only."""
-    message = (
-        "Forbidden. For troubleshooting Function URL authorization issues, see:"
-        " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
-    )
-    return ServiceError(403, "AccessDeniedException", message)
