@@ -77,6 +77,11 @@ class Chain:
         return self._gateway.public_url
 
     @property
+    def callback_url(self) -> str:
+        """Where functions call back."""
+        return self._gateway.callback_url
+
+    @property
     def emulator_url(self) -> str:
         """The Lambda API."""
         return self._emulator.url

@@ -27,8 +27,13 @@ Urls = Mapping[str, str]
 
 
 @contextmanager
-def nginx(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterator[Urls]:
-    """nginx before an `upstream`; each of the settings is what its `location` says besides."""
+def nginx(
+    directory: Path, upstream: str, settings: Mapping[str, str], *, http: str = ""
+) -> Iterator[Urls]:
+    """nginx before an `upstream`; each of the settings is what its `location` says besides.
+
+    `http` is what the block around all of them says.
+    """
     listening = _ports(settings)
     servers = "\n".join(
         f"server {{ listen 127.0.0.1:{listening[name]};"
@@ -42,7 +47,7 @@ def nginx(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterat
     config = _written(
         directory / "nginx.conf",
         f"daemon off; master_process off; pid {directory}/nginx.pid; events {{}}\n"
-        f"http {{ access_log off; {temporary}\n{servers} }}\n",
+        f"http {{ {http or 'access_log off;'} {temporary}\n{servers} }}\n",
     )
     command = [_found("nginx"), "-p", str(directory), "-e", f"{directory}/error.log", "-c", config]
     with _running(command, directory, listening) as urls:
@@ -50,8 +55,13 @@ def nginx(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterat
 
 
 @contextmanager
-def haproxy(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterator[Urls]:
-    """HAProxy before an `upstream`; each of the settings is what its `frontend` says besides."""
+def haproxy(
+    directory: Path, upstream: str, settings: Mapping[str, str], *, backend: str = ""
+) -> Iterator[Urls]:
+    """HAProxy before an `upstream`; each of the settings is what its `frontend` says besides.
+
+    `backend` is what their common backend says; what is logged stands in `output.log`.
+    """
     listening = _ports(settings)
     frontends = "\n".join(
         f"frontend f{port}\n  bind 127.0.0.1:{port}\n  {settings[name]}\n  default_backend b"
@@ -61,7 +71,7 @@ def haproxy(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iter
     config = _written(
         directory / "haproxy.cfg",
         f"global\n  nbthread 1\ndefaults\n  mode http\n  {times}\n"
-        f"{frontends}\nbackend b\n  server s {upstream}\n",
+        f"{frontends}\nbackend b\n  {backend}\n  server s {upstream}\n",
     )
     with _running([_found("haproxy"), "-db", "-f", config], directory, listening) as urls:
         yield urls
