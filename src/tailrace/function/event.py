@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 logger = logging.getLogger("tailrace.function")
@@ -10,20 +11,45 @@ logger = logging.getLogger("tailrace.function")
 CALLBACK_VERSION: Final = 1
 FRAMES_VERSION: Final = 1
 
+_WITHOUT_FIELDS: Final = (str, int, float, list, tuple, bytes, type(None))
 
-def find_callback(event: object) -> str | None:
+
+def fields_of(event: object) -> Mapping[str, Any]:
+    """Return the fields of an event, in whatever form it reaches the handler.
+
+    Another decorator may have converted it. A Mapping is read as it is (a dict, powertools' data
+    classes, UserDict, MappingProxyType), and so is a Pydantic model that keeps unknown keys. Other
+    JSON types have no fields.
+
+    Raises:
+        TypeError: the fields cannot be read, so it is unknown where the response must go.
+    """
+    if isinstance(event, Mapping):
+        return event
+    if isinstance(event, _WITHOUT_FIELDS):
+        return {}
+    if getattr(event, "model_extra", None) is not None:
+        fields = event.model_dump(by_alias=True)  # type: ignore[attr-defined]  # pydantic.BaseModel
+        if isinstance(fields, Mapping):
+            return fields
+    raise TypeError(
+        f"the event is a {type(event).__qualname__}, which is not a mapping: the callback and the"
+        " kind of the event cannot be read from it. Put streamify_response outermost and convert"
+        " the event inside it, or let the model keep unknown keys (extra='allow')"
+    )
+
+
+def find_callback(fields: Mapping[str, Any]) -> str | None:
     """Return the callback URL of an event, None when it has none: then the result is returned.
 
     The gateway's mark is `"tailrace": {"v": 1, "callback": URL}`. The version rule: a later
     version may add to it, but `callback` stays the URL of a version 1 callback, and is left out
     by a gateway that does not take one. So an unknown version is served, with a warning.
     """
-    mark = event.get("tailrace") if isinstance(event, dict) else None
-    if not isinstance(mark, dict):
-        return None
+    mark = _mapping_in(fields, "tailrace")
     callback = mark.get("callback")
     version = mark.get("v")
-    if version != CALLBACK_VERSION:
+    if mark and version != CALLBACK_VERSION:
         logger.warning(
             "the event's tailrace version is %.20r, this SDK knows %d: %s",
             version,
@@ -33,35 +59,31 @@ def find_callback(event: object) -> str | None:
     return callback if isinstance(callback, str) else None
 
 
-def wants_stream(event: object) -> bool:
+def wants_stream(fields: Mapping[str, Any]) -> bool:
     """Whether the gateway reads the function's own streamed response, and says so in the event."""
-    mark = event.get("tailrace") if isinstance(event, dict) else None
-    return isinstance(mark, dict) and mark.get("transport") == "response-stream"
+    return _mapping_in(fields, "tailrace").get("transport") == "response-stream"
 
 
-def wants_frames(event: object) -> bool:
+def wants_frames(fields: Mapping[str, Any]) -> bool:
     """Whether the gateway reads that stream in frames, of the version that this SDK makes.
 
     Another number is a version that is not known here: the stream then has none, as one of an SDK
     that knows no frames.
     """
-    mark = event.get("tailrace") if isinstance(event, dict) else None
-    is_asked = isinstance(mark, dict) and mark.get("frames") == FRAMES_VERSION
-    return is_asked and wants_stream(event) and is_http_event(event)
+    is_asked = _mapping_in(fields, "tailrace").get("frames") == FRAMES_VERSION
+    return is_asked and wants_stream(fields) and is_http_event(fields)
 
 
-def is_http_event(event: object) -> bool:
+def is_http_event(fields: Mapping[str, Any]) -> bool:
     """Whether an event is an HTTP request, as Function URLs and the gateway send it."""
-    return _http(event) is not None
+    return isinstance(_mapping_in(fields, "requestContext").get("http"), Mapping)
 
 
-def is_head_request(event: object) -> bool:
+def is_head_request(fields: Mapping[str, Any]) -> bool:
     """Whether an event is a HEAD request, whose response has no body."""
-    http = _http(event)
-    return http is not None and http.get("method") == "HEAD"
+    return _mapping_in(_mapping_in(fields, "requestContext"), "http").get("method") == "HEAD"
 
 
-def _http(event: object) -> dict[str, Any] | None:
-    context = event.get("requestContext") if isinstance(event, dict) else None
-    http = context.get("http") if isinstance(context, dict) else None
-    return http if isinstance(http, dict) else None
+def _mapping_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, Mapping) else {}

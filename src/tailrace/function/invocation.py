@@ -10,12 +10,13 @@ the callback off once the head has gone out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
 from tailrace.function.event import (
+    fields_of,
     find_callback,
     is_head_request,
     is_http_event,
@@ -50,6 +51,17 @@ class Handler(NamedTuple):
     """When its response is flushed; None leaves it to who hands the event on."""
 
 
+class _Call(NamedTuple):
+    """One call of a handler that is not handed on to."""
+
+    handler: Handler
+    event: Any
+    """As the handler gets it."""
+    fields: Mapping[str, Any]
+    """Those of the event, as they are read here."""
+    context: Any
+
+
 class _Outer(NamedTuple):
     """A handler that runs, and may hand its event on to another."""
 
@@ -71,13 +83,15 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
         _drive(handler, event, context, outer.stream, outer.sink)
         outer.stream.end()
         return None
-    callback = find_callback(event)
+    fields = fields_of(event)
+    call = _Call(handler, event, fields, context)
+    callback = find_callback(fields)
     if callback is not None:
-        return _call_back(handler, event, context, callback)
-    native = open_native(context, handler.mode, is_wanted=wants_stream(event))
+        return _call_back(call, callback)
+    native = open_native(context, handler.mode, is_wanted=wants_stream(fields))
     if native is not None:
-        return _stream_natively(handler, event, context, native)
-    return _return_response(handler, event, context)
+        return _stream_natively(call, native)
+    return _return_response(call)
 
 
 def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
@@ -88,22 +102,22 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
     return is_same and isinstance(outer.sink, UploadSink) and not has_begun
 
 
-def _return_response(handler: Handler, event: Any, context: Any) -> Any:
-    sink = BufferedSink(is_http=is_http_event(event))
-    stream = Stream(sink, is_head_request=is_head_request(event))
+def _return_response(call: _Call) -> Any:
+    sink = BufferedSink(is_http=is_http_event(call.fields))
+    stream = Stream(sink, is_head_request=is_head_request(call.fields))
     try:
-        _drive(handler, event, context, stream, sink)
+        _drive(call.handler, call.event, call.context, stream, sink)
         stream.end()
     finally:
         stream.close()
     return sink.result(is_text=stream.is_text)
 
 
-def _stream_natively(handler: Handler, event: Any, context: Any, native: NativeResponse) -> Any:
-    sink = _native_sink(event, native, handler.flush_policy)
-    stream = Stream(sink, is_head_request=is_head_request(event))
+def _stream_natively(call: _Call, native: NativeResponse) -> Any:
+    sink = _native_sink(call, native)
+    stream = Stream(sink, is_head_request=is_head_request(call.fields))
     try:
-        _drive(handler, event, context, stream, sink)
+        _drive(call.handler, call.event, call.context, stream, sink)
         stream.end()
     except Exception as error:
         if not sink.has_begun or sink.loss is None or not _is_departure(error):
@@ -127,45 +141,46 @@ def _log_flushes(sink: NativeSink) -> None:
         )
 
 
-def _native_sink(event: Any, native: NativeResponse, policy: FlushPolicy | None) -> NativeSink:
-    if not wants_frames(event):
-        return NativeSink(native, is_http=is_http_event(event), policy=policy)
+def _native_sink(call: _Call, native: NativeResponse) -> NativeSink:
+    policy = call.handler.flush_policy
+    if not wants_frames(call.fields):
+        return NativeSink(native, is_http=is_http_event(call.fields), policy=policy)
     from tailrace.function.framed_sink import FramedSink
 
     return FramedSink(native, policy=policy)
 
 
-def _call_back(handler: Handler, event: Any, context: Any, url: str) -> None:
+def _call_back(call: _Call, url: str) -> None:
     try:
         sink = CallbackSink.open(url)
     except CallbackRefusedError as error:
         logger.warning("the handler was not run: %s", error)
         return
     try:
-        _call_back_by(sink, handler, event, context)
+        _call_back_by(sink, call)
     except BaseException:
         sink.abort()
         raise
 
 
-def _call_back_by(sink: CallbackSink, handler: Handler, event: Any, context: Any) -> None:
-    stream = Stream(sink, is_head_request=is_head_request(event))
+def _call_back_by(sink: CallbackSink, call: _Call) -> None:
+    stream = Stream(sink, is_head_request=is_head_request(call.fields))
     failure: Exception | None = None
     try:
         try:
-            _drive(handler, event, context, stream, sink)
+            _drive(call.handler, call.event, call.context, stream, sink)
             stream.end()
         except Exception as error:
             if sink.loss is None or not _is_departure(error):
                 failure = error
-                log_failure(describe(error), getattr(context, "aws_request_id", None))
+                log_failure(describe(error), getattr(call.context, "aws_request_id", None))
                 stream.fail()
     except ClientDisconnected:
         pass  # there is nobody to tell of the failure; the sink has logged it
     finally:
         stream.close()
-    sink.finish(_finish_timeout_s(context))
-    if failure is not None and handler.raises:
+    sink.finish(_finish_timeout_s(call.context))
+    if failure is not None and call.handler.raises:
         raise failure
 
 

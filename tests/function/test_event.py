@@ -1,0 +1,183 @@
+"""Events in other forms than a dict: what other decorators hand on to a streamified handler."""
+
+from __future__ import annotations
+
+import re
+from collections import UserDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes import (
+    APIGatewayProxyEventV2,
+    LambdaFunctionUrlEvent,
+)
+from aws_lambda_powertools.utilities.parser.models import LambdaFunctionUrlModel
+from pydantic import BaseModel, ConfigDict, Field
+from tests.peers import Peer, Running
+from tests.runtime_api import RuntimeLoop
+
+from tailrace.function import Head, streamify_response
+from tailrace.wire.http_event import RequestParts, event_from_request
+
+
+class OpenModel(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    context: dict[str, Any] = Field(alias="requestContext")
+
+
+class NestedModel(BaseModel):
+    """Its inner objects are models, too."""
+
+    class Context(BaseModel):
+        http: dict[str, str]
+
+    model_config = ConfigDict(extra="allow")
+    context: Context = Field(alias="requestContext")
+
+
+class ClosedModel(BaseModel):
+    requestContext: dict[str, Any]
+
+
+@dataclass
+class Request:
+    event: dict[str, Any]
+
+
+FORMS: list[Callable[[dict[str, Any]], Any]] = [
+    dict,
+    LambdaFunctionUrlEvent,
+    APIGatewayProxyEventV2,
+    UserDict,
+    MappingProxyType,
+    OpenModel.model_validate,
+    NestedModel.model_validate,
+    lambda event: {
+        key: MappingProxyType(value) if isinstance(value, dict) else value
+        for key, value in event.items()
+    },
+]
+REFUSED: list[Callable[[dict[str, Any]], Any]] = [
+    LambdaFunctionUrlModel.model_validate,
+    ClosedModel.model_validate,
+    Request,
+    lambda event: object(),
+]
+
+
+def request_event(method: str = "GET", **more: Any) -> dict[str, Any]:
+    """An event with every key that AWS sends, as strict models want them."""
+    parts = RequestParts(
+        method=method,
+        path="/",
+        query="",
+        headers=[("host", "example.com")],
+        body=b"",
+        source_ip="127.0.0.1",
+        request_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
+        time_epoch_ms=1_795_288_703_702,
+        domain_name="example.com",
+    )
+    return event_from_request(parts) | more
+
+
+@streamify_response
+def inner(event: Any, context: Any) -> Iterator[Head | str]:
+    yield Head(201, {"x-a": "b"}, ["c=1"])
+    yield "hello"
+
+
+def converted(form: Callable[[dict[str, Any]], Any]) -> Callable[[Any, Any], Any]:
+    """A handler whose outer decorator converts the event."""
+    return lambda event, context: inner(form(event), context)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_returned_response_keeps_its_head(form: Callable[[dict[str, Any]], Any]) -> None:
+    assert converted(form)(request_event(), None) == {
+        "statusCode": 201,
+        "headers": {"x-a": "b"},
+        "cookies": ["c=1"],
+        "body": "hello",
+        "isBase64Encoded": False,
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_callback_is_found(form: Callable[[dict[str, Any]], Any]) -> None:
+    with Peer() as peer:
+        call = Running(converted(form), peer.event(), None)
+        callback = peer.accept_callback()
+        head, body = callback.serve()
+        assert (head.status, head.cookies, body) == (201, ("c=1",), b"hello")
+        assert call.result() is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_native_stream_begins_with_the_head(form: Callable[[dict[str, Any]], Any]) -> None:
+    with Peer() as peer, RuntimeLoop(peer, converted(form)) as loop:
+        stream = loop.stream(request_event())
+        head = stream.read_response_head()
+        assert (head.status, head.cookies) == (201, ("c=1",))
+        assert stream.read_body()[0] == b"hello"
+        stream.accept_response()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_head_request_is_seen(form: Callable[[dict[str, Any]], Any]) -> None:
+    with Peer() as peer, RuntimeLoop(peer, converted(form)) as loop:
+        stream = loop.stream(request_event("HEAD"))
+        assert stream.read_response_head().status == 201
+        assert stream.read_body()[0] == b""
+        stream.accept_response()
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_an_event_that_cannot_be_read_is_refused_before_the_handler_runs(
+    form: Callable[[dict[str, Any]], Any],
+) -> None:
+    """A lost callback would leave the client waiting for the gateway's deadline."""
+    runs: list[Any] = []
+
+    @streamify_response
+    def handler(event: Any, context: Any) -> None:
+        runs.append(event)
+
+    event = form(request_event(tailrace={"v": 1, "callback": "http://127.0.0.1:9/a/b"}))
+    message = f"the event is a {type(event).__qualname__}, which is not a mapping"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        handler(event, None)
+    assert not runs
+
+
+def test_the_handler_gets_the_event_in_the_form_that_it_was_called_with() -> None:
+    seen: list[Any] = []
+
+    @streamify_response
+    def handler(event: Any, context: Any) -> None:
+        seen.append(event)
+
+    event = LambdaFunctionUrlEvent(request_event())
+    handler(event, None)
+
+    assert seen == [event]
+    assert seen[0] is event
+
+
+def test_an_event_that_was_converted_inside_is_handed_on() -> None:
+    """The outer handler has read it, so its form does not matter there."""
+    context = object()
+
+    @streamify_response
+    def outer(event: Mapping[str, Any], context: Any) -> Any:
+        return inner(Request(dict(event)), context)
+
+    with Peer() as peer:
+        call = Running(outer, peer.event(), context)
+        callback = peer.accept_callback()
+        head, body = callback.serve()
+        assert (head.status, body) == (201, b"hello")
+        assert call.result() is None
