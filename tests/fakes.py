@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -47,6 +48,11 @@ async def until(condition: Callable[[], object], what: str = "the condition") ->
         if asyncio.get_running_loop().time() > deadline_s:
             raise AssertionError(f"waited in vain for {what}")
         await asyncio.sleep(0.001)
+
+
+def is_writable(sock: socket.socket) -> bool:
+    """Whether the kernel takes at least one more byte now."""
+    return bool(select.select([], [sock], [], 0)[1])
 
 
 class Broken(Exception):

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.clock import ManualClock
 from tests.fakes import Peer, soon, until
 
 from tailrace.net.http_server import (
@@ -26,6 +27,7 @@ from tailrace.net.http_server import (
     Headers,
     HttpLimits,
     HttpServer,
+    Phase,
     Receiver,
     RequestHead,
     run,
@@ -111,10 +113,14 @@ class Request:
 
 class Stage:
     """A server and its peers. `scripts` are what the application does, by the name of the call:
-    "head", "body", "end", "gone", "pause", "resume"; without one it only records."""
+    "head", "body", "end", "gone", "pause", "resume"; without one it only records.
+
+    Deadlines count on `clock`, which stands still until the test advances it.
+    """
 
     def __init__(self, limits: HttpLimits) -> None:
-        self.server = HttpServer(self._serve, name="stage", bounds=limits)
+        self.clock = ManualClock()
+        self.server = HttpServer(self._serve, name="stage", bounds=limits, clock=self.clock)
         self.scripts: dict[str, Callable[[Request], object]] = {}
         self.requests: list[Request] = []
         self.failures: list[str] = []
@@ -169,6 +175,15 @@ class Stage:
         peer = await self.peer(data, receive_bytes=receive_bytes)
         return peer, await self.request()
 
+    async def reach(self, *phases: Phase) -> None:
+        """Wait until the server has so many connections, which wait for this."""
+        wanted = sorted(phase.name for phase in phases)
+
+        def names() -> list[str]:
+            return sorted(connection.phase.name for connection in self.server._connections)
+
+        await until(lambda: names() == wanted, f"{wanted} in {names()}")
+
     @property
     def open_count(self) -> int:
         """Connections that the server has."""
@@ -213,7 +228,7 @@ def played(
         finally:
             for peer in stage.peers:
                 peer.close()
-            await stage.server.stop()
+            await soon(stage.server.stop(), "the server to stop")
             logging.getLogger().removeHandler(log)
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()}, "tasks to end")
         await until(lambda: open_sockets() <= sockets_before, "sockets to be closed")
