@@ -25,6 +25,9 @@ from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 PATIENCE_S = 10.0
 """When a wait is in vain."""
 
+_ROUNDS = 50
+"""More than any chain of calls, each of which makes the next one ready, has links."""
+
 Fields = Iterable[tuple[str, str]]
 
 
@@ -48,6 +51,12 @@ async def until(condition: Callable[[], object], what: str = "the condition") ->
         if asyncio.get_running_loop().time() > deadline_s:
             raise AssertionError(f"waited in vain for {what}")
         await asyncio.sleep(0.001)
+
+
+async def settle() -> None:
+    """Let all that is ready in this event loop run: calls, tasks, and sockets with their peers."""
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
 
 
 def is_writable(sock: socket.socket) -> bool:
@@ -203,20 +212,21 @@ class Peer:
             head.status, head.headers, await self.read_body(head, method), version=head.version
         )
 
-    async def is_silent(self, rounds: int = 3) -> bool:
-        """Whether nothing has come, not even an end, after the loop went round a few times."""
+    async def is_silent(self) -> bool:
+        """Whether nothing has come, not even an end, once all that was ready in the loop has run.
+
+        For peers of the same event loop: what they send over loopback is here at once.
+        """
+        await settle()
         if self.buffer:
             return False
-        for _ in range(rounds):
-            await asyncio.sleep(0.005)
-            try:
-                self.sock.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                continue
-            except OSError:
-                return False
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
             return False
-        return True
+        return False
 
     def fin(self) -> None:
         """Half-close: nothing more will be sent."""

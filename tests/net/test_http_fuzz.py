@@ -249,7 +249,7 @@ async def one_connection(chance: random.Random, seen: Counter[str]) -> None:
         await asyncio.sleep(0)
     server.deadlines.stop()
 
-    assert server.statistics() == {"connections": 0, "answering": 0}
+    assert not any(server.statistics().values())
     assert len(server.deadlines) == 0
     answers = responses(transport.written)
     assert len(answers) <= len(exchanges) + 1

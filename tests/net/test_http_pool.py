@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import PATIENCE_S, Peer, soon, until
+from tests.clock import ManualClock
+from tests.fakes import PATIENCE_S, Peer, settle, soon, until
 from tests.net.stage import BOTH, LONG_S, LOOPS, Warnings, open_sockets
 
 from tailrace import limits
@@ -29,7 +30,7 @@ from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, _Connection, en
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
 BYTES_MAX = 10_000
-SOON_S = 0.1
+TIMEOUT_S = 10.0
 
 
 class Endpoint(Peer):
@@ -60,6 +61,7 @@ class Stage:
 
     def __init__(self, **options: Any) -> None:
         self.options = options
+        self.clock = ManualClock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.failures: list[str] = []
@@ -75,7 +77,9 @@ class Stage:
 
     def new_pool(self, port: int, *, host: str = "127.0.0.1", is_tls: bool = False) -> HttpPool:
         """Another pool, which is closed with the first one."""
-        pool = HttpPool(Origin(host=host, port=port, is_tls=is_tls), **self.options)
+        pool = HttpPool(
+            Origin(host=host, port=port, is_tls=is_tls), clock=self.clock, **self.options
+        )
         pool.start()
         self._pools.append(pool)
         return pool
@@ -109,14 +113,17 @@ class Stage:
         return end
 
     async def has_no_other(self) -> bool:
-        """Whether nobody has connected, after the loop went round a few times."""
-        for _ in range(3):
-            await asyncio.sleep(0.005)
+        """Whether nobody has connected once all that was ready has run."""
+        await settle()
         try:
             self.listener.accept()[0].close()
         except BlockingIOError:
             return True
         return False
+
+    async def wait_entering(self) -> None:
+        """Wait until a request waits for its connection."""
+        await until(lambda: self.pool._entering, "a request that waits for its connection")
 
     async def stop(self) -> None:
         for task in self.tasks:
@@ -221,9 +228,13 @@ async def test_the_connection_used_last_is_taken_first(stage: Stage) -> None:
     await soon(asyncio.gather(*tasks))
 
 
-@played(kept_timeout_s=SOON_S, timeout_s=4 * SOON_S)
+@played(kept_timeout_s=TIMEOUT_S)
 async def test_an_idle_connection_is_closed_after_a_while(stage: Stage) -> None:
     end = await stage.kept()
+
+    stage.clock.advance(TIMEOUT_S - 1)
+    assert await end.is_silent()
+    stage.clock.advance(2)
 
     await end.ended()
 
@@ -383,7 +394,7 @@ async def test_it_is_not_repeated_otherwise(stage: Stage, way: str, came: bytes)
 # --- time-outs -----------------------------------------------------------------------------------
 
 
-@played(timeout_s=SOON_S)
+@played(timeout_s=TIMEOUT_S)
 async def test_connecting_has_a_time_out(stage: Stage) -> None:
     """Nobody accepts, and the backlog is full: further connections get no answer."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as fillers:
@@ -392,30 +403,49 @@ async def test_connecting_has_a_time_out(stage: Stage) -> None:
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         stage.pool = stage.new_pool(full.getsockname()[1])
+        task = stage.ask("/a")
+        await stage.wait_entering()
 
-        assert isinstance(await failure(stage.ask("/a")), TimeoutError)
+        stage.clock.advance(TIMEOUT_S - 1)
+        await settle()
+        assert not task.done()
+        stage.clock.advance(1)
+
+        assert isinstance(await failure(task), TimeoutError)
 
 
-@played(timeout_s=SOON_S)
+@played(timeout_s=TIMEOUT_S)
 async def test_a_handshake_has_a_time_out(stage: Stage) -> None:
     stage.pool = stage.new_pool(stage.listener.getsockname()[1], is_tls=True)
+    task = stage.ask("/a")
+    await stage.accept()
+    await stage.wait_entering()
 
-    assert isinstance(await failure(stage.ask("/a")), TimeoutError)
+    stage.clock.advance(TIMEOUT_S)
+
+    assert isinstance(await failure(task), TimeoutError)
 
 
-@played(timeout_s=SOON_S, connections_max=1)
+@played(timeout_s=TIMEOUT_S, connections_max=1)
 async def test_waiting_for_a_connection_has_a_time_out(stage: Stage) -> None:
     first, end = await stage.asked("/a")
+    second = stage.ask("/b")
+    await stage.wait_entering()
 
-    assert isinstance(await failure(stage.ask("/b")), TimeoutError)
+    stage.clock.advance(TIMEOUT_S + 1)
 
+    assert isinstance(await failure(second), TimeoutError)
     assert isinstance(await failure(first), TimeoutError)
     await end.ended()
 
 
-@played(timeout_s=SOON_S)
+@played(timeout_s=TIMEOUT_S)
 async def test_a_silent_peer_has_a_time_out(stage: Stage) -> None:
     task, end = await stage.asked("/a")
+
+    stage.clock.advance(TIMEOUT_S - 1)
+    assert not task.done()
+    stage.clock.advance(2)
 
     error = await failure(task)
 
@@ -424,23 +454,30 @@ async def test_a_silent_peer_has_a_time_out(stage: Stage) -> None:
     await end.ended()
 
 
-@played(timeout_s=SOON_S)
+@played(timeout_s=TIMEOUT_S)
 async def test_a_peer_that_dribbles_has_a_time_out(stage: Stage) -> None:
     task, end = await stage.asked("/a")
 
     await end.send(b"HTTP/1.1 200 OK\r\nX: ")
-    while not task.done():
+    (connection,) = stage.pool._open
+    for _ in range(9):
+        stage.clock.advance(1)
+        count = connection._bytes
         await end.send(b"y")
-        await asyncio.sleep(0.001)
+        await until(lambda count=count: connection._bytes > count)
+    assert not task.done()
+    stage.clock.advance(2)
 
     assert isinstance(await failure(task), TimeoutError)
 
 
-@played(timeout_s=SOON_S)
+@played(timeout_s=TIMEOUT_S)
 async def test_a_request_on_a_kept_connection_has_a_time_out(stage: Stage) -> None:
     end = await stage.kept()
     task = stage.ask("/next")
     assert await end.asked() == "/next"
+
+    stage.clock.advance(TIMEOUT_S + 1)
 
     assert isinstance(await failure(task), TimeoutError)
 
@@ -498,11 +535,12 @@ async def test_a_cancelled_request_costs_no_connection(stage: Stage) -> None:
     assert await stage.has_no_other()
 
 
-@played(connections_max=1, timeout_s=SOON_S)
+@played(connections_max=1, timeout_s=TIMEOUT_S)
 async def test_a_cancelled_request_that_is_not_answered_costs_its_connection(stage: Stage) -> None:
     a, end = await stage.asked("/a")
 
     a.cancel()
+    stage.clock.advance(TIMEOUT_S + 1)
     await end.ended()
 
     b, other = await stage.asked("/b")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import Broken, Peer, raw_server, soon, until
+from tests.clock import ManualClock
+from tests.fakes import Broken, Peer, is_writable, raw_server, settle, soon, until
 
 from tailrace import limits
 from tailrace.errors import PeerError
@@ -61,6 +62,7 @@ class Stage:
     """A client, and a server that does what the test's script says with each connection."""
 
     streams: HttpStreams
+    clock: ManualClock = field(default_factory=ManualClock)
 
     async def ask(self, message: bytes = POST, **record: Any) -> tuple[HttpStream, Record]:
         """Send a request."""
@@ -84,10 +86,11 @@ def play(story: Callable[[Stage], Awaitable[None]], script: Script, **options: A
 
     async def main() -> None:
         async with raw_server(script) as url:
-            streams = HttpStreams(Origin.of(url), **options)
+            clock = ManualClock()
+            streams = HttpStreams(Origin.of(url), clock=clock, **options)
             streams.start()
             try:
-                await story(Stage(streams))
+                await story(Stage(streams, clock))
             finally:
                 await soon(streams.close(), "the connections to end")
             assert len(streams) == 0
@@ -247,11 +250,19 @@ def test_connecting_has_a_deadline() -> None:
     async def story(stage: Stage) -> None:
         origin = stage.streams._origin
         tls = HttpStreams(
-            Origin(host=origin.host, port=origin.port, is_tls=True), connect_timeout_s=0.05
+            Origin(host=origin.host, port=origin.port, is_tls=True),
+            connect_timeout_s=10.0,
+            clock=stage.clock,
         )
         tls.start()
-        with pytest.raises(TimeoutError):
-            await tls.open(POST, Record())
+        opening = asyncio.ensure_future(tls.open(POST, Record()))
+        await until(lambda: tls._connecting)
+        stage.clock.advance(9.0)
+        await settle()
+        assert not opening.done()
+        stage.clock.advance(1.0)
+        await asyncio.wait({opening})
+        assert isinstance(opening.exception(), TimeoutError)
         await soon(tls.close())
 
     play(story, idle)
@@ -305,9 +316,11 @@ def test_a_paused_answer_holds_its_sender_back() -> None:
     data = b"%x\r\n%b\r\n" % (1 << 20, bytes(1 << 20))
     sent = 0
     total = 64
+    peers: list[Peer] = []
 
     async def pour(peer: Peer) -> None:
         nonlocal sent
+        peers.append(peer)
         for _ in range(total):
             await peer.send(data)
             sent += 1
@@ -318,10 +331,7 @@ def test_a_paused_answer_holds_its_sender_back() -> None:
         await until(lambda: record.bodies)
         stream.pause_reading()
         before = len(record.body)
-        stuck = -1
-        while stuck != sent:  # until the kernel's buffers are full
-            stuck = sent
-            await asyncio.sleep(0.1)
+        await until(lambda: not is_writable(peers[0].sock), "full buffers of the kernel")
         assert sent < total
         assert len(record.body) <= before + limits.READ_BYTES_MAX
         stream.resume_reading()
@@ -466,9 +476,13 @@ def test_an_idle_connection_has_its_time() -> None:
 
     async def story(stage: Stage) -> None:
         await stage.answer()
+        stage.clock.advance(9.0)
+        await settle()
+        assert not server.ends
+        stage.clock.advance(2.0)
         await until(lambda: server.ends, "the kept connection to end")
 
-    play(story, server, kept_timeout_s=0.05)
+    play(story, server, kept_timeout_s=10.0)
 
 
 def test_no_more_connections_are_kept_than_wanted() -> None:
@@ -572,6 +586,9 @@ def test_a_released_answer_that_never_ends_is_cut() -> None:
         stream, record = await stage.ask()
         record.on_data = stream.release
         await until(lambda: record.body == b"abc")
+        stage.clock.advance(limits.LINGER_TIMEOUT_S / 2)
+        assert len(stage.streams) == 1
+        stage.clock.advance(limits.LINGER_TIMEOUT_S)
         await until(lambda: len(stage.streams) == 0, "the connection to be cut")
 
     play(story, sending(CHUNKED + b"3\r\nabc\r\n", then=idle))
