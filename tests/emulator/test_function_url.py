@@ -206,6 +206,32 @@ def test_what_is_no_response_is_a_502(tmp_path: Path, step: dict[str, Any]) -> N
     serve(story, tmp_path, BUFFERED, timeout_s=1.0)
 
 
+@pytest.mark.parametrize(
+    ("steps", "length"),
+    [
+        ([{"return": {"statusCode": 200, "body": "hello"}}], "5"),
+        ([{"return": {"statusCode": 200, "body": ""}}], "0"),
+        ([{"return": "hello"}], "5"),
+        ([{"stream": INTEGRATION}, prelude(200), {"chunk": "hello"}, {"end": True}], "5"),
+        # A function that streams leaves the body out: its length is unknown, not zero.
+        ([{"stream": INTEGRATION}, prelude(200), {"end": True}], None),
+        ([{"stream": "text/plain"}, {"end": True}], None),
+    ],
+)
+def test_a_head_request_gets_the_length_that_get_has(
+    tmp_path: Path, steps: list[dict[str, Any]], length: str | None
+) -> None:
+    async def story(emulator: Harness) -> None:
+        answer = await ask(emulator, *steps, method="HEAD")
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.get("content-length") == length
+        assert answer.get("transfer-encoding") is None
+        again = await ask(emulator, *steps)
+        assert again.get("content-length") == (length or "0")
+
+    serve(story, tmp_path, BUFFERED)
+
+
 @pytest.mark.parametrize("url", [BUFFERED, STREAM])
 def test_a_header_that_is_lambdas_own_is_a_500(tmp_path: Path, url: UrlConfig) -> None:
     async def story(emulator: Harness) -> None:

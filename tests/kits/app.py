@@ -267,7 +267,7 @@ def asked_for_head(event, context):
     yield Head(
         200, {"content-type": "text/plain", "x-method": event["requestContext"]["http"]["method"]}
     )
-    yield "never sent"
+    yield "as for GET"
 
 
 # --- the end, and failures -------------------------------------------------------------------

@@ -111,6 +111,14 @@ DIFFERENCES: Final = (
         "API Gateway Developer Guide, response-transfer-mode-lambda",
     ),
     Difference(
+        "the result of a HEAD request has the body of GET",
+        ("asked_for_head",),
+        (INVOKE,),
+        {"body": b"as for GET"},
+        "Who invokes a function gets its result; a Function URL takes the content-length from it.",
+        "RFC 9110, section 9.3.2",
+    ),
+    Difference(
         "a Function URL's client cannot tell a late error",
         FAIL_LATE,
         (URL_STREAM,),

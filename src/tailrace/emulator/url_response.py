@@ -185,6 +185,10 @@ class BufferedAnswer(UrlAnswer):
             body = b"".join(decoder.feed(body))
             decoder.finish()  # raises
         self._close()
+        if outcome.is_streamed and self.call.method == "HEAD" and not body:
+            self.connection.start(head.status, fields)  # the length that GET has is unknown
+            self.connection.end()
+            return
         self.connection.respond(head.status, fields, body)
 
 

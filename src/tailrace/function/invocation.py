@@ -104,7 +104,8 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
 
 def _return_response(call: _Call) -> Any:
     sink = BufferedSink(is_http=is_http_event(call.fields))
-    stream = Stream(sink, is_head_request=is_head_request(call.fields))
+    # Whoever reads the result drops the body of a HEAD, and takes the content-length from it.
+    stream = Stream(sink, is_head_request=False)
     try:
         _drive(call.handler, call.event, call.context, stream, sink)
         stream.end()
