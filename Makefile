@@ -7,12 +7,13 @@ BIN := .venv/bin
 SPREAD := -n 2 --dist loadfile
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
-.PHONY: demo test check bench docs format clean help
+.PHONY: demo test check bench torture docs format clean help
 
 help:
 	@echo "make demo   run the examples on http://127.0.0.1:8080 (make demo PORT=…)"
 	@echo "make test   run all tests; installs what they need"
 	@echo "make check  format, lint and types"
+	@echo "make torture slow attacks and kill -9 under load, for minutes (JSON=FILE)"
 	@echo "make bench  measure the data path beside nginx, a C relay and AWS's runtimes (JSON=FILE)"
 
 demo: .venv/.demo
@@ -20,7 +21,7 @@ demo: .venv/.demo
 
 test: .venv/.test
 	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy libtoolize \
-		make nginx node npm
+		make nginx node npm slowhttptest
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
 	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
@@ -37,6 +38,11 @@ format: .venv/.test
 # Tables of the reference that stand in the code: limits, errors, the exchange's states.
 docs: .venv/.test
 	$(BIN)/python docs/generate.py
+
+# Slow attacks beside streams, then kill -9 at random for two minutes: about five minutes.
+torture: .venv/.test
+	sh scripts/install-tools.sh slowhttptest
+	$(BIN)/python -m tests.torture $(if $(JSON),--json $(JSON))
 
 bench: .venv/.test
 	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc libtoolize make nginx node npm

@@ -20,7 +20,11 @@ class Client:
         self._sock.settimeout(WAIT_S)
         if receive_bytes is not None:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self._sock.connect((parts.hostname, parts.port))
+        try:
+            self._sock.connect((parts.hostname, parts.port))
+        except OSError:
+            self._sock.close()
+            raise
         self._unread = b""
         self._method = "GET"
         self._left: int | None = 0  # of the chunk or body; None: until the connection ends
