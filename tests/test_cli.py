@@ -102,7 +102,7 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["emulator", "--hold-back", "15000"], "'15000' is not one of 'lambda', 'off'"),
         (["dev", "--drain-timeout", "-1"], "-1.0 is not in the range 0<=x<=86400"),
         (["gateway"], "give --config FILE, or --function NAME"),
-        (["gateway", "--function", "f", "--listen", "8080"], "--listen: '8080' has no port"),
+        (["gateway", "--function", "f", "--listen", "8080"], "did you mean 127.0.0.1:8080?"),
         (
             ["gateway", "--function", "f", "--callback-listen", "0.0.0.0:0"],
             "--advertise: missing; --callback-listen 0.0.0.0:0 is no address that functions can",
@@ -226,6 +226,44 @@ def test_a_named_port_that_is_taken_is_an_error(command: str, option: str, proje
     )
 
 
+FOREIGN = "203.0.113.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "address", "message"),
+    [
+        ("gateway", "--listen", FOREIGN, "203.0.113.1 is not an address of this machine;"),
+        ("gateway", "--callback-listen", FOREIGN, "203.0.113.1 is not an address of this"),
+        ("emulator", "--listen", FOREIGN, "203.0.113.1 is not an address of this machine;"),
+        ("dev", "--callback-listen", FOREIGN, "203.0.113.1 is not an address of this mac"),
+        ("dev", "--emulator-listen", "host.invalid:80", "there is no host 'host.invalid'; all"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_an_error(
+    command: str, option: str, address: str, message: str, project: Path
+) -> None:
+    more = ["--endpoint-url", "http://127.0.0.1:1"] if command == "gateway" else []
+    result = run(command, *_free_ports(command), option, address, *more, cwd=project)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"tailrace: {option}: {message}")
+    assert "Traceback" not in result.stderr
+
+
+def test_an_address_of_a_function_url_that_is_not_ours_is_an_error(project: Path) -> None:
+    url = 'url = { listen = "203.0.113.1:80" }\n'
+    (project / "tailrace.toml").write_text(CONFIG.replace("\n\n[[", f"\n{url}\n[["))
+
+    for command in ("dev", "emulator"):
+        result = run(command, *_free_ports(command), cwd=project)
+
+        assert result.returncode == 1
+        assert (
+            "functions.one.url.listen: 203.0.113.1 is not an address of this machine"
+            in result.stderr
+        )
+
+
 def _free_ports(command: str) -> tuple[str, ...]:
     count = {"dev": 6, "gateway": 4, "emulator": 2}[command]
     return ANY_PORTS[:count]
@@ -240,7 +278,7 @@ def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path)
         more = ["--health-path", "/option", "--advertise", "localhost:1"]
         with Command([*arguments, *more[:2]], cwd=project) as gateway:
             url = gateway.wait_line(r"gateway on (http://[^,]+), called back at http://127")[1]
-            assert fetch(f"{url}/option") == (200, '{"status": "ok", "held": 0}\n')
+            assert fetch(f"{url}/option") == (200, '{"status": "ok", "held": 0, "uploads": 0}\n')
             assert fetch(f"{url}/file") == (200, "hello from /file")
             gateway.wait_line("no credentials are set: signing with dummy keys")
             gateway.wait_line(

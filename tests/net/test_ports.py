@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
-from tailrace.net.ports import free_port, is_taken, taken_error
+import pytest
+
+from tailrace.net.ports import free_port, is_taken, refuse_unusable, taken_error
 
 
 def test_a_port_is_taken_while_somebody_listens() -> None:
@@ -44,4 +47,48 @@ def test_the_error_names_address_and_option() -> None:
 
     assert str(error) == (
         "127.0.0.1:80 is in use; choose another with --listen HOST:PORT (port 0: any)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("host.invalid", "--listen: there is no host 'host.invalid'; allowed: 127.0.0.1 ("),
+        ("a" * 64, "--listen: there is no host 'aaaa"),  # too long for a label
+        ("203.0.113.1", "--listen: 203.0.113.1 is not an address of this machine; allowed: 127."),
+        ("2001:db8::1", "--listen: 2001:db8::1 is not an address of this machine; allowed: 127."),
+    ],
+)
+def test_an_address_of_nobody_or_somebody_else_is_refused(host: str, message: str) -> None:
+    with pytest.raises(OSError) as caught:
+        refuse_unusable("--listen", host, 8080)
+
+    assert str(caught.value).startswith(message)
+
+
+def test_an_address_that_is_taken_is_refused_and_a_free_one_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(OSError) as caught:
+            refuse_unusable("--listen", "127.0.0.1", port)
+
+    assert str(caught.value) == str(taken_error("--listen", f"127.0.0.1:{port}"))
+    refuse_unusable("--listen", "127.0.0.1", port)
+    refuse_unusable("--listen", "localhost", 0)
+    refuse_unusable("--listen", "0.0.0.0", 0)
+
+
+def test_a_port_for_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether this process may have port 80 differs from machine to machine."""
+
+    class Forbidden(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Forbidden)
+    with pytest.raises(OSError) as caught:
+        refuse_unusable("--listen", "127.0.0.1", 80)
+
+    assert str(caught.value) == (
+        "--listen: you may not listen on port 80; take one above 1023, such as 8080"
     )

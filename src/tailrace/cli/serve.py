@@ -18,7 +18,7 @@ from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
 from tailrace.net.descriptors import WANTED, held_max_within, raise_descriptor_limit
 from tailrace.net.heap import keep_read_buffers
-from tailrace.net.ports import is_taken, taken_error
+from tailrace.net.ports import refuse_unusable
 from tailrace.net.signals import StopSignals
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.routes import Router
@@ -69,8 +69,8 @@ async def serve_gateway(
 
     terminal = Terminal(sys.stderr, os.environ)
     terminal.take_log()
-    _refuse_taken("--listen", Address(settings.host, settings.port))
-    _refuse_taken("--callback-listen", Address(settings.callback_host, settings.callback_port))
+    refuse_unusable("--listen", settings.host, settings.port)
+    refuse_unusable("--callback-listen", settings.callback_host, settings.callback_port)
     keep_read_buffers()
     held_max = _held_max(settings.held_max)
     settings = dataclasses.replace(settings, held_max=held_max)
@@ -97,7 +97,7 @@ async def serve_emulator(config: Config, listen: Address) -> int:
 
     terminal = Terminal(sys.stderr, os.environ)
     terminal.take_log()
-    _refuse_taken("--listen", listen)
+    refuse_unusable("--listen", *listen)
     keep_read_buffers()
     log = EmulatorLog.for_stream(sys.stderr, os.environ)
     emulator = Emulator(config, log=log, host=listen.host, port=listen.port)
@@ -150,8 +150,3 @@ def _held_max(wanted: int) -> int:
             WANTED,
         )
     return held_max
-
-
-def _refuse_taken(option: str, address: Address) -> None:
-    if is_taken(*address):
-        raise taken_error(option, address)

@@ -30,6 +30,11 @@ def parse_address(text: str, *, name: str = "address") -> Address:
     Raises:
         ConfigError: it is none.
     """
+    meant = _meant(text)
+    if meant is not None:
+        raise ConfigError(
+            f"{name}: {text[:80]!r} is no address; did you mean {meant}? allowed: HOST:PORT"
+        )
     host, port = _split_host(text, name, "HOST:PORT")
     if port is None:
         raise ConfigError(f"{name}: {text[:80]!r} has no port; allowed: HOST:PORT")
@@ -74,6 +79,15 @@ def check_url(url: str, *, name: str) -> None:
     _, port = _split_host(host, name, "http[s]://HOST[:PORT]/PATH")
     if port == 0:
         raise ConfigError(f"{name}: nobody can be reached at port 0")
+
+
+def _meant(text: str) -> str | None:
+    """The address in a URL, or for a port alone: on the loopback interface."""
+    if re.fullmatch(r":?[0-9]{1,5}", text):
+        return f"127.0.0.1:{text.removeprefix(':')}"
+    scheme, separator, rest = text.partition("://")
+    rest = rest.rstrip("/")
+    return rest if separator and scheme.isalpha() and _HOST_PORT(rest) else None
 
 
 def _split_host(text: str, name: str, allowed: str) -> tuple[str, int | None]:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 import msgspec
 
 from tailrace import limits
+from tailrace.config import hints
 from tailrace.config.address import check_url, parse_address
 from tailrace.config.records import (
     HOLD_BACKS,
@@ -58,6 +59,7 @@ def load(
 
 _Record = TypeVar("_Record")
 
+_FUNCTION_TABLE: Final = "write [functions.NAME], with a name of its own, before each function"
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+").fullmatch
 # Set by Lambda itself; its API refuses them (DG configuration-envvars).
@@ -80,10 +82,8 @@ class _Reader:
         root = self._parse(path)
         self._refuse_unknown("", root, ("functions", "routes", "emulator", "gateway"))
         directory = path.resolve().parent
-        functions = {
-            name: self._function(name, table, directory)
-            for name, table in self._table("functions", root.get("functions", {})).items()
-        }
+        tables = self._table("functions", root.get("functions", {}), _FUNCTION_TABLE)
+        functions = {name: self._function(name, table, directory) for name, table in tables.items()}
         self._check_destinations(functions)
         return Config(
             path=path.resolve(),
@@ -97,12 +97,15 @@ class _Reader:
         try:
             return tomllib.loads(path.read_bytes().decode("utf-8"))
         except OSError as error:
-            raise self._error("", f"cannot be read: {error.strerror}") from error
+            inside = path / "tailrace.toml"
+            more = f"; did you mean {inside}?" if inside.is_file() else ""
+            raise self._error("", f"cannot be read: {error.strerror}{more}") from error
         except UnicodeDecodeError as error:
             raise self._error("", f"not UTF-8 at byte {error.start}") from error
         except (ValueError, RecursionError) as error:
             # Usually a TOMLDecodeError, which says line and column.
-            raise self._error("", f"not TOML: {error}") from error
+            more = "; text stands in quotes" if "Invalid value" in str(error) else ""
+            raise self._error("", f"not TOML: {error}{more}") from error
 
     def _function(self, name: str, table: Any, directory: Path) -> FunctionConfig:
         key = f"functions.{name}"
@@ -111,7 +114,7 @@ class _Reader:
                 f"functions.{_shown(name)}",
                 f"illegal name; allowed: {_allowed(FunctionConfig, 'name')}",
             )
-        given = dict(self._table(key, table))
+        given = dict(self._table(key, table, _FUNCTION_TABLE))
         path = self._directory(f"{key}.path", given.get("path", "."), directory)
         self._check_environment(f"{key}.environment", given.get("environment", {}))
         url = self._url(f"{key}.url", given.pop("url")) if "url" in given else None
@@ -206,7 +209,9 @@ class _Reader:
     def _routes(self, tables: Any, functions: dict[str, FunctionConfig]) -> tuple[RouteConfig, ...]:
         if not isinstance(tables, list):
             raise self._error(
-                "routes", f"{_shown(tables)} is not allowed; allowed: an array of tables"
+                "routes",
+                f"{_shown(tables)} is not allowed; "
+                "write [[routes]], in two pairs of brackets, before each route",
             )
         keys_by_target: dict[tuple[str | None, str], str] = {}
         routes = []
@@ -254,19 +259,24 @@ class _Reader:
         raise self._not_allowed(f"{key}.{name}", table[name], record)
 
     def _not_allowed(self, key: str, value: object, record: type[Any]) -> ConfigError:
-        allowed = _allowed(record, key.rpartition(".")[2])
-        return self._error(key, f"{_shown(value)} is not allowed; allowed: {allowed}")
+        name = key.rpartition(".")[2]
+        meant = hints.suggestion(record, name, value)
+        guess = "" if meant is None else f" did you mean {_cut(meant)}?"
+        allowed = _allowed(record, name)
+        return self._error(key, f"{_shown(value)} is not allowed;{guess} allowed: {allowed}")
 
-    def _table(self, key: str, value: Any) -> dict[str, Any]:
+    def _table(self, key: str, value: Any, instead: str = "allowed: a table") -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self._error(key, f"{_shown(value)} is not allowed; allowed: a table")
+            raise self._error(key, f"{_shown(value)} is not allowed; {instead}")
         return value
 
     def _refuse_unknown(self, key: str, table: dict[str, Any], known: Sequence[str]) -> None:
         for name in table:
             if name not in known:
                 full = f"{key}.{_shown_key(name)}" if key else _shown_key(name)
-                raise self._error(full, "unknown key" + _nearest(name, known))
+                where = hints.elsewhere(key, name)
+                more = _nearest(name, known) if where is None else f"; {where}"
+                raise self._error(full, f"unknown key{more}")
 
     def _error(self, key: str, message: str) -> ConfigError:
         return ConfigError(": ".join(part for part in (self._name, key, message) if part))
@@ -294,7 +304,11 @@ def _shown(value: object) -> str:
         shown = repr(value)
     except ValueError:  # an int with more digits than Python prints
         return "the number"
-    return shown if len(shown) <= 80 else shown[:79] + "…"
+    return _cut(shown)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
 
 
 def _shown_key(name: str) -> str:

@@ -16,7 +16,7 @@ from tailrace.config.address import Address
 
 DAY_S: Final = 86_400
 
-_PATH_CHARACTER: Final = r"""[!"$-)+->@-~]"""  # printable ASCII without # * ?
+_PATH_CHARACTER: Final = r"""[!"$-)+-;=@-z|~]"""  # printable ASCII without # * ? < > { }
 
 
 _SWITCH: Final = Meta(description="true or false")
@@ -137,7 +137,7 @@ class FunctionConfig:
 
     name: Annotated[str, Meta(description="letters, digits, '-' and '_', at most 64")]
     handler: Annotated[
-        Annotated[str, Meta(pattern=r"^[^\s.]+(\.[^\s.]+)+\Z")] | None,
+        Annotated[str, Meta(pattern=r"^(?!.*\.py\Z)[^\s.:()]+(\.[^\s.:()]+)+\Z")] | None,
         Meta(description='"module.attribute" of a Python handler'),
     ] = None
     command: Annotated[
@@ -176,7 +176,8 @@ class RouteConfig:
     path: Annotated[
         str,
         Meta(
-            pattern=rf"^/({_PATH_CHARACTER}*|({_PATH_CHARACTER}*/)?\*)\Z",
+            # A segment that begins with ":" is meant as a parameter, and would be taken literally.
+            pattern=rf"^(?!.*/:)/({_PATH_CHARACTER}*|({_PATH_CHARACTER}*/)?\*)\Z",
             description='"/exact", "/prefix/*" or "/*", percent-encoded as in a request',
         ),
     ]

@@ -26,7 +26,7 @@ from tailrace.gateway.invoke import LambdaEndpoint
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
-from tailrace.net.ports import free_port, is_taken, taken_error
+from tailrace.net.ports import free_port, is_taken, refuse_unusable, taken_error
 from tailrace.wire.routes import Router
 
 logger = logging.getLogger(__name__)
@@ -157,11 +157,14 @@ class Dev:
         ports = {each.port for each in (*urls, *(one.address for one in wanted))}
         for each in wanted:
             address = each.address
-            if not is_taken(*address) and (address.port == 0 or address not in urls):
+            is_free = address.port == 0 or address not in urls
+            if each.is_firm:
+                refuse_unusable(each.option, *address)
+                if not is_free:
+                    raise taken_error(each.option, address)
+            if is_free and not is_taken(*address):
                 yield address
                 continue
-            if each.is_firm:
-                raise taken_error(each.option, address)
             free = Address(address.host, free_port(*address, avoid=ports))
             ports.add(free.port)
             self.moved.append((address, free))

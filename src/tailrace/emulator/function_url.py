@@ -16,7 +16,7 @@ from tailrace.config import Address, EmulatorConfig, UrlConfig
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.url_request import FindFault, UrlService
 from tailrace.net.http_server import Connection, HttpLimits, HttpServer, Receiver, RequestHead
-from tailrace.net.ports import is_taken, taken_error
+from tailrace.net.ports import is_taken, refuse_unusable
 from tailrace.net.tasks import TaskSet
 
 _ANY: Final = Address("127.0.0.1", 0)
@@ -164,8 +164,7 @@ class FunctionUrls:
     ) -> FunctionUrl:
         url = FunctionUrl(function, config, self._bounds)
         if config.listen is not None:
-            if is_taken(*config.listen):
-                raise taken_error(f"functions.{name}.url.listen", config.listen)
+            refuse_unusable(f"functions.{name}.url.listen", *config.listen)
             await url.start(config.listen, settings)
         else:
             port = self._ports.get(name, 0)

@@ -1,4 +1,4 @@
-"""Which ports of this machine are taken."""
+"""Which addresses can be had, which ports are taken, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Final
 
 _NEIGHBOURS: Final = 20
 """How many ports after the wanted one are tried before any free one is taken."""
+_OF_THIS_MACHINE: Final = (
+    "allowed: 127.0.0.1 (for this machine alone), 0.0.0.0 (for all that reach it),"
+    " or another address of its own"
+)
 
 
 def is_taken(host: str, port: int) -> bool:
@@ -41,8 +45,40 @@ def taken_error(option: str, address: object) -> OSError:
     return OSError(f"{address} is in use; choose another with {option} HOST:PORT (port 0: any)")
 
 
+def refuse_unusable(option: str, host: str, port: int) -> None:
+    """Look whether an address that somebody asked for can be had now.
+
+    Raises:
+        OSError: it cannot; the message names address and option, and what to do.
+    """
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise OSError(f"{option}: there is no host {host!r}; {_OF_THIS_MACHINE}") from None
+    for family, *_, address in found:
+        match _obstacle(family, address):
+            case errno.EADDRINUSE:
+                raise taken_error(option, where)
+            case errno.EADDRNOTAVAIL:
+                text = f"{host} is not an address of this machine; {_OF_THIS_MACHINE}"
+                raise OSError(f"{option}: {text}")
+            case errno.EACCES | errno.EPERM:
+                text = f"you may not listen on port {port}; take one above 1023, such as 8080"
+                raise OSError(f"{option}: {text}")
+
+
 def _is_taken(family: int, address: object) -> bool:
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    return _obstacle(family, address) == errno.EADDRINUSE
+
+
+def _obstacle(family: int, address: object) -> int | None:
+    """The number of the error with which listening fails; None when it does not."""
+    try:
+        probe = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:  # a machine without IPv6: the listener leaves it out, too
+        return None
+    with probe:
         if sys.platform != "win32":  # there, the option would let us share the port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -51,5 +87,5 @@ def _is_taken(family: int, address: object) -> bool:
             probe.bind(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
             probe.listen(1)
         except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return False
+            return error.errno
+    return None
