@@ -87,7 +87,10 @@ def run(
 
 
 class Command:
-    """A server that runs while it is entered; its lines on standard error are kept."""
+    """A server that runs while it is entered; its lines on standard error are kept.
+
+    `descriptors` is the most files that it may have open.
+    """
 
     def __init__(
         self,
@@ -95,8 +98,11 @@ class Command:
         *,
         cwd: Path | None = None,
         environ: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
     ) -> None:
         self._arguments = [sys.executable, "-m", "tailrace", *arguments]
+        if descriptors is not None:
+            self._arguments = ["prlimit", f"--nofile={descriptors}", *self._arguments]
         self._cwd = cwd
         self._environ = environ_of(environ)
         self.lines: list[str] = []

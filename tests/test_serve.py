@@ -6,18 +6,20 @@ import subprocess
 import sys
 
 
-def test_a_gateway_holds_no_more_than_its_open_files_allow_and_says_so() -> None:
+def test_a_gateway_takes_no_more_than_its_open_files_allow() -> None:
     code = """
-import logging, resource
-from tailrace.cli.serve import _held_max
-logging.basicConfig(format="%(levelname)s %(message)s")
+import resource
+from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.net.descriptors import raise_descriptor_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (500, 1024))
-print(_held_max(10_000), _held_max(100))
+raise_descriptor_limit()
+for settings in (GatewaySettings(), GatewaySettings(held_max=100, uploads_max=5)):
+    found = Gateway(settings, Invokers(), lambda host, path: None).settings
+    print(found.held_max, found.clients_max, found.callbacks_max, found.uploads_max)
 """
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
 
-    assert result.stdout.split() == ["312", "100"]
-    assert result.stderr.startswith("WARNING the limit of 1024 open files is enough for 312 open")
-    assert result.stderr.count("\n") == 1
+    assert result.stdout.splitlines() == ["312 424 344 106", "100 424 344 5"]

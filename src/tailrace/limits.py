@@ -61,10 +61,19 @@ memory: of the gateway's clients at most 512 times REQUEST_BODY_BYTES_MAX, 384 M
 STREAM_REQUEST_BODY_BYTES_MAX, 2.3 GB, where response-stream routes take uploads; of a listener of
 the emulator 512 times SYNC_INVOKE_BYTES_MAX, 3.2 GB."""
 CONNECTIONS_MAX: Final = 16_000
-"""Open connections of one listener; above it new ones are closed at once."""
+"""Open connections of one listener; above it those that wait longest for a request are closed."""
+DESCRIPTORS_LEFT: Final = 64
+"""File descriptors that connections of clients leave free in their process, for listeners, files,
+processes and connections of functions; of a process with few of them, an eighth."""
+DESCRIPTORS_LEFT_LAST: Final = 16
+"""The same of connections of functions."""
+CALLBACKS_SPARE: Final = 32
+"""Connections of the callback listener for callbacks that are refused, beyond those of held
+responses."""
 DESCRIPTORS_RESERVED: Final = 400
 """File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX,
-STREAM_CONNECTIONS_KEPT_MAX, listeners, idle clients."""
+STREAM_CONNECTIONS_KEPT_MAX, CALLBACKS_SPARE, DESCRIPTORS_LEFT, and 112 for clients that wait or
+send."""
 WARNING_INTERVAL_S: Final = 10.0
 """What happens again and again is warned of this often, with a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000
@@ -147,7 +156,7 @@ CREDENTIALS_RETRY_S: Final = 5.0
 """How long after a renewal of the AWS credentials the next one may begin. botocore wants the first
 15 minutes before the end, so a source that is down is asked often enough and not overrun."""
 INVOKE_CONNECTIONS_MAX: Final = 128
-"""Connections to the Lambda endpoint."""
+"""Connections to the Lambda endpoint and the routes' URLs, for asynchronous invocations."""
 POOL_KEPT_TIMEOUT_S: Final = 15.0
 """How long an unused connection to the Lambda endpoint is kept."""
 STREAM_CONNECTIONS_KEPT_MAX: Final = 64

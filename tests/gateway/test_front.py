@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import Any
 
 import pytest
 from tests.fakes import Client, Response, encode_head, encode_request, until
@@ -316,6 +317,7 @@ async def test_a_route_at_its_limit_answers_503_with_retry_after(world: World) -
     assert answer.status == 503
     assert answer.get("retry-after") == "1"
     assert len(world.endpoint.invocations) == 2
+    assert (await health_of(world))["refused"]["requests"] == 1
 
     await function.write(encode_head())
     await function.end()
@@ -334,7 +336,8 @@ async def test_slow_uploads_take_no_place_of_the_route(world: World) -> None:
     first, _ = await world.hold()
     second, _ = await world.hold("POST", "/", (), b"a body that comes with its head")
 
-    assert await health_of(world) == {"status": "ok", "held": 2, "uploads": 5}
+    health = await health_of(world)
+    assert (health["held"], health["uploads"], health["clients"]) == (2, 5, 8)
     first.close()
     second.close()
 
@@ -347,7 +350,8 @@ async def test_an_upload_takes_its_place_when_it_is_complete(world: World) -> No
     await uploading.send(b"dy")
 
     assert (await world.invocation()).body == b"body"
-    assert await health_of(world) == {"status": "ok", "held": 1, "uploads": 0}
+    health = await health_of(world)
+    assert (health["held"], health["uploads"]) == (1, 0)
     refused = await world.client()
     await refused.request()
     assert (await answered(refused)).status == 503
@@ -411,7 +415,9 @@ async def test_uploads_have_a_bound_of_their_own(world: World) -> None:
     assert (await world.invocation()).body == b"body"
     await begin_upload(world)  # there is room again
     await until(lambda: world.gateway.statistics()["uploads"] == 2)
-    assert world.log.named("tailrace.net.http_server") == [
+    refusals = (await health_of(world))["refused"]
+    assert (refusals["uploads"], refusals["requests"]) == (3, 0)
+    assert world.log.named("tailrace.net.http_crowd") == [
         "public listener: 1 uploads refused, over the limit of 2 at a time"
     ]
     for client in (held, *uploads):
@@ -455,12 +461,13 @@ async def begin_upload(world: World) -> Client:
     return client
 
 
-async def health_of(world: World) -> object:
+async def health_of(world: World) -> dict[str, Any]:
     """The health document, asked for by a client that leaves."""
     client = await world.client()
     await client.request("GET", world.gateway.settings.health_path)
     document = (await answered(client)).json()
     client.close()
+    assert isinstance(document, dict)
     return document
 
 
@@ -622,7 +629,14 @@ async def test_health_tells_how_many_are_held(world: World) -> None:
     head = await answered(client, "HEAD")
 
     assert answer.status == head.status == 200
-    assert answer.json() == {"status": "ok", "held": 1, "uploads": 0}
+    assert answer.json() == {
+        "status": "ok",
+        "held": 1,
+        "uploads": 0,
+        "clients": 2,
+        "callbacks": 0,
+        "refused": {"requests": 0, "uploads": 0, "clients": 0, "callbacks": 0, "descriptors": 0},
+    }
     assert answer.get("cache-control") == "no-store"
     assert len(world.endpoint.invocations) == 1
     held.close()

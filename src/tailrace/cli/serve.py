@@ -6,7 +6,6 @@ The first SIGINT or SIGTERM lets open responses end, the second one cuts them of
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import os
 import sys
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from tailrace.cli.addresses import url_lines
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
-from tailrace.net.descriptors import WANTED, held_max_within, raise_descriptor_limit
+from tailrace.net.descriptors import WANTED, raise_descriptor_limit
 from tailrace.net.heap import keep_read_buffers
+from tailrace.net.http_pool import Origin
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.signals import StopSignals
 from tailrace.net.tasks import TaskSet
@@ -63,7 +63,6 @@ async def serve_gateway(
 
     Without an endpoint all routes must be those of URLs.
     """
-    from tailrace.gateway.http_invoke import HttpInvoker
     from tailrace.gateway.invokers import Invokers
     from tailrace.gateway.service import Gateway
 
@@ -72,10 +71,10 @@ async def serve_gateway(
     refuse_unusable("--listen", settings.host, settings.port)
     refuse_unusable("--callback-listen", settings.callback_host, settings.callback_port)
     keep_read_buffers()
-    held_max = _held_max(settings.held_max)
-    settings = dataclasses.replace(settings, held_max=held_max)
-    invokers = Invokers(url=HttpInvoker()) if endpoint is None else Invokers.at(endpoint)
-    gateway = Gateway(settings, invokers, Router(routes).match)
+    descriptors = raise_descriptor_limit()
+    origins = {Origin.of(route.invoke_url) for route in routes if route.invoke_url is not None}
+    gateway = Gateway(settings, Invokers.at(endpoint, len(origins)), Router(routes).match)
+    _warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
     with StopSignals() as signals:
         await gateway.start()
         try:
@@ -99,6 +98,7 @@ async def serve_emulator(config: Config, listen: Address) -> int:
     terminal.take_log()
     refuse_unusable("--listen", *listen)
     keep_read_buffers()
+    raise_descriptor_limit()
     log = EmulatorLog.for_stream(sys.stderr, os.environ)
     emulator = Emulator(config, log=log, host=listen.host, port=listen.port)
     with StopSignals() as signals:
@@ -137,10 +137,8 @@ async def _end(
     return 128 + signals.number if signals.second.is_set() else 1
 
 
-def _held_max(wanted: int) -> int:
-    """How many responses the gateway may hold, after all has been done for its file descriptors."""
-    descriptors = raise_descriptor_limit()
-    held_max = min(wanted, held_max_within(descriptors))
+def _warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
+    """Log that the gateway holds fewer responses than it was to, for lack of descriptors."""
     if held_max < wanted:
         logger.warning(
             "the limit of %d open files is enough for %d open responses at a time; raise it to"
@@ -149,4 +147,3 @@ def _held_max(wanted: int) -> int:
             held_max,
             WANTED,
         )
-    return held_max

@@ -43,6 +43,7 @@ _BOUNDS: Final = HttpLimits(
     keep_alive_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
     stall_timeout_s=limits.RUNTIME_KEEP_ALIVE_TIMEOUT_S,
     connections=limits.RUNTIME_CONNECTIONS_MAX,
+    descriptors_left=limits.DESCRIPTORS_LEFT_LAST,
     uploads=None,  # a streamed response is one; its connections are bounded
     tells_chunks=True,  # a chunk of a streamed response is a write
 )

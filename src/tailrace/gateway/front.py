@@ -63,6 +63,7 @@ class Front:
         self._health_path = health_path
         self._health = health
         self._clock = clock
+        self.refused_count = 0  # requests that found no place, since the start
         self._refusals: dict[Route, Tally] = {}
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
@@ -85,6 +86,7 @@ class Front:
         self, connection: Connection, head: RequestHead, route: Route, error: ThrottledError
     ) -> Receiver:
         """Answer 503. Refusals come in floods: one warning of a route now and then counts them."""
+        self.refused_count += 1
         if route not in self._refusals and len(self._refusals) >= limits.REFUSAL_ROUTES_MAX:
             self._refusals.clear()  # routes come and go with the configuration
         tally = self._refusals.setdefault(route, Tally(self._clock.now_s))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from tailrace import limits
 from tailrace.gateway.held import Held
 from tailrace.gateway.http_invoke import HttpInvoker
 from tailrace.gateway.invoke import Invoker, LambdaEndpoint, LambdaInvoker, LambdaSigner
@@ -24,13 +25,21 @@ class Invokers:
     url: Invoker | None = None
 
     @classmethod
-    def at(cls, endpoint: LambdaEndpoint) -> Invokers:
-        """Invokers for every kind of route, with Lambda at `endpoint`."""
+    def at(cls, endpoint: LambdaEndpoint | None, url_origins: int = 0) -> Invokers:
+        """Invokers for routes of Lambda at `endpoint`, if there is one, and for those of URLs.
+
+        INVOKE_CONNECTIONS_MAX is shared between Lambda and so many origins of URLs.
+        """
+        pools = max(1, url_origins + (endpoint is not None))
+        most = max(1, limits.INVOKE_CONNECTIONS_MAX // pools)
+        url = HttpInvoker(connections_max=most)
+        if endpoint is None:
+            return cls(url=url)
         signer = LambdaSigner(endpoint)
         return cls(
-            callback=LambdaInvoker(endpoint, signer=signer),
+            callback=LambdaInvoker(endpoint, signer=signer, connections_max=most),
             response_stream=LambdaStreamInvoker(endpoint, signer=signer),
-            url=HttpInvoker(),
+            url=url,
         )
 
     @property

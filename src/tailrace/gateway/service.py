@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tailrace import limits
 from tailrace.gateway.callback import Callbacks
@@ -15,6 +15,7 @@ from tailrace.gateway.held import Route
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.registry import Registry
 from tailrace.net.clock import Clock, LoopClock, sleep, time_limit
+from tailrace.net.descriptors import descriptor_limit, shares_of
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.wire.exchange import InvocationFailed
 
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """How a gateway listens and behaves.
+
+    What it may take at a time, `…_max`, is less where the process has too few file descriptors.
 
     `advertise` is the base of callback URLs, such as "http://10.0.0.7:8081": where functions
     reach the callback listener. None: the callback listener's own address. `trusted_hops` is the
@@ -39,6 +42,8 @@ class GatewaySettings:
     trusted_hops: int = 0
     held_max: int = limits.HELD_MAX
     uploads_max: int = limits.UPLOADS_MAX
+    clients_max: int = limits.CONNECTIONS_MAX
+    callbacks_max: int = limits.CONNECTIONS_MAX
     body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
     drain_delay_s: float = limits.DRAIN_DELAY_S
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
@@ -59,13 +64,19 @@ class Gateway:
         *,
         clock: Clock | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings = settings = _within_descriptors(settings)
         self._invokers = invokers
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(settings.deadlines, held_max=settings.held_max, clock=self._clock)
         self._find_route = find_route
         # A function's silence in mid-body has a deadline of its own, and so has the answer.
-        bounds = HttpLimits(body_timeout_s=None, keeps_alive=False, uploads=None)
+        bounds = HttpLimits(
+            body_timeout_s=None,
+            keeps_alive=False,
+            connections=settings.callbacks_max,
+            descriptors_left=limits.DESCRIPTORS_LEFT_LAST,
+            uploads=None,
+        )
         self._callbacks = HttpServer(
             Callbacks(self._registry), name="callback", bounds=bounds, clock=self._clock
         )
@@ -98,6 +109,7 @@ class Gateway:
             bounds = HttpLimits(
                 stall_timeout_s=settings.deadlines.stall_s,
                 body_total_timeout_s=settings.body_total_timeout_s,
+                connections=settings.clients_max,
                 uploads=settings.uploads_max,
             )
             self._public = HttpServer(self._front, name="public", bounds=bounds, clock=self._clock)
@@ -164,8 +176,19 @@ class Gateway:
         await self._invokers.close()
 
     def _health(self) -> dict[str, object]:
+        """What is open now, and what has been refused since the start."""
         counts = self.statistics()
-        return {name: counts[name] for name in ("held", "uploads")}
+        clients, callbacks = self._public.crowd.refused, self._callbacks.crowd.refused
+        return {
+            **{name: counts[name] for name in ("held", "uploads", "clients", "callbacks")},
+            "refused": {
+                "requests": self._front.refused_count,
+                "uploads": clients["uploads"],
+                "clients": clients["connections"],
+                "callbacks": callbacks["connections"],
+                "descriptors": clients["descriptors"] + callbacks["descriptors"],
+            },
+        }
 
     def statistics(self) -> dict[str, int]:
         """Counts of what is open now; all are zero when nothing goes on."""
@@ -178,6 +201,21 @@ class Gateway:
             "invocations": len(self._front.tasks),
             "streams": self._invokers.streams,
         }
+
+
+def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
+    """Take no more at a time than the process has descriptors for."""
+    descriptors = descriptor_limit()
+    if descriptors is None:
+        return settings
+    shares = shares_of(descriptors)
+    return replace(
+        settings,
+        held_max=min(settings.held_max, shares.held),
+        uploads_max=min(settings.uploads_max, shares.uploads),
+        clients_max=min(settings.clients_max, shares.clients),
+        callbacks_max=min(settings.callbacks_max, shares.callbacks),
+    )
 
 
 def _url(server: HttpServer) -> str:

@@ -64,6 +64,12 @@ class FramedWriter:
         return self._transport.get_write_buffer_size()
 
     @property
+    def descriptor(self) -> int:
+        """The number of its file descriptor."""
+        number: int = self._transport.get_extra_info("socket").fileno()
+        return number
+
+    @property
     def missing_bytes(self) -> int:
         """What the response's body still lacks of its announced length."""
         return self._left

@@ -33,6 +33,8 @@ class HttpLimits:
     linger_timeout_s: float = limits.LINGER_TIMEOUT_S
     stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S
     connections: int = limits.CONNECTIONS_MAX
+    descriptors_left: int = limits.DESCRIPTORS_LEFT
+    """File descriptors of the process that this listener's connections leave to others."""
     uploads: int | None = limits.UPLOADS_MAX
     """Request bodies under way; None on a listener whose requests are streams."""
     keeps_alive: bool = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import sys
 import time
@@ -11,21 +10,18 @@ from email.utils import formatdate
 from typing import Final
 
 from tailrace import limits
-from tailrace.errors import HttpError
 from tailrace.net.clock import Clock, LoopClock, time_limit
 from tailrace.net.http_connection import Application, Connection
+from tailrace.net.http_crowd import Crowd
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
 from tailrace.net.http_receiver import IGNORE, Receiver, WholeBody
-from tailrace.net.tally import Tally
 from tailrace.wire.http_head import Headers, RequestHead
 
 if sys.platform == "win32":  # uvloop has no Windows build; asyncio's own loop serves there
     run = asyncio.run
 else:
     from uvloop import run
-
-logger = logging.getLogger(__name__)
 
 __all__ = [
     "IGNORE",
@@ -64,18 +60,17 @@ class HttpServer:
         self.limits = bounds if bounds is not None else HttpLimits()
         self._clock = clock if clock is not None else LoopClock()
         self.deadlines = Deadlines(self.limits, self._clock)
+        self.crowd = Crowd(name, self.limits, self._clock)
         self.is_draining = False
         self._connections: set[Connection] = set()
-        self._uploads: set[Connection] = set()
         self._empty = asyncio.Event()
-        self._cut = Tally(self._clock.now_s)
-        self._refused_uploads = Tally(self._clock.now_s)
         self._date: tuple[int, bytes] = (0, b"")
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError when the address cannot be had."""
         self.deadlines.start()
+        self.crowd.start()
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
@@ -125,56 +120,27 @@ class HttpServer:
         return {
             "connections": len(self._connections),
             "answering": answering,
-            "uploads": len(self._uploading()),
+            "uploads": self.crowd.upload_count,
         }
 
     # --- for connections ----------------------------------------------------------------------
 
     def add(self, connection: Connection) -> None:
-        """A connection has been made; above the limit it is cut at once."""
+        """A connection has been made; above a limit it, or one that is idle, is closed."""
         self._connections.add(connection)
         if self.is_draining:
             connection.cut()
-        elif len(self._connections) > self.limits.connections:
-            connection.cut()
-            if count := self._cut.add():
-                logger.warning(
-                    "%s listener: %d connections cut, over the limit of %d",
-                    self.name,
-                    count,
-                    self.limits.connections,
-                )
+        else:
+            self.crowd.admit(connection, len(self._connections), self.deadlines)
 
     def admit_upload(self, connection: Connection) -> None:
-        """A request's body is under way, as long as its connection is in the phase BODY.
-
-        Raises:
-            HttpError: 503, so many are under way already that no more are taken.
-        """
-        uploads_max = self.limits.uploads
-        if uploads_max is None:
-            return
-        if len(self._uploads) >= uploads_max:  # by now most of them have ended
-            self._uploads = self._uploading()
-        if len(self._uploads) < uploads_max:
-            self._uploads.add(connection)
-            return
-        if count := self._refused_uploads.add():
-            logger.warning(
-                "%s listener: %d uploads refused, over the limit of %d at a time",
-                self.name,
-                count,
-                uploads_max,
-            )
-        raise HttpError(503, f"busy: {uploads_max} uploads at a time", retry_after_s=1)
-
-    def _uploading(self) -> set[Connection]:
-        return {each for each in self._uploads if each.phase is Phase.BODY}
+        """See `Crowd.admit_upload`."""
+        self.crowd.admit_upload(connection)
 
     def discard(self, connection: Connection) -> None:
         """A connection has ended."""
         self._connections.discard(connection)
-        self._uploads.discard(connection)
+        self.crowd.forget(connection)
         self.deadlines.unwatch(connection)
         if not self._connections:
             self._empty.set()

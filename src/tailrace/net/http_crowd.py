@@ -1,0 +1,141 @@
+"""How much a listener takes at a time: connections, request bodies, file descriptors.
+
+Each bound is enforced in the event-loop turn in which a connection is accepted, and uvloop accepts
+one connection of a listener a turn. So the process never runs out of descriptors on `accept`, which
+uvloop would not report: it closes all connections that wait to be accepted.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from tailrace.errors import HttpError
+from tailrace.net.clock import Clock
+from tailrace.net.descriptors import descriptor_limit
+from tailrace.net.http_connection import Connection
+from tailrace.net.http_deadline import Phase, Waiting
+from tailrace.net.http_parser import HttpLimits
+from tailrace.net.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+_IDLE: Final = (Phase.IDLE, Phase.HEAD)
+_EVICTED_MAX: Final = 32
+"""So many connections are closed at once, so that not each newcomer is a search (as in nginx)."""
+
+
+class Crowd:
+    """What one listener has taken, and what it has refused since its start.
+
+    A connection above a bound takes the place of those that have waited longest for a request, or
+    for the rest of a request's head. If there are none it is cut. Nothing that is being sent, run
+    or answered is closed.
+    """
+
+    def __init__(self, name: str, bounds: HttpLimits, clock: Clock) -> None:
+        self._name = name
+        self._limits = bounds
+        self._descriptors: int | None = None
+        self._uploads: set[Connection] = set()
+        self._connections_refused = Tally(clock.now_s)
+        self._uploads_refused = Tally(clock.now_s)
+        self._descriptors_missed = Tally(clock.now_s)
+
+    def start(self) -> None:
+        """Read the process's limit of open files, which may have been raised before."""
+        self._descriptors = descriptor_limit()
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Counts since the start."""
+        return {
+            "connections": self._connections_refused.total,
+            "uploads": self._uploads_refused.total,
+            "descriptors": self._descriptors_missed.total,
+        }
+
+    # --- connections --------------------------------------------------------------------------
+
+    def admit(self, connection: Connection, count: int, waiting: Iterable[Waiting]) -> None:
+        """Keep within the bounds after a connection has been accepted; it may be cut.
+
+        It is one of `count` now; `waiting` are those that wait for their peers.
+        """
+        if count > self._limits.connections:
+            closed = self._make_room(connection, waiting)
+            most = self._limits.connections
+            self._warn(self._connections_refused.add(closed), "connections closed", most)
+        elif self._is_last(connection):
+            closed = self._make_room(connection, waiting)
+            if due := self._descriptors_missed.add(closed):
+                logger.warning(
+                    "%s listener: %d connections closed: the limit of %d open files is nearly"
+                    " reached; raise it (LimitNOFILE in systemd, ulimit -n in a shell)",
+                    self._name,
+                    due,
+                    self._descriptors,
+                )
+
+    def _is_last(self, connection: Connection) -> bool:
+        """Whether it has one of the descriptors that are to be left."""
+        if self._descriptors is None:
+            return False
+        left = min(self._limits.descriptors_left, self._descriptors // 8)
+        # The kernel gives the lowest number that is free: all below it are taken.
+        return connection.descriptor >= self._descriptors - left
+
+    def _make_room(self, newcomer: Connection, waiting: Iterable[Waiting]) -> int:
+        """Close connections; return how many."""
+        idle = [each for each in waiting if each.phase in _IDLE and each is not newcomer]
+        if not idle:
+            newcomer.cut()
+            return 1
+        count = min(_EVICTED_MAX, max(1, self._limits.connections // _EVICTED_MAX))
+        chosen = heapq.nsmallest(count, idle, key=_since_s)
+        for each in chosen:
+            # One that has begun to send would otherwise be taken in, and answered.
+            (each.close if each.phase is Phase.IDLE else each.cut)()
+        return len(chosen)
+
+    def _warn(self, count: int, what: str, most: int) -> None:
+        if count:
+            logger.warning(
+                "%s listener: %d %s, over the limit of %d at a time", self._name, count, what, most
+            )
+
+    # --- request bodies -----------------------------------------------------------------------
+
+    @property
+    def upload_count(self) -> int:
+        """Request bodies that are under way."""
+        return len(self._uploading())
+
+    def admit_upload(self, connection: Connection) -> None:
+        """A request's body is under way, as long as its connection is in the phase BODY.
+
+        Raises:
+            HttpError: 503, so many are under way already that no more are taken.
+        """
+        most = self._limits.uploads
+        if most is None:
+            return
+        if len(self._uploads) >= most:  # by now most of them have ended
+            self._uploads = self._uploading()
+        if len(self._uploads) >= most:
+            self._warn(self._uploads_refused.add(), "uploads refused", most)
+            raise HttpError(503, f"busy: {most} uploads at a time", retry_after_s=1)
+        self._uploads.add(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._uploads.discard(connection)
+
+    def _uploading(self) -> set[Connection]:
+        return {each for each in self._uploads if each.phase is Phase.BODY}
+
+
+def _since_s(connection: Waiting) -> float:
+    return connection.since_s
