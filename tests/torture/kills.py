@@ -19,8 +19,10 @@ CLIENTS = [
 ]
 """What each client asks for, and in which version of HTTP; a body for 1.0 ends with a close."""
 VICTIMS = (*["function"] * 5, *["gateway"] * 2, "emulator")
-PAUSE_S = (0.2, 0.8)
-"""Between two kills."""
+IN_BODY = 6
+"""A kill waits until so many responses are in the middle of their bodies..."""
+PAUSE_S = 0.3
+"""... and then up to this long, so that it meets them anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,10 @@ def kills(directory: Path, seconds: float, seed: int) -> KillResult:
     deck: list[str] = []
     killed: Counter[str] = Counter()
     started_s = time.monotonic()
-    with running(directory) as world, Load(world.url, CLIENTS) as load:
+    with running(directory, pause_s=0.02) as world, Load(world.url, CLIENTS) as load:
         while time.monotonic() - started_s < seconds:
-            time.sleep(choose.uniform(*PAUSE_S))
+            until(lambda: len(load.in_body) >= IN_BODY, "responses to be under way")
+            time.sleep(choose.uniform(0, PAUSE_S))
             if not deck:
                 deck = choose.sample(VICTIMS, len(VICTIMS))
             victim = deck.pop()

@@ -192,6 +192,10 @@ def ask(
     received = b""
     try:
         status = client.ask(path, version=version).head().status
+    except (Broken, OSError):
+        client.close()
+        return "broken before its head"
+    try:
         while piece := client.some():
             received += piece
             on_piece()
@@ -214,6 +218,8 @@ class Load:
         self.outcomes: Counter[str] = Counter()
         self.gaps_s: list[float] = []
         """Between two pieces of a response, as the clients read them."""
+        self.in_body: set[int] = set()
+        """The clients that are in the middle of a body, by their number."""
         self._url = url
         self._is_over = threading.Event()
         self._lock = threading.Lock()
@@ -238,13 +244,14 @@ class Load:
         while not self._is_over.is_set():
             number += 1
             times_s: list[float] = []
+
+            def on_piece(times_s: list[float] = times_s) -> None:
+                times_s.append(time.monotonic())
+                self.in_body.add(client)
+
             path = f"{prefix}/{client}-{number}"
-            outcome = ask(
-                self._url,
-                path,
-                version=version,
-                on_piece=lambda t=times_s: t.append(time.monotonic()),
-            )
+            outcome = ask(self._url, path, version=version, on_piece=on_piece)
+            self.in_body.discard(client)
             with self._lock:
                 self.outcomes[outcome] += 1
                 self.gaps_s += [later - earlier for earlier, later in pairwise(times_s)]
