@@ -35,7 +35,7 @@ ONE_HOME = {
         "gateway.invoke",
         "gateway.signing",
     },
-    "msgspec": {"config", "gateway.front"},
+    "msgspec": {"config", "gateway.front", "net.json_text"},
     "watchfiles": {"dev.watcher"},
     "click": {"cli"},
     "matplotlib": {"probe.plot"},

@@ -49,6 +49,9 @@ READ_BYTES_MAX: Final = 256 * KIB
 STREAM_BUFFER_BYTES_MAX: Final = WRITE_BUFFER_HIGH_BYTES + READ_BYTES_MAX + KIB
 """The most that the gateway holds of one stream: the high water mark, one read and its framing."""
 
+JSON_BUILT_BYTES_MAX: Final = 256 * KIB
+"""JSON of a peer that is built whole in one call of the event loop, which takes 30 ms at the most.
+A longer text is scanned, and only what is wanted of it is built."""
 LINGER_BYTES_MAX: Final = 4 * MIB
 """What is read and thrown away after an early answer, so that the peer can read the answer."""
 LINGER_TIMEOUT_S: Final = 2.0
@@ -106,6 +109,9 @@ STREAM_REFILL_S: Final = 0.125
 FRAME_BYTES_MAX: Final = 16 * MIB
 """Payload of one frame of a framed response stream: a longer chunk takes several. Nobody holds it;
 a length that is none is refused at once."""
+FRAMES_PER_TURN_MAX: Final = 4_096
+"""Frames that are read in one call of the event loop, which takes 4 ms; then others get their
+turn. One message may hold a million of them."""
 FRAME_ERROR_BYTES_MAX: Final = 4 * KIB
 """The error in such a frame, which is held until it is whole; it is cut to fit."""
 
@@ -115,6 +121,9 @@ EVENT_INVOKE_BYTES_MAX: Final = 1_048_576
 """Payload of an asynchronous invocation: 1 MB since October 2025 (DG gettingstarted-limits)."""
 SYNC_INVOKE_BYTES_MAX: Final = 6_291_456
 """Payload of a synchronous invocation: 6 MB (DG gettingstarted-limits)."""
+EVENT_CONTROLS_MAX: Final = 512 * KIB
+"""Control characters in a body that an event carries as text: JSON makes six bytes of each, so that
+4.5 MB of them took 85 ms and were no event that Lambda takes. With more the body is base64."""
 STREAM_CHUNK_BYTES_MAX: Final = 64 * KIB
 """Payload of one message in which the emulator streams; Lambda's own sizes are not documented."""
 EVENT_STREAM_HEADERS_BYTES_MAX: Final = 128 * KIB

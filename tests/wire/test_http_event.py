@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import ResultError
+from tailrace.limits import EVENT_CONTROLS_MAX
 from tailrace.wire.http_event import (
     RequestParts,
     event_from_request,
@@ -504,3 +505,27 @@ def test_any_result_is_a_response_or_refused(result: object) -> None:
         response_from_result(result)
     except ResultError as error:
         assert str(error)
+
+
+def test_many_values_of_one_name_are_joined() -> None:
+    event = event_from_request(parts(query="b&a=1&" * 1_000))
+
+    assert event["queryStringParameters"] == {"a": ",".join(["1"] * 1_000), "b": "," * 999}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_text"),
+    [
+        (b"\x1b[31m\0", True),
+        (b"a\tb\r\n\f\b" * 100_000, True),
+        (b"\x1b" * EVENT_CONTROLS_MAX, True),
+        (b"\x1b" * (EVENT_CONTROLS_MAX + 1), False),
+        (b"x" + bytes(EVENT_CONTROLS_MAX + 1), False),
+    ],
+)
+def test_what_is_mostly_control_characters_is_no_text(body: bytes, is_text: bool) -> None:
+    """JSON makes six bytes of each, so that a body within its limit made too long an event."""
+    event = event_from_request(parts(headers=[("content-type", "text/plain")], body=body))
+
+    assert event["isBase64Encoded"] is not is_text
+    assert event["body"] == (body.decode() if is_text else base64.b64encode(body).decode())

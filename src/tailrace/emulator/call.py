@@ -20,6 +20,7 @@ from tailrace.emulator.directory import Directory
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import VERSION, FunctionName
 from tailrace.emulator.service_error import ServiceError, invalid_value
+from tailrace.net import json_text
 from tailrace.net.http_server import Connection, Headers, RequestHead
 from tailrace.wire.runtime_api import Invocation
 
@@ -141,28 +142,18 @@ def _too_large(call: Call, size: int) -> ServiceError:
 
 
 def _check_json(payload: bytes) -> None:
-    """Refuse what is not JSON; numbers are not converted, whatever their length."""
+    """Refuse what is not JSON."""
     if not payload:
         return
     try:
-        json.loads(
-            payload.decode("utf-8"),
-            parse_int=str,
-            parse_float=str,
-            parse_constant=_refuse_constant,
-        )
-    except (ValueError, RecursionError) as error:
+        json_text.check(payload)
+    except ValueError as error:
         raise ServiceError(
             400,
             "InvalidRequestContentException",
-            "Could not parse request body into json: Could not parse payload into json: "
-            f"{error or 'too deeply nested'}",
+            f"Could not parse request body into json: Could not parse payload into json: {error}",
             extra={"Type": "User"},
         ) from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"Unexpected token {name}")
 
 
 def _choice(head: RequestHead, name: bytes, allowed: tuple[str, ...]) -> str:

@@ -21,6 +21,7 @@ from tailrace.emulator.invocation import Outcome
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.names import VERSION, FunctionName
 from tailrace.emulator.report import timestamp
+from tailrace.net import json_text
 from tailrace.wire.capability import redact
 from tailrace.wire.runtime_api import Invocation
 
@@ -145,14 +146,10 @@ def _json_text(payload: bytes) -> str:
     """
     text = payload.decode("utf-8", "replace")
     try:
-        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        json_text.check(payload)
+    except ValueError:
         return json.dumps(text)
     return text.replace("\n", " ").replace("\r", " ")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def _append(path: str, record: bytes) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
+import re
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from tailrace import limits
 from tailrace.emulator.invocation import Outcome
 from tailrace.net.http_server import Connection, Headers, RequestHead
+from tailrace.net.json_text import Members, find_text
 from tailrace.wire import runtime_api
 
 _MAX: Final = limits.BUFFERED_RESPONSE_BYTES_MAX
@@ -24,6 +25,8 @@ _RESPONSE_MODE: Final = runtime_api.RESPONSE_MODE.encode()
 _JSON: Final = (b"content-type", b"application/json")
 _ERROR_CAUSE: Final = b"application/vnd.aws.lambda.error.cause+json"
 _NAME_CHARS_MAX: Final = 128
+_ERROR: Final = Members("errorType", "errorMessage", "stackTrace")
+_EMPTY_LIST: Final = re.compile(rb"\[\s*\]").fullmatch
 
 TOO_LARGE: Final = Outcome.failure(
     "Function.ResponseSizeTooLarge",
@@ -143,8 +146,9 @@ def clean_name(name: str) -> str:
     Lambda's own records know two kinds of names, `Runtime.…` and `Function.…`, and turn all others
     into `Runtime.Unknown`; here a function's author reads them, and they stay.
     """
-    text = "".join(char if char.isprintable() else " " for char in name).strip()
-    return text[:_NAME_CHARS_MAX] or "Runtime.Unknown"
+    beginning = name.lstrip()[:_NAME_CHARS_MAX]  # first: it may have millions of characters
+    text = "".join(char if char.isprintable() else " " for char in beginning).strip()
+    return text or "Runtime.Unknown"
 
 
 def is_streamed(head: RequestHead) -> bool:
@@ -197,8 +201,7 @@ def _decode(text: bytes) -> bytes:
 
 def error_text(payload: bytes, key: str) -> str:
     """The text that an error's JSON has under a key; empty when there is none."""
-    text = _fields(payload).get(key)
-    return text if isinstance(text, str) else ""
+    return find_text(_members(payload), key)
 
 
 def _error_type(body: bytes) -> str:
@@ -206,12 +209,11 @@ def _error_type(body: bytes) -> str:
     return error_text(body, "errorType") or "Runtime.Unknown"
 
 
-def _fields(body: bytes) -> dict[str, object]:
+def _members(body: bytes) -> dict[str, bytes]:
     try:
-        error = json.loads(body)
-    except (ValueError, RecursionError):
+        return _ERROR.find(body)
+    except ValueError:
         return {}
-    return error if isinstance(error, dict) else {}
 
 
 def _without_cause(body: bytes) -> bytes:
@@ -219,10 +221,12 @@ def _without_cause(body: bytes) -> bytes:
 
     Source: aws-lambda-runtime-interface-emulator, `handler/mime_type_error_cause_json.go`.
     """
-    fields = _fields(body)
-    trace = fields.get("stackTrace") or []
-    texts = (fields.get("errorType", ""), fields.get("errorMessage", ""))
-    if not fields or not isinstance(trace, list) or not all(isinstance(t, str) for t in texts):
+    members = _members(body)
+    trace = members.pop("stackTrace", b"[]")
+    if trace == b"null":
+        trace = b"[]"
+    texts = [members.get(name, b'""') for name in ("errorMessage", "errorType")]
+    if not members or trace[:1] != b"[" or any(text[:1] != b'"' for text in texts):
         return b'"Invalid error body"'
-    error_type, message = map(str, texts)
-    return runtime_api.error_body(error_type, message, [str(line) for line in trace] or None)
+    stack = b"" if _EMPTY_LIST(trace) else b', "stackTrace": ' + trace
+    return b'{"errorMessage": %b, "errorType": %b%b}' % (*texts, stack)

@@ -11,7 +11,6 @@ function, as on Lambda: the rest is discarded, at the function's own pace.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -23,9 +22,10 @@ from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.gzip_decoder import GzipDecoder
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import ServiceError, busy
-from tailrace.errors import ResponseFormatError, ResultError
+from tailrace.errors import ResponseFormatError
 from tailrace.net.http_server import Connection, Headers
-from tailrace.wire import cors, http_event, url_head
+from tailrace.net.json_text import response_from_json
+from tailrace.wire import cors, url_head
 from tailrace.wire.integration import Head, PreludeParser, is_integration
 from tailrace.wire.runtime_api import Invocation
 
@@ -177,7 +177,7 @@ class BufferedAnswer(UrlAnswer):
             self.call.function.warn(Disagreement.COLLECTED)
             head, body, unread = _response_from_stream(outcome)
         else:
-            head, body, unread = _response_from_json(outcome.payload)
+            head, body, unread = response_from_json(outcome.payload)
         self.call.warn_of_unread(unread)
         fields = self._fields(head)
         if self._is_gzip(head):
@@ -206,14 +206,3 @@ def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes, Collection[str
     parser.finish()  # raises when there is no head yet
     assert head is not None
     return head, parser.rest, parser.unread
-
-
-def _response_from_json(payload: bytes) -> tuple[Head, bytes, Collection[str]]:
-    """A result, and the keys of its envelope that have a value."""
-    try:
-        result = json.loads(payload.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ResultError(f"the result is not JSON: {error}") from None
-    is_envelope = isinstance(result, dict) and "statusCode" in result
-    keys = [key for key, value in result.items() if value] if is_envelope else ()
-    return *http_event.response_from_result(result), keys

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tailrace.errors import HeadError, ResultError
+from tailrace.limits import EVENT_CONTROLS_MAX
 from tailrace.wire.integration import Head
 
 _MONTHS: Final = (
@@ -30,6 +31,8 @@ _MONTHS: Final = (
     "Dec",
 )
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
+_CONTROLS: Final = bytes(byte for byte in range(0x20) if byte not in b"\b\t\n\f\r")
+"""Characters of which JSON makes six."""
 
 
 class RequestParts(NamedTuple):
@@ -60,7 +63,8 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
     when there are none.
 
     Which bodies AWS sends as plain text is not documented. Here: UTF-8 that is declared as
-    `text/*`, JSON, XML or JavaScript; everything else is base64.
+    `text/*`, JSON, XML or JavaScript, with at most `EVENT_CONTROLS_MAX` control characters;
+    everything else is base64.
     """
     # Imported here because a function at its cold start makes no event.
     from urllib.parse import unquote
@@ -161,15 +165,14 @@ def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _query_parameters(query: str) -> dict[str, str]:
     from urllib.parse import unquote_plus
 
-    parameters: dict[str, str] = {}
+    # Joined at the end: thousands of values of one name would be copied again for each.
+    values: dict[str, list[str]] = {}
     for piece in query.split("&"):
         if not piece:
             continue
         raw_name, _, raw_value = piece.partition("=")
-        name = unquote_plus(raw_name)
-        value = unquote_plus(raw_value)
-        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
-    return parameters
+        values.setdefault(unquote_plus(raw_name), []).append(unquote_plus(raw_value))
+    return {name: ",".join(every) for name, every in values.items()}
 
 
 @lru_cache(maxsize=1)  # a busy gateway asks for one second many times
@@ -192,6 +195,8 @@ def _text(content_type: str, body: bytes) -> str | None:
         or media_type in _TEXT_TYPES
         or media_type.endswith(("+json", "+xml"))
     ):
+        return None
+    if len(body) - len(body.translate(None, _CONTROLS)) > EVENT_CONTROLS_MAX:
         return None
     try:
         return body.decode("utf-8")
@@ -232,7 +237,9 @@ def _envelope_body(envelope: dict[Any, Any]) -> bytes:
         raise ResultError(f"isBase64Encoded: a boolean is wanted, not {type(is_base64).__name__}")
     try:
         # Line breaks are allowed, other characters outside the alphabet are not.
-        encoded = body.encode("ascii").translate(None, b"\r\n")
+        encoded = body.encode("ascii")
+        if b"\n" in encoded or b"\r" in encoded:
+            encoded = encoded.translate(None, b"\r\n")
         return binascii.a2b_base64(encoded, strict_mode=True)
     except ValueError as error:
         raise ResultError(
