@@ -12,6 +12,7 @@ from tests.fakes import Broken, encode_head, until
 from tests.gateway.stream_world import LambdaStream, hold, outcome_of, pair, streamed
 from tests.gateway.world import World, played
 
+from tailrace import limits
 from tailrace.wire.event_stream import encode_chunk, encode_complete
 from tailrace.wire.stream_frames import encode_data, encode_end, encode_error, encode_padding
 
@@ -417,3 +418,81 @@ async def test_padding_without_end_meets_the_idle_deadline(world: World, padding
     assert broken.value.received == b"one"
     await world.assert_settled()
     assert world.outcomes() == ["idle-deadline"]
+
+
+# --- a message of very many frames ---------------------------------------------------------------
+
+TURNS = 60
+CROWD = encode_data(b"x") * (TURNS * limits.FRAMES_PER_TURN_MAX)
+CROWD_BYTES = TURNS * limits.FRAMES_PER_TURN_MAX
+
+
+@streamed()
+async def test_other_streams_move_while_very_many_frames_are_read(world: World) -> None:
+    """The frames come in one message, and are read in many turns of the event loop."""
+    crowded, crowd = await pair(world)
+    client, stream = await pair(world)
+    for each in (crowd, stream):
+        each.chunk(HEAD)
+    for each in (crowded, client):
+        await each.read_head()
+
+    crowd.chunk(CROWD, encode_end(CROWD_BYTES))
+    crowd.finish()
+    seen = len(await crowded.read_chunk())
+    stream.chunk(ONE)
+    assert await client.read_chunk() == b"one"
+    assert world.outcomes() == []  # there are frames left
+
+    while data := await crowded.read_chunk():
+        seen += len(data)
+    assert seen == CROWD_BYTES
+    stream.chunk(encode_end(3))
+    stream.finish()
+    assert await client.read_chunk() == b""
+    await world.assert_settled()
+    assert world.outcomes() == ["complete", "complete"]
+
+
+@streamed()
+async def test_a_client_may_leave_while_very_many_frames_are_read(world: World) -> None:
+    crowded, crowd = await pair(world)
+    crowd.chunk(HEAD)
+    await crowded.read_head()
+
+    crowd.chunk(CROWD)
+    await crowded.read_chunk()
+    crowded.close()
+
+    await world.assert_settled()
+    await crowd.wait_gone()
+    assert world.outcomes() == ["client-left"]
+
+
+@streamed()
+@pytest.mark.parametrize("last", [b"?", encode_end(7), encode_error(ERROR)])
+async def test_what_is_wrong_behind_very_many_frames_is_found(world: World, last: bytes) -> None:
+    crowded, crowd = await pair(world)
+
+    crowd.chunk(HEAD, CROWD + last)
+    crowd.finish()
+
+    status, body, is_complete = await outcome_of(crowded)
+    assert (status, is_complete) == (201, False)
+    assert len(body) <= CROWD_BYTES
+    await world.assert_settled()
+    assert world.outcomes() in (["malformed"], ["function-failed"])
+
+
+@streamed()
+async def test_a_slow_client_and_very_many_frames(world: World) -> None:
+    crowded, crowd = await pair(world, receive_bytes=4096)
+
+    crowd.chunk(HEAD)
+    for _ in range(4):
+        crowd.chunk(CROWD)
+    crowd.chunk(encode_end(4 * CROWD_BYTES))
+    crowd.finish()
+
+    status, body, is_complete = await outcome_of(crowded)
+    assert (status, len(body), is_complete) == (201, 4 * CROWD_BYTES, True)

@@ -631,7 +631,7 @@ async def test_a_body_over_the_limit_is_413_before_it_is_sent(world: World) -> N
 @streamed()
 async def test_text_that_makes_too_large_an_event_is_413(world: World) -> None:
     client = await world.client()
-    body = b"\x01" * 1_500_000  # six bytes each in JSON
+    body = b'"' * 4_000_000  # two bytes each in JSON
     await client.request("POST", headers=[("content-type", "text/plain")], body=body)
 
     status, answer, _ = await outcome_of(client)
@@ -818,3 +818,35 @@ async def test_what_an_exchange_left_behind_serves_no_other(world: World) -> Non
 
     assert await outcome_of(client) == (201, BODY, True)
     assert len(world.endpoint.connections) == 2
+
+
+@streamed()
+async def test_a_body_of_control_characters_becomes_base64(world: World) -> None:
+    """As text it would be an event of 27 MB, which takes its time to make and is then refused."""
+    body = b"\x01" * 4_500_000
+    client, stream = await hold(world, "POST", "/", [("content-type", "text/plain")], body=body)
+
+    assert stream.event["isBase64Encoded"] is True
+    assert base64.b64decode(stream.event["body"]) == body
+    client.close()
+    await world.assert_settled()
+
+
+@streamed()
+async def test_the_end_of_a_stream_is_read_without_building_it(world: World) -> None:
+    client, stream = await pair(world)
+    stream.chunk(HEAD)
+    await client.read_head()
+
+    stream.send(
+        encode_message(
+            {":message-type": "event", ":event-type": "InvokeComplete"},
+            b'{"ErrorCode":"E","ErrorDetails":7,"x":[%b0]}' % (b"[]," * 100_000),
+        )
+    )
+    stream.end()
+
+    assert await client.read_to_end() == (b"", "end")
+    await world.assert_settled()
+    assert world.outcomes() == ["function-failed"]
+    assert "failed: 'E: 7'" in world.log.text()

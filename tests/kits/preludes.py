@@ -102,6 +102,7 @@ ROWS: Final = (
     _raw("8 NUL alone, `hello`", NULS, HELLO),
     _prelude("not JSON: `{nope}`", "{nope}"),
     _prelude("not an object: `[]`", "[]"),
+    _raw("JSON lines, no NUL", b'{"i":1}\n', b'{"i":2}\n'),
     _prelude("JSON behind the object: `{}{}`", "{}{}"),
     _raw("a raw NUL in a value", b'{"headers":{"x-a":"a\0b"}}' + NULS, HELLO),
     _prelude("an escaped NUL in a value", '{"headers":{"x-a":"a\\u0000b"}}'),

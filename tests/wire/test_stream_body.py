@@ -11,23 +11,25 @@ from hypothesis import strategies as st
 
 from tailrace.errors import HeadError, PreludeError, ResponseFormatError, ResultError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX, PRELUDE_BYTES_MAX
+from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.integration import DELIMITER, Head, encode_prelude
-from tailrace.wire.stream_body import StreamBody
+from tailrace.wire.stream_body import StreamBody, StreamForm
 
 OCTETS = Head(200, {"content-type": "application/octet-stream"})
 JSON = Head(200, {"content-type": "application/json"})
 CREATED = Head(201, {"content-type": "text/plain"}, ("a=1",))
+LONG = b'{"a":"%b"}' % (b"x" * PRELUDE_BYTES_MAX)
 ENVELOPE = {"statusCode": 404, "headers": {"x-a": "1"}, "cookies": ["a=1"], "body": "gone"}
 
 
 def read(pieces: list[bytes]) -> tuple[Head, bytes, bool]:
     """What a stream means: its head, its body, and whether it was a buffered result."""
-    body = StreamBody()
+    body = StreamBody(response_from_envelope)
     for index, piece in enumerate(pieces):
         head = body.feed(piece)
         if head is not None:
-            return head, body.rest + b"".join(pieces[index + 1 :]), body.is_buffered
-    return body.finish(), body.rest, body.is_buffered
+            return head, body.rest + b"".join(pieces[index + 1 :]), body.form is StreamForm.RESULT
+    return body.finish(), body.rest, body.form is StreamForm.RESULT
 
 
 MEANINGS = {
@@ -49,12 +51,44 @@ MEANINGS = {
         True,
     ),
     "an envelope behind spaces": (b'\n {"statusCode":204}', Head(204), b"", True),
-    "an object": (b'{"a":  1.50}\n', JSON, b'{"a":  1.50}\n', True),
-    "several objects": (b'{"a":1}\n{"a":2}\n', OCTETS, b'{"a":1}\n{"a":2}\n', False),
+    "an object": (b'{"a":  1.50}', JSON, b'{"a":  1.50}', True),
+    "an object and a line feed": (b'{"a":  1.50}\n', OCTETS, b'{"a":  1.50}\n', False),
+    "lines": (b'{"a":1}\n{"a":2}\n', OCTETS, b'{"a":1}\n{"a":2}\n', False),
+    "lines with a status": (
+        b'{"statusCode":1}\n{"a":2}',
+        OCTETS,
+        b'{"statusCode":1}\n{"a":2}',
+        False,
+    ),
+    "objects in a row": (b'{"a":"}"}{"a":2}', OCTETS, b'{"a":"}"}{"a":2}', False),
+    "an object behind a prelude's": (b"{}{}" + DELIMITER, OCTETS, b"{}{}" + DELIMITER, False),
+    "an envelope and a line feed": (b'{"statusCode":204}\n', Head(204), b"", True),
+    "spaces behind a prelude": (
+        b'{"statusCode":201} \n' + DELIMITER + b"x",
+        Head(201),
+        b"x",
+        False,
+    ),
+    "an object with a member of no result": (
+        b'{"statusCode":404,"message":"Not Found"}',
+        JSON,
+        b'{"statusCode":404,"message":"Not Found"}',
+        True,
+    ),
+    "an envelope with a member too many": (
+        b'{"id":7,"statusCode":404,"headers":{"content-type":"a/b"},"body":"no"}',
+        Head(404, {"content-type": "a/b"}),
+        b"no",
+        True,
+    ),
+    "escapes": (b'{"a\\"}{":"\\\\"}\n', OCTETS, b'{"a\\"}{":"\\\\"}\n', False),
     "a brace": (b"{", OCTETS, b"{", False),
     "a style sheet": (b"{ color: red }", OCTETS, b"{ color: red }", False),
     "an object that is not UTF-8": (b'{"a":"\xff"}', OCTETS, b'{"a":"\xff"}', False),
-    "objects without end": (b'{"a":' * 5_000, OCTETS, b'{"a":' * 5_000, False),
+    "objects without end": (b'{"a":' * 5_000, JSON, b'{"a":' * 5_000, False),
+    "a long object": (LONG, JSON, LONG, False),
+    "a long text in braces": (b"{ red } " * 3_000, OCTETS, b"{ red } " * 3_000, False),
+    "a long template": (b"{% if %}" * 3_000, OCTETS, b"{% if %}" * 3_000, False),
 }
 
 
@@ -116,14 +150,14 @@ FRAMED = b'{"headers":{"Tailrace-Frames":"1"}%b}'
 )
 def test_only_a_prelude_says_that_frames_follow(data: bytes, is_framed: bool) -> None:
     for at in range(len(data) + 1):
-        body = StreamBody()
+        body = StreamBody(response_from_envelope)
         if body.feed(data[:at]) is None and body.feed(data[at:]) is None:
             body.finish()
         assert body.is_framed is is_framed
 
 
 def test_text_is_known_at_once() -> None:
-    body = StreamBody()
+    body = StreamBody(response_from_envelope)
 
     assert body.feed(b"h") == OCTETS
     assert body.rest == b"h"
@@ -150,18 +184,36 @@ def test_an_envelope_may_be_longer_than_a_prelude() -> None:
 
 
 def test_more_than_a_buffered_response_can_be_is_a_plain_stream() -> None:
-    body = StreamBody()
-    longest = b'{"a":"' + b"x" * (BUFFERED_RESPONSE_BYTES_MAX - 6)
+    body = StreamBody(response_from_envelope)
+    longest = b'{"body":"' + b"x" * (BUFFERED_RESPONSE_BYTES_MAX - 9)
 
     assert body.feed(longest) is None
     assert body.feed(b"y") == OCTETS
     assert body.rest == longest + b"y"
-    assert not body.is_buffered
+    assert body.form is not StreamForm.RESULT
 
 
 def test_spaces_are_collected_to_a_limit() -> None:
-    body = StreamBody()
+    body = StreamBody(response_from_envelope)
 
     assert body.feed(b" " * PRELUDE_BYTES_MAX) is None
     assert body.feed(b" ") == OCTETS
     assert len(body.rest) == PRELUDE_BYTES_MAX + 1
+
+
+def test_a_line_is_known_before_the_next_one() -> None:
+    body = StreamBody(response_from_envelope)
+
+    assert body.feed(b'{"i":1}') is None
+    assert body.feed(b"\n") == OCTETS
+    assert (body.rest, body.form) == (b'{"i":1}\n', StreamForm.PLAIN)
+
+
+def test_an_object_that_is_written_slowly_is_known_when_it_can_be_no_prelude() -> None:
+    body = StreamBody(response_from_envelope)
+
+    assert body.feed(LONG[:PRELUDE_BYTES_MAX]) is None
+    assert body.held_bytes == PRELUDE_BYTES_MAX
+    assert body.feed(b"x") == JSON
+    assert body.rest == LONG[:PRELUDE_BYTES_MAX] + b"x"
+    assert body.held_bytes == 0

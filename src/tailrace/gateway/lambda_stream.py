@@ -8,9 +8,7 @@ and the AWS SDK for JavaScript do, read 2026-11. Both take a stream that ends wi
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from typing import Final
 from urllib.parse import quote
 
 from tailrace import limits
@@ -24,21 +22,19 @@ from tailrace.errors import (
 )
 from tailrace.gateway.held import Held
 from tailrace.gateway.invoke import LambdaEndpoint, LambdaSigner, check_size, refusal
+from tailrace.gateway.stream_form import FormWarnings
+from tailrace.gateway.stream_message import failure_in, shortened, split
 from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_pool import PoolAnswer
 from tailrace.net.http_stream import HttpStream, HttpStreams
-from tailrace.net.tally import Tally
-from tailrace.wire.capability import redact
+from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.event_stream import Message, MessageDecoder
 from tailrace.wire.exchange import FunctionFailed, ResponseMalformed, SourceBroken, SourceOpened
 from tailrace.wire.integration import Head
-from tailrace.wire.stream_body import StreamBody
+from tailrace.wire.stream_body import StreamBody, StreamForm
 from tailrace.wire.stream_frames import FrameDecoder
 
 logger = logging.getLogger(__name__)
-
-_SAID_MAX: Final = 1_000
-"""Characters of an error's text in a log line."""
 
 
 class LambdaStreamInvoker:
@@ -57,11 +53,11 @@ class LambdaStreamInvoker:
         clock: Clock | None = None,
     ) -> None:
         self._signer = signer or LambdaSigner(endpoint)
-        self._clock = clock if clock is not None else LoopClock()
+        clock = clock if clock is not None else LoopClock()
         self._streams = HttpStreams(
-            self._signer.origin, connect_timeout_s=connect_timeout_s, clock=self._clock
+            self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )
-        self._buffered: dict[str, Tally] = {}
+        self.warnings = FormWarnings(clock)
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -109,21 +105,6 @@ class LambdaStreamInvoker:
         await self._signer.close()
         await self._streams.close()
 
-    def note_buffered(self, function: str) -> None:
-        """A response was no stream: one warning of a function now and then counts them."""
-        if function not in self._buffered and len(self._buffered) >= limits.REFUSAL_ROUTES_MAX:
-            self._buffered.clear()
-        if count := self._buffered.setdefault(function, Tally(self._clock.now_s)).add():
-            logger.warning(
-                "function=%s buffered=%d: no stream but a whole result, which clients get when the"
-                " function has ended; let it stream (streamifyResponse in Node.js,"
-                " streamify_response or TAILRACE_RESPONSE_MODE=stream under tailrace.runtime);"
-                " under a runtime that cannot stream, use streamify_response and"
-                ' transport = "callback"',
-                function,
-                count,
-            )
-
 
 def _unreachable(held: Held, error: PeerError) -> EndpointError:
     logger.warning("invoking %s failed: %s", held.route.function, error)
@@ -139,6 +120,8 @@ class _Answer:
         "_frames",
         "_held",
         "_invoker",
+        "_is_paused",
+        "_last",
         "_refused",
         "opened",
         "stream",
@@ -150,8 +133,11 @@ class _Answer:
         self._held = held
         self._invoker = invoker
         self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
-        self._body: StreamBody | None = StreamBody()  # until the head is known
+        self._body: StreamBody | None  # until the head is known
+        self._body = StreamBody(response_from_envelope)
         self._frames: FrameDecoder | None = None  # when the head says that frames follow
+        self._is_paused = False  # the client reads too slowly
+        self._last: Message | None = None  # it waits for the frames before it
         self._refused: PoolAnswer | None = None
         self.opened: asyncio.Future[PoolAnswer | PeerError | None]
         self.opened = asyncio.get_running_loop().create_future()
@@ -183,9 +169,12 @@ class _Answer:
         try:
             self._relay(self._decoder.feed(data))
         except (EventStreamError, ResponseFormatError) as error:
-            if isinstance(error, FrameError):  # behind the head, where no answer can say it
-                self._log("was cut short: %s", error)
-            self._held.apply(ResponseMalformed(str(error)))
+            self._reject(error)
+
+    def _reject(self, error: EventStreamError | ResponseFormatError) -> None:
+        if isinstance(error, FrameError):  # behind the head, where no answer can say it
+            self._log("was cut short: %s", error)
+        self._held.apply(ResponseMalformed(str(error)))
 
     def on_end(self) -> None:
         """Only a refusal ends so: a stream's last word is a message of its own."""
@@ -217,7 +206,7 @@ class _Answer:
     # --- what the messages say ------------------------------------------------------------------
 
     def _relay(self, messages: list[Message]) -> None:
-        payloads, last = _split(messages)
+        payloads, last = split(messages)
         data = payloads[0] if len(payloads) == 1 else b"".join(payloads)
         held = self._held
         if last is None and self._body is None:
@@ -231,32 +220,67 @@ class _Answer:
         elif data and (head := self._body.feed(data)) is not None:
             self._begin(head, self._body)
         if last is not None and held.source is self:
-            self._end(last)
+            if self._is_behind:
+                self._last = last
+                self.stream.release()  # from now on it is not ours
+            else:
+                self._end(last)
         if client is not None:
             client.uncork()
 
     def _begin(self, head: Head, body: StreamBody) -> None:
         """The head is known."""
         self._body = None
-        if body.is_framed:
+        if body.form is not StreamForm.PRELUDE:
+            self._invoker.warnings.note(self._held.route.function, body.form)
+        elif body.is_framed:
             self._frames = FrameDecoder()
         self._held.head_arrived(head)
         self._pass_on(body.rest)
 
     def _pass_on(self, data: bytes) -> None:
         """Relay bytes of the body; of frames what is data among them."""
-        held, frames = self._held, self._frames
+        frames = self._frames
         if frames is None:
-            held.relay(data)
-            return
+            self._held.relay(data)
+        else:
+            self._pass_on_frames(frames, data)
+
+    def _pass_on_frames(self, frames: FrameDecoder, data: bytes | None) -> None:
+        """Relay what is data among frames, the next ones or those that are left over."""
+        held = self._held
         try:
-            clean = frames.feed(data)
+            clean = frames.feed_rest() if data is None else frames.feed(data)
         finally:
             held.bytes_padded = frames.padded_bytes
         held.relay(clean)
         if frames.error is not None:
-            self.stream.abort()
-            self._fail(_shortened(frames.error.decode("utf-8", "replace")))
+            self._abort()
+            self._fail(shortened(frames.error.decode("utf-8", "replace")))
+        elif frames.rest:
+            if self._last is None:
+                self.stream.pause_reading()
+            asyncio.get_running_loop().call_soon(self._catch_up, frames)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether frames that have come wait for the next turn of the event loop."""
+        return self._frames is not None and len(self._frames.rest) > 0
+
+    def _catch_up(self, frames: FrameDecoder) -> None:
+        """Another turn of the event loop: read more of the frames that have come."""
+        if self._held.source is not self:
+            return  # ended meanwhile
+        try:
+            self._pass_on_frames(frames, None)
+            if frames.rest or self._held.source is not self:
+                return
+            if self._last is not None:
+                self._end(self._last)
+            elif not self._is_paused:
+                self.stream.resume_reading()
+        except (EventStreamError, ResponseFormatError) as error:
+            self._reject(error)
 
     def _fail(self, failure: str) -> None:
         """The function says that it has failed."""
@@ -271,24 +295,28 @@ class _Answer:
         if headers.get(":message-type") != "event":
             name = headers.get(":error-code") or headers.get(":exception-type") or "no name"
             said = headers.get(":error-message") or last.payload.decode("utf-8", "replace")
-            self._log("was broken off by Lambda: %a", _shortened(f"{name}: {said}"))
-            self.stream.abort()
+            self._log("was broken off by Lambda: %a", shortened(f"{name}: {said}"))
+            self._abort()
             held.source = None
             held.apply(SourceBroken("stream"))
             return
-        self.stream.release()
-        failure = _failure(last.payload)
+        if self._last is None:
+            self.stream.release()
+        failure = failure_in(last.payload)
         if failure is not None:
             self._fail(failure)
             return
         if self._body is not None:
             body = self._body
             self._begin(body.finish(), body)
-            if body.is_buffered:
-                self._invoker.note_buffered(held.route.function)
         if self._frames is not None:
             self._frames.finish()
         held.body_ended()
+
+    def _abort(self) -> None:
+        """Cut the connection, while it is ours."""
+        if self._last is None:
+            self.stream.abort()
 
     def _log(self, what: str, detail: object) -> None:
         held = self._held
@@ -299,52 +327,24 @@ class _Answer:
 
     def pause_reading(self) -> None:
         """See `Source`."""
-        self.stream.pause_reading()
+        self._is_paused = True
+        if self._last is None:
+            self.stream.pause_reading()
 
     def resume_reading(self) -> None:
         """See `Source`."""
-        self.stream.resume_reading()
+        self._is_paused = False
+        if not self._is_behind and self._last is None:
+            self.stream.resume_reading()
 
     def answer(self, status: int, detail: str, count: int) -> None:
         """See `Source`. Lambda cannot be told: the function runs on, and is billed."""
-        if status != 200:
-            self.stream.abort()
-
-
-def _split(messages: list[Message]) -> tuple[list[bytes], Message | None]:
-    """The payloads in order, and the message that ends the stream, behind which nothing counts.
-
-    Events that are not known yet are passed over.
-    """
-    payloads: list[bytes] = []
-    for message in messages:
-        headers = message.headers
-        if headers.get(":message-type") != "event":
-            return payloads, message
-        match headers.get(":event-type"):
-            case "PayloadChunk":
-                payloads.append(message.payload)
-            case "InvokeComplete":
-                return payloads, message
-    return payloads, None
-
-
-def _failure(payload: bytes) -> str | None:
-    """How the function failed, for the log; None when it did not.
-
-    Raises:
-        EventStreamError: the message cannot be read.
-    """
-    try:
-        said = json.loads(payload or b"{}")
-        code, details = said.get("ErrorCode"), said.get("ErrorDetails")
-    except (ValueError, AttributeError, RecursionError):
-        raise EventStreamError("InvokeComplete is not a JSON object") from None
-    if not code and not details:
-        return None
-    return _shortened(f"{code or 'no ErrorCode'}: {details}")
-
-
-def _shortened(text: str) -> str:
-    """A text for the log: it may repeat what a client sent, and a secret of ours."""
-    return redact(text[:_SAID_MAX])
+        if status == 200:
+            return
+        self._abort()
+        if self._body is not None and self._body.held_bytes:
+            self._log(
+                "began a response whose head was not known yet: %s; let the function write a"
+                " prelude first, or end",
+                f"{self._body.held_bytes} bytes of a JSON object",
+            )

@@ -63,19 +63,20 @@ class Head:
     def __init__(
         self, status: int = 200, headers: HeadersInput = (), cookies: Iterable[str] = ()
     ) -> None:
-        fields = []
-        all_cookies = []
+        fields: list[tuple[str, str]] = []
+        all_cookies: list[str] = []
         for name, value in _pairs(headers):
             text = _field_value(name, value)
             if name.lower() == "set-cookie":
                 all_cookies.append(text)
             else:
                 fields.append((name, text))
+            _check_count(fields, all_cookies)
         if isinstance(cookies, str | bytes) or not isinstance(cookies, Iterable):
             raise HeadError("cookies: a list of Set-Cookie values is wanted")
-        all_cookies += [_field_value("cookies", cookie) for cookie in cookies]
-        if len(fields) + len(all_cookies) > HEADER_COUNT_MAX:
-            raise HeadError(f"more than {HEADER_COUNT_MAX} headers and cookies")
+        for cookie in cookies:
+            all_cookies.append(_field_value("cookies", cookie))
+            _check_count(fields, all_cookies)
         object.__setattr__(self, "status", _status(status))
         object.__setattr__(self, "headers", tuple(fields))
         object.__setattr__(self, "cookies", tuple(all_cookies))
@@ -155,7 +156,7 @@ class PreludeParser:
     `multiValueHeaders` has its values from there only.
     """
 
-    __slots__ = ("_buffer", "_has_begun", "_is_complete", "_keys", "_scanned", "rest", "unread")
+    __slots__ = ("_buffer", "_is_complete", "_keys", "_scan", "_scanned", "rest", "unread")
 
     rest: bytes
     """The body's first bytes, those that came with the end of the prelude."""
@@ -164,11 +165,13 @@ class PreludeParser:
     """The keys of `KEYS` that the prelude had and the reader does not know; valid with the head."""
 
     def __init__(self, keys: frozenset[str] = KEYS) -> None:
+        from tailrace.wire.object_scan import ObjectScan  # no function parses a prelude
+
         self._keys = keys
         self.unread = frozenset()
         self._buffer = bytearray()
+        self._scan = ObjectScan()
         self._scanned = 0
-        self._has_begun = False
         self._is_complete = False
         self.rest = b""
 
@@ -191,6 +194,10 @@ class PreludeParser:
         # A NUL stays unscanned: the search finds it again when more of the eight have come.
         self._scanned = json_size
         if nul_at < 0:
+            if behind := self._scan.find_behind(buffer):
+                raise PreludeError(
+                    f"malformed prelude: {_shown(behind)} follows the JSON object, not 8 NUL bytes"
+                )
             return None
         body_at = nul_at + len(DELIMITER)
         delimiter = buffer[nul_at:body_at]
@@ -223,7 +230,7 @@ class PreludeParser:
 
     def _refuse_other_beginning(self) -> None:
         """Refuse what does not begin like an object at once: a client waits for the answer."""
-        if self._has_begun:
+        if self._scan.has_begun:
             return
         beginning = self._buffer.lstrip(b" \t\r\n")
         if not beginning:
@@ -231,7 +238,6 @@ class PreludeParser:
         if beginning[0] != ord("{"):
             shown = _shown(bytes(beginning[:16]).decode("latin-1"))
             raise PreludeError(f"malformed prelude: it begins with {shown}, not with a JSON object")
-        self._has_begun = True
 
 
 def _parse_prelude(encoded: bytes) -> dict[str, Any]:
@@ -300,16 +306,15 @@ def _object(prelude: dict[str, Any], key: str) -> tuple[tuple[str, Any], ...]:
     return value
 
 
+def _check_count(fields: list[tuple[str, str]], cookies: list[str]) -> None:
+    """Refuse too many as soon as they are: a list of millions must not be worked through."""
+    if len(fields) + len(cookies) > HEADER_COUNT_MAX:
+        raise HeadError(f"more than {HEADER_COUNT_MAX} headers and cookies")
+
+
 def _pairs(headers: HeadersInput) -> Iterable[tuple[str, Any]]:
     """Yield names, checked, and single values; a list of values is several fields."""
-    try:
-        pairs = [
-            (name, value)
-            for name, value in (headers.items() if isinstance(headers, Mapping) else headers)
-        ]
-    except (TypeError, ValueError):
-        raise HeadError("headers: a mapping or pairs of name and value are wanted") from None
-    for name, value in pairs:
+    for name, value in _given_pairs(headers):
         if not isinstance(name, str) or not _TOKEN(name):
             raise HeadError(f"illegal header name {_shown(name)}")
         if isinstance(value, list | tuple):
@@ -318,6 +323,15 @@ def _pairs(headers: HeadersInput) -> Iterable[tuple[str, Any]]:
                     yield name, single
         elif value is not None:
             yield name, value
+
+
+def _given_pairs(headers: HeadersInput) -> Iterable[tuple[Any, Any]]:
+    try:
+        for pair in headers.items() if isinstance(headers, Mapping) else headers:
+            name, value = pair
+            yield name, value
+    except (TypeError, ValueError):
+        raise HeadError("headers: a mapping or pairs of name and value are wanted") from None
 
 
 def _field_value(name: str, value: Any) -> str:

@@ -8,14 +8,37 @@ function that does not stream.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
 
 from tailrace.errors import PreludeError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX, PRELUDE_BYTES_MAX
-from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import DELIMITER, Head, PreludeParser
+from tailrace.wire.object_scan import ObjectScan
 from tailrace.wire.stream_frames import FRAMES_FIELD, FRAMES_VERSION
 
-_BLANKS = b" \t\r\n"
+_BLANKS: Final = b" \t\r\n"
+_BEGINS_JSON: Final = re.compile(rb'\s*\{\s*["}]').match
+_IN_PRELUDE: Final = frozenset((b"statusCode", b"headers", b"multiValueHeaders", b"cookies"))
+_IN_RESULT: Final = _IN_PRELUDE | {b"body", b"isBase64Encoded", b"statusDescription"}
+_OCTETS: Final = Head(200, (("content-type", "application/octet-stream"),))
+_JSON: Final = Head(200, (("content-type", "application/json"),))
+
+ReadEnvelope = Callable[[bytes], tuple[Head, bytes] | None]
+"""Reads a buffered result: the response that it means, or None when it has no `statusCode`.
+
+Raises ValueError for what is not a JSON object, and ResultError.
+"""
+
+
+class StreamForm(Enum):
+    """What a response stream turned out to be."""
+
+    PRELUDE = "a prelude and a body"
+    PLAIN = "a plain stream"
+    RESULT = "the result of a function that does not stream"
 
 
 class StreamBody:
@@ -25,17 +48,25 @@ class StreamBody:
       frames follow; whoever asked the function for them takes it at its word.
     - What does not begin with "{", spaces aside: a plain stream, 200 `application/octet-stream`,
       as soon as that shows.
-    - "{" and no NUL byte: the result of a function that does not stream. It is collected to the
-      end, and then means what it means anywhere (`response_from_result`). If that is no JSON, or
-      longer than a buffered response can be, it is a plain stream after all.
+    - An object behind which anything follows: a plain stream, from then on. White space counts
+      when no member of the object is one of a prelude: no runtime writes any behind a result.
+    - An object that is not complete within `PRELUDE_BYTES_MAX`, and of whose members so far none
+      is one of a prelude or a result: a plain stream, 200 `application/json`.
+    - Another object: the result of a function that does not stream. It is collected to the end.
+      With a `statusCode`, and no members but those of a result unless it has a `body`, it is an
+      envelope (`ReadEnvelope`); otherwise it is a 200 `application/json` as it stands. If it is no
+      JSON, or longer than a buffered response can be, it is a plain stream after all.
     """
 
     __slots__ = (
         "_buffer",
         "_is_object",
+        "_is_result",
         "_prelude",
+        "_read_envelope",
+        "_scan",
         "_scanned",
-        "is_buffered",
+        "form",
         "is_framed",
         "rest",
     )
@@ -43,20 +74,28 @@ class StreamBody:
     rest: bytes
     """The body's first bytes, those that are known with the head."""
 
-    is_buffered: bool
-    """Whether the head was a function's buffered result."""
+    form: StreamForm
+    """Valid once the head is known."""
 
     is_framed: bool
     """Whether a prelude says that frames follow (`stream_frames`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_envelope: ReadEnvelope) -> None:
+        self._read_envelope = read_envelope
         self._buffer = bytearray()
-        self._scanned = 0
+        self._scan = ObjectScan()
+        self._scanned = 0  # for NUL bytes
         self._is_object = False
+        self._is_result = False  # whatever follows, it is collected
         self._prelude: PreludeParser | None = None
         self.rest = b""
-        self.is_buffered = False
+        self.form = StreamForm.PRELUDE
         self.is_framed = False
+
+    @property
+    def held_bytes(self) -> int:
+        """How much has come of a stream whose head is not known yet."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> Head | None:
         """Take the next bytes; return the head once it is known, then never be called again.
@@ -75,15 +114,17 @@ class StreamBody:
             if not beginning and len(buffer) <= PRELUDE_BYTES_MAX:
                 return None
             if beginning[:1] != b"{":
-                return self._plain()
+                return self._plain(_OCTETS)
             self._is_object = True
         nul_at = buffer.find(0, self._scanned)
+        self._scanned = len(buffer) if nul_at < 0 else nul_at
+        if not self._is_result and (head := self._look(self._scanned)) is not None:
+            return head
         if nul_at >= 0:  # no JSON text has one: this is a prelude, or nothing
             self._check_prelude(nul_at)
             self._prelude = PreludeParser()
             return self._feed_prelude(self._prelude, self._take())
-        self._scanned = len(buffer)
-        return self._plain() if len(buffer) > BUFFERED_RESPONSE_BYTES_MAX else None
+        return self._plain(_OCTETS) if len(buffer) > BUFFERED_RESPONSE_BYTES_MAX else None
 
     def finish(self) -> Head:
         """Say that the stream has ended before its head was known; `rest` is the whole body.
@@ -97,16 +138,47 @@ class StreamBody:
         if not self._buffer:
             raise PreludeError("malformed response: the stream is empty")
         if not self._is_object:
-            return self._plain()
+            return self._plain(_OCTETS)
         try:
-            result = json.loads(self._buffer)
-        except (ValueError, RecursionError):
-            return self._plain()
-        self.is_buffered = True
-        head, body = response_from_result(result)
-        # What is not an envelope is the body, letter for letter.
-        self.rest = body if "statusCode" in result else self._take()
+            response = self._read_result()
+        except ValueError:
+            return self._plain(_OCTETS)
+        self.form = StreamForm.RESULT
+        if response is None:
+            self.rest = self._take()
+            return _JSON
+        head, self.rest = response
         return head
+
+    def _look(self, until: int) -> Head | None:
+        """Look whether the bytes up to there can be neither a prelude nor a result."""
+        scan, buffer = self._scan, self._buffer
+        scan.scan(buffer, min(until, PRELUDE_BYTES_MAX))
+        if scan.end is None:
+            if until <= PRELUDE_BYTES_MAX:
+                return None
+            if scan.names.isdisjoint(_IN_RESULT):
+                return self._plain(_JSON if _BEGINS_JSON(buffer) else _OCTETS)
+            self._is_result = True
+            return None
+        if until > PRELUDE_BYTES_MAX or buffer[scan.end : until].strip(_BLANKS):
+            return self._plain(_OCTETS)
+        if until > scan.end and scan.names.isdisjoint(_IN_PRELUDE):
+            return self._plain(_OCTETS)
+        return None
+
+    def _read_result(self) -> tuple[Head, bytes] | None:
+        """The response that an envelope means; None for another JSON object."""
+        names = self._scan.names
+        if self._is_result or (
+            b"statusCode" in names and (b"body" in names or names <= _IN_RESULT)
+        ):
+            return self._read_envelope(bytes(self._buffer))
+        try:
+            json.loads(self._buffer)
+        except RecursionError:
+            raise ValueError("too deeply nested") from None
+        return None
 
     def _feed_prelude(self, prelude: PreludeParser, data: bytes) -> Head | None:
         head = prelude.feed(data)
@@ -122,9 +194,10 @@ class StreamBody:
                 f" {PRELUDE_BYTES_MAX} are allowed, NUL bytes included"
             )
 
-    def _plain(self) -> Head:
+    def _plain(self, head: Head) -> Head:
+        self.form = StreamForm.PLAIN
         self.rest = self._take()
-        return Head(200, (("content-type", "application/octet-stream"),))
+        return head
 
     def _take(self) -> bytes:
         taken, self._buffer = bytes(self._buffer), bytearray()

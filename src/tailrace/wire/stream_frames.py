@@ -19,7 +19,7 @@ from struct import Struct
 from typing import Final
 
 from tailrace.errors import FrameError
-from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX
+from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX, FRAMES_PER_TURN_MAX
 
 FRAMES_VERSION: Final = 1
 """What an event's mark says in `frames`, and a prelude in `FRAMES_FIELD`."""
@@ -40,6 +40,7 @@ _SIZES: Final = {
     _END: range(_COUNT.size, _COUNT.size + 1),
 }
 """How long each frame's payload may be."""
+_NOTHING: Final = memoryview(b"")
 
 
 def data_header(size: int) -> bytes:
@@ -76,10 +77,12 @@ class FrameDecoder:
     `padded_bytes` counts the padding; `error` is what an error frame says.
     """
 
-    __slots__ = ("_count", "_is_over", "_kind", "_left", "_unread", "error", "padded_bytes")
+    __slots__ = ("_count", "_is_over", "_kind", "_left", "_unread", "error", "padded_bytes", "rest")
 
     padded_bytes: int
     error: bytes | None
+    rest: memoryview
+    """What has been fed and not been read: more frames than one call reads."""
 
     def __init__(self) -> None:
         self._kind = 0  # of the frame whose payload comes; 0 while its header does
@@ -89,9 +92,13 @@ class FrameDecoder:
         self._is_over = False  # the last frame has come, the end or an error
         self.padded_bytes = 0
         self.error = None
+        self.rest = _NOTHING
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the data among them. Behind an error nothing is read.
+
+        `FRAMES_PER_TURN_MAX` frames are read. If more have come, `rest` is not empty, and
+        `feed_rest` is to be called before the next bytes.
 
         Raises:
             FrameError: a frame is unknown, too long, or behind the end; or the end says another
@@ -106,7 +113,11 @@ class FrameDecoder:
             if 0 <= size <= FRAME_BYTES_MAX and _HEADER.unpack_from(data) == (_DATA, size):
                 self._count += size
                 return data[_HEADER_BYTES:]  # one frame, as most reads are
-        return self._read(data)
+        return self._read(memoryview(data))
+
+    def feed_rest(self) -> bytes:
+        """Read on in `rest`; see `feed`."""
+        return self._read(self.rest)
 
     def finish(self) -> None:
         """Say that no more bytes come.
@@ -114,17 +125,20 @@ class FrameDecoder:
         Raises:
             FrameError: the end has not come.
         """
+        assert not self.rest, "not all frames have been read"
         if not self._is_over or self.error is not None:
             raise _malformed("the stream has ended without an end frame")
 
-    def _read(self, data: bytes) -> bytes:
+    def _read(self, data: memoryview) -> bytes:
         body = bytearray()  # no list of pieces: of tiny frames it would take 40 times their bytes
         at, size = 0, len(data)
-        while at < size and self.error is None:
+        left = FRAMES_PER_TURN_MAX
+        while at < size and left and self.error is None:
             if not self._kind:
-                at = self._read_whole(data, at, body)
-                if at < size:
+                at, left = self._read_whole(data, at, left, body)
+                if at < size and left:
                     at = self._read_header(data, at)
+                    left -= 1
                 continue
             until = min(size, at + self._left)
             self._left -= until - at
@@ -138,19 +152,21 @@ class FrameDecoder:
             at = until
             if not self._left:
                 self._end_frame()
+        self.rest = data[at:] if at < size and self.error is None else _NOTHING
         return bytes(body)
 
-    def _read_whole(self, data: bytes, at: int, body: bytearray) -> int:
-        """Read the frames of data and padding that are here whole; return the place behind.
+    def _read_whole(self, data: memoryview, at: int, left: int, body: bytearray) -> tuple[int, int]:
+        """Read up to `left` frames of data and padding that are here whole.
 
-        A short way: a read may bring a million of them.
+        Returns the place behind them, and how many more may be read. A short way: a read may
+        bring thousands.
         """
         if self._unread or self._is_over:
-            return at
+            return at, left
         size_before = len(body)
         unpack_from = _HEADER.unpack_from
         end = len(data)
-        while at + _HEADER_BYTES <= end:
+        while left and at + _HEADER_BYTES <= end:
             kind, size = unpack_from(data, at)
             start = at + _HEADER_BYTES
             until = start + size
@@ -163,10 +179,11 @@ class FrameDecoder:
             else:
                 break
             at = until
+            left -= 1
         self._count += len(body) - size_before
-        return at
+        return at, left
 
-    def _read_header(self, data: bytes, at: int) -> int:
+    def _read_header(self, data: memoryview, at: int) -> int:
         """Read a header, or a part of one; return the place behind it."""
         if self._is_over:
             raise _malformed("bytes follow the end frame")
