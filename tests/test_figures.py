@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from docs import figures
+from tests.browser import Chromium
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +30,42 @@ def test_each_has_its_place_in_the_documentation() -> None:
     }
 
     assert {path.stem for path in figures.IMAGES.iterdir()} == set(figures.FIGURES) == shown
+
+
+PICTURES = sorted((ROOT / "docs").rglob("*.svg"))
+
+# Words are texts in the drawings, and groups of outlines in the measurements.
+OUTSIDE = """
+(() => {
+  const [{ x, y, width, height }, at] =
+    [document.documentElement.viewBox.baseVal, document.documentElement.getScreenCTM()];
+  const all = {
+    left: x * at.a + at.e, right: (x + width) * at.a + at.e,
+    top: y * at.d + at.f, bottom: (y + height) * at.d + at.f,
+  };
+  const words = [...document.querySelectorAll("text, g[id^='text_']")];
+  const isInside = ({ left, right, top, bottom }) =>
+    left >= all.left && right <= all.right && top >= all.top && bottom <= all.bottom;
+  return [words.length, words.filter((w) => !isInside(w.getBoundingClientRect()))
+                              .map((w) => w.textContent.trim() || w.id)];
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)
+def test_no_word_stands_over_the_edge(picture: Path, browser: Chromium) -> None:
+    browser.call("Page.navigate", url=picture.as_uri())
+    browser.wait_until(
+        f"document.URL === {picture.as_uri()!r} && document.readyState === 'complete'"
+    )
+
+    count, outside = browser.evaluate(OUTSIDE)
+
+    assert count > 5
+    assert outside == []

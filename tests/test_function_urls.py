@@ -105,3 +105,14 @@ def test_a_line_says_how_a_url_answers(tmp_path: Path) -> None:
     assert list(url_lines({"f": "http://0.0.0.0:9100"}, {"f": function})) == [
         "http://127.0.0.1:9100/  f, BUFFERED, AWS_IAM"
     ]
+
+
+def test_a_line_says_that_a_url_is_late_on_purpose(project: Path) -> None:
+    """Nobody shall look for a fault in what the configuration asks for."""
+    file = project / "tailrace.toml"
+    file.write_text(
+        CONFIG.replace("[functions.stream]", '[functions.stream]\nhold_back = "lambda"')
+    )
+
+    with DevCommand(file) as dev:
+        dev.wait_line(rf"URL +{URL}/  stream, RESPONSE_STREAM, late on purpose \(hold_back\)$")

@@ -38,7 +38,7 @@ ONE_HOME = {
     "msgspec": {"config", "gateway.front", "net.json_text"},
     "watchfiles": {"dev.watcher"},
     "click": {"cli"},
-    "matplotlib": {"probe.plot"},
+    "matplotlib": {"probe.lettering", "probe.plot"},
 }
 """Each third-party library, and the only modules that import it."""
 

@@ -35,7 +35,7 @@
       <line class="rail" x1="0" x2="1000" y1="14" y2="14"/><line class="rail" x1="0" x2="1000" y1="50" y2="50"/>
       <line class="rail" x1="0" x2="1000" y1="115" y2="115"/><line class="limit" x1="0" x2="1000" y1="75" y2="75"/>
       <path class="fall"/><path class="bars"/><path class="cursor"/><path class="cut"/></svg>
-      <span class="at-write">written</span><span class="at-arrival">arrived</span><span class="delay">delay</span><span class="scale"></span>`;
+      <span class="at-write">written</span><span class="at-arrival">arrived</span><span class="scale"></span>`;
 
     constructor(host, spanMs, isFirstApart = false) {
       this.box = make("div", "trace");
@@ -84,11 +84,15 @@
       if (last > this.span) this.span = last * 1.15;
       const delays = this.chunks.map((chunk) => this.delayOf(chunk));
       const slowest = Math.max(0, ...this.compared());
-      const scale = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((top) => top >= slowest) ?? 60000;
-      const bar = (delay) => (115 - Math.min(40, Math.max(1.5, (delay / scale) * 40))).toFixed(1);
+      const tops = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000];
+      const scale = tops.find((top) => top >= slowest) ?? Math.ceil(slowest / 60_000) * 60_000;
+      // A bar beyond the scale, which only the first can be, has a gap below its top.
+      const bar = (delay) => (delay > scale ? "V84M~ 80V75" : `V${(115 - Math.max(1.5, (delay / scale) * 40)).toFixed(1)}`);
       this.draw("fall", this.chunks.map((chunk) => `M${this.x(chunk.written + this.skew)} 14L${this.x(chunk.arrived)} 50`).join(""));
-      this.draw("bars", this.chunks.map((chunk, i) => `M${this.x(chunk.arrived)} 115V${bar(delays[i])}`).join(""));
-      this.box.querySelector(".scale").textContent = this.chunks.length ? `${scale} ms` : "";
+      const bars = this.chunks.map((chunk, i) => `M~ 115${bar(delays[i])}`.replaceAll("~", this.x(chunk.arrived)));
+      this.draw("bars", bars.join(""));
+      const first = delays[0] > scale ? ` (first ${inMs(delays[0])})` : "";
+      this.box.querySelector(".scale").textContent = this.chunks.length ? `delay, up to ${scale} ms${first}` : "delay";
       this.axis.lastChild.textContent = inS(this.span);
       this.box.firstChild.setAttribute("aria-label", this.chunks.length ? this.summary() : "no chunk yet");
     }
@@ -98,7 +102,11 @@
     }
 
     mark(name, time = now()) {
-      if (time - this.start > this.span) return;
+      if (time - this.start > this.span) {
+        if (name === "cursor") return;
+        this.span = (time - this.start) * 1.05; // how a response ended is never beyond the edge
+        this.render();
+      }
       this.draw(name, `M${this.x(time)} 6V115`);
     }
 

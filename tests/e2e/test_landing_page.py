@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -161,6 +162,58 @@ def test_nothing_sticks_out_sideways(width: int, page: Chromium) -> None:
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.look()
+
+
+# A picture of a page whose first part was late beyond the scale of the others, and one that broke
+# off behind the end of the picture.
+OWN_TRACE = """
+(() => {
+  document.querySelector("#own")?.remove();
+  const own = document.createElement("page-stream");
+  own.id = "own";
+  own.setAttribute("parts", "4");
+  document.querySelector("figure").append(own);
+  const { trace } = own;
+  for (const [written, delay] of [[0, 400], [500, 3], [1000, 19], [2590, 12]])
+    trace.add(trace.start + written, trace.start + written + delay);
+  trace.mark("cut", trace.start + 9000);
+  const path = (name) => trace.box.querySelector(name).getAttribute("d");
+  const edges = (name) => {
+    const { left, right, top, bottom } = trace.box.querySelector(name).getBoundingClientRect();
+    return { left, right, top, bottom };
+  };
+  return {
+    bars: path(".bars"), falls: path(".fall"), cut: path(".cut"),
+    words: trace.box.querySelector(".scale").textContent,
+    box: edges("svg"), limit: edges(".limit"),
+    scale: edges(".scale"), arrived: edges(".at-arrival"),
+  };
+})()
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_picture_of_a_stream_hides_no_delay(width: int, scheme: str, page: Chromium) -> None:
+    page.look(width=width, scheme=scheme)
+
+    seen = page.evaluate(OWN_TRACE)
+
+    page.evaluate("document.querySelector('#own').remove()")
+    page.look()
+    first, *others = seen["bars"].removeprefix("M").split("M")
+    assert first.endswith(" 115V84")  # and a gap up to the rest of it
+    assert others[0].endswith(" 80V75")
+    assert [bar.partition("V")[2] for bar in others[1:]] == ["109.0", "77.0", "91.0"]
+    assert seen["words"] == "delay, up to 20 ms (first 400 ms)"
+    assert seen["cut"].startswith("M952.4 ")
+    xs = [float(x) for x in re.findall(r"[ML]([\d.]+) ", seen["falls"] + seen["bars"])]
+    assert all(0 <= x <= 1000 for x in xs)
+    # Words stand beside the bars, not before them, and beside each other.
+    assert seen["scale"]["bottom"] <= seen["limit"]["top"] + 1
+    assert seen["arrived"]["right"] < seen["scale"]["left"]
+    assert seen["box"]["left"] <= seen["scale"]["left"] <= seen["scale"]["right"]
+    assert seen["scale"]["right"] <= seen["box"]["right"] + 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

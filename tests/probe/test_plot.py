@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
+from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
+from matplotlib.transforms import Bbox, BboxTransformFrom
 from tests.probe.readings import SECONDS, timed, untimed
 
 from tailrace.errors import ConfigError
-from tailrace.probe.plot import draw, picture_format
+from tailrace.probe.lettering import cut, width_of, wrapped
+from tailrace.probe.plot import compose, draw, picture_format
 from tailrace.probe.record import Reading
 
 ON_TIME = timed([(s, s + 0.003) for s in SECONDS])
@@ -204,3 +209,110 @@ def test_no_window_is_ever_needed() -> None:
         "assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+# --- where words stand --------------------------------------------------------------------------
+
+
+def places_of(readings: Sequence[Reading], names: Sequence[str]) -> list[tuple[str, Bbox]]:
+    """The words of a picture and where they stand, as parts of its width and height."""
+    with style.context("default"):
+        figure = compose(readings, names)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        (axes,) = figure.axes
+        to_parts = BboxTransformFrom(figure.bbox)
+        return [
+            (text.get_text(), text.get_window_extent(renderer).transformed(to_parts))
+            for text in axes.texts
+        ]
+
+
+HALVES = [n / 2 for n in range(10)]
+HELD_HALVES = timed(list(zip(HALVES, [1.0, 1.0, *HALVES[3:9], 4.501, 4.501], strict=True)))
+"""As the quick start draws it: two groups, and the others late by one pause each."""
+NO_SPACES = "x" * 400
+LONG = "the peer closed the connection before the last chunk of the body had come " * 8
+EXTREMES = {
+    "the quick start": [HELD_HALVES, timed([(s, s + 0.001) for s in HALVES])],
+    "the published experiment": [HELD, ON_TIME],
+    "three groups and others": [
+        timed(
+            [(0, 2.2), (1, 2.2), (2, 2.3), (3, 5.2), (4, 5.2), (5, 8.6), (6, 8.6), (7, 8.7)],
+            uncertainty_s=0.02,
+        )
+    ],
+    "nothing arrived": [timed([]), untimed([])],
+    "one chunk": [timed([(0.0, 0.1)]), untimed([0.1])],
+    "broken at once": [timed([(0.0, 0.0)], ended_s=1e-9, broken="reset")],
+    "broken, in many words": [timed([(0.0, 0.0), (1.0, 1.0)], ended_s=2.0, broken=LONG)],
+    "broken, in one word": [timed([(0.0, 0.0), (1.0, 3.0)], ended_s=3.0, broken=NO_SPACES)],
+    "broken between labels": [
+        timed([(0, 0.4), (1, 1.4), (2, 2.4)], ended_s=2.41, broken="the connection was reset")
+    ],
+    "a clock that is not known": [timed([(-3.0, 0.1), (0.3, 0.2)], uncertainty_s=86_400.0)],
+    "two hours late": [timed([(s, s + 7200.0) for s in SECONDS]), HELD],
+    "days": [timed([(s * 1e6, s * 1e6 + 5e5) for s in SECONDS])],
+    "microseconds": [timed([(s / 1e6, s / 1e6) for s in SECONDS])],
+    "sixty late ones": [timed([(n / 4, n / 4 + 0.6) for n in range(60)])],
+    "thousands": [timed([(n / 50, n / 50 + 0.2) for n in range(5_000)])],
+    "thousands without times": [untimed([n / 50 for n in range(5_000)])],
+    "all in one place": [timed([(0.0, 5.0)] * 60), untimed([5.0] * 60)],
+    "many responses": [HELD_HALVES, ON_TIME, untimed([0.5, 1.0])] * 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        *((case, "response") for case in EXTREMES),
+        *(("the quick start", name) for name in ("wide " * 80, NO_SPACES, "$x^2_$ <&>")),
+    ],
+)
+def test_words_stand_within_the_picture_and_beside_each_other(case: str, name: str) -> None:
+    readings = EXTREMES[case]
+    names = [name] * len(readings)
+
+    places = places_of(readings, names)
+
+    for words, place in places:
+        assert 0 <= place.x0 < place.x1 <= 1 and 0 <= place.y0 < place.y1 <= 1, (words, place)
+    for i, (words, place) in enumerate(places):
+        for other, its_place in places[i + 1 :]:
+            assert not place.overlaps(its_place), (words, other)
+
+
+def test_a_headline_stands_there_whole_in_two_lines_if_need_be() -> None:
+    words = [words for words, _ in places_of(EXTREMES["the quick start"], ["a", "b"])]
+    assert (
+        "chunks 1 and 2 arrive together, up to 1.0 s late; 9 and 10 together, up to 501 ms late;"
+        " the others up to 500 ms late"
+    ) in words
+
+    words = [words for words, _ in places_of(EXTREMES["three groups and others"], ["a"])]
+    begin = words.index(
+        "chunks 1 and 2 arrive together, up to 2.2 s late; 4 and 5 together, up to 2.2 s late;"
+        " 6 and 7 together, up to 3.6 s late;"
+    )
+    assert words[begin + 1] == "the others up to 1.7 s late"
+
+
+def test_each_late_arrival_has_its_words_in_narrow_form_if_need_be() -> None:
+    """In the wide form every second one, and the last, would have no room."""
+    words = [words for words, _ in places_of(EXTREMES["the quick start"], ["a", "b"])]
+
+    assert "1 and 2\n≤ 1.0 s\nlate" in words
+    assert words.count("500 ms\nlate") == 6
+    assert "9 and 10\n≤ 501 ms\nlate" in words
+
+    words = [words for words, _ in places_of(EXTREMES["three groups and others"], ["a"])]
+    assert "6 and 7\nup to 3.6 s late" in words  # no more of them have room in narrow form
+
+
+def test_words_are_cut_where_they_must_be() -> None:
+    assert cut("short", 10, 1.0) == "short"
+    assert cut("x" * 99, 10, 1.0) == "x" * 10 + "…"
+    assert width_of("x" * 10 + "…", 10) <= 1.0 < width_of("x" * 11 + "…", 10)
+    assert wrapped("", 10, 1.0, 2) == [""]
+    assert wrapped("one two three four five six", 10, 0.7, 2) == ["one two", "three fo…"]

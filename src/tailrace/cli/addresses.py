@@ -22,4 +22,6 @@ def url_lines(urls: Mapping[str, str], functions: Mapping[str, FunctionConfig]) 
         config = functions[name].url
         assert config is not None
         signed = ", AWS_IAM" if config.auth == "AWS_IAM" else ""
-        yield f"{callable_url(url)}/  {name}, {config.invoke_mode}{signed}"
+        # Lest somebody take what was asked for in the configuration for a fault.
+        late = ", late on purpose (hold_back)" if functions[name].hold_back is not None else ""
+        yield f"{callable_url(url)}/  {name}, {config.invoke_mode}{signed}{late}"

@@ -5,14 +5,14 @@
     arrived ──●──────●────●─    slanted: late
 
 Without the times of writing there are the arrivals alone. Responses stand below each other on one
-scale. The only module that imports the plotting library, and none of its global state is used.
+scale. None of the plotting library's global state is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Final, Literal
 
 from matplotlib import style
@@ -24,6 +24,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tailrace.errors import ConfigError
 from tailrace.probe import caption
+from tailrace.probe.lettering import APART, FONT, Room, cut, width_of, wrapped
 from tailrace.probe.quantity import duration
 from tailrace.probe.record import Chunk, Reading
 
@@ -42,6 +43,7 @@ _LEFT: Final = 0.95
 _RIGHT: Final = 0.55
 _TOP: Final = 0.15
 _TITLE: Final = 0.72  # a row's two lines of words, and the labels of its first axis
+_HEADLINE: Final = 0.2  # each further line of words
 _TIMED: Final = 0.95  # from one axis to the other
 _UNTIMED: Final = 0.3
 _BELOW: Final = 0.62  # labels of the arrivals, and the space before the next row
@@ -51,10 +53,11 @@ _LABELLED_MAX: Final = 60
 """More chunks than this have no labels."""
 _SHAPES_MAX: Final = 2_000
 """More chunks than this are dots of an image, in an SVG as well: it would be too large."""
-_CHARACTER: Final = 0.083
-"""About the width of a character of a label."""
-_HEADLINE_MAX: Final = 105
-"""As many characters as fit into a line."""
+_TITLE_SIZE: Final = 12.5  # points, as all sizes of words
+_HEADLINE_SIZE: Final = 11.0
+_CLOCK_SIZE: Final = 9.5
+_LABEL_SIZE: Final = 10.0
+_HEADLINE_LINES_MAX: Final = 3
 _BROKEN: Final = "broken off"
 _MADE_BY: Final = "tailrace probe"
 
@@ -80,9 +83,9 @@ def draw(readings: Sequence[Reading], path: Path, *, names: Sequence[str] = ()) 
         raise ValueError("there is no response to draw")
     titles = [*names, *map(caption.name, readings[len(names) :])]
     # The user's own settings of the library would change the picture; "default" undoes them.
-    own = {"svg.hashsalt": "tailrace", "svg.fonttype": "path", "font.family": "DejaVu Sans"}
+    own = {"svg.hashsalt": "tailrace", "svg.fonttype": "path", "font.family": FONT}
     with style.context(["default", own]):
-        figure = _figure(readings, titles)
+        figure = compose(readings, titles)
         # By this mark `tailrace dev` knows a picture that was drawn into a function's directory.
         mark = {"Software": _MADE_BY} if kind == "png" else {"Date": None, "Creator": _MADE_BY}
         try:
@@ -91,9 +94,17 @@ def draw(readings: Sequence[Reading], path: Path, *, names: Sequence[str] = ()) 
             raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _figure(readings: Sequence[Reading], titles: Sequence[str]) -> Figure:
+def compose(readings: Sequence[Reading], titles: Sequence[str]) -> Figure:
+    """The picture, not yet drawn; its words need the library's default settings."""
     spans = [_TIMED if _is_timed(reading) else _UNTIMED for reading in readings]
-    height = _TOP + sum(_TITLE + span + _BELOW for span in spans) + _FOOT
+    headlines = [
+        wrapped(
+            caption.headline(reading), _HEADLINE_SIZE, _WIDTH - _LEFT - APART, _HEADLINE_LINES_MAX
+        )
+        for reading in readings
+    ]
+    words = [_TITLE + _HEADLINE * (len(lines) - 1) for lines in headlines]
+    height = _TOP + sum(words) + sum(span + _BELOW for span in spans) + _FOOT
     figure = Figure(figsize=(_WIDTH, height), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -102,9 +113,10 @@ def _figure(readings: Sequence[Reading], titles: Sequence[str]) -> Figure:
     axes.set_xlim(begin_s - _LEFT * per_inch, end_s + _RIGHT * per_inch)
     axes.set_ylim(-height, 0)
     y = -_TOP
-    for reading, title, span in zip(readings, titles, spans, strict=True):
-        _Row(axes, reading, y - _TITLE, span, (begin_s, end_s)).draw(title)
-        y -= _TITLE + span + _BELOW
+    for i, (reading, title) in enumerate(zip(readings, titles, strict=True)):
+        row = _Row(axes, reading, y - words[i], spans[i], (begin_s, end_s))
+        row.draw(title, headlines[i], y)
+        y -= words[i] + spans[i] + _BELOW
     _draw_foot(axes, (begin_s, end_s), height, is_timed=_TIMED in spans)
     return figure
 
@@ -124,7 +136,7 @@ def _draw_foot(axes: Axes, limits: tuple[float, float], height: float, *, is_tim
     axes.plot(limits, [y, y], color=_AXIS, lw=1)
     for tick in ticks:
         axes.plot([tick, tick], [y, y - 0.05], color=_AXIS, lw=1)
-        axes.text(tick, y - 0.09, f"{tick:g} s", **_text(10, _QUIET, "center", "top"))
+        axes.text(tick, y - 0.09, f"{tick:g} s", **_text(_LABEL_SIZE, _QUIET, "center", "top"))
     words = "time since the request was sent"
     axes.text(limits[1], y - 0.34, words, **_text(9.5, _QUIET, "right", "top"))
     if is_timed:
@@ -136,8 +148,16 @@ def _draw_foot(axes: Axes, limits: tuple[float, float], height: float, *, is_tim
 
 
 def _ticks(limits: tuple[float, float]) -> list[float]:
-    ticks = MaxNLocator(nbins=10, steps=[1, 2, 5, 10]).tick_values(*limits)
-    return [float(tick) for tick in ticks if limits[0] - 1e-9 <= tick <= limits[1] + 1e-9]
+    """As many as have room for their words: ten, or fewer where the words are long."""
+    per_inch = (limits[1] - limits[0]) / (_WIDTH - _LEFT - _RIGHT)
+    slack = (limits[1] - limits[0]) * 1e-9
+    for count in (10, 5, 2):
+        values = MaxNLocator(nbins=count, steps=[1, 2, 5, 10]).tick_values(*limits)
+        ticks = [float(t) for t in values if limits[0] - slack <= t <= limits[1] + slack]
+        room = Room(per_inch)
+        if all(room.take(tick, width_of(f"{tick:g} s", _LABEL_SIZE)) for tick in ticks):
+            return ticks
+    return []
 
 
 class _Row:
@@ -157,8 +177,9 @@ class _Row:
             self._weight = 0.7
         self._is_image = len(reading.chunks) > _SHAPES_MAX
 
-    def draw(self, title: str) -> None:
-        self._draw_words(title)
+    def draw(self, title: str, headline: Sequence[str], y: float) -> None:
+        """Draw all of it; its words begin at `y`."""
+        self._draw_words(title, headline, y)
         self._draw_grid()
         self._draw_axes()
         if _is_timed(self._reading):
@@ -169,16 +190,22 @@ class _Row:
         self._draw_labels()
         self._draw_end()
 
-    def _draw_words(self, title: str) -> None:
-        left, y = self._limits[0], self._written_y + _TITLE
-        self._axes.text(left, y, title, fontweight="bold", **_text(12.5, _INK, "left", "top"))
-        words = shorten(caption.headline(self._reading), _HEADLINE_MAX, placeholder=" …")
-        colour = _LATE_INK if any(map(self._is_late, self._reading.chunks)) else _INK
-        self._axes.text(left, y - 0.245, words, **_text(11, colour, "left", "top"))
+    def _draw_words(self, title: str, headline: Sequence[str], y: float) -> None:
+        left, right = self._limits
+        room = _WIDTH - _LEFT - _RIGHT
         clock = self._reading.clock
         if clock is not None and _is_timed(self._reading):
             words = f"clock known to ±{duration(clock.uncertainty_s)}"
-            self._axes.text(self._limits[1], y - 0.01, words, **_text(9.5, _QUIET, "right", "top"))
+            looks = _text(_CLOCK_SIZE, _QUIET, "right", "top")
+            self._axes.text(right, y - 0.01, words, **looks)
+            room -= width_of(words, _CLOCK_SIZE) + 2 * APART
+        title = cut(title, _TITLE_SIZE, room, is_bold=True)
+        looks = _text(_TITLE_SIZE, _INK, "left", "top")
+        self._axes.text(left, y, title, fontweight="bold", **looks)
+        colour = _LATE_INK if any(map(self._is_late, self._reading.chunks)) else _INK
+        looks = _text(_HEADLINE_SIZE, colour, "left", "top")
+        for i, line in enumerate(headline):
+            self._axes.text(left, y - 0.245 - i * _HEADLINE, line, **looks)
 
     def _draw_grid(self) -> None:
         ends = [self._written_y + 0.06, self._arrived_y - 0.06]
@@ -256,9 +283,9 @@ class _Row:
         for chunk in self._numbered():
             words, y = caption.numbers([chunk]), self._written_y + 0.08
             self._put(chunk.written_s or 0.0, y, words, _QUIET, "bottom")
-        for group in self._told():
+        for group, words in self._told():
             is_late = any(map(self._is_late, group))
-            words, y = self._arrival_words(group), self._arrived_y - 0.09
+            y = self._arrived_y - 0.09
             self._put(group[-1].arrived_s, y, words, _LATE_INK if is_late else _QUIET, "top")
 
     def _numbered(self) -> list[Chunk]:
@@ -266,31 +293,51 @@ class _Row:
         chunks = [chunk for chunk in self._reading.chunks if chunk.written_s is not None]
         for step in (1, 2, 5, 10, 20):
             some = [c for c in chunks if c.index == 0 or (c.index + 1) % step == 0]
-            room = _Room(self._per_inch)
-            if all(room.take(c.written_s or 0.0, len(caption.numbers([c]))) for c in some):
+            room = Room(self._per_inch)
+            if all(room.take(c.written_s or 0.0, _label_width(caption.numbers([c]))) for c in some):
                 return some
         return chunks[:1]
 
-    def _told(self) -> list[list[Chunk]]:
-        """The arrivals whose words have room: all, or of the late ones the latest first."""
+    def _told(self) -> list[tuple[list[Chunk], str]]:
+        """The arrivals whose words have room, with the words.
+
+        In long words or, where more have room then, in narrow ones. If not all have room, those
+        that were late, the latest first.
+        """
         found = caption.groups(self._reading)
         found.sort(key=caption.latest_s, reverse=True)
-        room = _Room(self._per_inch)
-        if self._reading.broken is not None:
-            room.take(self._reading.ended_s, len(_BROKEN))
-        told = [g for g in found if room.take(g[-1].arrived_s, _width(self._arrival_words(g)))]
-        if len(told) == len(found) or not _is_timed(self._reading):
+        told = self._placed(found, self._arrival_words)
+        narrow = self._placed(found, partial(self._arrival_words, is_narrow=True))
+        told = max(told, narrow, key=len)  # the first of equals
+        if len(told) == len(found):
             return told
-        late = [group for group in told if any(map(self._is_late, group))]
+        if not _is_timed(self._reading):
+            return told
+        late = [(group, words) for group, words in told if any(map(self._is_late, group))]
         return late or told[:1]
 
-    def _arrival_words(self, group: list[Chunk]) -> str:
+    def _placed(
+        self, groups: Sequence[list[Chunk]], words_of: Callable[[list[Chunk]], str]
+    ) -> list[tuple[list[Chunk], str]]:
+        room = Room(self._per_inch)
+        if self._reading.broken is not None:
+            room.take(self._within(self._reading.ended_s, _BROKEN), _label_width(_BROKEN))
+        placed = []
+        for group in groups:
+            words = words_of(group)
+            if room.take(self._within(group[-1].arrived_s, words), _label_width(words)):
+                placed.append((group, words))
+        return placed
+
+    def _arrival_words(self, group: list[Chunk], *, is_narrow: bool = False) -> str:
         if not _is_timed(self._reading):
             return caption.numbers(group)
         words = duration(caption.latest_s(group))
         if any(map(self._is_late, group)):
-            words += " late"
-        return f"{caption.numbers(group)}\nup to {words}" if len(group) > 1 else words
+            words += "\nlate" if is_narrow else " late"
+        if len(group) == 1:
+            return words
+        return f"{caption.numbers(group)}\n{'≤' if is_narrow else 'up to'} {words}"
 
     def _draw_end(self) -> None:
         x, y = self._reading.ended_s, self._arrived_y
@@ -298,16 +345,22 @@ class _Row:
             self._axes.plot([x, x], [y - 0.07, y + 0.07], color=_AXIS, lw=1.6, zorder=2)
             word = "end" if self._reading.stopped is None else "…"
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the axis goes on
-            looks = _text(9.5, _QUIET, "left", "center")
+            looks = _text(_CLOCK_SIZE, _QUIET, "left", "center")
             self._axes.text(x + 0.1 * self._per_inch, y, word, bbox=ground, zorder=2, **looks)
             return
         self._axes.scatter([x], [y], s=90, marker="x", c=_INK, lw=2.4, zorder=5)
         self._put(x, y - 0.09, _BROKEN, _INK, "top")
 
     def _put(self, x: float, y: float, words: str, colour: str, side: str) -> None:
-        # Not over the edge of the picture.
-        x = min(x, self._limits[1] + (_RIGHT - _width(words) * _CHARACTER / 2) * self._per_inch)
-        self._axes.text(x, y, words, linespacing=1.15, **_text(10, colour, "center", side))
+        looks = _text(_LABEL_SIZE, colour, "center", side)
+        self._axes.text(self._within(x, words), y, words, linespacing=1.15, **looks)
+
+    def _within(self, x: float, words: str) -> float:
+        """Where the middle of words stands that are to be at `x`, and not over the edge."""
+        half = _label_width(words) / 2 + APART / 2
+        begin, end = self._limits
+        x = min(x, end + (_RIGHT - half) * self._per_inch)
+        return max(x, begin - (_LEFT - half) * self._per_inch)
 
     def _is_late(self, chunk: Chunk) -> bool:
         return caption.is_late(chunk, self._reading)
@@ -316,24 +369,8 @@ class _Row:
         return _LATE if self._is_late(chunk) else _ON_TIME
 
 
-class _Room:
-    """Which places along an axis have been given to labels."""
-
-    def __init__(self, per_inch: float) -> None:
-        self._per_inch = per_inch
-        self._taken: list[tuple[float, float]] = []
-
-    def take(self, x: float, length: int) -> bool:
-        """Take the place around x for so many characters, if it is free."""
-        half = (length * _CHARACTER + 0.1) / 2 * self._per_inch
-        if any(x - half < end and begin < x + half for begin, end in self._taken):
-            return False
-        self._taken.append((x - half, x + half))
-        return True
-
-
-def _width(words: str) -> int:
-    return max(map(len, words.split("\n")))
+def _label_width(words: str) -> float:
+    return max(width_of(line, _LABEL_SIZE) for line in words.split("\n"))
 
 
 def _is_timed(reading: Reading) -> bool:
