@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import json
 import os
 import re
 import signal
@@ -278,12 +279,15 @@ def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path)
         more = ["--health-path", "/option", "--advertise", "localhost:1"]
         with Command([*arguments, *more[:2]], cwd=project) as gateway:
             url = gateway.wait_line(r"gateway on (http://[^,]+), called back at http://127")[1]
-            assert fetch(f"{url}/option") == (200, '{"status": "ok", "held": 0, "uploads": 0}\n')
+            status, health = fetch(f"{url}/option")
+            assert (status, json.loads(health)["status"]) == (200, "ok")
             assert fetch(f"{url}/file") == (200, "hello from /file")
             gateway.wait_line("no credentials are set: signing with dummy keys")
-            gateway.wait_line(
-                "path=/file function=one transport=callback status=200 outcome=complete"
+            line = gateway.wait_line(
+                r"request_id=(\S+) client=127\.0\.0\.1 method=GET path=/file function=one"
+                " transport=callback status=200 outcome=complete"
             )
+            emulator.wait_line(f"START RequestId: {line[1]} ")
 
             gateway.signal(signal.SIGTERM)
             assert gateway.wait_exit() == 0

@@ -105,10 +105,11 @@ class CapabilityError(TailraceError):
 
 
 class InvokeError(TailraceError):
-    """The Lambda API did not take an invocation."""
+    """The Lambda API did not take an invocation; `request_id` is that of its answer, if any."""
 
     source: ClassVar[Source] = "cloud"
     status = 502
+    request_id: str | None = None
 
 
 class ThrottledError(InvokeError):

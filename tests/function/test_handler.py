@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -363,3 +365,53 @@ def test_another_writers_response_cannot_be_written_outside_its_handler() -> Non
 
     with pytest.raises(RuntimeError, match="has ended"):
         asyncio.run(kept[0].write("x"))
+
+
+# --- the exchange, for log lines -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "exchange_id"),
+    [
+        (
+            {
+                "tailrace": {"v": 1, "transport": "response-stream"},
+                "requestContext": {"requestId": "8f5b6a0e", "http": {"method": "GET"}},
+            },
+            "8f5b6a0e",
+        ),
+        ({"requestContext": {"requestId": "of-lambda", "http": {"method": "GET"}}}, None),
+        ({"tailrace": {"v": 1}}, None),
+        ({"tailrace": {"v": 1}, "requestContext": {"requestId": 3}}, None),
+        (None, None),
+    ],
+)
+def test_the_context_names_the_exchange_of_a_gateways_event(
+    event: object, exchange_id: str | None
+) -> None:
+    seen = []
+
+    @streamify_response
+    def handler(event: Any, context: Any) -> str:
+        seen.append(context.tailrace_exchange_id)
+        return "ok"
+
+    handler(event, SimpleNamespace())
+
+    assert seen == [exchange_id]
+
+
+class Slotted:
+    __slots__ = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    aws_request_id: str = "1"
+
+
+@pytest.mark.parametrize("context", [None, Slotted(), Frozen(), object()])
+def test_a_context_that_takes_no_attributes_is_left_as_it_is(context: object) -> None:
+    event = {"tailrace": {"v": 1}, "requestContext": {"requestId": "8f5b6a0e"}}
+
+    assert streamify_response(lambda event, context: context is None)(event, context) is not None

@@ -13,6 +13,7 @@ from tests.gateway.world import FixedRoute, Story, World, played
 from tailrace.net.http_server import Connection, RequestHead, WholeBody
 from tailrace.wire.event_stream import MEDIA_TYPE, encode_chunk, encode_complete
 
+REQUEST_ID = b"11f4b1a4-2d5c-4b9d-8c02-7e5a4d6f0c33"
 ROUTE = FixedRoute(transport="response-stream")
 
 
@@ -32,7 +33,8 @@ class LambdaStream:
 
     def begin(self) -> None:
         """Send the head of the HTTP answer."""
-        self.connection.start(200, [(b"content-type", MEDIA_TYPE.encode())])
+        fields = [(b"content-type", MEDIA_TYPE.encode()), (b"x-amzn-RequestId", REQUEST_ID)]
+        self.connection.start(200, fields)
 
     def send(self, data: bytes) -> None:
         """Send bytes of the event stream."""

@@ -289,8 +289,8 @@ async def test_an_exchange_has_one_line_with_all_that_counts(world: World) -> No
 
     (line,) = world.summaries()
     assert re.fullmatch(
-        rf"exchange={invocation.event['requestId']} method=POST path=/a/b function=stream"
-        r" transport=callback"
+        rf"exchange={invocation.event['requestId']} request_id=- client=127\.0\.0\.1"
+        r" method=POST path=/a/b function=stream transport=callback"
         r" status=201 outcome=complete bytes=5 padded=0 first_byte_ms=\d+ total_ms=\d+",
         line,
     )
@@ -304,6 +304,84 @@ async def test_an_exchange_without_an_answer_says_so(world: World) -> None:
 
     (line,) = world.summaries()
     assert "status=- outcome=client-left bytes=0 padded=0 first_byte_ms=-" in line
+
+
+REQUEST_ID = "0b8b2a4e-6f0e-4c55-9a6b-8f4f3d1c2e7a"
+
+
+@pytest.mark.parametrize("status", [202, 429])
+@played()
+async def test_the_line_has_the_request_id_of_lambdas_answer(world: World, status: int) -> None:
+    world.endpoint.answer = lambda connection: connection.respond(
+        status, [(b"x-amzn-RequestId", REQUEST_ID.encode())]
+    )
+    client, invocation = await world.hold()
+    if status == 202:
+        await until(lambda: world.gateway.statistics()["invocations"] == 0)
+        client.reset()
+    else:
+        assert (await client.read_response()).status == 503
+    await world.assert_settled()
+
+    (line,) = world.summaries()
+    assert f"exchange={invocation.event['requestId']} request_id={REQUEST_ID} client=" in line
+
+
+@pytest.mark.parametrize("value", ["a b", "x" * 101, "1=2", "\x1b[31m", ""])
+@played()
+async def test_a_request_id_that_is_no_word_is_not_in_the_line(world: World, value: str) -> None:
+    world.endpoint.answer = lambda connection: connection.respond(
+        202, [(b"x-amzn-RequestId", value.encode())]
+    )
+    client, _ = await world.hold()
+    await until(lambda: world.gateway.statistics()["invocations"] == 0)
+    client.reset()
+    await world.assert_settled()
+
+    assert " request_id=- " in world.summaries()[0]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "shown"), [("2001:db8::7", "2001:db8::7"), ('un"known x', "-")]
+)
+@played(trusted_hops=1)
+async def test_the_line_has_the_client_that_a_trusted_proxy_names(
+    world: World, forwarded: str, shown: str
+) -> None:
+    client, _ = await world.hold("GET", "/", [("x-forwarded-for", f"6.6.6.6, {forwarded}")])
+    client.reset()
+    await world.assert_settled()
+
+    assert f" client={shown} " in world.summaries()[0]
+
+
+@pytest.mark.parametrize(("status", "level"), [(404, "INFO"), (500, "WARNING"), (503, "WARNING")])
+@played()
+async def test_an_error_of_a_handler_is_a_warning(world: World, status: int, level: str) -> None:
+    client, function = await world.pair()
+    await function.write(encode_head(status) + b"x")
+    await function.end()
+    await client.read_response()
+    await world.assert_settled()
+
+    assert world.outcomes() == ["complete"]
+    levels = [r.levelname for r in world.log.records if r.name == "tailrace.gateway.exchange"]
+    assert levels == [level]
+
+
+@played()
+async def test_the_record_has_what_the_line_says_as_values(world: World) -> None:
+    client, function = await world.pair()
+    await function.write(encode_head() + b"hello")
+    await function.end()
+    await client.read_response()
+    await world.assert_settled()
+
+    (record,) = [r for r in world.log.records if r.name == "tailrace.gateway.exchange"]
+    assert isinstance(record.args, dict)
+    assert record.args.get("request_id", "") is None
+    assert record.args.get("bytes") == 5
+    assert isinstance(record.args.get("total_ms"), int)
 
 
 @played()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.fakes import encode_head, refuse, until
-from tests.gateway.stream_world import ROUTE, hold, outcome_of, pair, streamed
+from tests.gateway.stream_world import REQUEST_ID, ROUTE, hold, outcome_of, pair, streamed
 from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
@@ -72,6 +72,7 @@ async def test_a_stream_is_relayed_as_it_comes(world: World) -> None:
 
     await world.assert_settled()
     (line,) = world.summaries()
+    assert f" request_id={REQUEST_ID.decode()} client=127.0.0.1 " in line
     assert re.search(
         r" function=stream transport=response-stream status=201 outcome=complete bytes=6 ", line
     )

@@ -59,6 +59,14 @@ def find_callback(fields: Mapping[str, Any]) -> str | None:
     return callback if isinstance(callback, str) else None
 
 
+def find_exchange(fields: Mapping[str, Any]) -> str | None:
+    """Return the id of the gateway's exchange, None for an event that no gateway has sent."""
+    if not _mapping_in(fields, "tailrace"):
+        return None
+    exchange_id = _mapping_in(fields, "requestContext").get("requestId")
+    return exchange_id if isinstance(exchange_id, str) else None
+
+
 def wants_stream(fields: Mapping[str, Any]) -> bool:
     """Whether the gateway reads the function's own streamed response, and says so in the event."""
     return _mapping_in(fields, "tailrace").get("transport") == "response-stream"

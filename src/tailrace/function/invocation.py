@@ -18,6 +18,7 @@ from tailrace.errors import CallbackRefusedError, ClientDisconnected
 from tailrace.function.event import (
     fields_of,
     find_callback,
+    find_exchange,
     is_head_request,
     is_http_event,
     wants_frames,
@@ -85,6 +86,7 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
         return None
     fields = fields_of(event)
     call = _Call(handler, event, fields, context)
+    _name_exchange(context, find_exchange(fields))
     callback = find_callback(fields)
     if callback is not None:
         return _call_back(call, callback)
@@ -92,6 +94,15 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
     if native is not None:
         return _stream_natively(call, native)
     return _return_response(call)
+
+
+def _name_exchange(context: Any, exchange_id: str | None) -> None:
+    """Let the handler's log lines name what the gateway's log names."""
+    if context is not None:
+        try:
+            context.tailrace_exchange_id = exchange_id
+        except (AttributeError, TypeError, ValueError):
+            pass  # a context of the handler's tests that takes no attributes
 
 
 def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
@@ -155,7 +166,8 @@ def _call_back(call: _Call, url: str) -> None:
     try:
         sink = CallbackSink.open(url)
     except CallbackRefusedError as error:
-        logger.warning("the handler was not run: %s", error)
+        exchange_id = find_exchange(call.fields)
+        logger.warning("the handler was not run: %s; exchange=%s", error, exchange_id)
         return
     try:
         _call_back_by(sink, call)

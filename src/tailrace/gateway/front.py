@@ -170,6 +170,7 @@ async def _invoke(invokers: Invokers, held: Held, payload: bytes) -> None:
     except InvokeError as error:
         retry_after_s = error.retry_after_s if isinstance(error, ThrottledError) else None
         held.invocation = None  # this task: it must not cancel itself
+        held.request_id = error.request_id
         held.apply(InvokeRefused(error.status, str(error), retry_after_s))
     except Exception:
         logger.exception("invoking %s failed", name_of(held.route))
@@ -183,6 +184,7 @@ def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes
     capability = held.capability
     headers = request_headers(head)
     source_ip = _forwarded(headers, peer, front.trusted_hops, capability.exchange_id)
+    held.source_ip = source_ip
     host = (head.get(b"host") or b"").decode("latin-1")
     event = event_from_request(
         RequestParts(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from tailrace.errors import HeadError
@@ -80,6 +81,8 @@ class Source(Protocol):
 class Held:
     """An exchange with its client, its source and its counts.
 
+    `source_ip` is the client's address, `request_id` the invocation's in Lambda's log.
+
     `client` is None once the client's response has ended, `source` until there is one and again
     once it is answered.
     """
@@ -99,8 +102,10 @@ class Held:
         "method",
         "path",
         "progress",
+        "request_id",
         "route",
         "source",
+        "source_ip",
         "started_s",
         "status",
         "was_called_back",
@@ -127,6 +132,8 @@ class Held:
         self.method = method
         self.path = path
         self.accept = accept
+        self.source_ip = ""
+        self.request_id: str | None = None
         self.status = 0
         self.was_called_back = False
         self.bytes_relayed = 0
@@ -227,27 +234,26 @@ class Held:
 
     def _log(self, outcome: str) -> None:
         """The one summary line of this exchange."""
-        now_s = self._now_s()
-        first_ms = "-"
-        if self.first_byte_s is not None:
-            first_ms = f"{(self.first_byte_s - self.started_s) * 1000:.0f}"
-        level = logging.INFO if outcome in ("complete", "client-left") else logging.WARNING
-        logger.log(
-            level,
-            "exchange=%s method=%s path=%s function=%s transport=%s status=%s outcome=%s bytes=%d "
-            "padded=%d first_byte_ms=%s total_ms=%.0f",
-            self.capability.exchange_id,
-            self.method,
-            self.path,
-            name_of(self.route),
-            self.route.transport,
-            self.status or "-",
-            outcome,
-            self.bytes_relayed,
-            self.bytes_padded,
-            first_ms,
-            (now_s - self.started_s) * 1000,
+        is_good = outcome in ("complete", "client-left") and self.status < 500
+        summary = Summary(
+            exchange=self.capability.exchange_id,
+            request_id=_word(self.request_id),
+            client=_word(self.source_ip),
+            method=self.method,
+            path=self.path,
+            function=name_of(self.route),
+            transport=self.route.transport,
+            status=self.status or None,
+            outcome=outcome,
+            bytes=self.bytes_relayed,
+            padded=self.bytes_padded,
+            first_byte_ms=self._since_start_ms(self.first_byte_s),
+            total_ms=self._since_start_ms(self._now_s()),
         )
+        logger.log(logging.INFO if is_good else logging.WARNING, _LINE, summary)
+
+    def _since_start_ms(self, at_s: float | None) -> int | None:
+        return None if at_s is None else round((at_s - self.started_s) * 1000)
 
     @property
     def is_waiting(self) -> bool:
@@ -258,6 +264,32 @@ class Held:
     def has_head(self) -> bool:
         """Whether the function has said its head."""
         return self.exchange.function not in (Function.WAITING, Function.OPENED)
+
+
+class Summary(dict[str, str | int | None]):
+    """What is known of an exchange at its end; a log record that has it as its `args`."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> str | int:
+        """For the line: what is not known is a dash."""
+        value = super().__getitem__(name)
+        return "-" if value is None else value
+
+
+_LINE: Final = " ".join(
+    f"{name}=%({name})s"
+    for name in (
+        *("exchange", "request_id", "client", "method", "path", "function", "transport"),
+        *("status", "outcome", "bytes", "padded", "first_byte_ms", "total_ms"),
+    )
+)
+_is_word: Final = re.compile(r"[0-9A-Za-z.:_%/@+-]{1,100}").fullmatch
+
+
+def _word(text: str | None) -> str | None:
+    """What a peer has sent, if it can stand in a line as it is."""
+    return text if text and _is_word(text) else None
 
 
 def name_of(route: Route) -> str:

@@ -16,7 +16,7 @@ from tailrace.errors import (
     PeerError,
     ThrottledError,
 )
-from tailrace.gateway.invoke import retry_after_s
+from tailrace.gateway.invoke import REQUEST_ID, retry_after_s
 from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 
@@ -55,7 +55,7 @@ class HttpInvoker:
     async def start(self) -> None:
         """Nothing is needed before the first event."""
 
-    async def invoke(self, function: str, payload: bytes) -> None:
+    async def invoke(self, function: str, payload: bytes) -> str | None:
         """Hand an event over to the URL `function`; see `Invoker.invoke`."""
         to = self._targets.get(function)
         if to is None:
@@ -70,6 +70,7 @@ class HttpInvoker:
         if not 200 <= answer.status <= 299:
             logger.warning("%s answered %d", to.headers["host"], answer.status)
             raise _refusal(answer)
+        return answer.headers.get(REQUEST_ID)  # the URL may be a Function URL
 
     def _find(self, url: str) -> _Target:
         origin = Origin.of(url)

@@ -47,6 +47,9 @@ _UNAVAILABLE: Final = frozenset((400, 402, 403, 404, 409))
 
 _DUMMY_KEY: Final = "tailrace"
 
+REQUEST_ID: Final = "x-amzn-requestid"
+"""The header of an answer that names the invocation."""
+
 _SECONDS: Final = re.compile("[0-9]{1,5}").fullmatch
 
 
@@ -56,8 +59,10 @@ class Invoker(Protocol):
     async def start(self) -> None:
         """Make ready. Raises ConfigError when that cannot be."""
 
-    async def invoke(self, function: str, payload: bytes) -> None:
+    async def invoke(self, function: str, payload: bytes) -> str | None:
         """Hand an event over; `function` is a name, an ARN, or the URL that invokes it.
+
+        Returns the invocation's request id, which is in the function's log, if the answer has it.
 
         Raises:
             InvokeError: it was not accepted. The function may run all the same after an
@@ -223,7 +228,7 @@ class LambdaInvoker:
         await self._signer.start()
         self._pool.start()
 
-    async def invoke(self, function: str, payload: bytes) -> None:
+    async def invoke(self, function: str, payload: bytes) -> str | None:
         """Hand an event over; see `Invoker.invoke`."""
         check_size(payload, limits.EVENT_INVOKE_BYTES_MAX)
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
@@ -239,6 +244,7 @@ class LambdaInvoker:
             raise EndpointError("the Lambda endpoint cannot be reached") from error
         if answer.status != 202:
             raise refusal(answer)
+        return answer.headers.get(REQUEST_ID)
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -260,6 +266,12 @@ def check_size(payload: bytes, bytes_max: int) -> None:
 
 def refusal(answer: PoolAnswer) -> InvokeError:
     """Lambda's refusal as an error; texts for clients do not repeat what Lambda says."""
+    error = _refusal(answer)
+    error.request_id = answer.headers.get(REQUEST_ID)
+    return error
+
+
+def _refusal(answer: PoolAnswer) -> InvokeError:
     status = answer.status
     name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
     said = _message(answer.body)

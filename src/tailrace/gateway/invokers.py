@@ -57,7 +57,7 @@ class Invokers:
             undo.pop_all()
 
     async def invoke(self, held: Held, payload: bytes) -> None:
-        """Hand an event over; raises InvokeError when it was not accepted."""
+        """Hand an event over and note its request id; raises InvokeError if it was not accepted."""
         route = held.route
         if route.transport == "response-stream":
             assert self.response_stream is not None, "no invoker for response streams"
@@ -65,7 +65,7 @@ class Invokers:
             return
         invoker = self.callback if route.invoke_url is None else self.url
         assert invoker is not None, "no invoker for this route"
-        await invoker.invoke(route.function, payload)
+        held.request_id = await invoker.invoke(route.function, payload)
 
     async def close(self) -> None:
         """Let all connections go."""

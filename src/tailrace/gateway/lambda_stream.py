@@ -21,7 +21,13 @@ from tailrace.errors import (
     ResponseFormatError,
 )
 from tailrace.gateway.held import Held
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaSigner, check_size, refusal
+from tailrace.gateway.invoke import (
+    REQUEST_ID,
+    LambdaEndpoint,
+    LambdaSigner,
+    check_size,
+    refusal,
+)
 from tailrace.gateway.stream_form import FormWarnings
 from tailrace.gateway.stream_message import failure_in, shortened, split
 from tailrace.net.clock import Clock, LoopClock
@@ -152,6 +158,7 @@ class _Answer:
     def on_head(self, status: int, fields: dict[str, str]) -> None:
         """A stream begins, or a refusal."""
         held = self._held
+        held.request_id = fields.get(REQUEST_ID)
         if self.opened.done() or not held.is_waiting:
             self.stream.abort()  # given up in this turn of the loop
         elif status != 200:
