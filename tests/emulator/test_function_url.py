@@ -453,6 +453,14 @@ def test_a_busy_function_is_a_429(tmp_path: Path, url: UrlConfig) -> None:
             answer = await ask(emulator)
             assert answer.status == 429
             assert answer.get("x-amzn-errortype") == "TooManyRequestsException"
+            for _ in range(2):
+                assert (await ask(emulator)).status == 429
+            request_id = answer.get("x-amzn-requestid")
+            warnings = [line for line in emulator.log.splitlines() if " 429: " in line]
+            assert warnings == [
+                f"f | WARNING: RequestId: {request_id} 429: all of its environments are busy"
+                " (concurrency = 1)"
+            ]
             go.touch()
             assert (await first.read_response()).body == b"1"
 
@@ -466,6 +474,7 @@ def test_an_environment_that_is_not_free_in_time_is_a_429(tmp_path: Path) -> Non
         go = tmp_path / "go"
         assert (await ask(emulator, {"return": 1}, {"wait": str(go)})).body == b"1"
         assert (await ask(emulator)).status == 429
+        assert " 429: all of its environments are busy" in emulator.log
         go.touch()
 
     serve(story, tmp_path, BUFFERED, concurrency=1)

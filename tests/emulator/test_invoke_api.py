@@ -297,6 +297,7 @@ def test_a_queue_that_is_full_refuses(tmp_path: Path) -> None:
                 429,
                 "FunctionInvocationRateLimitExceeded",
             )
+            assert " 429: its queue is full" in emulator.log
 
     uvloop.run(run())
 

@@ -15,6 +15,7 @@ from tailrace.emulator.invocation import REFUSED, Attempt, Listener
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
 from tailrace.emulator.queue import EventQueue, OnEventEnded
 from tailrace.net.clock import Timer
+from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.runtime_api import Invocation
 
@@ -57,6 +58,7 @@ class EmulatedFunction:
         self._tasks = TaskSet()
         self._knocking: dict[Attempt, Timer] = {}  # in their order
         self._warned: set[Disagreement] = set()
+        self._refusals = Tally(self.clock.now_s)
         self._queue = EventQueue(
             config,
             self._start,
@@ -86,9 +88,10 @@ class EmulatedFunction:
         if not self._knocking and self._start(attempt):
             return attempt
         if len(self._knocking) >= self.config.concurrency or not self._pool.is_about_to_be_free:
+            self._note_busy(invocation)
             return None
         self._knocking[attempt] = self.clock.call_later(
-            limits.ENVIRONMENT_GRACE_S, self._refuse, attempt
+            limits.ENVIRONMENT_GRACE_S, self._refuse_late, attempt
         )
         return attempt
 
@@ -98,7 +101,10 @@ class EmulatedFunction:
         `hops` is how many destinations an event has come through.
         """
         self._take_up_changes()
-        return self._queue.put(invocation, hops=hops)
+        is_queued = self._queue.put(invocation, hops=hops)
+        if not is_queued:
+            self._note_refusal(invocation, "its queue is full")
+        return is_queued
 
     def warn(self, what: Disagreement) -> None:
         """Say in the log that mode and call disagree: once of each kind, until a reload."""
@@ -173,6 +179,23 @@ class EmulatedFunction:
             timer.cancel()
             del self._knocking[attempt]
         self._queue.dispatch()
+
+    def _refuse_late(self, attempt: Attempt) -> None:
+        self._note_busy(attempt.invocation)
+        self._refuse(attempt)
+
+    def _note_busy(self, invocation: Invocation) -> None:
+        most = self.config.concurrency
+        busy = f"all of its environments are busy (concurrency = {most})"
+        self._note_refusal(invocation, busy if most else "its concurrency is 0")
+
+    def _note_refusal(self, invocation: Invocation, reason: str) -> None:
+        """Refusals come in floods: one line now and then counts them."""
+        if count := self._refusals.add():
+            self.note(
+                f"WARNING: RequestId: {invocation.request_id} 429: {reason}"
+                + (f"; {count} such answers since the last warning" if count > 1 else "")
+            )
 
     def _refuse(self, attempt: Attempt) -> None:
         self._knocking.pop(attempt).cancel()
