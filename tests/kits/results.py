@@ -49,7 +49,8 @@ RESULTS: Final = (
     # Body.
     _result("no `body`", {"statusCode": 200}, "content-type"),
     _envelope("`body` null", "content-type", body=None),
-    _envelope("`body` an object", body={"a": 1}),
+    _envelope("`body` an object", "content-type", body={"a": 1}),
+    _envelope("`body` a list", "content-type", body=[1]),
     _envelope("`body` a number", body=7),
     _envelope("`isBase64Encoded` true", body="aGVsbG8=", isBase64Encoded=True),
     _envelope("`isBase64Encoded` true, no base64", body="h\u00e9llo", isBase64Encoded=True),

@@ -149,9 +149,9 @@ def _envelope(members: dict[str, bytes]) -> dict[str, Any]:
         name: json.loads(members[name]) for name in _IN_HEAD if name in members
     }
     body = members.get("body", b"null")
-    # A list or an object is no body, whatever is in it.
-    placeholder: Any = {ord("["): [], ord("{"): {}}.get(body[0])
-    envelope["body"] = _built(body) if placeholder is None else placeholder
+    # A list or an object is sent as its JSON: it need not be built.
+    is_text = body.startswith((b"[", b"{"))
+    envelope["body"] = msgspec.json.format(body, indent=-1).decode() if is_text else _built(body)
     return envelope
 
 

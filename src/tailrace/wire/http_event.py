@@ -62,9 +62,9 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
     Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
     when there are none.
 
-    Which bodies AWS sends as plain text is not documented. Here: UTF-8 that is declared as
-    `text/*`, JSON, XML or JavaScript, with at most `EVENT_CONTROLS_MAX` control characters;
-    everything else is base64.
+    Which bodies AWS sends as plain text is not documented. Here, as recorded of API Gateway's HTTP
+    APIs, which have the same format: what is declared as `text/*` or one of `_TEXT_TYPES`. It must
+    be UTF-8, with at most `EVENT_CONTROLS_MAX` control characters. Everything else is base64.
     """
     # Imported here because a function at its cold start makes no event.
     from urllib.parse import unquote
@@ -114,7 +114,8 @@ def response_from_result(result: object) -> tuple[Head, bytes]:
 
     A dict with `statusCode` is a response: `headers`, `cookies`, `body` (text) and
     `isBase64Encoded` are understood, other keys (`multiValueHeaders` too) are ignored, and a body
-    without a content type is `application/json`, as Lambda says it.
+    without a content type is `application/json`, as Lambda says it. A body that is a dict or a
+    list, which Lambda accepts too, is its minified JSON.
 
     Anything else is a 200 of `application/json`: text as it is, without quotes; None as `null`;
     the rest as minified JSON. Bytes, which Lambda does not know, are `application/octet-stream`.
@@ -190,11 +191,7 @@ def _text(content_type: str, body: bytes) -> str | None:
     if not body:
         return ""
     media_type = content_type.partition(";")[0].strip().lower()
-    if not (
-        media_type.startswith("text/")
-        or media_type in _TEXT_TYPES
-        or media_type.endswith(("+json", "+xml"))
-    ):
+    if not (media_type.startswith("text/") or media_type in _TEXT_TYPES):
         return None
     if len(body) - len(body.translate(None, _CONTROLS)) > EVENT_CONTROLS_MAX:
         return None
@@ -228,6 +225,8 @@ def _envelope_body(envelope: dict[Any, Any]) -> bytes:
     body = envelope.get("body")
     if body is None:
         body = ""
+    if isinstance(body, dict | list):
+        body = _json(body)
     if not isinstance(body, str):
         raise ResultError(f"body: text is wanted, not {type(body).__name__}")
     is_base64 = envelope.get("isBase64Encoded")
