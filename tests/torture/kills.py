@@ -40,13 +40,16 @@ class KillResult:
 
 
 def kills(directory: Path, seconds: float, seed: int) -> KillResult:
-    """Kill for so long; raises AssertionError if the world does not recover, or leaves anything."""
+    """Kill for so long, and each of the victims once at least.
+
+    Raises AssertionError if the world does not recover, or leaves a process behind.
+    """
     choose = random.Random(seed)
     deck: list[str] = []
     killed: Counter[str] = Counter()
     started_s = time.monotonic()
     with running(directory, pause_s=0.02) as world, Load(world.url, CLIENTS) as load:
-        while time.monotonic() - started_s < seconds:
+        while time.monotonic() - started_s < seconds or killed.total() < len(VICTIMS):
             until(lambda: len(load.in_body) >= IN_BODY, "responses to be under way")
             time.sleep(choose.uniform(0, PAUSE_S))
             if not deck:
