@@ -122,7 +122,7 @@ def banner(dev: subprocess.Popen[bytes], log: IO[str]) -> str:
 def addresses(shown: str) -> dict[str, str]:
     """Where what is found, by the lines that `tailrace dev` shows when it starts."""
     urls = re.findall(r"^ +URL +(http://\S+) +(\w+),", shown, re.MULTILINE)
-    (gateway,) = re.findall(r"^ +Open +(http://\S+?)/$", shown, re.MULTILINE)
+    (gateway,) = re.findall(r"^ +(?:Open|Gateway) +(http://[^\s/]+)", shown, re.MULTILINE)
     return {"gateway": gateway, **{name: url for url, name in urls}}
 
 

@@ -173,7 +173,7 @@ class DevCommand(Command):
     def __enter__(self) -> Self:
         super().__enter__()
         try:
-            self.url = self.wait_line(r"Open +(http://\S+)/")[1]
+            self.url = self.wait_line(r"(?:Open|Gateway) +(http://[^\s/]+)")[1]
             self.wait_line("Ctrl-C stops")
         except BaseException:
             self.__exit__()

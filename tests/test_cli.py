@@ -35,6 +35,7 @@ from tailrace import __version__
 from tailrace.cli.commands import tailrace
 from tailrace.config import GatewayConfig
 
+ROOT = Path(__file__).parent.parent
 HELLO = """
 from tailrace.function import streamify_response
 
@@ -97,7 +98,10 @@ def test_every_gateway_setting_is_an_option() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dev"], "there is no tailrace.toml in this directory; give --config FILE"),
+        (
+            ["dev"],
+            "there is no tailrace.toml in this directory; docs/tutorial.md writes one: give --con",
+        ),
         (["dev", "--config", "x.toml"], "x.toml: cannot be read: No such file or directory"),
         (["dev", "--hold-back", "on"], "'on' is not one of 'lambda', 'off'"),
         (["emulator", "--hold-back", "15000"], "'15000' is not one of 'lambda', 'off'"),
@@ -121,8 +125,16 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["gateway", "--function", "f", "--total-timeout", "0"], "0.0 is not in the range 0<x"),
         (["gateway", "--function", "f", "--endpoint-url", "ftp://x"], "is not an http(s) URL"),
         (["gateway", "--function", "f"], "no AWS region: set AWS_REGION, or give --endpoint-url"),
-        (["emulator"], "there is no tailrace.toml in this directory; give --config FILE"),
-        (["emulate"], "No such command 'emulate'"),
+        (["emulator"], "there is no tailrace.toml in this directory; docs/tutorial.md writes"),
+        (["emulate"], "No such command 'emulate'. There are: dev, emulator, gateway, probe."),
+        (["start"], "No such command 'start'. Did you mean dev?"),
+        (["dev", "--port", "8080"], "No such option '--port'. Use --listen HOST:PORT, as in"),
+        (["dev", "--reload"], "No such option '--reload'. tailrace dev reloads without being"),
+        (["gateway", "--region", "x"], "No such option '--region'. Set AWS_REGION, or give"),
+        (["dev", "--hold-bak", "off"], "No such option '--hold-bak'. Did you mean '--hold-back'?"),
+        (["dev", "x.toml"], "unexpected extra argument (x.toml) Write --config x.toml."),
+        (["dev", "app.py"], "(app.py) Functions stand in tailrace.toml: see --help and docs/tu"),
+        (["dev", "one"], "Got unexpected extra argument (one)"),
     ],
 )
 def test_a_mistake_is_named_and_exits_with_2(
@@ -133,6 +145,15 @@ def test_a_mistake_is_named_and_exits_with_2(
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_configuration_one_directory_up_is_named(project: Path) -> None:
+    (project / "inner").mkdir()
+
+    result = run("dev", cwd=project / "inner")
+
+    assert result.returncode == 2
+    assert "did you mean ../tailrace.toml? give --config FILE" in result.stderr
 
 
 def test_a_mistake_in_the_file_names_file_key_and_nearest_name(project: Path) -> None:
@@ -198,9 +219,28 @@ def test_a_missing_extra_is_named(command: str, library: str, project: Path) -> 
 
     assert result.returncode == 2
     assert result.stderr == (
-        f"tailrace: tailrace {command} needs {library}, which is not installed; "
-        f"try: pip install 'tailrace[{command}]'\n"
+        f"tailrace: tailrace {command} needs {library}, which is not installed; tailrace is not"
+        " released yet, so install its extra from where it came:"
+        f" pip install '{ROOT}[{command}]'\n"
     )
+
+
+def test_the_hint_for_a_missing_extra_can_be_followed(tmp_path: Path) -> None:
+    """It names something that pip can install, also when nobody knows where this came from."""
+    code = (
+        "import sys; sys.modules['click'] = None\n"
+        "from importlib import metadata\n"
+        "metadata.distribution = metadata.Distribution.from_name = lambda name: Fake()\n"
+        "class Fake:\n"
+        "    def read_text(self, name): return None\n"
+        "from tailrace.cli import main; main(['dev'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+
+    assert result.stderr.endswith("pip install '.[dev]' in a clone of its repository\n")
+    assert (ROOT / "pyproject.toml").exists()
 
 
 @pytest.mark.parametrize(
@@ -304,7 +344,7 @@ def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path)
 def test_a_usual_port_that_is_taken_is_replaced(project: Path) -> None:
     """Two at once: whoever comes second says where it is. The usual ports may be taken before."""
     with Command(["dev"], cwd=project) as one, Command(["dev"], cwd=project) as two:
-        urls = [dev.wait_line(r"Open +(http://\S+)/")[1] for dev in (one, two)]
+        urls = [dev.wait_line(r"(?:Open|Gateway) +(http://[^\s/]+)")[1] for dev in (one, two)]
 
         assert urls[0] != urls[1]
         assert [fetch(f"{url}/x") for url in urls] == [(200, "hello from /x")] * 2

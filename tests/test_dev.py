@@ -164,8 +164,11 @@ def test_what_an_editor_and_test_tools_leave_replaces_no_process(
     async def story() -> None:
         async with running(settings_for(project)) as dev:
             assert await get(dev, "/one") == (200, "old")
-            assert dev._emulator is not None
-            (pid,) = dev._emulator.pids()
+            emulator = dev._emulator
+            assert emulator is not None
+            # Until then, the next request would get a second process.
+            await until(lambda: emulator.statistics().functions["one"].idle == 1, "idle")
+            (pid,) = emulator.pids()
             for name in ("4913", ".app.py.swp", "app.py~", "app.py___jb_tmp___", ".coverage"):
                 (project / "one" / name).write_text("x")
             for name in ("__pycache__", ".pytest_cache", ".git"):
@@ -174,7 +177,7 @@ def test_what_an_editor_and_test_tools_leave_replaces_no_process(
             (project / "one" / "app.py~").unlink()
 
             assert await get(dev, "/one") == (200, "old")
-            assert dev._emulator.pids() == [pid]
+            assert emulator.pids() == [pid]
             (project / "one" / "more.py").write_text("")
             await wait_logged(caplog, "changed: the next request")
             assert "more.py changed" in caplog.text
@@ -473,7 +476,84 @@ def test_a_route_that_names_a_deployed_function_is_served_here(project: Path) ->
             assert await get(dev, "/one") == (200, "old")
             banner = dev_banner(dev, Terminal(io.StringIO(), {}))
             assert "/one  one  app.handler in one/" in banner
-            assert "no route" not in banner
+            assert "no route  " not in banner
+
+    run(story())
+
+
+ROUTE_TO = '[[routes]]\npath = "{path}"\nfunction = "one"\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/", "Open    {base}/\n"),
+        ("/*", "Open    {base}/\n"),
+        ("/api/*", "Gateway {base} (no route serves /)\n"),
+        (None, "Gateway {base} (no route serves /)\n"),
+    ],
+)
+def test_the_start_shows_an_address_that_can_be_opened(
+    project: Path, path: str | None, line: str
+) -> None:
+    route = "" if path is None else ROUTE_TO.format(path=path)
+    (project / "tailrace.toml").write_text(FUNCTION.format(name="one") + route)
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            banner = dev_banner(dev, Terminal(io.StringIO(), {}))
+            assert line.format(base=dev.public_url) in banner
+            is_served = "no route serves" not in line
+            assert (await get(dev, "/"))[0] == (200 if is_served else 404)
+            if path is None:
+                assert "add [[routes]] to tailrace.toml, or start with --function one" in banner
+
+    run(story())
+
+
+def test_a_file_without_functions_says_what_to_add(project: Path) -> None:
+    (project / "tailrace.toml").write_text("")
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            banner = dev_banner(dev, Terminal(io.StringIO(), {}))
+            assert "Try     add [functions.NAME] and [[routes]] to tailrace.toml: with" in banner
+
+    run(story())
+
+
+def test_routes_to_functions_that_are_elsewhere_are_refused(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such a file is a gateway's; here each request would be answered 404."""
+    message = "tailrace.toml: routes[0].function: there is no function 'one' to run here; add"
+
+    with pytest.raises(ConfigError) as caught:
+        (project / "tailrace.toml").write_text(ROUTE_TO.format(path="/"))
+        run(Dev(settings_for(project), EmulatorLog(io.StringIO())).start())
+
+    assert message in str(caught.value)
+    assert "[functions.one], or run `tailrace gateway` for functions that" in str(caught.value)
+
+    async def story() -> None:
+        text = FUNCTION.format(name="one") + ROUTE_TO.format(path="/")
+        (project / "tailrace.toml").write_text(text)
+        async with running(settings_for(project)) as dev:
+            (project / "tailrace.toml").write_text(ROUTE_TO.format(path="/"))
+            await wait_logged(caplog, "; the configuration before it stays")
+            assert message in caplog.text
+            assert await get(dev, "/") == (200, "old")
+
+    run(story())
+
+
+def test_a_request_without_a_route_is_logged_with_the_routes(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            assert (await get(dev, "/typo"))[0] == 404
+            assert "no route for /typo: answered 404; there are: /one" in caplog.text
 
     run(story())
 
@@ -638,11 +718,17 @@ FAR = "[gateway]\nfirst_byte_timeout_s = 600\n"
 """No test waits for that deadline."""
 
 FAILURES = {
-    "an import error": ("import nothing_like_this", "failed (Runtime.ImportModuleError)"),
-    "an exit while it starts": ("import os; os._exit(3)", "failed (Runtime.ExitError)"),
+    "an import error": (
+        "import nothing_like_this",
+        "failed (Runtime.ImportModuleError: its module cannot be imported)",
+    ),
+    "an exit while it starts": (
+        "import os; os._exit(3)",
+        "failed (Runtime.ExitError: its process ended)",
+    ),
     "a crash": (
         "import os\ndef handler(event, context):\n    os.abort()",
-        "failed (Runtime.ExitError)",
+        "failed (Runtime.ExitError: its process ended)",
     ),
     "an exception": (
         "def handler(event, context):\n    1 / 0",
@@ -650,7 +736,7 @@ FAILURES = {
     ),
     "a time-out": (
         "import time\ndef handler(event, context):\n    time.sleep(600)",
-        "failed (Sandbox.Timedout)",
+        "failed (Sandbox.Timedout: it took longer than its timeout_s)",
     ),
     "a result": (
         "def handler(event, context):\n    return 1",

@@ -289,8 +289,9 @@ class Walk:
             )  # fmt: skip
         self._wait_for(lambda log: any("Ctrl-C stops" in line for line in log))
         banner = self._log_path.read_text()
-        for name, address in (("Open", "127.0.0.1:8080"), ("Lambda", "127.0.0.1:9000")):
-            (real,) = re.findall(rf"^ +{name} +http://([\d.:]+)/?$", banner, re.MULTILINE)
+        named = (("Open|Gateway", "127.0.0.1:8080"), ("Lambda", "127.0.0.1:9000"))
+        for name, address in named:
+            (real,) = re.findall(rf"^ +(?:{name}) +http://([\d.:]+)", banner, re.MULTILINE)
             self._addresses[address] = real
         for address, real in self._addresses.items():
             banner = banner.replace(real, address)

@@ -373,6 +373,22 @@ def test_what_is_not_json_has_lambdas_error_types(folder: Path, peer: Peer) -> N
         assert error["errorType"] == "Runtime.LambdaContextUnmarshalError"
 
 
+@pytest.mark.parametrize("name", ["generator", "async_generator"])
+def test_a_generator_that_is_not_decorated_is_named(folder: Path, peer: Peer, name: str) -> None:
+    """The report is AWS's; the log says what is missing."""
+    (folder / "bare.py").write_text(
+        "def generator(event, context):\n    yield 1\n"
+        "async def async_generator(event, context):\n    yield 1\n"
+    )
+    with RuntimeProcess(folder, peer, f"bare.{name}") as runtime:
+        assert runtime.error()["errorMessage"] == (
+            f"Unable to marshal response: Object of type {name} is not JSON serializable"
+        )
+        _, out, _ = runtime.end(signal.SIGTERM)
+
+    assert "decorate it with @streamify_response (from tailrace.function import" in out
+
+
 def test_decimals_are_numbers_and_bytes_go_out_raw(folder: Path, peer: Peer) -> None:
     with RuntimeProcess(folder, peer, "app.numbers") as runtime:
         assert runtime.serve()[2] == b"[12, 1.5, 1.5, NaN]"
@@ -472,6 +488,46 @@ def test_without_an_address_the_runtime_says_how_to_start_it(
 
     assert code == 2
     assert errors.startswith("usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.runtime")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address", "code", "text"),
+    [
+        (["--help"], None, 0, "To run a function on this machine, write a tailrace.toml and use"),
+        (["-h"], "127.0.0.1:1", 0, "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.r"),
+        (
+            [],
+            "127.0.0.1:1",
+            2,
+            "tailrace.runtime: there is no handler: name one, as in app.handler",
+        ),
+        (["--port"], "127.0.0.1:1", 2, "tailrace.runtime: there is no option --port"),
+        (
+            ["app.echo"],
+            None,
+            2,
+            "AWS_LAMBDA_RUNTIME_API is not set; Lambda and the emulator set it",
+        ),
+        (["app.echo"], "9001", 2, "AWS_LAMBDA_RUNTIME_API is not HOST:PORT: '9001'; Lambda and"),
+    ],
+)
+def test_the_command_line_of_the_runtime(
+    arguments: list[str], address: str | None, code: int, text: str
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "_HANDLER"}
+    if address is not None:
+        environment["AWS_LAMBDA_RUNTIME_API"] = address
+    result = subprocess.run(
+        [sys.executable, "-m", "tailrace.runtime", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+    assert result.returncode == code
+    assert text in (result.stderr if code else result.stdout)
+    assert "Traceback" not in result.stderr
 
 
 # --- output and signals --------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from tailrace import __version__
 from tailrace.cli.addresses import callable_url, url_lines
 from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
-from tailrace.config import FunctionConfig, RouteConfig
+from tailrace.config import Config, FunctionConfig, RouteConfig
 from tailrace.dev import Dev
+from tailrace.wire.routes import Router
 
 
 def dev_banner(dev: Dev, terminal: Terminal) -> str:
@@ -30,8 +31,11 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
         yield terminal.paint(f"  {taken} is in use: {where} instead", YELLOW)
     if dev.moved:
         yield ""
-    yield f"  Open    {terminal.paint(base + '/', CYAN)}"
-    yield f"  Try     {terminal.paint(_curl(base, dev.config.routes), CYAN)}"
+    if Router(dev.config.routes).match(urlsplit(base).netloc, "/") is not None:
+        yield f"  Open    {terminal.paint(base + '/', CYAN)}"
+    else:
+        yield f"  Gateway {terminal.paint(base, CYAN)} (no route serves /)"
+    yield f"  Try     {terminal.paint(_try(base, dev.config), CYAN)}"
     yield f"  Lambda  {callable_url(dev.emulator_url)}"
     for line in url_lines(dev.function_urls, dev.config.functions):
         yield f"  URL     {line}"
@@ -77,10 +81,14 @@ def _runs(function: FunctionConfig, directory: Path) -> str:
     return f"{what} in {os.path.relpath(function.path, directory)}{os.sep}"
 
 
-def _curl(base: str, routes: tuple[RouteConfig, ...]) -> str:
+def _try(base: str, config: Config) -> str:
     """A command to try: the first route that is not the start page."""
-    if not routes:
-        return "a [[routes]] entry: without one, every path is answered 404"
-    route = next((r for r in routes if r.path not in ("/", "/*")), routes[0])
+    if not config.routes:
+        functions = next(iter(config.functions), None)
+        what = "add [functions.NAME] and" if functions is None else "add"
+        more = "" if functions is None else f", or start with --function {functions}"
+        name = config.path.name
+        return f"{what} [[routes]] to {name}{more}: without a route, every path is answered 404"
+    route = next((r for r in config.routes if r.path not in ("/", "/*")), config.routes[0])
     host = f"-H 'Host: {route.host}' " if route.host else ""
     return f"curl -N {host}{base}{route.path.removesuffix('*')}"

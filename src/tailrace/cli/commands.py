@@ -26,6 +26,7 @@ from tailrace.cli.options import (
     transport_option,
 )
 from tailrace.cli.probe import probe
+from tailrace.cli.usage import HintingGroup
 from tailrace.config import (
     Address,
     GatewayConfig,
@@ -45,7 +46,10 @@ _CALLBACKS: Final = listen_option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=HintingGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="tailrace", message="%(prog)s %(version)s")
 def tailrace() -> None:
     """Stream responses out of serverless functions, on time and on any path."""
@@ -175,9 +179,11 @@ def _transport(function: str | None, transport: Transport | None) -> Transport:
 
 
 def _find_config(path: Path | None, hint: str) -> Path:
-    if path is None and not Path(CONFIG_NAME).exists():
-        raise ConfigError(f"there is no {CONFIG_NAME} in this directory; {hint}")
-    return path or Path(CONFIG_NAME)
+    if path is not None or Path(CONFIG_NAME).exists():
+        return path or Path(CONFIG_NAME)
+    above = Path("..") / CONFIG_NAME
+    more = f"; did you mean {above}?" if above.exists() else "; docs/tutorial.md writes one:"
+    raise ConfigError(f"there is no {CONFIG_NAME} in this directory{more} {hint}")
 
 
 def _run(main: Callable[..., Coroutine[Any, Any, int]], *arguments: object) -> NoReturn:

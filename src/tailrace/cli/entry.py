@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NoReturn
 
 from tailrace.errors import ConfigError
@@ -50,10 +51,27 @@ def _missing(library: str, given: Sequence[str]) -> str:
     """What to install; the extra is that of the command."""
     command = next((argument for argument in given if argument in _EXTRAS), None)
     name = "tailrace" if command is None else f"tailrace {command}"
+    extra, source = command or "dev", _source()
+    where = f"'{source}[{extra}]'" if source else f"'.[{extra}]' in a clone of its repository"
     return (
-        f"{name} needs {library}, which is not installed; "
-        f"try: pip install 'tailrace[{command or 'dev'}]'"
+        f"{name} needs {library}, which is not installed; tailrace is not released yet,"
+        f" so install its extra from where it came: pip install {where}"
     )
+
+
+def _source() -> str | None:
+    """The directory that this package was installed from, as pip recorded it (PEP 610)."""
+    import json
+    from importlib import metadata
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        record = metadata.distribution("tailrace").read_text("direct_url.json")
+        parts = urlsplit(json.loads(record or "{}").get("url", ""))
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    path = unquote(parts.path)
+    return path if parts.scheme == "file" and Path(path).is_dir() else None
 
 
 def _fail(code: int, message: str) -> NoReturn:

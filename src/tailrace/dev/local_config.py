@@ -21,6 +21,7 @@ def load(settings: DevSettings) -> tuple[Config, dict[str, FunctionConfig]]:
     config = configuration.load(settings.config_path, hold_back=settings.hold_back)
     if settings.function is not None:
         config = _only(settings.function, settings.transport, config)
+    _refuse_routes_to_elsewhere(settings, config)
     functions = {
         name: _without_cache(function)
         for name, function in config.functions.items()
@@ -42,6 +43,17 @@ def _only(name: str, transport: Transport, config: Config) -> Config:
         raise ConfigError(f"--function: there is no function {name!r}; allowed: {known}")
     route = RouteConfig(path="/*", function=name, transport=transport)
     return dataclasses.replace(config, routes=(route,))
+
+
+def _refuse_routes_to_elsewhere(settings: DevSettings, config: Config) -> None:
+    """A file without functions is legal, for a gateway: here its routes lead nowhere."""
+    for index, route in enumerate(config.routes):
+        if route.invoke_url is None and route.function_name not in config.functions:
+            raise ConfigError(
+                f"{settings.config_path}: routes[{index}].function: there is no function"
+                f" {route.function[:80]!r} to run here; add [functions.{route.function_name[:64]}],"
+                " or run `tailrace gateway` for functions that run elsewhere"
+            )
 
 
 def _is_installed(function: FunctionConfig) -> bool:

@@ -10,11 +10,11 @@ import asyncio
 import dataclasses
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from tailrace.config import Address, Config, FunctionConfig, parse_advertise
+from tailrace.config import Address, Config, FunctionConfig, RouteConfig, parse_advertise
 from tailrace.dev.local_config import load
 from tailrace.dev.settings import DevSettings
 from tailrace.dev.sources import Sources
@@ -33,8 +33,17 @@ logger = logging.getLogger(__name__)
 
 _REGION: Final = "us-east-1"
 _SILENT: Final = "ended without calling back (no streamify_response, no response-stream route?)"
+_CAUSES: Final = {
+    "Runtime.ExitError": ": its process ended",
+    "Runtime.HandlerNotFound": ": its module has no such handler",
+    "Runtime.ImportModuleError": ": its module cannot be imported",
+    "Runtime.MarshalError": ": its result is not JSON; a generator needs @streamify_response",
+    "Runtime.UserCodeSyntaxError": ": its code has a syntax error",
+    "Sandbox.Timedout": ": it took longer than its timeout_s",
+}
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _FILES_NAMED_MAX: Final = 3
+_ROUTES_NAMED_MAX: Final = 10
 _STARTS_MAX: Final = 3
 
 
@@ -117,7 +126,7 @@ class Dev:
         await emulator.start()
         self._emulator = emulator
         endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True, has_dummy_keys=True)
-        gateway = Gateway(settings, Invokers.at(endpoint), Router(self.config.routes).match)
+        gateway = Gateway(settings, Invokers.at(endpoint), _finder(self.config))
         try:
             await gateway.start()
         except BaseException:
@@ -143,7 +152,7 @@ class Dev:
 
     def _on_event_ended(self, event: bytes, error: str | None) -> None:
         """Tell a client what it would otherwise learn from the first-byte deadline."""
-        what = _SILENT if error is None else f"failed ({error})"
+        what = _SILENT if error is None else f"failed ({error}{_CAUSES.get(error, '')})"
         if self._gateway is not None:
             self._gateway.fail(event, f"the function {what}: see the log of tailrace dev")
 
@@ -205,7 +214,7 @@ class Dev:
             # The watch before may not have told all.
             changed = self._sources.uncompared if is_new_watch else set()
             await self._emulator.reload(self.config, changed)
-            self._gateway.route_by(Router(self.config.routes).match)
+            self._gateway.route_by(_finder(self.config))
             self._tell_config(old, left_out)
 
     def _tell_config(self, old: Config, left_out: set[str]) -> None:
@@ -214,6 +223,21 @@ class Dev:
             logger.warning("[gateway] has changed: that needs a restart")
         for name in self.left_out.keys() - left_out:
             logger.warning("%s is left out: its program is not installed", name)
+
+
+def _finder(config: Config) -> Callable[[str | None, str], RouteConfig | None]:
+    """How the gateway finds routes: a path that has none is answered 404, and logged here."""
+    match = Router(config.routes).match
+
+    def find(host: str | None, path: str) -> RouteConfig | None:
+        route = match(host, path)
+        if route is None:
+            there = ", ".join(each.path for each in config.routes[:_ROUTES_NAMED_MAX])
+            more = ", …" if len(config.routes) > _ROUTES_NAMED_MAX else ""
+            logger.info("no route for %s: answered 404; there are: %s%s", path[:200], there, more)
+        return route
+
+    return find
 
 
 def _tell_changed(files: set[Path], names: set[str]) -> None:

@@ -27,11 +27,12 @@ def main(arguments: list[str]) -> int:
     environment = os.environ
     handler_name = arguments[0] if arguments else environment.get("_HANDLER", "")
     host, colon, port = environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
-    if not handler_name or not colon or not port.isdecimal():
-        sys.stderr.write(
-            "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.runtime MODULE.HANDLER\n"
-        )
-        return 2
+    if not handler_name or handler_name[0] == "-" or not colon or not port.isdecimal():
+        from tailrace.runtime.usage import explain
+
+        code, text = explain(arguments, environment)
+        (sys.stderr if code else sys.stdout).write(text)
+        return code
     workers = environment.get(_MAX_CONCURRENCY)
     if workers is not None:
         if not workers.isdecimal() or int(workers) < 1:
@@ -39,9 +40,9 @@ def main(arguments: list[str]) -> int:
             return 2
         from tailrace.runtime.workers import fork_workers, redirect_output
 
-        code = fork_workers(int(workers))
-        if code is not None:
-            return code
+        ended = fork_workers(int(workers))
+        if ended is not None:
+            return ended
         redirect_output(environment)
     # Before the handler's module, which may want the signal for itself.
     signal.signal(signal.SIGTERM, _on_sigterm)

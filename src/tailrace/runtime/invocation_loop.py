@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     HandlerFunction = Callable[[Any, Any], Any]
 
 _TRACE_ID: Final = "_X_AMZN_TRACE_ID"
+_GENERATORS: Final = ("generator", "async_generator")
+_NOT_DECORATED: Final = (
+    "the handler is a generator, which is no result: decorate it with @streamify_response"
+    " (from tailrace.function import streamify_response)"
+)
 _STALE: Final = 410
 _TOO_LARGE: Final = 413
 
@@ -114,6 +119,8 @@ class InvocationLoop:
             context = LambdaContext(invocation, self._environment, slot.open)
             result = _call(handler, event_from_json(invocation.event), context)
             if slot.begun is None:
+                if type(result).__name__ in _GENERATORS:
+                    logger.warning(_NOT_DECORATED)
                 return result_report(invocation, result)
             if result is not None:
                 logger.warning("the handler's result is not sent: its response was streamed")

@@ -1,0 +1,76 @@
+"""Commands and options that others have and we spell otherwise: hints for usage errors."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+_LISTEN: Final = "Use --listen HOST:PORT, as in --listen 127.0.0.1:8080."
+_CONFIG: Final = "Use --config FILE."
+_OPTIONS: Final = {
+    "--port": _LISTEN,
+    "-p": _LISTEN,
+    "--host": _LISTEN,
+    "--bind": _LISTEN,
+    "-b": _LISTEN,
+    "--file": _CONFIG,
+    "-f": _CONFIG,
+    "-c": _CONFIG,
+    "--template": _CONFIG,
+    "--reload": "tailrace dev reloads without being asked.",
+    "--watch": "tailrace dev reloads without being asked.",
+    "--handler": "Handlers stand in tailrace.toml: [functions.NAME].",
+    "--timeout": "A function's is timeout_s in tailrace.toml; the gateway's are --…-timeout.",
+    "--region": "Set AWS_REGION, or give --endpoint-url URL.",
+    "--profile": "Set AWS_PROFILE; for functions, set aws_profile in tailrace.toml.",
+    "--env-file": "Set env_file in tailrace.toml.",
+}
+_COMMANDS: Final = dict.fromkeys(
+    ("start", "run", "serve", "local", "up", "start-api", "init"), "dev"
+) | {"lambda": "emulator", "proxy": "gateway", "measure": "probe"}
+
+
+class HintingCommand(click.Command):
+    """A command whose usage errors say what else to write."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in _OPTIONS:
+                raise
+            hint = f" {_OPTIONS[error.option_name]}"
+            raise click.UsageError(f"No such option {error.option_name!r}.{hint}", ctx) from None
+        except click.UsageError as error:
+            hint = _for_argument(given) if "unexpected extra" in error.message else ""
+            raise click.UsageError(error.message + hint, ctx) from None
+
+
+class HintingGroup(click.Group):
+    """A group whose unknown commands are told from ours."""
+
+    command_class = HintingCommand
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that a command line begins with."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            meant = _COMMANDS.get(args[0])
+            known = ", ".join(self.list_commands(ctx))
+            hint = f"Did you mean {meant}?" if meant else f"There are: {known}."
+            raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx) from None
+
+
+def _for_argument(given: list[str]) -> str:
+    for argument in given:
+        if argument.endswith((".toml", ".yaml", ".yml", ".json")):
+            return f" Write --config {argument}."
+        if argument.endswith(".py") or (":" in argument and not argument.startswith("-")):
+            return " Functions stand in tailrace.toml: see --help and docs/tutorial.md."
+    return ""
