@@ -232,6 +232,12 @@ An event loop is told when there is room."""
 
 # --- the emulator ------------------------------------------------------------------------------
 
+GZIP_STEP_BYTES: Final = 4 * KIB
+"""Compressed bytes of one step of decompression. A member of a body may have 20 bytes, and each is
+copied with what is left of its step."""
+GZIP_STEPS_PER_TURN: Final = 4
+"""Such steps in one call of the event loop, unless READ_BYTES_MAX bytes have come of them: 6 ms at
+the most, then others get their turn."""
 FUNCTION_TIMEOUT_S: Final = 30.0
 """Default time-out of a function. Lambda's own default is 3 s; streams need longer."""
 FUNCTION_MEMORY_MB: Final = 128

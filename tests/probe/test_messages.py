@@ -255,3 +255,13 @@ def test_without_a_coding_nothing_is_done(coding: str | None) -> None:
     assert decoder is not None
 
     assert list(decoder.feed(b"abc")) == [b"abc"]
+
+
+def test_members_without_a_byte_yield_to_their_reader() -> None:
+    """Who takes the pieces looks at the time; 250 KB of such members took 80 ms without one."""
+    data = gzip.compress(b"") * 12_500
+
+    pieces = list(decoder_for("gzip").feed(data))  # type: ignore[union-attr] # it is known
+
+    assert set(pieces) == {b""}
+    assert len(pieces) >= len(data) // 4096

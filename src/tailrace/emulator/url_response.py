@@ -11,6 +11,7 @@ function, as on Lambda: the rest is discarded, at the function's own pace.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +20,7 @@ from tailrace.config import UrlConfig
 from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.functions import EmulatedFunction
-from tailrace.emulator.gzip_decoder import GzipDecoder
+from tailrace.emulator.gunzip import Gunzip
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import ServiceError, busy
 from tailrace.errors import ResponseFormatError
@@ -167,7 +168,13 @@ class UrlAnswer:
 class BufferedAnswer(UrlAnswer):
     """`BUFFERED`: one result, from which the response is inferred."""
 
-    __slots__ = ()
+    __slots__ = ("_gunzip", "_is_paused", "_pieces")
+
+    def __init__(self, connection: Connection, call: UrlCall) -> None:
+        super().__init__(connection, call)
+        self._gunzip: Gunzip | None = None
+        self._pieces: deque[bytes] = deque()  # of a body that was decompressed
+        self._is_paused = False
 
     def _invoke(self) -> Attempt | None:
         return self.call.function.invoke(self.call.invocation)
@@ -181,15 +188,59 @@ class BufferedAnswer(UrlAnswer):
         self.call.warn_of_unread(unread)
         fields = self._fields(head)
         if self._is_gzip(head):
-            decoder = GzipDecoder()
-            body = b"".join(decoder.feed(body))
-            decoder.finish()  # raises
+            self._decompress(head.status, fields, body)
+            return
         self._close()
         if outcome.is_streamed and self.call.method == "HEAD" and not body:
             self.connection.start(head.status, fields)  # the length that GET has is unknown
             self.connection.end()
             return
         self.connection.respond(head.status, fields, body)
+
+    def _decompress(self, status: int, fields: Headers, body: bytes) -> None:
+        gunzip = self._gunzip = Gunzip(
+            send=lambda piece, _: self._pieces.append(piece),
+            on_behind=lambda _: None,
+            on_error=self._reject,
+        )
+        gunzip.feed(body, is_rest=False)
+        gunzip.drain(lambda: self._respond_with_pieces(status, fields))
+
+    def _respond_with_pieces(self, status: int, fields: Headers) -> None:
+        """Answer with what was decompressed, which may be 200 MB: at the client's pace."""
+        assert self._gunzip is not None
+        try:
+            self._gunzip.finish()
+        except ResponseFormatError as error:
+            self._reject(error)
+            return
+        self.connection.start(status, fields, sum(map(len, self._pieces)))
+        self._send_pieces()
+
+    def _send_pieces(self) -> None:
+        while self._pieces and not self._is_paused:
+            self.connection.write(self._pieces.popleft())
+        if not self._pieces and not self.is_over:
+            self._close()
+            self.connection.end()
+
+    def on_pause(self) -> None:
+        """The client reads slowly."""
+        super().on_pause()
+        self._is_paused = True
+
+    def on_resume(self) -> None:
+        """The client has caught up."""
+        super().on_resume()
+        self._is_paused = False
+        if self.connection.is_answered:
+            self._send_pieces()
+
+    def _close(self) -> None:
+        super()._close()
+        self._pieces.clear()
+        if self._gunzip is not None:
+            self._gunzip.close()
 
 
 def typed_head(media_type: str) -> Head:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tailrace.emulator.disagreement import Disagreement
-from tailrace.emulator.gzip_decoder import GzipDecoder
+from tailrace.emulator.gunzip import Gunzip
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.url_response import UrlAnswer, UrlCall, typed_head
@@ -39,7 +39,7 @@ class StreamedAnswer(UrlAnswer):
         super().__init__(connection, call)
         self._began_s = call.function.clock.now_s()
         self._timer: Timer | None = None  # of a response that hangs
-        self._gunzip: GzipDecoder | None = None
+        self._gunzip: Gunzip | None = None
         self._prelude: PreludeParser | None = None  # while its end has not come
         self._media_type = ""
         self._has_begun = False
@@ -58,6 +58,18 @@ class StreamedAnswer(UrlAnswer):
 
     def _invoke(self) -> Attempt | None:
         return self.call.function.invoke(self.call.invocation, self)
+
+    def on_pause(self) -> None:
+        """The client reads slowly: let the function wait."""
+        super().on_pause()
+        if self._gunzip is not None:
+            self._gunzip.pause("client")
+
+    def on_resume(self) -> None:
+        """The client has caught up."""
+        super().on_resume()
+        if self._gunzip is not None:
+            self._gunzip.resume("client")
 
     def on_gone(self) -> None:
         """The client has left."""
@@ -111,7 +123,11 @@ class StreamedAnswer(UrlAnswer):
 
     def _begin(self, head: Head, *, is_joined: bool = False) -> None:
         if self._is_gzip(head):
-            self._gunzip = GzipDecoder()
+            self._gunzip = Gunzip(
+                send=self._write,
+                on_behind=self._on_behind,
+                on_error=lambda error: self._break_off(str(error)),
+            )
         fields = self._fields(head)
         self._has_begun = True
         if self._outlet is not None:
@@ -130,16 +146,11 @@ class StreamedAnswer(UrlAnswer):
         self._has_body = True
         is_rest = self._attempt is not None and self._attempt.is_inside_write
         if self._gunzip is None:
-            self._write(data, is_rest=is_rest)
-            return
-        try:
-            for piece in self._gunzip.feed(data):
-                self._write(piece, is_rest=is_rest)
-                is_rest = True
-        except ResultError as error:
-            self._break_off(str(error))
+            self._write(data, is_rest)
+        else:
+            self._gunzip.feed(data, is_rest=is_rest)
 
-    def _write(self, data: bytes, *, is_rest: bool) -> None:
+    def _write(self, data: bytes, is_rest: bool) -> None:
         if self._outlet is None:
             self.connection.write(data)
         else:
@@ -155,6 +166,10 @@ class StreamedAnswer(UrlAnswer):
             self._begin(typed_head(self._media_type))
         if self.is_over:
             return
+        self._drain(self._finish)
+
+    def _finish(self) -> None:
+        """All of the body is on its way."""
         if self._gunzip is not None:
             try:
                 self._gunzip.finish()
@@ -179,6 +194,10 @@ class StreamedAnswer(UrlAnswer):
         if not self._has_begun:
             super()._on_failure(outcome)
             return
+        self._drain(lambda: self._fail(outcome))
+
+    def _fail(self, outcome: Outcome) -> None:
+        """The function has failed behind what is on its way."""
         what = f"the response failed after its first byte ({outcome.error_type})"
         if outcome.is_reported and not self.call.config.abort_on_error:
             self.call.note(
@@ -188,6 +207,13 @@ class StreamedAnswer(UrlAnswer):
             self._end()
             return
         self._break_off(what)
+
+    def _drain(self, then: Callable[[], None]) -> None:
+        """Do this when all that the function has written has been decompressed."""
+        if self._gunzip is None:
+            then()
+        else:
+            self._gunzip.drain(then)
 
     def _hang(self) -> None:
         """Leave an empty response open, as was reported of Lambda in 2024 and 2026."""
@@ -220,6 +246,11 @@ class StreamedAnswer(UrlAnswer):
 
         self._outlet.end(leave)
 
+    def _on_behind(self, is_behind: bool) -> None:
+        """What waits to be decompressed is enough for now, or is done."""
+        if self._attempt is not None and not self.is_over:
+            (self._attempt.pause if is_behind else self._attempt.resume)("gzip")
+
     # --- what the outlet tells ----------------------------------------------------------------
 
     def _uncork(self) -> None:
@@ -232,8 +263,12 @@ class StreamedAnswer(UrlAnswer):
         """What waits for the rate is enough, or so little that the function may go on."""
         if self._attempt is not None and not self.is_over:
             (self._attempt.pause if is_full else self._attempt.resume)("rate")
+        if self._gunzip is not None:
+            (self._gunzip.pause if is_full else self._gunzip.resume)("rate")
 
     def _close(self) -> None:
         super()._close()
+        if self._gunzip is not None:
+            self._gunzip.close()
         if self._timer is not None:
             self._timer.cancel()

@@ -16,6 +16,8 @@ from tailrace.probe.record import Unit
 
 _PIECE_BYTES: Final = 64 * 1024
 """Decompressed bytes at a time."""
+_SLICE_BYTES: Final = 4 * 1024
+"""Compressed bytes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +232,17 @@ class Inflater:
         self._stream: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        # In slices: each member is copied with what follows it, and may have 20 bytes. A piece
+        # comes of each, be it empty: who takes the pieces also takes the time.
+        for start in range(0, len(data), _SLICE_BYTES):
+            yield from self._inflate(data[start : start + _SLICE_BYTES])
+            yield b""
+
+    def _inflate(self, data: bytes) -> Iterator[bytes]:
         is_full = False  # there may be more, although all of the input was taken
         while data or is_full:
             if self._stream is None:
-                self._stream = _inflate(data[0])
+                self._stream = _stream_of(data[0])
             try:
                 piece = self._stream.decompress(data, _PIECE_BYTES)
             except zlib.error as error:
@@ -247,7 +256,7 @@ class Inflater:
                 yield piece
 
 
-def _inflate(first: int) -> zlib._Decompress:
+def _stream_of(first: int) -> zlib._Decompress:
     if first == 0x1F:
         return zlib.decompressobj(16 + zlib.MAX_WBITS)
     is_wrapped = first & 0x0F == 8 and first >> 4 <= 7
