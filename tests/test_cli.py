@@ -353,7 +353,7 @@ def test_a_usual_port_that_is_taken_is_replaced(project: Path) -> None:
         moved.wait_line(r"127.0.0.1:9000 is in use: port \d+ instead")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_open_responses_end(
     number: signal.Signals, project: Path, gate: Path
 ) -> None:
@@ -367,6 +367,16 @@ def test_the_first_signal_lets_open_responses_end(
 
         assert stream.read() == b"ended\n"
         assert dev.wait_exit() == 0
+
+
+def test_a_hangup_ends_an_emulator_as_a_first_signal(project: Path) -> None:
+    with Command(["emulator", "--listen", "127.0.0.1:0"], cwd=project) as emulator:
+        emulator.wait_line("emulator on")
+
+        emulator.signal(signal.SIGHUP)
+
+        assert emulator.wait_exit() == 0
+        emulator.wait_line("SIGHUP: there is no reload yet; stopping as for SIGTERM")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

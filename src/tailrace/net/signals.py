@@ -1,18 +1,29 @@
-"""The signals that end a program: the first one asks, the second one insists."""
+"""The signals that end a program: the first one asks, the second one insists.
+
+SIGHUP only asks. Elsewhere it means "read your configuration again", and a terminal that closes
+sends it: neither wants open responses to be cut.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from types import TracebackType
 from typing import Final
 
+logger = logging.getLogger(__name__)
+
 _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
+_HANGUP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into two events of the running loop, while it is entered."""
+    """Turns SIGINT, SIGTERM and SIGHUP into two events of the running loop, while it is entered.
+
+    SIGHUP sets the first event only. Where it is ignored, as under nohup, it stays ignored.
+    """
 
     def __init__(self) -> None:
         self.first = asyncio.Event()
@@ -24,7 +35,10 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         self._loop = asyncio.get_running_loop()
-        for number in _NUMBERS:
+        self._numbers: tuple[signal.Signals, ...] = _NUMBERS
+        if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+            self._numbers = (*_NUMBERS, _HANGUP)
+        for number in self._numbers:
             if sys.platform == "win32":  # the loop has no handlers of its own there
                 signal.signal(number, self._on_foreign_thread)
             else:
@@ -37,13 +51,17 @@ class StopSignals:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number in _NUMBERS:
+        for number in self._numbers:
             if sys.platform == "win32":
                 signal.signal(number, signal.SIG_DFL)
             else:
                 self._loop.remove_signal_handler(number)
 
     def _on_signal(self, number: int) -> None:
+        if number == _HANGUP:
+            if self.first.is_set():
+                return
+            logger.warning("SIGHUP: there is no reload yet; stopping as for SIGTERM")
         self.number = number
         (self.second if self.first.is_set() else self.first).set()
 
