@@ -177,6 +177,7 @@ def played(
 ) -> Callable[[Story], Callable[..., None]]:
     """Play a story with a gateway of these settings; deadlines are far away unless given."""
     deadlines = Deadlines(first_byte_s, idle_s, stall_s, total_s)
+    settings.setdefault("drain_idle_timeout_s", 0.05)
     options = GatewaySettings(port=0, callback_port=0, deadlines=deadlines, **settings)
     fixed = FixedRoute()
 

@@ -58,6 +58,7 @@ def bounds(**changes: Any) -> HttpLimits:
         "head_timeout_s": LONG_S,
         "body_timeout_s": LONG_S,
         "keep_alive_timeout_s": LONG_S,
+        "drain_idle_timeout_s": LONG_S,
         "linger_timeout_s": LONG_S,
         "stall_timeout_s": LONG_S,
     }

@@ -10,7 +10,7 @@ import tracemalloc
 
 import pytest
 from tests.fakes import Broken, Peer, is_writable, soon, until
-from tests.net.stage import BOTH, CHUNKED_POST, GET, Request, Stage, played, post
+from tests.net.stage import BOTH, CHUNKED_POST, GET, LONG_S, Request, Stage, played, post
 
 from tailrace.net.http_server import (
     Connection,
@@ -461,7 +461,7 @@ async def is_refused(stage: Stage) -> bool:
     return await peer.read_to_end() == (b"", "reset")
 
 
-@played(loops=BOTH)
+@played(loops=BOTH, drain_idle_timeout_s=TIMEOUT_S)
 async def test_a_drain_closes_idle_connections_and_waits_for_the_others(stage: Stage) -> None:
     idle, done = await stage.exchange(GET)
     done.connection.respond(200)
@@ -473,7 +473,12 @@ async def test_a_drain_closes_idle_connections_and_waits_for_the_others(stage: S
     asking = await stage.peer(GET[:-2])
     await until(lambda: stage.open_count == 5)
 
-    draining = asyncio.create_task(stage.server.drain(60))
+    stage.clock.advance(2 * TIMEOUT_S)
+    draining = asyncio.create_task(stage.server.drain(LONG_S))
+    await until(lambda: stage.server.is_draining)
+    stage.clock.advance(TIMEOUT_S - 1)
+    assert stage.open_count == 5
+    stage.clock.advance(2)
 
     assert await idle.read_to_end() == (b"", "end")
     assert await fresh.read_to_end() == (b"", "end")
@@ -487,11 +492,95 @@ async def test_a_drain_closes_idle_connections_and_waits_for_the_others(stage: S
     assert (await held.read_response()).get("connection") == "close"
     assert not draining.done()
     streaming_request.connection.end()
+    stage.clock.advance(TIMEOUT_S - 1)
+    assert not draining.done()
+    stage.clock.advance(2)
 
-    assert await draining is True
+    assert await soon(draining, "the drain") is True
     assert stage.open_count == 0
     assert (await streaming.read_response()).status == 200
     assert await streaming.read_to_end() == (b"", "end")
+
+
+@pytest.mark.parametrize("turns", range(6))
+@played()
+async def test_a_connection_that_was_accepted_before_a_drain_is_served(
+    stage: Stage, turns: int
+) -> None:
+    """By the kernel or by the event loop: its client has connected, and may have sent a request.
+
+    Under uvloop. asyncio's own server, which is used on Windows only, fails to make a connection
+    that it has accepted in the turn in which it is closed.
+    """
+    with socket.create_connection(("127.0.0.1", stage.server.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        stage.server.stop_accepting()
+        draining = asyncio.create_task(stage.server.drain(60))
+        client.setblocking(False)
+        peer = Peer(client)
+        await peer.send(GET)
+        (await stage.request()).connection.respond(200, [], b"served")
+
+        response = await peer.read_response()
+
+        assert (response.body, response.get("connection")) == (b"served", "close")
+        assert await soon(draining, "the drain") is True
+
+
+@pytest.mark.parametrize("has_asked", [False, True])
+@played(loops=BOTH)
+async def test_an_idle_connection_has_one_more_answer_in_a_drain(
+    stage: Stage, has_asked: bool
+) -> None:
+    """A proxy may have sent a request on it before it sees that the listener is closed."""
+    peer = await stage.peer()
+    if has_asked:
+        await peer.send(GET)
+        (await stage.request()).connection.respond(200)
+        await peer.read_response()
+    await until(lambda: stage.open_count == 1)
+    draining = asyncio.create_task(stage.server.drain(60))
+    await until(lambda: stage.server.is_draining)
+
+    await peer.send(GET)
+    (await stage.request()).connection.respond(200, [], b"one more")
+
+    response = await peer.read_response()
+    assert (response.body, response.get("connection")) == (b"one more", "close")
+    assert await peer.read_to_end() == (b"", "end")
+    assert await soon(draining, "the drain") is True
+
+
+@played(loops=BOTH)
+async def test_a_response_that_began_before_a_drain_does_not_end_its_connection(
+    stage: Stage,
+) -> None:
+    """Its head did not announce that, so the next request may be on its way."""
+    peer, request = await stage.exchange(GET)
+    request.connection.start(200)
+    draining = asyncio.create_task(stage.server.drain(60))
+    await until(lambda: stage.server.is_draining)
+    await peer.send(GET)
+    request.connection.end()
+
+    assert (await peer.read_response()).get("connection") is None
+    (await stage.request()).connection.respond(200, [], b"one more")
+
+    response = await peer.read_response()
+    assert (response.body, response.get("connection")) == (b"one more", "close")
+    assert await soon(draining, "the drain") is True
+
+
+@played()
+async def test_a_stop_cuts_what_the_kernel_has_accepted(stage: Stage) -> None:
+    with socket.create_connection(("127.0.0.1", stage.server.port)) as client:
+        await stage.server.stop()
+
+        assert stage.open_count == 0
+        client.settimeout(10)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
 
 
 @played()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from tailrace import limits
 from tailrace.config import Address, Config, FunctionConfig, RouteConfig, parse_advertise
 from tailrace.dev.local_config import load
 from tailrace.dev.settings import DevSettings
@@ -114,6 +115,9 @@ class Dev:
             listen=listen,
             callback_listen=callback_listen,
             advertise=self._advertised(callback_listen),
+        )
+        settings = dataclasses.replace(
+            settings, drain_idle_timeout_s=limits.LOCAL_DRAIN_IDLE_TIMEOUT_S
         )
         emulator = Emulator(
             self.config,

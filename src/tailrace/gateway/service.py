@@ -47,6 +47,7 @@ class GatewaySettings:
     body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
     drain_delay_s: float = limits.DRAIN_DELAY_S
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
+    drain_idle_timeout_s: float = limits.DRAIN_IDLE_TIMEOUT_S
     deadlines: Deadlines = field(default_factory=Deadlines)
 
 
@@ -110,6 +111,7 @@ class Gateway:
                 stall_timeout_s=settings.deadlines.stall_s,
                 body_total_timeout_s=settings.body_total_timeout_s,
                 connections=settings.clients_max,
+                drain_idle_timeout_s=settings.drain_idle_timeout_s,
                 uploads=settings.uploads_max,
             )
             self._public = HttpServer(self._front, name="public", bounds=bounds, clock=self._clock)
@@ -145,7 +147,8 @@ class Gateway:
         """Stop taking requests and let held responses end, up to the last byte.
 
         Health turns 503 first; after `drain_delay_s`, which gives load balancers the time to see
-        it, the public listener closes. Requests that have begun are served. False when the drain
+        it, the public listener closes. Requests that have begun are served, and one more on each
+        connection that is idle, if it comes within `drain_idle_timeout_s`. False when the drain
         time was over first; cancelling is safe, `stop` then cuts what is left.
         """
         self._front.is_draining = True

@@ -137,7 +137,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._receiver = None  # before the last write, which may pass the high water mark
         self._finish()
         parser = self._parser
-        if parser.is_complete and not self._is_last and not self._server.is_draining:
+        if parser.is_complete and not self._is_last:
             self._reset()
             parser.renew()
             self._enter(Phase.IDLE)
@@ -387,8 +387,3 @@ class Connection(FramedWriter, asyncio.Protocol):
         """End the exchange, whatever its state, and tell the application."""
         self._tell_gone()
         self.abort()
-
-    def close_if_idle(self) -> None:
-        """Part of a drain: nobody waits for anything here."""
-        if self.phase is Phase.IDLE:
-            self.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol
 
@@ -83,6 +84,15 @@ class Deadlines:
         """Sweep no more."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    def shorten_idle(self) -> None:
+        """Give idle connections `drain_idle_timeout_s` from now on."""
+        bounds = self._bounds
+        timeout_s = min(bounds.drain_idle_timeout_s, bounds.keep_alive_timeout_s)
+        self._bounds = replace(bounds, keep_alive_timeout_s=timeout_s)
+        for connection in self._waiting:
+            if connection.phase is Phase.IDLE:
+                connection.since_s = self._clock.now_s()
 
     def watch(self, connection: Waiting) -> None:
         """The connection waits for its peer from now on."""

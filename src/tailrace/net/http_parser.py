@@ -30,6 +30,7 @@ class HttpLimits:
     body_timeout_s: float | None = limits.BODY_TIMEOUT_S
     body_total_timeout_s: float | None = None
     keep_alive_timeout_s: float = limits.KEEP_ALIVE_TIMEOUT_S
+    drain_idle_timeout_s: float = limits.DRAIN_IDLE_TIMEOUT_S
     linger_timeout_s: float = limits.LINGER_TIMEOUT_S
     stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S
     connections: int = limits.CONNECTIONS_MAX

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
@@ -16,6 +17,7 @@ from tailrace.net.http_crowd import Crowd
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_parser import HttpLimits
 from tailrace.net.http_receiver import IGNORE, Receiver, WholeBody
+from tailrace.net.tasks import TaskSet
 from tailrace.wire.http_head import Headers, RequestHead
 
 if sys.platform == "win32":  # uvloop has no Windows build; asyncio's own loop serves there
@@ -43,8 +45,9 @@ _KEEP_ALIVE_S_MAX: Final = 32_767  # Linux: MAX_TCP_KEEPIDLE in net/tcp.h
 class HttpServer:
     """A listener and its connections.
 
-    `stop_accepting` closes the listener; `drain` also lets idle connections go and waits for the
-    others; `stop` cuts what is left.
+    `stop_accepting` closes the listener; each open connection has one more answer, an idle one if
+    its request comes within `drain_idle_timeout_s`. `drain` waits until all have ended; `stop`
+    cuts what is left.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class HttpServer:
         self.deadlines = Deadlines(self.limits, self._clock)
         self.crowd = Crowd(name, self.limits, self._clock)
         self.is_draining = False
+        self._is_stopped = False
+        self._tasks = TaskSet()
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
         self._date: tuple[int, bytes] = (0, b"")
@@ -84,28 +89,52 @@ class HttpServer:
 
     def stop_accepting(self) -> None:
         """Close the listener; open connections go on, each for one more answer."""
+        if self.is_draining:
+            return
         self.is_draining = True
         if self._listener is not None:
+            self._serve_backlog(self._listener)
             self._listener.close()
-        for connection in list(self._connections):
-            connection.close_if_idle()
+        self.deadlines.shorten_idle()
+
+    def _serve_backlog(self, listener: asyncio.Server) -> None:
+        """Take the connections that the kernel has accepted and we have not.
+
+        Their clients have connected, and closing the listener would reset them.
+        """
+        for sock in listener.sockets:
+            try:
+                queue = socket.socket(fileno=os.dup(sock.fileno()))
+            except OSError:  # no file descriptor is left
+                return
+            with queue:
+                queue.setblocking(False)
+                while (accepted := _accepted(queue)) is not None:
+                    self._tasks.spawn(self._take_up(accepted), "connection of the backlog")
+
+    async def _take_up(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: Connection(self), accepted)
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until every connection has ended; False when the time was over first."""
         self.stop_accepting()
-        if not self._connections:
-            return True
-        self._empty.clear()
         try:
             async with time_limit(self._clock, timeout_s):
-                await self._empty.wait()
+                # Connections that were accepted before are made within a turn; see `stop_accepting`
+                await asyncio.sleep(0)
+                await self._tasks.wait_all()
+                while self._connections:
+                    self._empty.clear()
+                    await self._empty.wait()
         except TimeoutError:
-            return False
-        return True
+            pass
+        return not self._connections
 
     async def stop(self) -> None:
         """Close the listener and cut every connection; nothing is left on return."""
         self.stop_accepting()
+        self._is_stopped = True
         for connection in list(self._connections):
             connection.give_up()
         if not await self.drain(self.limits.linger_timeout_s):
@@ -128,7 +157,7 @@ class HttpServer:
     def add(self, connection: Connection) -> None:
         """A connection has been made; above a limit it, or one that is idle, is closed."""
         self._connections.add(connection)
-        if self.is_draining:
+        if self._is_stopped:
             connection.cut()
         else:
             self.crowd.admit(connection, len(self._connections), self.deadlines)
@@ -151,6 +180,14 @@ class HttpServer:
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
+
+
+def _accepted(queue: socket.socket) -> socket.socket | None:
+    """The next connection of a listener that does not block; None when there is no other."""
+    try:
+        return queue.accept()[0]
+    except OSError:  # also when its peer has left, or no file descriptor is left
+        return None
 
 
 def _notice_vanished_peers(listener: socket.socket, timeout_s: float) -> None:

@@ -31,6 +31,11 @@ class TaskSet:
         task.add_done_callback(self._on_done)
         return task
 
+    async def wait_all(self) -> None:
+        """Wait until all have ended; cancelling this wait leaves them running."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def cancel_all(self) -> None:
         """Cancel what still runs, and what that starts, and wait until all of it has ended.
 
