@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,12 +34,20 @@ def nginx(
 
     `http` is what the block around all of them says.
     """
-    listening = _ports(settings)
+    listening = free_ports(settings)
     servers = "\n".join(
         f"server {{ listen 127.0.0.1:{listening[name]};"
         f" location / {{ proxy_pass http://{upstream}; {text} }} }}"
         for name, text in settings.items()
     )
+    block = f"{http or 'access_log off;'}\n{servers}"
+    with nginx_of(directory, block, listening) as urls:
+        yield urls
+
+
+@contextmanager
+def nginx_of(directory: Path, http: str, listening: Mapping[str, int]) -> Iterator[Urls]:
+    """nginx with this in its section `http`, in which it listens on these ports."""
     temporary = "\n".join(
         f"{name}_temp_path {directory}/{name};"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -47,7 +55,7 @@ def nginx(
     config = _written(
         directory / "nginx.conf",
         f"daemon off; master_process off; pid {directory}/nginx.pid; events {{}}\n"
-        f"http {{ {http or 'access_log off;'} {temporary}\n{servers} }}\n",
+        f"http {{ {temporary}\n{http} }}\n",
     )
     command = [_found("nginx"), "-p", str(directory), "-e", f"{directory}/error.log", "-c", config]
     with _running(command, directory, listening) as urls:
@@ -62,7 +70,7 @@ def haproxy(
 
     `backend` is what their common backend says; what is logged stands in `output.log`.
     """
-    listening = _ports(settings)
+    listening = free_ports(settings)
     frontends = "\n".join(
         f"frontend f{port}\n  bind 127.0.0.1:{port}\n  {settings[name]}\n  default_backend b"
         for name, port in listening.items()
@@ -80,7 +88,7 @@ def haproxy(
 @contextmanager
 def caddy(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterator[Urls]:
     """Caddy before an `upstream`; each of the settings is what its `reverse_proxy` says besides."""
-    listening = _ports(settings)
+    listening = free_ports(settings)
     sites = "\n".join(
         f"http://:{port} {{\n bind 127.0.0.1\n reverse_proxy {upstream} {{\n"
         f"  {settings[name]}\n }}\n}}"
@@ -95,7 +103,7 @@ def caddy(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterat
 @contextmanager
 def envoy(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterator[Urls]:
     """Envoy before an `upstream`; each of the settings is a filter before its router, or none."""
-    listening = _ports(settings)
+    listening = free_ports(settings)
     host, _, port = upstream.rpartition(":")
     config = _written(
         directory / "envoy.yaml",
@@ -177,13 +185,13 @@ def _wait_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> N
             return
 
 
-def _ports(settings: Mapping[str, str]) -> dict[str, int]:
+def free_ports(settings: Iterable[str]) -> dict[str, int]:
     """A port for each, below those that the kernel gives to whoever asks for any."""
-    taken: list[int] = []
-    for _ in settings:
+    found: dict[str, int] = {}
+    for name in settings:
         wanted = random.randint(20_000, 32_000)
-        taken.append(ports.free_port("127.0.0.1", wanted, avoid=taken))
-    return dict(zip(settings, taken, strict=True))
+        found[name] = ports.free_port("127.0.0.1", wanted, avoid=list(found.values()))
+    return found
 
 
 def _found(program: str) -> str:
