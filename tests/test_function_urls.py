@@ -110,9 +110,9 @@ def test_a_line_says_how_a_url_answers(tmp_path: Path) -> None:
 def test_a_line_says_that_a_url_is_late_on_purpose(project: Path) -> None:
     """Nobody shall look for a fault in what the configuration asks for."""
     file = project / "tailrace.toml"
-    file.write_text(
-        CONFIG.replace("[functions.stream]", '[functions.stream]\nhold_back = "lambda"')
-    )
+    text = CONFIG.replace("[functions.stream]", '[functions.stream]\nhold_back = "lambda"')
+    file.write_text(f'{text}hold_back = "lambda"\n[functions.whole.url]\n')
 
     with DevCommand(file) as dev:
         dev.wait_line(rf"URL +{URL}/  stream, RESPONSE_STREAM, late on purpose \(hold_back\)$")
+        dev.wait_line(rf"URL +{URL}/  whole, BUFFERED$")  # as late as it is without

@@ -624,10 +624,10 @@ def test_only_signed_requests_reach_a_url_with_aws_iam(tmp_path: Path) -> None:
         answer = await send(emulator)
         assert answer.status == 403
         assert answer.get("x-amzn-errortype") == "AccessDeniedException"
-        assert answer.json() == {
-            "Message": "Forbidden. For troubleshooting Function URL authorization issues, see:"
-            " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
-        }
+        assert answer.body == (
+            b'{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see:'
+            b' https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}'
+        )
         assert "403: it is not signed" in emulator.log
         assert "START" not in emulator.log
 

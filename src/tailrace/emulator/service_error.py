@@ -45,9 +45,9 @@ class ServiceError(Exception):
         return headers
 
     def body(self) -> bytes:
-        """The JSON body."""
+        """The JSON body, without spaces, as Lambda writes it."""
         key = _KEY_OF_MESSAGE.get(self.error_type, "message")
-        return json.dumps({**self.extra, key: str(self)}).encode()
+        return json.dumps({**self.extra, key: str(self)}, separators=(",", ":")).encode()
 
 
 def function_not_found(arn: str) -> ServiceError:
