@@ -282,7 +282,7 @@ ENVIRONMENT_GRACE_S: Final = 0.1
 """How long an invocation waits for an environment that has answered the one before."""
 LOG_TAIL_BYTES: Final = 4 * KIB
 """What `X-Amz-Log-Type: Tail` returns of an invocation's log (Lambda API, Invoke)."""
-OUTPUT_BYTES_PER_TURN_MAX: Final = MIB
+OUTPUT_BYTES_PER_TURN_MAX: Final = 256 * KIB
 """What is read of one process's output before others get their turn."""
 OUTPUT_TIMEOUT_S: Final = 0.5
 """How long output is still read after a process has ended: something else may hold its pipe."""

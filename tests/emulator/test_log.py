@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace import limits
 from tailrace.emulator.log import EmulatorLog, EnvironmentLog
+from tailrace.wire.capability import redact
 
 EXCHANGE = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SECRET = "7c9e6679f1b24c0c8d5e3f2a1b0c9d8e"
@@ -165,3 +170,60 @@ def test_the_tail_is_the_last_4_kb_of_one_invocation() -> None:
 
     assert len(log.tail()) == limits.LOG_TAIL_BYTES
     assert log.tail().endswith(b"line 998\nline 999\n")
+
+
+class Counting(io.StringIO):
+    """A stream that counts what is done with it."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+def test_many_lines_are_written_at_once() -> None:
+    """One by one, those of a megabyte of short lines took the emulator three seconds."""
+    stream = Counting()
+    log = EnvironmentLog(EmulatorLog(stream), "f")
+
+    log.feed(b"begun")
+    log.feed(b" here\n" + b"a\n\n" * 20_000 + b"to be continued")
+
+    assert stream.getvalue() == "f | begun here\n" + "f | a\n" * 20_000
+    assert stream.writes == 2
+    assert log.tail() == (b"a\n" * 2_048)
+
+
+pieces = st.sampled_from([b"\n", b"\r", b"a", b"\xff", b"\xc3", b"\xa9", URL.encode(), b"/"])
+
+
+@given(st.lists(pieces, max_size=30).map(b"".join), st.lists(st.integers(0, 60), max_size=4))
+def test_lines_are_the_same_however_output_is_cut(output: bytes, cuts: list[int]) -> None:
+    """As if each line were written by itself."""
+    stream, log = environment_log()
+    places = sorted({0, *(cut for cut in cuts if cut < len(output)), len(output)})
+
+    for start, end in pairwise(places):
+        log.feed(output[start:end])
+    log.flush()
+
+    expected = [
+        line
+        for raw in output.split(b"\n")
+        if raw
+        for line in redact(raw.decode("utf-8", "replace").removesuffix("\r")).split("\r")
+    ]
+    assert stream.getvalue() == "".join(f"f | {line}\n" for line in expected)
+
+
+def test_lines_that_are_too_long_are_cut_in_one_read_as_well() -> None:
+    stream, log = environment_log()
+    long = b"x" * (limits.LOG_LINE_BYTES_MAX + 7)
+
+    log.feed(b"one\n" + long + b"\ntwo\n" + long + b"\nthree\n")
+
+    lines = stream.getvalue().splitlines()
+    assert [line[:7] for line in lines] == ["f | one", "f | xxx", "f | two", "f | xxx", "f | thr"]
+    assert lines[1].endswith("x … (line cut)")
+    assert len(lines[1]) < limits.LOG_LINE_BYTES_MAX + 40

@@ -1,4 +1,5 @@
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -150,3 +151,18 @@ def test_any_changed_character_is_another_capability_or_none(place: int, char: s
         assert (parse_path(changed) == Capability(ID, SECRET)) == (changed == path)
     except CapabilityError:
         assert changed != path
+
+
+OLD = re.compile(
+    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:\\?/|%2f))[0-9a-f]+", re.I
+)
+"""The whole of an id and a secret, as one reads it: what `redact` looks for from a hyphen on."""
+
+
+@given(st.lists(st.sampled_from([ID, "/", "\\/", "%2F", "%2f", "-", "Ab0", " ", "g"])))
+def test_every_secret_is_found(parts: list[str]) -> None:
+    text = "".join(parts)
+
+    assert OLD.search(redact(text)) is None
+    if OLD.search(text) is None:
+        assert redact(text) == text

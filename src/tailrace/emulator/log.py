@@ -6,6 +6,7 @@ its event.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, TextIO
 
@@ -13,6 +14,7 @@ from tailrace import limits
 from tailrace.wire.capability import redact
 
 _COLORS: Final = (36, 33, 35, 32, 34, 31, 96, 93, 95, 92)  # SGR foregrounds, most distinct first
+_EMPTY_LINES: Final = re.compile("\n{2,}")
 _CUT_MARK: Final = " … (line cut)"
 
 
@@ -37,19 +39,18 @@ class EmulatorLog:
         self._color_codes.setdefault(name, _COLORS[len(self._color_codes) % len(_COLORS)])
 
     def write(self, name: str, text: str) -> None:
-        """Write one line of a function. A stream that is closed or broken is no error here."""
+        """Write a line of a function, or several. A closed or broken stream is no error here."""
         self.announce(name)
         prefix = f"{name:<{self._width}} |"
         if self._is_colored:
             prefix = f"\x1b[{self._color_codes[name]}m{prefix}\x1b[0m"
+        lines = f"{prefix} " + text.replace("\n", f"\n{prefix} ") + "\n"
         try:
-            self._stream.write(f"{prefix} {text}\n")
+            self._stream.write(lines)
             self._stream.flush()
         except UnicodeEncodeError:  # a terminal that is not UTF-8
             encoding = self._stream.encoding or "ascii"
-            self._stream.write(
-                f"{prefix} {text}\n".encode(encoding, "backslashreplace").decode(encoding)
-            )
+            self._stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
             self._stream.flush()
         except (OSError, ValueError):
             pass
@@ -69,20 +70,34 @@ class EnvironmentLog:
         self._tail = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Output of the process; a line is written when its end has come."""
-        *lines, rest = data.split(b"\n")
-        for line in lines:
-            self._extend(line)
-            self.flush()
-        self._extend(rest)
+        """Output of the process; a line is written when its end has come.
+
+        All lines that begin and end in it are written at once: one by one, those of a function
+        that prints as fast as it can would take the emulator seconds.
+        """
+        start = 0
+        while start < len(data):
+            start += self._feed(data[start : start + limits.LOG_LINE_BYTES_MAX])
+
+    def _feed(self, data: bytes) -> int:
+        """Take output of which no line is too long by itself; return how much of it was taken."""
+        first, end, others = data.partition(b"\n")
+        self._extend(first)
+        if not end:
+            return len(data)
+        self.flush()
+        lines, end, rest = others.rpartition(b"\n")
+        text = redact(lines.decode("utf-8", "replace"))
+        text = _EMPTY_LINES.sub("\n", text).strip("\n")
+        if text:
+            self._write(_without_returns(text.removesuffix("\r")))
+        return len(data) - len(rest)
 
     def flush(self) -> None:
         """Write a line that has no end yet."""
         if self._partial:
             text = redact(self._partial.decode("utf-8", "replace").removesuffix("\r"))
-            # AWS's Python runtime prints a traceback as one line, with returns inside.
-            for line in (text + (_CUT_MARK if self._is_cut else "")).split("\r"):
-                self._write(line)
+            self._write(_without_returns(text + (_CUT_MARK if self._is_cut else "")))
             self._partial.clear()
         self._is_cut = False
 
@@ -108,5 +123,10 @@ class EnvironmentLog:
 
     def _write(self, text: str) -> None:
         self._log.write(self._name, text)
-        self._tail += text.encode() + b"\n"
+        self._tail += text[-limits.LOG_TAIL_BYTES :].encode() + b"\n"
         del self._tail[: -limits.LOG_TAIL_BYTES]
+
+
+def _without_returns(text: str) -> str:
+    """Returns begin lines, too: AWS's Python runtime prints a traceback as one line with them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -20,7 +20,12 @@ _ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _PATH: Final = re.compile(f"/({_ID})/([0-9a-f]{{32}})").fullmatch
 # A URL may stand in a text with its slashes escaped, by JSON or by percent-encoding, in either
 # case, and with its end cut off.
-_SECRETS: Final = re.compile(f"({_ID}(?:\\\\?/|%2f))[0-9a-f]+", re.IGNORECASE)
+# case, and with its end cut off. The search is for the last hyphen of the id, and looks back from
+# there: from a digit on it would try 36 characters at each place of a text of digits.
+_HEX: Final = "[0-9a-fA-F]"
+_SECRETS: Final = re.compile(
+    f"(-(?<={_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-){_HEX}{{12}}(?:\\\\?/|%2[fF])){_HEX}+"
+)
 
 
 class Capability(NamedTuple):
