@@ -126,6 +126,9 @@ EVENT_CONTROLS_MAX: Final = 512 * KIB
 4.5 MB of them took 85 ms and were no event that Lambda takes. With more the body is base64."""
 STREAM_CHUNK_BYTES_MAX: Final = 64 * KIB
 """Payload of one message in which the emulator streams; Lambda's own sizes are not documented."""
+ERROR_DETAILS_CHARS_MAX: Final = MIB
+"""A function's error in `InvokeComplete`, as the emulator writes it: JSON makes six bytes of some
+characters."""
 EVENT_STREAM_HEADERS_BYTES_MAX: Final = 128 * KIB
 """Headers of one message of an event stream: botocore's limit."""
 EVENT_STREAM_PAYLOAD_BYTES_MAX: Final = 24 * MIB

@@ -851,3 +851,17 @@ async def test_the_end_of_a_stream_is_read_without_building_it(world: World) -> 
     await world.assert_settled()
     assert world.outcomes() == ["function-failed"]
     assert "failed: 'E: 7'" in world.log.text()
+
+
+@streamed()
+async def test_thousands_of_messages_that_are_none_are_not_read(world: World) -> None:
+    """The first one that is no event ends the stream; what follows, malformed here, is dropped."""
+    client, stream = await pair(world)
+    stream.chunk(HEAD)
+    await client.read_head()
+
+    stream.send(encode_message({":message-type": "x"}, b"") * 1_000 + b"rubbish" * 1_000)
+
+    assert await client.read_to_end() == (b"", "end")
+    await world.assert_settled()
+    assert world.outcomes() == ["stream-broken"]

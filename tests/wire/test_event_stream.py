@@ -14,7 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import EventStreamError
-from tailrace.limits import EVENT_STREAM_HEADERS_BYTES_MAX, EVENT_STREAM_PAYLOAD_BYTES_MAX
+from tailrace.limits import (
+    EVENT_STREAM_HEADERS_BYTES_MAX,
+    EVENT_STREAM_PAYLOAD_BYTES_MAX,
+    HEADER_COUNT_MAX,
+)
 from tailrace.wire.event_stream import (
     Message,
     MessageDecoder,
@@ -362,3 +366,22 @@ def test_any_headers_are_read_or_refused(header_bytes: bytes, payload: bytes) ->
     except EventStreamError:
         return
     assert message.payload == payload
+
+
+def test_what_follows_the_last_message_that_counts_is_not_read() -> None:
+    """Sixteen thousand messages of 16 bytes fit into a read."""
+    decoder = MessageDecoder()
+    messages = decoder.read(CHUNK_HI + b"rubbish in place of a message")
+
+    assert next(messages).payload == b"hi"
+    with pytest.raises(EventStreamError, match="checksum of a prelude"):
+        next(messages)
+
+
+def test_a_message_has_no_more_headers_than_a_head() -> None:
+    """Thirty thousand would fit into the bound on their bytes."""
+    headers = [b"\x02%c%c\x00" % (ord("a") + at // 26, ord("a") + at % 26) for at in range(200)]
+
+    assert decode([framed(b"".join(headers[:HEADER_COUNT_MAX]))]) == [Message({}, b"")]
+    with pytest.raises(EventStreamError, match="more than 128 headers"):
+        decode([framed(b"".join(headers))])

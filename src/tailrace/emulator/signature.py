@@ -117,7 +117,7 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
     claim = _presigned(dict(_parameters(head.query))) or _in_headers(head)
     region = _check_credential(claim, keys)
     _check_time(claim, now_s)
-    names = claim.signed_headers.lower().split(";")
+    names = frozenset(claim.signed_headers.lower().split(";"))
     if "host" not in names:
         raise _invalid(
             "the host header is not signed",
@@ -304,14 +304,14 @@ def _check_payload(head: RequestHead, body: bytes) -> None:
         raise _invalid("x-amz-content-sha256 is not the digest of the body")
 
 
-def _signed_fields(head: RequestHead, names: list[str]) -> HTTPHeaders:
+def _signed_fields(head: RequestHead, names: frozenset[str]) -> HTTPHeaders:
     """The headers that were signed, in the order in which they came."""
     signed = HTTPHeaders()
     for raw_name, value in head.headers:
         name = raw_name.decode("latin-1")
         if name in names:
             signed.add_header(name, value.decode("latin-1"))
-    missing = set(names) - set(signed)
+    missing = names - set(signed)
     if missing:
         raise _invalid(f"a signed header did not come: {min(missing)[:40]}")
     return signed

@@ -28,7 +28,6 @@ from tailrace.wire.runtime_api import Invocation
 _TYPES: Final = ("RequestResponse", "DryRun")
 _EVENT_STREAM: Final = (b"content-type", event_stream.MEDIA_TYPE.encode())
 _CHUNK_BYTES_MAX: Final = limits.STREAM_CHUNK_BYTES_MAX
-_DETAILS_CHARS_MAX: Final = 4_000_000  # in JSON, of which one takes 6 bytes at most, an event holds
 
 
 def invoke_with_response_stream(
@@ -137,7 +136,7 @@ class _InvokeStream(CallRequest):
         if outcome.error_type is not None:
             # Lambda names what it has found itself; what a runtime reported is "unhandled".
             code = "Unhandled" if outcome.is_reported else outcome.error_type
-            details = outcome.payload.decode("utf-8", "replace")[:_DETAILS_CHARS_MAX]
+            details = outcome.payload.decode("utf-8", "replace")[: limits.ERROR_DETAILS_CHARS_MAX]
         self.connection.cork()
         self.connection.write(event_stream.encode_complete(code, details, log))
         self.connection.end()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from tailrace import limits
@@ -174,7 +175,7 @@ class _Answer:
             self._collect(self._refused, data)
             return
         try:
-            self._relay(self._decoder.feed(data))
+            self._relay(self._decoder.read(data))
         except (EventStreamError, ResponseFormatError) as error:
             self._reject(error)
 
@@ -212,7 +213,7 @@ class _Answer:
 
     # --- what the messages say ------------------------------------------------------------------
 
-    def _relay(self, messages: list[Message]) -> None:
+    def _relay(self, messages: Iterator[Message]) -> None:
         payloads, last = split(messages)
         data = payloads[0] if len(payloads) == 1 else b"".join(payloads)
         held = self._held

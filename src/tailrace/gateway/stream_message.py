@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from tailrace.errors import EventStreamError
@@ -14,7 +15,7 @@ _SAID_MAX: Final = 1_000
 """Characters of an error's text in a log line."""
 
 
-def split(messages: list[Message]) -> tuple[list[bytes], Message | None]:
+def split(messages: Iterable[Message]) -> tuple[list[bytes], Message | None]:
     """The payloads in order, and the message that ends the stream, behind which nothing counts.
 
     Events that are not known yet are passed over.

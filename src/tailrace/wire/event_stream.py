@@ -9,14 +9,18 @@ Lambda API reference, InvokeWithResponseStream. Bounds are those of botocore 1.4
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
 from zlib import crc32
 
 from tailrace.errors import EventStreamError
-from tailrace.limits import EVENT_STREAM_HEADERS_BYTES_MAX, EVENT_STREAM_PAYLOAD_BYTES_MAX
+from tailrace.limits import (
+    EVENT_STREAM_HEADERS_BYTES_MAX,
+    EVENT_STREAM_PAYLOAD_BYTES_MAX,
+    HEADER_COUNT_MAX,
+)
 
 MEDIA_TYPE: Final = "application/vnd.amazon.eventstream"
 
@@ -94,18 +98,23 @@ class MessageDecoder:
         Raises:
             EventStreamError: a checksum is wrong, a message is malformed or over a limit.
         """
+        return list(self.read(data))
+
+    def read(self, data: bytes) -> Iterator[Message]:
+        """The same, one by one: who has seen the last one that counts need not read the others.
+
+        A read may bring thousands of messages. What is not read stays for the next call.
+        """
         if self._error is not None:
             raise self._error
         self._buffer += data
-        messages = []
         try:
             while (message := self._take_message()) is not None:
-                messages.append(message)
+                yield message
         except EventStreamError as error:
             self._error = error
             self._buffer.clear()
             raise
-        return messages
 
     def finish(self) -> None:
         """Say that no more bytes come.
@@ -203,6 +212,8 @@ def _decode_headers(raw: bytes) -> dict[str, str]:
             if name in seen:
                 raise EventStreamError(f"a message has the header {name[:40]!r} twice")
             seen.add(name)
+            if len(seen) > HEADER_COUNT_MAX:
+                raise EventStreamError(f"a message has more than {HEADER_COUNT_MAX} headers")
             if kind == _STRING:
                 headers[name] = value.decode()
         is_whole = place == len(raw)
