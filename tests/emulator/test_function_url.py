@@ -270,6 +270,28 @@ END: dict[str, Any] = {"end": None}
 
 @pytest.mark.parametrize("url", [BUFFERED, STREAM])
 @pytest.mark.parametrize("is_streamed", [False, True])
+def test_multi_value_headers_that_say_nothing_new_are_no_warning(
+    tmp_path: Path, url: UrlConfig, is_streamed: bool
+) -> None:
+    """As AWS's runtime for Rust writes them: each header in both keys."""
+    keys: dict[str, Any] = {
+        "headers": {"x-a": "1"},
+        "multiValueHeaders": {"x-a": ["1"]},
+        "cookies": ["a=1"],
+    }
+    steps: list[dict[str, Any]] = [{"return": {"statusCode": 200, "body": "x", **keys}}]
+    if is_streamed:
+        steps = [{"stream": INTEGRATION}, prelude(200, **keys), {"chunk": "x"}, END]
+
+    async def story(emulator: Harness) -> None:
+        assert (await ask(emulator, *steps)).status == 200
+        assert "multiValueHeaders" not in emulator.log
+
+    serve(story, tmp_path, url)
+
+
+@pytest.mark.parametrize("url", [BUFFERED, STREAM])
+@pytest.mark.parametrize("is_streamed", [False, True])
 def test_multi_value_headers_are_dropped_with_one_warning(
     tmp_path: Path, url: UrlConfig, is_streamed: bool
 ) -> None:

@@ -11,6 +11,7 @@ from tailrace.wire.url_head import (
     PREFIX,
     RENAMED,
     STRIPPED,
+    lost_names,
     response_fields,
 )
 
@@ -73,6 +74,33 @@ def test_what_the_url_changes_itself_is_dropped() -> None:
     head = Head(200, {"Content-Encoding": "gzip", "x-a": "1"})
 
     assert response_fields(head, dropped=frozenset({"content-encoding"})) == [(b"x-a", b"1")]
+
+
+BOTH = Head(200, {"Vary": "a, b", "x-a": "1"}, ["c=1", "d=2"])
+
+
+@pytest.mark.parametrize(
+    ("several", "lost"),
+    [
+        (None, []),
+        ({}, []),
+        ((), []),
+        ({"vary": ["a", "b"], "X-A": ["1"], "Set-Cookie": ["d=2", "c=1"]}, []),
+        ((("vary", ["a", "b"]), ("X-A", ["1"])), []),
+        ({"x-a": "1", "vary": []}, []),
+        (
+            {"x-a": ["1", "2"], "set-cookie": ["c=1", "e=3"], "x-b": ["1"]},
+            ["x-a", "set-cookie", "x-b"],
+        ),
+        ({"x-a": [7, None], "x-b": {"c": 1}}, ["x-a", "x-b"]),
+        ("a text", ["multiValueHeaders"]),
+        (["a list"], ["multiValueHeaders"]),
+        (True, ["multiValueHeaders"]),
+    ],
+)
+def test_names_are_lost_whose_values_the_head_lacks(several: object, lost: list[str]) -> None:
+    """A function may give each header in both keys: it is not told of any then."""
+    assert lost_names(BOTH, several) == lost
 
 
 def test_values_stay_bytes() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,9 +52,9 @@ class UrlCall:
         """Write about this request into the function's log."""
         self.function.note(f"RequestId: {self.invocation.request_id} Function URL: {text}")
 
-    def warn_of_unread(self, keys: Collection[str]) -> None:
-        """Warn if one of a response's keys is one that other integrations read, and this not."""
-        if "multiValueHeaders" in keys:
+    def warn_of_unread(self, head: Head, several: object) -> None:
+        """Warn if `multiValueHeaders` has what the head has not: it is not read here."""
+        if url_head.lost_names(head, several):
             self.function.warn(Disagreement.MULTI_VALUE_HEADERS)
 
 
@@ -185,7 +184,7 @@ class BufferedAnswer(UrlAnswer):
             head, body, unread = _response_from_stream(outcome)
         else:
             head, body, unread = response_from_json(outcome.payload)
-        self.call.warn_of_unread(unread)
+        self.call.warn_of_unread(head, unread)
         fields = self._fields(head)
         if self._is_gzip(head):
             self._decompress(head.status, fields, body)
@@ -248,12 +247,12 @@ def typed_head(media_type: str) -> Head:
     return Head(200, {"content-type": media_type or _OCTETS})
 
 
-def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes, Collection[str]]:
+def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes, object]:
     """A streamed response that was collected: that its prelude counts is our inference."""
     if not is_integration(outcome.media_type):
-        return typed_head(outcome.media_type), outcome.payload, ()
+        return typed_head(outcome.media_type), outcome.payload, None
     parser = PreludeParser(url_head.KEYS)
     head = parser.feed(outcome.payload)
     parser.finish()  # raises when there is no head yet
     assert head is not None
-    return head, parser.rest, parser.unread
+    return head, parser.rest, parser.unread.get("multiValueHeaders")

@@ -116,7 +116,7 @@ class StreamedAnswer(UrlAnswer):
         head = self._prelude.feed(data)
         if head is None:
             return b""
-        self.call.warn_of_unread(self._prelude.unread)
+        self.call.warn_of_unread(head, self._prelude.unread.get("multiValueHeaders"))
         data, self._prelude = self._prelude.rest, None
         self._begin(head, is_joined=bool(data))
         return data

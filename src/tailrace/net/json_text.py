@@ -90,11 +90,11 @@ def find_text(members: dict[str, bytes], name: str) -> str:
 _FIND_ENVELOPE: Final = Members(*_ENVELOPE, _UNREAD).find
 
 
-def response_from_json(text: bytes) -> tuple[Head, bytes, frozenset[str]]:
+def response_from_json(text: bytes) -> tuple[Head, bytes, Any]:
     """Return the response that a buffered result means: see `wire.http_event`.
 
-    With it come the members of an envelope that are not read there, if one has a value:
-    `multiValueHeaders`.
+    With it comes what an envelope has under `multiValueHeaders`, which is not read there; if that
+    is larger than a head may be, it is True.
 
     Over JSON_BUILT_BYTES_MAX what is neither an envelope nor a text keeps the spelling of its
     numbers and texts, and loses its layout only.
@@ -109,17 +109,18 @@ def response_from_json(text: bytes) -> tuple[Head, bytes, frozenset[str]]:
         if beginning == b"{":
             members = _FIND_ENVELOPE(text)
             if "statusCode" in members:
-                unread = members.get(_UNREAD, b"null") not in (b"null", b"{}", b"[]")
-                keys = frozenset((_UNREAD,) if unread else ())
-                return *response_from_result(_envelope(members)), keys
+                several = members.get(_UNREAD, b"null")
+                is_small = len(several) <= limits.HEAD_BYTES_MAX
+                unread = json.loads(several) if is_small else True
+                return *response_from_result(_envelope(members)), unread
         else:
             check(text)
         if beginning == b'"':
-            return *response_from_result(_built(text)), frozenset()
+            return *response_from_result(_built(text)), None
         if len(text) <= limits.JSON_BUILT_BYTES_MAX:
-            return *response_from_result(json.loads(text)), frozenset()
+            return *response_from_result(json.loads(text)), None
         head, _ = response_from_result(None)
-        return head, msgspec.json.format(text, indent=-1), frozenset()
+        return head, msgspec.json.format(text, indent=-1), None
     except RecursionError:
         raise ResultError("the result is not JSON: too deeply nested") from None
     except ValueError as error:

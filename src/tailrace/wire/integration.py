@@ -161,14 +161,15 @@ class PreludeParser:
     rest: bytes
     """The body's first bytes, those that came with the end of the prelude."""
 
-    unread: frozenset[str]
-    """The keys of `KEYS` that the prelude had and the reader does not know; valid with the head."""
+    unread: dict[str, Any]
+    """What the prelude had under keys of `KEYS` that the reader does not know; valid with the head.
+    Objects are tuples of pairs."""
 
     def __init__(self, keys: frozenset[str] = KEYS) -> None:
         from tailrace.wire.object_scan import ObjectScan  # no function parses a prelude
 
         self._keys = keys
-        self.unread = frozenset()
+        self.unread = {}
         self._buffer = bytearray()
         self._scan = ObjectScan()
         self._scanned = 0
@@ -206,7 +207,7 @@ class PreludeParser:
         if len(delimiter) < len(DELIMITER):
             return None
         prelude = _parse_prelude(bytes(buffer[:nul_at]))
-        self.unread = frozenset(key for key in KEYS - self._keys if prelude.pop(key, None))
+        self.unread = {key: prelude.pop(key) for key in KEYS - self._keys if key in prelude}
         head = _head_of(prelude)
         self.rest = bytes(buffer[body_at:])
         self._is_complete = True

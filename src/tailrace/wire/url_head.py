@@ -5,6 +5,7 @@ AWS documents little of it. Each entry says where it comes from; read 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import ItemsView, Mapping
 from typing import Final
 
 from tailrace.errors import HeadError
@@ -50,6 +51,27 @@ STRIPPED: Final = frozenset(
 
 FORBIDDEN: Final = frozenset((f"{PREFIX}connection", f"{PREFIX}content-length"))
 """Headers with which Lambda answers 500 instead (reported 2024)."""
+
+
+def lost_names(head: Head, several: object) -> list[str]:
+    """The names in `multiValueHeaders` of which a value is not in the head.
+
+    Some functions give each header in both keys, for callers of several kinds: they lose nothing.
+    """
+    if several is None:
+        return []
+    pairs = several.items() if isinstance(several, Mapping) else several
+    if not isinstance(pairs, ItemsView | tuple):
+        return ["multiValueHeaders"]  # whatever it is
+    joined = {name.lower(): value for name, value in head.joined_headers().items()}
+    lost = []
+    for name, value in pairs:
+        values = value if isinstance(value, list | tuple) else [value]
+        is_cookie = str(name).lower() == "set-cookie"
+        given = head.cookies if is_cookie else joined.get(str(name).lower(), "")
+        if not all(str(each).strip() in given for each in values):
+            lost.append(str(name))
+    return lost
 
 
 def response_fields(head: Head, *, dropped: frozenset[str] = frozenset()) -> Headers:
