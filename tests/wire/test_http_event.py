@@ -1,7 +1,8 @@
 import base64
 import json
 import math
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -384,11 +385,58 @@ class Unknown:
     pass
 
 
+class BadRecord:
+    def _asdict(self) -> list[int]:
+        return []
+
+
 loop: list[object] = []
 loop.append(loop)
 deep: list[object] = []
 for _ in range(100_000):
     deep = [deep]
+
+
+class Envelope(NamedTuple):
+    statusCode: Any = Decimal(201)
+    headers: Any = None
+    cookies: Any = ("a=1",)
+    body: Any = b"\xc3\xa4"
+
+
+ENVELOPE = Envelope(headers={"x-price": Decimal("1.50"), "content-type": b"text/css"})
+
+
+@pytest.mark.parametrize("result", [ENVELOPE, ENVELOPE._asdict()])
+def test_members_of_a_response_are_what_their_json_is(result: Any) -> None:
+    """As a function behind a Function URL may return them on AWS, whose runtime makes JSON."""
+    head = Head(201, {"x-price": "1.5", "content-type": "text/css"}, ["a=1"])
+
+    assert response_from_result(result) == (head, "ä".encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"a": Decimal("1.50")}, b'{"a":1.50}'),
+        ([b"x", (1,)], b'["x",[1]]'),
+        (
+            ENVELOPE._replace(headers=None),
+            b'{"statusCode":201,"headers":null,"cookies":["a=1"],"body":"\xc3\xa4"}',
+        ),
+    ],
+)
+def test_a_body_that_is_no_text_is_its_json(body: Any, text: bytes) -> None:
+    assert response_from_result({"statusCode": 200, "body": body})[1] == text
+
+
+def test_a_named_tuple_without_a_status_is_an_object() -> None:
+    class Point(NamedTuple):
+        x: Any = Decimal("1.50")
+        y: Any = b"b"
+
+    assert response_from_result(Point())[1] == b'{"x":1.50,"y":"b"}'
+    assert response_from_result([Point()])[1] == b'[{"x":1.50,"y":"b"}]'
 
 
 @pytest.mark.parametrize(
@@ -405,7 +453,7 @@ for _ in range(100_000):
         ({"statusCode": 200, "body": 7}, "body: text is wanted, not int"),
         ({"statusCode": 200, "body": {"a": {1}}}, "the result is not JSON"),
         ({"statusCode": 200, "body": {}, "isBase64Encoded": True}, "body: isBase64Encoded is true"),
-        ({"statusCode": 200, "body": b"x"}, "body: text is wanted, not bytes"),
+        ({"statusCode": 200, "body": b"\xff"}, "body: text is wanted, not bytes"),
         ({"statusCode": 200, "body": "\ud800"}, "body: a lone surrogate at 0 cannot be sent"),
         (
             {"statusCode": 200, "body": "x", "isBase64Encoded": "true"},
@@ -413,6 +461,7 @@ for _ in range(100_000):
         ),
         ("a\udfff", "the result: a lone surrogate at 1 cannot be sent"),
         (Unknown(), "the result is not JSON: Object of type Unknown is not JSON serializable"),
+        (BadRecord(), "the result is not JSON: _asdict() must return a dict, not list"),
         ({"a": {1, 2}}, "the result is not JSON: Object of type set is not JSON serializable"),
         ({(1, 2): 3}, "the result is not JSON: keys must be"),
         (math.nan, "the result is not JSON: Out of range float values"),

@@ -37,7 +37,14 @@ def describe(error: BaseException) -> Failure:
     ]
     users = [frame for frame in frames if not frame[0].startswith(_PACKAGE)]
     stack_trace = traceback.format_list(users or frames)
-    return Failure(type(error).__name__, redact(str(error)), stack_trace)
+    return Failure(type(error).__name__, redact(_text_of(error)), stack_trace)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<the exception's text cannot be had: {type(failure).__name__}>"
 
 
 def log_failure(failure: Failure, request_id: str | None) -> None:

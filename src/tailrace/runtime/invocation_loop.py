@@ -13,7 +13,7 @@ from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.context import LambdaContext
 from tailrace.runtime.fault import failure_of
 from tailrace.runtime.logs import RequestIdFilter, flush_output
-from tailrace.runtime.marshal import event_from_json
+from tailrace.runtime.marshal import escapes_non_ascii, event_from_json
 from tailrace.runtime.report import Report, failure_report, init_failure_report, result_report
 from tailrace.wire.runtime_api import NEXT_PATH, Invocation, parse_next, response_path
 
@@ -57,6 +57,7 @@ class InvocationLoop:
         self._request_ids = request_ids
         self._environment = environment
         self._is_worker = is_worker
+        self._is_ascii = escapes_non_ascii(environment)
 
     def run(self, handler: HandlerFunction) -> NoReturn:
         """Serve for ever.
@@ -94,7 +95,7 @@ class InvocationLoop:
         """Log why the handler cannot be loaded, and tell the Runtime API."""
         failure = failure_of(error)
         log_failure(failure, None)
-        path, headers, body = init_failure_report(failure)
+        path, headers, body = init_failure_report(failure, is_ascii=self._is_ascii)
         self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
 
     def _serve(self, handler: HandlerFunction, invocation: Invocation) -> None:
@@ -121,14 +122,14 @@ class InvocationLoop:
             if slot.begun is None:
                 if type(result).__name__ in _GENERATORS:
                     logger.warning(_NOT_DECORATED)
-                return result_report(invocation, result)
+                return result_report(invocation, result, is_ascii=self._is_ascii)
             if result is not None:
                 logger.warning("the handler's result is not sent: its response was streamed")
         except Exception as error:
             failure = failure_of(error)
             log_failure(failure, invocation.request_id)
             if slot.begun is None:
-                return failure_report(invocation, failure)
+                return failure_report(invocation, failure, is_ascii=self._is_ascii)
             slot.begun.fail(failure)
         return None
 

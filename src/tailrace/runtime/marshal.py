@@ -6,13 +6,30 @@ import json
 import sys
 
 from tailrace.runtime.fault import Fault
+from tailrace.wire import result_json
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Final
 
 JSON: Final = "application/json"
 UNKNOWN: Final = "application/unknown"
+
+_PYTHON: Final = "AWS_Lambda_python3."
+_FIRST_UTF8_MINOR: Final = 12
+
+
+def escapes_non_ascii(environment: Mapping[str, str]) -> bool:
+    """Whether text beyond ASCII is escaped, as AWS's runtime does it up to Python 3.11.
+
+    From 3.12 on it is UTF-8. AWS goes by the name of the managed runtime; where there is none, in
+    a container image, the interpreter decides here.
+    """
+    minor = environment.get("AWS_EXECUTION_ENV", "").removeprefix(_PYTHON)
+    if minor.isascii() and minor.isdigit():
+        return int(minor) < _FIRST_UTF8_MINOR
+    return sys.version_info < (3, _FIRST_UTF8_MINOR)
 
 
 def event_from_json(event: bytes) -> Any:
@@ -27,24 +44,15 @@ def event_from_json(event: bytes) -> Any:
         raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from error
 
 
-def body_from_result(result: object) -> tuple[bytes, str]:
+def body_from_result(result: object, *, is_ascii: bool) -> tuple[bytes, str]:
     """Return a result as body and content type; bytes are handed out as they are.
 
-    A Decimal becomes a number, as with AWS's runtime, but of no more digits than a float has.
-
     Raises:
-        Fault: it is not JSON.
+        Fault: it is not JSON, or a lone surrogate is to be UTF-8.
     """
     if isinstance(result, bytes):
         return result, UNKNOWN
     try:
-        return json.dumps(result, default=_number).encode("ascii"), JSON
-    except (TypeError, ValueError, RecursionError) as error:
+        return result_json.encode(result, is_ascii=is_ascii).encode("utf-8"), JSON
+    except Exception as error:
         raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
-
-
-def _number(value: object) -> int | float:
-    decimal = sys.modules.get("decimal")  # whoever has a Decimal has imported it
-    if decimal is not None and isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

@@ -24,27 +24,27 @@ class Report(NamedTuple):
     body: bytes
 
 
-def result_report(invocation: Invocation, result: object) -> Report:
+def result_report(invocation: Invocation, result: object, *, is_ascii: bool) -> Report:
     """Return how a handler's result is reported.
 
     Raises:
         Fault: it is not JSON.
     """
-    body, media_type = body_from_result(result)
+    body, media_type = body_from_result(result, is_ascii=is_ascii)
     headers = [("content-type", media_type), *_attempt(invocation)]
     return Report(response_path(invocation.request_id), headers, body)
 
 
-def failure_report(invocation: Invocation, failure: Failure) -> Report:
+def failure_report(invocation: Invocation, failure: Failure, *, is_ascii: bool) -> Report:
     """Return how a failed invocation is reported."""
     headers = [*_error_headers(failure), *_attempt(invocation)]
     path = error_path(invocation.request_id)
-    return Report(path, headers, _error_body(failure, invocation.request_id))
+    return Report(path, headers, _error_body(failure, invocation.request_id, is_ascii))
 
 
-def init_failure_report(failure: Failure) -> Report:
+def init_failure_report(failure: Failure, *, is_ascii: bool) -> Report:
     """Return how a handler that cannot be loaded is reported."""
-    return Report(INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, ""))
+    return Report(INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, "", is_ascii))
 
 
 def error_type_of(failure: Failure) -> str:
@@ -60,8 +60,9 @@ def _error_headers(failure: Failure) -> list[tuple[str, str]]:
     return [("content-type", JSON), (FUNCTION_ERROR_TYPE, error_type_of(failure))]
 
 
-def _error_body(failure: Failure, request_id: str) -> bytes:
-    return error_body(failure.error_type, failure.message, failure.stack_trace, request_id)
+def _error_body(failure: Failure, request_id: str, is_ascii: bool) -> bytes:
+    error_type, message, frames = failure
+    return error_body(error_type, message, frames, request_id, is_ascii=is_ascii)
 
 
 def _attempt(invocation: Invocation) -> list[tuple[str, str]]:

@@ -112,7 +112,8 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
 def response_from_result(result: object) -> tuple[Head, bytes]:
     """Return the response that a buffered result means.
 
-    A dict with `statusCode` is a response: `headers`, `cookies`, `body` (text) and
+    A result is what AWS's Python runtime makes JSON of (`result_json`), Decimals and named tuples
+    included. A dict with `statusCode` is a response: `headers`, `cookies`, `body` (text) and
     `isBase64Encoded` are understood, other keys (`multiValueHeaders` too) are ignored, and a body
     without a content type is `application/json`, as Lambda says it. A body that is a dict or a
     list, which Lambda accepts too, is its minified JSON.
@@ -124,8 +125,9 @@ def response_from_result(result: object) -> tuple[Head, bytes]:
         ResultError: a status, header or cookie that HTTP does not allow, a body that is not text,
             base64 that is none, or a value that JSON does not know.
     """
-    if isinstance(result, dict) and "statusCode" in result:
-        return _response_from_envelope(result)
+    envelope = result if isinstance(result, dict) else _record(result)
+    if envelope is not None and "statusCode" in envelope:
+        return _response_from_envelope(envelope)
     if isinstance(result, bytes | bytearray | memoryview):
         return Head(200, (("content-type", "application/octet-stream"),)), bytes(result)
     text = result if isinstance(result, str) else _json(result)
@@ -203,13 +205,13 @@ def _text(content_type: str, body: bytes) -> str | None:
 
 def _response_from_envelope(envelope: dict[Any, Any]) -> tuple[Head, bytes]:
     body = _envelope_body(envelope)
-    headers = envelope.get("headers")
-    cookies = envelope.get("cookies")
+    headers = _as_json(envelope.get("headers"))
+    cookies = _as_json(envelope.get("cookies"))
     if headers is not None and not isinstance(headers, Mapping):
         raise ResultError("headers: an object of names and values is wanted")
     try:
         head = Head(
-            envelope["statusCode"],
+            _as_json(envelope["statusCode"]),
             () if headers is None else headers,
             () if cookies is None else cookies,
         )
@@ -225,7 +227,9 @@ def _envelope_body(envelope: dict[Any, Any]) -> bytes:
     body = envelope.get("body")
     if body is None:
         body = ""
-    if isinstance(body, dict | list):
+    if isinstance(body, bytes):
+        body = _as_json(body)
+    elif isinstance(body, dict | list | tuple):
         body = _json(body)
     if not isinstance(body, str):
         raise ResultError(f"body: text is wanted, not {type(body).__name__}")
@@ -246,10 +250,38 @@ def _envelope_body(envelope: dict[Any, Any]) -> bytes:
         ) from None
 
 
-def _json(value: object) -> str:
+def _record(value: object) -> dict[Any, Any] | None:
+    if not hasattr(value, "_asdict"):
+        return None
+    from tailrace.wire import result_json  # here and below: most handlers return no result
+
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+        return result_json.fields_of_record(value)
+    except TypeError as error:
+        raise ResultError(f"the result is not JSON: {error}") from None
+
+
+def _as_json(value: object) -> Any:
+    """Return a member of a response as it is read back from JSON.
+
+    What JSON does not know is returned as it is, for the check of the member, which names it.
+    """
+    if value is None or type(value) in (str, int):
+        return value
+    from tailrace.wire import result_json
+
+    try:
+        return json.loads(result_json.encode(value, is_ascii=True))
+    except Exception:  # what a method of the value raises, too
+        return value
+
+
+def _json(value: object) -> str:
+    from tailrace.wire import result_json
+
+    try:
+        return result_json.encode(value, is_ascii=False, is_minified=True, allows_nan=False)
+    except Exception as error:  # what a method of the value raises, too
         raise ResultError(f"the result is not JSON: {error}") from None
 
 

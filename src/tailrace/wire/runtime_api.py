@@ -136,9 +136,16 @@ def parse_answer_path(path: str) -> tuple[str, Literal["response", "error"]] | N
 
 
 def error_body(
-    error_type: str, message: str, stack_trace: Iterable[str] | None, request_id: str | None = None
+    error_type: str,
+    message: str,
+    stack_trace: Iterable[str] | None,
+    request_id: str | None = None,
+    *,
+    is_ascii: bool = True,
 ) -> bytes:
     """Return an error as AWS's Python runtime reports it; Lambda passes it on as it is.
+
+    Text beyond ASCII is escaped, or else UTF-8, lone surrogates excepted.
 
     An error of the init phase has an empty request id. The errors that Lambda itself reports
     (`Runtime.ExitError`, `Sandbox.Timedout`) have neither stack trace nor id: None leaves out.
@@ -148,7 +155,10 @@ def error_body(
         error["requestId"] = request_id
     if stack_trace is not None:
         error["stackTrace"] = list(stack_trace)
-    return json.dumps(error).encode("ascii")
+    try:
+        return json.dumps(error, ensure_ascii=is_ascii).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(error).encode("ascii")
 
 
 def api_error_body(error_type: str, message: str) -> bytes:
