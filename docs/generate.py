@@ -65,7 +65,7 @@ _EVENTS: Final[tuple[exchange.Event, ...]] = (
     exchange.InvokeRefused(503, "…"),
     exchange.InvocationFailed("…"),
     exchange.FunctionFailed(),
-    exchange.DeadlinePassed("idle"),
+    exchange.DeadlinePassed("idle", ""),
     exchange.ClientLeft(),
     exchange.Stopped(),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailrace import limits
+from tailrace.config import GatewayConfig
 from tailrace.gateway.deadlines import Deadlines, Progress, passed_deadline
 
 BOUNDS = Deadlines(first_byte_s=30.0, idle_s=10.0, stall_s=20.0, total_s=100.0)
@@ -63,3 +64,13 @@ def test_the_deadline_that_passed(
 def test_deadlines_are_looked_at_four_times_in_the_shortest() -> None:
     assert Deadlines().sweep_interval_s == limits.SWEEP_INTERVAL_S
     assert Deadlines(first_byte_s=0.4).sweep_interval_s == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["first byte", "idle", "stall", "total"])
+def test_a_deadline_is_described_with_its_length_and_a_setting_that_there_is(name: str) -> None:
+    length_s = getattr(BOUNDS, name.replace(" ", "_") + "_s")
+
+    text, _, setting = BOUNDS.describe(name).partition(" (")
+
+    assert text == f"the {name} deadline of {length_s:g} s has passed"
+    assert setting.removesuffix(")") in GatewayConfig.__dataclass_fields__

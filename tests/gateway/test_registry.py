@@ -24,6 +24,10 @@ async def test_a_function_that_never_calls_back_is_504(world: World) -> None:
     answer = await client.read_response()
 
     assert answer.status == 504
+    assert answer.json()["detail"] == (
+        "the function did not answer in time: "
+        "the first byte deadline of 0.1 s has passed (first_byte_timeout_s)"
+    )
     assert world.outcomes() == ["first-byte-deadline"]
 
 

@@ -56,8 +56,8 @@ EVENTS: tuple[Event, ...] = (
     InvocationFailed("no {callback}"),
     SourceBroken("stream"),
     FunctionFailed(),
-    DeadlinePassed("first byte"),
-    DeadlinePassed("stall"),
+    DeadlinePassed("first byte", "the first byte deadline has passed"),
+    DeadlinePassed("stall", "the stall deadline has passed"),
     ClientLeft(),
     Stopped(),
 )
@@ -99,8 +99,13 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     ),
     (
         WAITING,
-        DeadlinePassed("first byte"),
-        (AnswerClient(504, "the function did not answer in time"), Close("first-byte-deadline")),
+        DeadlinePassed("first byte", "the first byte deadline has passed"),
+        (
+            AnswerClient(
+                504, "the function did not answer in time: the first byte deadline has passed"
+            ),
+            Close("first-byte-deadline"),
+        ),
         Function.FAILED,
         Client.DONE,
     ),
@@ -155,9 +160,9 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     ),
     (
         OPENED,
-        DeadlinePassed("total"),
+        DeadlinePassed("total", "the total deadline has passed"),
         (
-            AnswerClient(504, "the function did not answer in time"),
+            AnswerClient(504, "the function did not answer in time: the total deadline has passed"),
             AnswerSource(410, "the total deadline has passed"),
             Close("total-deadline"),
         ),
@@ -217,7 +222,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     ),
     (
         SENDING,
-        DeadlinePassed("stall"),
+        DeadlinePassed("stall", "the stall deadline has passed"),
         (
             AbortResponse(is_flushed=False),
             AnswerSource(410, "the stall deadline has passed"),
@@ -263,7 +268,7 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
     ),
     (
         BODILESS,
-        DeadlinePassed("total"),
+        DeadlinePassed("total", "the total deadline has passed"),
         (AnswerSource(410, "the total deadline has passed"), Close("complete")),
         Function.FAILED,
         Client.DONE,

@@ -21,6 +21,16 @@ class Deadlines:
     stall_s: float = limits.CLIENT_STALL_TIMEOUT_S
     total_s: float = limits.TOTAL_TIMEOUT_S
 
+    def describe(self, name: str) -> str:
+        """Name a deadline, its length and the setting that changes it."""
+        length_s, setting = {
+            "first byte": (self.first_byte_s, "first_byte_timeout_s"),
+            "idle": (self.idle_s, "function_idle_timeout_s"),
+            "stall": (self.stall_s, "client_stall_timeout_s"),
+            "total": (self.total_s, "total_timeout_s"),
+        }[name]
+        return f"the {name} deadline of {length_s:g} s has passed ({setting})"
+
     @property
     def sweep_interval_s(self) -> float:
         """How often to look: a deadline is met a quarter of its length late at the most."""

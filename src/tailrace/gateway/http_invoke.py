@@ -63,7 +63,9 @@ class HttpInvoker:
         try:
             answer = await to.pool.request(encode_post(to.path, to.headers, payload))
         except TimeoutError as error:
-            raise InvokeTimeoutError("the function's URL did not answer in time") from error
+            raise InvokeTimeoutError(
+                f"the function's URL did not answer within {self._timeout_s:g} s"
+            ) from error
         except PeerError as error:
             logger.warning("invoking at %s failed: %s", to.headers["host"], error)
             raise EndpointError("the function's URL cannot be reached") from error

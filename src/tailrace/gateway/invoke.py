@@ -215,6 +215,7 @@ class LambdaInvoker:
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
         clock: Clock | None = None,
     ) -> None:
+        self._timeout_s = timeout_s
         self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s)
         self._pool = HttpPool(
             self._signer.origin,
@@ -238,7 +239,9 @@ class LambdaInvoker:
             # is refused.
             answer = await self._pool.request(message)
         except TimeoutError as error:
-            raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
+            raise InvokeTimeoutError(
+                f"the Lambda endpoint did not answer within {self._timeout_s:g} s"
+            ) from error
         except PeerError as error:
             logger.warning("invoking %s failed: %s", function, error)
             raise EndpointError("the Lambda endpoint cannot be reached") from error

@@ -161,7 +161,7 @@ class Registry:
                 _note_progress(held, now_s)
                 name = passed_deadline(self.deadlines, held.progress, now_s)
                 if name is not None:
-                    held.apply(DeadlinePassed(name))
+                    held.apply(DeadlinePassed(name, self.deadlines.describe(name)))
             except Exception:
                 logger.exception("exchange %s failed", held.capability.exchange_id)
                 self._give_up(held)

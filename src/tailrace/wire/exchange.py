@@ -101,9 +101,13 @@ class FunctionFailed:
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """A deadline has passed; `name` is one of "first byte", "idle", "stall", "total"."""
+    """A deadline has passed; `name` is one of "first byte", "idle", "stall", "total".
+
+    `detail` says which one in words, with its length.
+    """
 
     name: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +255,9 @@ _LOSSES: Final[dict[type[Event], _Loss]] = {
     FunctionFailed: _Loss(502, "the function failed", 0, "", "function-failed"),
     DeadlinePassed: _Loss(
         504,
-        "the function did not answer in time",
+        "the function did not answer in time: {detail}",
         410,
-        "the {name} deadline has passed",
+        "{detail}",
         "{name}-deadline",
     ),
     ClientLeft: _Loss(0, "", 410, "the client has left", "client-left"),
@@ -305,7 +309,7 @@ def _lose(event: Event, function: Function, client: Client) -> list[Command]:
     loss = _LOSSES[type(event)]
     name = event.name if isinstance(event, DeadlinePassed | SourceBroken) else ""
     detail = ""
-    if isinstance(event, ResponseMalformed | InvokeRefused | InvocationFailed):
+    if isinstance(event, ResponseMalformed | InvokeRefused | InvocationFailed | DeadlinePassed):
         detail = event.detail
     commands: list[Command] = []
     if client is Client.RECEIVING:
