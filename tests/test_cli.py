@@ -341,6 +341,25 @@ def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path)
         assert emulator.wait_exit() == 0
 
 
+@pytest.mark.parametrize("command", ["dev", "emulator"])
+def test_a_handler_that_cannot_be_imported_shows_at_the_start(command: str, project: Path) -> None:
+    (project / "app.py").write_text("import nothing_like_this\n")
+
+    with Command([command, *_free_ports(command)], cwd=project) as process:
+        process.wait_line(r"\[ERROR\] Runtime.ImportModuleError: Unable to import module 'app'")
+        process.wait_line(r"ERROR cannot start: Runtime.ImportModuleError: Unable to import module")
+        process.signal(signal.SIGINT)
+        assert process.wait_exit() == 0
+
+
+def test_a_handler_that_cannot_be_imported_shows_when_it_is_saved(project: Path) -> None:
+    with Command(["dev", *ANY_PORTS], cwd=project) as dev:
+        dev.wait_line("Ctrl-C stops")
+        (project / "app.py").write_text("import nothing_like_this\n")
+
+        dev.wait_line(r"ERROR cannot start: Runtime.ImportModuleError: Unable to import module")
+
+
 def test_a_usual_port_that_is_taken_is_replaced(project: Path) -> None:
     """Two at once: whoever comes second says where it is. The usual ports may be taken before."""
     with Command(["dev"], cwd=project) as one, Command(["dev"], cwd=project) as two:

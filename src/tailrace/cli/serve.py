@@ -49,6 +49,7 @@ async def serve_dev(settings: DevSettings) -> int:
         try:
             await dev.watch()
             terminal.write(dev_banner(dev, terminal))
+            dev.warm()
             return await _end(
                 signals, dev.drain, lambda: dev.held, lambda text: log.write("dev", text)
             )
@@ -101,6 +102,7 @@ async def serve_emulator(config: Config, listen: Address) -> int:
     raise_descriptor_limit()
     log = EmulatorLog.for_stream(sys.stderr, os.environ)
     emulator = Emulator(config, log=log, host=listen.host, port=listen.port)
+    tasks = TaskSet()
     with StopSignals() as signals:
         await emulator.start()
         try:
@@ -108,9 +110,11 @@ async def serve_emulator(config: Config, listen: Address) -> int:
             terminal.log(f"emulator on {emulator.url}: {names}")
             for line in url_lines(emulator.function_urls, config.functions):
                 terminal.log(f"Function URL {line}")
+            tasks.spawn(emulator.warm(), "warm functions")
             await signals.first.wait()
             return 0
         finally:
+            await tasks.cancel_all()
             await emulator.stop()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import errno
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
 from tailrace.net.ports import free_port, is_taken, refuse_unusable, taken_error
+from tailrace.net.tasks import TaskSet
 from tailrace.wire.routes import Router
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Dev:
         """Functions whose program is not installed here."""
         self._log = log
         self._sources = Sources()
+        self._tasks = TaskSet()
+        self._is_warming = False
         self._watcher = Watcher(self._reload, self._sources.is_source)
         self._turn = asyncio.Lock()
         self._emulator: Emulator | None = None
@@ -142,6 +145,12 @@ class Dev:
         """Reload when a file changes, from the return on."""
         await self._watcher.start(self.config)
 
+    def warm(self, names: Iterable[str] | None = None) -> None:
+        """Start the functions (these, or all) ahead of requests, now and after changes."""
+        assert self._emulator is not None
+        self._is_warming = True
+        self._tasks.spawn(self._emulator.warm(names), "warm functions")
+
     async def drain(self) -> bool:
         """Take no more requests and let open streams end; False when some would not in time."""
         return self._gateway is None or await self._gateway.drain()
@@ -149,6 +158,7 @@ class Dev:
     async def stop(self) -> None:
         """End everything; what is open is cut off, visibly."""
         await self._watcher.stop()
+        await self._tasks.cancel_all()
         if self._gateway is not None:
             await self._gateway.stop()
         if self._emulator is not None:
@@ -206,6 +216,8 @@ class Dev:
                 if changes:
                     await self._emulator.reload(self.config, set(changes))
                     _tell_changed(set().union(*changes.values()), set(changes))
+                    if self._is_warming:
+                        self.warm(changes)
                 return
             old, left_out = self.config, set(self.left_out)
             try:
@@ -220,6 +232,8 @@ class Dev:
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(_finder(self.config))
             self._tell_config(old, left_out)
+            if self._is_warming:
+                self.warm()
 
     def _tell_config(self, old: Config, left_out: set[str]) -> None:
         logger.info("%s is taken up", self.config.path.name)

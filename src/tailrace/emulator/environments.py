@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -25,7 +24,7 @@ from tailrace.emulator.process import FunctionProcess
 from tailrace.emulator.report import Report, exit_reason, timestamp
 from tailrace.emulator.runtime_answer import TRUNCATED, error_text
 from tailrace.emulator.runtime_server import RuntimeServer
-from tailrace.emulator.variables import function_variables, handler_of
+from tailrace.emulator.variables import arguments_of, function_variables, handler_of
 from tailrace.net.clock import Clock
 
 _REST_POLL_S: Final = 0.001
@@ -108,6 +107,28 @@ class ExecutionEnvironment:
             await self._serve(attempt)
         finally:
             self._is_serving = False
+
+    async def warm(self) -> bool:
+        """Run the init phase ahead of the first event; False, and a line in the log, if it fails.
+
+        Not to be cancelled, as `serve`.
+        """
+        self._is_serving = True
+        failure, _ = await self._init("init")
+        if failure is None and self.is_alive and not self._is_stopping:
+            self.status = Status.IDLE
+            if self._freeze and self._process is not None:
+                self._process.freeze()
+        else:
+            if failure is not None and not self._is_stopping:
+                if self._init_outcome is not None and self._process is not None:
+                    await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
+                line = error_text(failure.payload, "errorMessage").partition("\n")[0]
+                line = f"{failure.error_type}: {line[:_MESSAGE_CHARS_MAX]}"
+                self._log.platform(f"ERROR cannot start: {line}; the next invocation tries again")
+            await self._close()
+        self._is_serving = False
+        return self.status is Status.IDLE
 
     async def stop(self) -> None:
         """End the process: SIGTERM, and SIGKILL half a second later. Safe to call at any time.
@@ -193,7 +214,7 @@ class ExecutionEnvironment:
             function, runtime_api=self._server.address, inherited=self._inherited
         )
         process = FunctionProcess(self._log.feed, self._on_exit)
-        await process.start(_arguments(function), path=function.path, variables=variables)
+        await process.start(arguments_of(function), path=function.path, variables=variables)
         self._process = process
         if self._is_stopping:  # asked to while there was no process yet
             await process.kill()
@@ -329,7 +350,7 @@ class ExecutionEnvironment:
         """The function error for a program that cannot be started."""
         is_path_wrong = not self._function.path.is_dir()
         reason = "Runtime.InvalidWorkingDir" if is_path_wrong else "Runtime.InvalidEntrypoint"
-        what = str(self._function.path) if is_path_wrong else _arguments(self._function)[0]
+        what = str(self._function.path) if is_path_wrong else arguments_of(self._function)[0]
         text = f"RequestId: {request_id} Error: {what}: {error.strerror or error}"
         self._log.platform(text)
         return Outcome.failure(reason, text)
@@ -372,11 +393,3 @@ class ExecutionEnvironment:
             what = "the streamed response failed" if outcome.is_streamed else "failed"
             text = f"{what}: {outcome.error_type}: {line}"
             self._log.platform(f"ERROR RequestId: {request_id} {text}")
-
-
-def _arguments(function: FunctionConfig) -> tuple[str, ...]:
-    if function.command is not None:
-        return function.command
-    assert function.handler is not None
-    # -u: what a handler prints is shown when it prints it.
-    return (sys.executable, "-u", "-m", "tailrace.runtime", function.handler)

@@ -95,6 +95,15 @@ class EmulatedFunction:
         )
         return attempt
 
+    async def warm(self) -> None:
+        """Start an environment ahead of the first invocation, and wait until it is ready.
+
+        One that fails is in the function's log. Cancelling leaves it to start.
+        """
+        task = self._pool.warm()
+        if task is not None:
+            await asyncio.wait((task,))
+
     def enqueue(self, invocation: Invocation, *, hops: int = 0) -> bool:
         """Run an invocation when there is an environment for it; False when the queue is full.
 

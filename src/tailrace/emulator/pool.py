@@ -51,11 +51,27 @@ class EnvironmentPool:
         self._idle: list[ExecutionEnvironment] = []  # the most recently used one last
         self._serving: dict[ExecutionEnvironment, Attempt] = {}
         self._ending: set[ExecutionEnvironment] = set()
+        self._warming: ExecutionEnvironment | None = None
+        self._taker: Attempt | None = None  # waits for the one that is warming
         self._tasks = TaskSet()
         self._running: set[asyncio.Task[None]] = set()
 
+    def warm(self) -> asyncio.Task[None] | None:
+        """Start an environment ahead of the first invocation, unless there is one."""
+        if self._is_retired or self._idle or self._serving or not self.function.concurrency:
+            return None
+        self._warming = self._new()
+        return self._spawn(self._warm(self._warming))
+
     def start(self, attempt: Attempt) -> bool:
         """Run an attempt in a warm environment, or in a new one; False when all are busy."""
+        if (
+            self._warming is not None
+            and self._taker is None
+            and not (self._idle or self._is_retired)
+        ):
+            self._taker = attempt
+            return True
         environment = self._take()
         if environment is None:
             return False
@@ -71,7 +87,8 @@ class EnvironmentPool:
     async def retire(self) -> None:
         """End idle environments now, the others when they have finished what they are at."""
         self._is_retired = True
-        for environment in self._idle:
+        warming = [self._warming] if self._warming and self._taker is None else []
+        for environment in (*self._idle, *warming):
             self._end(environment)
         self._idle.clear()
         await self._wait_all()
@@ -79,7 +96,11 @@ class EnvironmentPool:
     async def stop(self) -> None:
         """End all environments, and wait until nothing of them is left."""
         self._is_retired = True
-        for environment in (*self._idle, *self._serving):
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            _fail(taker)
+        warming = [self._warming] if self._warming else []
+        for environment in (*self._idle, *self._serving, *warming):
             self._end(environment)
         self._idle.clear()
         await self._wait_all()
@@ -87,6 +108,8 @@ class EnvironmentPool:
     def pids(self) -> list[int]:
         """The processes that lead the environments' process groups."""
         environments = {*self._idle, *self._serving, *self._ending}
+        if self._warming is not None:
+            environments.add(self._warming)
         return [environment.pid for environment in environments if environment.pid is not None]
 
     def statistics(self) -> tuple[dict[Status, int], int]:
@@ -94,6 +117,8 @@ class EnvironmentPool:
         counts = dict.fromkeys(Status, 0)
         for environment in (*self._idle, *self._serving):
             counts[environment.status] += 1
+        if self._warming is not None:
+            counts[self._warming.status] += 1
         return counts, len(self._ending.difference(self._serving))
 
     def _take(self) -> ExecutionEnvironment | None:
@@ -104,8 +129,10 @@ class EnvironmentPool:
             if environment.is_alive:
                 return environment
             # Its end is about to be told, and `_on_lost` clears it away.
-        if len(self._serving) >= self.function.concurrency:
-            return None
+        busy = len(self._serving) + (self._warming is not None)
+        return None if busy >= self.function.concurrency else self._new()
+
+    def _new(self) -> ExecutionEnvironment:
         return ExecutionEnvironment(
             self.function,
             self._settings.log,
@@ -116,14 +143,30 @@ class EnvironmentPool:
             on_lost=self._on_lost,
         )
 
+    async def _warm(self, environment: ExecutionEnvironment) -> None:
+        """Warm an environment and serve whoever has come for it meanwhile."""
+        is_ready = await environment.warm()
+        self._warming, taker, self._taker = None, self._taker, None
+        if not is_ready:
+            self._end(environment)
+        if taker is not None and not is_ready:
+            environment = self._new()  # which tells the taker how it fails
+        if taker is not None:
+            self._serving[environment] = taker
+            await self._serve(environment, taker)
+        elif is_ready and not self._is_retired:
+            self._idle.append(environment)
+            self._on_free()
+        elif is_ready:
+            self._end(environment)
+
     async def _serve(self, environment: ExecutionEnvironment, attempt: Attempt) -> None:
         try:
             await environment.serve(attempt)
         finally:
             del self._serving[environment]
             # Both have happened already, unless the emulator itself has failed.
-            attempt.answer(Outcome.failure("Sandbox.Failure", "the emulator failed"))
-            attempt.end(b"")
+            _fail(attempt)
             if environment.status is Status.IDLE and not self._is_retired:
                 self._idle.append(environment)
             else:
@@ -150,7 +193,13 @@ class EnvironmentPool:
         finally:
             self._ending.discard(environment)
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._tasks.spawn(coroutine, f"environment of {self.function.name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
+
+
+def _fail(attempt: Attempt) -> None:
+    attempt.answer(Outcome.failure("Sandbox.Failure", "the emulator failed"))
+    attempt.end(b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tailrace import limits
@@ -117,6 +117,16 @@ class Emulator:
         self._config = config
         self._set_functions(config, changed)
         await self._urls.apply(self._functions, config.emulator)
+
+    async def warm(self, names: Iterable[str] | None = None) -> None:
+        """Start one environment of each function (of these, or of all), one after the other.
+
+        So a function that cannot start says so in its log before somebody asks for it.
+        """
+        for name in list(self._functions if names is None else names):
+            function = self._functions.get(name)
+            if function is not None:
+                await function.warm()
 
     async def stop(self) -> None:
         """Cut callers off and end all processes; nothing is left on return.

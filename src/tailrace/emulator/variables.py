@@ -1,4 +1,4 @@
-"""The environment variables of a function's process, as on Lambda.
+"""The arguments and environment variables of a function's process, as on Lambda.
 
 Source: Lambda Developer Guide, "configuration-envvars". Of the user's own environment a function
 sees only what programs cannot run without: PATH, HOME, TMPDIR and LD_LIBRARY_PATH. So what works
@@ -37,6 +37,15 @@ def function_variables(
     _add_package_path(variables)
     variables.update(_reserved(function, runtime_api))
     return variables
+
+
+def arguments_of(function: FunctionConfig) -> tuple[str, ...]:
+    """The program of a function's process, and its arguments."""
+    if function.command is not None:
+        return function.command
+    assert function.handler is not None
+    # -u: what a handler prints is shown when it prints it.
+    return (sys.executable, "-u", "-m", "tailrace.runtime", function.handler)
 
 
 def handler_of(function: FunctionConfig) -> str:
