@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 import pytest
 from tests.fakes import (
     Broken,
@@ -594,8 +597,13 @@ async def test_a_header_style_callback_states_its_response_in_its_headers(world:
             ("set-cookie", "a=1"),
             ("set-cookie", "b=2"),
             ("user-agent", "node"),
-            ("x-request-id", "ignored"),
+            ("x-request-id", "7"),
+            ("www-authenticate", 'Basic realm="a"'),
+            ("access-control-allow-origin", "https://a.example"),
+            ("x-internal", "for nobody"),
+            ("connection", "close, x-internal"),
             ("accept", "*/*"),
+            ("traceparent", "00-1-2-01"),
         ],
         b"<p>hello",
     )
@@ -604,9 +612,50 @@ async def test_a_header_style_callback_states_its_response_in_its_headers(world:
     assert answer.status == 201
     assert answer.body == b"<p>hello"
     assert answer.all("set-cookie") == ["a=1", "b=2"]
+    assert answer.get("www-authenticate") == 'Basic realm="a"'
     names = {name for name, _ in answer.headers}
-    assert names == {"content-type", "cache-control", "set-cookie", "transfer-encoding", "date"}
+    assert names == {
+        "access-control-allow-origin",
+        "cache-control",
+        "content-type",
+        "date",
+        "set-cookie",
+        "transfer-encoding",
+        "www-authenticate",
+        "x-request-id",
+    }
     assert await function.read_status() == 200
+
+
+CLIENTS = {
+    "curl": ["curl", "-sS", "-d", "hi", "-H", "x-a: 1", "-H", "x-status-code: 201"],
+    "fetch": [
+        "node",
+        "-e",
+        "fetch(process.argv[1], {method: 'POST', body: 'hi',"
+        " headers: {'x-a': '1', 'x-status-code': '201'}}).then((answer) => answer.text())",
+    ],
+    "urllib": [
+        sys.executable,
+        "-c",
+        "import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1], b'hi',"
+        " {'x-a': '1', 'x-status-code': '201'})).read()",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+@played()
+async def test_what_http_clients_add_does_not_reach_the_client(world: World, name: str) -> None:
+    client, invocation = await world.hold()
+
+    process = await asyncio.create_subprocess_exec(*CLIENTS[name], invocation.url)
+    answer = await client.read_response()
+    assert await process.wait() == 0
+
+    assert (answer.status, answer.get("x-a"), answer.body) == (201, "1", b"hi")
+    names = {header for header, _ in answer.headers}
+    assert names == {"content-length", "content-type", "date", "x-a"}
 
 
 @played()

@@ -137,10 +137,58 @@ def test_a_plain_callback_states_its_head_in_its_headers() -> None:
             (b"set-cookie", b"a=1"),
             (b"x-request-id", b"7"),
             (b"transfer-encoding", b"chunked"),
+            (b"www-authenticate", b"Basic"),
+            (b"www-authenticate", b"Bearer"),
+            (b"access-control-allow-origin", b"*"),
         ),
     )
 
-    assert head_from_callback(head) == Head(404, {"content-type": "text/plain"}, ["a=1"])
+    response = head_from_callback(head)
+
+    assert (response.status, response.cookies) == (404, ("a=1",))
+    assert response_fields(response) == (
+        [
+            (b"content-type", b"text/plain"),
+            (b"x-request-id", b"7"),
+            (b"www-authenticate", b"Basic"),
+            (b"www-authenticate", b"Bearer"),
+            (b"access-control-allow-origin", b"*"),
+            (b"set-cookie", b"a=1"),
+        ],
+        None,
+    )
+
+
+CLIENTS = {
+    "undici": "host connection accept accept-language sec-fetch-mode user-agent accept-encoding",
+    "java": "connection http2-settings host transfer-encoding upgrade user-agent expect te",
+    "requests": "host user-agent accept-encoding accept connection transfer-encoding",
+    "a proxy": "via forwarded x-forwarded-for x-forwarded-proto x-forwarded-host max-forwards",
+    "a tracer": "traceparent tracestate baggage x-amzn-trace-id b3 x-b3-traceid x-datadog-trace-id",
+    "credentials": "authorization cookie proxy-authorization",
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_a_client_sends_of_itself_is_not_the_responses(client: str) -> None:
+    headers = [(name.encode(), b"x") for name in CLIENTS[client].split()]
+
+    response = head_from_callback(RequestHead("POST", "/", "1.1", headers))
+
+    assert response_fields(response) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "name", ["x-a", "www-authenticate", "etag", "alt-svc", "server", "x-frame-options"]
+)
+def test_a_header_means_the_same_in_a_callback_and_in_a_prelude(name: str) -> None:
+    """Also one that a Connection header names."""
+    headers = [(name, "1"), ("connection", "x-a, close"), (name, "2")]
+    raw = [(key.encode(), value.encode()) for key, value in headers]
+
+    from_callback = head_from_callback(RequestHead("POST", "/", "1.1", callback(*raw)))
+
+    assert response_fields(from_callback) == response_fields(Head(200, headers))
 
 
 def test_a_plain_callback_is_a_200_unless_it_says_otherwise() -> None:

@@ -36,31 +36,52 @@ _NOT_TAKEN_AWAY: Final = frozenset(
 )
 """What a client's Connection header cannot remove: it could hide its address so."""
 
-_HEADER_STYLE_ALLOWED: Final = frozenset(
+_OF_REQUESTS: Final = frozenset(
     (
-        "accept-ranges",
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-range",
-        "content-security-policy",
-        "content-type",
-        "etag",
-        "expires",
-        "last-modified",
-        "link",
-        "location",
-        "retry-after",
-        "set-cookie",
-        "vary",
-        "x-accel-buffering",
-        "x-content-type-options",
+        # RFC 9110, fields of requests alone (sections 7.2, 8.6, 10.1, 11.6, 12.5, 13.1 and 14.2),
+        # and those of a path (7.6).
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "authorization",
+        "from",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "max-forwards",
+        "range",
+        "referer",
+        "user-agent",
+        "via",
+        # Other standards: cookies (RFC 6265), Forwarded (RFC 7239), and what browsers send.
+        "access-control-request-headers",
+        "access-control-request-method",
+        "cookie",
+        "dnt",
+        "forwarded",
+        "origin",
+        "upgrade-insecure-requests",
+        # What instrumented HTTP clients add: the trace that the callback belongs to.
+        "b3",
+        "baggage",
+        "request-id",
+        "sentry-trace",
+        "traceparent",
+        "tracestate",
+        "x-amzn-trace-id",
+        "x-cloud-trace-context",
+        # Our own.
+        "x-status-code",
     )
 )
-"""What a callback without the integration type may say to the client. Its other headers are those
-of its own HTTP client: host, accept, user-agent and the like."""
+"""What the headers of a callback say of its request, and not of the response that it carries."""
+
+_OF_REQUESTS_PREFIXES: Final = ("sec-", "x-b3-", "x-datadog-", "x-forwarded-")
+"""The same, for names that begin so: of browsers and of fetch in Node.js, of traces, of proxies."""
 
 _LENGTH_DIGITS_MAX: Final = 18
 """Of a content-length: what every client's 64-bit integer holds."""
@@ -110,18 +131,18 @@ def _is_length(value: str) -> bool:
 def head_from_callback(head: RequestHead) -> Head:
     """The response head that a callback without the integration type states in its own headers.
 
-    The status is in `x-status-code` (200 when it is missing); the headers are those of an
-    allow-list.
+    The status is in `x-status-code` (200 when it is missing). All headers are the response's, but
+    for those of a request; `response_fields` takes out those of the connection, as on other paths.
 
     Raises:
         HeadError: the status or a header is not legal.
     """
     status = head.get(b"x-status-code") or b"200"
-    fields = [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in head.headers
-        if name.decode("latin-1") in _HEADER_STYLE_ALLOWED
-    ]
+    fields = []
+    for raw_name, raw_value in head.headers:
+        name = raw_name.decode("latin-1")
+        if name not in _OF_REQUESTS and not name.startswith(_OF_REQUESTS_PREFIXES):
+            fields.append((name, raw_value.decode("latin-1")))
     if not (len(status) == 3 and status.isdigit()):
         raise HeadError(f"x-status-code: {status[:40]!r} is not a status")
     return Head(int(status), fields)
