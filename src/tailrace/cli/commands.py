@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from tailrace import __version__
+from tailrace.cli.logs import LogFormat, LogLevel, LogSettings
 from tailrace.cli.options import (
     CONFIG_NAME,
     advertise_option,
@@ -23,6 +24,7 @@ from tailrace.cli.options import (
     hold_back_option,
     listen_option,
     local_advertise_option,
+    log_options,
     transport_option,
 )
 from tailrace.cli.probe import probe
@@ -68,6 +70,7 @@ tailrace.add_command(probe)
 @local_advertise_option
 @hold_back_option
 @drain_options
+@log_options
 @click.pass_context
 def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> None:
     """Run functions and a gateway on this machine; reload them when files change.
@@ -97,7 +100,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
         },
         hold_back=options["hold_back"],
     )
-    _run(serve_dev, settings)
+    _run(serve_dev, settings, LogSettings(options["log_format"], options["log_level"]))
 
 
 @tailrace.command()
@@ -109,6 +112,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
 @advertise_option
 @endpoint_option
 @gateway_options
+@log_options
 def gateway(
     config_path: Path | None,
     function: str | None,
@@ -117,6 +121,8 @@ def gateway(
     callback_listen: Address,
     advertise: str | None,
     endpoint_url: str | None,
+    log_format: LogFormat,
+    log_level: LogLevel,
     **settings: Any,
 ) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
@@ -135,19 +141,27 @@ def gateway(
         advertise=base,
     )
     endpoint = find_endpoint(endpoint_url) if needs_lambda else None
-    _run(serve_gateway, gateway_settings, routes, endpoint)
+    log_settings = LogSettings(log_format, log_level)
+    _run(serve_gateway, gateway_settings, routes, endpoint, log_settings)
 
 
 @tailrace.command()
 @config_option
 @listen_option("--listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
 @hold_back_option
-def emulator(config_path: Path | None, listen: Address, hold_back: HoldBackName | None) -> None:
+@log_options
+def emulator(
+    config_path: Path | None,
+    listen: Address,
+    hold_back: HoldBackName | None,
+    log_format: LogFormat,
+    log_level: LogLevel,
+) -> None:
     """Run functions as Lambda does, on this machine."""
     from tailrace.cli.serve import serve_emulator
 
     config = load(_find_config(config_path, "give --config FILE"), hold_back=hold_back)
-    _run(serve_emulator, config, listen)
+    _run(serve_emulator, config, listen, LogSettings(log_format, log_level))
 
 
 def _routes(

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from tailrace import limits
+from tailrace.cli.logs import FORMATS, LEVELS, LogSettings
 from tailrace.config import HOLD_BACKS, Address, GatewayConfig, parse_address
 
 CONFIG_NAME: Final = "tailrace.toml"
@@ -99,6 +100,23 @@ def gateway_options(command: Command) -> Command:
         _setting("--first-byte-timeout", seconds, "From the invocation to the response's head."),
     ):
         command = option(command)
+    return command
+
+
+def log_options(command: Command) -> Command:
+    """The options for what is shown of the log."""
+    for name, values, what in (
+        ("level", LEVELS, "What is logged: that and worse."),
+        ("format", FORMATS, "Log lines for people, or one JSON object a line."),
+    ):
+        command = click.option(
+            f"--log-{name}",
+            metavar=name.upper(),
+            type=click.Choice(values),
+            default=getattr(LogSettings(), name),
+            show_default=True,
+            help=what,
+        )(command)
     return command
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from tailrace.cli.addresses import url_lines
+from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
 from tailrace.net.descriptors import WANTED, raise_descriptor_limit
@@ -31,16 +32,17 @@ if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and
 logger = logging.getLogger(__name__)
 
 
-async def serve_dev(settings: DevSettings) -> int:
+async def serve_dev(settings: DevSettings, log_settings: LogSettings) -> int:
     """Run `tailrace dev` until it is stopped; returns the exit code."""
     from tailrace.cli.banner import dev_banner
     from tailrace.dev import Dev
     from tailrace.emulator.log import EmulatorLog
 
     terminal = Terminal(sys.stderr, os.environ)
-    log = EmulatorLog.for_stream(sys.stderr, os.environ)
+    encode = function_line if log_settings.is_json else None
+    log = EmulatorLog.for_stream(sys.stderr, os.environ, encode=encode)
     log.announce("gateway")
-    terminal.take_log(log.write)
+    terminal.take_log(log.write, log_settings)
     keep_read_buffers()
     raise_descriptor_limit()
     dev = Dev(settings, log)
@@ -48,17 +50,22 @@ async def serve_dev(settings: DevSettings) -> int:
         await dev.start()
         try:
             await dev.watch()
-            terminal.write(dev_banner(dev, terminal))
+            say = logging.getLogger("tailrace.dev").info
+            if log_settings.is_json:
+                say("dev on %s, Lambda on %s", dev.public_url, dev.emulator_url)
+            else:
+                terminal.write(dev_banner(dev, terminal))
             dev.warm()
-            return await _end(
-                signals, dev.drain, lambda: dev.held, lambda text: log.write("dev", text)
-            )
+            return await _end(signals, dev.drain, lambda: dev.held, say)
         finally:
             await dev.stop()
 
 
 async def serve_gateway(
-    settings: GatewaySettings, routes: tuple[RouteConfig, ...], endpoint: LambdaEndpoint | None
+    settings: GatewaySettings,
+    routes: tuple[RouteConfig, ...],
+    endpoint: LambdaEndpoint | None,
+    log_settings: LogSettings,
 ) -> int:
     """Run `tailrace gateway` until it is stopped; returns the exit code.
 
@@ -67,8 +74,7 @@ async def serve_gateway(
     from tailrace.gateway.invokers import Invokers
     from tailrace.gateway.service import Gateway
 
-    terminal = Terminal(sys.stderr, os.environ)
-    terminal.take_log()
+    Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     refuse_unusable("--listen", settings.host, settings.port)
     refuse_unusable("--callback-listen", settings.callback_host, settings.callback_port)
     keep_read_buffers()
@@ -79,37 +85,39 @@ async def serve_gateway(
     with StopSignals() as signals:
         await gateway.start()
         try:
-            terminal.log(
-                f"gateway on {gateway.public_url}, called back at {gateway.callback_url},"
-                f" invokes at {endpoint.url if endpoint is not None else 'URLs'}"
+            logger.info(
+                "gateway on %s, called back at %s, invokes at %s",
+                gateway.public_url,
+                gateway.callback_url,
+                endpoint.url if endpoint is not None else "URLs",
             )
             return await _end(
-                signals, gateway.drain, lambda: gateway.statistics()["held"], terminal.log
+                signals, gateway.drain, lambda: gateway.statistics()["held"], logger.info
             )
         finally:
             await gateway.stop()
 
 
-async def serve_emulator(config: Config, listen: Address) -> int:
+async def serve_emulator(config: Config, listen: Address, log_settings: LogSettings) -> int:
     """Run `tailrace emulator` until it is stopped; returns the exit code."""
     from tailrace.emulator.log import EmulatorLog
     from tailrace.emulator.service import Emulator
 
-    terminal = Terminal(sys.stderr, os.environ)
-    terminal.take_log()
+    Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     refuse_unusable("--listen", *listen)
     keep_read_buffers()
     raise_descriptor_limit()
-    log = EmulatorLog.for_stream(sys.stderr, os.environ)
+    encode = function_line if log_settings.is_json else None
+    log = EmulatorLog.for_stream(sys.stderr, os.environ, encode=encode)
     emulator = Emulator(config, log=log, host=listen.host, port=listen.port)
     tasks = TaskSet()
     with StopSignals() as signals:
         await emulator.start()
         try:
             names = ", ".join(config.functions) or "no functions"
-            terminal.log(f"emulator on {emulator.url}: {names}")
+            logger.info("emulator on %s: %s", emulator.url, names)
             for line in url_lines(emulator.function_urls, config.functions):
-                terminal.log(f"Function URL {line}")
+                logger.info("Function URL %s", line)
             tasks.spawn(emulator.warm(), "warm functions")
             await signals.first.wait()
             return 0

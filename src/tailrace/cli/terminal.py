@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
+from tailrace.cli.logs import JsonFormatter, LogSettings
+
 DIM: Final = 2
 BOLD: Final = 1
 CYAN: Final = 36
 YELLOW: Final = 33
 RED: Final = 31
+
+_DEFAULT_LOG: Final = LogSettings()
 
 
 class Terminal:
@@ -56,16 +60,37 @@ class Terminal:
         """Write a line with the time of day."""
         self.write(f"{self.paint(time.strftime('%H:%M:%S'), DIM)} {text}")
 
-    def take_log(self, write: Callable[[str, str], None] | None = None) -> None:
-        """Show the program's log: our own from INFO, of libraries only warnings.
+    def take_log(
+        self,
+        write: Callable[[str, str], None] | None = None,
+        settings: LogSettings = _DEFAULT_LOG,
+    ) -> None:
+        """Show the program's log: our own from a level, of libraries only warnings.
 
-        `write` gets the part of the program and the text; unless given, lines go to this stream.
+        `write` gets the part of the program and the text; unless given, and for JSON, lines go to
+        this stream.
         """
-        handler = _Handler(self, write or (lambda part, text: self.log(text)))
+        handler: logging.Handler
+        if settings.is_json:
+            handler = _JsonHandler(self)
+        else:
+            handler = _Handler(self, write or (lambda part, text: self.log(text)))
         root = logging.getLogger()
         root.handlers[:] = [handler]
-        root.setLevel(logging.WARNING)
-        logging.getLogger("tailrace").setLevel(logging.INFO)
+        root.setLevel(max(logging.WARNING, settings.number))
+        logging.getLogger("tailrace").setLevel(settings.number)
+
+
+class _JsonHandler(logging.Handler):
+    """Writes one JSON object a line."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._terminal.write(self.format(record))
 
 
 class _Handler(logging.Handler):

@@ -7,7 +7,7 @@ its event.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
 from tailrace import limits
@@ -19,19 +19,35 @@ _CUT_MARK: Final = " … (line cut)"
 
 
 class EmulatorLog:
-    """Lines of all functions on one text stream, each behind the name of its function."""
+    """Lines of all functions on one text stream, each behind the name of its function.
 
-    def __init__(self, stream: TextIO, *, is_colored: bool = False) -> None:
+    `encode(name, line)` makes something else of each line, which then has no colour.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        is_colored: bool = False,
+        encode: Callable[[str, str], str] | None = None,
+    ) -> None:
         self._stream = stream
+        self._encode = encode
         self._is_colored = is_colored
         self._width = 0
         self._color_codes: dict[str, int] = {}
 
     @classmethod
-    def for_stream(cls, stream: TextIO, environ: Mapping[str, str]) -> EmulatorLog:
+    def for_stream(
+        cls,
+        stream: TextIO,
+        environ: Mapping[str, str],
+        *,
+        encode: Callable[[str, str], str] | None = None,
+    ) -> EmulatorLog:
         """Coloured on a terminal, unless NO_COLOR is set (no-color.org) or TERM is dumb."""
         is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
-        return cls(stream, is_colored=stream.isatty() and not is_plain)
+        return cls(stream, is_colored=stream.isatty() and not is_plain, encode=encode)
 
     def announce(self, name: str) -> None:
         """Make room for a function's name, so that all lines are aligned from the first one."""
@@ -40,11 +56,7 @@ class EmulatorLog:
 
     def write(self, name: str, text: str) -> None:
         """Write a line of a function, or several. A closed or broken stream is no error here."""
-        self.announce(name)
-        prefix = f"{name:<{self._width}} |"
-        if self._is_colored:
-            prefix = f"\x1b[{self._color_codes[name]}m{prefix}\x1b[0m"
-        lines = f"{prefix} " + text.replace("\n", f"\n{prefix} ") + "\n"
+        lines = self._lines(name, text)
         try:
             self._stream.write(lines)
             self._stream.flush()
@@ -54,6 +66,15 @@ class EmulatorLog:
             self._stream.flush()
         except (OSError, ValueError):
             pass
+
+    def _lines(self, name: str, text: str) -> str:
+        if self._encode is not None:
+            return "".join(f"{self._encode(name, line)}\n" for line in text.split("\n"))
+        self.announce(name)
+        prefix = f"{name:<{self._width}} |"
+        if self._is_colored:
+            prefix = f"\x1b[{self._color_codes[name]}m{prefix}\x1b[0m"
+        return f"{prefix} " + text.replace("\n", f"\n{prefix} ") + "\n"
 
 
 class EnvironmentLog:
