@@ -60,11 +60,11 @@ def cells_of_key(world: World, key: str) -> list[str]:
     row = next(row for row in ROWS if row.name == trial.prelude)
     result = next(result for result in RESULTS if result.name == trial.result)
     url, url_buffered, _, stream, callback = cells_of(world, row)
-    buffered, _, gateway, sdk = result_cells_of(world, result)
+    buffered, _, gateway, callback_sdk, native_sdk = result_cells_of(world, result)
     return [
         _said(trial.is_read, url, url_buffered),
         _said(trial.is_read, stream, callback),
-        _said(trial.is_read_there, buffered, gateway, sdk),
+        _said(trial.is_read_there, buffered, gateway, callback_sdk, native_sdk),
     ]
 
 

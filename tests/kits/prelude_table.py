@@ -17,7 +17,7 @@ from tests.kits.results import RESULTS, Result
 from tests.kits.seen import BROKEN, COMPLETE
 
 COLUMNS: Final = ("URL, stream", "URL, buffered", "boto3", "gateway, stream", "callback")
-RESULT_COLUMNS: Final = ("URL, buffered", "URL, stream", "gateway, stream", "callback")
+RESULT_COLUMNS: Final = ("URL, buffered", "URL, stream", "gateway, stream", "callback", "native")
 
 _CONFIGURATION: Final = """
 [emulator]
@@ -32,6 +32,9 @@ command = {command}
 invoke_mode = "BUFFERED"
 [functions.sdk]
 handler = "returns.handler"
+environment = {{ TAILRACE_RESPONSE_MODE = "stream" }}
+[functions.sdk.url]
+invoke_mode = "RESPONSE_STREAM"
 [[routes]]
 path = "/response-stream/*"
 function = "stream"
@@ -126,9 +129,10 @@ def result_cells_of(world: World, result: Result) -> list[str]:
         (chain.function_url("stream"), f"/x?{query}"),
         (chain.url, f"/response-stream/x?{query}"),
         (chain.url, f"/sdk/x?{query}"),
+        (chain.function_url("sdk"), f"/x?{query}"),
     ):
-        is_value = not target.startswith("/sdk/") or result.sent != HELLO
-        cells.append(_asked(chain, url, target, result) if is_value else "—")
+        is_given = result.sent != HELLO or len(cells) < 3  # it is no value of Python
+        cells.append(_asked(chain, url, target, result) if is_given else "—")
         chain.settle()
     return cells
 
