@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
+from bench import calls
 from bench.chain import NODE, PATHS
 from bench.report import judge, listing, new_native_rows, new_rows, number, table
 
@@ -101,3 +103,23 @@ def test_columns_of_native_rows_are_listed_with_their_targets() -> None:
 
 def test_numbers_have_three_digits_that_count() -> None:
     assert [number(value) for value in (1234.5, 98.76, 1.234)] == ["1,234", "98.8", "1.23"]
+
+
+@pytest.mark.parametrize("case", list(calls.cases()), ids=lambda case: case.name)
+def test_the_longest_calls_are_measured_and_told(case: calls.Case) -> None:
+    """Each case of `python -m bench.calls` works, and stands in the table of the docs."""
+    page = (ROOT / "docs" / "topics" / "performance.md").read_text()
+
+    assert calls.measure(case, runs=1) > 0
+    assert f"\n| {case.name} | {case.where} | " in page
+
+
+def test_the_table_of_calls_begins_with_the_longest() -> None:
+    first, second, *_ = calls.cases()
+
+    lines = calls.table([(first, 1.0), (second, 12.345)]).splitlines()
+
+    assert lines[2:] == [
+        f"| {second.name} | {second.where} | 12.3 |",
+        f"| {first.name} | {first.where} | 1 |",
+    ]

@@ -49,8 +49,8 @@ READ_BYTES_MAX: Final = 256 * KIB
 STREAM_BUFFER_BYTES_MAX: Final = WRITE_BUFFER_HIGH_BYTES + READ_BYTES_MAX + KIB
 """The most that the gateway holds of one stream: the high water mark, one read and its framing."""
 
-JSON_BUILT_BYTES_MAX: Final = 256 * KIB
-"""JSON of a peer that is built whole in one call of the event loop, which takes 30 ms at the most.
+JSON_BUILT_BYTES_MAX: Final = 64 * KIB
+"""JSON of a peer that is built whole in one call of the event loop, which takes 15 ms at the most.
 A longer text is scanned, and only what is wanted of it is built."""
 LINGER_BYTES_MAX: Final = 4 * MIB
 """What is read and thrown away after an early answer, so that the peer can read the answer."""
