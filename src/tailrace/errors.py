@@ -105,10 +105,15 @@ class CapabilityError(TailraceError):
 
 
 class InvokeError(TailraceError):
-    """The Lambda API did not take an invocation; `request_id` is that of its answer, if any."""
+    """The Lambda API did not take an invocation.
+
+    The message is for the client; `note`, if any, is what the operator needs to know as well.
+    `request_id` is that of Lambda's answer.
+    """
 
     source: ClassVar[Source] = "cloud"
     status = 502
+    note: str | None = None
     request_id: str | None = None
 
 

@@ -189,7 +189,7 @@ async def test_a_url_that_is_down_is_502(world: World) -> None:
     await client.request()
 
     assert (await client.read_response()).status == 502
-    assert "invoking at 127.0.0.1:1 failed" in world.log.text()
+    assert "function=127.0.0.1:1 invoking failed: no connection" in world.log.text()
 
 
 @by_url()

@@ -206,8 +206,11 @@ async def test_what_lambda_says_stays_on_one_line_of_the_log(world: World) -> No
     client, _ = await world.hold()
 
     await client.read_response()
-    lines = world.log.named("tailrace.gateway.invoke")
-    assert not [line for line in lines if "\n" in line or "\x1b" in line]
+    (line,) = world.log.named("tailrace.gateway.front")
+    assert "\n" not in line
+    assert "\x1b" not in line
+    exchange_id = world.endpoint.invocations[0].event["requestId"]
+    assert line.startswith(f"exchange={exchange_id} function=stream Lambda answered 500 'Service")
 
 
 # --- endpoints that do not answer ----------------------------------------------------------------
@@ -223,6 +226,8 @@ async def test_an_endpoint_that_is_down_is_502(world: World) -> None:
     assert response.status == 502
     assert "cannot be reached" in response.json()["detail"]
     assert world.outcomes() == ["invoke-refused"]
+    (line,) = world.log.named("tailrace.gateway.front")
+    assert f"exchange={response.json()['exchange']} function=stream invoking failed: no c" in line
 
 
 @played(invoke_timeout_s=0.1)

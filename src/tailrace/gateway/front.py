@@ -165,15 +165,20 @@ def _body_bytes_max(route: Route) -> int:
 
 async def _invoke(invokers: Invokers, held: Held, payload: bytes) -> None:
     """Hand the event over; a refusal is the client's answer."""
+    route = held.route
     try:
         await invokers.invoke(held, payload)
     except InvokeError as error:
         retry_after_s = error.retry_after_s if isinstance(error, ThrottledError) else None
         held.invocation = None  # this task: it must not cancel itself
         held.request_id = error.request_id
+        if error.note is not None:
+            exchange_id = held.capability.exchange_id
+            logger.warning("exchange=%s function=%s %s", exchange_id, name_of(route), error.note)
         held.apply(InvokeRefused(error.status, str(error), retry_after_s))
     except Exception:
-        logger.exception("invoking %s failed", name_of(held.route))
+        exchange_id = held.capability.exchange_id
+        logger.exception("exchange=%s function=%s invoking failed", exchange_id, name_of(route))
         held.invocation = None
         held.apply(InvokeRefused(500, "the gateway failed to invoke the function"))
     held.invocation = None

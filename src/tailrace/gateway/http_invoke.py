@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -16,11 +15,9 @@ from tailrace.errors import (
     PeerError,
     ThrottledError,
 )
-from tailrace.gateway.invoke import REQUEST_ID, retry_after_s
+from tailrace.gateway.invoke import REQUEST_ID, retry_after_s, unreachable
 from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
-
-logger = logging.getLogger(__name__)
 
 
 class _Target(NamedTuple):
@@ -67,11 +64,12 @@ class HttpInvoker:
                 f"the function's URL did not answer within {self._timeout_s:g} s"
             ) from error
         except PeerError as error:
-            logger.warning("invoking at %s failed: %s", to.headers["host"], error)
-            raise EndpointError("the function's URL cannot be reached") from error
+            raise unreachable("the function's URL", error) from error
         if not 200 <= answer.status <= 299:
-            logger.warning("%s answered %d", to.headers["host"], answer.status)
-            raise _refusal(answer)
+            refusal = _refusal(answer)
+            refusal.note = f"{to.headers['host']} answered {answer.status}"
+            refusal.request_id = answer.headers.get(REQUEST_ID)
+            raise refusal
         return answer.headers.get(REQUEST_ID)  # the URL may be a Function URL
 
     def _find(self, url: str) -> _Target:

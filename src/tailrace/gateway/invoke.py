@@ -243,8 +243,7 @@ class LambdaInvoker:
                 f"the Lambda endpoint did not answer within {self._timeout_s:g} s"
             ) from error
         except PeerError as error:
-            logger.warning("invoking %s failed: %s", function, error)
-            raise EndpointError("the Lambda endpoint cannot be reached") from error
+            raise unreachable("the Lambda endpoint", error) from error
         if answer.status != 202:
             raise refusal(answer)
         return answer.headers.get(REQUEST_ID)
@@ -269,17 +268,24 @@ def check_size(payload: bytes, bytes_max: int) -> None:
 
 def refusal(answer: PoolAnswer) -> InvokeError:
     """Lambda's refusal as an error; texts for clients do not repeat what Lambda says."""
-    error = _refusal(answer)
+    name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
+    error = _refusal(answer, name)
+    # It may repeat the event, with the callback URL, and anything that the client sent.
+    said = redact(_message(answer.body))
+    error.note = f"Lambda answered {answer.status} {name!a}: {said!a}"
     error.request_id = answer.headers.get(REQUEST_ID)
     return error
 
 
-def _refusal(answer: PoolAnswer) -> InvokeError:
+def unreachable(whom: str, cause: PeerError) -> EndpointError:
+    """The error of an invocation that found no connection, or lost it."""
+    error = EndpointError(f"{whom} cannot be reached")
+    error.note = f"invoking failed: {cause}"
+    return error
+
+
+def _refusal(answer: PoolAnswer, name: str) -> InvokeError:
     status = answer.status
-    name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
-    said = _message(answer.body)
-    # It may repeat the event, with the callback URL, and anything that the client sent.
-    logger.warning("Lambda answered %d %a: %a", status, name, redact(said))
     if status == 429:
         return ThrottledError("Lambda is at its limit", retry_after_s(answer))
     if status == 413:

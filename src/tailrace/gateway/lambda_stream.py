@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from tailrace import limits
 from tailrace.errors import (
-    EndpointError,
     EventStreamError,
     FrameError,
     InvokeTimeoutError,
@@ -28,6 +27,7 @@ from tailrace.gateway.invoke import (
     LambdaSigner,
     check_size,
     refusal,
+    unreachable,
 )
 from tailrace.gateway.stream_form import FormWarnings
 from tailrace.gateway.stream_message import failure_in, shortened, split
@@ -96,14 +96,14 @@ class LambdaStreamInvoker:
         except TimeoutError as error:
             raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
         except PeerError as error:
-            raise _unreachable(held, error) from error
+            raise unreachable("the Lambda endpoint", error) from error
         try:
             failure = await answer.opened
         except asyncio.CancelledError:
             answer.give_up()
             raise
         if isinstance(failure, PeerError):
-            raise _unreachable(held, failure) from failure
+            raise unreachable("the Lambda endpoint", failure) from failure
         if failure is not None:
             raise refusal(failure)
 
@@ -111,11 +111,6 @@ class LambdaStreamInvoker:
         """Cut every connection."""
         await self._signer.close()
         await self._streams.close()
-
-
-def _unreachable(held: Held, error: PeerError) -> EndpointError:
-    logger.warning("invoking %s failed: %s", held.route.function, error)
-    return EndpointError("the Lambda endpoint cannot be reached")
 
 
 class _Answer:
