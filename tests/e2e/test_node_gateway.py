@@ -75,6 +75,26 @@ def test_a_route_streams_each_chunk_before_the_next(
     assert client.rest() == b""
 
 
+def test_json_lines_without_a_prelude_arrive_one_by_one(chain: Chain, runtime: str) -> None:
+    """Each is written only when its client has the one before; a warning says what is missing."""
+    gate = chain.gate()
+    client = ask(chain, "stream", runtime, "lines", gate=gate.port)
+
+    for number in range(4):
+        gate.open()
+        if not number:
+            head = client.head()
+            assert (head.status, head.get("content-type")) == (200, "application/octet-stream")
+        line = b'{"i":%d}\n' % number
+        assert client.body(len(line)) == line
+        assert not client.has_more
+    gate.open()
+    assert client.rest() == b""
+
+    warning = f"function={name_of('stream', runtime)} no_prelude=1: the stream has no prelude"
+    assert warning in chain.log.text()
+
+
 def test_a_client_that_does_not_read_slows_the_function(chain: Chain, runtime: str) -> None:
     gate = chain.gate()
     client = chain.client(receive_bytes=65_536)

@@ -102,6 +102,22 @@ def test_a_url_streams_what_has_a_content_type_only(chain: Chain, runtime: str) 
     assert client.rest() == b"data: 2\n\n"
 
 
+def test_a_url_streams_json_lines_one_by_one(chain: Chain, runtime: str) -> None:
+    """With their content type: a Function URL sees it, and does not look into the bytes."""
+    gate = chain.gate()
+    client = ask(chain, "stream", runtime, "lines", gate=gate.port)
+    for number in range(4):
+        gate.open()
+        if not number:
+            head = client.head()
+            assert (head.status, head.get("content-type")) == (200, "application/x-ndjson")
+        line = b'{"i":%d}\n' % number
+        assert client.body(len(line)) == line
+        assert not client.has_more
+    gate.open()
+    assert client.rest() == b""
+
+
 @pytest.mark.parametrize(("shape", "body"), [("untyped", b"bytes"), ("object", b'{"n":1}')])
 def test_a_url_takes_a_stream_without_a_type_for_bytes(
     chain: Chain, runtime: str, shape: str, body: bytes

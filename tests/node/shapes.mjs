@@ -29,6 +29,17 @@ const shapes = {
     stream.end("data: 2\n\n");
   },
 
+  // JSON lines without a prelude, one for each opening.
+  async lines(stream, asked, gate) {
+    stream.setContentType("application/x-ndjson");
+    for (let number = 0; number < 4; number++) {
+      await gate?.wait();
+      stream.write(JSON.stringify({ i: number }) + "\n");
+    }
+    await gate?.wait();
+    stream.end();
+  },
+
   async untyped(stream) {
     stream.write("bytes");
     stream.end();
