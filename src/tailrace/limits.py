@@ -21,8 +21,18 @@ HEADER_COUNT_MAX: Final = 128
 """Header fields in a head, and in a trailer section. nginx and Apache stop at about 100."""
 TARGET_BYTES_MAX: Final = 16 * KIB
 """Request target. CloudFront takes 8 KiB, ALB 16 KiB; a longer one is answered 414."""
-FRAMING_BYTES_SLACK: Final = 16 * KIB
-"""What chunk extensions and trailers of one message may take beyond plain chunk framing."""
+FRAMING_BYTES_SLACK: Final = 4 * KIB
+"""What zeros before chunk sizes, chunk extensions and trailers of one message may take beyond plain
+chunk framing. Go's HTTP server reads as much."""
+SMALL_CHUNK_BYTES: Final = 16
+"""Chunks with less than this on average count as small."""
+SMALL_CHUNKS_MAX: Final = 16_384
+"""Small chunks that come together, in one request whose body is collected: as each costs a call,
+they would cost 20 times what the body costs in one piece. Streams have no such bound."""
+INTERIM_ANSWERS_MAX: Final = 16
+"""Answers of status 1xx before the final answer to a request of ours."""
+EMPTY_LINES_MAX: Final = 2
+"""Empty lines before a request line (RFC 9112 §2.2: at least one is ignored)."""
 FRAMING_BYTES_PER_READ_PIECE: Final = 32
 """Framing allowed per piece of body: a chunk header of 16 hex digits, two CRLFs, some extension."""
 PIPELINED_BYTES_MAX: Final = 16 * KIB

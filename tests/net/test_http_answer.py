@@ -120,6 +120,12 @@ def test_bytes_after_an_answer_end_the_connection() -> None:
         (CHUNKED.replace(b"ext=1", b"e" * 5000), "too long"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "a head over"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: 1\r\n" * 129 + b"\r\n", "header fields"),
+        (b"RTSP/1.0 200 OK\r\n\r\n", "begins with"),
+        (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "begins with"),
+        (b"http/1.1 200 OK\r\n\r\n", "begins with"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 17, "more than 16 interim answers"),
+        (CHUNKED.partition(b"0\r\n")[0] + b"0\r\n" + b"x: 1\r\n" * 129, "more than 128 trailers"),
+        (CHUNKED.replace(b"3;", b"0000000000000003;"), "chunk size"),
     ],
 )
 def test_what_is_not_http_is_refused(data: bytes, message: str) -> None:

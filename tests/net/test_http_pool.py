@@ -669,6 +669,12 @@ async def test_the_last_answer_of_a_connection_is_read_whole(stage: Stage, case:
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "no HTTP": (b"SSH-2.0-x\r\n", "the answer is not HTTP"),
+    "RTSP": (b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "the answer is not HTTP/1.1"),
+    "HTTP/2": (b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "the answer is not HTTP/1.1"),
+    "an empty line before": (
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "the answer is not HTTP/1.1",
+    ),
     "a bad chunk": (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "the answer is not HTTP",

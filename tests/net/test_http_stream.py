@@ -194,6 +194,8 @@ def test_an_answer_without_a_length_that_is_reset_is_broken() -> None:
     ("message", "reason"),
     [
         (b"rubbish\r\n\r\n", "not HTTP"),
+        (b"ICE/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", "the answer is not HTTP/1.1"),
+        (b"HTTP/0.9 200 OK\r\ncontent-length: 0\r\n\r\n", "the answer is not HTTP/1.1"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "not HTTP"),
         (CHUNKED + b"xyz\r\n", "not HTTP"),
         (CHUNKED + b"3\r\nabcd", "not HTTP"),

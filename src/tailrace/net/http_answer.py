@@ -7,7 +7,7 @@ and no http.client, which brings the email package with it.
 from __future__ import annotations
 
 from tailrace.errors import PeerError
-from tailrace.limits import HEAD_BYTES_MAX, HEADER_COUNT_MAX
+from tailrace.limits import HEAD_BYTES_MAX, HEADER_COUNT_MAX, INTERIM_ANSWERS_MAX
 from tailrace.records import NamedTuple
 
 TYPE_CHECKING = False  # see `records`
@@ -43,9 +43,11 @@ class AnswerParser:
         "_body_bytes_max",
         "_buffer",
         "_headers",
+        "_interim_count",
         "_is_last_chunk",
         "_left",
         "_scanned",
+        "_trailer_count",
         "answer",
         "can_keep",
         "continue_headers",
@@ -66,6 +68,7 @@ class AnswerParser:
         self._body: bytearray | None = None  # of a chunked answer
         self._left: int | None = None  # bytes left of the body or chunk; None: until the end
         self._is_last_chunk = False
+        self._interim_count = self._trailer_count = 0
 
     @property
     def has_begun(self) -> bool:
@@ -126,6 +129,9 @@ class AnswerParser:
         if status == 101:
             _refuse("another protocol, which was not asked for")
         if status < 200:
+            self._interim_count += 1
+            if self._interim_count > INTERIM_ANSWERS_MAX:
+                _refuse(f"more than {INTERIM_ANSWERS_MAX} interim answers")
             if status == 100 and not self.is_continued:
                 self.is_continued = True
                 self.continue_headers = headers
@@ -180,6 +186,9 @@ class AnswerParser:
                 if not line:
                     self.can_keep = self.can_keep and not self._buffer
                     self._complete(bytes(body))
+                self._trailer_count += 1
+                if self._trailer_count > HEADER_COUNT_MAX:
+                    _refuse(f"more than {HEADER_COUNT_MAX} trailers")
                 return bool(line)
             digits = line.partition(b";")[0].rstrip(b" \t")
             if len(digits) > 15 or b"\n" in line or not _is_made_of(_HEX, digits):

@@ -20,7 +20,14 @@ class ReplyReader:
     A connection is one, rather than having one: a piece of a body must cost no further call.
     """
 
-    __slots__ = ("_fields", "_is_complete", "_is_kept", "_parser", "_status")
+    __slots__ = (
+        "_fields",
+        "_is_complete",
+        "_is_kept",
+        "_parser",
+        "_start",
+        "_status",
+    )
 
     def _renew(self) -> None:
         """Be ready for the next answer."""
@@ -28,6 +35,7 @@ class ReplyReader:
         self._status = 0  # until the head is complete
         self._fields: dict[str, str] = {}  # names in lower case, the last of repeats
         self._is_complete = self._is_kept = False
+        self._start = b""  # of the first status line: the parser takes RTSP as well
 
     def _forget_parser(self) -> None:
         """Let the parser go, which holds our bound methods."""
@@ -39,6 +47,8 @@ class ReplyReader:
         Raises:
             PeerError: they are no answer, or one without end.
         """
+        if not self._status:
+            self._start = (self._start + data[:5])[:5]
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -76,6 +86,8 @@ class ReplyReader:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if self._start != b"HTTP/" or self._parser.get_http_version() not in ("1.1", "1.0"):
+            raise PeerError("the answer is not HTTP/1.1")
         if status >= 200:
             self._status = status
             self._is_kept = self._parser.should_keep_alive()
