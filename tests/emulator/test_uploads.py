@@ -10,9 +10,29 @@ from tests.emulator.harness import playing, running, wait_until
 from tests.emulator.url_client import BUFFERED, STREAM
 from tests.fakes import Client
 
+from tailrace import limits
 from tailrace.config import UrlConfig
 
 INVOKE = "/2015-03-31/functions/f/invocations"
+
+
+@pytest.mark.parametrize("listener", ["Function URL", "Lambda API"])
+def test_a_body_in_very_many_small_chunks_is_refused(tmp_path: Path, listener: str) -> None:
+    async def story() -> None:
+        async with running(playing(path=tmp_path, url=STREAM)) as emulator:
+            service = emulator.service
+            address, target = service.url, INVOKE
+            if listener == "Function URL":
+                address, target = service.function_urls["f"], "/"
+            client = await Client.connect(address)
+            await client.request("POST", target, [("transfer-encoding", "chunked")])
+
+            await client.send(b"1\r\n1\r\n" * (limits.SMALL_CHUNKS_MAX + 50_000))
+
+            assert (await client.read_response()).status == 400
+            client.close()
+
+    uvloop.run(story())
 
 
 @pytest.mark.parametrize("url", [BUFFERED, STREAM])

@@ -58,6 +58,22 @@ async def test_a_response_is_relayed_and_its_bytes_are_counted(world: World) -> 
 
 
 @played()
+async def test_a_stream_may_have_any_number_of_small_chunks(world: World) -> None:
+    """One token in each, and many of them in a read when the client was slow."""
+    client, function = await world.pair()
+    await function.write(encode_head())
+    head = await client.read_head()
+    count = 4 * limits.SMALL_CHUNKS_MAX
+
+    sending = asyncio.create_task(function.finish(encode_chunk(b"x") * count))
+    received = await client.read_body(head)
+    await sending
+
+    assert received == b"x" * count
+    assert (await function.read_response()).json() == {"bytes": count}
+
+
+@played()
 async def test_a_callback_is_told_to_run_before_it_sends_anything(world: World) -> None:
     _, invocation = await world.hold()
     function = await world.function(invocation.url)

@@ -533,6 +533,20 @@ async def test_a_chunked_body_that_grows_too_large_is_413(world: World) -> None:
 
 
 @played()
+async def test_a_body_in_very_many_small_chunks_is_400(world: World) -> None:
+    """Each costs a call of its own: 750 KB in single bytes would be a tenth of a second."""
+    client = await world.client()
+    await client.request("POST", "/", [("transfer-encoding", "chunked")])
+
+    await client.send(b"1\r\nx\r\n" * (limits.SMALL_CHUNKS_MAX + 50_000))
+
+    answer = await answered(client)
+    assert answer.status == 400
+    assert "over 16384 chunks of the body are under 16 bytes" in answer.json()["detail"]
+    assert world.endpoint.invocations == []
+
+
+@played()
 async def test_the_largest_binary_body_fits_an_event(world: World) -> None:
     body = bytes(limits.REQUEST_BODY_BYTES_MAX)
 

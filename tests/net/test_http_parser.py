@@ -211,9 +211,7 @@ def test_a_head_over_the_limit_is_refused_when_it_comes_in_one_read() -> None:
     assert refusal(HttpLimits(head_bytes=200), head_of(300)) == 431
 
 
-@pytest.mark.parametrize(
-    "raw", [b"\r\n" * 101, b"GET /" + b"a" * 196, b"GET / HTTP/1.1\r\n" + b"a" * 185]
-)
+@pytest.mark.parametrize("raw", [b"GET /" + b"a" * 196, b"GET / HTTP/1.1\r\n" + b"a" * 185])
 def test_what_is_no_head_yet_counts_as_one(raw: bytes) -> None:
     assert refusal(HttpLimits(head_bytes=200), *one_by_one(raw[:201])) == 431
 
@@ -305,6 +303,83 @@ def test_leading_zeros_of_a_chunk_size_are_bounded() -> None:
     bounds = HttpLimits(framing_bytes=1_000)
 
     assert endless(RequestParser(bounds), b"", b"0", 1_100)[0] == 400
+
+
+@pytest.mark.parametrize("read_bytes", [1_000, 100_000])
+@pytest.mark.parametrize("start", [b"", b"5\r\nabcde\r\n"])
+def test_zeros_before_a_chunk_size_count_in_the_read_of_the_head_too(
+    start: bytes, read_bytes: int
+) -> None:
+    bounds = HttpLimits(framing_bytes=1_000)
+    raw = CHUNKED_HEAD + start + b"0" * 1_100 + b"5\r\nabcde\r\n0\r\n\r\n"
+    reads = [raw[i : i + read_bytes] for i in range(0, len(raw), read_bytes)]
+
+    assert refusal(bounds, *reads) == 400
+
+
+@pytest.mark.parametrize("split", range(1, len(CHUNKED_HEAD)))
+def test_what_is_behind_a_head_in_its_read_is_told_from_it(split: int) -> None:
+    """Wherever the head was cut: it does not count as framing, and what is behind it does."""
+    parser = RequestParser(HttpLimits(framing_bytes=5))
+    raw = CHUNKED_HEAD + b"5\r\nabcde\r\n0\r\n\r\n"
+
+    assert read(parser, raw[:split], raw[split:])[1] == b"abcde"
+
+
+def test_an_extension_of_the_first_chunk_counts_from_its_first_byte() -> None:
+    plain = b"5\r\nabcde\r\n0\r\n\r\n"
+    room = limits.FRAMING_BYTES_PER_READ_PIECE + 5 - (len(plain) - 5) - 1
+    for more, is_refused in ((room, False), (room + 1, True)):
+        bounds = HttpLimits(framing_bytes=5)
+        raw = CHUNKED_HEAD + b"5;" + b"a" * more + plain[1:]
+        if is_refused:
+            assert refusal(bounds, raw) == 400
+        else:
+            assert read(RequestParser(bounds), raw)[1] == b"abcde"
+
+
+def test_bytes_behind_a_request_without_chunks_are_no_framing() -> None:
+    raw = PLAIN + BODILESS + b"x" * 100_000
+
+    assert read(RequestParser(HttpLimits(framing_bytes=0)), raw)[1] == EXPECTED[PLAIN][1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_a_body_in_too_many_small_chunks_is_refused(size: int) -> None:
+    """Each costs a call; in one piece the same body costs nearly nothing."""
+    raw = CHUNKED_HEAD + (b"%x\r\n%b\r\n" % (size, b"x" * size)) * (750_000 // size)
+    reads = [raw[i : i + 250_000] for i in range(0, len(raw), 250_000)]
+    parser = RequestParser(HttpLimits())
+
+    taken = 0
+    with pytest.raises(HttpError, match="over 16384 chunks of the body are under 16 bytes") as info:
+        for data in reads:
+            parser.feed(data)
+            taken += len(parser.take_body())
+
+    assert info.value.status == 400
+    assert taken < limits.SMALL_CHUNKS_MAX * limits.SMALL_CHUNK_BYTES
+
+
+@pytest.mark.parametrize(
+    ("size", "read_bytes", "bounds"),
+    [
+        (16, 250_000, HttpLimits()),
+        (1, 6, HttpLimits()),  # each comes in a read of its own, which costs more
+        (1, 250_000, HttpLimits(small_chunks=None)),  # a stream, as of a callback
+    ],
+)
+def test_a_body_in_many_chunks_is_read(size: int, read_bytes: int, bounds: HttpLimits) -> None:
+    count = 40_000
+    raw = CHUNKED_HEAD + (b"%x\r\n%b\r\n" % (size, b"x" * size)) * count + b"0\r\n\r\n"
+    parser = RequestParser(bounds)
+
+    taken = 0
+    for i in range(0, len(raw), read_bytes):
+        parser.feed(raw[i : i + read_bytes])
+        taken += len(parser.take_body())
+
+    assert (taken, parser.is_complete) == (size * count, True)
 
 
 def test_extensions_on_every_chunk_add_up() -> None:
@@ -405,7 +480,7 @@ def outcome_of(reads: list[bytes]) -> tuple[str, object]:
 def test_a_read_cannot_be_larger_than_the_parser_can_take() -> None:
     """One read of 1-byte chunks: as many callbacks as it can cause."""
     chunks = limits.READ_BYTES_MAX // 6
-    parser = RequestParser(HttpLimits())
+    parser = RequestParser(HttpLimits(small_chunks=None))
 
     head, body, _ = read(parser, CHUNKED_HEAD + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n")
 

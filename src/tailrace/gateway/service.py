@@ -77,6 +77,7 @@ class Gateway:
             connections=settings.callbacks_max,
             descriptors_left=limits.DESCRIPTORS_LEFT_LAST,
             uploads=None,
+            small_chunks=None,
         )
         self._callbacks = HttpServer(
             Callbacks(self._registry), name="callback", bounds=bounds, clock=self._clock

@@ -2,17 +2,26 @@
 
 httptools (llhttp, the parser that Node.js uses) calls back in the middle of a read; nothing but
 recording happens there. A second request in the same read is not recorded: it is not served.
+What llhttp takes for HTTP though it is not is refused here (the request line), and what it takes
+without end is bounded here (empty lines before a request, framing of chunks).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import httptools
 
 from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.wire.http_head import Headers, RequestHead
+
+_REQUEST_LINE: Final = re.compile(rb"[A-Z_-]+ [!-~]+ HTTP/1\.[01]\r\n")
+_VERSION: Final = re.compile(rb" HTTP/([0-9]\.[0-9])")
+_SERVED: Final = (b"1.0", b"1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class HttpLimits:
     header_count: int = limits.HEADER_COUNT_MAX
     target_bytes: int = limits.TARGET_BYTES_MAX
     framing_bytes: int = limits.FRAMING_BYTES_SLACK
+    small_chunks: int | None = limits.SMALL_CHUNKS_MAX
+    """Of one request; None on a listener whose requests are streams."""
     head_timeout_s: float = limits.HEAD_TIMEOUT_S
     body_timeout_s: float | None = limits.BODY_TIMEOUT_S
     body_total_timeout_s: float | None = None
@@ -52,16 +63,22 @@ class RequestParser:
     """
 
     __slots__ = (
+        "_empty_lines",
+        "_end",
+        "_head_tail",
         "_is_begun",
         "_limits",
+        "_line",
         "_overhead",
         "_parser",
         "_pieces",
+        "_small_chunks",
         "_target",
         "head",
         "is_behind",
         "is_complete",
         "is_last",
+        "on_body",
         "raw_count",
         "trailers",
     )
@@ -71,6 +88,8 @@ class RequestParser:
 
     def __init__(self, bounds: HttpLimits) -> None:
         self._limits = bounds
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # called for each chunk: a method would cost twice that
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self.renew()
 
@@ -82,8 +101,12 @@ class RequestParser:
         self.is_last = not self._limits.keeps_alive  # nothing is read behind this request
         self.raw_count = 0  # bytes of this request as they came
         self._overhead = 0  # bytes of the body that were neither data nor plain chunk framing
+        self._small_chunks = 0
         self._target = b""
-        self._pieces: list[bytes] = []
+        self._line = self._head_tail = b""  # the request line; the last bytes of a head so far
+        self._empty_lines = 0  # before the request line
+        self._pieces.clear()
+        self._end = 0  # how many pieces belong to this request, when more has come
         self._is_begun = self.is_behind = False
 
     def close(self) -> None:
@@ -98,7 +121,10 @@ class RequestParser:
         """
         assert self._parser is not None
         self.raw_count += len(data)
-        if self.head is not None:
+        is_in_head = self.head is None
+        if is_in_head:
+            self._take_line(data)
+        else:
             self._overhead += len(data)
         try:
             self._parser.feed_data(data)
@@ -110,10 +136,43 @@ class RequestParser:
             if isinstance(cause, HttpError):
                 raise cause from None
             if not self.is_complete:
+                self._check_version()
                 raise HttpError(400, f"malformed request: {str(error).lower()}") from None
             self.is_last = self.is_behind = True
-        if self.head is None and self.raw_count > self._limits.head_bytes:
+        if is_in_head:
+            self._follow_head(data)
+
+    def _take_line(self, data: bytes) -> None:
+        """Keep the request line as it was sent, without an empty line before it."""
+        start = 0
+        while not self._line.endswith(b"\n"):
+            end = data.find(b"\n", start) + 1
+            self._line += data[start : end or len(data)]
+            if not end:
+                return
+            if self._line == b"\r\n":
+                self._line = b""
+                self._empty_lines += 1
+                if self._empty_lines > limits.EMPTY_LINES_MAX:
+                    most = limits.EMPTY_LINES_MAX
+                    raise HttpError(400, f"over {most} empty lines before the request line")
+            start = end
+
+    def _check_version(self) -> None:
+        """Refuse what the parser calls malformed because of another version of HTTP."""
+        found = _VERSION.search(self._line) if self.head is None else None
+        if found is not None and found[1] not in _SERVED:
+            raise HttpError(505, f"HTTP version {found[1].decode()} is not served here")
+
+    def _follow_head(self, data: bytes) -> None:
+        """Bound a head that goes on; count what has come behind it once it is complete."""
+        seen = self._head_tail + data
+        if self.head is not None:
+            self._overhead = len(seen) - seen.find(b"\r\n\r\n") - 4
+        elif self.raw_count > self._limits.head_bytes:
             raise HttpError(431, f"the head is over {self._limits.head_bytes} bytes")
+        else:
+            self._head_tail = seen[-3:]
 
     @property
     def has_pieces(self) -> bool:
@@ -124,18 +183,42 @@ class RequestParser:
         """The body bytes of the last read, in one piece.
 
         Raises:
-            HttpError: chunk extensions or trailers have no end.
+            HttpError: chunk extensions or trailers have no end, or too many chunks are small.
         """
         pieces = self._pieces
         data = b""
+        if self.is_behind:
+            del pieces[self._end :]
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             plain = len(data) + len(pieces) * limits.FRAMING_BYTES_PER_READ_PIECE
             self._overhead = max(0, self._overhead - plain)
+            if len(pieces) > 1:
+                self._count_small(len(pieces), len(data))
             pieces.clear()
         if self._overhead > self._limits.framing_bytes:
-            raise HttpError(400, "chunk extensions and trailers are too long")
+            self._check_overhead()
         return data
+
+    def _check_overhead(self) -> None:
+        """Refuse chunk framing without end. What has come behind a request counts as well, for the
+        parser does not tell where that begins."""
+        most = self._limits.framing_bytes
+        behind = limits.PIPELINED_BYTES_MAX if self.is_behind else 0
+        is_chunked = self.head is not None and self.head.get(b"transfer-encoding") is not None
+        if is_chunked and self._overhead > most + behind:
+            raise HttpError(400, f"chunk sizes, extensions and trailers are over {most} bytes")
+
+    def _count_small(self, count: int, size: int) -> None:
+        """Bound the chunks that are more than their bytes call for: each costs a call.
+
+        The first piece of a read is not counted: a read brings one, however small.
+        """
+        most = self._limits.small_chunks
+        self._small_chunks += max(0, count - 1 - size // limits.SMALL_CHUNK_BYTES)
+        if most is not None and self._small_chunks > most:
+            small = limits.SMALL_CHUNK_BYTES
+            raise HttpError(400, f"over {most} chunks of the body are under {small} bytes")
 
     # --- called by httptools -------------------------------------------------------------------
 
@@ -166,37 +249,39 @@ class RequestParser:
         if sum(len(name) + len(value) for name, value in fields) > bounds.head_bytes:
             raise HttpError(431, f"the head is over {bounds.head_bytes} bytes")
         version = parser.get_http_version()
+        # Another version has an answer of its own, see `check_request`.
+        if version in ("1.1", "1.0") and not _REQUEST_LINE.fullmatch(self._line):
+            line = self._line[:80].decode("latin-1")
+            raise HttpError(400, f"malformed request line {line!r}: not METHOD TARGET HTTP/1.1")
         target = self._target.decode("latin-1")
         self.head = RequestHead(parser.get_method().decode(), target, version, fields)
         self.trailers = []
         self.is_last = self.is_last or version != "1.1" or not parser.should_keep_alive()
 
-    def on_body(self, data: bytes) -> None:
-        if not self.is_behind:
-            self._pieces.append(data)
-
     def on_message_complete(self) -> None:
         if not self.is_behind:
             self.is_complete = True
+            self._end = len(self._pieces)
 
 
 class ChunkTellingParser(RequestParser):
     """Knows, too, whether a read went on with a chunk that an earlier one had begun."""
 
-    __slots__ = ("_is_open", "is_inside_chunk")
+    __slots__ = ("_open", "is_inside_chunk", "on_chunk_complete", "on_chunk_header")
+
+    def __init__(self, bounds: HttpLimits) -> None:
+        self._open: list[bool] = []  # holds one item while a chunk is open
+        self.on_chunk_header = partial(self._open.append, True)  # as `on_body`: no methods
+        self.on_chunk_complete = self._open.clear
+        super().__init__(bounds)
 
     def renew(self) -> None:
         """Forget the last request."""
         super().renew()
-        self._is_open = self.is_inside_chunk = False
+        self._open.clear()
+        self.is_inside_chunk = False
 
     def feed(self, data: bytes) -> None:
         """Read on; see `RequestParser.feed`."""
-        self.is_inside_chunk = self._is_open
+        self.is_inside_chunk = bool(self._open)
         super().feed(data)
-
-    def on_chunk_header(self) -> None:
-        self._is_open = True
-
-    def on_chunk_complete(self) -> None:
-        self._is_open = False
