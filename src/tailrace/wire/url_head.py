@@ -63,15 +63,20 @@ def lost_names(head: Head, several: object) -> list[str]:
     pairs = several.items() if isinstance(several, Mapping) else several
     if not isinstance(pairs, ItemsView | tuple):
         return ["multiValueHeaders"]  # whatever it is
-    joined = {name.lower(): value for name, value in head.joined_headers().items()}
+    given = {name.lower(): _parts(value) for name, value in head.joined_headers().items()}
+    given["set-cookie"] = {part for cookie in head.cookies for part in _parts(cookie)}
     lost = []
     for name, value in pairs:
         values = value if isinstance(value, list | tuple) else [value]
-        is_cookie = str(name).lower() == "set-cookie"
-        given = head.cookies if is_cookie else joined.get(str(name).lower(), "")
-        if not all(str(each).strip() in given for each in values):
+        wanted = {part for each in values for part in _parts(str(each))}
+        if not wanted <= given.get(str(name).lower(), set()):
             lost.append(str(name))
     return lost
+
+
+def _parts(value: str) -> set[str]:
+    """The members of a list in a header. Sets, because either side may have thousands."""
+    return {part.strip() for part in value.split(",")}
 
 
 def response_fields(head: Head, *, dropped: frozenset[str] = frozenset()) -> Headers:
