@@ -16,6 +16,7 @@ from tailrace.errors import (
     FlushError,
     PeerError,
 )
+from tailrace.function.callback_hosts import check_callback
 from tailrace.function.mode import NativeResponse
 from tailrace.net.http_answer import Answer
 from tailrace.net.http_client import Upload, open_upload
@@ -149,8 +150,10 @@ class CallbackSink(UploadSink):
 
         Raises:
             CallbackRefusedError: the gateway does not want this callback, or it is unreachable, or
-                somebody else has answered (`status` is then 502). The message has no secret.
+                somebody else has answered (`status` is then 502), or its host is not one that may
+                be called (403). The message has no secret.
         """
+        check_callback(url)
         base = url.rpartition("/")[0]  # the secret is the last part of the URL
         try:
             upload = open_upload(url, [("content-type", MEDIA_TYPE)])

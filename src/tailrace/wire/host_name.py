@@ -1,0 +1,68 @@
+"""Host names, as the Host header and URLs carry them, and lists of them in settings.
+
+Standard library without `ipaddress`: a function imports this at its cold start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rf"({_OCTET})(?:\.{_OCTET}){{3}}").fullmatch
+_IPV6: Final = re.compile(r"\[[0-9a-f:.]+(?:%[0-9a-z._~-]+)?\]").fullmatch
+_AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]@/]*)(?::([0-9]{0,5}))?").fullmatch
+_THIS_MACHINE: Final = ("localhost", "[::1]", "0.0.0.0", "[::]")
+
+
+class HostPort(NamedTuple):
+    """HOST or HOST:PORT."""
+
+    host: str
+    """In lower case, without the dot of the root behind it; an IPv6 address in brackets."""
+    port: int | None
+
+
+def parse_host(authority: str) -> HostPort | None:
+    """Read HOST[:PORT], with IPv6 in brackets; None when it is neither."""
+    match = _AUTHORITY(authority)
+    if match is None:
+        return None
+    return HostPort(match[1].lower().removesuffix("."), int(match[2]) if match[2] else None)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address. No name server is asked for one."""
+    return _IPV4(host) is not None or _IPV6(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost`, `*.localhost` (RFC 6761), 127/8 or ::1.
+
+    Also 0.0.0.0 and ::, to which a connection is one to loopback.
+    """
+    if host in _THIS_MACHINE or host.endswith(".localhost"):
+        return True
+    match = _IPV4(host)
+    return match is not None and match[1] == "127"
+
+
+def is_listed(host: HostPort, entries: Iterable[str]) -> bool:
+    """Whether a list allows a host.
+
+    An entry is HOST or HOST:PORT; without a port it allows every port. `.example.com` is
+    example.com and all names below it, `localhost` is every name and address of loopback.
+    """
+    return any(_is_match(host, entry) for entry in entries)
+
+
+def _is_match(host: HostPort, entry: str) -> bool:
+    allowed = parse_host(entry)
+    if allowed is None or not allowed.host or allowed.port not in (None, host.port):
+        return False
+    if allowed.host == "localhost":
+        return is_loopback(host.host)
+    if allowed.host.startswith("."):
+        return f".{host.host}".endswith(allowed.host)
+    return host.host == allowed.host
