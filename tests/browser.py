@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any, Self
 from urllib.request import urlopen
 
@@ -26,14 +27,18 @@ class Chromium:
     """One page of a browser with a profile of its own, while entered.
 
     What the page did wrong is kept in `problems`: exceptions, refused resources, log entries.
+    `flags` are more options of the program.
     """
+
+    def __init__(self, *flags: str) -> None:
+        self._flags = (*_FLAGS, *flags)
 
     def __enter__(self) -> Self:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         assert program is not None, "Chromium is not installed: make test installs it"
         self._profile = tempfile.mkdtemp(prefix="chromium-")
         self._process = subprocess.Popen(
-            [program, *_FLAGS, f"--user-data-dir={self._profile}", "about:blank"],
+            [program, *self._flags, f"--user-data-dir={self._profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -86,9 +91,13 @@ class Chromium:
 
     def wait_until(self, expression: str) -> None:
         """Wait until an expression holds."""
+        self.wait_for(lambda: self.evaluate(expression), expression)
+
+    def wait_for(self, condition: Callable[[], object], what: str = "the condition") -> None:
+        """Wait until a condition holds."""
         deadline_s = time.monotonic() + PATIENCE_S
-        while not self.evaluate(expression):
-            assert time.monotonic() < deadline_s, f"waited in vain for {expression}"
+        while not condition():
+            assert time.monotonic() < deadline_s, f"waited in vain for {what}"
             time.sleep(0.05)
 
     def look(self, *, width: int = 1280, height: int = 900, scheme: str = "light") -> None:

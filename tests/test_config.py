@@ -273,7 +273,8 @@ def test_a_record_does_not_show_the_environment() -> None:
         (
             "[emulator]\nretry_scale = 1",
             "emulator.retry_scale: unknown key; did you mean retry_delay_scale? "
-            "allowed: retry_delay_scale, freeze, access_key_id, secret_access_key",
+            "allowed: retry_delay_scale, freeze, access_key_id, secret_access_key, "
+            "allowed_hosts, allowed_origins, callback_hosts",
         ),
         (
             "[gateway]\nfirst_byte_timeout = 1",

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -780,6 +781,7 @@ def test_the_log_has_what_the_client_is_told_to_look_for(project: Path) -> None:
 
 FAILS_FIRST = """
 import os
+import re
 from pathlib import Path
 from tailrace.function import streamify_response
 
@@ -846,3 +848,59 @@ def test_a_callback_that_outlives_its_invocation_is_served(project: Path) -> Non
         open_gate(gate)
 
         assert stream.read() == b"ended\n"
+
+
+# --- who may ask, and whom functions may call -----------------------------------------------------
+
+NAMED = """
+import os
+import re
+from tailrace.function import streamify_response
+
+@streamify_response
+def handler(event, context):
+    yield os.environ["TAILRACE_CALLBACK_HOSTS"]
+"""
+
+
+def test_functions_call_back_to_devs_own_gateway_alone(project: Path) -> None:
+    (project / "one" / "app.py").write_text(NAMED)
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            status, hosts = await get(dev, "/one")
+            assert status == 200
+            assert re.fullmatch(r"127\.0\.0\.1:\d+", hosts)
+            assert hosts not in dev.public_url
+
+    run(story())
+
+
+def test_hosts_are_allowed_by_option_by_file_and_by_route(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = (project / "tailrace.toml").read_text()
+
+    def statuses(dev: Dev, *hosts: str) -> list[int]:
+        found = []
+        for host in hosts:
+            with Stream(f"{dev.public_url}/one", headers={"host": host}) as stream:
+                found.append(stream.status)
+        return found
+
+    async def story() -> None:
+        settings = dataclasses.replace(settings_for(project), allow_hosts=("option.test",))
+        async with running(settings) as dev:
+            hosts = ("option.test", "file.test", "route.test:80", "other.test")
+            found = await soon(asyncio.to_thread(statuses, dev, *hosts))
+            assert found == [200, 403, 403, 403]
+
+            route = ROUTE.format(name="one") + 'host = "route.test"\n'
+            emulator = '[emulator]\nallowed_hosts = ["file.test"]\n'
+            (project / "tailrace.toml").write_text(config + route + emulator)
+            await wait_logged(caplog, "tailrace.toml is taken up")
+
+            found = await soon(asyncio.to_thread(statuses, dev, *hosts))
+            assert found == [200, 200, 200, 403]
+
+    run(story())

@@ -311,6 +311,8 @@ EXTENSION_SHUTDOWN_TIMEOUT_S: Final = 2.0
 """How long extensions may take over their SHUTDOWN event (DG lambda-runtime-environment)."""
 RUNTIME_CONNECTIONS_MAX: Final = 64
 """Connections of one execution environment to its Runtime API; aws-lambda-ric opens five."""
+ALLOWED_HOSTS_MAX: Final = 100
+"""Hosts, or origins, that a setting lists: as many as a Function URL's CORS allows."""
 ENVIRONMENT_BYTES_MAX: Final = 4 * KIB
 """All environment variables of a function together (DG configuration-envvars)."""
 SIGNATURE_SKEW_S: Final = 300.0

@@ -31,13 +31,21 @@ def playing(name: str = "f", *, path: Path, **settings: Any) -> FunctionConfig:
 
 
 def config(
-    *functions: FunctionConfig, retry_delay_scale: float = 0.0, freeze: bool = False
+    *functions: FunctionConfig,
+    retry_delay_scale: float = 0.0,
+    freeze: bool = False,
+    **emulator: Any,
 ) -> Config:
     """A configuration in which retries do not wait."""
     return Config(
         path=Path("/tailrace.toml"),
         functions={function.name: function for function in functions},
-        emulator=EmulatorConfig(retry_delay_scale=retry_delay_scale, freeze=freeze),
+        emulator=EmulatorConfig(
+            retry_delay_scale=retry_delay_scale,
+            freeze=freeze,
+            allowed_hosts=("example.test",),  # what the clients of `tests.fakes` call a server
+            **emulator,
+        ),
     )
 
 
@@ -161,13 +169,21 @@ async def running(
     *functions: FunctionConfig,
     retry_delay_scale: float = 0.0,
     freeze: bool = False,
+    allowed_origins: tuple[str, ...] = (),
+    callback_hosts: tuple[str, ...] = (),
     **options: Any,
 ) -> AsyncIterator[Harness]:
     """An emulator that serves these functions; afterwards nothing of it may be left."""
     before = _open_files()
     stream = io.StringIO()
     emulator = Emulator(
-        config(*functions, retry_delay_scale=retry_delay_scale, freeze=freeze),
+        config(
+            *functions,
+            retry_delay_scale=retry_delay_scale,
+            freeze=freeze,
+            allowed_origins=allowed_origins,
+            callback_hosts=callback_hosts,
+        ),
         log=EmulatorLog(stream),
         port=0,
         **options,

@@ -66,7 +66,7 @@ async def story(path: Path, **settings: Any) -> AsyncIterator[Story]:
     stream = io.StringIO()
     function = EmulatedFunction(
         playing(path=path, **settings),
-        EnvironmentSettings(EmulatorLog(stream), os.environ),
+        EnvironmentSettings(EmulatorLog(stream), os.environ, lambda: ("localhost",)),
         emulator=EmulatorConfig(),
         find=lambda name: None,
     )

@@ -55,7 +55,7 @@ class Running:
     async def open(self, headers: str) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.send(
-            f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/event-stream\r\n"
+            f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/event-stream\r\n"
             "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
             "Trailer: Lambda-Runtime-Function-Error-Type\r\n"
             "Trailer: Lambda-Runtime-Function-Error-Body\r\n"

@@ -34,6 +34,7 @@ FULL = {
     "_AWS_XRAY_DAEMON_PORT": "2000",
     "TZ": ":UTC",
     "LANG": "en_US.UTF-8",
+    "TAILRACE_CALLBACK_HOSTS": "127.0.0.1:8081,.example.com",
     "PATH": "/usr/bin",
     "HOME": "/home/me",
 }
@@ -44,7 +45,12 @@ USER = {"PATH": "/usr/bin", "HOME": "/home/me", "AWS_PROFILE": "work", "EDITOR":
 def variables(path: Path, **settings: object) -> dict[str, str]:
     base = {"name": "f", "handler": "app.handler", "path": path, "memory_mb": 256}
     function = FunctionConfig(**{**base, **settings})  # type: ignore[arg-type]
-    return function_variables(function, runtime_api="127.0.0.1:9001", inherited=USER)
+    return function_variables(
+        function,
+        runtime_api="127.0.0.1:9001",
+        inherited=USER,
+        callback_hosts=("127.0.0.1:8081", ".example.com"),
+    )
 
 
 def test_a_function_has_lambdas_variables_and_nothing_of_the_users(tmp_path: Path) -> None:

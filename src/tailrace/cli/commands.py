@@ -16,6 +16,7 @@ from tailrace.cli.logs import LogFormat, LogLevel, LogSettings
 from tailrace.cli.options import (
     CONFIG_NAME,
     advertise_option,
+    allow_host_option,
     config_option,
     drain_options,
     endpoint_option,
@@ -68,6 +69,7 @@ tailrace.add_command(probe)
 @_CALLBACKS
 @listen_option("--emulator-listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
 @local_advertise_option
+@allow_host_option
 @hold_back_option
 @drain_options
 @log_options
@@ -99,6 +101,7 @@ def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> 
             if options[name] is not None
         },
         hold_back=options["hold_back"],
+        allow_hosts=options["allow_hosts"],
     )
     _run(serve_dev, settings, LogSettings(options["log_format"], options["log_level"]))
 
@@ -148,11 +151,13 @@ def gateway(
 @tailrace.command()
 @config_option
 @listen_option("--listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
+@allow_host_option
 @hold_back_option
 @log_options
 def emulator(
     config_path: Path | None,
     listen: Address,
+    allow_hosts: tuple[str, ...],
     hold_back: HoldBackName | None,
     log_format: LogFormat,
     log_level: LogLevel,
@@ -160,7 +165,8 @@ def emulator(
     """Run functions as Lambda does, on this machine."""
     from tailrace.cli.serve import serve_emulator
 
-    config = load(_find_config(config_path, "give --config FILE"), hold_back=hold_back)
+    path = _find_config(config_path, "give --config FILE")
+    config = load(path, hold_back=hold_back, allow_hosts=allow_hosts)
     _run(serve_emulator, config, listen, LogSettings(log_format, log_level))
 
 

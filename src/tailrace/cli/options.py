@@ -10,7 +10,7 @@ import click
 
 from tailrace import limits
 from tailrace.cli.logs import FORMATS, LEVELS, LogSettings
-from tailrace.config import HOLD_BACKS, Address, GatewayConfig, parse_address
+from tailrace.config import HOLD_BACKS, Address, GatewayConfig, parse_address, parse_host_name
 
 CONFIG_NAME: Final = "tailrace.toml"
 
@@ -33,6 +33,12 @@ def listen_option(option: str, default: str, what: str) -> Callable[[Command], C
 
 def _read_address(context: click.Context, parameter: click.Parameter, value: str) -> Address:
     return parse_address(value, name=parameter.opts[0])
+
+
+def _read_host_names(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(parse_host_name(value, name=parameter.opts[0]) for value in values)
 
 
 config_option = click.option(
@@ -61,6 +67,16 @@ hold_back_option = click.option(
     type=click.Choice(list(HOLD_BACKS)),
     help="Let streams come late: lambda, as it has been measured there, or off. "
     " [default: as the file says]",
+)
+
+allow_host_option = click.option(
+    "--allow-host",
+    "allow_hosts",
+    metavar="NAME",
+    multiple=True,
+    callback=_read_host_names,
+    help="A host name that requests may use, beside localhost and IP addresses; repeat it for more."
+    "  [default: allowed_hosts of the file]",
 )
 
 advertise_option = click.option(

@@ -1,6 +1,12 @@
 """Typed settings: `tailrace.toml`, and addresses on the command line."""
 
-from tailrace.config.address import Address, check_url, parse_address, parse_advertise
+from tailrace.config.address import (
+    Address,
+    check_url,
+    parse_address,
+    parse_advertise,
+    parse_host_name,
+)
 from tailrace.config.reader import load
 from tailrace.config.records import (
     HOLD_BACKS,
@@ -33,4 +39,5 @@ __all__ = [
     "load",
     "parse_address",
     "parse_advertise",
+    "parse_host_name",
 ]

@@ -11,6 +11,8 @@ from tailrace.errors import ConfigError
 _HOST_PORT: Final = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?"
 ).fullmatch
+HOST_NAME_PATTERN: Final = r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
+_HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME_PATTERN}").fullmatch
 
 
 class Address(NamedTuple):
@@ -66,6 +68,20 @@ def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") 
     if port == 0:
         raise ConfigError(f"{name}: has no port, and --callback-listen takes any; name one")
     return f"{scheme}://{Address(host, port)}"
+
+
+def parse_host_name(text: str, *, name: str) -> str:
+    """Read a host name without a port, `.example.com` for all names below it, too.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not _HOST_NAME(text):
+        raise ConfigError(
+            f"{name}: {text[:80]!r} is no host name; allowed: a name without scheme and port,"
+            ' such as my-laptop.local, or ".example.com" for all names below it, too'
+        )
+    return text
 
 
 def check_url(url: str, *, name: str) -> None:

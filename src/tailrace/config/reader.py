@@ -36,18 +36,26 @@ from tailrace.errors import ConfigError
 
 
 def load(
-    path: str | Path, *, hold_back: HoldBackName | None = None, runs_functions: bool = True
+    path: str | Path,
+    *,
+    hold_back: HoldBackName | None = None,
+    runs_functions: bool = True,
+    allow_hosts: Iterable[str] = (),
 ) -> Config:
     """Read and check a configuration file; directories in it are relative to the file.
 
-    `hold_back`, when given, goes before what the file says, for all functions. Without
-    `runs_functions` the functions are those of a machine elsewhere: the file is checked in the
-    same way, but what it names (a function's directory) need not be on this machine.
+    `hold_back`, when given, goes before what the file says, for all functions. `allow_hosts` are
+    added to `allowed_hosts` of `[emulator]`. Without `runs_functions` the functions are those of a
+    machine elsewhere: the file is checked in the same way, but what it names (a function's
+    directory) need not be on this machine.
 
     Raises:
         ConfigError: the file cannot be read, or says something that is not allowed.
     """
     config = _Reader(str(path), runs_functions).read(Path(path))
+    hosts = (*config.emulator.allowed_hosts, *allow_hosts)
+    emulator = dataclasses.replace(config.emulator, allowed_hosts=hosts)
+    config = dataclasses.replace(config, emulator=emulator)
     if hold_back is None:
         return config
     functions = {

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Meta
 
 from tailrace import limits
-from tailrace.config.address import Address
+from tailrace.config.address import HOST_NAME_PATTERN, Address
 
 DAY_S: Final = 86_400
 
@@ -23,6 +23,32 @@ _SWITCH: Final = Meta(description="true or false")
 _DESTINATION: Final = Meta(description='"file:PATH" or "function:NAME"')
 _Place: TypeAlias = Annotated[str, Meta(pattern=r"^(file:[^\0]+|function:[A-Za-z0-9_-]{1,64})\Z")]
 
+
+_ADDRESS: Final = rf"({HOST_NAME_PATTERN}|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?"
+_Hosts: TypeAlias = Annotated[
+    tuple[Annotated[str, Meta(pattern=rf"^{HOST_NAME_PATTERN}\Z", max_length=253)], ...],
+    Meta(
+        max_length=limits.ALLOWED_HOSTS_MAX,
+        description=f"a list of at most {limits.ALLOWED_HOSTS_MAX} host names without port;"
+        ' ".example.com" is all names below it, too',
+    ),
+]
+_CallbackHosts: TypeAlias = Annotated[
+    tuple[Annotated[str, Meta(pattern=rf"^{_ADDRESS}\Z", max_length=260)], ...],
+    Meta(
+        max_length=limits.ALLOWED_HOSTS_MAX,
+        description=f"a list of at most {limits.ALLOWED_HOSTS_MAX} times HOST or HOST:PORT;"
+        ' ".example.com" is all names below it, too',
+    ),
+]
+_Origins: TypeAlias = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[!-~]{1,253}\Z")], ...],
+    Meta(
+        max_length=limits.ALLOWED_HOSTS_MAX,
+        description=f"a list of at most {limits.ALLOWED_HOSTS_MAX} origins such as"
+        ' "https://example.com", or of "*"',
+    ),
+]
 
 _KEY: Final = Meta(pattern=r"^[!-~]{1,128}\Z", description="up to 128 printable characters")
 
@@ -223,6 +249,13 @@ class EmulatorConfig:
     access_key_id: Annotated[str, _KEY] = "tailrace"
     """Of the key pair that Function URLs with AWS_IAM accept."""
     secret_access_key: Annotated[str, _KEY] = field(default="tailrace", repr=False)
+    allowed_hosts: _Hosts = ()
+    """Names that requests may use beside loopback names and IP addresses."""
+    allowed_origins: _Origins = ()
+    """Web pages that may send requests beside those of this machine; the Lambda API answers these
+    with CORS headers."""
+    callback_hosts: _CallbackHosts = ()
+    """Where functions may call back beside loopback and, in `tailrace dev`, its own gateway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,9 @@ def load(settings: DevSettings) -> tuple[Config, dict[str, FunctionConfig]]:
     Raises:
         ConfigError: the configuration is wrong.
     """
-    config = configuration.load(settings.config_path, hold_back=settings.hold_back)
+    config = configuration.load(
+        settings.config_path, hold_back=settings.hold_back, allow_hosts=settings.allow_hosts
+    )
     if settings.function is not None:
         config = _only(settings.function, settings.transport, config)
     _refuse_routes_to_elsewhere(settings, config)

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.config import Address, Config, FunctionConfig, RouteConfig, parse_advertise
@@ -26,7 +27,7 @@ from tailrace.errors import ConfigError
 from tailrace.gateway.invoke import LambdaEndpoint
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway
-from tailrace.gateway.settings import settings_from
+from tailrace.gateway.settings import local_access, settings_from
 from tailrace.net.ports import free_port, is_taken, refuse_unusable, taken_error
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.routes import Router
@@ -118,6 +119,7 @@ class Dev:
             listen=listen,
             callback_listen=callback_listen,
             advertise=self._advertised(callback_listen),
+            web_access=local_access(self.config, listen),
         )
         settings = dataclasses.replace(
             settings, drain_idle_timeout_s=limits.LOCAL_DRAIN_IDLE_TIMEOUT_S
@@ -129,6 +131,7 @@ class Dev:
             port=emulator_listen.port,
             on_event_ended=self._on_event_ended,
             has_changed=self._has_changed,
+            find_gateway=self._callback_host,
         )
         await emulator.start()
         self._emulator = emulator
@@ -198,6 +201,11 @@ class Dev:
         text = self.settings.advertise or _LOOPBACK.get(callback_listen.host)
         return None if text is None else parse_advertise(text, callback_listen.port)
 
+    def _callback_host(self) -> str | None:
+        """HOST:PORT of callback URLs, from the time on when it is known."""
+        gateway = self._gateway
+        return None if gateway is None else urlsplit(gateway.callback_url).netloc
+
     # --- reload -------------------------------------------------------------------------------
 
     def _has_changed(self, name: str) -> bool:
@@ -231,6 +239,7 @@ class Dev:
             changed = self._sources.uncompared if is_new_watch else set()
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(_finder(self.config))
+            self._gateway.admit_by(local_access(self.config, self.settings.listen.address))
             self._tell_config(old, left_out)
             if self._is_warming:
                 self.warm()

@@ -28,7 +28,8 @@ class DevSettings:
 
     `function` gets every path when given, by `transport`; otherwise the routes of the file count.
     `advertise` is where functions call back, [https://]HOST[:PORT]; without it, it is the
-    listener's own address. `gateway` and `hold_back` go before what the file says.
+    listener's own address. `gateway` and `hold_back` go before what the file says, `allow_hosts`
+    are added to its `allowed_hosts`.
     """
 
     config_path: Path
@@ -40,3 +41,4 @@ class DevSettings:
     advertise: str | None = None
     gateway: Mapping[str, Any] = field(default_factory=dict)
     hold_back: HoldBackName | None = None
+    allow_hosts: tuple[str, ...] = ()

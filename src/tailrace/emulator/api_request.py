@@ -21,10 +21,18 @@ class ApiRequest:
     answer while they send. A caller that leaves stops nothing.
     """
 
-    __slots__ = ("_payload", "_payload_bytes_max", "connection", "is_gone", "payload_size")
+    __slots__ = (
+        "_payload",
+        "_payload_bytes_max",
+        "connection",
+        "cors_fields",
+        "is_gone",
+        "payload_size",
+    )
 
     def __init__(self, connection: Connection, payload_bytes_max: int = 0) -> None:
         self.connection = connection
+        self.cors_fields: Headers = []
         self.is_gone = False
         self.payload_size = 0  # as it was sent
         self._payload = bytearray()  # pieces of a dribbled payload would take many times its bytes
@@ -40,9 +48,13 @@ class ApiRequest:
         """
         raise NotImplementedError
 
+    def own_headers(self) -> Headers:
+        """What Lambda adds to every answer to this request."""
+        return [(b"x-amzn-RequestId", str(uuid.uuid4()).encode())]
+
     def headers(self) -> Headers:
         """The headers of every answer to this request."""
-        return [(b"x-amzn-RequestId", str(uuid.uuid4()).encode())]
+        return [*self.own_headers(), *self.cors_fields]
 
     def refuse(self, error: ServiceError) -> None:
         """Answer with an error of the API."""

@@ -107,8 +107,8 @@ class CallRequest(ApiRequest):
         super().__init__(connection, call.payload_bytes_max)
         self.call = call
 
-    def headers(self) -> Headers:
-        """The headers of every answer to this call."""
+    def own_headers(self) -> Headers:
+        """See `ApiRequest`."""
         return self.call.headers()
 
     def answer(self, payload: bytes) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -24,7 +24,7 @@ from tailrace.emulator.process import FunctionProcess
 from tailrace.emulator.report import Report, exit_reason, timestamp
 from tailrace.emulator.runtime_answer import TRUNCATED, error_text
 from tailrace.emulator.runtime_server import RuntimeServer
-from tailrace.emulator.variables import arguments_of, function_variables, handler_of
+from tailrace.emulator.variables import MakeVariables, arguments_of, handler_of
 from tailrace.net.clock import Clock
 
 _REST_POLL_S: Final = 0.001
@@ -63,7 +63,7 @@ class ExecutionEnvironment:
         function: FunctionConfig,
         log: EmulatorLog,
         *,
-        inherited: Mapping[str, str],
+        make_variables: MakeVariables,
         init_timeout_s: float,
         freeze: bool,
         clock: Clock,
@@ -72,7 +72,7 @@ class ExecutionEnvironment:
         self.status = Status.NEW
         self._function = function
         self._log = EnvironmentLog(log, function.name)
-        self._inherited = inherited
+        self._make_variables = make_variables
         self._init_timeout_s = init_timeout_s
         self._freeze = freeze
         self._clock = clock
@@ -210,9 +210,7 @@ class ExecutionEnvironment:
         self._turn = asyncio.get_running_loop().create_future()
         self._server = RuntimeServer(function.name, handler_of(function), self)
         await self._server.start()
-        variables = function_variables(
-            function, runtime_api=self._server.address, inherited=self._inherited
-        )
+        variables = self._make_variables(function, self._server.address)
         process = FunctionProcess(self._log.feed, self._on_exit)
         await process.start(arguments_of(function), path=function.path, variables=variables)
         self._process = process

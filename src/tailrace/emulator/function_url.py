@@ -18,6 +18,8 @@ from tailrace.emulator.url_request import FindFault, UrlService
 from tailrace.net.http_server import Connection, HttpLimits, HttpServer, Receiver, RequestHead
 from tailrace.net.ports import is_taken, refuse_unusable
 from tailrace.net.tasks import TaskSet
+from tailrace.net.web_guard import WebGuard
+from tailrace.wire.web_access import WebAccess
 
 _ANY: Final = Address("127.0.0.1", 0)
 
@@ -29,12 +31,9 @@ class FunctionUrl:
         self.function = function
         self.config = config
         self._service: UrlService | None = None
-        self._server = HttpServer(
-            self._serve,
-            name=f"Function URL of {function.config.name}",
-            bounds=bounds,
-            clock=function.clock,
-        )
+        name = f"Function URL of {function.config.name}"
+        self._guard = WebGuard(name, WebAccess())
+        self._server = HttpServer(self._serve, name=name, bounds=bounds, clock=function.clock)
 
     async def start(self, address: Address, settings: EmulatorConfig) -> None:
         """Listen.
@@ -58,11 +57,13 @@ class FunctionUrl:
     def configure(self, config: UrlConfig, settings: EmulatorConfig) -> None:
         """Serve requests in this way from now on."""
         self.config = config
+        self._guard.access = _web_access(self.function.config.name, config, settings)
         self._service = UrlService(
             function=self.function,
             config=config,
             port=self.address.port,
             access_key_id=settings.access_key_id,
+            guard=self._guard,
             find_fault=_fault_finder(settings) if config.auth == "AWS_IAM" else None,
             cors=config.cors,
         )
@@ -188,6 +189,17 @@ class FunctionUrls:
 def _stays(url: FunctionUrl, config: UrlConfig) -> bool:
     """Whether a URL goes on to listen where it does."""
     return config.listen == url.config.listen
+
+
+def _web_access(name: str, config: UrlConfig, settings: EmulatorConfig) -> WebAccess:
+    """Which pages may call a URL: as on Lambda its CORS configuration names them."""
+    cors = config.cors
+    return WebAccess(
+        hosts=(*settings.allowed_hosts, *((config.listen.host,) if config.listen else ())),
+        origins=(*settings.allowed_origins, *(cors.allow_origins if cors is not None else ())),
+        serves_links=True,
+        origins_setting=f"allow_origins in [functions.{name}.url.cors] of tailrace.toml",
+    )
 
 
 def _fault_finder(settings: EmulatorConfig) -> FindFault:

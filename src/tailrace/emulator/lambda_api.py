@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tailrace.config import CorsConfig
 from tailrace.emulator import functions_api, invoke_api, stream_api
 from tailrace.emulator.api_request import ApiRequest, Page, Refused
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.service_error import ServiceError
-from tailrace.net.http_server import Connection, Receiver, RequestHead
+from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
+from tailrace.net.web_guard import WebGuard
+from tailrace.wire import cors
 
 Operation = Callable[[Directory, RequestHead, str, Connection], ApiRequest]
 """What serves a request: it is given the path's segment that names a function, if there is one."""
@@ -43,19 +46,61 @@ _TABLE: Final = tuple(
 )
 
 
+_READABLE: Final = (
+    "x-amz-executed-version",
+    "x-amz-function-error",
+    "x-amz-log-result",
+    "x-amzn-errortype",
+    "x-amzn-remapped-content-length",
+    "x-amzn-requestid",
+)
+"""Headers of answers that SDKs in browsers need."""
+
+
 class LambdaApi:
     """The application of the emulator's HTTP server.
 
-    `url_of` tells the address of a function's URL, if it has one.
+    `url_of` tells the address of a function's URL, if it has one. Pages that `guard` allows by
+    name, SDKs in browsers, get CORS headers.
     """
 
     def __init__(
-        self, functions: Mapping[str, EmulatedFunction], url_of: Callable[[str], str | None]
+        self,
+        functions: Mapping[str, EmulatedFunction],
+        url_of: Callable[[str], str | None],
+        guard: WebGuard,
     ) -> None:
+        self.guard = guard
         self._directory = Directory(functions, url_of)
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
         """Serve a request."""
+        refusal = self.guard.find_refusal(head)
+        if refusal is not None:
+            return Refused(connection, ServiceError(403, "AccessDeniedException", str(refusal)))
+        origins = self.guard.access.origins
+        if not origins:
+            return self._serve(head, connection)
+        policy = CorsConfig(
+            allow_origins=origins,
+            allow_methods=("*",),
+            allow_headers=("*",),
+            expose_headers=_READABLE,
+        )
+        if cors.is_preflight(head):
+            connection.respond(204, cors.preflight_fields(policy, head))
+            return IGNORE
+        return self._serve(head, connection, cors.response_fields(policy, head))
+
+    def _serve(
+        self, head: RequestHead, connection: Connection, fields: Headers | None = None
+    ) -> Receiver:
+        request = self._request(head, connection)
+        if fields:
+            request.cors_fields = fields
+        return request
+
+    def _request(self, head: RequestHead, connection: Connection) -> ApiRequest:
         try:
             for method, pattern, operation in _TABLE:
                 if method == head.method and (match := pattern.fullmatch(head.path)):

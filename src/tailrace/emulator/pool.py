@@ -7,7 +7,7 @@ task, which gives its environment back or ends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from tailrace.config import FunctionConfig
 from tailrace.emulator.environments import ExecutionEnvironment, Status
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
+from tailrace.emulator.variables import function_variables
 from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.tasks import TaskSet
 
@@ -27,9 +28,20 @@ class EnvironmentSettings:
     log: EmulatorLog
     inherited: Mapping[str, str]
     """The variables of the emulator's own process, of which functions inherit a few."""
+    callback_hosts: Callable[[], Sequence[str]]
+    """Where functions may call back, asked when an environment starts."""
     init_timeout_s: float = limits.INIT_TIMEOUT_S
     clock: Clock = field(default_factory=LoopClock)
     """What time-outs and retries count on."""
+
+    def variables_of(self, function: FunctionConfig, runtime_api: str) -> dict[str, str]:
+        """The variables of a process that starts now."""
+        return function_variables(
+            function,
+            runtime_api,
+            inherited=self.inherited,
+            callback_hosts=self.callback_hosts(),
+        )
 
 
 class EnvironmentPool:
@@ -136,7 +148,7 @@ class EnvironmentPool:
         return ExecutionEnvironment(
             self.function,
             self._settings.log,
-            inherited=self._settings.inherited,
+            make_variables=self._settings.variables_of,
             init_timeout_s=self._settings.init_timeout_s,
             freeze=self._freeze,
             clock=self._settings.clock,

@@ -33,8 +33,10 @@ from tailrace.net.http_server import (
     Receiver,
     RequestHead,
 )
+from tailrace.net.web_guard import WebGuard
 from tailrace.wire import runtime_api
 from tailrace.wire.runtime_api import Invocation
+from tailrace.wire.web_access import WebAccess
 
 _BOUNDS: Final = HttpLimits(
     head_bytes=limits.RUNTIME_HEAD_BYTES_MAX,
@@ -138,7 +140,9 @@ class RuntimeServer:
         self._attempt: Attempt | None = None
         self._invocation: Invocation | None = None  # as the runtime is told of it
         self._polls: list[Poll] = []
-        self._server = HttpServer(self._serve, name=f"runtime API of {name}", bounds=_BOUNDS)
+        name = f"runtime API of {name}"
+        self._guard = WebGuard(name, WebAccess())  # only its own function calls it
+        self._server = HttpServer(self._serve, name=name, bounds=_BOUNDS)
 
     async def start(self) -> None:
         """Listen on a free port of the loopback interface."""
@@ -174,6 +178,10 @@ class RuntimeServer:
     # --- requests -----------------------------------------------------------------------------
 
     def _serve(self, head: RequestHead, connection: Connection) -> Receiver:
+        refusal = self._guard.find_refusal(head)
+        if refusal is not None:
+            refuse(connection, 403, "Forbidden", refusal.reason)
+            return IGNORE
         answer = runtime_api.parse_answer_path(head.path)
         match head.method, head.path:
             case "GET", runtime_api.NEXT_PATH:

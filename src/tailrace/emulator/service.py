@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tailrace import limits
-from tailrace.config import Address, Config
+from tailrace.config import Address, Config, EmulatorConfig
 from tailrace.emulator.function_url import FunctionUrls
 from tailrace.emulator.functions import EmulatedFunction, FunctionStatistics
 from tailrace.emulator.lambda_api import LambdaApi
@@ -18,6 +18,8 @@ from tailrace.emulator.queue import OnEventEnded
 from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.net.tasks import TaskSet
+from tailrace.net.web_guard import WebGuard
+from tailrace.wire.web_access import WebAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,9 @@ class Emulator:
     process's own unless given. `on_event_ended(event, error)` is called for each attempt of an
     asynchronous event that has ended, with None when it succeeded, and for each event that is
     dropped untried; Lambda tells nothing of the kind. `has_changed(name)` is asked when an
-    invocation arrives: with True, the function gets new environments for it. Everything runs on
-    the event loop that called `start`.
+    invocation arrives: with True, the function gets new environments for it. `find_gateway`
+    returns HOST:PORT of the gateway that functions may call back, in place of any on this machine.
+    Everything runs on the event loop that called `start`.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Emulator:
         on_event_ended: OnEventEnded | None = None,
         has_changed: Callable[[str], bool] = lambda name: False,
         clock: Clock | None = None,
+        find_gateway: Callable[[], str | None] = lambda: None,
     ) -> None:
         clock = clock if clock is not None else LoopClock()
         bounds = HttpLimits(
@@ -69,16 +73,22 @@ class Emulator:
         self._has_changed = has_changed
         self._address = Address(host, port)
         self._settings = EnvironmentSettings(
-            log, os.environ if inherited is None else inherited, init_timeout_s, clock
+            log,
+            os.environ if inherited is None else inherited,
+            self._callback_hosts,
+            init_timeout_s,
+            clock,
         )
+        self._find_gateway = find_gateway
         self._functions: dict[str, EmulatedFunction] = {}
         self._removed: set[EmulatedFunction] = set()
         self._tasks = TaskSet()
         self._config = config
         self._set_functions(config, frozenset())
         self._urls = FunctionUrls(bounds)
+        self._guard = WebGuard("Lambda API", self._web_access(config))
         self._server = HttpServer(
-            LambdaApi(self._functions, self._urls.url_of),
+            LambdaApi(self._functions, self._urls.url_of, self._guard),
             name="emulator",
             bounds=bounds,
             clock=clock,
@@ -115,6 +125,7 @@ class Emulator:
         Function URLs keep their addresses.
         """
         self._config = config
+        self._guard.access = self._web_access(config)
         self._set_functions(config, changed)
         await self._urls.apply(self._functions, config.emulator)
 
@@ -171,11 +182,21 @@ class Emulator:
                 changed is None
                 or name in changed
                 or function.config != function_config
-                or function.emulator.freeze != config.emulator.freeze
+                or _of_process(function.emulator) != _of_process(config.emulator)
             ):
                 function.reload(function_config, config.emulator)
             else:
                 function.configure(config.emulator)
+
+    def _callback_hosts(self) -> tuple[str, ...]:
+        """Where functions may call back; `localhost` is all of loopback."""
+        return self._find_gateway() or "localhost", *self._config.emulator.callback_hosts
+
+    def _web_access(self, config: Config) -> WebAccess:
+        return WebAccess(
+            hosts=(*config.emulator.allowed_hosts, self._address.host),
+            origins=config.emulator.allowed_origins,
+        )
 
     def _remove(self, function: EmulatedFunction) -> None:
         self._removed.add(function)
@@ -184,3 +205,8 @@ class Emulator:
     async def _see_off(self, function: EmulatedFunction) -> None:
         await function.remove()
         self._removed.discard(function)
+
+
+def _of_process(settings: EmulatorConfig) -> tuple[object, ...]:
+    """The settings of which processes know: when they change, new ones are needed."""
+    return settings.freeze, settings.callback_hosts

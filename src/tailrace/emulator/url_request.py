@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tailrace import limits
 from tailrace.config import UrlConfig
 from tailrace.emulator import trace
+from tailrace.emulator.api_request import Refused
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import ACCOUNT, FunctionName
 from tailrace.emulator.service_error import ServiceError
@@ -21,6 +22,7 @@ from tailrace.emulator.url_response import BufferedAnswer, UrlAnswer, UrlCall
 from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
 from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
+from tailrace.net.web_guard import WebGuard
 from tailrace.wire import cors
 from tailrace.wire.cors import CorsPolicy
 from tailrace.wire.http_event import RequestParts, event_from_request
@@ -48,6 +50,7 @@ class UrlService:
     """Where it listens."""
     access_key_id: str
     """Of the key pair that AWS_IAM accepts."""
+    guard: WebGuard
     find_fault: FindFault | None = None
     """Tells what is wrong with a request's signature; None where everybody may ask."""
     cors: CorsPolicy | None = None
@@ -65,6 +68,9 @@ class UrlService:
         """Serve a request."""
         if head.method not in _METHODS:
             raise HttpError(405, f"{head.method} is not served here")
+        refusal = self.guard.find_refusal(head)
+        if refusal is not None:
+            return Refused(connection, ServiceError(403, "AccessDeniedException", str(refusal)))
         if self.cors is not None and cors.is_preflight(head):
             own = _own_fields(str(uuid.uuid4()), self.trace_text(trace.root_of(head)))
             fields = [*cors.preflight_fields(self.cors, head), *own]

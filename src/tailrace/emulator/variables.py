@@ -11,12 +11,15 @@ import secrets
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from tailrace.config import FunctionConfig
 from tailrace.emulator.names import REGION, VERSION
+
+MakeVariables: TypeAlias = Callable[[FunctionConfig, str], dict[str, str]]
+"""Makes all variables of one process of a function, whose Runtime API has that address."""
 
 _INHERITED: Final = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _PACKAGE_PATH: Final = Path(__file__).resolve().parents[1]
@@ -24,15 +27,20 @@ _DAEMON: Final = ("127.0.0.1", "2000")  # where an X-Ray daemon would listen
 
 
 def function_variables(
-    function: FunctionConfig, *, runtime_api: str, inherited: Mapping[str, str]
+    function: FunctionConfig,
+    runtime_api: str,
+    *,
+    inherited: Mapping[str, str],
+    callback_hosts: Sequence[str],
 ) -> dict[str, str]:
-    """All variables of one process.
+    """All variables of one process; `callback_hosts` are where it may call back.
 
     The function's own `environment` may replace credentials, region, time zone and the like, but
     not what identifies the function and its Runtime API (reserved on Lambda as well).
     """
     variables = {name: inherited[name] for name in _INHERITED if name in inherited}
     variables.update(_defaults(function))
+    variables["TAILRACE_CALLBACK_HOSTS"] = ",".join(callback_hosts)
     variables.update(function.environment)
     _add_package_path(variables)
     variables.update(_reserved(function, runtime_api))

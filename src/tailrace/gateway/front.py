@@ -26,6 +26,7 @@ from tailrace.net.http_server import (
 )
 from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
+from tailrace.net.web_guard import WebGuard
 from tailrace.wire.capability import callback_url
 from tailrace.wire.exchange import ClientLeft, InvokeRefused
 from tailrace.wire.http_event import RequestParts, event_from_request
@@ -52,6 +53,7 @@ class Front:
         health: Callable[[], dict[str, object]],
         trusted_hops: int,
         clock: Clock,
+        guard: WebGuard | None = None,
     ) -> None:
         self.registry = registry
         self.invokers = invokers
@@ -64,10 +66,13 @@ class Front:
         self._health = health
         self._clock = clock
         self.refused_count = 0  # requests that found no place, since the start
+        self._guard = guard
         self._refusals: dict[Route, Tally] = {}
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
         """Answer at once what needs no function; receive the body of everything else."""
+        if self._guard is not None and (refusal := self._guard.find_refusal(head)) is not None:
+            return _answer(connection, head, 403, str(refusal))
         if head.path == self._health_path:
             self._answer_health(connection)
             return IGNORE

@@ -17,7 +17,9 @@ from tailrace.gateway.registry import Registry
 from tailrace.net.clock import Clock, LoopClock, sleep, time_limit
 from tailrace.net.descriptors import descriptor_limit, shares_of
 from tailrace.net.http_server import HttpLimits, HttpServer
+from tailrace.net.web_guard import WebGuard
 from tailrace.wire.exchange import InvocationFailed
+from tailrace.wire.web_access import WebAccess
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,9 @@ class GatewaySettings:
     drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
     drain_idle_timeout_s: float = limits.DRAIN_IDLE_TIMEOUT_S
     deadlines: Deadlines = field(default_factory=Deadlines)
+    web_access: WebAccess | None = None
+    """What web pages may do, on a developer's machine; None: a public proxy, which any page uses
+    as it does the functions behind it."""
 
 
 class Gateway:
@@ -70,6 +75,8 @@ class Gateway:
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(settings.deadlines, held_max=settings.held_max, clock=self._clock)
         self._find_route = find_route
+        access = settings.web_access
+        self._guard = None if access is None else WebGuard("gateway", access)
         # A function's silence in mid-body has a deadline of its own, and so has the answer.
         bounds = HttpLimits(
             body_timeout_s=None,
@@ -107,6 +114,7 @@ class Gateway:
                 health=self._health,
                 trusted_hops=settings.trusted_hops,
                 clock=self._clock,
+                guard=self._guard,
             )
             bounds = HttpLimits(
                 stall_timeout_s=settings.deadlines.stall_s,
@@ -132,6 +140,11 @@ class Gateway:
     def route_by(self, find_route: Callable[[str, str], Route | None]) -> None:
         """Use other routes from now on; what is held stays as it is."""
         self._find_route = self._front.find_route = find_route
+
+    def admit_by(self, access: WebAccess) -> None:
+        """Let web pages do this from now on; only where `web_access` was set at the start."""
+        assert self._guard is not None
+        self._guard.access = access
 
     def fail(self, event: bytes, detail: str) -> None:
         """Answer 502 to the client of an event whose invocation has ended, unless it called back.
