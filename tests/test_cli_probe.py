@@ -413,8 +413,9 @@ def test_a_missing_extra_is_named(library: str, arguments: list[str]) -> None:
 
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        f"tailrace: tailrace probe needs {library}, which is not installed; "
-        "try: pip install 'tailrace[probe]'\n"
+        f"tailrace: tailrace probe needs {library}, which is not installed; tailrace is not"
+        " released yet, so install its extra from where it came:"
+        f" pip install '{Path(__file__).parents[1]}[probe]'\n"
     )
 
 
