@@ -18,7 +18,7 @@ from tests.peers import Peer, PeerConnection, Running
 from tailrace.errors import RuntimeApiError
 from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.invocation_loop import InvocationLoop
-from tailrace.runtime.logs import RequestIdFilter
+from tailrace.runtime.logs import RuntimeLog
 from tailrace.wire.integration import Head, PreludeParser
 from tailrace.wire.runtime_api import ACCEPTED_BODY, Invocation, next_headers
 
@@ -120,7 +120,7 @@ class RuntimeLoop:
     def __init__(self, peer: Peer, handler: Callable[[Any, Any], Any], **environment: str) -> None:
         self.peer = peer
         self._client = KeepAliveClient("127.0.0.1", peer.port)
-        loop = InvocationLoop(self._client, RequestIdFilter(), environment)
+        loop = InvocationLoop(self._client, RuntimeLog({}), environment)
         self.call = Running(loop.run, handler)
         self.api = peer.accept()
         self._is_asked = False

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.peers import Peer
 from tests.runtime_api import HTTP_EVENT, StreamPost, error_in
-from tests.test_runtime import RuntimeProcess
+from tests.runtime_process import RuntimeProcess
 
 from tailrace.wire.integration import Head
 from tailrace.wire.runtime_api import ACCEPTED_BODY

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from tests.peers import Peer, PeerConnection, until
 from tests.runtime_api import NEXT
-from tests.test_runtime import RuntimeProcess
+from tests.runtime_process import RuntimeProcess
 
 from tailrace.wire.runtime_api import ACCEPTED_BODY, Invocation, next_headers
 

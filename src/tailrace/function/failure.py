@@ -47,34 +47,39 @@ def _text_of(error: BaseException) -> str:
         return f"<the exception's text cannot be had: {type(failure).__name__}>"
 
 
-def log_failure(failure: Failure, request_id: str | None) -> None:
-    """Write a failure to stdout as Lambda's Python runtime writes it.
+def print_failure(failure: Failure, request_id: str | None) -> None:
+    """Write a failure to stdout as Lambda's Python runtime writes it, whatever its characters."""
+    text = failure_text(failure, request_id) + "\n"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def failure_text(failure: Failure, request_id: str | None, *, is_framed: bool = False) -> str:
+    """Return a failure as an entry of the log, without an end.
 
     One event, be it many lines: on AWS's managed runtimes, which set AWS_EXECUTION_ENV, carriage
-    returns keep its lines together in CloudWatch; elsewhere they are lines.
+    returns keep its lines together in CloudWatch; in a frame, and elsewhere, they are lines.
     """
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
-        text = _as_json(failure, request_id)
-    else:
-        separator = "\r" if os.environ.get("AWS_EXECUTION_ENV") else "\n"
-        text = separator.join(_as_lines(failure, is_indent_kept=separator == "\n"))
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+        return _as_json(failure, request_id)
+    is_managed = bool(os.environ.get("AWS_EXECUTION_ENV"))
+    lines = _as_lines(failure, is_indent_kept=not is_managed)
+    return ("\r" if is_managed and not is_framed else "\n").join(lines)
 
 
 def _as_json(failure: Failure, request_id: str | None) -> str:
     import json
 
-    return json.dumps(
-        {
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "level": "ERROR",
-            "errorMessage": failure.message,
-            "errorType": failure.error_type,
-            "requestId": request_id or "",
-            "stackTrace": failure.stack_trace,
-        }
-    )
+    entry = {
+        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "level": "ERROR",
+        "errorMessage": failure.message,
+        "errorType": failure.error_type,
+        "requestId": request_id or "",
+        "stackTrace": failure.stack_trace,
+    }
+    return json.dumps(entry, ensure_ascii=False)
 
 
 def _as_lines(failure: Failure, *, is_indent_kept: bool) -> list[str]:

@@ -24,7 +24,7 @@ from tailrace.function.event import (
     wants_frames,
     wants_stream,
 )
-from tailrace.function.failure import describe, log_failure
+from tailrace.function.failure import describe, print_failure
 from tailrace.function.mode import Mode, NativeResponse, open_native
 from tailrace.function.response import ResponseStream
 from tailrace.function.sink import BufferedSink, Sink
@@ -186,7 +186,7 @@ def _call_back_by(sink: CallbackSink, call: _Call) -> None:
         except Exception as error:
             if sink.loss is None or not _is_departure(error):
                 failure = error
-                log_failure(describe(error), getattr(call.context, "aws_request_id", None))
+                print_failure(describe(error), getattr(call.context, "aws_request_id", None))
                 stream.fail()
     except ClientDisconnected:
         pass  # there is nobody to tell of the failure; the sink has logged it

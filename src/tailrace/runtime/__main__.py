@@ -50,10 +50,10 @@ def main(arguments: list[str]) -> int:
     os.set_blocking(signal_fd, False)
     signal.set_wakeup_fd(signal_fd, warn_on_full_buffer=False)
     configure_output()
-    request_ids = configure_logging(environment)
+    log = configure_logging(environment)
     sys.path.insert(0, environment.get("LAMBDA_TASK_ROOT") or os.getcwd())
     api = KeepAliveClient(host.strip("[]"), int(port), wake_fd=wake_fd)
-    loop = InvocationLoop(api, request_ids, environment, is_worker=workers is not None)
+    loop = InvocationLoop(api, log, environment, is_worker=workers is not None)
     try:
         try:
             handler = load_handler(handler_name)

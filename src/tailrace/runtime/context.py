@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 from tailrace.runtime.fault import Fault
@@ -66,6 +65,7 @@ class LambdaContext:
         invocation: Invocation,
         environment: Mapping[str, str],
         open_stream: Callable[[], NativeStream],
+        write_log: Callable[[str], object],
     ) -> None:
         self.aws_request_id = invocation.request_id
         self.invoked_function_arn = invocation.function_arn
@@ -82,6 +82,7 @@ class LambdaContext:
         self.client_context = None if client_context is None else ClientContext(client_context)
         self._deadline_ms = invocation.deadline_ms
         self._open_stream = open_stream
+        self._write_log = write_log
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds left until Lambda ends the invocation."""
@@ -93,7 +94,7 @@ class LambdaContext:
 
     def log(self, message: object) -> None:
         """Write to the log, with no line break added."""
-        sys.stdout.write(str(message))
+        self._write_log(str(message))
 
     def open_response_stream(self) -> NativeStream:
         """Open the streamed response of this invocation: for the SDK, which then fills it.

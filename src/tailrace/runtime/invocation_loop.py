@@ -7,12 +7,11 @@ import os
 import time
 
 from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
-from tailrace.function.failure import log_failure
 from tailrace.limits import ANSWER_TIMEOUT_S, NEXT_RETRY_DELAYS_S
 from tailrace.net.http_keep_alive import KeepAliveClient
 from tailrace.runtime.context import LambdaContext
 from tailrace.runtime.fault import failure_of
-from tailrace.runtime.logs import RequestIdFilter, flush_output
+from tailrace.runtime.logs import RuntimeLog, flush_output
 from tailrace.runtime.marshal import escapes_non_ascii, event_from_json
 from tailrace.runtime.report import Report, failure_report, init_failure_report, result_report
 from tailrace.wire.runtime_api import NEXT_PATH, Invocation, parse_next, response_path
@@ -48,13 +47,13 @@ class InvocationLoop:
     def __init__(
         self,
         api: KeepAliveClient,
-        request_ids: RequestIdFilter,
+        log: RuntimeLog,
         environment: Mapping[str, str],
         *,
         is_worker: bool = False,
     ) -> None:
         self._api = api
-        self._request_ids = request_ids
+        self._log = log
         self._environment = environment
         self._is_worker = is_worker
         self._is_ascii = escapes_non_ascii(environment)
@@ -94,12 +93,12 @@ class InvocationLoop:
     def report_init_error(self, error: BaseException) -> None:
         """Log why the handler cannot be loaded, and tell the Runtime API."""
         failure = failure_of(error)
-        log_failure(failure, None)
+        self._log.write_failure(failure)
         path, headers, body = init_failure_report(failure, is_ascii=self._is_ascii)
         self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
 
     def _serve(self, handler: HandlerFunction, invocation: Invocation) -> None:
-        self._request_ids.request_id = invocation.request_id
+        self._log.begin(invocation)
         _set_trace_id(invocation.trace_id)
         slot = _StreamSlot(self._api, invocation)
         try:
@@ -117,7 +116,7 @@ class InvocationLoop:
     ) -> Report | None:
         """Run the handler; return what is to be reported, None if the response is a stream."""
         try:
-            context = LambdaContext(invocation, self._environment, slot.open)
+            context = LambdaContext(invocation, self._environment, slot.open, self._log.write)
             result = _call(handler, event_from_json(invocation.event), context)
             if slot.begun is None:
                 if type(result).__name__ in _GENERATORS:
@@ -127,7 +126,7 @@ class InvocationLoop:
                 logger.warning("the handler's result is not sent: its response was streamed")
         except Exception as error:
             failure = failure_of(error)
-            log_failure(failure, invocation.request_id)
+            self._log.write_failure(failure)
             if slot.begun is None:
                 return failure_report(invocation, failure, is_ascii=self._is_ascii)
             slot.begun.fail(failure)
