@@ -770,6 +770,42 @@ def test_a_handler_that_hands_on_has_one_callback(peer: Peer) -> None:
         assert runtime.report()[2] == b"null"
 
 
+@pytest.mark.parametrize(
+    ("several", "lost"),
+    [
+        ({"X-A": ["1"], "Set-Cookie": ["a=1", "b=2"]}, "X-A"),
+        ({"x-b": ["1", "2"], "\n": ["x"]}, r"x-b, \n"),
+        ({"Set-Cookie": ["a=1"], "x-b": ["1"]}, None),
+        (None, None),
+    ],
+)
+def test_what_a_result_has_in_multi_value_headers_alone_is_worth_a_warning(
+    peer: Peer, caplog: pytest.LogCaptureFixture, several: object, lost: str | None
+) -> None:
+    @streamify_response
+    def handler(event: Any, context: Any) -> dict[str, Any]:
+        return {
+            "statusCode": 200,
+            "headers": {"x-b": "1"},
+            "multiValueHeaders": several,
+            "cookies": ["a=1", "b=2"],
+            "body": "x",
+        }
+
+    with caplog.at_level(logging.WARNING), RuntimeLoop(peer, handler) as runtime:
+        stream = runtime.stream()
+        stream.read_body()
+        stream.accept_response()
+        runtime.expect_next()
+
+    start = "the result's multiValueHeaders are not read, and these are lost: "
+    if lost is None:
+        assert caplog.messages == []
+    else:
+        (message,) = caplog.messages
+        assert message.startswith(f"{start}{lost}. Give each Set-Cookie in cookies")
+
+
 @pytest.mark.parametrize("is_streamified", [False, True])
 def test_a_result_beside_a_stream_is_worth_a_warning(
     peer: Peer, caplog: pytest.LogCaptureFixture, is_streamified: bool

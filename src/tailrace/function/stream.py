@@ -202,6 +202,8 @@ class Stream:
             self.is_ended = True
             return
         head, body = response_from_result(result)
+        if isinstance(result, dict) and "statusCode" in result and "multiValueHeaders" in result:
+            _warn_of_unread(head, result["multiValueHeaders"])
         self._sink.set_flush_policy(None)  # the end follows, and lets all out
         self._begin(head, body)
         self.end()
@@ -266,6 +268,20 @@ class Stream:
             self.is_text = self.is_text and not data
             return data
         raise TypeError(f"a chunk is str, bytes, bytearray or memoryview, not {_shown(chunk)}")
+
+
+def _warn_of_unread(head: Head, several: object) -> None:
+    # Imported here: it is for a mistake, and cold starts need not have it.
+    from tailrace.wire.url_head import lost_names
+
+    lost = lost_names(head, several)
+    if lost:
+        logger.warning(
+            "the result's multiValueHeaders are not read, and these are lost: %s. Give each"
+            " Set-Cookie in cookies, and several values of another header in headers, joined with"
+            " commas",
+            ascii(", ".join(lost))[1:-1][:200],
+        )
 
 
 def _shown(value: object) -> str:
