@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from tests.peers import Peer, Running
 from tests.runtime_api import RuntimeLoop
 
 from tailrace.function import Head, streamify_response
+from tailrace.function import event as event_module
 from tailrace.wire.http_event import RequestParts, event_from_request
 
 
@@ -181,3 +183,129 @@ def test_an_event_that_was_converted_inside_is_handed_on() -> None:
         head, body = callback.serve()
         assert (head.status, body) == (201, b"hello")
         assert call.result() is None
+
+
+# --- events of other front ends ------------------------------------------------------------------
+
+REST = {
+    "resource": "/",
+    "path": "/",
+    "httpMethod": "GET",
+    "headers": {},
+    "multiValueHeaders": {},
+    "requestContext": {"resourcePath": "/", "httpMethod": "GET", "apiId": "1234567890"},
+    "body": None,
+    "isBase64Encoded": False,
+}
+OTHERS = {
+    "API Gateway's REST API, or HTTP API with payload format 1.0": [
+        REST,
+        REST | {"version": "1.0"},
+        REST | {"requestContext": None},  # of the console's test button, in some templates
+    ],
+    "an Application Load Balancer": [
+        {
+            "requestContext": {"elb": {"targetGroupArn": "arn"}},
+            "httpMethod": "GET",
+            "path": "/",
+            "multiValueHeaders": {"host": ["x"]},
+            "body": "",
+            "isBase64Encoded": False,
+        }
+    ],
+    "API Gateway's WebSocket API": [
+        {
+            "requestContext": {"routeKey": "$default", "eventType": "MESSAGE", "connectionId": "c"},
+            "body": "hello",
+            "isBase64Encoded": False,
+        }
+    ],
+    "VPC Lattice": [
+        {
+            "version": "2.0",
+            "path": "/",
+            "method": "GET",
+            "headers": {"host": ["x"]},
+            "requestContext": {"serviceNetworkArn": "arn", "serviceArn": "arn"},
+        },
+        {"raw_path": "/", "method": "GET", "headers": {}, "query_string_parameters": {}},
+    ],
+    "CloudFront (Lambda@Edge)": [
+        {"Records": [{"cf": {"config": {}, "request": {"method": "GET", "uri": "/"}}}]}
+    ],
+}
+OTHER_EVENTS = [(name, event) for name, events in OTHERS.items() for event in events]
+
+
+@pytest.fixture
+def fresh_environment() -> None:
+    event_module._warn_once.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_environment")
+@pytest.mark.parametrize(("front_end", "event"), OTHER_EVENTS)
+def test_a_head_that_is_lost_is_one_warning(
+    caplog: pytest.LogCaptureFixture, front_end: str, event: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        assert inner(event, None) == "hello"
+
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(f"the event is one of {front_end}, whose form")
+    assert "status, headers and cookies are lost" in record.getMessage()
+
+
+@pytest.mark.usefixtures("fresh_environment")
+@pytest.mark.parametrize(("front_end", "event"), OTHER_EVENTS)
+def test_a_native_stream_warns_of_a_lost_head(
+    caplog: pytest.LogCaptureFixture, front_end: str, event: dict[str, Any]
+) -> None:
+    with Peer() as peer, RuntimeLoop(peer, inner) as loop:
+        for _ in range(2):
+            stream = loop.stream(event)
+            assert stream.read_body()[0] == b"hello"
+            stream.accept_response()
+
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"the event is one of {front_end}, whose form")
+
+
+@pytest.mark.usefixtures("fresh_environment")
+@pytest.mark.parametrize(("front_end", "event"), OTHER_EVENTS)
+def test_a_result_in_the_form_of_the_front_end_goes_as_it_is(
+    caplog: pytest.LogCaptureFixture, front_end: str, event: dict[str, Any]
+) -> None:
+    result = {"statusCode": 201, "multiValueHeaders": {"x-a": ["1", "2"]}, "body": "hello"}
+    handler = streamify_response(lambda event, context: result)
+
+    assert handler(event, None) is result
+    with Peer() as peer, RuntimeLoop(peer, handler) as loop:
+        loop.give(event)
+        peer.socket.accept()[0].close()  # opened before it was known that nothing is streamed
+        assert json.loads(loop.report()[2]) == result
+    assert not caplog.records
+
+
+@pytest.mark.usefixtures("fresh_environment")
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        None,
+        [],
+        {"Records": []},
+        {"Records": [{"eventSource": "aws:sqs", "body": "x"}]},
+        {"Records": [None]},
+        {"detail-type": "Scheduled Event", "detail": {}},
+        {"method": "GET", "path": "/"},
+        request_event(),
+        request_event("HEAD"),
+        # An HTTP API with payload format 2.0.
+        request_event(routeKey="GET /", stageVariables={"a": "b"}),
+    ],
+)
+def test_any_other_event_is_no_warning(caplog: pytest.LogCaptureFixture, event: Any) -> None:
+    inner(event, None)
+
+    assert not caplog.records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 logger = logging.getLogger("tailrace.function")
@@ -90,6 +91,47 @@ def is_http_event(fields: Mapping[str, Any]) -> bool:
 def is_head_request(fields: Mapping[str, Any]) -> bool:
     """Whether an event is a HEAD request, whose response has no body."""
     return _mapping_in(_mapping_in(fields, "requestContext"), "http").get("method") == "HEAD"
+
+
+def warn_of_lost_head(fields: Mapping[str, Any]) -> None:
+    """Warn, once in an environment, of a response whose head had no place in what was returned.
+
+    Front ends other than Function URLs and HTTP APIs have events and results of their own. The SDK
+    writes none of those results, and the body alone is none for any of them.
+    """
+    front_end = _other_front_end(fields)
+    if front_end is not None:
+        _warn_once(front_end)
+
+
+@lru_cache(maxsize=8)
+def _warn_once(front_end: str) -> None:
+    logger.warning(
+        "the event is one of %s, whose form of a result this SDK does not write: the response's"
+        " status, headers and cookies are lost, and the body alone is returned, which is no result"
+        " there. Return a dict in its form from this handler, or put a Function URL, an HTTP API"
+        " with payload format 2.0, or the gateway in front of the function",
+        front_end,
+    )
+
+
+def _other_front_end(fields: Mapping[str, Any]) -> str | None:
+    """Return the name of the front end that sent an HTTP event in a form of its own."""
+    if is_http_event(fields):
+        return None
+    context = _mapping_in(fields, "requestContext")
+    if "elb" in context:
+        return "an Application Load Balancer"
+    if "connectionId" in context:
+        return "API Gateway's WebSocket API"
+    if "httpMethod" in fields:
+        return "API Gateway's REST API, or HTTP API with payload format 1.0"
+    if "serviceNetworkArn" in context or ("raw_path" in fields and "method" in fields):
+        return "VPC Lattice"
+    records = fields.get("Records")
+    if isinstance(records, list) and records and isinstance(records[0], Mapping):
+        return "CloudFront (Lambda@Edge)" if "cf" in records[0] else None
+    return None
 
 
 def _mapping_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from tailrace.function.event import (
     is_http_event,
     wants_frames,
     wants_stream,
+    warn_of_lost_head,
 )
 from tailrace.function.failure import describe, print_failure
 from tailrace.function.mode import Mode, NativeResponse, open_native
@@ -122,6 +123,8 @@ def _return_response(call: _Call) -> Any:
         stream.end()
     finally:
         stream.close()
+    if stream.head is not None:
+        warn_of_lost_head(call.fields)
     return sink.result(is_text=stream.is_text)
 
 
@@ -142,6 +145,8 @@ def _stream_natively(call: _Call, native: NativeResponse) -> Any:
     finally:
         stream.close()
         _log_flushes(sink)
+        if stream.head is not None:
+            warn_of_lost_head(call.fields)
     return sink.result
 
 
