@@ -49,6 +49,10 @@ KEEP_ALIVE_TIMEOUT_S: Final = 75.0
 """Idle time between requests: longer than an ALB's 60 s, or the ALB sees random 502s."""
 SWEEP_INTERVAL_S: Final = 0.5
 """How often deadlines are looked at; a deadline is met this much late at the most."""
+SWEEP_ENDED_PER_TURN_MAX: Final = 100
+"""Connections or exchanges that a look at deadlines ends in one call of the event loop: 10 ms."""
+SWEEP_SEEN_PER_TURN_MAX: Final = 4_000
+"""How many such a look takes in, in one call: 7 ms."""
 
 WRITE_BUFFER_HIGH_BYTES: Final = 64 * KIB
 """Above this many unsent bytes the producer is paused."""
@@ -120,8 +124,7 @@ FRAME_BYTES_MAX: Final = 16 * MIB
 """Payload of one frame of a framed response stream: a longer chunk takes several. Nobody holds it;
 a length that is none is refused at once."""
 FRAMES_PER_TURN_MAX: Final = 4_096
-"""Frames that are read in one call of the event loop, which takes 4 ms; then others get their
-turn. One message may hold a million of them."""
+"""Frames that are read in one call of the event loop: 4 ms. A message may hold a million."""
 FRAME_ERROR_BYTES_MAX: Final = 4 * KIB
 """The error in such a frame, which is held until it is whole; it is cut to fit."""
 
@@ -132,13 +135,12 @@ EVENT_INVOKE_BYTES_MAX: Final = 1_048_576
 SYNC_INVOKE_BYTES_MAX: Final = 6_291_456
 """Payload of a synchronous invocation: 6 MB (DG gettingstarted-limits)."""
 EVENT_CONTROLS_MAX: Final = 512 * KIB
-"""Control characters in a body that an event carries as text: JSON makes six bytes of each, so that
-4.5 MB of them took 85 ms and were no event that Lambda takes. With more the body is base64."""
+"""Control characters in a body that an event carries as text: JSON makes six bytes of each. With
+more the body is base64."""
 STREAM_CHUNK_BYTES_MAX: Final = 64 * KIB
 """Payload of one message in which the emulator streams; Lambda's own sizes are not documented."""
 ERROR_DETAILS_CHARS_MAX: Final = MIB
-"""A function's error in `InvokeComplete`, as the emulator writes it: JSON makes six bytes of some
-characters."""
+"""A function's error in `InvokeComplete`, as the emulator writes it."""
 EVENT_STREAM_HEADERS_BYTES_MAX: Final = 128 * KIB
 """Headers of one message of an event stream: botocore's limit."""
 EVENT_STREAM_PAYLOAD_BYTES_MAX: Final = 24 * MIB
@@ -251,11 +253,9 @@ An event loop is told when there is room."""
 # --- the emulator ------------------------------------------------------------------------------
 
 GZIP_STEP_BYTES: Final = 4 * KIB
-"""Compressed bytes of one step of decompression. A member of a body may have 20 bytes, and each is
-copied with what is left of its step."""
+"""Compressed bytes of one step of decompression: what is left of it is copied for each member."""
 GZIP_STEPS_PER_TURN: Final = 4
-"""Such steps in one call of the event loop, unless READ_BYTES_MAX bytes have come of them: 6 ms at
-the most, then others get their turn."""
+"""Such steps in one call of the event loop, unless READ_BYTES_MAX bytes have come of them."""
 FUNCTION_TIMEOUT_S: Final = 30.0
 """Default time-out of a function. Lambda's own default is 3 s; streams need longer."""
 FUNCTION_MEMORY_MB: Final = 128

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +14,9 @@ from tailrace import limits
 from tailrace.errors import CallbackRefusedError, ThrottledError
 from tailrace.gateway.deadlines import Deadlines, passed_deadline
 from tailrace.gateway.held import Held, Route
-from tailrace.net.clock import Clock, LoopClock, Timer
+from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.http_server import Connection, RequestHead
+from tailrace.net.sweeper import Sweeper
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
 from tailrace.wire.exchange import DeadlinePassed, Stopped
 
@@ -47,21 +49,22 @@ class Registry:
         self._by_route: Counter[Route] = Counter()
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
-        self._sweeper: Timer | None = None
+        self._sweeper = Sweeper(
+            self._clock, interval_s=lambda: self.deadlines.sweep_interval_s, look=self._look
+        )
 
     def __len__(self) -> int:
         return len(self._held)
 
     def start(self) -> None:
         """Begin to watch deadlines."""
-        self._sweeper = self._clock.call_later(self.deadlines.sweep_interval_s, self._sweep)
+        self._sweeper.start()
 
     def stop(self) -> None:
         """Give up every exchange, visibly."""
         for held in list(self._held.values()):
             self._give_up(held)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self._sweeper.stop()
 
     async def wait_empty(self) -> None:
         """Wait until no exchange is left; cancelling is safe."""
@@ -152,20 +155,26 @@ class Registry:
 
     # --- deadlines ----------------------------------------------------------------------------
 
-    def _sweep(self) -> None:
-        # First, so that an error does not end all deadlines.
-        self._sweeper = self._clock.call_later(self.deadlines.sweep_interval_s, self._sweep)
+    def _look(self) -> Iterator[bool]:
         now_s = self._clock.now_s()
         for held in list(self._held.values()):
-            try:
-                _note_progress(held, now_s)
-                name = passed_deadline(self.deadlines, held.progress, now_s)
-                if name is not None:
-                    held.apply(DeadlinePassed(name, self.deadlines.describe(name)))
-            except Exception:
-                logger.exception("exchange %s failed", held.capability.exchange_id)
-                self._give_up(held)
+            yield self._check(held, now_s)
         self._bury_none_older_than(now_s - limits.TOMBSTONE_AGE_S)
+
+    def _check(self, held: Held, now_s: float) -> bool:
+        """End an exchange whose deadline has passed; whether it was ended."""
+        if held.capability.exchange_id not in self._held:
+            return False  # since this round began
+        try:
+            _note_progress(held, now_s)
+            name = passed_deadline(self.deadlines, held.progress, now_s)
+            if name is None:
+                return False
+            held.apply(DeadlinePassed(name, self.deadlines.describe(name)))
+        except Exception:
+            logger.exception("exchange %s failed", held.capability.exchange_id)
+            self._give_up(held)
+        return True
 
     def _give_up(self, held: Held) -> None:
         """End an exchange, and let go of it even if that fails."""

@@ -11,6 +11,7 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import Clock, Timer
 from tailrace.net.http_parser import HttpLimits
+from tailrace.net.sweeper import Sweeper
 
 
 class Phase(Enum):
@@ -68,7 +69,7 @@ class Deadlines:
         self._clock = clock
         self._bounds = bounds
         self._waiting: set[Waiting] = set()
-        self._sweeper: Timer | None = None
+        self._sweeper = Sweeper(clock, interval_s=self._interval_s, look=self._look)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -78,12 +79,11 @@ class Deadlines:
 
     def start(self) -> None:
         """Begin to sweep."""
-        self._sweeper = self._clock.call_later(self._interval_s(), self._sweep)
+        self._sweeper.start()
 
     def stop(self) -> None:
         """Sweep no more."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self._sweeper.stop()
 
     def shorten_idle(self) -> None:
         """Give idle connections `drain_idle_timeout_s` from now on."""
@@ -121,15 +121,13 @@ class Deadlines:
         )
         return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
 
-    def _sweep(self) -> None:
-        # First, so that an error in an application does not end all deadlines.
-        self._sweeper = self._clock.call_later(self._interval_s(), self._sweep)
+    def _look(self) -> Iterator[bool]:
         now_s = self._clock.now_s()
         for connection in list(self._waiting):
-            self._check(connection, now_s)
+            yield self._check(connection, now_s)
 
-    def _check(self, connection: Waiting, now_s: float) -> None:
-        """End what has waited for too long."""
+    def _check(self, connection: Waiting, now_s: float) -> bool:
+        """End what has waited for too long; whether it was ended."""
         phase = connection.phase
         if phase is Phase.BODY:
             _note(connection, connection.request_bytes, now_s, is_excused=not connection.is_reading)
@@ -148,6 +146,9 @@ class Deadlines:
                 connection.cut()
             case Passed() as passed:
                 connection.refuse(HttpError(408, passed.value))
+            case None:
+                return False
+        return True
 
 
 def passed_deadline(
