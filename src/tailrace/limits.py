@@ -172,7 +172,7 @@ DRAIN_IDLE_TIMEOUT_S: Final = 5.0
 """How long an idle connection may bring one more request after its listener has closed. A proxy in
 front that closes its own idle connections earlier loses no request to ours."""
 LOCAL_DRAIN_IDLE_TIMEOUT_S: Final = 0.1
-"""The same under `tailrace dev`, whose clients are on the same machine."""
+"""The same in the emulator and under `tailrace dev`, whose clients are on the same machine."""
 DRAIN_DELAY_S: Final = 0.0
 """How long the gateway goes on taking requests after its health has turned 503; behind a load
 balancer: its check interval times its threshold."""

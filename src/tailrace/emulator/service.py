@@ -65,6 +65,7 @@ class Emulator:
     ) -> None:
         clock = clock if clock is not None else LoopClock()
         bounds = HttpLimits(
+            drain_idle_timeout_s=limits.LOCAL_DRAIN_IDLE_TIMEOUT_S,
             stall_timeout_s=client_stall_timeout_s,
             body_total_timeout_s=limits.BODY_TOTAL_TIMEOUT_S,
             uploads=uploads_max,
