@@ -58,6 +58,7 @@ def silent(event, context):
 CONFIGURATION = """
 [emulator]
 retry_delay_scale = 0
+allowed_hosts = ["h"]
 
 [functions.echo]
 handler = "app.echo"
