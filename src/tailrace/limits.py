@@ -73,10 +73,11 @@ LINGER_TIMEOUT_S: Final = 2.0
 BACKLOG_MAX: Final = 4_096
 """Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) is as high."""
 UPLOADS_MAX: Final = 512
-"""Request bodies of one listener that are under way, as opposed to complete. They are collected in
-memory: of the gateway's clients at most 512 times REQUEST_BODY_BYTES_MAX, 384 MB, or 512 times
-STREAM_REQUEST_BODY_BYTES_MAX, 2.3 GB, where response-stream routes take uploads; of a listener of
-the emulator 512 times SYNC_INVOKE_BYTES_MAX, 3.2 GB."""
+"""Request bodies of a listener that are not complete. They are kept in memory: 512 times
+REQUEST_BODY_BYTES_MAX, 384 MB; on response-stream routes STREAM_REQUEST_BODY_BYTES_MAX, 2.3 GB; in
+the emulator SYNC_INVOKE_BYTES_MAX, 3.2 GB."""
+UPLOAD_KEPT_S: Final = 30.0
+"""How long such a body surely has; at the bound, one that takes longer makes room for another."""
 CONNECTIONS_MAX: Final = 16_000
 """Open connections of one listener; above it those that wait longest for a request are closed."""
 DESCRIPTORS_LEFT: Final = 64
@@ -85,12 +86,10 @@ processes and connections of functions; of a process with few of them, an eighth
 DESCRIPTORS_LEFT_LAST: Final = 16
 """The same of connections of functions."""
 CALLBACKS_SPARE: Final = 32
-"""Connections of the callback listener for callbacks that are refused, beyond those of held
-responses."""
+"""Connections of the callback listener for callbacks that are refused."""
 DESCRIPTORS_RESERVED: Final = 400
-"""File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX,
-STREAM_CONNECTIONS_KEPT_MAX, CALLBACKS_SPARE, DESCRIPTORS_LEFT, and 112 for clients that wait or
-send."""
+"""File descriptors for all but held responses: INVOKE_CONNECTIONS_MAX, CALLBACKS_SPARE,
+STREAM_CONNECTIONS_KEPT_MAX, DESCRIPTORS_LEFT, and 112 for clients that wait or send."""
 WARNING_INTERVAL_S: Final = 10.0
 """What happens again and again is warned of this often, with a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000

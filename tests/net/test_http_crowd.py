@@ -11,6 +11,8 @@ import uvloop
 from tests.fakes import Peer, until
 from tests.net.stage import BOTH, GET, Stage, played, post
 
+from tailrace import limits
+
 
 @played(loops=BOTH, body_timeout_s=10.0, body_total_timeout_s=40.0)
 async def test_a_dribbled_body_has_a_deadline_for_all_of_it(stage: Stage) -> None:
@@ -88,6 +90,29 @@ async def test_no_newcomer_takes_the_place_of_an_upload_or_an_answer(stage: Stag
     for peer, each in ((uploading, upload), (answering, request)):
         each.connection.respond(200, [], b"x")
         assert (await peer.read_response()).body == b"x"
+
+
+@played(is_quiet=False, uploads=2, body_total_timeout_s=300.0)
+async def test_an_upload_takes_the_place_of_one_that_takes_too_long(stage: Stage) -> None:
+    slow, _ = await stage.exchange(post(2) + b"a")
+    stage.clock.advance(1)
+    quick, quick_request = await stage.exchange(post(2) + b"a")
+    stage.clock.advance(limits.UPLOAD_KEPT_S - 2)
+    early, _ = await stage.exchange(post(2))
+    refused = await early.read_response()
+    stage.clock.advance(1)
+
+    late, late_request = await stage.exchange(post(2) + b"a")
+
+    assert (refused.status, refused.get("retry-after")) == (503, "1")
+    assert (await slow.read_response()).status == 408
+    for peer, request in ((quick, quick_request), (late, late_request)):
+        await peer.send(b"b")
+        await until(lambda request=request: "end" in request.events)
+        request.connection.respond(200, [], request.body)
+        assert (await peer.read_response()).body == b"ab"
+    assert stage.server.crowd.refused["uploads"] == 2
+    assert stage.server.statistics()["uploads"] == 0
 
 
 SHORT_OF_DESCRIPTORS = """

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
+from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import Clock
 from tailrace.net.descriptors import descriptor_limit
@@ -38,6 +39,7 @@ class Crowd:
     def __init__(self, name: str, bounds: HttpLimits, clock: Clock) -> None:
         self._name = name
         self._limits = bounds
+        self._clock = clock
         self._descriptors: int | None = None
         self._uploads: set[Connection] = set()
         self._connections_refused = Tally(clock.now_s)
@@ -116,6 +118,9 @@ class Crowd:
     def admit_upload(self, connection: Connection) -> None:
         """A request's body is under way, as long as its connection is in the phase BODY.
 
+        At the bound it takes the place of the one that has taken longest, if that is
+        UPLOAD_KEPT_S: clients that send slowly on purpose keep others away no longer.
+
         Raises:
             HttpError: 503, so many are under way already that no more are taken.
         """
@@ -126,8 +131,21 @@ class Crowd:
             self._uploads = self._uploading()
         if len(self._uploads) >= most:
             self._warn(self._uploads_refused.add(), "uploads refused", most)
-            raise HttpError(503, f"busy: {most} uploads at a time", retry_after_s=1)
+            self._end_longest_upload(most)
         self._uploads.add(connection)
+
+    def _end_longest_upload(self, most: int) -> None:
+        """Make room for an upload, or refuse it.
+
+        Raises:
+            HttpError: 503, none of the others has taken long.
+        """
+        longest = min(self._uploads, key=_began_s)
+        if self._clock.now_s() - longest.began_s < limits.UPLOAD_KEPT_S:
+            raise HttpError(503, f"busy: {most} uploads at a time", retry_after_s=1)
+        self._uploads.discard(longest)
+        kept_s = limits.UPLOAD_KEPT_S
+        longest.refuse(HttpError(408, f"the body took more than {kept_s:g} s, others wait"))
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""
@@ -135,6 +153,10 @@ class Crowd:
 
     def _uploading(self) -> set[Connection]:
         return {each for each in self._uploads if each.phase is Phase.BODY}
+
+
+def _began_s(connection: Connection) -> float:
+    return connection.began_s
 
 
 def _since_s(connection: Waiting) -> float:
