@@ -13,9 +13,11 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from tailrace import errors, limits
+from tailrace.probe import limits as probe_limits
 from tailrace.wire import exchange
 from tailrace.wire.exchange import CLIENT_SIDE, FUNCTION_SIDE, Client, Exchange, Function
 from tailrace.wire.integration import Head
@@ -104,7 +106,7 @@ def _name(state: Function | Client | None, otherwise: str) -> str:
 
 
 class Limit(NamedTuple):
-    """One constant of limits.py."""
+    """One constant of a module of limits."""
 
     section: str
     name: str
@@ -113,8 +115,14 @@ class Limit(NamedTuple):
 
 
 def all_limits() -> Iterator[Limit]:
-    """Every limit, in the order of the source, with the text below it."""
-    source = (PACKAGE / "limits.py").read_text()
+    """Every limit, in the order of the sources, with the text below it."""
+    for module in (limits, probe_limits):
+        yield from _limits_of(module)
+
+
+def _limits_of(module: ModuleType) -> Iterator[Limit]:
+    assert module.__file__ is not None
+    source = Path(module.__file__).read_text()
     lines = source.splitlines()
     body = ast.parse(source).body
     for index, node in enumerate(body):
@@ -126,7 +134,7 @@ def all_limits() -> Iterator[Limit]:
         above = [line for line in lines[: node.lineno] if line.startswith("# --- ")]
         reason = " ".join(str(text.value.value).split())
         name = node.target.id
-        yield Limit(above[-1].strip("# -"), name, getattr(limits, name), reason)
+        yield Limit(above[-1].strip("# -"), name, getattr(module, name), reason)
 
 
 def limits_tables() -> str:

@@ -16,11 +16,11 @@ import pytest
 from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer, chunk, sending
 
 from tailrace.errors import PeerError, ProbeError
-from tailrace.limits import PROBE_REDIRECTS_MAX
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_server import run
 from tailrace.probe.client import Answer, Client, Head, Patience, Stop
 from tailrace.probe.connecting import explain
+from tailrace.probe.limits import PROBE_REDIRECTS_MAX
 from tailrace.probe.request import check, encode_get, shown
 
 CERTIFICATE = Path(__file__).parent.parent / "net" / "tls" / "localhost.pem"  # self-signed

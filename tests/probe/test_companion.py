@@ -17,9 +17,9 @@ import pytest
 from tests.e2e.chain import Chain, serving
 from tests.test_imports import foreign, imported, slow
 
-from tailrace.limits import PROBE_COUNT_MAX, PROBE_SIZE_BYTES_MAX
 from tailrace.probe import companion
 from tailrace.probe.companion import make_handler
+from tailrace.probe.limits import PROBE_COUNT_MAX, PROBE_SIZE_BYTES_MAX
 from tailrace.probe.protocol import ALIASES, FIELD, FORMS, parse_parameters
 
 MARK = re.compile(r"\[(\d+):(\d+)\]")
@@ -236,6 +236,7 @@ def test_it_is_cheap_to_import() -> None:
     assert {name for name in modules if name.startswith("tailrace.probe")} == {
         "tailrace.probe",
         "tailrace.probe.companion",
+        "tailrace.probe.limits",
         "tailrace.probe.protocol",
     }
     assert not any(

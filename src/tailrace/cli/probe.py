@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from tailrace import limits
 from tailrace.errors import ConfigError, ProbeError
+from tailrace.probe import limits
 from tailrace.probe.protocol import ALIASES, FORMS
 from tailrace.probe.request import check
 

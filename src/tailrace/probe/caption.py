@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
-from tailrace.limits import PROBE_APART_S
+from tailrace.probe.limits import PROBE_APART_S
 from tailrace.probe.merging import merged
 from tailrace.probe.quantity import duration, size
 from tailrace.probe.record import Chunk, Reading

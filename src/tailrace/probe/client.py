@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from tailrace import limits
 from tailrace.errors import PeerError, ProbeError
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_stream import HttpStream, HttpStreams
+from tailrace.probe import limits
 from tailrace.probe.connecting import UnverifiedOrigin, explain
 from tailrace.probe.request import check, encode_get, joined, shown
 

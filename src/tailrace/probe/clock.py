@@ -31,7 +31,7 @@ from itertools import pairwise
 from math import inf
 from typing import Literal, TypeAlias
 
-from tailrace.limits import CLOCK_DRIFT_PPM, CLOCK_TICK_S
+from tailrace.probe.limits import CLOCK_DRIFT_PPM, CLOCK_TICK_S
 from tailrace.probe.quantity import exact_duration
 from tailrace.probe.record import Clock
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from tailrace.function import Head, streamify_response
-from tailrace.limits import (
+from tailrace.probe.limits import (
     PROBE_COUNT_MAX,
     PROBE_INTERVAL_MS_MAX,
     PROBE_PAD_BYTES_MAX,

@@ -12,8 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from tailrace import limits
 from tailrace.errors import ProbeError
+from tailrace.probe import limits
 from tailrace.probe.client import Answer, Client, Patience, Stop
 from tailrace.probe.clock import Ping, clock_bound
 from tailrace.probe.protocol import FIELD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tailrace.limits import PROBE_APART_S, PROBE_TOGETHER_S
+from tailrace.probe.limits import PROBE_APART_S, PROBE_TOGETHER_S
 from tailrace.probe.record import Chunk, Reading
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-from tailrace import limits
+from tailrace.probe import limits
 from tailrace.probe.client import Head
 from tailrace.probe.messages import Cut, Cutter, Decoder, cutter_for, decoder_for
 from tailrace.probe.protocol import FIELD, VERSION, parse_parameters

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Final
 
-from tailrace.limits import (
+from tailrace.probe.limits import (
     PROBE_SWEEP_HIGH_BYTES,
     PROBE_SWEEP_INTERVAL_S,
     PROBE_SWEEP_INTERVAL_S_MAX,
