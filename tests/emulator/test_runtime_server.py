@@ -6,7 +6,8 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import AsyncIterator
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from tests.emulator.harness import Answer, Notes, request, wait_until
 from tailrace import limits
 from tailrace.emulator import extensions
 from tailrace.emulator.invocation import Attempt, Outcome
+from tailrace.emulator.runtime_answer import Answer as AnswerKind
+from tailrace.emulator.runtime_answer import AnswerBody, clean_name
 from tailrace.emulator.runtime_server import RuntimeServer, State
+from tailrace.wire.http_head import RequestHead
 from tailrace.wire.integration import MEDIA_TYPE
 from tailrace.wire.runtime_api import Invocation
 
@@ -625,6 +629,51 @@ def test_an_error_is_told_without_its_cause(body: bytes, payload: bytes) -> None
             assert attempt.outcome.result().payload == payload
 
     uvloop.run(run())
+
+
+def test_an_answer_in_dribs_takes_no_more_memory_than_its_bytes() -> None:
+    head = RequestHead("POST", "/", "1.1", [])
+    outcomes: list[Outcome] = []
+    body = AnswerBody(
+        head,
+        None,  # type: ignore[arg-type] # it is only answered at the end
+        AnswerKind.RESPONSE,
+        on_outcome=outcomes.append,
+        on_end=lambda: None,
+        on_cut=lambda: None,
+    )
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            body.on_body(bytes((number % 251, 0)))
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    body.on_gone()
+
+    assert peak_bytes < 4 * 200_000
+    assert outcomes == []
+
+
+def test_an_errors_name_of_megabytes_is_not_walked_through() -> None:
+    """Character by character it took the event loop half a second."""
+    walked = 0
+
+    class Counted(str):
+        def __iter__(self) -> Iterator[str]:
+            nonlocal walked
+            for char in super().__iter__():
+                walked += 1
+                yield char
+
+        def lstrip(self, chars: str | None = None, /) -> str:
+            return Counted(super().lstrip(chars))
+
+        def __getitem__(self, key: Any) -> str:
+            return Counted(super().__getitem__(key))
+
+    assert clean_name(Counted("  E\n" + "x" * 10_000)) == "E " + "x" * 126
+    assert walked <= 128
 
 
 def test_an_errors_name_is_one_short_line() -> None:

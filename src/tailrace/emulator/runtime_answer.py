@@ -55,13 +55,13 @@ class AnswerBody:
     """
 
     __slots__ = (
+        "_body",
         "_connection",
         "_head",
         "_kind",
         "_on_cut",
         "_on_end",
         "_on_outcome",
-        "_pieces",
         "_size",
     )
 
@@ -81,7 +81,7 @@ class AnswerBody:
         self._on_outcome = on_outcome
         self._on_end = on_end
         self._on_cut = on_cut
-        self._pieces: list[bytes] = []
+        self._body = bytearray()  # pieces of a dribbled answer would take many times their bytes
         self._size = 0
 
     def on_body(self, data: bytes) -> None:
@@ -92,9 +92,9 @@ class AnswerBody:
         """
         self._size += len(data)
         if self._size <= _MAX:
-            self._pieces.append(data)
-        elif self._pieces:
-            self._pieces.clear()
+            self._body += data
+        elif self._body:
+            self._body = bytearray()
             self._on_outcome(TOO_LARGE)
 
     def on_end(self, trailers: Headers) -> None:
@@ -105,14 +105,14 @@ class AnswerBody:
             message = f"Exceeded maximum allowed payload size ({_MAX} bytes)."
             refuse(self._connection, 413, "RequestEntityTooLarge", message)
             return
-        body, self._pieces = b"".join(self._pieces), []
+        body, self._body = bytes(self._body), bytearray()
         self._on_outcome(_read(self._kind, self._head, body, trailers))
         self._on_end()
         accept(self._connection)
 
     def on_gone(self) -> None:
         """The runtime broke off in mid-body: nothing can be answered."""
-        self._pieces.clear()
+        self._body = bytearray()
         self._on_cut()
 
     def on_pause(self) -> None:
