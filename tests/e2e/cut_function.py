@@ -3,6 +3,7 @@
 `/cut?story=NAME&by=fin&at=123` makes the function send the first 123 bytes of its callback, head
 included, and then end its side ("fin"), reset the connection ("reset") or fall silent
 ("silence"). At the length of the whole callback there is nothing to cut: it takes its answer.
+With `&held=1` it sends the last byte when the test says so.
 """
 
 from __future__ import annotations
@@ -141,6 +142,14 @@ class CutLambda:
         assert self._is_ready.wait(10)
         return self
 
+    def release(self) -> None:
+        """Let held functions go on, those that run now."""
+        self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._released.set()
+        self._released = asyncio.Event()
+
     def __exit__(self, *exception: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(20)
@@ -148,6 +157,7 @@ class CutLambda:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._released = asyncio.Event()
         server = HttpServer(self._on_head, name="cut lambda")
         await server.start("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.port}"
@@ -188,6 +198,11 @@ class CutLambda:
             go_on = f"HTTP/1.1 100 Continue\r\n{proof}\r\n".encode()
             assert await function.read_until(b"\r\n\r\n") == go_on
             sent = sent[len(head) :]
+        if "held" in query:
+            released = self._released
+            await function.send(sent[:-1])
+            await released.wait()
+            sent = sent[-1:]
         for start in range(0, len(sent), story.piece_bytes):
             await function.send(sent[start : start + story.piece_bytes])
             await asyncio.sleep(0)

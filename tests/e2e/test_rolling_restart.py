@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.command import Command, fetch
+from tests.command import Command, Stream, fetch
 from tests.e2e.cut_function import SAMPLE_PATH, STORIES, CutLambda
 from tests.kits.hops import free_ports, nginx_of
 from tests.peers import until
@@ -117,7 +117,14 @@ def test_a_rolling_restart_behind_nginx_loses_no_request(
         with Load(ports["nginx"], target) as load:
             for name, number in (("one", signal.SIGTERM), ("two", signal.SIGHUP)):
                 load.wait_more()
+                url = f"http://127.0.0.1:{ports['nginx']}{target}&held=1"
+                streams = [running.enter_context(Stream(url)) for _ in range(8)]  # on either one
+                begun = [stream.response.read(1) for stream in streams]
+                assert begun == [STORY.body[:1]] * len(streams)
                 gateways[name].signal(number)
+                load.wait_more()
+                endpoint.release()
+                assert [stream.read() for stream in streams] == [STORY.body[1:]] * len(streams)
                 assert gateways[name].wait_exit() == 0
                 gateways[name].wait_line("no reload yet" if number == signal.SIGHUP else "outcome=")
                 load.wait_more()
