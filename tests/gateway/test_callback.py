@@ -585,6 +585,21 @@ async def test_an_http_1_0_client_sees_a_broken_body_as_a_reset(world: World, ho
     assert (await client.read_to_end())[1] == "reset"
 
 
+@played()
+async def test_json_lines_in_place_of_a_prelude_are_refused_at_once(world: World) -> None:
+    """They may go on for long: nobody has to wait for their end, or for a deadline."""
+    client, function = await world.pair()
+
+    await function.write(b'{"i":1}\n')
+    assert await client.is_silent()
+    await function.write(b'{"i":2}\n')
+
+    answer = await function.read_response()
+    assert answer.status == 400
+    assert "'{\"i\":2}\\n' follows the JSON object" in answer.json()["detail"]
+    assert (await client.read_response()).status == 502
+
+
 # --- the proof of concept's callbacks ------------------------------------------------------------
 
 
