@@ -544,11 +544,13 @@ async def test_a_function_may_die_after_a_response_without_a_body(world: World) 
     assert await client.is_silent()
 
 
-@played(idle_s=0.1)
+@played(idle_s=10.0)
 async def test_a_function_that_goes_on_after_head_meets_the_idle_deadline(world: World) -> None:
     client, function = await world.pair("HEAD")
     await function.write(encode_head())
     await client.read_response("HEAD")
+
+    world.clock.advance(11.0)
 
     assert await function.read_status() == 410
     assert world.outcomes() == ["complete"]

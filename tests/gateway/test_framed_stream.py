@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import Any
 
 import pytest
-from tests.fakes import Broken, encode_head, until
+from tests.fakes import Broken, encode_head, settle, until
 from tests.gateway.stream_world import LambdaStream, hold, outcome_of, pair, streamed
 from tests.gateway.world import World, played
 
@@ -402,16 +401,18 @@ async def test_a_function_that_fails_without_a_frame_is_broken_off(world: World)
 
 
 @pytest.mark.parametrize("padding", [encode_padding(b""), PADDING, encode_data(b"")])
-@streamed(idle_s=0.2)
+@streamed(idle_s=10.0)
 async def test_padding_without_end_meets_the_idle_deadline(world: World, padding: bytes) -> None:
     """It is no progress: a client waits for data."""
     client, stream = await pair(world)
     stream.chunk(HEAD, ONE)
     head = await client.read_head()
 
-    while not stream.gone.is_set():
+    for _ in range(11):
         stream.chunk(padding * 10)
-        await asyncio.sleep(0.02)
+        await settle()
+        world.clock.advance(1.0)
+    await stream.wait_gone()
 
     with pytest.raises(Broken) as broken:
         await client.read_body(head)

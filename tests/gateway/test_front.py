@@ -446,9 +446,12 @@ async def test_an_upload_that_fails_is_none_any_more(world: World, how: str) -> 
     await until(lambda: world.gateway.statistics()["uploads"] == 1)
 
 
-@played(body_total_timeout_s=0.2)
+@played(body_total_timeout_s=10.0)
 async def test_an_upload_has_a_deadline_for_all_of_it(world: World) -> None:
     client = await begin_upload(world)
+    await until(lambda: world.gateway.statistics()["uploads"] == 1)
+
+    world.clock.advance(11.0)
 
     assert (await answered(client)).status == 408
     assert world.gateway.statistics()["uploads"] == 0
@@ -618,9 +621,10 @@ async def test_a_problem_for_head_has_no_body(world: World) -> None:
     assert first.get("content-length") == second.get("content-length")
 
 
-@played(first_byte_s=0.1)
+@played(first_byte_s=10.0)
 async def test_a_problem_names_the_exchange_for_the_operator(world: World) -> None:
     client, invocation = await world.hold("GET", "/", [("accept", "text/html")])
+    world.clock.advance(11.0)
 
     page = await answered(client)
 

@@ -13,6 +13,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, RefreshableCredentials
+from tests.clock import ManualClock
 from tests.fakes import (
     Answer,
     FakeLambda,
@@ -22,6 +23,7 @@ from tests.fakes import (
     never,
     raw_server,
     refuse,
+    settle,
     soon,
     until,
 )
@@ -230,23 +232,26 @@ async def test_an_endpoint_that_is_down_is_502(world: World) -> None:
     assert f"exchange={response.json()['exchange']} function=stream invoking failed: no c" in line
 
 
-@played(invoke_timeout_s=0.1)
+@played(invoke_timeout_s=10.0)
 async def test_an_endpoint_that_does_not_answer_is_504(world: World) -> None:
     world.endpoint.answer = never
 
     client, _ = await world.hold()
 
+    world.clock.advance(11.0)
+
     assert (await client.read_response()).status == 504
     assert world.outcomes() == ["invoke-refused"]
 
 
-@played(invoke_timeout_s=0.1)
+@played(invoke_timeout_s=10.0)
 async def test_a_callback_that_came_outlives_an_endpoint_that_does_not_answer(
     world: World,
 ) -> None:
     """The function runs: that is what counts."""
     world.endpoint.answer = never
     client, function = await world.pair()
+    world.clock.advance(11.0)
     await until(lambda: world.gateway.statistics()["invocations"] == 0)
 
     await function.write(encode_head() + b"all the same")
@@ -348,15 +353,19 @@ def test_an_endpoint_that_answers_rubbish_is_an_endpoint_error(case: str) -> Non
 
 
 def test_an_endless_answer_is_a_timeout() -> None:
+    clock = ManualClock()
+
     async def script(peer: Peer) -> None:
         await peer.read_until(b"\r\n\r\n")
         while True:
             await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-            await asyncio.sleep(0.01)
+            await settle()
+            clock.advance(1.0)
 
     async def play() -> None:
         async with raw_server(script) as url:
-            invoker = LambdaInvoker(LambdaEndpoint(url, "us-east-1", True), timeout_s=0.2)
+            endpoint = LambdaEndpoint(url, "us-east-1", True)
+            invoker = LambdaInvoker(endpoint, timeout_s=10.0, clock=clock)
             await invoker.start()
             try:
                 with pytest.raises(InvokeTimeoutError):

@@ -10,7 +10,7 @@ import socket
 from typing import Any
 
 import pytest
-from tests.fakes import encode_head, refuse, until
+from tests.fakes import encode_head, is_writable, refuse, settle, soon, until
 from tests.gateway.stream_world import REQUEST_ID, ROUTE, hold, outcome_of, pair, streamed
 from tests.gateway.world import FixedRoute, World
 
@@ -590,11 +590,14 @@ async def test_an_endpoint_that_does_not_answer_is_a_504(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         endpoint = LambdaEndpoint(url, "us-east-1", is_loopback=True)
-        invoker = LambdaStreamInvoker(endpoint, connect_timeout_s=0.05)
+        invoker = LambdaStreamInvoker(endpoint, connect_timeout_s=10.0, clock=world.clock)
         await invoker.start()
         world.gateway._front.invokers = Invokers(response_stream=invoker)
         client = await world.client()
         await client.request()
+        await until(lambda: invoker._streams._connecting)
+
+        world.clock.advance(11.0)
 
         assert (await outcome_of(client))[0] == 504
         await invoker.close()
@@ -658,35 +661,44 @@ async def test_a_route_at_its_limit_answers_503(world: World) -> None:
 
 
 @pytest.mark.parametrize("begins", [False, True])
-@streamed(first_byte_s=0.2)
+@streamed(first_byte_s=10.0)
 async def test_a_stream_without_a_head_is_504_and_cut(world: World, begins: bool) -> None:
     client, stream = await hold(world)
     if begins:
         stream.begin()
         stream.chunk(HEAD[:10])
+    await until(lambda: world.gateway._registry._held, "the exchange")
+
+    world.clock.advance(11.0)
 
     assert (await outcome_of(client))[0] == 504
     await stream.wait_gone()
     assert world.outcomes() == ["first-byte-deadline"]
 
 
-@streamed(idle_s=0.2)
+@streamed(idle_s=10.0)
 async def test_a_stream_that_falls_silent_meets_the_idle_deadline(world: World) -> None:
     client, stream = await pair(world)
     stream.chunk(HEAD, b"one")
+    await world.relayed(3)
+
+    world.clock.advance(11.0)
 
     assert await outcome_of(client) == (201, b"one", False)
     await stream.wait_gone()
     assert world.outcomes() == ["idle-deadline"]
 
 
-@streamed(total_s=0.3)
+@streamed(total_s=10.0)
 async def test_a_stream_that_never_ends_meets_the_total_deadline(world: World) -> None:
     client, stream = await pair(world)
     stream.chunk(HEAD)
-    while not stream.gone.is_set():
+    for count in range(1, 11):
         stream.chunk(b"on and on")
-        await until(lambda: stream.connection.unsent_bytes == 0 or stream.gone.is_set())
+        await world.relayed(count * len(b"on and on"))
+        assert world.outcomes() == []
+        world.clock.advance(1.0)
+    await stream.wait_gone()
 
     assert (await outcome_of(client))[2] is False
     assert world.outcomes() == ["total-deadline"]
@@ -696,19 +708,19 @@ async def pour(world: World, stream: Any, piece: bytes, count_max: int) -> int:
     """Send until Lambda itself is held back; return how many pieces were sent."""
     for count in range(count_max):
         stream.chunk(piece)
-        try:
-            await until_sent(stream)
-        except TimeoutError:
+        await until(lambda: not stream.connection.unsent_bytes or is_held_back(world, stream))
+        if stream.connection.unsent_bytes:
             return count + 1
         assert world.held_bytes() <= limits.STREAM_BUFFER_BYTES_MAX + len(piece)
     raise AssertionError("Lambda was never held back")
 
 
-async def until_sent(stream: Any) -> None:
-    """Wait until the kernel has taken everything; TimeoutError when it does not."""
-    async with asyncio.timeout(0.2):
-        while stream.connection.unsent_bytes:
-            await asyncio.sleep(0.001)
+def is_held_back(world: World, stream: Any) -> bool:
+    """Whether the gateway does not read Lambda's answer, and the kernel takes no more of it."""
+    invoker = world.gateway._invokers.response_stream
+    assert invoker is not None
+    is_read = all(open._transport.is_reading() for open in invoker._streams._open)
+    return not is_read and not is_writable(stream.connection._transport.get_extra_info("socket"))
 
 
 @streamed()
@@ -728,11 +740,15 @@ async def test_a_client_that_does_not_read_holds_lambda_back(world: World) -> No
     assert world.outcomes() == ["complete"]
 
 
-@streamed(stall_s=1.0)
+@streamed(stall_s=10.0)
 async def test_a_client_that_never_reads_meets_the_stall_deadline(world: World) -> None:
     client, stream = await pair(world, receive_bytes=16_384)
     stream.chunk(HEAD)
     await pour(world, stream, bytes(65_536), 1_000)
+    await world.blocked()
+
+    world.clock.advance(1.0)  # a sweep sees what the client has taken so far
+    world.clock.advance(10.0)
 
     await stream.wait_gone()
     await world.assert_settled()
@@ -788,14 +804,17 @@ async def test_a_drain_lets_streams_end(world: World) -> None:
     assert await draining
 
 
-@streamed(drain_timeout_s=0.1)
+@streamed(drain_timeout_s=60.0)
 async def test_what_outlives_the_drain_is_cut_visibly(world: World) -> None:
     waiting, unanswered = await hold(world)
     client, stream = await pair(world)
     stream.chunk(HEAD, b"one")
     assert (await client.read_head()).status == 201
 
-    assert not await world.gateway.drain()
+    drain = asyncio.ensure_future(world.gateway.drain())
+    await settle()
+    world.clock.advance(61.0)
+    assert not await soon(drain, "the drain")
     await world.gateway.stop()
 
     assert (await outcome_of(waiting))[0] == 503

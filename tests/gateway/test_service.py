@@ -14,6 +14,7 @@ from tests.fakes import (
     encode_chunk,
     encode_head,
     encode_request,
+    settle,
     soon,
     until,
 )
@@ -106,6 +107,8 @@ async def test_an_invocation_that_ended_without_a_callback_is_502(world: World) 
     client, invocation = await world.hold()
 
     world.gateway.fail(invocation.payload, "the function failed (E)")
+    assert world.outcomes() == []
+    world.clock.advance(limits.CALLBACK_GRACE_S)
 
     response = await client.read_response()
     assert response.status == 502
@@ -126,7 +129,7 @@ async def test_a_callback_goes_before_the_end_of_its_invocation(world: World) ->
     assert await function.read_status() == 100
 
     world.gateway.fail(invocation.payload, "the function failed (E)")
-    await asyncio.sleep(2 * limits.CALLBACK_GRACE_S)  # nothing happens then
+    world.clock.advance(2 * limits.CALLBACK_GRACE_S)  # nothing happens then
     await function.finish(encode_chunk(encode_head() + b"all"))
 
     assert (await client.read_response()).body == b"all"
@@ -153,7 +156,7 @@ async def test_events_of_others_mean_nothing(world: World) -> None:
     for event in FOREIGN:
         world.gateway.fail(event, "the function failed (E)")
 
-    await asyncio.sleep(2 * limits.CALLBACK_GRACE_S)  # nothing happens then
+    world.clock.advance(2 * limits.CALLBACK_GRACE_S)  # nothing happens then
     assert world.gateway.statistics()["held"] == 1
     world.close_peers()
 
@@ -228,7 +231,9 @@ async def test_a_drain_lets_held_responses_end(world: World) -> None:
     assert not drain.done()
     await function.write(b"two")
     await function.end()
+    await world.assert_settled()
 
+    world.clock.advance(limits.DRAIN_IDLE_TIMEOUT_S + 1)
     assert await soon(drain, "the drain") is True
     assert (answer.body, answer.get("connection")) == (b"late", "close")
     assert await streaming.read_body(head) == b"onetwo"
@@ -244,7 +249,7 @@ async def refused(world: World) -> None:
         except ConnectionRefusedError:
             return
         peer.close()
-        await asyncio.sleep(0.005)
+        await settle()
 
 
 @played(drain_delay_s=600.0)
@@ -262,16 +267,26 @@ async def test_a_drain_says_so_before_it_closes_the_listener(world: World) -> No
     assert status == 503
     assert (await client.read_response()).body == b"taken"
     assert not drain.done()
-    drain.cancel()
+    client.close()
+    health.close()
+    world.clock.advance(600.0)
+    assert await soon(drain, "the drain") is True
 
 
-@played(drain_timeout_s=0.1)
+@played(drain_timeout_s=60.0)
 async def test_a_drain_that_takes_too_long_says_so_and_stop_cuts(world: World) -> None:
     client, function = await world.pair()
     await function.write(encode_head() + b"one")
     head = await client.read_head()
+    drain = asyncio.create_task(world.gateway.drain())
+    await refused(world)
 
-    assert await soon(world.gateway.drain(), "the drain") is False
+    world.clock.advance(59.0)
+    await settle()
+    assert not drain.done()
+    world.clock.advance(1.0)
+
+    assert await soon(drain, "the drain") is False
     assert world.gateway.statistics()["held"] == 1
     await world.gateway.stop()
 
@@ -299,7 +314,10 @@ async def test_a_drain_of_nothing_is_over_at_once(world: World) -> None:
     idle = await world.client()
     await until(lambda: world.gateway.statistics()["clients"] == 1)
 
-    assert await soon(world.gateway.drain(), "the drain") is True
+    drain = asyncio.create_task(world.gateway.drain())
+    await refused(world)
+    world.clock.advance(limits.DRAIN_IDLE_TIMEOUT_S + 1)  # the time for a last request
+    assert await soon(drain, "the drain") is True
 
     assert await idle.read_to_end() == (b"", "end")
 
@@ -326,6 +344,7 @@ async def test_a_drain_waits_for_a_response_that_its_client_has_not_taken_yet(
     body = await client.read_body(head)
 
     assert len(body) == sent
+    world.clock.advance(limits.DRAIN_IDLE_TIMEOUT_S + 1)
     assert await soon(drain, "the drain") is True
 
 

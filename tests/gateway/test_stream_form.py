@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.fakes import settle
 from tests.gateway.stream_world import outcome_of, pair, streamed
 from tests.gateway.world import World
 
@@ -86,11 +87,14 @@ async def test_a_missing_prelude_is_warned_of_once(world: World) -> None:
     assert "awslambda.HttpResponseStream.from" in text
 
 
-@streamed(first_byte_s=0.2)
+@streamed(first_byte_s=10.0)
 async def test_an_object_that_does_not_end_in_time_is_named(world: World) -> None:
     client, stream = await pair(world)
 
     stream.chunk(b'{"items":[1')
+    await settle()
+
+    world.clock.advance(11.0)
 
     assert (await outcome_of(client))[0] == 504
     await stream.wait_gone()

@@ -16,7 +16,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes import Client, FakeLambda, Fields, Function, Invocation, Peer, until
+from tests.clock import ManualClock
+from tests.fakes import (
+    Client,
+    FakeLambda,
+    Fields,
+    Function,
+    Invocation,
+    Peer,
+    is_writable,
+    soon,
+    until,
+)
 
 from tailrace.gateway.deadlines import Deadlines
 from tailrace.gateway.http_invoke import HttpInvoker
@@ -24,7 +35,6 @@ from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.lambda_stream import LambdaStreamInvoker
 from tailrace.gateway.service import Gateway, GatewaySettings
-from tailrace.net.clock import LoopClock
 from tailrace.net.http_server import run
 
 LONG_S = 600.0
@@ -68,6 +78,8 @@ class World:
     gateway: Gateway
     endpoint: FakeLambda
     log: LogLines
+    clock: ManualClock
+    """What the gateway's deadlines count on; it stands still until a test advances it."""
     errors_expected: bool = False
     secrets: set[str] = field(default_factory=set)
     _peers: list[Peer] = field(default_factory=list)
@@ -137,6 +149,23 @@ class World:
         connections = self.gateway._public._connections
         return max((connection.unsent_bytes for connection in connections), default=0)
 
+    async def relayed(self, count: int) -> None:
+        """Wait until the gateway has relayed so many bytes of the only response."""
+        (held,) = self.gateway._registry._held.values()
+        await until(lambda: held.bytes_relayed >= count, f"{count} bytes, not {held.bytes_relayed}")
+
+    async def blocked(self) -> None:
+        """Wait until a client has bytes to take and the kernel takes no more of them."""
+
+        def is_blocked() -> bool:
+            return any(
+                connection.unsent_bytes
+                and not is_writable(connection._transport.get_extra_info("socket"))
+                for connection in self.gateway._public._connections
+            )
+
+        await until(is_blocked, "a client that takes nothing")
+
     async def assert_settled(self) -> None:
         """Every exchange has ended, though the peers are still there."""
         await until(
@@ -190,7 +219,7 @@ def played(
         root.setLevel(logging.DEBUG)
         peer = endpoint()
         await peer.start()
-        clock = LoopClock()
+        clock = ManualClock()
         at = LambdaEndpoint(endpoint_url or peer.url, "us-east-1", is_loopback=True)
         invokers = Invokers(
             callback=LambdaInvoker(at, timeout_s=invoke_timeout_s, clock=clock),
@@ -199,14 +228,14 @@ def played(
         )
         gateway = Gateway(options, invokers, route or (lambda host, path: fixed), clock=clock)
         await gateway.start()
-        world = World(gateway, peer, log)
+        world = World(gateway, peer, log, clock)
         try:
             await story(world, **args)
             await world.assert_settled()
             await world.assert_nothing_left()
         finally:
             world.close_peers()
-            await gateway.stop()
+            await soon(gateway.stop(), "the gateway to stop")
             await peer.stop()
             root.removeHandler(log)
             root.setLevel(level)

@@ -56,6 +56,9 @@ class LoopClock:
 
 async def sleep(clock: Clock, delay_s: float) -> None:
     """Wait for so long; cancelling is safe."""
+    if delay_s <= 0:
+        await asyncio.sleep(0)
+        return
     over = asyncio.Event()
     timer = clock.call_later(delay_s, over.set)
     try:
