@@ -49,7 +49,7 @@ url = {{ invoke_mode = "RESPONSE_STREAM", listen = "127.0.0.1:{port}" }}
 """
 POST = (
     "POST /2021-11-15/functions/large/response-streaming-invocations HTTP/1.1\r\n"
-    "host: bench\r\ncontent-length: {length}\r\n\r\n{event}"
+    "host: localhost\r\ncontent-length: {length}\r\n\r\n{event}"
 )
 TAILRACE = (sys.executable, "-m", "tailrace.cli")
 

@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-REQUEST = "GET {path} HTTP/1.1\r\nhost: bench\r\nuser-agent: bench\r\naccept: */*\r\n\r\n"
+REQUEST = "GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\naccept: */*\r\n\r\n"
 
 
 class BenchError(Exception):
