@@ -314,5 +314,8 @@ def test_words_are_cut_where_they_must_be() -> None:
     assert cut("short", 10, 1.0) == "short"
     assert cut("x" * 99, 10, 1.0) == "x" * 10 + "…"
     assert width_of("x" * 10 + "…", 10) <= 1.0 < width_of("x" * 11 + "…", 10)
+    assert cut("i" * 100_000, 10, 1.0) == "i" * 22 + "…"
+    assert cut("i" * 26, 10, 1.0) == "i" * 22 + "…"
     assert wrapped("", 10, 1.0, 2) == [""]
+    assert wrapped("word " * 20_000, 10, 1.0, 2) == ["word word", "word word…"]
     assert wrapped("one two three four five six", 10, 0.7, 2) == ["one two", "three fo…"]

@@ -15,6 +15,7 @@ FONT: Final = "DejaVu Sans"
 """It comes with the plotting library, so a picture is the same on every machine."""
 APART: Final = 0.1
 """Between two labels, and at the edge of the picture."""
+_NARROWEST_EM: Final = 0.25  # no character of the font is narrower
 
 
 class Room:
@@ -43,9 +44,10 @@ def width_of(words: str, size: float, *, is_bold: bool = False) -> float:
 
 def cut(words: str, size: float, room: float, *, is_bold: bool = False) -> str:
     """Words that fit into so many inches, cut off with a mark where they must be."""
-    if width_of(words, size, is_bold=is_bold) <= room:
+    most = int(room * 72 / (size * _NARROWEST_EM)) + 1  # nothing longer is measured
+    if len(words) <= most and width_of(words, size, is_bold=is_bold) <= room:
         return words
-    fits, too_many = 0, len(words)
+    fits, too_many = 0, min(len(words), most + 1)
     while fits + 1 < too_many:
         half = (fits + too_many) // 2
         if width_of(f"{words[:half]}…", size, is_bold=is_bold) <= room:
@@ -59,11 +61,12 @@ def wrapped(text: str, size: float, room: float, lines_max: int) -> list[str]:
     """Text in lines of so many inches at the most; what the last line cannot hold is cut off."""
     words = text.split()
     lines: list[str] = []
-    while words and len(lines) < lines_max:
-        count = len(words)
-        if len(lines) < lines_max - 1:
-            while count > 1 and width_of(" ".join(words[:count]), size) > room:
-                count -= 1
+    while words and len(lines) < lines_max - 1:
+        count = 1
+        while count < len(words) and width_of(" ".join(words[: count + 1]), size) <= room:
+            count += 1
         lines.append(cut(" ".join(words[:count]), size, room))
         words = words[count:]
-    return lines or [""]
+    if words or not lines:
+        lines.append(cut(" ".join(words), size, room))
+    return lines
