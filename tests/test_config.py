@@ -25,8 +25,8 @@ from tailrace.errors import ConfigError
 from tailrace.limits import ENVIRONMENT_BYTES_MAX
 
 FUNCTION_KEYS = (
-    "handler, command, path, timeout_s, memory_mb, concurrency, environment, retries, event_age_s,"
-    " url, destinations, hold_back"
+    "handler, command, path, timeout_s, memory_mb, concurrency, environment, env_file, aws_profile,"
+    " retries, event_age_s, url, destinations, hold_back"
 )
 
 
@@ -294,13 +294,13 @@ def test_unknown_keys(text: str, message: str) -> None:
         ("functions.lines = 3", f"functions.lines: 3 is not allowed; {FUNCTION_TABLE}"),
         (
             "[[functions]]\nname = 'f'",
-            "functions: [{'name': 'f'}] is not allowed; " + FUNCTION_TABLE,
+            "functions: an array is not allowed; " + FUNCTION_TABLE,
         ),
         ("routes = 3", f"routes: 3 is not allowed; {ROUTES_TABLE}"),
-        ("[routes]", "routes: {} is not allowed; " + ROUTES_TABLE),
+        ("[routes]", "routes: a table is not allowed; " + ROUTES_TABLE),
         ("routes = [3]", "routes[0]: 3 is not allowed; allowed: a table"),
         ("emulator = 3", "emulator: 3 is not allowed; allowed: a table"),
-        ("[[gateway]]", "gateway: [{}] is not allowed; allowed: a table"),
+        ("[[gateway]]", "gateway: an array is not allowed; allowed: a table"),
         (
             "[functions.a]\nhandler = 3",
             'functions.a.handler: 3 is not allowed; allowed: "module.attribute" '
@@ -480,8 +480,11 @@ def test_environment_names_that_lambda_does_not_take(name: str) -> None:
     ],
 )
 def test_environment_names_that_lambda_sets(name: str) -> None:
+    hint = "choose another"
+    if name in ("AWS_REGION", "AWS_ACCESS_KEY_ID"):
+        hint = "set aws_profile, or put it into a file and name that in env_file"
     assert refusal(function(f'environment.{name} = "s3cret"')) == (
-        f"functions.lines.environment.{name}: Lambda sets this name itself; choose another"
+        f"functions.lines.environment.{name}: Lambda sets this name itself; {hint}"
     )
 
 

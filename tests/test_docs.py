@@ -405,7 +405,9 @@ def test_toml_is_a_configuration(source: str, tmp_path: Path) -> None:
         (tmp_path / directory).mkdir()
     (tmp_path / "tailrace.toml").write_text(source)
 
-    config.load(tmp_path / "tailrace.toml")
+    # What functions need is not here: their files of variables, and what a shell has exported.
+    is_complete = "env_file" not in source and "${" not in source
+    config.load(tmp_path / "tailrace.toml", runs_functions=is_complete)
 
 
 @pytest.mark.parametrize("source", all_blocks("sh"))

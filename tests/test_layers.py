@@ -30,6 +30,7 @@ ONE_HOME = {
     "httptools": {"net.http_parser", "net.http_reply"},
     "uvloop": {"net.http_server"},
     "botocore": {
+        "emulator.profile",
         "emulator.signature",
         "gateway.credentials",
         "gateway.invoke",

@@ -312,6 +312,12 @@ RUNTIME_CONNECTIONS_MAX: Final = 64
 """Connections of one execution environment to its Runtime API; aws-lambda-ric opens five."""
 ALLOWED_HOSTS_MAX: Final = 100
 """Hosts, or origins, that a setting lists: as many as a Function URL's CORS allows."""
+ENV_FILE_BYTES_MAX: Final = 64 * KIB
+"""Of a function's `env_file`: its variables and all that is written about them."""
+PROFILE_TIMEOUT_S: Final = 10.0
+"""How long a process waits for the credentials of its function's `aws_profile`."""
+PROFILE_KEYS_LEFT_S_MIN: Final = 60.0
+"""A process whose credentials expire sooner is replaced before its next invocation."""
 ENVIRONMENT_BYTES_MAX: Final = 4 * KIB
 """All environment variables of a function together (DG configuration-envvars)."""
 SIGNATURE_SKEW_S: Final = 300.0

@@ -48,6 +48,7 @@ def variables(path: Path, **settings: object) -> dict[str, str]:
     return function_variables(
         function,
         runtime_api="127.0.0.1:9001",
+        keys={},
         inherited=USER,
         callback_hosts=("127.0.0.1:8081", ".example.com"),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -16,9 +17,15 @@ from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
-from tailrace import limits
 from tailrace.config import hints
 from tailrace.config.address import check_url, parse_address
+from tailrace.config.environment import (
+    CREDENTIALS,
+    check_environment,
+    check_size,
+    expand,
+    read_env_file,
+)
 from tailrace.config.records import (
     HOLD_BACKS,
     Config,
@@ -69,14 +76,6 @@ _Record = TypeVar("_Record")
 
 _FUNCTION_TABLE: Final = "write [functions.NAME], with a name of its own, before each function"
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
-_VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+").fullmatch
-# Set by Lambda itself; its API refuses them (DG configuration-envvars).
-_RESERVED_VARIABLE: Final = re.compile(
-    r"AWS_(ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY|SESSION_TOKEN|(DEFAULT_)?REGION|EXECUTION_ENV)"
-    r"|AWS_LAMBDA_(FUNCTION_(NAME|VERSION|MEMORY_SIZE)|INITIALIZATION_TYPE|RUNTIME_API)"
-    r"|AWS_LAMBDA_(LOG_(FORMAT|LEVEL|GROUP_NAME|STREAM_NAME)|MAX_CONCURRENCY)"
-    r"|LAMBDA_(RUNTIME_DIR|TASK_ROOT)"
-).fullmatch
 
 
 class _Reader:
@@ -124,7 +123,7 @@ class _Reader:
             )
         given = dict(self._table(key, table, _FUNCTION_TABLE))
         path = self._directory(f"{key}.path", given.get("path", "."), directory)
-        self._check_environment(f"{key}.environment", given.get("environment", {}))
+        given |= self._environment(key, given, directory)
         url = self._url(f"{key}.url", given.pop("url")) if "url" in given else None
         destinations = self._destinations(key, given.pop("destinations", {}), directory)
         hold_back = self._hold_back(f"{key}.hold_back", given.pop("hold_back", "off"))
@@ -193,32 +192,33 @@ class _Reader:
             raise self._error(key, f"{path} is not a directory; allowed: {allowed}")
         return path
 
-    def _check_environment(self, key: str, table: Any) -> None:
-        """Refuse what Lambda refuses. Values may be secrets: no message shows them."""
-        size = 0
-        for name, value in self._table(key, table).items():
-            if not _VARIABLE_NAME(name):
-                raise self._error(
-                    f"{key}.{_shown(name)}",
-                    "illegal name; allowed: a letter, then letters, digits and '_', at least two",
-                )
-            if _RESERVED_VARIABLE(name):
-                raise self._error(f"{key}.{name}", "Lambda sets this name itself; choose another")
-            if not isinstance(value, str) or "\0" in value:
-                raise self._error(
-                    f"{key}.{name}", "not allowed; allowed: text in quotes, without NUL"
-                )
-            size += len(name) + len(value.encode("utf-8"))
-        if size > limits.ENVIRONMENT_BYTES_MAX:
+    def _environment(self, key: str, given: dict[str, Any], directory: Path) -> dict[str, Any]:
+        """The keys `environment` and `env_file` of a function, read and put together."""
+        where = f"{self._name}: {key}"
+        table = self._table(f"{key}.environment", given.get("environment", {}))
+        check_environment(f"{where}.environment", table)
+        file = given.get("env_file")
+        if file is not None and (not isinstance(file, str) or not file or "\0" in file):
+            raise self._not_allowed(f"{key}.env_file", file, FunctionConfig)
+        if not self._runs_functions:
+            return {} if file is None else {"env_file": directory / file}
+        path = None if file is None else (directory / file).resolve()
+        from_file = {} if path is None else read_env_file(f"{where}.env_file", path)
+        if given.get("aws_profile") is not None and CREDENTIALS[0] in from_file:
             raise self._error(
-                key, f"{size} bytes; allowed: {limits.ENVIRONMENT_BYTES_MAX} for all together"
+                f"{key}.aws_profile", f"{path} has {CREDENTIALS[0]} as well; keep one of the two"
             )
+        known = {**from_file, **os.environ}
+        own = {n: expand(f"{where}.environment.{n}", v, known) for n, v in table.items()}
+        variables = {**from_file, **own}
+        check_size(f"{where}.environment", variables)
+        return {"environment": variables, "env_file": path}
 
     def _routes(self, tables: Any, functions: dict[str, FunctionConfig]) -> tuple[RouteConfig, ...]:
         if not isinstance(tables, list):
             raise self._error(
                 "routes",
-                f"{_shown(tables)} is not allowed; "
+                f"{_kind(tables)} is not allowed; "
                 "write [[routes]], in two pairs of brackets, before each route",
             )
         keys_by_target: dict[tuple[str | None, str], str] = {}
@@ -268,6 +268,8 @@ class _Reader:
 
     def _not_allowed(self, key: str, value: object, record: type[Any]) -> ConfigError:
         name = key.rpartition(".")[2]
+        if _is_secret(record, name):
+            return self._error(key, f"not allowed; allowed: {_allowed(record, name)}")
         meant = hints.suggestion(record, name, value)
         guess = "" if meant is None else f" did you mean {_cut(meant)}?"
         allowed = _allowed(record, name)
@@ -275,7 +277,7 @@ class _Reader:
 
     def _table(self, key: str, value: Any, instead: str = "allowed: a table") -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self._error(key, f"{_shown(value)} is not allowed; {instead}")
+            raise self._error(key, f"{_kind(value)} is not allowed; {instead}")
         return value
 
     def _refuse_unknown(self, key: str, table: dict[str, Any], known: Sequence[str]) -> None:
@@ -300,6 +302,22 @@ def _allowed(record: type[Any], name: str) -> str:
     return str(hint.__metadata__[-1].description)
 
 
+def _is_secret(record: type[Any], name: str) -> bool:
+    """Whether values of a field may be secret: those that records do not show either."""
+    return any(f.name == name and not f.repr for f in dataclasses.fields(record))
+
+
+def _kind(value: object) -> str:
+    """What stands in place of a table; its content may be secret."""
+    return (
+        "an array"
+        if isinstance(value, list)
+        else "a table"
+        if isinstance(value, dict)
+        else ("text" if isinstance(value, str) else _shown(value))
+    )
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(name, names, 1) or [n for n in names if n.startswith(name)]
@@ -308,6 +326,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, str) and "://" in value:  # its path and query may be secret
+        value = re.sub(r"(://)(?:[^/?#]*@)?([^/?#]*).*", r"\1\2/…", value, flags=re.DOTALL)
     try:
         shown = repr(value)
     except ValueError:  # an int with more digits than Python prints

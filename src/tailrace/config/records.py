@@ -184,6 +184,13 @@ class FunctionConfig:
     environment: Annotated[dict[str, str], Meta(description="a table of names and texts")] = field(
         default_factory=dict, repr=False
     )
+    env_file: Annotated[Path | None, Meta(description="a file, relative to the file")] = None
+    """Absolute. Its variables are in `environment`, which goes before them."""
+    aws_profile: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\0\n]{1,256}\Z")] | None,
+        Meta(description="the name of an AWS profile"),
+    ] = None
+    """Whose credentials and region the function gets; None: dummies."""
     retries: Annotated[int, _whole(0, limits.RETRIES_MAX)] = limits.RETRIES_MAX
     event_age_s: Annotated[float, _seconds(limits.EVENT_AGE_S_MAX)] = limits.EVENT_AGE_S_MAX
     url: Annotated[UrlConfig | None, Meta(description="a table")] = None

@@ -58,11 +58,12 @@ class Sources:
     def __init__(self) -> None:
         self._paths: dict[str, Path] = {}
         self._files: dict[str, dict[str, _File] | None] = {}  # None: too many
-        self._outputs: frozenset[str] = frozenset()
+        self._others: frozenset[str] = frozenset()
 
     def apply(self, config: Config) -> None:
         """Know these functions. The files of one that is new count as they are now."""
-        self._outputs = frozenset((str(config.path), *_records(config)))
+        files = (f.env_file for f in config.functions.values() if f.env_file is not None)
+        self._others = frozenset((str(config.path), *map(str, files), *_records(config)))
         before, self._paths = self._paths, {n: f.path for n, f in config.functions.items()}
         for name in before.keys() - self._paths.keys():
             del self._files[name]
@@ -124,7 +125,7 @@ class Sources:
             not parts & IGNORED_DIRECTORIES
             and not _is_temporary(path.name)
             and path.name not in IGNORED_DIRECTORIES
-            and str(path) not in self._outputs
+            and str(path) not in self._others
             and not _is_own_output(path)
             and not _is_picture_of_ours(str(path))
         )
@@ -140,7 +141,7 @@ class Sources:
         for count, entry in enumerate(_walk(root)):
             if count >= limits.SOURCE_FILES_MAX:
                 return None
-            if entry.path in self._outputs:
+            if entry.path in self._others:
                 continue
             try:
                 status = entry.stat()

@@ -55,14 +55,19 @@ class Watcher:
         await self._tasks.cancel_all()
 
     async def _watch_config(self) -> None:
-        path = self._config.path
+        """Watch the configuration, and the files of variables that it names now."""
+        while True:
+            files = _settings(self._config)
 
-        def is_config(change: Change, changed: str) -> bool:
-            return Path(changed) == path
+            def is_one(change: Change, changed: str, files: set[Path] = files) -> bool:
+                return Path(changed) in files
 
-        # The directory, not the file: editors replace a file by another one of its name.
-        async for _ in awatch(path.parent, watch_filter=is_config, recursive=False):
-            await self._reload(set())
+            # Directories, not files: editors replace a file by another one of its name.
+            directories = {file.parent for file in files}
+            async for _ in awatch(*directories, watch_filter=is_one, recursive=False):
+                await self._reload(set())
+                if _settings(self._config) != files:
+                    break
 
     async def _watch_functions(self) -> None:
         """Watch the directories of the functions that there are now."""
@@ -101,6 +106,12 @@ class Watcher:
                 lost = set()
             before = {path: found[path] for path in found.keys() - lost}
             found = _identities(paths)
+
+
+def _settings(config: Config) -> set[Path]:
+    """The configuration's own file and the `.env` files of its functions."""
+    files = {function.env_file for function in config.functions.values()}
+    return {config.path, *(file for file in files if file is not None)}
 
 
 def _paths(config: Config) -> set[Path]:

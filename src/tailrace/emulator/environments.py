@@ -12,43 +12,27 @@ import json
 import math
 import time
 from collections.abc import Callable
-from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tailrace import limits
 from tailrace.config import FunctionConfig
 from tailrace.emulator.invocation import Attempt, Outcome
+from tailrace.emulator.launch import arguments_of, profile_keys, why_unusable
 from tailrace.emulator.log import EmulatorLog, EnvironmentLog
 from tailrace.emulator.names import VERSION
 from tailrace.emulator.process import FunctionProcess
 from tailrace.emulator.report import Report, exit_reason, timestamp
-from tailrace.emulator.runtime_answer import TRUNCATED, error_text
+from tailrace.emulator.runtime_answer import TRUNCATED, error_line
 from tailrace.emulator.runtime_server import RuntimeServer
-from tailrace.emulator.variables import MakeVariables, arguments_of, handler_of
+from tailrace.emulator.status import Status, Turn
+from tailrace.emulator.variables import MakeVariables, handler_of
+from tailrace.errors import ConfigError
 from tailrace.net.clock import Clock
 
+if TYPE_CHECKING:
+    from tailrace.emulator.profile import ProfileKeys
+
 _REST_POLL_S: Final = 0.001
-_MESSAGE_CHARS_MAX: Final = 1_000
-
-
-class Status(Enum):
-    """Where an environment is in its life."""
-
-    NEW = "new"
-    STARTING = "starting"
-    IDLE = "idle"
-    BUSY = "busy"
-    GONE = "gone"
-
-
-class _Turn(Enum):
-    """What ends a wait for the process."""
-
-    READY = "ready"
-    INIT_FAILED = "init failed"
-    EXITED = "exited"
-    EXTENSION_FAILED = "extension failed"
-    TIMEOUT = "timeout"
 
 
 class ExecutionEnvironment:
@@ -81,15 +65,21 @@ class ExecutionEnvironment:
         self._is_stopping = False
         self._process: FunctionProcess | None = None
         self._server: RuntimeServer | None = None
-        self._turn: asyncio.Future[_Turn] | None = None
+        self._turn: asyncio.Future[Turn] | None = None
         self._init_outcome: Outcome | None = None
         self._extension_failure: tuple[str, str] | None = None
         self._exit_reason = ""
+        self._keys: ProfileKeys | None = None
 
     @property
     def is_alive(self) -> bool:
         """Whether the process still runs."""
         return self._process is not None and self._process.is_alive
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the credentials of its profile expire soon."""
+        return self._keys is not None and self._keys.are_old
 
     @property
     def pid(self) -> int | None:
@@ -114,20 +104,10 @@ class ExecutionEnvironment:
         Not to be cancelled, as `serve`.
         """
         self._is_serving = True
-        failure, _ = await self._init("init")
-        if failure is None and self.is_alive and not self._is_stopping:
-            self.status = Status.IDLE
-            if self._freeze and self._process is not None:
-                self._process.freeze()
-        else:
-            if failure is not None and not self._is_stopping:
-                if self._init_outcome is not None and self._process is not None:
-                    await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
-                line = error_text(failure.payload, "errorMessage").partition("\n")[0]
-                line = f"{failure.error_type}: {line[:_MESSAGE_CHARS_MAX]}"
-                self._log.platform(f"ERROR cannot start: {line}; the next invocation tries again")
-            await self._close()
-        self._is_serving = False
+        try:
+            await self._warm()
+        finally:
+            self._is_serving = False
         return self.status is Status.IDLE
 
     async def stop(self) -> None:
@@ -161,7 +141,7 @@ class ExecutionEnvironment:
         self.status = Status.BUSY
         self._log.platform(f"START RequestId: {attempt.invocation.request_id} Version: {VERSION}")
         started_s = now()
-        turn = _Turn.EXITED
+        turn = Turn.EXITED
         if failure is None:
             turn = await self._run(attempt, deadline_s)
         else:
@@ -170,13 +150,28 @@ class ExecutionEnvironment:
                 # It is about to end by itself, and may have something to print.
                 await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
         self._report(attempt, (now() - started_s) * 1000, init_ms, turn)
-        if turn is _Turn.READY and not self._is_stopping and self.is_alive:
-            self.status = Status.IDLE
-            if self._freeze and self._process is not None:
-                self._process.freeze()
+        if turn is Turn.READY and not self._is_stopping and self.is_alive:
+            self._rest()
         else:
             await self._close()
         attempt.end(self._log.tail())
+
+    async def _warm(self) -> None:
+        failure, _ = await self._init("init")
+        if failure is None and self.is_alive and not self._is_stopping:
+            self._rest()
+            return
+        if failure is not None and not self._is_stopping:
+            if self._init_outcome is not None and self._process is not None:
+                await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
+            line = f"{failure.error_type}: {error_line(failure, 'init')}"
+            self._log.platform(f"ERROR cannot start: {line}; the next invocation tries again")
+        await self._close()
+
+    def _rest(self) -> None:
+        self.status = Status.IDLE
+        if self._freeze and self._process is not None:
+            self._process.freeze()
 
     async def _init(self, request_id: str) -> tuple[Outcome | None, float]:
         """Start the process and wait until it asks for an event.
@@ -190,7 +185,7 @@ class ExecutionEnvironment:
         deadline_s = math.inf
         try:
             turn = await self._start(now() + self._init_timeout_s)
-            if turn is _Turn.TIMEOUT and not self._is_stopping:
+            if turn is Turn.TIMEOUT and not self._is_stopping:
                 spent_ms = self._init_timeout_s * 1000
                 self._log.platform(
                     f"INIT_REPORT Init Duration: {spent_ms:.2f} ms\tPhase: init\tStatus: timeout"
@@ -198,19 +193,21 @@ class ExecutionEnvironment:
                 await self._clear()
                 deadline_s = now() + self._function.timeout_s
                 turn = await self._start(deadline_s)
-        except OSError as error:
+        except (OSError, ConfigError) as error:
             return self._unusable(request_id, error), deadline_s
-        if turn is _Turn.READY:
+        if turn is Turn.READY:
             return None, deadline_s
         return self._init_outcome or self._failure(request_id, turn), deadline_s
 
-    async def _start(self, deadline_s: float) -> _Turn:
+    async def _start(self, deadline_s: float) -> Turn:
         """Start a process with a fresh Runtime API, and wait for its first turn."""
         function = self._function
         self._turn = asyncio.get_running_loop().create_future()
         self._server = RuntimeServer(function.name, handler_of(function), self)
         await self._server.start()
-        variables = self._make_variables(function, self._server.address)
+        self._keys = await profile_keys(function)
+        keys = self._keys.variables if self._keys is not None else {}
+        variables = self._make_variables(function, self._server.address, keys)
         process = FunctionProcess(self._log.feed, self._on_exit)
         await process.start(arguments_of(function), path=function.path, variables=variables)
         self._process = process
@@ -218,7 +215,7 @@ class ExecutionEnvironment:
             await process.kill()
         return await self._wait_turn(deadline_s)
 
-    async def _run(self, attempt: Attempt, deadline_s: float) -> _Turn:
+    async def _run(self, attempt: Attempt, deadline_s: float) -> Turn:
         """Give the event to the runtime and wait until it is ready for another.
 
         `deadline_s` is earlier than the function's time-out when its init phase has used that.
@@ -231,19 +228,19 @@ class ExecutionEnvironment:
         if self._process.is_alive:
             self._server.deliver(attempt, int((time.time() + left_s) * 1000))
         elif self._process.has_ended:  # and that has been told when nobody waited for it
-            self._turn.set_result(_Turn.EXITED)
+            self._turn.set_result(Turn.EXITED)
         turn = await self._wait_turn(deadline_s, attempt)
-        if turn is not _Turn.READY:
+        if turn is not Turn.READY:
             attempt.answer(self._failure(attempt.invocation.request_id, turn))
         return turn
 
-    async def _wait_turn(self, deadline_s: float, attempt: Attempt | None = None) -> _Turn:
+    async def _wait_turn(self, deadline_s: float, attempt: Attempt | None = None) -> Turn:
         assert self._turn is not None
-        timer = self._clock.call_at(deadline_s, self._take_turn, _Turn.TIMEOUT)
+        timer = self._clock.call_at(deadline_s, self._take_turn, Turn.TIMEOUT)
         result = await self._turn
         timer.cancel()
         self._turn = None
-        if result is _Turn.EXITED:
+        if result is Turn.EXITED:
             await self._read_rest(deadline_s, attempt)
         return result
 
@@ -290,12 +287,12 @@ class ExecutionEnvironment:
 
     def on_ready(self) -> None:
         """Called by the Runtime API."""
-        self._take_turn(_Turn.READY)
+        self._take_turn(Turn.READY)
 
     def on_init_error(self, outcome: Outcome) -> None:
         """Called by the Runtime API."""
         self._init_outcome = self._init_outcome or outcome
-        self._take_turn(_Turn.INIT_FAILED)
+        self._take_turn(Turn.INIT_FAILED)
 
     def on_cut(self, attempt: Attempt) -> None:
         """Called by the Runtime API. A process that is about to end says more by its end."""
@@ -305,14 +302,14 @@ class ExecutionEnvironment:
         """Called by the Runtime API."""
         self._extension_failure = (error_type, text)
         if self._turn is not None:
-            self._take_turn(_Turn.EXTENSION_FAILED)
+            self._take_turn(Turn.EXTENSION_FAILED)
         else:
             self._lose(f"Error: {text},")
 
     def _on_exit(self, status: int) -> None:
         self._exit_reason = exit_reason(status)
         if self._turn is not None:
-            self._take_turn(_Turn.EXITED)
+            self._take_turn(Turn.EXITED)
         else:
             self._lose(self._exit_reason)
 
@@ -325,36 +322,34 @@ class ExecutionEnvironment:
         if self.is_alive:
             attempt.answer(TRUNCATED)
 
-    def _take_turn(self, turn: _Turn) -> None:
+    def _take_turn(self, turn: Turn) -> None:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(turn)
 
     # --- words --------------------------------------------------------------------------------
 
-    def _failure(self, request_id: str, turn: _Turn) -> Outcome:
+    def _failure(self, request_id: str, turn: Turn) -> Outcome:
         """The function error for a process that ended, or that had to be ended."""
-        if turn is _Turn.TIMEOUT:
+        if turn is Turn.TIMEOUT:
             text = f"Task timed out after {self._function.timeout_s:.2f} seconds"
             self._log.platform(f"{timestamp(time.time())} {request_id} {text}")
             return Outcome.failure("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
         error_type, reason = "Runtime.ExitError", self._exit_reason
-        if turn is _Turn.EXTENSION_FAILED and self._extension_failure is not None:
+        if turn is Turn.EXTENSION_FAILED and self._extension_failure is not None:
             error_type, reason = self._extension_failure
         text = f"RequestId: {request_id} Error: {reason}"
         self._log.platform(text)
         return Outcome.failure(error_type, text)
 
-    def _unusable(self, request_id: str, error: OSError) -> Outcome:
+    def _unusable(self, request_id: str, error: OSError | ConfigError) -> Outcome:
         """The function error for a program that cannot be started."""
-        is_path_wrong = not self._function.path.is_dir()
-        reason = "Runtime.InvalidWorkingDir" if is_path_wrong else "Runtime.InvalidEntrypoint"
-        what = str(self._function.path) if is_path_wrong else arguments_of(self._function)[0]
-        text = f"RequestId: {request_id} Error: {what}: {error.strerror or error}"
+        error_type, what = why_unusable(self._function, error)
+        text = f"RequestId: {request_id} Error: {what}"
         self._log.platform(text)
-        return Outcome.failure(reason, text)
+        return Outcome.failure(error_type, text)
 
     def _report(
-        self, attempt: Attempt, duration_ms: float, init_ms: float | None, turn: _Turn
+        self, attempt: Attempt, duration_ms: float, init_ms: float | None, turn: Turn
     ) -> None:
         """Write END and REPORT, behind all that the function has printed."""
         process = self._process
@@ -369,7 +364,7 @@ class ExecutionEnvironment:
             init_ms=init_ms,
             memory_mb=self._function.memory_mb,
             memory_peak_mb=process.memory_peak_mb() if process is not None else None,
-            is_timeout=turn is _Turn.TIMEOUT,
+            is_timeout=turn is Turn.TIMEOUT,
             error_type=outcome.error_type,
         )
         self._log.platform(f"END RequestId: {request_id}")
@@ -380,14 +375,10 @@ class ExecutionEnvironment:
 
         Nothing else tells of it when the client of a streamed response has had its head.
         """
-        if outcome.error_type is None:
-            return
-        message = error_text(outcome.payload, "errorMessage").strip()
-        message = message.removeprefix(f"RequestId: {request_id} Error: ")
-        line = message.partition("\n")[0][:_MESSAGE_CHARS_MAX]
+        line = error_line(outcome, request_id)
         printed = self._log.tail().decode("utf-8", "replace")
         as_json = json.dumps(line, ensure_ascii=False)[1:-1]  # AWS's runtimes for Node.js
         if line and line not in printed and as_json not in printed:
             what = "the streamed response failed" if outcome.is_streamed else "failed"
-            text = f"{what}: {outcome.error_type}: {line}"
-            self._log.platform(f"ERROR RequestId: {request_id} {text}")
+            what = f"{what}: {outcome.error_type}: {line}"
+            self._log.platform(f"ERROR RequestId: {request_id} {what}")

@@ -10,10 +10,10 @@ from tailrace import limits
 from tailrace.config import EmulatorConfig, FunctionConfig
 from tailrace.emulator.destinations import Destinations, EndedEvent
 from tailrace.emulator.disagreement import Disagreement
-from tailrace.emulator.environments import Status
 from tailrace.emulator.invocation import REFUSED, Attempt, Listener
 from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
 from tailrace.emulator.queue import EventQueue, OnEventEnded
+from tailrace.emulator.status import Status
 from tailrace.net.clock import Timer
 from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet

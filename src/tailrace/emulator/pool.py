@@ -13,9 +13,10 @@ from typing import Any
 
 from tailrace import limits
 from tailrace.config import FunctionConfig
-from tailrace.emulator.environments import ExecutionEnvironment, Status
+from tailrace.emulator.environments import ExecutionEnvironment
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
+from tailrace.emulator.status import Status
 from tailrace.emulator.variables import function_variables
 from tailrace.net.clock import Clock, LoopClock
 from tailrace.net.tasks import TaskSet
@@ -34,11 +35,14 @@ class EnvironmentSettings:
     clock: Clock = field(default_factory=LoopClock)
     """What time-outs and retries count on."""
 
-    def variables_of(self, function: FunctionConfig, runtime_api: str) -> dict[str, str]:
+    def variables_of(
+        self, function: FunctionConfig, runtime_api: str, keys: Mapping[str, str]
+    ) -> dict[str, str]:
         """The variables of a process that starts now."""
         return function_variables(
             function,
             runtime_api,
+            keys,
             inherited=self.inherited,
             callback_hosts=self.callback_hosts(),
         )
@@ -138,9 +142,11 @@ class EnvironmentPool:
             return None
         while self._idle:
             environment = self._idle.pop()
-            if environment.is_alive:
+            if environment.is_alive and not environment.is_outdated:
                 return environment
-            # Its end is about to be told, and `_on_lost` clears it away.
+            if environment.is_alive:
+                self._end(environment)
+            # Otherwise its end is about to be told, and `_on_lost` clears it away.
         busy = len(self._serving) + (self._warming is not None)
         return None if busy >= self.function.concurrency else self._new()
 
@@ -157,10 +163,13 @@ class EnvironmentPool:
 
     async def _warm(self, environment: ExecutionEnvironment) -> None:
         """Warm an environment and serve whoever has come for it meanwhile."""
-        is_ready = await environment.warm()
-        self._warming, taker, self._taker = None, self._taker, None
-        if not is_ready:
-            self._end(environment)
+        is_ready = False
+        try:
+            is_ready = await environment.warm()
+        finally:  # also if the emulator itself has failed
+            self._warming, taker, self._taker = None, self._taker, None
+            if not is_ready:
+                self._end(environment)
         if taker is not None and not is_ready:
             environment = self._new()  # which tells the taker how it fails
         if taker is not None:

@@ -25,6 +25,7 @@ _RESPONSE_MODE: Final = runtime_api.RESPONSE_MODE.encode()
 _JSON: Final = (b"content-type", b"application/json")
 _ERROR_CAUSE: Final = b"application/vnd.aws.lambda.error.cause+json"
 _NAME_CHARS_MAX: Final = 128
+_LINE_CHARS_MAX: Final = 1_000
 _ERROR: Final = Members("errorType", "errorMessage", "stackTrace")
 _EMPTY_LIST: Final = re.compile(rb"\[\s*\]").fullmatch
 
@@ -202,6 +203,15 @@ def _decode(text: bytes) -> bytes:
 def error_text(payload: bytes, key: str) -> str:
     """The text that an error's JSON has under a key; empty when there is none."""
     return find_text(_members(payload), key)
+
+
+def error_line(outcome: Outcome, request_id: str) -> str:
+    """The first line of an outcome's error, without what names its request; empty without one."""
+    if outcome.error_type is None:
+        return ""
+    message = error_text(outcome.payload, "errorMessage").strip()
+    message = message.removeprefix(f"RequestId: {request_id} Error: ")
+    return message.partition("\n")[0][:_LINE_CHARS_MAX]
 
 
 def _error_type(body: bytes) -> str:

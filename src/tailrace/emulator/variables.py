@@ -1,4 +1,4 @@
-"""The arguments and environment variables of a function's process, as on Lambda.
+"""The environment variables of a function's process, as on Lambda.
 
 Source: Lambda Developer Guide, "configuration-envvars". Of the user's own environment a function
 sees only what programs cannot run without: PATH, HOME, TMPDIR and LD_LIBRARY_PATH. So what works
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from tailrace.config import FunctionConfig
+from tailrace.config.environment import CREDENTIALS
 from tailrace.emulator.names import REGION, VERSION
 
-MakeVariables: TypeAlias = Callable[[FunctionConfig, str], dict[str, str]]
-"""Makes all variables of one process of a function, whose Runtime API has that address."""
+MakeVariables: TypeAlias = Callable[[FunctionConfig, str, Mapping[str, str]], dict[str, str]]
+"""Makes all variables of one process: `function_variables` without what all functions share."""
 
 _INHERITED: Final = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _PACKAGE_PATH: Final = Path(__file__).resolve().parents[1]
@@ -29,6 +30,7 @@ _DAEMON: Final = ("127.0.0.1", "2000")  # where an X-Ray daemon would listen
 def function_variables(
     function: FunctionConfig,
     runtime_api: str,
+    keys: Mapping[str, str],
     *,
     inherited: Mapping[str, str],
     callback_hosts: Sequence[str],
@@ -36,24 +38,19 @@ def function_variables(
     """All variables of one process; `callback_hosts` are where it may call back.
 
     The function's own `environment` may replace credentials, region, time zone and the like, but
-    not what identifies the function and its Runtime API (reserved on Lambda as well).
+    not what identifies the function and its Runtime API (reserved on Lambda as well). `keys` are
+    the credentials and the region of its AWS profile.
     """
     variables = {name: inherited[name] for name in _INHERITED if name in inherited}
     variables.update(_defaults(function))
     variables["TAILRACE_CALLBACK_HOSTS"] = ",".join(callback_hosts)
-    variables.update(function.environment)
+    for own in (keys, function.environment):
+        if CREDENTIALS[0] in own:  # a dummy token beside real keys would spoil them
+            variables.pop(CREDENTIALS[2], None)
+        variables.update(own)
     _add_package_path(variables)
     variables.update(_reserved(function, runtime_api))
     return variables
-
-
-def arguments_of(function: FunctionConfig) -> tuple[str, ...]:
-    """The program of a function's process, and its arguments."""
-    if function.command is not None:
-        return function.command
-    assert function.handler is not None
-    # -u: what a handler prints is shown when it prints it.
-    return (sys.executable, "-u", "-m", "tailrace.runtime", function.handler)
 
 
 def handler_of(function: FunctionConfig) -> str:
@@ -72,7 +69,7 @@ def _defaults(function: FunctionConfig) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         # Dummies: a function must not reach a real account with the credentials of whoever
-        # runs the emulator. Real ones can be given in the function's `environment`.
+        # runs the emulator. Real ones come with `aws_profile` or `env_file`.
         "AWS_ACCESS_KEY_ID": "tailrace",
         "AWS_SECRET_ACCESS_KEY": "tailrace",
         "AWS_SESSION_TOKEN": "tailrace",
