@@ -21,12 +21,22 @@ async function* lines({ url, requestId }) {
   }
 }
 
-async function handler(event) {
-  const headers = { "content-type": "text/plain; charset=utf-8" };
+function handler(event) {
+  const headers = { "content-type": "text/plain; charset=utf-8", expect: "100-continue" };
   const upload = http.request(event.origin, { method: "POST", headers });
-  const [[answer]] = await Promise.all([once(upload, "response"), pipeline(lines(event), upload)]);
-  answer.resume();
-  if (answer.statusCode !== 200) throw new Error(`the gateway answered ${answer.statusCode}`);
+  upload.once("information", ({ headers }) => {
+    // Work only when the gateway's 100 names the exchange; another answer means that nobody waits.
+    if (headers["tailrace-exchange"] !== event.requestId) upload.destroy(new Error("not the gateway's 100"));
+    else pipeline(lines(event), upload).catch(() => {}); // which destroys the upload: see "error"
+  });
+  upload.once("response", (answer) => {
+    answer.resume();
+    if (answer.statusCode === 200) return;
+    console.error(`the gateway answered ${answer.statusCode}`);
+    upload.destroy(); // nobody reads any more: ends lines(), too
+  });
+  upload.on("error", console.error); // logged, not thrown: Lambda would try again
+  return new Promise((resolve) => upload.once("close", resolve));
 }
 
 // The Runtime API loop: ask for an event, handle it, say that it is done.
@@ -44,11 +54,6 @@ async function call(method, url, body) {
 
 for (;;) {
   const { headers, text } = await call("GET", `${runtime}/next`);
-  try {
-    await handler(JSON.parse(text));
-  } catch (error) {
-    // Logged, not reported: Lambda would try again, for a client that has its answer already.
-    console.error(error);
-  }
+  await handler(JSON.parse(text));
   await call("POST", `${runtime}/${headers["lambda-runtime-aws-request-id"]}/response`, "null");
 }
