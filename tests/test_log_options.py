@@ -114,3 +114,14 @@ def test_a_traceback_is_one_object() -> None:
     assert "\n" not in text
     assert (document["level"], document["message"]) == ("error", "no way")
     assert document["traceback"].endswith("ValueError: a\nb")
+
+
+def test_what_is_not_known_is_null() -> None:
+    values = {"exchange": "8f5b6a0e", "request_id": "-", "bytes": 5}
+    text = "exchange=%(exchange)s request_id=%(request_id)s bytes=%(bytes)s"
+    record = logging.LogRecord("tailrace.x", 20, __file__, 1, text, (values,), None)
+
+    document = json.loads(JsonFormatter().format(record))
+
+    assert document["message"] == "exchange=8f5b6a0e request_id=- bytes=5"
+    assert {name: document[name] for name in values} == {**values, "request_id": None}

@@ -387,7 +387,7 @@ async def test_the_record_has_what_the_line_says_as_values(world: World) -> None
 
     (record,) = [r for r in world.log.records if r.name == "tailrace.gateway.exchange"]
     assert isinstance(record.args, dict)
-    assert record.args.get("request_id", "") is None
+    assert record.args.get("request_id") == "-"
     assert record.args.get("bytes") == 5
     assert isinstance(record.args.get("total_ms"), int)
 

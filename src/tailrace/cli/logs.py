@@ -38,7 +38,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Called by logging."""
-        fields = record.args.items() if isinstance(record.args, Mapping) else ()
+        named = record.args if isinstance(record.args, Mapping) else {}
+        fields = {name: None if value == "-" else value for name, value in named.items()}
         line = _line(record.created, record.levelname.lower(), record.name, record.getMessage())
         line.update(fields)
         if record.exc_info:

@@ -235,25 +235,26 @@ class Held:
     def _log(self, outcome: str) -> None:
         """The one summary line of this exchange."""
         is_good = outcome in ("complete", "client-left") and self.status < 500
-        summary = Summary(
-            exchange=self.capability.exchange_id,
-            request_id=_word(self.request_id),
-            client=_word(self.source_ip),
-            method=self.method,
-            path=self.path,
-            function=name_of(self.route),
-            transport=self.route.transport,
-            status=self.status or None,
-            outcome=outcome,
-            bytes=self.bytes_relayed,
-            padded=self.bytes_padded,
-            first_byte_ms=self._since_start_ms(self.first_byte_s),
-            total_ms=self._since_start_ms(self._now_s()),
-        )
+        # By name, so that a formatter can have the values; "-" is what is not known.
+        summary: dict[str, str | int] = {
+            "exchange": self.capability.exchange_id,
+            "request_id": _word(self.request_id),
+            "client": _word(self.source_ip),
+            "method": self.method,
+            "path": self.path,
+            "function": name_of(self.route),
+            "transport": self.route.transport,
+            "status": self.status or "-",
+            "outcome": outcome,
+            "bytes": self.bytes_relayed,
+            "padded": self.bytes_padded,
+            "first_byte_ms": self._since_start_ms(self.first_byte_s),
+            "total_ms": self._since_start_ms(self._now_s()),
+        }
         logger.log(logging.INFO if is_good else logging.WARNING, _LINE, summary)
 
-    def _since_start_ms(self, at_s: float | None) -> int | None:
-        return None if at_s is None else round((at_s - self.started_s) * 1000)
+    def _since_start_ms(self, at_s: float | None) -> int | str:
+        return "-" if at_s is None else round((at_s - self.started_s) * 1000)
 
     @property
     def is_waiting(self) -> bool:
@@ -266,17 +267,6 @@ class Held:
         return self.exchange.function not in (Function.WAITING, Function.OPENED)
 
 
-class Summary(dict[str, str | int | None]):
-    """What is known of an exchange at its end; a log record that has it as its `args`."""
-
-    __slots__ = ()
-
-    def __getitem__(self, name: str) -> str | int:
-        """For the line: what is not known is a dash."""
-        value = super().__getitem__(name)
-        return "-" if value is None else value
-
-
 _LINE: Final = " ".join(
     f"{name}=%({name})s"
     for name in (
@@ -287,9 +277,9 @@ _LINE: Final = " ".join(
 _is_word: Final = re.compile(r"[0-9A-Za-z.:_%/@+-]{1,100}").fullmatch
 
 
-def _word(text: str | None) -> str | None:
+def _word(text: str | None) -> str:
     """What a peer has sent, if it can stand in a line as it is."""
-    return text if text and _is_word(text) else None
+    return text if text and _is_word(text) else "-"
 
 
 def name_of(route: Route) -> str:
