@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
@@ -12,6 +13,12 @@ class ManualTimer:
 
     def __init__(self, call: Callable[[], object]) -> None:
         self.call: Callable[[], object] | None = call
+
+    def fire(self) -> None:
+        """Make the call, unless it has been made or cancelled."""
+        call, self.call = self.call, None
+        if call is not None:
+            call()
 
     def cancel(self) -> None:
         """Do not make the call."""
@@ -42,6 +49,9 @@ class ManualClock:
     def call_at(self, at_s: float, callback: Callable[..., object], *args: object) -> ManualTimer:
         """As `call_later`, at a time of this clock."""
         timer = ManualTimer(lambda: callback(*args))
+        if at_s <= self._now_s:  # due at once, which takes a turn of the loop and no time
+            asyncio.get_running_loop().call_soon(timer.fire)
+            return timer
         heapq.heappush(self._timers, (at_s, next(self._numbers), timer))
         return timer
 
@@ -54,10 +64,9 @@ class ManualClock:
         end_s = self._now_s + seconds
         while self._timers and self._timers[0][0] <= end_s:
             at_s, _, timer = heapq.heappop(self._timers)
-            call, timer.call = timer.call, None
-            if call is not None:
+            if timer.call is not None:
                 self._now_s = max(self._now_s, at_s)
-                call()
+                timer.fire()
         self._now_s = end_s
 
     @property

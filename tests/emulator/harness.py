@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.clock import ManualClock
+from tests.e2e.gate import Gate
+
 from tailrace.config import Config, EmulatorConfig, FunctionConfig
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
@@ -128,9 +131,29 @@ async def request(
 class Harness:
     """An emulator under test."""
 
-    def __init__(self, service: Emulator, stream: io.StringIO) -> None:
+    def __init__(self, service: Emulator, stream: io.StringIO, clock: ManualClock | None) -> None:
         self.service = service
+        self._clock = clock
         self._stream = stream
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for time-outs and retries; the emulator has been given a manual clock."""
+        assert self._clock is not None
+        self._clock.advance(seconds)
+
+    def is_blocked(self) -> bool:
+        """Whether the one function that runs can write no more: its bytes are not read, it sleeps.
+
+        The process's state is the kernel's: one that only waits for the processor does not sleep.
+        """
+        (function,) = self.service._functions.values()
+        (environment,) = function._pool._serving
+        server, pid = environment._server, environment.pid
+        if server is None or pid is None:
+            return False
+        is_read = all(c.is_reading for c in server._server._connections)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return not is_read and state == "S"
 
     @property
     def port(self) -> int:
@@ -164,6 +187,19 @@ class Harness:
         return await self.invoke({"play": steps}, **options)
 
 
+async def stalled_at(emulator: Harness, gate: Gate) -> int:
+    """Wait until a flooding function can write no more; return how many blocks it has begun."""
+    latest = await asyncio.to_thread(gate.line)
+
+    def is_stalled() -> bool:
+        nonlocal latest
+        before, latest = latest, gate.latest(latest)
+        return before == latest and emulator.is_blocked()
+
+    await wait_until(is_stalled)
+    return int(latest)
+
+
 @asynccontextmanager
 async def running(
     *functions: FunctionConfig,
@@ -171,6 +207,7 @@ async def running(
     freeze: bool = False,
     allowed_origins: tuple[str, ...] = (),
     callback_hosts: tuple[str, ...] = (),
+    clock: ManualClock | None = None,
     **options: Any,
 ) -> AsyncIterator[Harness]:
     """An emulator that serves these functions; afterwards nothing of it may be left."""
@@ -186,11 +223,12 @@ async def running(
         ),
         log=EmulatorLog(stream),
         port=0,
+        clock=clock,
         **options,
     )
     await emulator.start()
     try:
-        yield Harness(emulator, stream)
+        yield Harness(emulator, stream, clock)
     finally:
         pids = emulator.pids()
         await emulator.stop()

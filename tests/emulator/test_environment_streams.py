@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from tests.clock import ManualClock
 from tests.emulator.harness import WAIT_S, is_running, playing, wait_until
 
 from tailrace import limits
@@ -29,7 +30,8 @@ ERROR = {"errorType": "TypeError", "errorMessage": 'bóom: 1 < "2"'}
 class Story:
     """One attempt of a playing function; listens to it."""
 
-    def __init__(self, function: EmulatedFunction, stream: io.StringIO) -> None:
+    def __init__(self, function: EmulatedFunction, stream: io.StringIO, clock: ManualClock) -> None:
+        self.clock = clock
         self.function = function
         self.data = b""
         self.order: list[str] = []
@@ -63,15 +65,15 @@ class Story:
 
 @asynccontextmanager
 async def story(path: Path, **settings: Any) -> AsyncIterator[Story]:
-    stream = io.StringIO()
+    stream, clock = io.StringIO(), ManualClock()
     function = EmulatedFunction(
         playing(path=path, **settings),
-        EnvironmentSettings(EmulatorLog(stream), os.environ, lambda: ("localhost",)),
+        EnvironmentSettings(EmulatorLog(stream), os.environ, lambda: ("localhost",), clock=clock),
         emulator=EmulatorConfig(),
         find=lambda name: None,
     )
     try:
-        yield Story(function, stream)
+        yield Story(function, stream, clock)
     finally:
         pids = function.pids()
         await function.stop()
@@ -105,7 +107,7 @@ def test_what_a_dead_process_had_sent_waits_for_a_listener_that_pauses(tmp_path:
             await wait_until(caller.function.pids)
             (pid,) = caller.function.pids()
             await wait_until(lambda: not is_running(pid))
-            await asyncio.sleep(2 * limits.OUTPUT_TIMEOUT_S)  # longer than anything else waits
+            caller.clock.advance(2 * limits.OUTPUT_TIMEOUT_S)  # longer than anything else waits
             assert not attempt.outcome.done()
             attempt.resume("client")
             outcome = await caller.outcome(attempt)
@@ -139,9 +141,15 @@ def test_a_whole_response_counts_though_the_process_died_before_it_was_taken(
 
 def test_a_listener_that_never_goes_on_does_not_keep_a_dead_environment(tmp_path: Path) -> None:
     async def run() -> None:
-        async with story(tmp_path, timeout_s=0.5) as caller:
+        async with story(tmp_path, timeout_s=30) as caller:
             attempt = caller.start({"stream": TEXT}, {"chunk": "lost"}, {"exit": 3})
             attempt.pause("client")
+            await wait_until(caller.function.pids)
+            (pid,) = caller.function.pids()
+            await wait_until(lambda: not is_running(pid))
+            while not attempt.outcome.done():  # each look at what is left is a turn of the loop
+                caller.clock.advance(1.0)
+                await asyncio.sleep(0)
             outcome = await caller.outcome(attempt)
 
             assert outcome.error_type == "Runtime.ExitError"
@@ -152,13 +160,14 @@ def test_a_listener_that_never_goes_on_does_not_keep_a_dead_environment(tmp_path
 
 def test_a_stream_that_never_ends_meets_the_time_out(tmp_path: Path) -> None:
     async def run() -> None:
-        async with story(tmp_path, timeout_s=0.5) as caller:
+        async with story(tmp_path, timeout_s=30) as caller:
             attempt = caller.start({"stream": TEXT}, {"chunk": "some"}, {"wait": "/nowhere"})
             await caller.hear(b"some")
+            caller.clock.advance(30.0)
             outcome = await caller.outcome(attempt)
 
             assert (outcome.error_type, outcome.is_reported) == ("Sandbox.Timedout", False)
-            assert "Task timed out after 0.50 seconds" in caller.log
+            assert "Task timed out after 30.00 seconds" in caller.log
             await wait_until(lambda: caller.function.pids() == [])
 
     uvloop.run(run())
@@ -168,10 +177,12 @@ def test_the_time_out_of_a_stream_that_is_held_back(tmp_path: Path) -> None:
     """A caller that reads slowly spends the function's time, as on Lambda."""
 
     async def run() -> None:
-        async with story(tmp_path, timeout_s=0.5) as caller:
+        async with story(tmp_path, timeout_s=30) as caller:
             chunks = [{"chunk": "x" * 100_000} for _ in range(100)]
             attempt = caller.start({"stream": TEXT}, {"chunk": "first"}, *chunks, {"end": None})
             attempt.pause("client")
+            await wait_until(lambda: caller.order)  # it has begun to stream
+            caller.clock.advance(30.0)
             outcome = await caller.outcome(attempt)
 
             assert outcome.error_type == "Sandbox.Timedout"
@@ -186,7 +197,11 @@ def test_a_cut_is_a_truncated_response_though_the_function_works_on(tmp_path: Pa
         go = tmp_path / "go"
         async with story(tmp_path) as caller:
             steps = [{"stream": TEXT}, {"chunk": "some"}, {"cut": None}, {"wait": str(go)}]
-            outcome = await caller.outcome(caller.start(*steps))
+            attempt = caller.start(*steps)
+            # The function's time-out, and the time that its process has to end after the cut.
+            await wait_until(lambda: caller.clock.waiting_count == 2)
+            caller.clock.advance(limits.OUTPUT_TIMEOUT_S)
+            outcome = await caller.outcome(attempt)
 
             assert caller.data == b"some"
             assert outcome.error_type == "Runtime.TruncatedResponse"

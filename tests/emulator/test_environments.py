@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 
 import uvloop
+from tests.clock import ManualClock
 from tests.emulator.harness import is_running, playing, running, wait_until
 
 from tailrace.config import FunctionConfig
@@ -106,18 +107,24 @@ def test_the_most_recently_used_environment_is_taken(tmp_path: Path) -> None:
 def test_a_function_that_takes_too_long_is_killed_with_its_process_group(tmp_path: Path) -> None:
     async def run() -> None:
         child = tmp_path / "child"
-        async with running(playing(path=tmp_path, timeout_s=0.5)) as emulator:
-            answer = await emulator.play({"spawn": str(child)}, {"wait": "/nowhere"})
+        function = playing(path=tmp_path, timeout_s=30)
+        async with running(function, clock=ManualClock()) as emulator:
+            pending = asyncio.create_task(
+                emulator.play({"spawn": str(child)}, {"wait": "/nowhere"})
+            )
+            await wait_until(lambda: child.exists() and child.read_text())
+            emulator.advance(29.0)
+            assert is_running(int(child.read_text()))
+            emulator.advance(1.0)
+            answer = await pending
 
             request_id = answer.headers["x-amzn-requestid"]
             assert (answer.status, answer.function_error) == (200, "Unhandled")
-            assert answer.json() == {
-                "errorType": "Sandbox.Timedout",
-                "errorMessage": f"RequestId: {request_id} Error: Task timed out after 0.50 seconds",
-            }
+            text = f"RequestId: {request_id} Error: Task timed out after 30.00 seconds"
+            assert answer.json() == {"errorType": "Sandbox.Timedout", "errorMessage": text}
             await wait_until(lambda: not is_running(int(child.read_text())))
             await wait_until(lambda: emulator.service.pids() == [])
-            assert "Task timed out after 0.50 seconds" in emulator.log
+            assert "Task timed out after 30.00 seconds" in emulator.log
             assert "\tStatus: timeout" in emulator.log
             assert (await emulator.invoke({"a": 1})).json() == {"a": 1}
 
@@ -260,8 +267,10 @@ def test_an_init_phase_that_is_too_long_begins_again_on_the_invocations_time(
         go = tmp_path / "go"
         steps = json.dumps([{"wait": str(go)}])
         function = playing(path=tmp_path, environment={"PLAY_INIT": steps})
-        async with running(function, init_timeout_s=0.3) as emulator:
+        async with running(function, init_timeout_s=10.0, clock=ManualClock()) as emulator:
             pending = asyncio.create_task(emulator.invoke({"a": 1}))
+            await wait_until(emulator.service.pids)
+            emulator.advance(10.0)
             await wait_until(lambda: "Phase: init\tStatus: timeout" in emulator.log)
             go.touch()
 
@@ -273,9 +282,17 @@ def test_an_init_phase_that_is_too_long_begins_again_on_the_invocations_time(
 def test_an_init_phase_without_end_meets_the_functions_time_out(tmp_path: Path) -> None:
     async def run() -> None:
         steps = json.dumps([{"wait": "/nowhere"}])
-        function = playing(path=tmp_path, timeout_s=0.3, environment={"PLAY_INIT": steps})
-        async with running(function, init_timeout_s=0.3) as emulator:
-            answer = await emulator.invoke()
+        function = playing(path=tmp_path, timeout_s=30, environment={"PLAY_INIT": steps})
+        async with running(function, init_timeout_s=10.0, clock=ManualClock()) as emulator:
+            pending = asyncio.create_task(emulator.invoke())
+            await wait_until(emulator.service.pids)
+            (first,) = emulator.service.pids()
+            emulator.advance(10.0)
+            await wait_until(lambda: set(emulator.service.pids()) - {first})
+            emulator.advance(29.0)
+            assert not pending.done()
+            emulator.advance(1.0)
+            answer = await pending
 
             assert answer.json()["errorType"] == "Sandbox.Timedout"
             await wait_until(lambda: emulator.service.pids() == [])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from tests.clock import ManualClock
 from tests.emulator.harness import Answer, Notes, playing, request, running, wait_until
 
 from tailrace import limits
@@ -332,9 +333,10 @@ def test_an_environment_is_busy_until_its_extensions_have_finished(tmp_path: Pat
 def test_an_extension_without_end_meets_the_time_out(tmp_path: Path) -> None:
     async def run() -> None:
         log = tmp_path / "log"
-        function = extending(tmp_path, ["stuck", ["INVOKE"], str(log), "/nowhere"], timeout_s=0.5)
-        async with running(function) as emulator:
+        function = extending(tmp_path, ["stuck", ["INVOKE"], str(log), "/nowhere"], timeout_s=30)
+        async with running(function, clock=ManualClock()) as emulator:
             answer = await emulator.invoke("one")
+            emulator.advance(30.0)
             await wait_until(lambda: emulator.service.pids() == [])
 
             assert (answer.function_error, answer.json()) == (None, "one")

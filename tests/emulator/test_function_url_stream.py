@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import uvloop
+from tests.clock import ManualClock
 from tests.e2e.gate import Gate
-from tests.emulator.harness import Harness, config, playing, running, wait_until
+from tests.emulator.harness import Harness, config, playing, running, stalled_at, wait_until
 from tests.emulator.url_client import INTEGRATION, STREAM, ask, asking, prelude, serve
 from tests.fakes import Broken
 
@@ -256,9 +257,14 @@ def test_a_prelude_that_is_none_is_answered_at_once(tmp_path: Path) -> None:
 
 def test_a_timeout_before_the_head_is_a_502(tmp_path: Path) -> None:
     async def story(emulator: Harness) -> None:
-        assert_is_internal_error(await ask(emulator, BEGIN, wait_at(tmp_path / "never")))
+        begun = tmp_path / "begun"
+        steps = [BEGIN, {"append": [str(begun), "begun"]}, wait_at(tmp_path / "never")]
+        pending = asyncio.create_task(ask(emulator, *steps))
+        await wait_until(begun.exists)
+        emulator.advance(30.0)
+        assert_is_internal_error(await pending)
 
-    serve(story, tmp_path, STREAM, timeout_s=0.5)
+    serve(story, tmp_path, STREAM, timeout_s=30, clock=ManualClock())
 
 
 def test_a_failure_after_the_first_byte_is_a_clean_end_and_a_line_in_the_log(
@@ -294,11 +300,16 @@ def test_what_ends_a_stream_without_a_report_breaks_it_off(
     """The process ends, its connection breaks, its time is over."""
 
     async def story(emulator: Harness) -> None:
-        with pytest.raises(Broken) as broken:
-            await ask(emulator, BEGIN, prelude(200), {"chunk": "short"}, step, {"wait": "/never"})
-        assert broken.value.received == b"short"
+        steps = [BEGIN, prelude(200), {"chunk": "short"}, step, {"wait": "/never"}]
+        async with asking(emulator, *steps) as client:
+            head = await client.read_head()
+            assert await client.read_chunk() == b"short"
+            if "exit" not in step:
+                emulator.advance(30.0)
+            with pytest.raises(Broken):
+                await client.read_body(head)
 
-    serve(story, tmp_path, STREAM, timeout_s=0.7)
+    serve(story, tmp_path, STREAM, timeout_s=30, clock=ManualClock())
 
 
 def test_a_reload_lets_a_disagreement_be_said_again(tmp_path: Path) -> None:
@@ -325,7 +336,7 @@ def test_a_slow_client_holds_the_function_back(tmp_path: Path) -> None:
         steps = [{"gate": gate.port}, BEGIN, prelude(), {"flood": count}, END]
         async with asking(emulator, *steps, receive_bytes=65_536) as client:
             head = await client.read_head()
-            written = await settled(gate)
+            written = await stalled_at(emulator, gate)
             assert written < count - 100  # kernel buffers and our water mark take a few MB
             body = await client.read_body(head)
             assert body == b"".join(n.to_bytes(4, "big") * 16_384 for n in range(count))
@@ -354,18 +365,6 @@ def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path) -> None:
     uvloop.run(run())
 
 
-async def settled(gate: Gate) -> int:
-    """How far the function is when it goes no further."""
-    loop = asyncio.get_running_loop()
-    latest, quiet = "-1", 0
-    while quiet < 40 or latest == "-1":
-        now = await loop.run_in_executor(None, gate.latest, latest)
-        quiet = quiet + 1 if now == latest else 0
-        latest = now
-        await asyncio.sleep(0.01)
-    return int(latest)
-
-
 def test_a_client_that_leaves_does_not_stop_the_function(tmp_path: Path) -> None:
     """As on Lambda: what it still writes, however much, is discarded."""
 
@@ -375,7 +374,7 @@ def test_a_client_that_leaves_does_not_stop_the_function(tmp_path: Path) -> None
         steps.append({"append": [str(done), "done"]})
         async with asking(emulator, *steps, receive_bytes=65_536) as client:
             await client.read_head()
-            await settled(gate)  # it is held back
+            await stalled_at(emulator, gate)  # it is held back
         await wait_until(done.exists)
         await until_ended(emulator)
         assert "Status: error" not in emulator.log
@@ -430,12 +429,13 @@ def test_an_empty_response_hangs_when_asked(tmp_path: Path, steps: list[Any]) ->
         async with asking(emulator, *steps) as client:
             head = await client.read_head()
             assert head.status == 200
+            await wait_until(lambda: "empty_body_hang" in emulator.log)
+            emulator.advance(30.0)
             with pytest.raises(Broken):
                 await client.read_body(head)
-        assert "empty_body_hang" in emulator.log
         assert "hung until the function's time-out; it was broken off" in emulator.log
 
-    serve(story, tmp_path, HANGING, timeout_s=0.5)
+    serve(story, tmp_path, HANGING, timeout_s=30, clock=ManualClock())
 
 
 def test_a_response_that_hangs_lets_its_client_leave(tmp_path: Path) -> None:

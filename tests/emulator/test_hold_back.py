@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from tests.clock import ManualClock
 from tests.e2e.gate import Gate
 from tests.emulator.harness import Answer, Harness, playing, request, running, wait_until
 from tests.emulator.url_client import INTEGRATION, STREAM, ask, asking, prelude, serve
@@ -313,11 +314,18 @@ def test_what_was_held_arrives_before_a_failure_does(tmp_path: Path, step: dict[
     """The process ends, its connection breaks, its time is over."""
 
     async def story(emulator: Harness) -> None:
+        reached = tmp_path / "reached"
+        note = {"append": [str(reached), "it"]}
+        steps = [BEGIN, prelude(), {"chunk": "held"}, note, step, {"wait": "/never"}]
+        pending = asyncio.create_task(ask(emulator, *steps))
+        await wait_until(reached.exists)
+        if "exit" not in step:
+            emulator.advance(30.0)
         with pytest.raises(Broken) as broken:
-            await ask(emulator, BEGIN, prelude(), {"chunk": "held"}, step, {"wait": "/never"})
+            await pending
         assert broken.value.received == b"held"
 
-    serve(story, tmp_path, STREAM, hold_back=HELD, timeout_s=0.7)
+    serve(story, tmp_path, STREAM, hold_back=HELD, timeout_s=30, clock=ManualClock())
 
 
 @pytest.mark.parametrize("is_aborted", [False, True])

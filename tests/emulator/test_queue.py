@@ -72,11 +72,17 @@ def test_a_failing_event_is_tried_three_times_with_one_request_id(tmp_path: Path
             "exit": {"exit": 1},
             "time-out": {"wait": "/nowhere"},
         }
-        async with running(playing(path=tmp_path, timeout_s=0.3)) as emulator:
+        function = playing(path=tmp_path, timeout_s=30)
+        async with running(function, clock=ManualClock()) as emulator:
             for name, failure in failures.items():
                 tries.unlink(missing_ok=True)
                 answer = await emulator.play({"append": [str(tries), name]}, failure, kind="Event")
                 request_id = answer.headers["x-amzn-requestid"]
+                for count in range(1, 4 if name == "time-out" else 1):
+                    await wait_until(
+                        lambda count=count: tries.exists() and len(lines(tries)) == count
+                    )
+                    emulator.advance(30.0)
                 await wait_until(lambda id_=request_id: f"{id_} failed 3 times" in emulator.log)
 
                 assert lines(tries) == [name] * 3
@@ -178,10 +184,13 @@ def test_what_has_not_been_tried_runs_in_the_next_version(tmp_path: Path) -> Non
 def test_an_event_over_its_age_is_not_tried(tmp_path: Path) -> None:
     async def run() -> None:
         done = tmp_path / "done"
-        function = playing(path=tmp_path, concurrency=1, event_age_s=0.2, timeout_s=0.4)
-        async with running(function) as emulator:
+        function = playing(path=tmp_path, concurrency=1, event_age_s=10, timeout_s=30)
+        async with running(function, clock=ManualClock()) as emulator:
             await emulator.play({"wait": "/nowhere"}, kind="Event")
             await emulator.play({"append": [str(done), "ran"]}, kind="Event")
+            await wait_until(lambda: counts(emulator).busy == 1)
+
+            emulator.advance(30.0)
 
             await wait_until(lambda: emulator.log.count("is over its maximum age") == 2)
             assert not done.exists()

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 from tests.e2e.gate import Gate
 from tests.emulator.caller import Caller, calling
-from tests.emulator.harness import Harness, playing, running, wait_until
+from tests.emulator.harness import Harness, playing, running, stalled_at, wait_until
 
 from tailrace import limits
 from tailrace.config import FunctionConfig
@@ -386,23 +386,12 @@ BLOCKS = 1024
 """64 MiB: several times what the kernel keeps on the way."""
 
 
-async def stalled_at(gate: Gate) -> int:
-    """Wait until a flooding function is blocked; return how many blocks it has begun."""
-    latest = await asyncio.to_thread(gate.line)
-    quiet = 0
-    while quiet < 40:
-        await asyncio.sleep(0.005)
-        before, latest = latest, gate.latest(latest)
-        quiet = quiet + 1 if latest == before else 0
-    return int(latest)
-
-
 def test_a_slow_caller_slows_the_function(tmp_path: Path) -> None:
     async def story(emulator: Harness, path: Path) -> None:
         gate = Gate()
         steps = [{"gate": gate.port}, {"stream": TEXT}, {"flood": BLOCKS}, {"end": None}]
         async with calling(emulator, *steps) as caller:
-            assert await stalled_at(gate) < BLOCKS // 2
+            assert await stalled_at(emulator, gate) < BLOCKS // 2
             await caller.head()
             body, complete = await caller.rest()
 
@@ -441,7 +430,7 @@ def test_a_caller_that_leaves_stops_nothing(tmp_path: Path, is_stalled: bool) ->
         steps += [{"end": None}, {"append": [str(done), "ran on"]}]
         async with calling(emulator, *steps) as caller:
             if is_stalled:
-                assert await stalled_at(gate) < BLOCKS // 2
+                assert await stalled_at(emulator, gate) < BLOCKS // 2
             else:
                 await caller.head()
                 await caller.chunk()

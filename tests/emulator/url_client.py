@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from tests.clock import ManualClock
 from tests.emulator.harness import Harness, playing, running
 from tests.fakes import Client, Fields, Response
 
@@ -22,11 +23,18 @@ BUFFERED = UrlConfig()
 Story = Callable[[Harness], Awaitable[None]]
 
 
-def serve(story: Story, path: Path, url: UrlConfig | None, **settings: Any) -> None:
+def serve(
+    story: Story,
+    path: Path,
+    url: UrlConfig | None,
+    *,
+    clock: ManualClock | None = None,
+    **settings: Any,
+) -> None:
     """Run a story with one playing function, `f`, and its URL."""
 
     async def run() -> None:
-        async with running(playing(path=path, url=url, **settings)) as emulator:
+        async with running(playing(path=path, url=url, **settings), clock=clock) as emulator:
             await story(emulator)
 
     uvloop.run(run())
