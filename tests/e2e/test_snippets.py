@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.e2e.chain import Chain, running, until
 from tests.e2e.fails import broken_off
+from tests.fakes import Broken
 from tests.node.runtimes import RUNTIMES, command
-from tests.test_docs import ROOT, block
+from tests.test_docs import ROOT, block, blocks
 
 PAGE = "docs/how-to/any-language.md"
 WHOLE = b"line 1\nline 2\nline 3\n"
@@ -172,3 +174,181 @@ def test_nothing_is_done_for_an_exchange_that_is_gone(served: Chain, tmp_path: P
     assert client.head().status == 200
     assert client.rest() == b"null"
     assert works(tmp_path) == 0
+
+
+# --- Python -------------------------------------------------------------------------------------
+
+COUNTED = '''
+"""The decorator of the snippets: notes each run, and fails behind the first chunk if asked to."""
+
+import functools
+import inspect
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import tailrace.function
+
+FAILS = os.environ.get("FAILS") == "yes"
+
+
+class Failing:
+    """A response whose second write fails."""
+
+    def __init__(self, response):
+        self._response = response
+        self._count = 0
+
+    def __getattr__(self, name):
+        return getattr(self._response, name)
+
+    async def write(self, chunk):
+        self._count += 1
+        await self._response.write(chunk)
+        raise RuntimeError("no luck")
+
+
+def is_body(item):
+    return isinstance(item, (str, bytes)) and bool(item)
+
+
+def counted(function):
+    @functools.wraps(function)
+    def generate(event, context):
+        note()
+        chunks = function(event, context)
+        for item in chunks:
+            yield item
+            if FAILS and is_body(item):
+                chunks.throw(RuntimeError("no luck"))
+
+    @functools.wraps(function)
+    async def generate_async(event, context):
+        note()
+        chunks = function(event, context)
+        try:
+            async for item in chunks:
+                yield item
+                if FAILS and is_body(item):
+                    await chunks.athrow(RuntimeError("no luck"))
+        finally:
+            await chunks.aclose()
+
+    @functools.wraps(function)
+    async def write(event, response, context):
+        note()
+        await function(event, Failing(response) if FAILS else response, context)
+
+    if inspect.isasyncgenfunction(function):
+        return generate_async
+    return generate if inspect.isgeneratorfunction(function) else write
+
+
+def note():
+    with open("works", "a") as works:
+        works.write("work\\n")
+
+
+def streamify_response(function=None, **options):
+    if function is None:
+        return functools.partial(streamify_response, **options)
+    return tailrace.function.streamify_response(counted(function), **options)
+'''
+PAGES = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/how-to/managed-python-runtime.md",
+    "docs/how-to/stop-when-the-client-leaves.md",
+    "docs/how-to/stream-llm-tokens.md",
+    "docs/how-to/use-response-stream-routes.md",
+    "docs/topics/which-path.md",
+    "docs/reference/sdk.md",
+)
+
+
+def python_snippets() -> dict[str, str]:
+    """Every function on these pages, by page and line."""
+    return {
+        f"{page}:{each.line}": each.text
+        for page in PAGES
+        for each in blocks(page)
+        if each.info[0] == "python" and re.search(r"^@streamify_response", each.text, re.MULTILINE)
+    }
+
+
+PYTHON = python_snippets()
+MODEL = next(b.text for b in blocks("docs/how-to/stream-llm-tokens.md") if "# model.py" in b.text)
+
+
+@contextmanager
+def serving_snippet(directory: Path, source: str, *, fails: bool = False) -> Iterator[Chain]:
+    lines = re.sub(r"\bstreamify_response, |, streamify_response\b", "", source)
+    lines = lines.replace("from tailrace.function import streamify_response\n", "")
+    app = "from counted import streamify_response\n" + lines
+    if fails:
+        app = 'import os\nos.environ["FAILS"] = "yes"\n' + app
+    files = {"app.py": app, "counted.py": COUNTED, "model.py": MODEL}
+    (name,) = re.findall(r"^@streamify_response.*\n(?:async )?def (\w+)", source, re.MULTILINE)
+    with running(directory, files, {"f": f"app.{name}"}) as chain:
+        yield chain
+
+
+def is_endless(source: str) -> bool:
+    return ("while True" in source and "heartbeats" not in source) or "range(1, 1000)" in source
+
+
+def test_every_page_with_functions_is_among_the_pages() -> None:
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        name = str(path.relative_to(ROOT))
+        if "@streamify_response\n" in path.read_text() and "facts" not in name:
+            sources = [b.text for b in blocks(name) if b.info[0] == "python"]
+            if any("def handler(event" in source for source in sources):
+                assert name in PAGES
+
+
+@pytest.mark.parametrize("source", PYTHON.values(), ids=PYTHON)
+def test_a_function_in_python_fails_visibly_and_once(source: str, tmp_path: Path) -> None:
+    with serving_snippet(tmp_path, source, fails=True) as chain:
+        chain.failures_expected = True
+        client = chain.ask("/f/?prompt=hello")
+        assert client.head().status in (200, 201, 202)
+        with pytest.raises(Broken):
+            client.rest()
+        chain.settle()
+        assert (runs(chain, "f"), works(tmp_path)) == (1, 1)
+        assert chain.outcomes("/f/") == ["callback-broken"]
+
+
+@pytest.mark.parametrize("source", PYTHON.values(), ids=PYTHON)
+def test_a_function_in_python_answers_or_is_stopped(source: str, tmp_path: Path) -> None:
+    """To its end where it has one; otherwise its client leaves behind the first chunk."""
+    with serving_snippet(tmp_path, source) as chain:
+        client = chain.ask("/f/?prompt=hello")
+        assert client.head().status in (200, 201, 202)
+        if is_endless(source):
+            assert client.some()
+            client.close()
+            until(lambda: chain.outcomes("/f/") == ["client-left"], "the exchange to end")
+        elif "RuntimeError(" in source:
+            chain.failures_expected = True
+            with pytest.raises(Broken):
+                client.rest()
+        else:
+            assert client.rest()
+            until(lambda: chain.outcomes("/f/") == ["complete"], "the exchange to end")
+        chain.settle()
+        assert (runs(chain, "f"), works(tmp_path)) == (1, 1)
+
+
+@pytest.mark.parametrize("source", PYTHON.values(), ids=PYTHON)
+def test_a_client_of_a_function_in_python_may_leave(source: str, tmp_path: Path) -> None:
+    with serving_snippet(tmp_path, source) as chain:
+        chain.failures_expected = True  # the tutorial's failure may come first
+        client = chain.ask("/f/?prompt=hello")
+        assert client.head().status in (200, 201, 202)
+        client.close()
+        until(lambda: chain.outcomes("/f/"), "the exchange to end")
+        chain.settle()
+        assert (runs(chain, "f"), works(tmp_path)) == (1, 1)
+        # One that was quick has its response in the kernel's buffers before its client leaves.
+        assert chain.outcomes("/f/")[0] in ("client-left", "complete", "callback-broken")
