@@ -786,9 +786,10 @@ from pathlib import Path
 from tailrace.function import streamify_response
 
 state = Path(os.environ["STATE"])
-if not (state / "tried").exists():
-    (state / "tried").touch()
-    os._exit(1)
+for start in ("ahead", "first attempt"):
+    if not (state / start).exists():
+        (state / start).touch()
+        os._exit(1)
 
 @streamify_response
 def handler(event, context):
