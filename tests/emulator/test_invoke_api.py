@@ -281,7 +281,7 @@ def test_a_queue_that_is_full_refuses(tmp_path: Path) -> None:
             await wait_until(lambda: emulator.service.statistics().functions["f"].busy == 1)
             reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
             event = (
-                b"POST /2015-03-31/functions/f/invocations HTTP/1.1\r\nhost: x\r\n"
+                b"POST /2015-03-31/functions/f/invocations HTTP/1.1\r\nhost: localhost\r\n"
                 b"x-amz-invocation-type: Event\r\ncontent-length: 0\r\n\r\n"
             )
             for _ in range(limits.EVENT_QUEUE_MAX):

@@ -89,7 +89,10 @@ def test_the_connection_serves_further_calls(tmp_path: Path) -> None:
 def request_of(steps: list[dict[str, Any]]) -> bytes:
     body = json.dumps({"play": steps}).encode()
     path = "/2021-11-15/functions/f/response-streaming-invocations"
-    return f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
 
 
 def test_a_prelude_is_left_in_the_stream(tmp_path: Path) -> None:
