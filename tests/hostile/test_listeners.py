@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.chain import until
 from tests.hostile.corpus import ROWS, One
-from tests.hostile.listeners import Listener, exchange, serving_listeners, statuses
+from tests.hostile.listeners import UNANSWERED_S, Listener, exchange, serving_listeners, statuses
 from tests.kits.hops import haproxy, nginx
 
 LISTENERS = ("public", "function URL", "Lambda API", "callback")
@@ -101,7 +101,7 @@ def test_a_proxy_in_front_sees_the_same_requests(
     before = listener.smuggled_count()
     with PROXIES[proxy](tmp_path, listener.address) as (address, log):
         for number, (row, (raw, _)) in enumerate(ROWS.items()):
-            exchange(address, listener.aim(number).at(raw))
+            exchange(address, listener.aim(number).at(raw), patience_s=UNANSWERED_S)
 
             sent, own = listener.canary(number)
             received = exchange(address, sent)
