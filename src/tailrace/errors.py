@@ -19,7 +19,7 @@ TailraceError                      source, retryable, status
 ├── RuntimeApiError                the Runtime API answered something that it must not
 ├── PeerError                      a peer is unreachable, broke off or sent malformed HTTP
 │   └── AnsweredEarlyError         a peer answered before the request was complete
-├── CallbackRefusedError           the gateway does not want this callback (404, 409, 410)
+├── CallbackRefusedError           the gateway does not want this callback (403 to 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
 ├── FlushError                     nothing may be added to this response to let it out
 ├── ProbeError                     a URL cannot be measured
@@ -178,8 +178,8 @@ class AnsweredEarlyError(PeerError):
 class CallbackRefusedError(TailraceError):
     """The gateway does not want this callback; the handler must not run, or must stop.
 
-    `status` is 404 (unknown exchange or wrong secret), 409 (another callback
-    has it) or 410 (the client has left, or a deadline has passed).
+    `status` is 403 (its host is not one that may be called), 404 (unknown exchange or wrong
+    secret), 409 (another callback has it) or 410 (the client has left, or a deadline has passed).
     """
 
     source: ClassVar[Source] = "client"
