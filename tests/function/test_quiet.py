@@ -322,7 +322,7 @@ def test_a_writer_that_ends_its_response_works_on_unwatched(peer: Peer) -> None:
 def test_a_quiet_time_that_is_not_over_is_watched_on(peer: Peer, kind: str) -> None:
     """A write in between puts the flush off: it is the last one that counts."""
     gate = Gate()
-    policy = FlushPolicy("adaptive", pad_bytes=100, quiet_s=0.2)
+    policy = FlushPolicy("adaptive", pad_bytes=100, quiet_s=1.0)
     items = [SSE, *["data: x\n\n", None] * 50, "data: y\n\n", None]
     with RuntimeLoop(peer, handler_of(kind, items, gate, policy)) as runtime:
         stream = runtime.stream()
