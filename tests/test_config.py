@@ -611,6 +611,13 @@ def test_files_that_toml_does_not_take() -> None:
     assert refusal("a = " + "9" * 5000).startswith("not TOML: ")
 
 
+def test_a_file_of_another_format_is_named() -> None:
+    Path("tailrace.yaml").write_text("functions:\n  f: 1\n")
+
+    with pytest.raises(ConfigError, match=r"not TOML: .*; the configuration is a TOML file"):
+        load("tailrace.yaml")
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^nowhere\.toml: cannot be read: No such file"):
         load("nowhere.toml")

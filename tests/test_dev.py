@@ -374,6 +374,19 @@ def test_functions_whose_program_is_missing_are_left_out(
     run(story())
 
 
+def test_without_any_program_the_start_says_what_to_install(project: Path) -> None:
+    lacking = '[functions.gone]\ncommand = ["no-such-program"]\n'
+    (project / "tailrace.toml").write_text(lacking + ROUTE.format(name="gone"))
+
+    async def story() -> None:
+        async with running(settings_for(project)) as dev:
+            banner = dev_banner(dev, Terminal(io.StringIO(), {}))
+            assert "Try     install what is missing, and start again" in banner
+            assert "gone is left out: no-such-program is not installed" in banner
+
+    run(story())
+
+
 def test_output_into_a_watched_directory_is_no_change(project: Path) -> None:
     """Otherwise each line about a change would be a change."""
     with (project / "one" / "output").open("w") as output:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tailrace import __version__
 from tailrace.cli.addresses import callable_url, url_lines
 from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
-from tailrace.config import Config, FunctionConfig, RouteConfig
+from tailrace.config import FunctionConfig, RouteConfig
 from tailrace.dev import Dev
 from tailrace.wire.routes import Router
 
@@ -35,7 +35,7 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
         yield f"  Open    {terminal.paint(base + '/', CYAN)}"
     else:
         yield f"  Gateway {terminal.paint(base, CYAN)} (no route serves /)"
-    yield f"  Try     {terminal.paint(_try(base, dev.config), CYAN)}"
+    yield f"  Try     {terminal.paint(_try(base, dev), CYAN)}"
     yield f"  Lambda  {callable_url(dev.emulator_url)}"
     for line in url_lines(dev.function_urls, dev.config.functions):
         yield f"  URL     {line}"
@@ -81,8 +81,11 @@ def _runs(function: FunctionConfig, directory: Path) -> str:
     return f"{what} in {os.path.relpath(function.path, directory)}{os.sep}"
 
 
-def _try(base: str, config: Config) -> str:
+def _try(base: str, dev: Dev) -> str:
     """A command to try: the first route that is not the start page."""
+    config = dev.config
+    if not config.routes and dev.left_out:
+        return "install what is missing, and start again: now every path is answered 404"
     if not config.routes:
         functions = next(iter(config.functions), None)
         what = "add [functions.NAME] and" if functions is None else "add"

@@ -114,7 +114,8 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
     with StopSignals() as signals:
         await emulator.start()
         try:
-            names = ", ".join(config.functions) or "no functions"
+            names = ", ".join(config.functions)
+            names = names or f"no functions; add [functions.NAME] to {config.path.name}"
             logger.info("emulator on %s: %s", emulator.url, names)
             for line in url_lines(emulator.function_urls, config.functions):
                 logger.info("Function URL %s", line)

@@ -112,6 +112,8 @@ class _Reader:
         except (ValueError, RecursionError) as error:
             # Usually a TOMLDecodeError, which says line and column.
             more = "; text stands in quotes" if "Invalid value" in str(error) else ""
+            if path.suffix in (".yaml", ".yml", ".json"):
+                more = "; the configuration is a TOML file: see docs/reference/settings.md"
             raise self._error("", f"not TOML: {error}{more}") from error
 
     def _function(self, name: str, table: Any, directory: Path) -> FunctionConfig:
