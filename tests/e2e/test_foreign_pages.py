@@ -44,6 +44,9 @@ def plain(event, context):
 """
 
 CONFIG = """
+[emulator]
+allowed_origins = ["SDK"]
+
 [functions.streamed]
 handler = "app.streamed"
 
@@ -164,7 +167,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     origin = f"http://friend.test:{pages.server_port}"
     (directory / "app.py").write_text(APP)
     config = directory / "tailrace.toml"
-    config.write_text(CONFIG.replace("ORIGIN", origin))
+    config.write_text(
+        CONFIG.replace("ORIGIN", origin).replace("SDK", origin.replace("friend", "sdk"))
+    )
     try:
         with DevCommand(config) as dev:
             yield Place(
@@ -184,7 +189,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    names = ("evil.test", "friend.test", "rebound.test")
+    names = ("evil.test", "friend.test", "rebound.test", "sdk.test")
     rules = ", ".join(f"MAP {name} 127.0.0.1" for name in names)
     # In one process, so that one page's events tell of all of its frames.
     isolated = "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes"
@@ -313,6 +318,31 @@ def test_the_cors_of_a_function_url_lets_a_page_call_it(browser: Chromium, place
     assert place.runs() == before + 1
     open_page(browser, page_of(place, "evil.test"))
     assert status_of(browser, WAYS["text"], place.open_url + "/") == 403
+    assert place.runs() == before + 1
+
+
+def test_an_sdk_in_an_allowed_page_reads_what_the_lambda_api_answers(
+    browser: Chromium, place: Place
+) -> None:
+    """With the headers of AWS's SDKs, for which a browser asks first."""
+    before = place.runs()
+    call = """async url => {
+      const headers = {
+        "amz-sdk-invocation-id": "1", "authorization": "AWS4-HMAC-SHA256",
+        "content-type": "application/octet-stream", "x-amz-date": "20261128T000000Z",
+      };
+      const answer = await fetch(url, {method: "POST", headers, body: "{}"});
+      return [answer.status, await answer.json(), !!answer.headers.get("x-amzn-requestid")];
+    }"""
+
+    open_page(browser, page_of(place, "sdk.test"))
+    status, result, has_id = browser.evaluate(f"({call})({json.dumps(place.invoke)})")
+    assert (status, result["body"], has_id) == (200, "<p>ran", True)
+    assert place.runs() == before + 1
+
+    open_page(browser, page_of(place, "friend.test"))  # the CORS of a Function URL is its own
+    text = browser.evaluate(f"({call})({json.dumps(place.invoke)}).catch(String)")
+    assert "TypeError" in text
     assert place.runs() == before + 1
 
 
