@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import psutil
+from tests.clock import ManualClock
 from tests.command import Command
 from tests.e2e.client import Client
 from tests.e2e.gate import SOURCE, WAIT_S, Gate
@@ -60,8 +61,9 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Chain:
     """A gateway and an emulator that run in a thread; use `running`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, clock: ManualClock | None) -> None:
         self.config = config
+        self._clock = clock
         self.log = LogLines()
         self.failures_expected = False
         """Of functions and of the gateway: tracebacks and errors in the log."""
@@ -121,6 +123,35 @@ class Chain:
             return function()
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result(WAIT_S)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the gateway's deadlines; it has been given a manual clock."""
+        clock = self._clock
+        assert clock is not None
+        self.look(lambda: clock.advance(seconds))
+
+    def is_stuck(self, name: str) -> bool:
+        """Whether the one process of a function can write no more.
+
+        Somebody on its way does not read what it has written, and all its threads sleep. That
+        state is the kernel's: a thread that only waits for the processor does not sleep.
+        """
+        return self.look(lambda: self._is_stuck(name))
+
+    def _is_stuck(self, name: str) -> bool:
+        (environment,) = self._emulator._functions[name]._pool._serving
+        server, pid = environment._server, environment.pid
+        if server is None or pid is None:
+            return False
+        connections = (*server._server._connections, *self._gateway._callbacks._connections)
+        if all(connection.is_reading for connection in connections):
+            return False
+        states = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return all(state.rpartition(")")[2].split()[0] == "S" for state in states)
+
+    def queued(self, name: str) -> int:
+        """How many events wait for a function."""
+        return self.look(lambda: self._emulator.statistics().functions[name].queued)
 
     def held(self, path: str) -> Held:
         """The one exchange of a path, to be looked at on the loop only."""
@@ -191,6 +222,7 @@ class Chain:
             ),
             Invokers.at(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
             Router(config.routes).match,
+            clock=self._clock,
         )
         await gateway.start()
         self._started.set_result(None)
@@ -217,6 +249,8 @@ def running(
     directory: Path,
     files: Mapping[str, str],
     functions: Mapping[str, str | Sequence[str]],
+    *,
+    clock: ManualClock | None = None,
     **gateway: Any,
 ) -> Iterator[Chain]:
     """Serve functions, each on the path of its name; afterwards nothing may be left.
@@ -228,17 +262,20 @@ def running(
         (directory / name).write_text(text, encoding="utf-8")
     path = directory / "tailrace.toml"
     path.write_text(_configuration(functions, gateway), encoding="utf-8")
-    with serving(path) as chain:
+    with serving(path, clock=clock) as chain:
         yield chain
 
 
 @contextmanager
-def serving(path: Path) -> Iterator[Chain]:
-    """Serve a configuration; afterwards nothing may be left."""
+def serving(path: Path, *, clock: ManualClock | None = None) -> Iterator[Chain]:
+    """Serve a configuration; afterwards nothing may be left.
+
+    The gateway's deadlines count on `clock`, which a test advances; by default on real time.
+    """
     run(asyncio.sleep(0))  # libuv opens a pipe once for the whole process
     before, children = _descriptors(), psutil.Process().children()
     # The clients of `tests.fakes` call every server by this name.
-    chain = Chain(load(path, allow_hosts=["example.test"]))
+    chain = Chain(load(path, allow_hosts=["example.test"]), clock)
     with _logging(chain.log):
         chain.start()
         try:

@@ -1,11 +1,19 @@
-"""Deadlines, through the whole chain: each test has a gateway with one that is short."""
+"""Deadlines, through the whole chain: each test has a gateway with one that is short.
+
+Most are one second of real time: however late they pass, the outcome is the same, and a test waits
+for it for thirty times as long (`WAIT_S`). Where something has to happen before a deadline, the
+deadline passes on a clock that the test advances after it has happened.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from tests.clock import ManualClock
 from tests.e2e.chain import running, until
 from tests.e2e.fails import FILES, broken_off, change, effects, ended, handlers
+from tests.fakes import Broken
 
 
 def test_a_function_that_never_calls_back_is_504(tmp_path: Path) -> None:
@@ -41,17 +49,23 @@ def test_a_function_that_calls_back_late_is_not_run(tmp_path: Path) -> None:
 
 def test_a_busy_function_is_504_and_runs_for_nobody_later(tmp_path: Path) -> None:
     """Lambda takes the event and waits: nothing tells that the function is busy."""
-    with running(tmp_path, FILES, handlers("waits"), first_byte_timeout_s=3) as chain:
+    names, clock = handlers("waits"), ManualClock()
+    with running(tmp_path, FILES, names, clock=clock, first_byte_timeout_s=3) as chain:
         change(chain, "waits", concurrency=1)
         gate = chain.gate()
         busy = chain.ask(f"/waits/first?at=body&gate={gate.port}")
         assert gate.line() == "waiting"
-
+        assert busy.head().status == 200
         waiting = chain.ask("/waits/second")
+        until(lambda: chain.queued("waits") == 1, "the second event to wait in the queue")
+
+        chain.advance(2)
+        assert not waiting.has_more
+        chain.advance(2)
 
         assert waiting.answer().status == 504
         gate.open()
-        assert busy.answer().body == b"halfmore"
+        assert busy.rest() == b"halfmore"
         chain.settle()
         assert effects(chain, "/waits/second") == 0
 
@@ -80,15 +94,22 @@ def test_a_client_that_never_reads_meets_the_stall_deadline(tmp_path: Path) -> N
 
 
 def test_a_stream_that_never_ends_meets_the_total_deadline(tmp_path: Path) -> None:
-    names = handlers("floods", "waits_async")
-    with running(tmp_path, FILES, names, total_timeout_s=3) as chain:
+    names, clock = handlers("floods", "waits_async"), ManualClock()
+    with running(tmp_path, FILES, names, clock=clock, total_timeout_s=3) as chain:
         gate, other_gate = chain.gate(), chain.gate()
         client = chain.ask(f"/floods?gate={gate.port}")
+        assert client.head().status == 200
         before = chain.ask(f"/waits_async?gate={other_gate.port}")
+        assert other_gate.line() == "waiting"
 
-        broken_off(client)
+        chain.advance(2)
+        assert client.body(10_000_000) == bytes(10_000_000)
+        assert not before.has_more
+        chain.advance(2)
 
+        with pytest.raises(Broken):
+            client.rest()
         assert gate.line() == "closed at its yield"
         assert before.answer().status == 504
-        assert [other_gate.line(), other_gate.line()] == ["waiting", "cancelled"]
+        assert other_gate.line() == "cancelled"
         ended(chain, "/floods", ["total-deadline"])

@@ -97,9 +97,9 @@ def test_json_lines_without_a_prelude_arrive_one_by_one(chain: Chain, runtime: s
 
 def test_a_client_that_does_not_read_slows_the_function(chain: Chain, runtime: str) -> None:
     gate = chain.gate()
-    client = chain.client(receive_bytes=65_536)
-    client.ask(f"/{name_of('stream', runtime)}/?{query('blocks', gate=gate.port)}")
-    assert_slows_its_function(client, gate)
+    client, name = chain.client(receive_bytes=65_536), name_of("stream", runtime)
+    client.ask(f"/{name}/?{query('blocks', gate=gate.port)}")
+    assert_slows_its_function(chain, name, client, gate)
 
 
 def test_a_stream_without_a_prelude_is_bytes(chain: Chain, runtime: str) -> None:

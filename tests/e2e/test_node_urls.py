@@ -86,10 +86,10 @@ def test_a_url_streams_each_chunk_before_the_next(
 
 def test_a_client_that_does_not_read_slows_the_function(chain: Chain, runtime: str) -> None:
     gate = chain.gate()
-    url = chain.function_url(name_of("stream", runtime))
-    client = chain.client(url, receive_bytes=65_536)
+    name = name_of("stream", runtime)
+    client = chain.client(chain.function_url(name), receive_bytes=65_536)
     client.ask(f"/?{query('blocks', gate=gate.port)}")
-    assert_slows_its_function(client, gate)
+    assert_slows_its_function(chain, name, client, gate)
 
 
 def test_a_url_streams_what_has_a_content_type_only(chain: Chain, runtime: str) -> None:

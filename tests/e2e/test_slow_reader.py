@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.chain import Chain, running, until
 from tests.e2e.client import Client
 from tests.e2e.gate import Gate
-from tests.fakes import Broken
+from tests.fakes import Broken, is_writable
 
 from tailrace import limits
 
@@ -19,8 +19,6 @@ BLOCKS = 1024
 """64 MiB in all: several times what the kernel keeps on the way through the chain."""
 RECEIVE_BYTES = 64 * 1024
 PACED = 20
-QUIET_POLLS = 40
-"""So often nothing has moved, 5 ms apart, when a function counts as blocked."""
 
 PYTHON = '''
 import asyncio
@@ -168,6 +166,7 @@ class SlowReader:
 
     def __init__(self, chain: Chain, kind: str, *, version: str = "1.1") -> None:
         self._chain = chain
+        self._name = kind
         self.path = f"/{kind}/slow"
         self.gate = chain.gate()
         self.client = chain.client(receive_bytes=RECEIVE_BYTES)
@@ -182,23 +181,21 @@ class SlowReader:
         return self._block
 
     def held_bytes(self) -> int:
-        """What the gateway holds of this stream now."""
+        """What the gateway holds of this stream now, for a client that takes no more."""
         connection = self._chain.held(self.path).client
         assert connection is not None
         held_bytes = connection.unsent_bytes
         self.held_bytes_most = max(self.held_bytes_most, held_bytes)
-        return held_bytes
+        is_taken = is_writable(connection._transport.get_extra_info("socket"))
+        return 0 if is_taken else held_bytes
 
     def wait_blocked(self) -> int:
-        """Until nothing moves any more; the number of the block that the function cannot write."""
-        seen, quiet = None, 0
+        """Until the function can write no more; the number of the block that it cannot write."""
 
         def is_blocked() -> bool:
-            nonlocal seen, quiet
-            now = (self.block(), self._chain.look(self.held_bytes))
-            quiet = quiet + 1 if now == seen else 0
-            seen = now
-            return quiet >= QUIET_POLLS and now[1] > 0
+            before = self._block
+            is_full = self._chain.look(self.held_bytes) > 0 and self._chain.is_stuck(self._name)
+            return is_full and before == self.block() != ""
 
         until(is_blocked, "the function to be blocked")
         return int(self._block)

@@ -22,8 +22,6 @@ NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailra
 RUNTIMES = ("nodejs20.x", "nodejs22.x")
 """aws-lambda-ric 3 on Node.js 20, and 4 on Node.js 22."""
 
-QUIET_POLLS = 40
-"""So often nothing has moved, 5 ms apart, when a function counts as blocked."""
 PRELUDE = (
     b'{"statusCode":201,"headers":{"Content-Type":"text/plain; charset=utf-8","X-Shape":"yes"},'
     b'"cookies":["a=1; Path=/","b=2; HttpOnly"]}' + bytes(8)
@@ -58,16 +56,15 @@ def query(shape: str, **asked: object) -> str:
     return "&".join(f"{name}={value}" for name, value in {"shape": shape, **asked}.items())
 
 
-def assert_slows_its_function(client: Client, gate: Gate) -> None:
+def assert_slows_its_function(chain: Chain, name: str, client: Client, gate: Gate) -> None:
     """A client of the shape `blocks` that does not read holds its function back, until it reads."""
-    seen, quiet = "", 0
+    seen = ""
 
     def is_blocked() -> bool:
-        nonlocal seen, quiet
-        now = gate.latest(seen)
-        quiet = quiet + 1 if now == seen else 0
-        seen = now
-        return quiet >= QUIET_POLLS
+        nonlocal seen
+        before, is_stuck = seen, chain.is_stuck(name)
+        seen = gate.latest(before)
+        return is_stuck and before == seen != ""
 
     assert client.head().status == 201
     until(is_blocked, "the function to be blocked")
