@@ -99,7 +99,8 @@ def test_content_is_read_only_while_the_clock_cannot_tell(code: Path) -> None:
 
 TEMPORARY = [
     "4913", ".app.py.swp", ".app.py.swo", ".app.py.swx", "app.py~",  # vim
-    ".#app.py", "#app.py#", "flycheck_app.py",  # Emacs
+    ".#app.py", "#app.py#", "flycheck_app.py", "app_flymake.py",  # Emacs
+    "local.db", "local.sqlite3", "local.sqlite", "local.db-journal", "local.db-wal",
     "app.py___jb_tmp___", "app.py___jb_old___", "app.py___jb_bak___",  # JetBrains
     ".goutputstream-A1B2C3", ".app.py.kate-swp", ".~lock.data.csv#", ".nfs000000000001",
     "app.pyc", "dev.log", ".DS_Store", ".coverage", ".coverage.host.1.X", "coverage.xml",

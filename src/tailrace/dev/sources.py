@@ -32,7 +32,8 @@ _ENVIRONMENT_MARK: Final = "pyvenv.cfg"
 _is_temporary: Final = re.compile(
     r".*\.py[cod]|.*\.log|\.DS_Store"
     r"|.*\.sw[a-z]|.*\.swpx|4913|5036|5159|.*~"  # vim; the numbers are probes for a writable folder
-    r"|\.\#.*|\#.*\#|flycheck_.*"  # Emacs
+    r"|\.\#.*|\#.*\#|flycheck_.*|.*_flymake(\.\w+)?"  # Emacs
+    r"|.*\.(db|sqlite3?)(-(journal|wal|shm))?"  # what a function may write beside its code
     r"|.*___jb_\w+___"  # JetBrains
     r"|\.goutputstream-.*|\..*\.kate-swp|\.~lock\..*|\.nfs\w+"
     r"|\.coverage(\..*)?|coverage\.(xml|json|lcov)|\.testmondata.*"
