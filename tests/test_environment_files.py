@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -333,11 +337,15 @@ def test_keys_in_a_file_of_variables(profiles: Path) -> None:
             "aws_profile 'nobody': The config profile (nobody) could not be found; try:",
         ),
         ("empty", "aws_profile 'empty': it has no credentials"),
+        ("missing", "aws_profile 'missing': FileNotFoundError: "),
+        ("rubbish", "aws_profile 'rubbish': JSONDecodeError: Expecting value"),
     ],
 )
 def test_a_profile_without_credentials_is_named(profiles: Path, profile: str, words: str) -> None:
     with (profiles / "config").open("a") as file:
         file.write("[profile empty]\nregion = eu-west-3\n")
+        file.write("[profile missing]\ncredential_process = /nowhere/program\n")
+        file.write("[profile rubbish]\ncredential_process = echo rubbish\n")
 
     async def story() -> None:
         async with emulating(playing(path=profiles, aws_profile=profile)) as emulator:
@@ -345,6 +353,67 @@ def test_a_profile_without_credentials_is_named(profiles: Path, profile: str, wo
             assert f"ERROR cannot start: Emulator.NoCredentials: {words}" in emulator.log
             answer = await emulator.play({"return": 1})
             assert json.loads(answer.body)["errorType"] == "Emulator.NoCredentials"
+
+    run(story())
+
+
+SEARCH = """
+import asyncio, pathlib, sys
+from tailrace.emulator.profile import find_profile_keys
+from tailrace.net.http_server import run
+
+async def main():
+    search = asyncio.ensure_future(find_profile_keys("slow"))
+    while not pathlib.Path(sys.argv[1]).exists():
+        await asyncio.sleep(0.01)
+    search.cancel()
+
+run(main())
+"""
+
+
+def test_a_program_that_gives_no_credentials_keeps_nobody_from_stopping(profiles: Path) -> None:
+    """Its `credential_process` has begun, and ends when this test lets it."""
+    started, gate = profiles / "started", profiles / "gate"
+    os.mkfifo(gate)
+    program = profiles / "keys.sh"
+    program.write_text(f"touch {started}; read line < {gate}")
+    with (profiles / "config").open("a") as file:
+        file.write(f"[profile slow]\ncredential_process = sh {program}\n")
+    try:
+        subprocess.run([sys.executable, "-c", SEARCH, str(started)], check=True, timeout=30)
+    finally:
+        with gate.open("w"):
+            pass
+
+
+def test_an_invocation_that_waits_for_an_environment_ends_if_the_emulator_fails(
+    profiles: Path,
+) -> None:
+    """Here in a search for credentials that the invocation has come in the middle of."""
+    gate = profiles / "gate"
+    os.mkfifo(gate)
+    program = profiles / "keys.sh"
+    keys = {"Version": 1, "AccessKeyId": "AKID", "SecretAccessKey": SECRET}
+    program.write_text(f"read line < {gate}; echo '{json.dumps(keys)}'")
+    with (profiles / "config").open("a") as file:
+        file.write(f"[profile slow]\ncredential_process = sh {program}\n")
+
+    def fail() -> str:
+        raise LookupError("a fault of the emulator")
+
+    async def story() -> None:
+        function = playing(path=profiles, aws_profile="slow")
+        async with emulating(function, find_gateway=fail) as emulator:
+            warming = asyncio.create_task(emulator.service.warm())
+            await until(lambda: emulator.service.statistics().functions["f"].starting == 1, "start")
+            waiting = asyncio.create_task(emulator.play({"return": 1}))
+            await until(lambda: emulator.service._functions["f"]._pool._taker is not None, "wait")
+
+            await asyncio.to_thread(gate.write_text, "go\n")
+
+            assert json.loads((await waiting).body)["errorType"] == "Sandbox.Failure"
+            await warming
 
     run(story())
 

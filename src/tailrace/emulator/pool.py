@@ -162,11 +162,16 @@ class EnvironmentPool:
         )
 
     async def _warm(self, environment: ExecutionEnvironment) -> None:
-        """Warm an environment and serve whoever has come for it meanwhile."""
+        """Warm an environment, and run in it the attempt that has come meanwhile."""
         is_ready = False
         try:
             is_ready = await environment.warm()
-        finally:  # also if the emulator itself has failed
+        except BaseException:  # the emulator itself has failed
+            if self._taker is not None:
+                _fail(self._taker)
+                self._taker = None
+            raise
+        finally:
             self._warming, taker, self._taker = None, self._taker, None
             if not is_ready:
                 self._end(environment)

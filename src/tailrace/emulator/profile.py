@@ -1,11 +1,13 @@
 """Credentials and region of an AWS profile, for a function that asks for them.
 
-Concurrency law: botocore blocks, also on the network where a role is assumed: it runs in a thread.
+Concurrency law: botocore blocks, on the network where a role is assumed, or on a program: it runs
+in a daemon thread. The process would not end before a thread of asyncio's pool has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
@@ -43,13 +45,41 @@ async def find_profile_keys(profile: str) -> ProfileKeys:
     Raises:
         ConfigError: there are none.
     """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[ProfileKeys] = loop.create_future()
+
+    def conclude(keys: ProfileKeys | None, error: Exception | None) -> None:
+        if found.done():
+            return  # it took too long
+        if keys is not None:
+            found.set_result(keys)
+        else:
+            assert error is not None
+            found.set_exception(error)
+
+    def search() -> None:
+        keys, error = None, None
+        try:
+            keys = _find(profile)
+        except Exception as caught:
+            error = caught
+        try:
+            loop.call_soon_threadsafe(conclude, keys, error)
+        except RuntimeError:
+            pass  # the loop has been closed: nothing waits for the credentials
+
+    threading.Thread(target=search, name=f"profile {profile}", daemon=True).start()
     try:
         async with asyncio.timeout(limits.PROFILE_TIMEOUT_S):
-            return await asyncio.to_thread(_find, profile)
+            return await found
     except TimeoutError:
         what = f"no answer within {limits.PROFILE_TIMEOUT_S:g} s"
+    except ConfigError:
+        raise
     except (BotoCoreError, ClientError, RuntimeError) as error:
         what = str(error)  # a RuntimeError: they have expired, and so have the new ones
+    except Exception as error:  # of a credential_process that is missing, or prints no JSON
+        what = f"{type(error).__name__}: {error}"
     raise ConfigError(
         f"aws_profile {profile!r}: {what}; try: aws sts get-caller-identity --profile {profile}"
     )
