@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
-from tests.fakes import PATIENCE_S, soon, until
+from tests.clock import ManualClock
+from tests.fakes import PATIENCE_S, settle, soon, until
 
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
@@ -22,6 +23,7 @@ class Source:
 
     def __init__(self, minutes: float) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.clock = ManualClock()  # what the keys wait by
         self.calls = 0
         self.released = threading.Event()
         self.is_down = False
@@ -49,7 +51,7 @@ def played(
     """Play with keys that are valid for an hour at first."""
 
     async def play() -> None:
-        keys = Keys(source.credentials, timeout_s=timeout_s)
+        keys = Keys(source.credentials, timeout_s=timeout_s, clock=source.clock)
         try:
             await soon(story(source, keys))
         finally:
@@ -93,7 +95,10 @@ def test_a_renewal_that_fails_is_not_tried_again_at_once(
         assert "renewing the AWS credentials failed: the source is down" in caplog.text
 
         source.is_down = False
-        keys._retry_at_s -= limits.CREDENTIALS_RETRY_S  # that time goes by
+        source.clock.advance(limits.CREDENTIALS_RETRY_S - 0.001)
+        assert await used(keys) == "AKIA0"
+        assert (source.calls, keys._renewal) == (1, None)
+        source.clock.advance(0.001)
         assert await used(keys) == "AKIA0"
         await until(lambda: keys._renewal is None)
         assert await used(keys) == "AKIA2"
@@ -147,11 +152,17 @@ def test_expired_keys_and_a_source_that_is_down_are_an_error_for_all_at_once() -
 def test_a_source_that_hangs_is_waited_for_no_longer_than_an_invocation() -> None:
     async def story(source: Source, keys: Keys) -> None:
         source.now += timedelta(minutes=61)
+        request = asyncio.create_task(used(keys))
+        await until(lambda: source.calls and source.clock.waiting_count)
 
+        source.clock.advance(4.999)
+        await settle()
+        assert not request.done()
+        source.clock.advance(0.001)
         with pytest.raises(EndpointError):
-            await used(keys)
+            await request
 
-    played(story, timeout_s=0.05)
+    played(story, timeout_s=5.0)
 
 
 def test_expired_keys_that_cannot_be_renewed_are_a_configuration_error_at_the_start() -> None:

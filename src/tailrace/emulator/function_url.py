@@ -32,7 +32,7 @@ class FunctionUrl:
         self.config = config
         self._service: UrlService | None = None
         name = f"Function URL of {function.config.name}"
-        self._guard = WebGuard(name, WebAccess())
+        self._guard = WebGuard(name, WebAccess(), function.clock)
         self._server = HttpServer(self._serve, name=name, bounds=bounds, clock=function.clock)
 
     async def start(self, address: Address, settings: EmulatorConfig) -> None:

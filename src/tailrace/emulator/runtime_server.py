@@ -25,6 +25,7 @@ from tailrace.emulator.runtime_answer import (
 )
 from tailrace.emulator.runtime_poll import Poll
 from tailrace.emulator.runtime_stream import StreamBody
+from tailrace.net.clock import LoopClock
 from tailrace.net.http_server import (
     IGNORE,
     Connection,
@@ -141,7 +142,7 @@ class RuntimeServer:
         self._invocation: Invocation | None = None  # as the runtime is told of it
         self._polls: list[Poll] = []
         name = f"runtime API of {name}"
-        self._guard = WebGuard(name, WebAccess())  # only its own function calls it
+        self._guard = WebGuard(name, WebAccess(), LoopClock())  # only its own function calls it
         self._server = HttpServer(self._serve, name=name, bounds=_BOUNDS)
 
     async def start(self) -> None:

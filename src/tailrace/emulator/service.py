@@ -87,7 +87,7 @@ class Emulator:
         self._config = config
         self._set_functions(config, frozenset())
         self._urls = FunctionUrls(bounds)
-        self._guard = WebGuard("Lambda API", self._web_access(config))
+        self._guard = WebGuard("Lambda API", self._web_access(config), clock)
         self._server = HttpServer(
             LambdaApi(self._functions, self._urls.url_of, self._guard),
             name="emulator",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
+from contextlib import suppress
 
 from botocore.credentials import (
     Credentials,
@@ -21,6 +23,7 @@ from botocore.session import Session
 
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
+from tailrace.net.clock import Clock, LoopClock, time_limit
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
@@ -72,12 +75,19 @@ class Keys:
         ConfigError: there are no valid keys.
     """
 
-    def __init__(self, source: Credentials, *, timeout_s: float = limits.INVOKE_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        source: Credentials,
+        *,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        clock: Clock | None = None,
+    ) -> None:
         self._source = source
         self._timeout_s = timeout_s
+        self._clock = clock if clock is not None else LoopClock()
         self._tasks = TaskSet()
         self._renewal: asyncio.Task[None] | None = None
-        self._retry_at_s = 0.0
+        self._retry_at_s = -math.inf
         self._are_expired = False
         try:
             self._present = source.get_frozen_credentials()
@@ -96,12 +106,14 @@ class Keys:
         if self._renewal is None:
             if not source.refresh_needed():
                 return self._present
-            if asyncio.get_running_loop().time() >= self._retry_at_s:
+            if self._clock.now_s() >= self._retry_at_s:
                 self._renewal = self._tasks.spawn(self._renew(source), "renew AWS credentials")
         # The source may be ahead of us while its thread ends.
         self._are_expired = self._are_expired or source.refresh_needed(0)
         if self._are_expired and self._renewal is not None:
-            await asyncio.wait({self._renewal}, timeout=self._timeout_s)
+            with suppress(TimeoutError):
+                async with time_limit(self._clock, self._timeout_s):
+                    await asyncio.wait({self._renewal})
         if self._are_expired:
             raise EndpointError("no credentials for the Lambda endpoint")
         return self._present
@@ -113,7 +125,7 @@ class Keys:
         except Exception as error:  # the sources of botocore raise what they like
             logger.warning("renewing the AWS credentials failed: %s", error)
         finally:
-            self._retry_at_s = asyncio.get_running_loop().time() + limits.CREDENTIALS_RETRY_S
+            self._retry_at_s = self._clock.now_s() + limits.CREDENTIALS_RETRY_S
             self._renewal = None
 
     async def close(self) -> None:

@@ -150,11 +150,16 @@ class LambdaSigner:
     """
 
     def __init__(
-        self, endpoint: LambdaEndpoint, *, timeout_s: float = limits.INVOKE_TIMEOUT_S
+        self,
+        endpoint: LambdaEndpoint,
+        *,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        clock: Clock | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._base_path = urlsplit(endpoint.url).path
         self._timeout_s = timeout_s
+        self._clock = clock
         self._keys: Keys | None = None
 
     @property
@@ -172,7 +177,7 @@ class LambdaSigner:
             return Keys(Credentials(_DUMMY_KEY, _DUMMY_KEY))
         if self._endpoint.is_loopback:
             return Keys(environment_credentials() or self._dummy_credentials())
-        return Keys(find_credentials(), timeout_s=self._timeout_s)
+        return Keys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
 
     def _dummy_credentials(self) -> Credentials:
         logger.info(
@@ -216,7 +221,7 @@ class LambdaInvoker:
         clock: Clock | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s)
+        self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s, clock=clock)
         self._pool = HttpPool(
             self._signer.origin,
             connections_max=connections_max,

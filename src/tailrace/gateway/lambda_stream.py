@@ -59,8 +59,8 @@ class LambdaStreamInvoker:
         connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
         clock: Clock | None = None,
     ) -> None:
-        self._signer = signer or LambdaSigner(endpoint)
         clock = clock if clock is not None else LoopClock()
+        self._signer = signer or LambdaSigner(endpoint, clock=clock)
         self._streams = HttpStreams(
             self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )

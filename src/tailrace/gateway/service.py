@@ -76,7 +76,7 @@ class Gateway:
         self._registry = Registry(settings.deadlines, held_max=settings.held_max, clock=self._clock)
         self._find_route = find_route
         access = settings.web_access
-        self._guard = None if access is None else WebGuard("gateway", access)
+        self._guard = None if access is None else WebGuard("gateway", access, self._clock)
         # A function's silence in mid-body has a deadline of its own, and so has the answer.
         bounds = HttpLimits(
             body_timeout_s=None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 
+from tailrace.net.clock import Clock
 from tailrace.net.tally import Tally
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.web_access import WebAccess, WebRefusal, find_refusal
@@ -20,10 +20,10 @@ class WebGuard:
 
     __slots__ = ("_name", "_tally", "access")
 
-    def __init__(self, name: str, access: WebAccess) -> None:
+    def __init__(self, name: str, access: WebAccess, clock: Clock) -> None:
         self.access = access
         self._name = name
-        self._tally = Tally(time.monotonic)
+        self._tally = Tally(clock.now_s)
 
     def find_refusal(self, head: RequestHead) -> WebRefusal | None:
         """Return why a request must not be served, None when it may be.
