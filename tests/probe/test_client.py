@@ -7,12 +7,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.clock import ManualClock
 from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer, chunk, sending
 
 from tailrace.errors import PeerError, ProbeError
@@ -85,7 +87,15 @@ def failing(url: str, **options: Any) -> str:
     return str(caught.value)
 
 
-BRIEF = Patience(silence_s=0.2)
+LONG = Patience(silence_s=600, duration_s=1200)
+"""Longer than any test takes: it passes on a manual clock only."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what happens in another thread, or in the client; `playing` bounds it."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
 
 # --- what is sent ----------------------------------------------------------------------------
 
@@ -200,11 +210,38 @@ def test_a_silence_breaks_an_answer_off() -> None:
         connection.send(CHUNKED + b"\r\n" + chunk(b"abc"))
         connection.wait_end()
 
-    taker = Kept()
+    clock = ManualClock()
+    taker = Kept(lambda data: clock.advance(600))  # type: ignore[func-returns-value]
     with Server(script) as server:
-        found = get(server.url, taker, patience=BRIEF)
+        found = get(server.url, taker, patience=LONG, clock=clock)
 
-    assert (taker.body, found.broken) == (b"abc", "nothing came for 0.2 s; --timeout waits longer")
+    assert (taker.body, found.broken) == (b"abc", "nothing came for 600 s; --timeout waits longer")
+
+
+def test_what_comes_in_time_puts_the_silence_off() -> None:
+    def script(connection: Connection) -> None:
+        connection.head()
+        connection.send(CHUNKED + b"\r\n")
+        for _ in range(3):
+            assert gate.acquire(timeout=WAIT_S)
+            connection.send(chunk(b"abc"))
+        assert gate.acquire(timeout=WAIT_S)
+        connection.send(b"0\r\n\r\n")
+
+    async def story(client: Client) -> Answer:
+        task = asyncio.ensure_future(client.get(server.url, taker, headers=()))
+        await until(lambda: taker.head is not None)
+        for count in range(4):
+            clock.advance(299)
+            gate.release()
+            await until(lambda count=count: len(taker.reads) > count or task.done())
+        return await task
+
+    clock, gate, taker = ManualClock(), threading.Semaphore(0), Kept()
+    with Server(script) as server:
+        found = playing(story, patience=LONG, clock=clock)
+
+    assert (found.broken, found.stopped, taker.body) == (None, None, b"abcabcabc")
 
 
 def test_what_goes_on_for_ever_is_measured_for_a_time() -> None:
@@ -213,12 +250,13 @@ def test_what_goes_on_for_ever_is_measured_for_a_time() -> None:
         connection.send(CHUNKED + b"\r\n")
         while True:
             connection.send(chunk(b"abc"))
-            time.sleep(0.01)  # the pace of the stream, nobody waits for it
 
+    clock = ManualClock()
+    taker = Kept(lambda data: clock.advance(10))  # type: ignore[func-returns-value]
     with Server(script) as server:
-        found = get(server.url, patience=Patience(duration_s=0.2))
+        found = get(server.url, taker, patience=LONG, clock=clock)
 
-    assert (found.broken, found.stopped) == (None, "it was measured for 0.2 s")
+    assert (found.broken, found.stopped) == (None, "it was measured for 1200 s")
 
 
 def test_the_taker_may_want_no_more() -> None:
@@ -419,56 +457,68 @@ def test_nobody_answers() -> None:
         connection.head()
         connection.wait_end()
 
+    async def story(client: Client) -> str:
+        task = asyncio.ensure_future(client.get(server.url, Kept(), headers=()))
+        await until(lambda: server.heads)
+        clock.advance(600)
+        with pytest.raises(ProbeError) as caught:
+            await task
+        return str(caught.value)
+
+    clock = ManualClock()
     with Server(script) as server:
-        message = failing(server.url, patience=BRIEF)
+        message = playing(story, patience=LONG, clock=clock)
 
     assert message == (
-        f"{server.url}: no answer within 0.2 s: connected, sent the request, and waited for the"
+        f"{server.url}: no answer within 600 s: connected, sent the request, and waited for the"
         " response's head; --timeout waits longer"
     )
 
 
-def test_nobody_takes_the_connection() -> None:
-    """A backlog that is full: the kernel answers no more."""
-    with socket.socket() as listener:
+@contextmanager
+def full_backlog() -> Iterator[tuple[str, int]]:
+    """An address whose listener's backlog is full: the kernel answers no more."""
+    with socket.socket() as listener, ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        host, port = listener.getsockname()
-        waiting = []
         for _ in range(8):
-            sock = socket.socket()
+            sock = waiting.enter_context(socket.socket())
             sock.setblocking(False)
-            sock.connect_ex((host, port))
-            waiting.append(sock)
-        message = failing(f"http://{host}:{port}/", patience=BRIEF)
-        for sock in waiting:
-            sock.close()
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+def connecting_in_vain(
+    host: str, port: int, end: Callable[[], object], clock: ManualClock, **options: Any
+) -> str:
+    """Why a client does not connect, when it is on its way and something ends its waiting."""
+
+    async def story(client: Client) -> str:
+        task = asyncio.ensure_future(client.get(f"http://{host}:{port}/", Kept(), headers=()))
+        await until(lambda: clock.waiting_count == 2)  # the pool's sweep, and this connection
+        end()
+        with pytest.raises(ProbeError) as caught:
+            await task
+        return str(caught.value)
+
+    return str(playing(story, patience=LONG, clock=clock, **options))
+
+
+def test_nobody_takes_the_connection() -> None:
+    clock = ManualClock()
+    with full_backlog() as (host, port):
+        message = connecting_in_vain(host, port, lambda: clock.advance(600), clock)
 
     assert message == (
-        f"http://{host}:{port}/: no connection to {host}:{port} within 0.2 s;"
+        f"http://{host}:{port}/: no connection to {host}:{port} within 600 s;"
         " is a firewall in between, or the address wrong?"
     )
 
 
 def test_a_stop_ends_the_wait_for_a_connection() -> None:
-    async def story(client: Client) -> str:
-        asyncio.get_running_loop().call_later(0.05, stop.set)
-        with pytest.raises(ProbeError) as caught:
-            await client.get(f"http://{host}:{port}/", Kept(), headers=())
-        return str(caught.value)
-
     stop = Stop()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        host, port = listener.getsockname()
-        waiting = [socket.socket() for _ in range(8)]
-        for sock in waiting:
-            sock.setblocking(False)
-            sock.connect_ex((host, port))
-        message = playing(story, stop=stop)
-        for sock in waiting:
-            sock.close()
+    with full_backlog() as (host, port):
+        message = connecting_in_vain(host, port, stop.set, ManualClock(), stop=stop)
 
     assert message == f"http://{host}:{port}/: not measured: it was interrupted"
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from tailrace.errors import PeerError, ProbeError
+from tailrace.net.clock import Clock, LoopClock, time_limit
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.probe import limits
@@ -107,7 +108,8 @@ class Patience:
 class Client:
     """Sends GET requests while it is entered; connections are kept between them.
 
-    `headers` are sent with each. `is_verified=False` takes any certificate.
+    `headers` are sent with each. `is_verified=False` takes any certificate. Time-outs count on
+    `clock`; what is measured does not.
     """
 
     def __init__(
@@ -117,9 +119,11 @@ class Client:
         patience: Patience | None = None,
         is_verified: bool = True,
         stop: Stop | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._headers = headers
         self._stop = stop or Stop()
+        self._clock = clock if clock is not None else LoopClock()
         self._patience = patience or Patience()
         self._is_verified = is_verified
         self._origins: dict[Origin, HttpStreams] = {}
@@ -213,10 +217,9 @@ class Client:
         streams = self._streams_to(url)
         is_kept = streams.kept_count > 0
         stream = await self._connect(url, streams)
-        receiver = _Receiver(taker, stream, is_kept=is_kept)
+        receiver = _Receiver(taker, stream, self._clock, is_kept=is_kept)
         message = encode_get(url, headers)
         receiver.sent_wall_ns, receiver.sent_s = _now()
-        receiver.heard_s = receiver.sent_s
         taker.on_sent(receiver.sent_s)
         stream.ask(message, receiver)
         try:
@@ -231,7 +234,9 @@ class Client:
         origin = Origin.of(url) if self._is_verified else UnverifiedOrigin.of(url)
         streams = self._origins.get(origin)
         if streams is None:
-            streams = HttpStreams(origin, connect_timeout_s=self._patience.silence_s)
+            streams = HttpStreams(
+                origin, connect_timeout_s=self._patience.silence_s, clock=self._clock
+            )
             streams.start()
             self._origins[origin] = streams
         return streams
@@ -260,9 +265,9 @@ class Client:
     async def _wait(self, receiver: _Receiver) -> None:
         """Wait for the end, or for as long as is sensible."""
         patience = self._patience
-        end_s = receiver.sent_s + patience.duration_s
+        end_s = receiver.heard_s + patience.duration_s
         while not receiver.is_over:
-            now_s = time.perf_counter()
+            now_s = self._clock.now_s()
             silence_end_s = receiver.heard_s + patience.silence_s
             if now_s >= end_s and receiver.head is not None:
                 receiver.stop(f"it was measured for {patience.duration_s:g} s")
@@ -271,7 +276,7 @@ class Client:
                 receiver.give_up(patience.silence_s if is_silence else patience.duration_s)
             else:
                 try:
-                    async with asyncio.timeout(min(silence_end_s, end_s) - now_s):
+                    async with time_limit(self._clock, min(silence_end_s, end_s) - now_s):
                         await receiver.over.wait()
                 except TimeoutError:
                     pass  # it may have heard something in between
@@ -289,15 +294,16 @@ def _now() -> tuple[int, float]:
 class _Receiver:
     """Times what a connection gets; decides whether it is the answer, or a way there."""
 
-    def __init__(self, taker: Taker, stream: HttpStream, *, is_kept: bool) -> None:
+    def __init__(self, taker: Taker, stream: HttpStream, clock: Clock, *, is_kept: bool) -> None:
         self._taker = taker
         self._stream = stream
+        self._clock = clock
         self._is_kept = is_kept
         self.over = asyncio.Event()
         self.sent_s = 0.0
         self.sent_wall_ns = 0
         self.head: Head | None = None
-        self.heard_s = 0.0  # the last time; of the request until then
+        self.heard_s = clock.now_s()  # the last time; of the request until then
         self.ended_s = 0.0
         self.waited_s = 0.0
         self.location: str | None = None
@@ -319,7 +325,8 @@ class _Receiver:
         return self.over.is_set()
 
     def on_head(self, status: int, fields: dict[str, str]) -> None:
-        self.heard_s = at_s = time.perf_counter()
+        at_s = time.perf_counter()
+        self.heard_s = self._clock.now_s()
         self.head = Head(at_s, status, self._stream.http_version, fields)
         if status in _REDIRECTS and "location" in fields:
             self.location = fields["location"]
@@ -328,7 +335,8 @@ class _Receiver:
             self._taker.on_head(self.head)
 
     def on_body(self, data: bytes) -> None:
-        self.heard_s = at_s = time.perf_counter()
+        at_s = time.perf_counter()
+        self.heard_s = self._clock.now_s()
         stopped = self._taker.on_read(at_s, data)
         if stopped is not None:
             self.stop(stopped)
