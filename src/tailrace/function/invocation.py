@@ -82,7 +82,7 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
     if outer is not None and _is_handed_on(event, context, outer):
         if handler.flush_policy is not None:
             outer.stream.set_flush_policy(handler.flush_policy)
-        _drive(handler, event, context, outer.stream, outer.sink)
+        drive(handler, event, context, outer.stream, outer.sink)
         outer.stream.end()
         return None
     fields = fields_of(event)
@@ -119,7 +119,7 @@ def _return_response(call: _Call) -> Any:
     # Whoever reads the result drops the body of a HEAD, and takes the content-length from it.
     stream = Stream(sink, is_head_request=False)
     try:
-        _drive(call.handler, call.event, call.context, stream, sink)
+        drive(call.handler, call.event, call.context, stream, sink)
         stream.end()
     finally:
         stream.close()
@@ -132,7 +132,7 @@ def _stream_natively(call: _Call, native: NativeResponse) -> Any:
     sink = _native_sink(call, native)
     stream = Stream(sink, is_head_request=is_head_request(call.fields))
     try:
-        _drive(call.handler, call.event, call.context, stream, sink)
+        drive(call.handler, call.event, call.context, stream, sink)
         stream.end()
     except Exception as error:
         if not sink.has_begun or sink.loss is None or not _is_departure(error):
@@ -186,7 +186,7 @@ def _call_back_by(sink: CallbackSink, call: _Call) -> None:
     failure: Exception | None = None
     try:
         try:
-            _drive(call.handler, call.event, call.context, stream, sink)
+            drive(call.handler, call.event, call.context, stream, sink)
             stream.end()
         except Exception as error:
             if sink.loss is None or not _is_departure(error):
@@ -217,7 +217,8 @@ def _is_departure(error: Exception) -> bool:
     return isinstance(error, ClientDisconnected)
 
 
-def _drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sink) -> None:
+def drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sink) -> None:
+    """Run a handler and send what it makes; the end of the response is the caller's to send."""
     if handler.takes_response:
         response = ResponseStream(stream)
         _drive_async(handler.function(event, response, context), stream, sink, response)

@@ -8,7 +8,6 @@ never blocks then. Imported, with `threading`, only for adaptive flush.
 from __future__ import annotations
 
 import logging
-import time
 from math import inf
 from threading import Condition, Lock, Thread
 from typing import Final
@@ -23,7 +22,16 @@ logger = logging.getLogger("tailrace.function")
 class QuietThread:
     """Watches a sink until it is closed; started when something is held for the first time."""
 
-    __slots__ = ("_change", "_is_closed", "_is_idle", "_on_loss", "_sink", "_thread", "turn")
+    __slots__ = (
+        "_change",
+        "_clock",
+        "_is_closed",
+        "_is_idle",
+        "_on_loss",
+        "_sink",
+        "_thread",
+        "turn",
+    )
 
     def __init__(self, sink: NativeSink) -> None:
         self.turn: Final = Lock()
@@ -34,6 +42,7 @@ class QuietThread:
         """
         self._change: Final = Condition(self.turn)
         self._sink = sink
+        self._clock = sink.clock
         self._thread: Thread | None = None
         self._is_idle = False  # it waits for something to be held
         self._is_closed = False
@@ -78,7 +87,7 @@ class QuietThread:
         with self.turn:
             try:
                 while not self._is_closed:
-                    self._sink.expire()
+                    self._sink.expire(self._clock.now_s())
                     self._wait()
             except ClientDisconnected:
                 pass  # the handler hears of it at its next write
@@ -88,9 +97,10 @@ class QuietThread:
         if self._sink.upload.has_unsent:
             self._sink.push()
         if self._sink.upload.has_unsent:
-            self._change.wait(FLUSH_RETRY_S)
+            self._clock.wait(self._change, FLUSH_RETRY_S)
             return
         due_s = self._sink.quiet_due_s
         self._is_idle = due_s == inf
-        self._change.wait(None if self._is_idle else max(0.0, due_s - time.monotonic()))
+        wait_s = None if self._is_idle else max(0.0, due_s - self._clock.now_s())
+        self._clock.wait(self._change, wait_s)
         self._is_idle = False

@@ -6,10 +6,10 @@ Concurrency law: callbacks of the handler's loop.
 from __future__ import annotations
 
 import asyncio
-import time
 from math import inf
 
 from tailrace.errors import ClientDisconnected
+from tailrace.function.sink import FlushTimer
 from tailrace.function.upload_sink import NativeSink
 from tailrace.net.http_client_async import AsyncUpload
 
@@ -23,7 +23,7 @@ class QuietTimer:
         self._sink = sink
         self._upload = upload
         self._loop = asyncio.get_running_loop()
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: FlushTimer | None = None
         sink.on_held = self._watch
 
     def close(self) -> None:
@@ -38,14 +38,14 @@ class QuietTimer:
             return
         due_s = self._sink.quiet_due_s
         if due_s < inf:
-            # Not the loop's time: uvloop's stands still while its callbacks run.
-            wait_s = max(0.0, due_s - time.monotonic())
-            self._handle = self._loop.call_later(wait_s, self._on_time)
+            clock = self._sink.clock
+            wait_s = max(0.0, due_s - clock.now_s())
+            self._handle = clock.call_later(self._loop, wait_s, self._on_time)
 
     def _on_time(self) -> None:
         self._handle = None
         try:
-            self._sink.expire()
+            self._sink.expire(self._sink.clock.now_s())
         except ClientDisconnected:
             return  # the sink has told whom it concerns
         self._upload.send_queued()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tailrace.errors import ResponseTooLargeError
@@ -10,6 +11,10 @@ from tailrace.wire.http_event import result_from_response
 from tailrace.wire.integration import Head
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+    from threading import Condition
+
     from tailrace.function.flush_policy import FlushPolicy
 
 
@@ -53,6 +58,33 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Make it visible that the response will never be complete."""
+
+
+class FlushTimer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Do not make the call."""
+
+
+class FlushClock:
+    """The time of adaptive flushes: when it is, and how a loop or a thread waits for it."""
+
+    __slots__ = ("now_s",)
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        # Not a loop's time: uvloop's stands still while its callbacks run.
+        self.now_s = now_s
+
+    def call_later(
+        self, loop: AbstractEventLoop, delay_s: float, callback: Callable[[], None]
+    ) -> FlushTimer:
+        """Call `callback()` in a running loop after a delay."""
+        return loop.call_later(delay_s, callback)
+
+    def wait(self, change: Condition, timeout_s: float | None) -> None:
+        """Wait until a condition that is held is notified, or the time is over."""
+        change.wait(timeout_s)
 
 
 class BufferedSink:

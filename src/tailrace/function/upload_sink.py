@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from tailrace.errors import (
 )
 from tailrace.function.callback_hosts import check_callback
 from tailrace.function.mode import NativeResponse
+from tailrace.function.sink import FlushClock
 from tailrace.net.http_answer import Answer
 from tailrace.net.http_client import Upload, open_upload
 from tailrace.wire.capability import EXCHANGE_FIELD, redact
@@ -209,11 +209,18 @@ class NativeSink(UploadSink):
     """
 
     def __init__(
-        self, native: NativeResponse, *, is_http: bool, policy: FlushPolicy | None = None
+        self,
+        native: NativeResponse,
+        *,
+        is_http: bool,
+        policy: FlushPolicy | None = None,
+        clock: FlushClock | None = None,
     ) -> None:
         super().__init__(native.upload)
         self._native = native
         self._is_http = is_http
+        self.clock = clock if clock is not None else FlushClock()
+        self._now_s = self.clock.now_s
         self._policy = policy
         self._flushing: Flushing | None = None  # from the head to the end
         self.has_begun = False
@@ -235,10 +242,10 @@ class NativeSink(UploadSink):
         if flushing is None:
             self._send(data)
         elif flushing.is_pending:
-            self._send_split(flushing.split(data, time.monotonic()))
+            self._send_split(flushing.split(data, self._now_s()))
         else:
             self._send(data)
-            padding = flushing.note(data, time.monotonic())
+            padding = flushing.note(data, self._now_s())
             if padding:
                 self._send_padding(padding)
         if self.on_held is not None:
@@ -261,10 +268,10 @@ class NativeSink(UploadSink):
 
     @property
     def quiet_due_s(self) -> float:
-        """When `expire` has something to do, by the monotonic clock; else infinite."""
+        """When `expire` has something to do, by `clock`; else infinite."""
         return inf if self._flushing is None else self._flushing.due_s
 
-    def expire(self) -> None:
+    def expire(self, now_s: float) -> None:
         """Let out what is held if the response has been quiet for long enough.
 
         Raises:
@@ -272,7 +279,7 @@ class NativeSink(UploadSink):
         """
         if self._flushing is None:
             return
-        padding = self._flushing.expire(time.monotonic(), is_blocked=self.upload.has_unsent)
+        padding = self._flushing.expire(now_s, is_blocked=self.upload.has_unsent)
         if padding:
             self._send_padding(padding)
 
@@ -331,7 +338,7 @@ class NativeSink(UploadSink):
         policy = self._policy or FlushPolicy()
         flushing = Flushing(policy, lambda: self._scanner(head, policy))
         self._flushing = flushing
-        padding = flushing.begin(data, time.monotonic())
+        padding = flushing.begin(data, self._now_s())
         if padding:
             self._send_padding(padding)
         if policy.when != "explicit" and flushing.obstacle is not None:
