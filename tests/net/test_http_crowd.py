@@ -12,6 +12,7 @@ from tests.fakes import Peer, until
 from tests.net.stage import BOTH, GET, Stage, played, post
 
 from tailrace import limits
+from tailrace.net.http_server import Phase
 
 
 @played(loops=BOTH, body_timeout_s=10.0, body_total_timeout_s=40.0)
@@ -90,6 +91,21 @@ async def test_no_newcomer_takes_the_place_of_an_upload_or_an_answer(stage: Stag
     for peer, each in ((uploading, upload), (answering, request)):
         each.connection.respond(200, [], b"x")
         assert (await peer.read_response()).body == b"x"
+
+
+@played(is_quiet=False, connections=1)
+async def test_no_newcomer_takes_the_place_of_an_answer_that_is_being_read(stage: Stage) -> None:
+    """Closed behind its last byte, it would stay: more and more connections above the bound."""
+    slow, request = await stage.exchange(GET)
+    body = bytes(20 * 2**20)
+    request.connection.respond(200, [], body)
+    await until(lambda: request.connection.phase is Phase.IDLE)
+    assert request.connection.unsent_bytes
+
+    assert (await (await stage.peer()).read_to_end())[1] == "reset"
+
+    assert request.connection.phase is Phase.IDLE
+    assert (await slow.read_response()).body == body
 
 
 @played(is_quiet=False, uploads=2, body_total_timeout_s=300.0)

@@ -91,7 +91,12 @@ class Crowd:
 
     def _make_room(self, newcomer: Connection, waiting: Iterable[Waiting]) -> int:
         """Close connections; return how many."""
-        idle = [each for each in waiting if each.phase in _IDLE and each is not newcomer]
+        # One with unsent bytes would keep its descriptor until its client has read them.
+        idle = [
+            each
+            for each in waiting
+            if each.phase in _IDLE and not each.unsent_bytes and each is not newcomer
+        ]
         if not idle:
             newcomer.cut()
             return 1
