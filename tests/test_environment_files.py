@@ -62,6 +62,7 @@ def refusal(directory: Path, lines: str, env: str | None = None) -> str:
         ("NAME=a b  c", "a b  c"),
         ("NAME=value # a comment", "value"),
         ("NAME=value#1", "value#1"),
+        ("NAME=one\u2028two\x0cthree\x85four", "one\u2028two\x0cthree\x85four"),
         ("NAME=# all of it is a comment", ""),
         ("NAME='single $x ${Y} \\n # kept'", "single $x ${Y} \\n # kept"),
         ('NAME="double \\"quoted\\" \\\\ a\\nb" # a comment', 'double "quoted" \\ a\nb'),

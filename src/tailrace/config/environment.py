@@ -29,6 +29,7 @@ _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII).
 _VALUE: Final = re.compile(
     r"""'(?P<literal>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^'"\s](?:.*?\S)??)?"""
 )
+_NEW_LINE: Final = re.compile(r"\r\n|\r|\n")  # and no other: U+2028 is part of a value
 _REST: Final = re.compile(r"\s*(\#.*)?").fullmatch
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -114,7 +115,7 @@ def read_env_file(key: str, path: Path) -> dict[str, str]:
     if len(data) > limits.ENV_FILE_BYTES_MAX:
         raise ConfigError(f"{key}: {path} is larger than {limits.ENV_FILE_BYTES_MAX} bytes")
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_NEW_LINE.split(text), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
