@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.command import ANY_PORTS, Command, DevCommand
 
-from tailrace.cli.logs import JsonFormatter
+from tailrace.cli.logs import JsonLineFormatter
 
 HANDLER = """
 from tailrace.function import streamify_response
@@ -108,7 +108,7 @@ def test_a_traceback_is_one_object() -> None:
     except ValueError:
         record = logging.LogRecord("tailrace.x", 40, __file__, 1, "no %s", ("way",), sys.exc_info())
 
-    text = JsonFormatter().format(record)
+    text = JsonLineFormatter().format(record)
 
     document = json.loads(text)
     assert "\n" not in text
@@ -121,7 +121,7 @@ def test_what_is_not_known_is_null() -> None:
     text = "exchange=%(exchange)s request_id=%(request_id)s bytes=%(bytes)s"
     record = logging.LogRecord("tailrace.x", 20, __file__, 1, text, (values,), None)
 
-    document = json.loads(JsonFormatter().format(record))
+    document = json.loads(JsonLineFormatter().format(record))
 
     assert document["message"] == "exchange=8f5b6a0e request_id=- bytes=5"
     assert {name: document[name] for name in values} == {**values, "request_id": None}

@@ -150,7 +150,7 @@ def test_a_picture_of_the_probe_is_no_change(suffix: str, code: Path) -> None:
 
     assert not sources.is_source(picture)
     assert sources.take_changes("f") == set()
-    picture.write_text("<svg/>")  # somebody's own
+    picture.write_text("<svg/>")  # not of the probe
     assert sources.is_source(picture)
     assert names(sources.take_changes("f")) == [picture.name]
 

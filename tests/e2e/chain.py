@@ -133,8 +133,8 @@ class Chain:
     def is_stuck(self, name: str) -> bool:
         """Whether the one process of a function can write no more.
 
-        Somebody on its way does not read what it has written, and all its threads sleep. That
-        state is the kernel's: a thread that only waits for the processor does not sleep.
+        What it has written is not read any more, and all its threads sleep. That state is the
+        kernel's: a thread that only waits for the processor does not sleep.
         """
         return self.look(lambda: self._is_stuck(name))
 

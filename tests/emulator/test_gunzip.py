@@ -19,7 +19,7 @@ TURN_BYTES = limits.GZIP_STEPS_PER_TURN * limits.GZIP_STEP_BYTES
 
 @dataclass
 class Seen:
-    """What a body's receiver is told, and after how many turns of the event loop."""
+    """The calls to a body's receiver, and after how many turns of the event loop they come."""
 
     turns: int = 0
     pieces: list[tuple[int, bytes, bool]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Seen:
         return b"".join(piece for _, piece, _ in self.pieces)
 
     def open(self) -> Gunzip:
-        """A body of which this is told, and the turns that are counted."""
+        """A body that calls this, and the turns that are counted."""
         self.gunzip = Gunzip(
             send=lambda data, is_rest: self.pieces.append((self.turns, data, is_rest)),
             on_behind=self.behind.append,

@@ -200,7 +200,7 @@ def test_a_date_that_is_none_is_refused() -> None:
     assert str(fault(head)).startswith("x-amz-date is not a time")
 
 
-# --- what the client is told --------------------------------------------------------------------
+# --- the client's answer ------------------------------------------------------------------------
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "function-urls.md"
 NOW_S = 1_795_262_400.0  # 2026-11-21, 12:00 UTC

@@ -2,7 +2,7 @@
 
 Directly each row has the outcome that stands beside it. Through a proxy what matters is that proxy
 and listener agree on where a request ends: no function gets a request that the proxy has not seen,
-and nobody gets the answer to somebody else's request.
+and no client gets the answer to another client's request.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def test_what_a_foreign_page_embeds_is_refused(access: WebAccess, fields: dict[s
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_link_on_any_page_leads_to_functions_and_not_to_the_api(method: str) -> None:
-    """A login of somebody else's ends with one."""
+    """A login at an identity provider ends with one."""
     assert refusal(LINKED, method, **LINK) is None
     assert refusal(PLAIN, method, **LINK) is not None
 

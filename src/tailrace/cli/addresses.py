@@ -22,7 +22,7 @@ def url_lines(urls: Mapping[str, str], functions: Mapping[str, FunctionConfig]) 
         config = functions[name].url
         assert config is not None
         signed = ", AWS_IAM" if config.auth == "AWS_IAM" else ""
-        # Lest somebody take what was asked for in the configuration for a fault.
+        # The delay is configured: without these words it would look like a fault.
         is_late = functions[name].hold_back is not None and config.invoke_mode == "RESPONSE_STREAM"
         late = ", late on purpose (hold_back)" if is_late else ""
         yield f"{callable_url(url)}/  {name}, {config.invoke_mode}{signed}{late}"

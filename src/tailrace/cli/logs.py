@@ -33,7 +33,7 @@ class LogSettings:
         return logging.getLevelNamesMapping()[self.level.upper()]
 
 
-class JsonFormatter(logging.Formatter):
+class JsonLineFormatter(logging.Formatter):
     """Makes one line of JSON of a record; values that a record has by name are keys of it."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
-from tailrace.cli.logs import JsonFormatter, LogSettings
+from tailrace.cli.logs import JsonLineFormatter, LogSettings
 
 DIM: Final = 2
 BOLD: Final = 1
@@ -86,7 +86,7 @@ class _JsonHandler(logging.Handler):
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
-        self.setFormatter(JsonFormatter())
+        self.setFormatter(JsonLineFormatter())
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -50,7 +50,7 @@ class HintingCommand(click.Command):
 
 
 class HintingGroup(click.Group):
-    """A group whose unknown commands are told from ours."""
+    """A group that suggests a command in place of an unknown one."""
 
     command_class = HintingCommand
 

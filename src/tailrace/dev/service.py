@@ -106,7 +106,7 @@ class Dev:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
-                # Somebody took an address between our look and our listening: look again.
+                # An address was taken between our check and our listening: choose again.
             else:
                 return
         await self._start()

@@ -1,7 +1,7 @@
 """Which files of a function are its code, and whether they have changed since it was started.
 
-A watcher hears of a change some time after it: a request that comes right after a save would still
-meet the old code. So the files are compared again when a request arrives. Nothing here waits: a
+A watcher reports a change with a delay: a request that comes right after a save would still meet
+the old code. So the files are compared again when a request arrives. Nothing here waits: a
 comparison is a walk over at most `SOURCE_FILES_MAX` files.
 """
 
@@ -102,7 +102,7 @@ class Sources:
         }
 
     def changed_by(self, files: Collection[Path]) -> dict[str, set[Path]]:
-        """The functions that files which are told to have changed have really changed.
+        """The functions whose files have changed, among files that are reported as changed.
 
         A function with too many files to compare is taken to be changed by each of its files.
         """

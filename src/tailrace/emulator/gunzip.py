@@ -19,8 +19,8 @@ class Gunzip:
     """Takes a compressed body, and sends it on at the client's pace.
 
     `send(data, is_rest)` gets what is decompressed; `is_rest` as it was fed, and for all but the
-    first piece of it. `on_behind(is_behind)` is told when input waits for the next turn, and when
-    none does any more. `on_error` is told what is wrong with the body, and nothing follows.
+    first piece of it. `on_behind(is_behind)` is called when input waits for the next turn, and when
+    none does any more. `on_error(error)` is the last call, for a body that is malformed.
     """
 
     __slots__ = (

@@ -133,7 +133,7 @@ class Emulator:
     async def warm(self, names: Iterable[str] | None = None) -> None:
         """Start one environment of each function (of these, or of all), one after the other.
 
-        So a function that cannot start says so in its log before somebody asks for it.
+        So the failure of a function that cannot start is in its log ahead of the first request.
         """
         for name in list(self._functions if names is None else names):
             function = self._functions.get(name)

@@ -6,7 +6,7 @@ Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. What a 
 of it: service `lambda`, and a payload that is signed too (Lambda Developer Guide, "urls-auth").
 Which region is signed for, and a session token, do not matter here.
 
-What the client is told, for each fault: `docs/reference/function-urls.md`, "AWS_IAM", with its
+The client's answer for each fault: `docs/reference/function-urls.md`, "AWS_IAM", with its
 sources. Texts are those of AWS's services, without the parts that repeat what was sent.
 
 Only URLs with AWS_IAM import this module: botocore takes its time to load.
@@ -216,7 +216,7 @@ def _in_headers(head: RequestHead) -> _Claim:
     if not value:
         raise _unsigned("it is not signed")
     algorithm, _, rest = value.partition(" ")
-    if algorithm != _ALGORITHM:  # a token of the application's, or of somebody else's
+    if algorithm != _ALGORITHM:  # a token of the application's, or of another service's
         raise _unsigned(f"the authorization header is not one of {_ALGORITHM}")
     fields = dict(_FIELD.findall(rest))
     date = (head.get(b"x-amz-date") or b"").decode("latin-1")

@@ -25,7 +25,7 @@ def for_runtime(root: str) -> str:
 
 
 def with_lineage(root: str, arn: str) -> str:
-    """What the runtime and the client of a Function URL are told: `Lineage` names the function.
+    """The trace header for the runtime and for a Function URL's client: `Lineage` is the function.
 
     The form is as recorded of Function URLs; AWS counts invocations of one chain in the last part
     of the lineage (Lambda Developer Guide, "invocation-recursion"), which is always 0 here.

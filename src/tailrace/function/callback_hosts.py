@@ -1,4 +1,4 @@
-"""Where a function may send its response to: whoever makes its event names the callback's host."""
+"""Which hosts a function may call back: its event, which any caller can make, names the host."""
 
 from __future__ import annotations
 

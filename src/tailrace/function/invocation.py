@@ -116,7 +116,7 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
 
 def _return_response(call: _Call) -> Any:
     sink = BufferedSink(is_http=is_http_event(call.fields))
-    # Whoever reads the result drops the body of a HEAD, and takes the content-length from it.
+    # The reader of the result drops the body of a HEAD, and takes the content-length from it.
     stream = Stream(sink, is_head_request=False)
     try:
         drive(call.handler, call.event, call.context, stream, sink)

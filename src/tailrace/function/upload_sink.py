@@ -150,8 +150,8 @@ class CallbackSink(UploadSink):
 
         Raises:
             CallbackRefusedError: the gateway does not want this callback, or it is unreachable, or
-                somebody else has answered (`status` is then 502), or its host is not one that may
-                be called (403). The message has no secret.
+                a server in its place has answered (`status` is then 502), or its host is not one
+                that may be called (403). The message has no secret.
         """
         check_callback(url)
         base = url.rpartition("/")[0]  # the secret is the last part of the URL

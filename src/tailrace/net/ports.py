@@ -46,7 +46,7 @@ def taken_error(option: str, address: object) -> OSError:
 
 
 def refuse_unusable(option: str, host: str, port: int) -> None:
-    """Look whether an address that somebody asked for can be had now.
+    """Check that an address which was asked for can be listened on now.
 
     Raises:
         OSError: it cannot; the message names address and option, and what to do.

@@ -86,7 +86,7 @@ def _number_or_refusal(value: object) -> int | float:
 
 
 def _is_decimal(value: object) -> bool:
-    decimal = sys.modules.get("decimal")  # whoever has a Decimal has imported it
+    decimal = sys.modules.get("decimal")  # a program that has a Decimal has imported it
     return decimal is not None and isinstance(value, decimal.Decimal)
 
 
