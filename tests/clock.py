@@ -26,7 +26,7 @@ class ManualTimer:
 
 
 class ManualClock:
-    """Time for everything that takes a `tailrace.net.clock.Clock`, whatever the machine does.
+    """Time for everything that takes a `tailrace.net.clock.TimerClock`, whatever the machine does.
 
     Sockets and tasks of the same event loop work as ever; only deadlines wait for `advance`.
     """

@@ -27,7 +27,7 @@ from tailrace.emulator.runtime_server import RuntimeServer
 from tailrace.emulator.status import Status, Turn
 from tailrace.emulator.variables import MakeVariables, handler_of
 from tailrace.errors import ConfigError
-from tailrace.net.clock import Clock
+from tailrace.net.clock import TimerClock
 
 if TYPE_CHECKING:
     from tailrace.emulator.profile import ProfileKeys
@@ -50,7 +50,7 @@ class ExecutionEnvironment:
         make_variables: MakeVariables,
         init_timeout_s: float,
         freeze: bool,
-        clock: Clock,
+        clock: TimerClock,
         on_lost: Callable[[ExecutionEnvironment], None],
     ) -> None:
         self.status = Status.NEW

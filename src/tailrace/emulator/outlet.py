@@ -13,7 +13,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.config import HoldBackConfig
-from tailrace.net.clock import Clock, Timer
+from tailrace.net.clock import Timer, TimerClock
 from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
 
 _FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
@@ -50,7 +50,7 @@ class Outlet:
         send: Callable[[bytes], None],
         on_full: Callable[[bool], None],
         on_open: Callable[[], None] | None = None,
-        clock: Clock,
+        clock: TimerClock,
     ) -> None:
         self._clock = clock
         self._held = HoldBack(hold_back)
@@ -154,7 +154,7 @@ def open_outlet(
     send: Callable[[bytes], None],
     on_full: Callable[[bool], None],
     on_open: Callable[[], None] | None = None,
-    clock: Clock,
+    clock: TimerClock,
 ) -> Outlet:
     """The outlet that a configuration asks for."""
     rule = HoldBackRule(

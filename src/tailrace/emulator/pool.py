@@ -18,7 +18,7 @@ from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.status import Status
 from tailrace.emulator.variables import function_variables
-from tailrace.net.clock import Clock, LoopClock
+from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.tasks import TaskSet
 
 
@@ -32,7 +32,7 @@ class EnvironmentSettings:
     callback_hosts: Callable[[], Sequence[str]]
     """Where functions may call back, asked when an environment starts."""
     init_timeout_s: float = limits.INIT_TIMEOUT_S
-    clock: Clock = field(default_factory=LoopClock)
+    clock: TimerClock = field(default_factory=LoopClock)
     """What time-outs and retries count on."""
 
     def variables_of(

@@ -23,7 +23,7 @@ from tailrace.config import FunctionConfig
 from tailrace.emulator.destinations import Condition, EndedEvent
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.log import EmulatorLog
-from tailrace.net.clock import Clock, Timer
+from tailrace.net.clock import Timer, TimerClock
 from tailrace.wire.runtime_api import Invocation
 
 OnEventEnded = Callable[[bytes, str | None], None]
@@ -59,7 +59,7 @@ class EventQueue:
         start: Callable[[Attempt], bool],
         log: EmulatorLog,
         *,
-        clock: Clock,
+        clock: TimerClock,
         retry_delay_scale: float,
         on_ended: OnEventEnded | None = None,
         on_settled: Callable[[EndedEvent], None] = lambda event: None,

@@ -15,7 +15,7 @@ from tailrace.emulator.lambda_api import LambdaApi
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.pool import EnvironmentSettings
 from tailrace.emulator.queue import OnEventEnded
-from tailrace.net.clock import Clock, LoopClock
+from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.net.tasks import TaskSet
 from tailrace.net.web_guard import WebGuard
@@ -60,7 +60,7 @@ class Emulator:
         uploads_max: int = limits.UPLOADS_MAX,
         on_event_ended: OnEventEnded | None = None,
         has_changed: Callable[[str], bool] = lambda name: False,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
         find_gateway: Callable[[], str | None] = lambda: None,
     ) -> None:
         clock = clock if clock is not None else LoopClock()

@@ -15,7 +15,7 @@ from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.held import Held, Route, name_of
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.registry import Registry
-from tailrace.net.clock import Clock
+from tailrace.net.clock import TimerClock
 from tailrace.net.http_server import (
     IGNORE,
     Connection,
@@ -52,7 +52,7 @@ class Front:
         health_path: str,
         health: Callable[[], dict[str, object]],
         trusted_hops: int,
-        clock: Clock,
+        clock: TimerClock,
         guard: WebGuard | None = None,
     ) -> None:
         self.registry = registry

@@ -16,7 +16,7 @@ from tailrace.errors import (
     ThrottledError,
 )
 from tailrace.gateway.invoke import REQUEST_ID, retry_after_s, unreachable
-from tailrace.net.clock import Clock, LoopClock
+from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 
 
@@ -41,7 +41,7 @@ class HttpInvoker:
         *,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self._clock = clock if clock is not None else LoopClock()
         self._timeout_s = timeout_s

@@ -36,7 +36,7 @@ from tailrace.gateway.credentials import (
     open_session,
 )
 from tailrace.gateway.signing import sign_post
-from tailrace.net.clock import Clock
+from tailrace.net.clock import TimerClock
 from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.wire.capability import redact
 
@@ -218,7 +218,7 @@ class LambdaInvoker:
         signer: LambdaSigner | None = None,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s, clock=clock)

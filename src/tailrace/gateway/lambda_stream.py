@@ -31,7 +31,7 @@ from tailrace.gateway.invoke import (
 )
 from tailrace.gateway.stream_form import FormWarnings
 from tailrace.gateway.stream_message import failure_in, shortened, split
-from tailrace.net.clock import Clock, LoopClock
+from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.http_pool import PoolAnswer
 from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.net.json_text import response_from_envelope
@@ -57,7 +57,7 @@ class LambdaStreamInvoker:
         *,
         signer: LambdaSigner | None = None,
         connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         clock = clock if clock is not None else LoopClock()
         self._signer = signer or LambdaSigner(endpoint, clock=clock)

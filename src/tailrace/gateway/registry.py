@@ -14,7 +14,7 @@ from tailrace import limits
 from tailrace.errors import CallbackRefusedError, ThrottledError
 from tailrace.gateway.deadlines import Deadlines, passed_deadline
 from tailrace.gateway.held import Held, Route
-from tailrace.net.clock import Clock, LoopClock
+from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.http_server import Connection, RequestHead
 from tailrace.net.sweeper import Sweeper
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
@@ -40,7 +40,7 @@ class Registry:
         deadlines: Deadlines,
         *,
         held_max: int = limits.HELD_MAX,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self.deadlines = deadlines
         self._clock = clock if clock is not None else LoopClock()

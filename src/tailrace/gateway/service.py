@@ -14,7 +14,7 @@ from tailrace.gateway.front import Front, exchange_of
 from tailrace.gateway.held import Route
 from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.registry import Registry
-from tailrace.net.clock import Clock, LoopClock, sleep, time_limit
+from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.descriptors import descriptor_limit, shares_of
 from tailrace.net.http_server import HttpLimits, HttpServer
 from tailrace.net.web_guard import WebGuard
@@ -68,7 +68,7 @@ class Gateway:
         invokers: Invokers,
         find_route: Callable[[str, str], Route | None],
         *,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self.settings = settings = _within_descriptors(settings)
         self._invokers = invokers

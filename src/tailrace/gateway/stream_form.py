@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from tailrace import limits
-from tailrace.net.clock import Clock
+from tailrace.net.clock import TimerClock
 from tailrace.net.tally import Tally
 from tailrace.wire.stream_body import StreamForm
 
@@ -33,7 +33,7 @@ _TEXTS: Final = {
 class FormWarnings:
     """Warns of a function now and then, with a count."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: TimerClock) -> None:
         self._clock = clock
         self._tallies: dict[tuple[str, StreamForm], Tally] = {}
 

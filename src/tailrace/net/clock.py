@@ -15,7 +15,7 @@ class Timer(Protocol):
         """Do not make the call; without effect once it has been made."""
 
 
-class Clock(Protocol):
+class TimerClock(Protocol):
     """Seconds from an arbitrary start, and calls at a later time."""
 
     def now_s(self) -> float:
@@ -41,11 +41,11 @@ class LoopClock:
         return (self._loop or self._bind()).time()
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
-        """See `Clock`."""
+        """See `TimerClock`."""
         return (self._loop or self._bind()).call_later(delay_s, callback, *args)
 
     def call_at(self, at_s: float, callback: Callable[..., object], *args: object) -> Timer:
-        """See `Clock`."""
+        """See `TimerClock`."""
         return (self._loop or self._bind()).call_at(at_s, callback, *args)
 
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -54,7 +54,7 @@ class LoopClock:
         return self._loop
 
 
-async def sleep(clock: Clock, delay_s: float) -> None:
+async def sleep(clock: TimerClock, delay_s: float) -> None:
     """Wait for so long; cancelling is safe."""
     if delay_s <= 0:
         await asyncio.sleep(0)
@@ -68,7 +68,7 @@ async def sleep(clock: Clock, delay_s: float) -> None:
 
 
 @asynccontextmanager
-async def time_limit(clock: Clock, delay_s: float) -> AsyncIterator[asyncio.Timeout]:
+async def time_limit(clock: TimerClock, delay_s: float) -> AsyncIterator[asyncio.Timeout]:
     """Cancel the block after so long and raise TimeoutError, as `asyncio.timeout` does."""
     async with asyncio.timeout(None) as limit:
         timer = clock.call_later(delay_s, _expire, limit)

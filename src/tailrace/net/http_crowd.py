@@ -14,7 +14,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.clock import Clock
+from tailrace.net.clock import TimerClock
 from tailrace.net.descriptors import descriptor_limit
 from tailrace.net.http_connection import Connection
 from tailrace.net.http_deadline import Phase, Waiting
@@ -36,7 +36,7 @@ class Crowd:
     or answered is closed.
     """
 
-    def __init__(self, name: str, bounds: HttpLimits, clock: Clock) -> None:
+    def __init__(self, name: str, bounds: HttpLimits, clock: TimerClock) -> None:
         self._name = name
         self._limits = bounds
         self._clock = clock

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.clock import Clock, Timer
+from tailrace.net.clock import Timer, TimerClock
 from tailrace.net.http_parser import HttpLimits
 from tailrace.net.sweeper import Sweeper
 
@@ -65,7 +65,7 @@ class Deadlines:
     short request.
     """
 
-    def __init__(self, bounds: HttpLimits, clock: Clock) -> None:
+    def __init__(self, bounds: HttpLimits, clock: TimerClock) -> None:
         self._clock = clock
         self._bounds = bounds
         self._waiting: set[Waiting] = set()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.clock import Clock, LoopClock, time_limit
+from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.http_reply import ReplyReader, no_connection
 
 
@@ -64,7 +64,7 @@ class HttpPool:
         timeout_s: float,
         kept_timeout_s: float = limits.POOL_KEPT_TIMEOUT_S,
         answer_bytes_max: int = limits.POOL_ANSWER_BYTES_MAX,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self.clock = clock if clock is not None else LoopClock()
         self.kept_timeout_s = kept_timeout_s

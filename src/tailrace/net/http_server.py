@@ -11,7 +11,7 @@ from email.utils import formatdate
 from typing import Final
 
 from tailrace import limits
-from tailrace.net.clock import Clock, LoopClock, time_limit
+from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.http_connection import Application, Connection
 from tailrace.net.http_crowd import Crowd
 from tailrace.net.http_deadline import Deadlines, Phase
@@ -56,7 +56,7 @@ class HttpServer:
         *,
         name: str,
         bounds: HttpLimits | None = None,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self.application = application
         self.name = name

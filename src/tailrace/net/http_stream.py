@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.clock import Clock, LoopClock, time_limit
+from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_reply import ReplyReader, no_connection
 
@@ -49,7 +49,7 @@ class HttpStreams:
         connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
         kept_max: int = limits.STREAM_CONNECTIONS_KEPT_MAX,
         kept_timeout_s: float = limits.POOL_KEPT_TIMEOUT_S,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self.clock = clock if clock is not None else LoopClock()
         self.kept_timeout_s = kept_timeout_s

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tailrace import limits
-from tailrace.net.clock import Clock, Timer
+from tailrace.net.clock import Timer, TimerClock
 
 _ENDED_MAX: Final = limits.SWEEP_ENDED_PER_TURN_MAX
 _SEEN_MAX: Final = limits.SWEEP_SEEN_PER_TURN_MAX
@@ -24,7 +24,7 @@ class Sweeper:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: TimerClock,
         *,
         interval_s: Callable[[], float],
         look: Callable[[], Iterator[bool]],
