@@ -23,7 +23,7 @@ from botocore.session import Session
 
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
-from tailrace.net.clock import Clock, LoopClock, time_limit
+from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Keys:
         source: Credentials,
         *,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self._source = source
         self._timeout_s = timeout_s

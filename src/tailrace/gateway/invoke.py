@@ -154,7 +154,7 @@ class LambdaSigner:
         endpoint: LambdaEndpoint,
         *,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._base_path = urlsplit(endpoint.url).path

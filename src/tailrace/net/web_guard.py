@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from tailrace.net.clock import Clock
+from tailrace.net.clock import TimerClock
 from tailrace.net.tally import Tally
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.web_access import WebAccess, WebRefusal, find_refusal
@@ -20,7 +20,7 @@ class WebGuard:
 
     __slots__ = ("_name", "_tally", "access")
 
-    def __init__(self, name: str, access: WebAccess, clock: Clock) -> None:
+    def __init__(self, name: str, access: WebAccess, clock: TimerClock) -> None:
         self.access = access
         self._name = name
         self._tally = Tally(clock.now_s)
