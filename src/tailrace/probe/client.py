@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from tailrace.errors import PeerError, ProbeError
-from tailrace.net.clock import Clock, LoopClock, time_limit
+from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.http_pool import Origin
 from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.probe import limits
@@ -119,7 +119,7 @@ class Client:
         patience: Patience | None = None,
         is_verified: bool = True,
         stop: Stop | None = None,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
     ) -> None:
         self._headers = headers
         self._stop = stop or Stop()
@@ -294,7 +294,9 @@ def _now() -> tuple[int, float]:
 class _Receiver:
     """Times what a connection gets; decides whether it is the answer, or a way there."""
 
-    def __init__(self, taker: Taker, stream: HttpStream, clock: Clock, *, is_kept: bool) -> None:
+    def __init__(
+        self, taker: Taker, stream: HttpStream, clock: TimerClock, *, is_kept: bool
+    ) -> None:
         self._taker = taker
         self._stream = stream
         self._clock = clock
