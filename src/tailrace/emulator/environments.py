@@ -27,12 +27,12 @@ from tailrace.emulator.runtime_server import RuntimeServer
 from tailrace.emulator.status import Status, Turn
 from tailrace.emulator.variables import MakeVariables, handler_of
 from tailrace.errors import ConfigError
-from tailrace.net.clock import TimerClock
+from tailrace.net.clock import TimerClock, time_limit
 
 if TYPE_CHECKING:
     from tailrace.emulator.profile import ProfileKeys
 
-_REST_POLL_S: Final = 0.001
+_SHUTDOWN_POLL_S: Final = 0.001
 
 
 class ExecutionEnvironment:
@@ -251,12 +251,20 @@ class ExecutionEnvironment:
         run.
         """
         assert self._server is not None
-        now = self._clock.now_s
-        end_s = now() + limits.OUTPUT_TIMEOUT_S
-        while self._server.connection_count and now() < end_s:
-            await asyncio.sleep(_REST_POLL_S)
-            if attempt is not None and attempt.is_held and now() < deadline_s:
-                end_s = now() + limits.OUTPUT_TIMEOUT_S
+
+        def is_held() -> bool:
+            is_early = self._clock.now_s() < deadline_s
+            return attempt is not None and attempt.is_held and is_early
+
+        was_held = True
+        while was_held:
+            was_held = is_held()  # all the time is for what is let go meanwhile
+            try:
+                async with time_limit(self._clock, limits.OUTPUT_TIMEOUT_S):
+                    await self._server.wait_empty()
+                    return
+            except TimeoutError:
+                was_held = was_held or is_held()
 
     async def _shut_extensions_down(self, process: FunctionProcess) -> None:
         """Let the extensions that want to know finish; on Lambda the runtime has ended before."""
@@ -269,7 +277,7 @@ class ExecutionEnvironment:
         reason = "FAILURE" if self._extension_failure else "SPINDOWN"
         if extensions.shut_down(reason, int((time.time() + timeout_s) * 1000)):
             while process.is_alive and not extensions.are_done and now() < end_s:  # noqa: ASYNC110
-                await asyncio.sleep(_REST_POLL_S)
+                await asyncio.sleep(_SHUTDOWN_POLL_S)
 
     async def _clear(self) -> None:
         """End the process and its Runtime API."""

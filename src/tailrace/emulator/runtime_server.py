@@ -169,8 +169,12 @@ class RuntimeServer:
 
     @property
     def connection_count(self) -> int:
-        """Open connections; none are left once all that an ended process sent has been read."""
+        """Open connections."""
         return self._server.statistics()["connections"]
+
+    async def wait_empty(self) -> None:
+        """Wait until no connection is open: all that an ended process sent has been read then."""
+        await self._server.wait_empty()
 
     async def stop(self) -> None:
         """Close the address and every connection."""

@@ -116,6 +116,12 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         await loop.connect_accepted_socket(lambda: Connection(self), accepted)
 
+    async def wait_empty(self) -> None:
+        """Wait until no connection is open; others may be made later. Cancelling is safe."""
+        while self._connections:
+            self._empty.clear()
+            await self._empty.wait()
+
     async def drain(self, timeout_s: float) -> bool:
         """Wait until every connection has ended; False when the time was over first."""
         self.stop_accepting()
@@ -124,9 +130,7 @@ class HttpServer:
                 # Connections that were accepted before are made within a turn; see `stop_accepting`
                 await asyncio.sleep(0)
                 await self._tasks.wait_all()
-                while self._connections:
-                    self._empty.clear()
-                    await self._empty.wait()
+                await self.wait_empty()
         except TimeoutError:
             pass
         return not self._connections
