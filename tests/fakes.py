@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from tailrace.net.http_server import Connection, HttpServer, RequestHead, WholeBody
 from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """When a wait is in vain."""
 
 _ROUNDS = 50
