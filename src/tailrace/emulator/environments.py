@@ -346,7 +346,8 @@ class ExecutionEnvironment:
         if turn is Turn.EXTENSION_FAILED and self._extension_failure is not None:
             error_type, reason = self._extension_failure
         text = f"RequestId: {request_id} Error: {reason}"
-        self._log.platform(text)
+        if self.status is not Status.STARTING or not self._is_stopping:  # we ended it: no failure
+            self._log.platform(text)
         return Outcome.failure(error_type, text)
 
     def _unusable(self, request_id: str, error: OSError | ConfigError) -> Outcome:
