@@ -387,25 +387,40 @@ def test_without_any_program_the_start_says_what_to_install(project: Path) -> No
     run(story())
 
 
-def test_output_into_a_watched_directory_is_no_change(project: Path) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("is_piped", [False, True], ids=["redirected", "tee"])
+def test_output_into_a_watched_directory_is_no_change(
+    is_piped: bool, log_format: str, project: Path
+) -> None:
     """Otherwise each line about a change would be a change."""
-    with (project / "one" / "output").open("w") as output:
-        arguments = ["dev", "--config", str(project / "tailrace.toml"), *ANY_PORTS]
+    path = project / "one" / "output"
+    arguments = ["dev", "--config", str(project / "tailrace.toml"), *ANY_PORTS]
+    command = [sys.executable, "-m", "tailrace", *arguments, "--log-format", log_format]
+    with path.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tailrace", *arguments], stderr=output, env=environ_of()
+            command, stderr=subprocess.PIPE if is_piped else output, env=environ_of()
         )
+    copier = None
+    if is_piped:
+        copier = subprocess.Popen(
+            ["tee", str(path)], stdin=process.stderr, stdout=subprocess.DEVNULL
+        )
+        assert process.stderr is not None
+        process.stderr.close()
     try:
-        wait_text(project / "one" / "output", "Ctrl-C stops")
+        wait_text(path, "Ctrl-C stops" if log_format == "text" else "dev on http")
         (project / "one" / "a.log").write_text("a log")
         (project / "one" / "data").write_text("a change")
-        wait_text(project / "one" / "output", "data changed: the next request to one runs it")
+        wait_text(path, "data changed: the next request to one runs it")
         (project / "one" / "more").write_text("a change")
-        wait_text(project / "one" / "output", "more changed")
+        wait_text(path, "more changed")
     finally:
         process.terminate()
         process.wait(20)
+        if copier is not None:
+            copier.wait(20)
 
-    assert (project / "one" / "output").read_text().count("changed") == 2
+    assert path.read_text().count("changed") == 2
 
 
 def test_records_in_a_watched_directory_are_no_change(

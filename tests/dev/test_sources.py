@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from tests.probe.readings import SECONDS, timed
 
-from tailrace import limits
+from tailrace import __version__, limits
+from tailrace.cli.logs import JsonFormatter
 from tailrace.config import Config, DestinationsConfig, FunctionConfig
 from tailrace.dev.sources import Sources
 from tailrace.probe.plot import draw
@@ -26,6 +28,11 @@ def sources_of(path: Path, **settings: DestinationsConfig) -> Sources:
     function = FunctionConfig(name="f", handler="app.handler", path=path, **settings)
     sources.apply(Config(path=path / "tailrace.toml", functions={"f": function}))
     return sources
+
+
+def json_line(logger: str, message: str) -> str:
+    """A line of the log with `--log-format json`."""
+    return JsonFormatter().format(logging.makeLogRecord({"name": logger, "msg": message}))
 
 
 def names(paths: set[Path]) -> list[str]:
@@ -153,6 +160,27 @@ def test_a_picture_of_the_probe_is_no_change(suffix: str, code: Path) -> None:
     picture.write_text("<svg/>")  # not of the probe
     assert sources.is_source(picture)
     assert names(sources.take_changes("f")) == [picture.name]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        f"\n  tailrace {__version__}  tailrace.toml\n",
+        json_line("tailrace.dev", "dev on http://127.0.0.1:8080"),
+    ],
+)
+def test_a_copy_of_our_output_is_no_change(start: str, code: Path) -> None:
+    """As `tailrace dev 2>&1 | tee output` makes one, also with something before it."""
+    sources = sources_of(code.parent)
+    output = code.parent / "output"
+
+    for text in ("", "$ make\n" + start, "$ make\n" + start + "one | a line\n"):
+        output.write_text(text)
+        assert bool(sources.take_changes("f")) == (text == "")
+        assert sources.is_source(output) == (text == "")
+
+    output.write_text("tailrace is a word of it")
+    assert names(sources.take_changes("f")) == [output.name]
 
 
 def test_what_is_written_by_us_is_no_change(code: Path) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tailrace import limits
+from tailrace import __version__, limits
 from tailrace.config import Config
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ _is_temporary: Final = re.compile(
 ).fullmatch
 _PICTURES: Final = (".svg", ".png")
 _PICTURE_MARK: Final = b"tailrace probe"
-_PICTURE_HEAD_BYTES: Final = 2 * limits.KIB
+_OUTPUT_MARKS: Final = (f"  tailrace {__version__}  ".encode(), b'"logger": "tailrace.dev"')
+"""What `tailrace dev` writes at its start, as text and as JSON."""
+_HEAD_BYTES: Final = 2 * limits.KIB
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ class Sources:
             return {self._paths[name]}
         self._files[name] = now
         differing = {path for path in now if before.get(path) is not now[path]}
-        return {Path(path) for path in differing if not _is_picture_of_ours(path)} | {
+        return {Path(path) for path in differing if not _is_written_by_us(path)} | {
             Path(path) for path in before.keys() - now.keys()
         }
 
@@ -128,7 +130,7 @@ class Sources:
             and path.name not in IGNORED_DIRECTORIES
             and str(path) not in self._others
             and not _is_own_output(path)
-            and not _is_picture_of_ours(str(path))
+            and not _is_written_by_us(str(path))
         )
 
     def _scan(
@@ -204,16 +206,22 @@ def _digest(path: str, size: int) -> bytes:
         return b""
 
 
-def _is_picture_of_ours(path: str) -> bool:
-    """Whether `tailrace probe` has drawn it, or begins to."""
-    if not path.endswith(_PICTURES):
+def _is_written_by_us(path: str) -> bool:
+    """Whether a file is a picture of `tailrace probe`, also an empty one, or output of `dev`.
+
+    The output reaches a file through another program, as `tee`: a line about its change would
+    change it again, without end.
+    """
+    if not os.path.isfile(path):  # to open a pipe would wait for its writer
         return False
     try:
         with open(path, "rb") as file:
-            head = file.read(_PICTURE_HEAD_BYTES)
+            head = file.read(_HEAD_BYTES)
     except OSError:
         return False
-    return not head or _PICTURE_MARK in head
+    if path.endswith(_PICTURES) and (not head or _PICTURE_MARK in head):
+        return True
+    return any(mark in head for mark in _OUTPUT_MARKS)
 
 
 def _own_outputs() -> set[tuple[int, int]]:
