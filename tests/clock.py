@@ -49,10 +49,11 @@ class ManualClock:
     def call_at(self, at_s: float, callback: Callable[..., object], *args: object) -> ManualTimer:
         """As `call_later`, at a time of this clock."""
         timer = ManualTimer(lambda: callback(*args))
-        if at_s <= self._now_s:  # due at once, which takes a turn of the loop and no time
-            asyncio.get_running_loop().call_soon(timer.fire)
-            return timer
-        heapq.heappush(self._timers, (at_s, next(self._numbers), timer))
+        loop = asyncio._get_running_loop()
+        if at_s <= self._now_s and loop is not None:  # takes a turn of the loop and no time
+            loop.call_soon(timer.fire)
+        else:
+            heapq.heappush(self._timers, (at_s, next(self._numbers), timer))
         return timer
 
     def advance(self, seconds: float) -> None:

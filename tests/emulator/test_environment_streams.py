@@ -107,6 +107,7 @@ def test_what_a_dead_process_had_sent_waits_for_a_listener_that_pauses(tmp_path:
             await wait_until(caller.function.pids)
             (pid,) = caller.function.pids()
             await wait_until(lambda: not is_running(pid))
+            await wait_until(lambda: attempt.is_held)  # its head has been read
             caller.clock.advance(2 * limits.OUTPUT_TIMEOUT_S)  # longer than anything else waits
             assert not attempt.outcome.done()
             attempt.resume("client")
