@@ -47,7 +47,8 @@ def test_no_connection_is_made_to_another_host_and_the_handler_does_not_run(
     authority = peer.url.split("/")[2]
     assert record.levelno == logging.WARNING
     assert f"the handler was not run: the callback goes to {authority}" in record.getMessage()
-    assert f"TAILRACE_CALLBACK_HOSTS is {hosts!r}" in record.getMessage()
+    assert f"TAILRACE_CALLBACK_HOSTS is {hosts!r}; add the host to it" in record.getMessage()
+    assert "callback_hosts in [emulator] of tailrace.toml" in record.getMessage()
     assert SECRET not in caplog.text
 
 

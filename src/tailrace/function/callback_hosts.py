@@ -38,5 +38,6 @@ def check_callback(url: str) -> None:
         raise CallbackRefusedError(
             _FORBIDDEN,
             f"the callback goes to {host}:{parts.port}, which is not among the allowed hosts:"
-            f" {HOSTS_VARIABLE} is {allowed[:200]!r}",
+            f" {HOSTS_VARIABLE} is {allowed[:200]!r}; add the host to it, on a developer's"
+            " machine by callback_hosts in [emulator] of tailrace.toml",
         )
