@@ -317,11 +317,12 @@ def test_zeros_before_a_chunk_size_count_in_the_read_of_the_head_too(
     assert refusal(bounds, *reads) == 400
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"\r\n\r\n"], ids=["", "a line", "two lines"])
 @pytest.mark.parametrize("split", range(1, len(CHUNKED_HEAD)))
-def test_what_is_behind_a_head_in_its_read_is_told_from_it(split: int) -> None:
+def test_what_is_behind_a_head_in_its_read_is_told_from_it(split: int, before: bytes) -> None:
     """Wherever the head was cut: it does not count as framing, and what is behind it does."""
     parser = RequestParser(HttpLimits(framing_bytes=5))
-    raw = CHUNKED_HEAD + b"5\r\nabcde\r\n0\r\n\r\n"
+    raw = before + CHUNKED_HEAD + b"5\r\nabcde\r\n0\r\n\r\n"
 
     assert read(parser, raw[:split], raw[split:])[1] == b"abcde"
 

@@ -122,6 +122,7 @@ class RequestParser:
         assert self._parser is not None
         self.raw_count += len(data)
         is_in_head = self.head is None
+        is_first = is_in_head and not self._line.strip()
         if is_in_head:
             self._take_line(data)
         else:
@@ -140,7 +141,7 @@ class RequestParser:
                 raise HttpError(400, f"malformed request: {str(error).lower()}") from None
             self.is_last = self.is_behind = True
         if is_in_head:
-            self._follow_head(data)
+            self._follow_head(data, is_first)
 
     def _take_line(self, data: bytes) -> None:
         """Keep the request line as it was sent, without an empty line before it."""
@@ -164,9 +165,11 @@ class RequestParser:
         if found is not None and found[1] not in _SERVED:
             raise HttpError(505, f"HTTP version {found[1].decode()} is not served here")
 
-    def _follow_head(self, data: bytes) -> None:
+    def _follow_head(self, data: bytes, is_first: bool) -> None:
         """Bound a head that goes on; count what has come behind it once it is complete."""
         seen = self._head_tail + data
+        if is_first:  # empty lines before the request line do not end its head
+            seen = seen.lstrip(b"\r\n")
         if self.head is not None:
             self._overhead = len(seen) - seen.find(b"\r\n\r\n") - 4
         elif self.raw_count > self._limits.head_bytes:
