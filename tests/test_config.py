@@ -1101,3 +1101,28 @@ HOLD_BACK = "functions.lines.hold_back"
 )
 def test_hold_backs_that_are_none(text: str, message: str) -> None:
     assert refusal(function(f"hold_back = {text}")) == HOLD_BACK + message
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "https://a.example", "http://[::1]:3000", "http://a_b.local:8080",
+     "chrome-extension://abcdef", "safari-web-extension://0A-1B"],
+)  # fmt: skip
+def test_allowed_origins_as_browsers_send_them(origin: str) -> None:
+    config = read(f'[emulator]\nallowed_origins = ["{origin}"]')
+
+    assert config.emulator.allowed_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://a.example/", "https://a.example/x", "https://A.example", "HTTPS://a.example",
+     "https://a.example:443", "http://a.example:80", "a.example", "https://u@a.example",
+     "https://*.example", "https://a.example\\n", "http://größe.example", ""],
+)  # fmt: skip
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    """It would be compared with every origin and allow none."""
+    message = refusal(f'[emulator]\nallowed_origins = ["{origin}"]')
+
+    assert message.startswith("emulator.allowed_origins: ")
+    assert 'such as "https://example.com" (lower case, no path, no usual port)' in message

@@ -41,12 +41,18 @@ _CallbackHosts: TypeAlias = Annotated[
         ' ".example.com" is all names below it, too',
     ),
 ]
+# As browsers send them: in lower case, without a path and without the usual port. Extensions have
+# schemes of their own, whose hosts browsers leave as they are.
+_ORIGIN: Final = (
+    r"(?!http://.*:80\Z|https://.*:443\Z)https?://([a-z0-9._~-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+    r"|(?!https?:)[a-z][a-z0-9+.-]*://[A-Za-z0-9._~-]+"
+)
 _Origins: TypeAlias = Annotated[
-    tuple[Annotated[str, Meta(pattern=r"^[!-~]{1,253}\Z")], ...],
+    tuple[Annotated[str, Meta(pattern=rf"^(\*|null|{_ORIGIN})\Z", max_length=253)], ...],
     Meta(
         max_length=limits.ALLOWED_HOSTS_MAX,
-        description=f"a list of at most {limits.ALLOWED_HOSTS_MAX} origins such as"
-        ' "https://example.com", or of "*"',
+        description=f"a list of at most {limits.ALLOWED_HOSTS_MAX} origins as browsers send them,"
+        ' such as "https://example.com" (lower case, no path, no usual port), or of "*"',
     ),
 ]
 
