@@ -13,7 +13,7 @@ import pytest
 from tests.probe.readings import SECONDS, timed
 
 from tailrace import __version__, limits
-from tailrace.cli.logs import JsonFormatter
+from tailrace.cli.logs import JsonLineFormatter
 from tailrace.config import Config, DestinationsConfig, FunctionConfig
 from tailrace.dev.sources import Sources
 from tailrace.probe.plot import draw
@@ -32,7 +32,7 @@ def sources_of(path: Path, **settings: DestinationsConfig) -> Sources:
 
 def json_line(logger: str, message: str) -> str:
     """A line of the log with `--log-format json`."""
-    return JsonFormatter().format(logging.makeLogRecord({"name": logger, "msg": message}))
+    return JsonLineFormatter().format(logging.makeLogRecord({"name": logger, "msg": message}))
 
 
 def names(paths: set[Path]) -> list[str]:
