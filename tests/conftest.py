@@ -1,9 +1,15 @@
 """What holds for every test."""
 
 import gc
+import signal
 
 import pytest
 from hypothesis import settings
+
+# Processes of tests inherit what the tests were started with: in the background of a shell, or
+# under nohup, these signals are ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("tailrace", deadline=None)
