@@ -67,6 +67,7 @@ def test_slow_uploads_neither_keep_a_function_busy_nor_go_without_bound(
             clients.append(served)
             await served.request("POST", target, (), b"null")
             assert (await served.read_response()).status == 200
+            await wait_until(lambda: service.statistics().functions["f"].busy == 0)
             await clients[0].send(b"ll")
             assert (await clients[0].read_response()).status == 200
             for client in clients:

@@ -7,6 +7,8 @@ and no client gets the answer to another client's request.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.hostile.corpus import ROWS, One
 from tests.hostile.listeners import UNANSWERED_S, Listener, exchange, serving_listeners, statuses
 from tests.kits.hops import haproxy, nginx
 
+PAGE = Path(__file__).parents[2] / "docs" / "topics" / "hostile-clients.md"
 LISTENERS = ("public", "function URL", "Lambda API", "callback")
 PIECES_BYTES_MAX = 1_500
 """Longer rows are sent whole only."""
@@ -53,6 +56,22 @@ def test_each_row_is_refused_or_read_as_one_request(
     assert own in exchange(listener.address, sent)
     assert wrong == {}
     assert listener.smuggled_count() == before
+
+
+def test_the_docs_count_the_outcomes() -> None:
+    page = PAGE.read_text()
+    counts = Counter(
+        "one request" if isinstance(expected, One) else str(expected)
+        for _, expected in ROWS.values()
+    )
+
+    rows = re.findall(r"^\| (one request|\d{3})\b.* \| (\d+) \|$", page, re.MULTILINE)
+
+    assert {outcome: int(count) for outcome, count in rows} == counts
+    assert f"has {len(ROWS)} requests" in page
+    in_pieces = sum(len(raw) <= PIECES_BYTES_MAX for raw, _ in ROWS.values())
+    each = len(ROWS) + in_pieces + len(PROXIES) * len(ROWS)
+    assert f"{len(LISTENERS) * each:,} requests" in page
 
 
 @pytest.mark.parametrize("name", LISTENERS)
