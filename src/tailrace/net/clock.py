@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 
@@ -67,9 +67,15 @@ async def sleep(clock: TimerClock, delay_s: float) -> None:
         timer.cancel()
 
 
-@asynccontextmanager
-async def time_limit(clock: TimerClock, delay_s: float) -> AsyncIterator[asyncio.Timeout]:
+def time_limit(clock: TimerClock, delay_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
     """Cancel the block after so long and raise TimeoutError, as `asyncio.timeout` does."""
+    if isinstance(clock, LoopClock):  # each invocation has one
+        return asyncio.timeout(delay_s)
+    return _time_limit(clock, delay_s)
+
+
+@asynccontextmanager
+async def _time_limit(clock: TimerClock, delay_s: float) -> AsyncIterator[asyncio.Timeout]:
     async with asyncio.timeout(None) as limit:
         timer = clock.call_later(delay_s, _expire, limit)
         try:

@@ -27,6 +27,9 @@ _IDLE: Final = (Phase.IDLE, Phase.HEAD)
 _EVICTED_MAX: Final = 32
 """So many connections are closed at once, so that not each newcomer is a search (as in nginx)."""
 
+_ASKED_PER_LEFT: Final = 8
+"""So many connections are asked for their descriptors while those that are to be left are taken."""
+
 
 class Crowd:
     """What one listener has taken, and what it has refused since its start.
@@ -41,6 +44,8 @@ class Crowd:
         self._limits = bounds
         self._clock = clock
         self._descriptors: int | None = None
+        self._unasked = 0  # connections since one was asked for its descriptor
+        self._is_close = False  # whether that one was close to the last of them
         self._uploads: set[Connection] = set()
         self._connections_refused = Tally(clock.now_s)
         self._uploads_refused = Tally(clock.now_s)
@@ -86,8 +91,15 @@ class Crowd:
         if self._descriptors is None:
             return False
         left = min(self._limits.descriptors_left, self._descriptors // 8)
+        # uvloop keeps an object for each connection that is asked: ask a few, until it is close.
+        self._unasked += 1
+        if not self._is_close and self._unasked < left // _ASKED_PER_LEFT:
+            return False
+        self._unasked = 0
         # The kernel gives the lowest number that is free: all below it are taken.
-        return connection.descriptor >= self._descriptors - left
+        descriptor = connection.descriptor
+        self._is_close = descriptor >= self._descriptors - 2 * left
+        return descriptor >= self._descriptors - left
 
     def _make_room(self, newcomer: Connection, waiting: Iterable[Waiting]) -> int:
         """Close connections; return how many."""

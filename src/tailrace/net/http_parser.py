@@ -172,6 +172,7 @@ class RequestParser:
             seen = seen.lstrip(b"\r\n")
         if self.head is not None:
             self._overhead = len(seen) - seen.find(b"\r\n\r\n") - 4
+            self._line = self._head_tail = b""  # a held response needs neither
         elif self.raw_count > self._limits.head_bytes:
             raise HttpError(431, f"the head is over {self._limits.head_bytes} bytes")
         else:
