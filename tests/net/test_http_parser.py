@@ -487,3 +487,19 @@ def test_a_read_cannot_be_larger_than_the_parser_can_take() -> None:
 
     assert head[0] == "POST"
     assert body == b"x" * chunks
+
+
+def test_a_complete_request_that_was_handed_over_keeps_what_its_answer_needs() -> None:
+    parser = RequestParser(HttpLimits())
+    parser.feed(CHUNKED)
+    head = parser.head
+    assert head is not None
+
+    parser.drop_fields()
+    assert parser.head is not None
+    assert (parser.head.method, parser.head.version, parser.head.headers) == ("PUT", "1.1", [])
+    assert (parser.is_complete, parser.trailers) == (True, [])
+    assert head.get(b"host") == b"h"  # whoever received it has all of it
+
+    parser.renew()
+    assert read(parser, PLAIN) == EXPECTED[PLAIN]

@@ -42,6 +42,8 @@ from tailrace.wire.relay_head import response_fields
 
 logger = logging.getLogger("tailrace.gateway.exchange")
 
+_NO_HEAD: Final[tuple[Headers, int | None]] = ([], None)
+
 
 class Route(Protocol):
     """Where a request goes. Equal routes share one count of exchanges."""
@@ -143,7 +145,7 @@ class Held:
         self.progress = Progress(self.started_s)
         self.first_byte_s: float | None = None
         self._on_close = on_close
-        self._outgoing: tuple[Headers, int | None] = ([], None)
+        self._outgoing = _NO_HEAD
 
     def relay(self, data: bytes) -> None:
         """Send body bytes on to the client: the data path.

@@ -16,12 +16,12 @@ from tailrace.errors import HttpError
 from tailrace.net.clock import Timer
 from tailrace.net.http_deadline import Deadlines, Phase
 from tailrace.net.http_framing import FramedWriter, Framing, set_reset_on_close
-from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser
+from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
 from tailrace.net.http_receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
 from tailrace.wire.problem import encode_problem
 
-_UNREADABLE: Final = RequestHead("GET", "/", "1.1", [])
+_UNREADABLE: Final = bare_head("GET", "1.1")
 
 
 Application = Callable[[RequestHead, "Connection"], Receiver]
@@ -309,7 +309,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         if parser.is_complete and self._receiver is receiver:
             self._enter(Phase.ANSWER)
             self.resume_reading()  # paused, we would not see the peer leave
-            receiver.on_end(parser.trailers)
+            trailers = parser.trailers
+            parser.drop_fields()
+            receiver.on_end(trailers)
 
     def _begin(self, head: RequestHead) -> None:
         """A head is complete: check it and call the application."""

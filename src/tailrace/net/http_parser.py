@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import httptools
@@ -52,6 +52,12 @@ class HttpLimits:
     keeps_alive: bool = True
     tells_chunks: bool = False
     """Connections know where chunks of a request begin, which costs two calls for each."""
+
+
+@lru_cache(maxsize=32)
+def bare_head(method: str, version: str) -> RequestHead:
+    """A head of which nothing else is known; equal ones are one object."""
+    return RequestHead(method, "/", version, [])
 
 
 class RequestParser:
@@ -108,6 +114,16 @@ class RequestParser:
         self._pieces.clear()
         self._end = 0  # how many pieces belong to this request, when more has come
         self._is_begun = self.is_behind = False
+
+    def drop_fields(self) -> None:
+        """Keep of a complete request what the framing of its answer depends on.
+
+        A response may be held for minutes; whoever answers it has had the rest.
+        """
+        assert self.head is not None
+        self.head = bare_head(self.head.method, self.head.version)
+        self.trailers = []
+        self._target = b""
 
     def close(self) -> None:
         """Let go of the parser, which holds our bound methods: they would be a cycle."""
