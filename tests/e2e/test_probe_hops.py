@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -272,9 +273,24 @@ async def _diagnose(url: str, row: Row) -> Diagnosis:
 
 
 def _was_busy(reading: Reading) -> bool:
-    """Whether even the quickest round trip took a good part of a pause."""
+    """Whether the machine kept something waiting for a good part of a pause.
+
+    Even the quickest round trip, a write of the function, or an arrival: each of them belongs to
+    the write before it, but for the ways that count on the time.
+    """
     assert reading.clock is not None and reading.interval_s is not None
-    return (reading.clock.round_trip_s or 1) > 0.1 * reading.interval_s
+    good_part_s = 0.1 * reading.interval_s
+    written_s = [chunk.written_s for chunk in reading.chunks if chunk.written_s is not None]
+    pauses_s = [after - before for before, after in pairwise(written_s)]
+    return (
+        (reading.clock.round_trip_s or 1) > good_part_s
+        or any(abs(pause_s - reading.interval_s) > good_part_s for pause_s in pauses_s)
+        or any(
+            min((chunk.arrived_s - s for s in written_s if s <= chunk.arrived_s), default=0)
+            > good_part_s
+            for chunk in reading.chunks
+        )
+    )
 
 
 def _is_right(row: Row, said: Diagnosis) -> bool:
