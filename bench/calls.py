@@ -21,14 +21,14 @@ from tailrace.emulator import runtime_answer, signature
 from tailrace.emulator.gzip_decoder import GzipDecoder
 from tailrace.emulator.log import EmulatorLog, EnvironmentLog
 from tailrace.errors import TailraceError
-from tailrace.gateway.stream_message import failure_in, split
+from tailrace.gateway.transports.stream_body import StreamBody
+from tailrace.gateway.transports.stream_message import failure_in, split
 from tailrace.net import json_text
-from tailrace.net.http_parser import HttpLimits, RequestParser
+from tailrace.net.server.parser import HttpLimits, RequestParser
 from tailrace.wire import event_stream
 from tailrace.wire.http_event import RequestParts, event_from_request
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.integration import PreludeParser
-from tailrace.wire.stream_body import StreamBody
 from tailrace.wire.stream_frames import FrameDecoder, encode_data
 
 RUNS = 9

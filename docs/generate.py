@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from tailrace import errors, limits
+from tailrace.gateway.exchange import state as exchange
+from tailrace.gateway.exchange.state import CLIENT_SIDE, FUNCTION_SIDE, Client, Exchange, Function
 from tailrace.probe import limits as probe_limits
-from tailrace.wire import exchange
-from tailrace.wire.exchange import CLIENT_SIDE, FUNCTION_SIDE, Client, Exchange, Function
 from tailrace.wire.integration import Head
 
 DOCS: Final = Path(__file__).parent

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from tailrace.net.http_server import Connection, HttpServer, RequestHead, WholeBody
+from tailrace.net.server.listener import Connection, HttpServer, RequestHead, WholeBody
 from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 
 PATIENCE_S = 30.0

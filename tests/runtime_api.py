@@ -16,7 +16,7 @@ import pytest
 from tests.peers import Peer, PeerConnection, Running
 
 from tailrace.errors import RuntimeApiError
-from tailrace.net.http_keep_alive import KeepAliveClient
+from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.invocation_loop import InvocationLoop
 from tailrace.runtime.logs import RuntimeLog
 from tailrace.wire.integration import Head, PreludeParser

@@ -27,10 +27,10 @@ from tailrace import config, function, limits
 from tailrace.cli import commands
 from tailrace.config import RouteConfig
 from tailrace.errors import ConfigError
-from tailrace.gateway.invokers import Invokers
 from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net import ports
-from tailrace.net.http_server import run
+from tailrace.net.server.listener import run
 from tailrace.wire import relay_head
 from tailrace.wire.routes import Router
 

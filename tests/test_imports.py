@@ -78,7 +78,7 @@ def served(handler: str, peer: Peer) -> set[str]:
 
 NATIVE = """
 import socket
-from tailrace.net.http_client import Upload
+from tailrace.net.blocking.upload import Upload
 
 here, there = socket.socketpair()
 
@@ -127,8 +127,9 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.function.upload_sink",
         "tailrace.limits",
         "tailrace.net",
-        "tailrace.net.http_answer",
-        "tailrace.net.http_client",
+        "tailrace.net.blocking",
+        "tailrace.net.blocking.answer",
+        "tailrace.net.blocking.upload",
         "tailrace.records",
         "tailrace.wire",
         "tailrace.wire.capability",

@@ -27,14 +27,14 @@ WITHIN_A_LINE = {
 }
 
 ONE_HOME = {
-    "httptools": {"net.http_parser", "net.http_reply"},
-    "uvloop": {"net.http_server"},
+    "httptools": {"net.server.parser", "net.client.reply"},
+    "uvloop": {"net.server.listener"},
     "botocore": {
         "emulator.profile",
         "emulator.signature",
-        "gateway.credentials",
-        "gateway.invoke",
-        "gateway.signing",
+        "gateway.aws.credentials",
+        "gateway.aws.invoke",
+        "gateway.aws.signing",
     },
     "msgspec": {"config", "gateway.front", "net.json_text"},
     "watchfiles": {"dev.watcher"},
@@ -43,7 +43,15 @@ ONE_HOME = {
 }
 """Each third-party library, and the only modules that import it."""
 
-STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.http_client")
+STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.blocking")
+
+PURE = (
+    "wire",
+    "gateway.exchange.deadlines",
+    "gateway.exchange.state",
+    "gateway.transports.stream_body",
+)
+"""What decides, without a socket, a clock, randomness or a log: folders and modules."""
 
 
 def module_name(path: Path) -> str:
@@ -139,13 +147,14 @@ def test_what_runs_inside_a_function_imports_the_standard_library_only() -> None
             assert top == "tailrace" or top in sys.stdlib_module_names, f"{name}: {imported}"
 
 
-def test_wire_is_pure() -> None:
+@pytest.mark.parametrize("name", PURE)
+def test_what_decides_is_pure(name: str) -> None:
     banned = {"asyncio", "socket", "time", "random", "secrets", "logging", "threading"}
-    for name, path in MODULES.items():
-        if not name.startswith("wire."):
+    for module, path in MODULES.items():
+        if not f"{module}.".startswith(f"{name}."):
             continue
         tree = ast.parse(path.read_text())
-        assert not {n.partition(".")[0] for n in imported_by(path)} & banned, name
+        assert not {n.partition(".")[0] for n in imported_by(path)} & banned, module
         assert not any(isinstance(n, ast.AsyncFunctionDef | ast.Await) for n in ast.walk(tree))
 
 

@@ -9,7 +9,7 @@ import sys
 def test_a_gateway_takes_no_more_than_its_open_files_allow() -> None:
     code = """
 import resource
-from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.transports.invokers import Invokers
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.net.descriptors import raise_descriptor_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (500, 1024))

@@ -35,12 +35,12 @@ from tests.gateway.world import LogLines
 from tailrace.config import Address, Config, load
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
-from tailrace.gateway.held import Held
-from tailrace.gateway.invoke import LambdaEndpoint
-from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
-from tailrace.net.http_server import run
+from tailrace.gateway.transports.invokers import Invokers
+from tailrace.net.server.listener import run
 from tailrace.wire.routes import Router
 
 T = TypeVar("T")

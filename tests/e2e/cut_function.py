@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import uvloop
 from tests.fakes import Fields, Peer, encode_chunk, encode_head, encode_request, until
 
-from tailrace.net.http_server import Connection, HttpServer, RequestHead, WholeBody
+from tailrace.net.server.listener import Connection, HttpServer, RequestHead, WholeBody
 from tailrace.wire.integration import MEDIA_TYPE
 
 SAMPLE_PATH = "/00000000-0000-0000-0000-000000000000/" + 32 * "0"

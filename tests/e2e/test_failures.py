@@ -31,7 +31,7 @@ from tests.e2e.fails import (
 )
 from tests.fakes import Broken
 
-from tailrace.wire import exchange
+from tailrace.gateway.exchange import state as exchange
 
 FAILURES = Path(__file__).parents[2] / "docs" / "topics" / "failures.md"
 TESTS = Path(__file__).parents[1]

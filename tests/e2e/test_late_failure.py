@@ -318,4 +318,7 @@ def test_the_log_of_the_gateway_has_the_error(chain: Chain) -> None:
 
     chain.settle()
     (record,) = [each for each in chain.log.records[earlier:] if SECRET in each.getMessage()]
-    assert (record.name, record.levelname) == ("tailrace.gateway.lambda_stream", "WARNING")
+    assert (record.name, record.levelname) == (
+        "tailrace.gateway.transports.response_stream",
+        "WARNING",
+    )

@@ -8,7 +8,7 @@ from typing import Any, cast
 from tests.clock import ManualClock, ManualTimer
 
 from tailrace.emulator.client_stall import StallWatch
-from tailrace.net.http_server import Connection
+from tailrace.net.server.listener import Connection
 
 STALL_S = 10.0
 

@@ -125,7 +125,7 @@ def test_one_warning_counts_what_is_refused(
                 await request(emulator.port, "POST", INVOKE, b"{}", POST)
 
     uvloop.run(story())
-    lines = [r.getMessage() for r in caplog.records if r.name == "tailrace.net.web_guard"]
+    lines = [r.getMessage() for r in caplog.records if r.name == "tailrace.net.server.web_guard"]
     assert len(lines) == 1
     assert "Lambda API: refused=1: a web page of 'https://evil.example'" in lines[0]
 

@@ -18,7 +18,7 @@ from tailrace.function.invocation import Handler, drive
 from tailrace.function.sink import FlushClock
 from tailrace.function.stream import Stream
 from tailrace.function.upload_sink import NativeSink
-from tailrace.net.http_keep_alive import KeepAliveClient
+from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.native_stream import NativeStream
 from tailrace.wire.runtime_api import Invocation
 

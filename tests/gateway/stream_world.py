@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from tests.fakes import Broken, Client, FakeLambda, Fields, Invocation, soon
 from tests.gateway.world import FixedRoute, Story, World, played
 
-from tailrace.net.http_server import Connection, RequestHead, WholeBody
+from tailrace.net.server.listener import Connection, RequestHead, WholeBody
 from tailrace.wire.event_stream import MEDIA_TYPE, encode_chunk, encode_complete
 
 REQUEST_ID = b"11f4b1a4-2d5c-4b9d-8c02-7e5a4d6f0c33"

@@ -14,8 +14,8 @@ from tests.fakes import PATIENCE_S, settle, soon, until
 
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
-from tailrace.gateway.credentials import Keys, open_session
-from tailrace.net.http_server import run
+from tailrace.gateway.aws.credentials import Keys, open_session
+from tailrace.net.server.listener import run
 
 
 class Source:

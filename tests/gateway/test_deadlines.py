@@ -6,7 +6,7 @@ import pytest
 
 from tailrace import limits
 from tailrace.config import GatewayConfig
-from tailrace.gateway.deadlines import Deadlines, Progress, passed_deadline
+from tailrace.gateway.exchange.deadlines import Deadlines, Progress, passed_deadline
 
 BOUNDS = Deadlines(first_byte_s=30.0, idle_s=10.0, stall_s=20.0, total_s=100.0)
 

@@ -383,7 +383,7 @@ async def test_the_text_of_an_error_is_escaped_and_redacted(world: World) -> Non
 
     await play(world, HEAD, encode_error(f"\x1b[31m\nforged line {url} \xff".encode("latin-1")))
 
-    (line,) = world.log.named("tailrace.gateway.lambda_stream")
+    (line,) = world.log.named("tailrace.gateway.transports.response_stream")
     assert "\\x1b[31m\\nforged line http://10.0.0.1/8f5b" in line
 
 

@@ -11,7 +11,7 @@ from tests.fakes import Client, Response, encode_head, encode_request, until
 from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
-from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.transports.invokers import Invokers
 from tailrace.wire.routes import Router
 
 
@@ -417,7 +417,7 @@ async def test_uploads_have_a_bound_of_their_own(world: World) -> None:
     await until(lambda: world.gateway.statistics()["uploads"] == 2)
     refusals = (await health_of(world))["refused"]
     assert (refusals["uploads"], refusals["requests"]) == (3, 0)
-    assert world.log.named("tailrace.net.http_crowd") == [
+    assert world.log.named("tailrace.net.server.crowd") == [
         "public listener: 1 uploads refused, over the limit of 2 at a time"
     ]
     for client in (held, *uploads):

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import FakeLambda, Invocation, accept, encode_head, refuse, soon, until
 from tests.gateway.world import FixedRoute, Story, World, played
 
-from tailrace.net.http_server import Connection, RequestHead, WholeBody
+from tailrace.net.server.listener import Connection, RequestHead, WholeBody
 
 SECRET = "5f2b0c9d"
 

@@ -38,9 +38,9 @@ from tailrace.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
-from tailrace.gateway.credentials import Keys
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker, LambdaSigner, find_endpoint
-from tailrace.net.http_server import Connection, run
+from tailrace.gateway.aws.credentials import Keys
+from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker, LambdaSigner, find_endpoint
+from tailrace.net.server.listener import Connection, run
 
 # --- what is sent --------------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from tests.gateway.stream_world import REQUEST_ID, ROUTE, hold, outcome_of, pair
 from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
-from tailrace.gateway.invoke import LambdaEndpoint
-from tailrace.gateway.invokers import Invokers
-from tailrace.gateway.lambda_stream import LambdaStreamInvoker
+from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
 from tailrace.wire.event_stream import encode_chunk, encode_complete, encode_message
 
 HEAD = encode_head(201, {"content-type": "text/plain"}, ["a=1"])
@@ -459,7 +459,7 @@ async def test_the_text_of_a_failure_is_escaped_shortened_and_redacted(world: Wo
     stream.end()
 
     assert (await outcome_of(client))[0] == 502
-    (line,) = world.log.named("tailrace.gateway.lambda_stream")
+    (line,) = world.log.named("tailrace.gateway.transports.response_stream")
     assert "\\x1b[31m\\nforged line http://10.0.0.1/8f5b" in line
     assert len(line) < 1_200
 

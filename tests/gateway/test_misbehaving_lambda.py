@@ -19,7 +19,7 @@ from tests.fakes import (
 )
 from tests.gateway.world import FixedRoute, World, played
 
-from tailrace.net.http_server import Connection
+from tailrace.net.server.listener import Connection
 
 COUNT: Final = 400
 CLIENTS: Final = 50

@@ -10,7 +10,7 @@ from tests.fakes import Broken, encode_head, refuse
 from tests.gateway.stream_world import LambdaStream, StreamLambda, next_stream, streamed
 from tests.gateway.world import FixedRoute, World
 
-from tailrace.net.http_server import Connection
+from tailrace.net.server.listener import Connection
 from tailrace.wire.event_stream import encode_chunk, encode_complete
 
 COUNT: Final = 400

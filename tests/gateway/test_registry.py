@@ -252,7 +252,7 @@ async def test_an_error_in_one_exchange_ends_it_and_no_other_deadline(world: Wor
         await client.read_body(head)
     assert (await other.read_response()).status == 504
     assert world.outcomes() == ["stopped", "first-byte-deadline"]
-    assert len(world.log.named("tailrace.gateway.registry")) == 1
+    assert len(world.log.named("tailrace.gateway.exchange.registry")) == 1
 
 
 # --- tombstones ----------------------------------------------------------------------------------

@@ -27,10 +27,10 @@ from tests.gateway.world import (
 )
 
 from tailrace import limits
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
-from tailrace.gateway.invokers import Invokers
+from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.service import Gateway, GatewaySettings
-from tailrace.net.http_server import HttpServer, run
+from tailrace.gateway.transports.invokers import Invokers
+from tailrace.net.server.listener import HttpServer, run
 from tailrace.wire.capability import callback_url, mint
 
 # --- start ---------------------------------------------------------------------------------------

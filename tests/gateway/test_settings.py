@@ -8,7 +8,7 @@ import pytest
 
 from tailrace.config import Address, GatewayConfig
 from tailrace.errors import ConfigError
-from tailrace.gateway.deadlines import Deadlines
+from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.settings import settings_from
 
 PUBLIC = Address("127.0.0.1", 1)

@@ -7,7 +7,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from tailrace.gateway.signing import sign_post
+from tailrace.gateway.aws.signing import sign_post
 
 URLS = (
     "http://127.0.0.1:9000/2015-03-31/functions/f/invocations",

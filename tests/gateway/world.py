@@ -29,13 +29,13 @@ from tests.fakes import (
     until,
 )
 
-from tailrace.gateway.deadlines import Deadlines
-from tailrace.gateway.http_invoke import HttpInvoker
-from tailrace.gateway.invoke import LambdaEndpoint, LambdaInvoker
-from tailrace.gateway.invokers import Invokers
-from tailrace.gateway.lambda_stream import LambdaStreamInvoker
+from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.service import Gateway, GatewaySettings
-from tailrace.net.http_server import run
+from tailrace.gateway.transports.http import HttpInvoker
+from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
+from tailrace.net.server.listener import run
 
 LONG_S = 600.0
 

@@ -22,7 +22,7 @@ import pytest
 from tests.clock import ManualClock
 from tests.fakes import Peer, soon, until
 
-from tailrace.net.http_server import (
+from tailrace.net.server.listener import (
     Connection,
     Headers,
     HttpLimits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailrace.errors import PeerError
-from tailrace.net.http_answer import Answer, AnswerParser
+from tailrace.net.blocking.answer import Answer, AnswerParser
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a:2 \r\n\r\nhello"
 CHUNKED = (

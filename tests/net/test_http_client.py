@@ -16,8 +16,8 @@ import pytest
 from tests.peers import Callback, Peer, PeerConnection, Running, until
 
 from tailrace.errors import AnsweredEarlyError, PeerError
-from tailrace.net.http_client import Upload, Url, connect, open_upload, parse_url
-from tailrace.net.http_keep_alive import KeepAliveClient
+from tailrace.net.blocking.keep_alive import KeepAliveClient
+from tailrace.net.blocking.upload import Upload, Url, connect, open_upload, parse_url
 
 
 @pytest.fixture(autouse=True)
@@ -496,8 +496,8 @@ CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, fo
 
 UPLOAD_OVER_TLS = """
 import asyncio, sys
-from tailrace.net.http_client import open_upload
-from tailrace.net.http_client_async import AsyncUpload
+from tailrace.net.blocking.upload import open_upload
+from tailrace.net.blocking.async_upload import AsyncUpload
 
 async def send(upload):
     watch = AsyncUpload(upload, print)

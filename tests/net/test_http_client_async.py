@@ -13,8 +13,8 @@ import uvloop
 from tests.peers import WAIT_S, Callback, Peer, Running
 
 from tailrace.errors import AnsweredEarlyError, PeerError
-from tailrace.net.http_client import Upload, open_upload
-from tailrace.net.http_client_async import AsyncUpload
+from tailrace.net.blocking.async_upload import AsyncUpload
+from tailrace.net.blocking.upload import Upload, open_upload
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

@@ -11,7 +11,7 @@ from tests.net.stage import BOTH, CHUNKED_POST, GET, Request, Stage, played, pos
 
 from tailrace import limits
 from tailrace.errors import HttpError, ResponseFormatError
-from tailrace.net.http_server import Phase
+from tailrace.net.server.listener import Phase
 
 BIG = limits.MIB  # more than the kernel buffers on both sides together
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

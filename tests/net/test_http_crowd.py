@@ -12,7 +12,7 @@ from tests.fakes import Peer, until
 from tests.net.stage import BOTH, GET, Stage, played, post
 
 from tailrace import limits
-from tailrace.net.http_server import Phase
+from tailrace.net.server.listener import Phase
 
 
 @played(loops=BOTH, body_timeout_s=10.0, body_total_timeout_s=40.0)
@@ -133,7 +133,7 @@ async def test_an_upload_takes_the_place_of_one_that_takes_too_long(stage: Stage
 
 SHORT_OF_DESCRIPTORS = """
 import asyncio, resource, sys
-from tailrace.net.http_server import IGNORE, HttpLimits, HttpServer, run
+from tailrace.net.server.listener import IGNORE, HttpLimits, HttpServer, run
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
 def serve(head, connection):

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from tailrace.net.http_deadline import Passed, Phase, passed_deadline
-from tailrace.net.http_parser import HttpLimits
+from tailrace.net.server.deadlines import Passed, Phase, passed_deadline
+from tailrace.net.server.parser import HttpLimits
 
 BOUNDS = HttpLimits(
     head_timeout_s=10.0,

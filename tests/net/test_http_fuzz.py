@@ -13,7 +13,7 @@ from typing import cast
 from tests.net.test_http_parser import SEEDS, mutate
 
 from tailrace.errors import HttpError
-from tailrace.net.http_server import Connection, Headers, HttpServer, Receiver, RequestHead, run
+from tailrace.net.server.listener import Connection, Headers, HttpServer, Receiver, RequestHead, run
 
 BODY = b"0123456789" * 3
 

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import until
 from tests.net.stage import BOTH, GET, Request, Stage, played, post
 
-from tailrace.net.http_server import Phase
+from tailrace.net.server.listener import Phase
 
 TIMEOUT_S = 10.0
 BIG = 1_048_576

@@ -9,7 +9,7 @@ import pytest
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser
+from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser
 from tailrace.wire.http_head import Headers, check_request
 
 PLAIN = (

@@ -26,7 +26,7 @@ from tests.net.stage import BOTH, LONG_S, LOOPS, Warnings, open_sockets
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, _Connection, encode_post
+from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, _Connection, encode_post
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
 BYTES_MAX = 10_000

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import Broken, Peer, is_writable, soon, until
 from tests.net.stage import BOTH, CHUNKED_POST, GET, LONG_S, Request, Stage, played, post
 
-from tailrace.net.http_server import (
+from tailrace.net.server.listener import (
     Connection,
     HttpLimits,
     HttpServer,

@@ -15,9 +15,9 @@ from tests.fakes import Broken, Peer, is_writable, raw_server, settle, soon, unt
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.http_pool import Origin, encode_post
-from tailrace.net.http_server import run
-from tailrace.net.http_stream import HttpStream, HttpStreams
+from tailrace.net.client.pool import Origin, encode_post
+from tailrace.net.client.stream import HttpStream, HttpStreams
+from tailrace.net.server.listener import run
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
 POST = encode_post("/x", {"host": "example.test"}, b"hello")

@@ -9,7 +9,7 @@ import signal
 import pytest
 from tests.fakes import soon
 
-from tailrace.net.http_server import run
+from tailrace.net.server.listener import run
 from tailrace.net.signals import StopSignals
 
 

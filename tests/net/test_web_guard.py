@@ -6,7 +6,7 @@ import pytest
 from tests.clock import ManualClock
 
 from tailrace import limits
-from tailrace.net.web_guard import WebGuard
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.web_access import WebAccess
 

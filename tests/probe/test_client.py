@@ -18,8 +18,8 @@ from tests.clock import ManualClock
 from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer, chunk, sending
 
 from tailrace.errors import PeerError, ProbeError
-from tailrace.net.http_pool import Origin
-from tailrace.net.http_server import run
+from tailrace.net.client.pool import Origin
+from tailrace.net.server.listener import run
 from tailrace.probe.client import Answer, Client, Head, Patience, Stop
 from tailrace.probe.connecting import explain
 from tailrace.probe.limits import PROBE_REDIRECTS_MAX

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.e2e.chain import Chain, serving
 
 from tailrace.limits import MIB
-from tailrace.net.http_server import run
+from tailrace.net.server.listener import run
 from tailrace.probe.limits import PROBE_SWEEP_REQUESTS_MAX, PROBE_SWEEP_UNCLEAR_MAX
 from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading

@@ -130,7 +130,7 @@ def gateway(
 ) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
     from tailrace.cli.serve import serve_gateway
-    from tailrace.gateway.invoke import find_endpoint
+    from tailrace.gateway.aws.invoke import find_endpoint
     from tailrace.gateway.settings import settings_from
 
     config, routes = _routes(config_path, function, _transport(function, transport))
@@ -208,6 +208,6 @@ def _find_config(path: Path | None, hint: str) -> Path:
 
 def _run(main: Callable[..., Coroutine[Any, Any, int]], *arguments: object) -> NoReturn:
     """Run a server to its end on the fastest event loop there is, and exit with its code."""
-    from tailrace.net.http_server import run
+    from tailrace.net.server.listener import run
 
     sys.exit(run(main(*arguments)))

@@ -16,9 +16,9 @@ from tailrace.cli.addresses import url_lines
 from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
+from tailrace.net.client.pool import Origin
 from tailrace.net.descriptors import WANTED, raise_descriptor_limit
 from tailrace.net.heap import keep_read_buffers
-from tailrace.net.http_pool import Origin
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.signals import StopSignals
 from tailrace.net.tasks import TaskSet
@@ -26,7 +26,7 @@ from tailrace.wire.routes import Router
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
     from tailrace.dev import DevSettings
-    from tailrace.gateway.invoke import LambdaEndpoint
+    from tailrace.gateway.aws.invoke import LambdaEndpoint
     from tailrace.gateway.service import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ async def serve_gateway(
 
     Without an endpoint all routes must be those of URLs.
     """
-    from tailrace.gateway.invokers import Invokers
     from tailrace.gateway.service import Gateway
+    from tailrace.gateway.transports.invokers import Invokers
 
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     refuse_unusable("--listen", settings.host, settings.port)

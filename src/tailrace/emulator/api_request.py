@@ -7,7 +7,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.emulator.service_error import ServiceError
-from tailrace.net.http_server import Connection, Headers
+from tailrace.net.server.listener import Connection, Headers
 
 JSON: Final = (b"content-type", b"application/json")
 

@@ -21,7 +21,7 @@ from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import VERSION, FunctionName
 from tailrace.emulator.service_error import ServiceError, invalid_value
 from tailrace.net import json_text
-from tailrace.net.http_server import Connection, Headers, RequestHead
+from tailrace.net.server.listener import Connection, Headers, RequestHead
 from tailrace.wire.runtime_api import Invocation
 
 EXECUTED_VERSION: Final = (b"X-Amz-Executed-Version", VERSION.encode())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tailrace.net.clock import Timer
-from tailrace.net.http_server import Connection
+from tailrace.net.server.listener import Connection
 
 
 class StallWatch:

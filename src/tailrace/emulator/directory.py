@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import FunctionName, parse_name
 from tailrace.emulator.service_error import function_not_found
-from tailrace.net.http_server import RequestHead
+from tailrace.net.server.listener import RequestHead
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tailrace import limits
 from tailrace.emulator.names import ACCOUNT, VERSION
 from tailrace.emulator.runtime_answer import accept, clean_name, error_text, refuse
 from tailrace.emulator.runtime_poll import Poll
-from tailrace.net.http_server import (
+from tailrace.net.server.listener import (
     IGNORE,
     Connection,
     Phase,

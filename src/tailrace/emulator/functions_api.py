@@ -21,7 +21,7 @@ from tailrace.emulator.api_request import ApiRequest, Page
 from tailrace.emulator.directory import Directory, parameter
 from tailrace.emulator.names import ACCOUNT, VERSION, FunctionName
 from tailrace.emulator.service_error import ServiceError, invalid_value, no_such_resource
-from tailrace.net.http_server import Connection, RequestHead
+from tailrace.net.server.listener import Connection, RequestHead
 
 _LIST_ITEMS_MAX: Final = 10_000
 _URL_ITEMS_MAX: Final = 50

@@ -14,7 +14,7 @@ from tailrace.emulator.directory import Directory
 from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.invocation import REFUSED, Attempt
 from tailrace.emulator.service_error import busy, too_many_requests
-from tailrace.net.http_server import Connection, RequestHead
+from tailrace.net.server.listener import Connection, RequestHead
 from tailrace.wire.integration import is_integration
 from tailrace.wire.runtime_api import Invocation
 

@@ -16,8 +16,8 @@ from tailrace.emulator.api_request import ApiRequest, Page, Refused
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.service_error import ServiceError
-from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.net.web_guard import WebGuard
+from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire import cors
 
 Operation = Callable[[Directory, RequestHead, str, Connection], ApiRequest]

@@ -14,8 +14,8 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.emulator.invocation import Outcome
-from tailrace.net.http_server import Connection, Headers, RequestHead
 from tailrace.net.json_text import Members, find_text
+from tailrace.net.server.listener import Connection, Headers, RequestHead
 from tailrace.wire import runtime_api
 
 _MAX: Final = limits.BUFFERED_RESPONSE_BYTES_MAX

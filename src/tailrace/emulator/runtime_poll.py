@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.net.http_server import Connection, Headers
+from tailrace.net.server.listener import Connection, Headers
 
 
 class Poll:

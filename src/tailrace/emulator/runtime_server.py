@@ -26,7 +26,7 @@ from tailrace.emulator.runtime_answer import (
 from tailrace.emulator.runtime_poll import Poll
 from tailrace.emulator.runtime_stream import StreamBody
 from tailrace.net.clock import LoopClock
-from tailrace.net.http_server import (
+from tailrace.net.server.listener import (
     IGNORE,
     Connection,
     HttpLimits,
@@ -34,7 +34,7 @@ from tailrace.net.http_server import (
     Receiver,
     RequestHead,
 )
-from tailrace.net.web_guard import WebGuard
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire import runtime_api
 from tailrace.wire.runtime_api import Invocation
 from tailrace.wire.web_access import WebAccess

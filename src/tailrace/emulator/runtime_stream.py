@@ -8,7 +8,7 @@ from typing import Final
 from tailrace import limits
 from tailrace.emulator.invocation import Attempt, Listener, Outcome
 from tailrace.emulator.runtime_answer import accept, find_failure, media_type_of, refuse
-from tailrace.net.http_server import Connection, Headers, RequestHead
+from tailrace.net.server.listener import Connection, Headers, RequestHead
 
 _MAX: Final = limits.STREAM_RESPONSE_BYTES_MAX
 

@@ -16,9 +16,9 @@ from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.pool import EnvironmentSettings
 from tailrace.emulator.queue import OnEventEnded
 from tailrace.net.clock import LoopClock, TimerClock
-from tailrace.net.http_server import HttpLimits, HttpServer
+from tailrace.net.server.listener import HttpLimits, HttpServer
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.net.tasks import TaskSet
-from tailrace.net.web_guard import WebGuard
 from tailrace.wire.web_access import WebAccess
 
 

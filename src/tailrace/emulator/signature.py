@@ -30,7 +30,7 @@ from botocore.credentials import Credentials
 
 from tailrace import limits
 from tailrace.emulator.service_error import ServiceError, forbidden_at_url
-from tailrace.net.http_server import RequestHead
+from tailrace.net.server.listener import RequestHead
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")

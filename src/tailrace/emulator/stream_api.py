@@ -19,7 +19,7 @@ from tailrace.emulator.directory import Directory
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.service_error import busy
-from tailrace.net.http_server import Connection, RequestHead
+from tailrace.net.server.listener import Connection, RequestHead
 from tailrace.wire import event_stream
 from tailrace.wire.buffering import PreludeEnd
 from tailrace.wire.integration import is_integration

@@ -8,7 +8,7 @@ import secrets
 import time
 from typing import Final
 
-from tailrace.net.http_server import RequestHead
+from tailrace.net.server.listener import RequestHead
 
 _ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
 

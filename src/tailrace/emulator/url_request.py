@@ -21,8 +21,8 @@ from tailrace.emulator.service_error import ServiceError
 from tailrace.emulator.url_response import BufferedAnswer, UrlAnswer, UrlCall
 from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
-from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.net.web_guard import WebGuard
+from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire import cors
 from tailrace.wire.cors import CorsPolicy
 from tailrace.wire.http_event import RequestParts, event_from_request

@@ -23,8 +23,8 @@ from tailrace.emulator.gunzip import Gunzip
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.service_error import ServiceError, busy
 from tailrace.errors import ResponseFormatError
-from tailrace.net.http_server import Connection, Headers
 from tailrace.net.json_text import response_from_json
+from tailrace.net.server.listener import Connection, Headers
 from tailrace.wire import cors, url_head
 from tailrace.wire.integration import Head, PreludeParser, is_integration
 from tailrace.wire.runtime_api import Invocation

@@ -14,7 +14,7 @@ from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.url_response import UrlAnswer, UrlCall, typed_head
 from tailrace.errors import ResponseFormatError, ResultError
 from tailrace.net.clock import Timer
-from tailrace.net.http_server import Connection
+from tailrace.net.server.listener import Connection
 from tailrace.wire import url_head
 from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head, PreludeParser, is_integration

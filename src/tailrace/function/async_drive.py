@@ -18,7 +18,7 @@ from tailrace.function.response import ResponseStream
 from tailrace.function.sink import Sink
 from tailrace.function.stream import Stream
 from tailrace.function.upload_sink import NativeSink, UploadSink
-from tailrace.net.http_client_async import AsyncUpload
+from tailrace.net.blocking.async_upload import AsyncUpload
 
 if TYPE_CHECKING:
     from tailrace.function.quiet_thread import QuietThread

@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from tailrace.errors import CallbackRefusedError, PeerError
-from tailrace.net.http_client import parse_url
+from tailrace.net.blocking.upload import parse_url
 
 HOSTS_VARIABLE: Final = "TAILRACE_CALLBACK_HOSTS"
 _FORBIDDEN: Final = 403

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from tailrace.errors import ConfigError
 from tailrace.function.failure import Failure
-from tailrace.net.http_client import Upload
+from tailrace.net.blocking.upload import Upload
 
 logger = logging.getLogger("tailrace.function")
 

@@ -11,7 +11,7 @@ from math import inf
 from tailrace.errors import ClientDisconnected
 from tailrace.function.sink import FlushTimer
 from tailrace.function.upload_sink import NativeSink
-from tailrace.net.http_client_async import AsyncUpload
+from tailrace.net.blocking.async_upload import AsyncUpload
 
 
 class QuietTimer:

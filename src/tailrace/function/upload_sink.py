@@ -18,8 +18,8 @@ from tailrace.errors import (
 from tailrace.function.callback_hosts import check_callback
 from tailrace.function.mode import NativeResponse
 from tailrace.function.sink import FlushClock
-from tailrace.net.http_answer import Answer
-from tailrace.net.http_client import Upload, open_upload
+from tailrace.net.blocking.answer import Answer
+from tailrace.net.blocking.upload import Upload, open_upload
 from tailrace.wire.capability import EXCHANGE_FIELD, redact
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 

@@ -12,11 +12,12 @@ import msgspec
 
 from tailrace import limits
 from tailrace.errors import InvokeError, ThrottledError
-from tailrace.gateway.held import Held, Route, name_of
-from tailrace.gateway.invokers import Invokers
-from tailrace.gateway.registry import Registry
+from tailrace.gateway.exchange.live import Held, Route, name_of
+from tailrace.gateway.exchange.registry import Registry
+from tailrace.gateway.exchange.state import ClientLeft, InvokeRefused
+from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import TimerClock
-from tailrace.net.http_server import (
+from tailrace.net.server.listener import (
     IGNORE,
     Connection,
     Headers,
@@ -24,11 +25,10 @@ from tailrace.net.http_server import (
     RequestHead,
     WholeBody,
 )
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
-from tailrace.net.web_guard import WebGuard
 from tailrace.wire.capability import callback_url
-from tailrace.wire.exchange import ClientLeft, InvokeRefused
 from tailrace.wire.http_event import RequestParts, event_from_request
 from tailrace.wire.problem import encode_problem
 from tailrace.wire.relay_head import request_headers

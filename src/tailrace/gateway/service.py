@@ -8,17 +8,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from tailrace import limits
-from tailrace.gateway.callback import Callbacks
-from tailrace.gateway.deadlines import Deadlines
+from tailrace.gateway.exchange.deadlines import Deadlines
+from tailrace.gateway.exchange.live import Route
+from tailrace.gateway.exchange.registry import Registry
+from tailrace.gateway.exchange.state import InvocationFailed
 from tailrace.gateway.front import Front, exchange_of
-from tailrace.gateway.held import Route
-from tailrace.gateway.invokers import Invokers
-from tailrace.gateway.registry import Registry
+from tailrace.gateway.transports.callback import Callbacks
+from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.descriptors import descriptor_limit, shares_of
-from tailrace.net.http_server import HttpLimits, HttpServer
-from tailrace.net.web_guard import WebGuard
-from tailrace.wire.exchange import InvocationFailed
+from tailrace.net.server.listener import HttpLimits, HttpServer
+from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire.web_access import WebAccess
 
 logger = logging.getLogger(__name__)

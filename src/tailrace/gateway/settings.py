@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.config import Address, Config, GatewayConfig
 from tailrace.errors import ConfigError
-from tailrace.gateway.deadlines import Deadlines
+from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.service import GatewaySettings
 from tailrace.wire.web_access import WebAccess
 

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from tailrace.errors import PeerError, ProbeError
+from tailrace.net.client.pool import Origin
+from tailrace.net.client.stream import HttpStream, HttpStreams
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
-from tailrace.net.http_pool import Origin
-from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.probe import limits
 from tailrace.probe.connecting import UnverifiedOrigin, explain
 from tailrace.probe.request import check, encode_get, joined, shown

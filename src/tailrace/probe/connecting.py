@@ -7,7 +7,7 @@ import ssl
 from typing import Final
 
 from tailrace.errors import PeerError
-from tailrace.net.http_pool import Origin
+from tailrace.net.client.pool import Origin
 
 
 class UnverifiedOrigin(Origin):

@@ -8,7 +8,7 @@ import os
 import sys
 
 from tailrace.errors import PeerError, RuntimeApiError
-from tailrace.net.http_keep_alive import KeepAliveClient
+from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.invocation_loop import InvocationLoop
 from tailrace.runtime.loading import load_handler
 from tailrace.runtime.logs import configure_logging, configure_output, flush_output

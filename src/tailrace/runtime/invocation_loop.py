@@ -8,7 +8,7 @@ import time
 
 from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
 from tailrace.limits import ANSWER_TIMEOUT_S, NEXT_RETRY_DELAYS_S
-from tailrace.net.http_keep_alive import KeepAliveClient
+from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.context import LambdaContext
 from tailrace.runtime.fault import failure_of
 from tailrace.runtime.logs import RuntimeLog, flush_output

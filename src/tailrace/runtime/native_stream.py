@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from tailrace.errors import PeerError
 from tailrace.function.failure import Failure
 from tailrace.limits import TRAILERS_BYTES_MAX
-from tailrace.net.http_answer import Answer
-from tailrace.net.http_client import Upload, Url, connect
+from tailrace.net.blocking.answer import Answer
+from tailrace.net.blocking.upload import Upload, Url, connect
 from tailrace.runtime.report import error_type_of
 from tailrace.wire.runtime_api import (
     FUNCTION_ERROR_BODY,
@@ -28,7 +28,7 @@ from tailrace.wire.runtime_api import (
 )
 
 if TYPE_CHECKING:
-    from tailrace.net.http_keep_alive import KeepAliveClient
+    from tailrace.net.blocking.keep_alive import KeepAliveClient
 
 _FRAMING_BYTES: Final = len(f"{FUNCTION_ERROR_TYPE}: \r\n{FUNCTION_ERROR_BODY}: \r\n\r\n")
 _NAME_CHARS_MAX: Final = 200

@@ -6,9 +6,9 @@ import logging
 from typing import Final
 
 from tailrace import limits
+from tailrace.gateway.transports.stream_body import StreamForm
 from tailrace.net.clock import TimerClock
 from tailrace.net.tally import Tally
-from tailrace.wire.stream_body import StreamForm
 
 logger = logging.getLogger(__name__)
 

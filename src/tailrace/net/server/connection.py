@@ -14,10 +14,10 @@ from typing import Final, Protocol, cast
 from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import Timer
-from tailrace.net.http_deadline import Deadlines, Phase
-from tailrace.net.http_framing import FramedWriter, Framing, set_reset_on_close
-from tailrace.net.http_parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
-from tailrace.net.http_receiver import Receiver
+from tailrace.net.server.deadlines import Deadlines, Phase
+from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
+from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
+from tailrace.net.server.receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
 from tailrace.wire.problem import encode_problem
 

@@ -29,7 +29,7 @@ from tailrace.limits import (
     JOINED_CHUNK_BYTES_MAX,
     SEND_STALL_TIMEOUT_S,
 )
-from tailrace.net.http_answer import Answer, AnswerParser
+from tailrace.net.blocking.answer import Answer, AnswerParser
 
 if TYPE_CHECKING:
     import ssl

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import HeadError, PreludeError, ResponseFormatError, ResultError
+from tailrace.gateway.transports.stream_body import StreamBody, StreamForm
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX, PRELUDE_BYTES_MAX
 from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.integration import DELIMITER, Head, encode_prelude
-from tailrace.wire.stream_body import StreamBody, StreamForm
 
 OCTETS = Head(200, {"content-type": "application/octet-stream"})
 JSON = Head(200, {"content-type": "application/json"})

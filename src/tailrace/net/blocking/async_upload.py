@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tailrace.errors import PeerError
 from tailrace.limits import SEND_STALL_TIMEOUT_S
-from tailrace.net.http_client import Upload
+from tailrace.net.blocking.upload import Upload
 
 
 class AsyncUpload:

@@ -11,15 +11,15 @@ import json
 from typing import Final
 
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
-from tailrace.gateway.held import Held
-from tailrace.gateway.registry import Registry
-from tailrace.net.http_server import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
-from tailrace.wire.exchange import (
+from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.exchange.registry import Registry
+from tailrace.gateway.exchange.state import (
     ResponseMalformed,
     SourceBroken,
     SourceOpened,
 )
+from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
+from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
 from tailrace.wire.relay_head import head_from_callback
 

@@ -15,10 +15,8 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from tailrace.errors import HeadError
-from tailrace.gateway.deadlines import Progress
-from tailrace.net.http_server import Connection, Headers
-from tailrace.wire.capability import Capability
-from tailrace.wire.exchange import (
+from tailrace.gateway.exchange.deadlines import Progress
+from tailrace.gateway.exchange.state import (
     AbortResponse,
     AcceptSource,
     AnswerClient,
@@ -35,6 +33,8 @@ from tailrace.wire.exchange import (
     SourceEnded,
     StartResponse,
 )
+from tailrace.net.server.listener import Connection, Headers
+from tailrace.wire.capability import Capability
 from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head
 from tailrace.wire.problem import encode_problem

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.wire.exchange import (
+from tailrace.gateway.exchange.state import (
     CLIENT_SIDE,
     FUNCTION_SIDE,
     AbortResponse,

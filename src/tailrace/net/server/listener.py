@@ -12,11 +12,11 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
-from tailrace.net.http_connection import Application, Connection
-from tailrace.net.http_crowd import Crowd
-from tailrace.net.http_deadline import Deadlines, Phase
-from tailrace.net.http_parser import HttpLimits
-from tailrace.net.http_receiver import IGNORE, Receiver, WholeBody
+from tailrace.net.server.connection import Application, Connection
+from tailrace.net.server.crowd import Crowd
+from tailrace.net.server.deadlines import Deadlines, Phase
+from tailrace.net.server.parser import HttpLimits
+from tailrace.net.server.receiver import IGNORE, Receiver, WholeBody
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.http_head import Headers, RequestHead
 

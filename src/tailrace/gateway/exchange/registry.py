@@ -12,13 +12,13 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, ThrottledError
-from tailrace.gateway.deadlines import Deadlines, passed_deadline
-from tailrace.gateway.held import Held, Route
+from tailrace.gateway.exchange.deadlines import Deadlines, passed_deadline
+from tailrace.gateway.exchange.live import Held, Route
+from tailrace.gateway.exchange.state import DeadlinePassed, Stopped
 from tailrace.net.clock import LoopClock, TimerClock
-from tailrace.net.http_server import Connection, RequestHead
+from tailrace.net.server.listener import Connection, RequestHead
 from tailrace.net.sweeper import Sweeper
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
-from tailrace.wire.exchange import DeadlinePassed, Stopped
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
+from tailrace.net.client.reply import ReplyReader, no_connection
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
-from tailrace.net.http_reply import ReplyReader, no_connection
 
 
 class PoolAnswer(NamedTuple):

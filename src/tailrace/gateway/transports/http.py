@@ -15,9 +15,9 @@ from tailrace.errors import (
     PeerError,
     ThrottledError,
 )
-from tailrace.gateway.invoke import REQUEST_ID, retry_after_s, unreachable
+from tailrace.gateway.aws.invoke import REQUEST_ID, retry_after_s, unreachable
+from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.net.clock import LoopClock, TimerClock
-from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 
 
 class _Target(NamedTuple):

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from tailrace import limits
-from tailrace.gateway.held import Held
-from tailrace.gateway.http_invoke import HttpInvoker
-from tailrace.gateway.invoke import Invoker, LambdaEndpoint, LambdaInvoker, LambdaSigner
-from tailrace.gateway.lambda_stream import LambdaStreamInvoker
+from tailrace.gateway.aws.invoke import Invoker, LambdaEndpoint, LambdaInvoker, LambdaSigner
+from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.transports.http import HttpInvoker
+from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import Timer, TimerClock
-from tailrace.net.http_parser import HttpLimits
+from tailrace.net.server.parser import HttpLimits
 from tailrace.net.sweeper import Sweeper
 
 

@@ -16,9 +16,9 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import TimerClock
 from tailrace.net.descriptors import descriptor_limit
-from tailrace.net.http_connection import Connection
-from tailrace.net.http_deadline import Phase, Waiting
-from tailrace.net.http_parser import HttpLimits
+from tailrace.net.server.connection import Connection
+from tailrace.net.server.deadlines import Phase, Waiting
+from tailrace.net.server.parser import HttpLimits
 from tailrace.net.tally import Tally
 
 logger = logging.getLogger(__name__)

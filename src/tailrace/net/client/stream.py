@@ -12,9 +12,9 @@ from typing import Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import PeerError
+from tailrace.net.client.pool import Origin
+from tailrace.net.client.reply import ReplyReader, no_connection
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
-from tailrace.net.http_pool import Origin
-from tailrace.net.http_reply import ReplyReader, no_connection
 
 
 class StreamReceiver(Protocol):

@@ -16,7 +16,7 @@ import time
 
 from tailrace.errors import PeerError
 from tailrace.limits import CONNECT_TIMEOUT_S, EVENT_BYTES_MAX
-from tailrace.net.http_answer import Answer, AnswerParser
+from tailrace.net.blocking.answer import Answer, AnswerParser
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:

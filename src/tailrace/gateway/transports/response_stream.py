@@ -20,8 +20,7 @@ from tailrace.errors import (
     PeerError,
     ResponseFormatError,
 )
-from tailrace.gateway.held import Held
-from tailrace.gateway.invoke import (
+from tailrace.gateway.aws.invoke import (
     REQUEST_ID,
     LambdaEndpoint,
     LambdaSigner,
@@ -29,16 +28,22 @@ from tailrace.gateway.invoke import (
     refusal,
     unreachable,
 )
-from tailrace.gateway.stream_form import FormWarnings
-from tailrace.gateway.stream_message import failure_in, shortened, split
+from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.exchange.state import (
+    FunctionFailed,
+    ResponseMalformed,
+    SourceBroken,
+    SourceOpened,
+)
+from tailrace.gateway.transports.stream_body import StreamBody, StreamForm
+from tailrace.gateway.transports.stream_form import FormWarnings
+from tailrace.gateway.transports.stream_message import failure_in, shortened, split
+from tailrace.net.client.pool import PoolAnswer
+from tailrace.net.client.stream import HttpStream, HttpStreams
 from tailrace.net.clock import LoopClock, TimerClock
-from tailrace.net.http_pool import PoolAnswer
-from tailrace.net.http_stream import HttpStream, HttpStreams
 from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.event_stream import Message, MessageDecoder
-from tailrace.wire.exchange import FunctionFailed, ResponseMalformed, SourceBroken, SourceOpened
 from tailrace.wire.integration import Head
-from tailrace.wire.stream_body import StreamBody, StreamForm
 from tailrace.wire.stream_frames import FrameDecoder
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Invoking functions: the protocol, and Lambda's asynchronous form of it.
 
-botocore finds the credentials and signs, `net.http_pool` keeps the connections. Facts: Invoke API
+botocore finds the credentials and signs, `net.client.pool` keeps the connections. Facts: Invoke API
 2015-03-31 (Lambda API reference, "Invoke"), errors as in botocore's service model, read 2026-11.
 """
 
@@ -29,15 +29,15 @@ from tailrace.errors import (
     PeerError,
     ThrottledError,
 )
-from tailrace.gateway.credentials import (
+from tailrace.gateway.aws.credentials import (
     Keys,
     environment_credentials,
     find_credentials,
     open_session,
 )
-from tailrace.gateway.signing import sign_post
+from tailrace.gateway.aws.signing import sign_post
+from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.net.clock import TimerClock
-from tailrace.net.http_pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.wire.capability import redact
 
 logger = logging.getLogger(__name__)
