@@ -148,8 +148,8 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
     )
 
     assert slow(plain) == slow(flushed) == set()
-    more = {"padding", "padding.line_start", "padding.sse"}
-    assert flushed - plain == {f"tailrace.function.{name}" for name in more}
+    more = {"charset", "line_start", "scanners", "sse"}
+    assert flushed - plain == {f"tailrace.function.flush.{name}" for name in more}
 
 
 def test_an_async_handler_imports_asyncio_when_it_is_declared() -> None:

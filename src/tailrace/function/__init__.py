@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
-    from tailrace.function.flush_policy import FlushCounts, FlushPolicy
+    from tailrace.function.flush.policy import FlushCounts, FlushPolicy
     from tailrace.function.handler import StreamifiedHandler, streamify_response
     from tailrace.function.response import HttpResponseStream, ResponseStream
     from tailrace.function.stream import FLUSH, Chunk, Flush
@@ -46,9 +46,9 @@ _HOMES: Final = {
     "Chunk": "tailrace.function.stream",
     "ClientDisconnected": "tailrace.errors",
     "Flush": "tailrace.function.stream",
-    "FlushCounts": "tailrace.function.flush_policy",
+    "FlushCounts": "tailrace.function.flush.policy",
     "FlushError": "tailrace.errors",
-    "FlushPolicy": "tailrace.function.flush_policy",
+    "FlushPolicy": "tailrace.function.flush.policy",
     "Head": "tailrace.wire.integration",
     "HttpResponseStream": "tailrace.function.response",
     "ResponseStream": "tailrace.function.response",

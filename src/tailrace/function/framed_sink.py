@@ -26,8 +26,8 @@ from tailrace.wire.stream_frames import (
 )
 
 if TYPE_CHECKING:
-    from tailrace.function.flush_policy import FlushPolicy
-    from tailrace.function.padding import Scanner
+    from tailrace.function.flush.policy import FlushPolicy
+    from tailrace.function.flush.scanners import Scanner
 
 _NAME_CHARS_MAX: Final = 200
 

@@ -22,7 +22,7 @@ from tailrace.function.mode import mode_from
 from tailrace.function.response import ResponseStream
 
 if TYPE_CHECKING:
-    from tailrace.function.flush_policy import FlushPolicy, When
+    from tailrace.function.flush.policy import FlushPolicy, When
 
 STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
@@ -110,7 +110,7 @@ def streamify_response(
 def _policy_of(flush: FlushOption) -> FlushPolicy | None:
     if flush is None:
         return None
-    from tailrace.function.flush_policy import policy_from
+    from tailrace.function.flush.policy import policy_from
 
     return policy_from(flush)
 

@@ -34,7 +34,7 @@ from tailrace.function.upload_sink import CallbackSink, NativeSink, UploadSink
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
 
 if TYPE_CHECKING:
-    from tailrace.function.flush_policy import FlushPolicy
+    from tailrace.function.flush.policy import FlushPolicy
 
 logger = logging.getLogger("tailrace.function")
 

@@ -9,7 +9,7 @@ from tailrace.function.stream import Chunk, Stream
 from tailrace.wire.integration import Head, merged_headers
 
 if TYPE_CHECKING:
-    from tailrace.function.flush_policy import FlushCounts, FlushPolicy, When
+    from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
 
 _METADATA_KEYS: Final = ("statusCode", "headers", "multiValueHeaders", "cookies")
 
@@ -84,14 +84,14 @@ class ResponseStream:
             TypeError: this is neither a policy nor the name of one.
             RuntimeError: the head has gone out already.
         """
-        from tailrace.function.flush_policy import policy_from
+        from tailrace.function.flush.policy import policy_from
 
         self._stream.set_flush_policy(policy_from(policy))
 
     @property
     def flush_counts(self) -> FlushCounts:
         """What flushing has come to by now; zero where it takes nothing, as over a callback."""
-        from tailrace.function.flush_policy import FlushCounts
+        from tailrace.function.flush.policy import FlushCounts
 
         return FlushCounts(*self._stream.flush_counts)
 

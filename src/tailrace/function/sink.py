@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Condition
 
-    from tailrace.function.flush_policy import FlushPolicy
+    from tailrace.function.flush.policy import FlushPolicy
 
 
 class Sink(Protocol):

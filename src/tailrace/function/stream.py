@@ -14,7 +14,7 @@ from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import Head
 
 if TYPE_CHECKING:
-    from tailrace.function.flush_policy import FlushPolicy
+    from tailrace.function.flush.policy import FlushPolicy
 
 logger = logging.getLogger("tailrace.function")
 

@@ -25,9 +25,9 @@ from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 
 if TYPE_CHECKING:
     from tailrace.function.failure import Failure
-    from tailrace.function.flush_policy import FlushPolicy
-    from tailrace.function.flushing import Flushing
-    from tailrace.function.padding import Scanner
+    from tailrace.function.flush.flusher import Flushing
+    from tailrace.function.flush.policy import FlushPolicy
+    from tailrace.function.flush.scanners import Scanner
 
 logger = logging.getLogger("tailrace.function")
 
@@ -313,7 +313,7 @@ class NativeSink(UploadSink):
 
     def _scanner(self, head: Head, policy: FlushPolicy) -> Scanner:
         """Return what finds places for padding. Raises FlushError: there are none."""
-        from tailrace.function.padding import scanner_for
+        from tailrace.function.flush.scanners import scanner_for
 
         for name, value in head.headers:
             if name.lower() in _PROMISES and value.lower() != "identity":
@@ -332,8 +332,8 @@ class NativeSink(UploadSink):
 
     def _begin_flushing(self, head: Head, data: bytes) -> None:
         """After the first bytes have gone: imports and scanning must not keep them waiting."""
-        from tailrace.function.flush_policy import FlushPolicy
-        from tailrace.function.flushing import Flushing
+        from tailrace.function.flush.flusher import Flushing
+        from tailrace.function.flush.policy import FlushPolicy
 
         policy = self._policy or FlushPolicy()
         flushing = Flushing(policy, lambda: self._scanner(head, policy))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.function.padding.line_start import LineStartScanner
+from tailrace.function.flush.line_start import LineStartScanner
 
 
 class TextScanner(LineStartScanner):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailrace.function.padding import scanner_for
+from tailrace.function.flush.scanners import scanner_for
 
 KINDS = {
     "text/event-stream": "SseScanner",

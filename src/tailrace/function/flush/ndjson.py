@@ -5,7 +5,7 @@ Never a newline: many readers take an empty line for a value that is missing.
 
 from __future__ import annotations
 
-from tailrace.function.padding.line_start import LineStartScanner
+from tailrace.function.flush.line_start import LineStartScanner
 
 
 class NdjsonScanner(LineStartScanner):

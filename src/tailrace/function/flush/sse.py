@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tailrace.function.padding.line_start import LineStartScanner
+from tailrace.function.flush.line_start import LineStartScanner
 
 LINE_BYTES_MAX: Final = 4096
 """Of a comment line. Clients bound a line: asyncio's and aiohttp's readers at 64 KiB."""

@@ -15,11 +15,11 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from tailrace.errors import FlushError
-from tailrace.function.flush_policy import FlushCounts, FlushPolicy
+from tailrace.function.flush.policy import FlushCounts, FlushPolicy
 from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
 
 if TYPE_CHECKING:
-    from tailrace.function.padding import Scanner
+    from tailrace.function.flush.scanners import Scanner
 
 _PIECE_BYTES: Final = 64  # what a piece takes in memory beside its bytes
 

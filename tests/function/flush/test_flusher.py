@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import FlushError
-from tailrace.function.flush_policy import FlushCounts, FlushPolicy, When
-from tailrace.function.flushing import Flushing
+from tailrace.function.flush.flusher import Flushing
+from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
 from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
 from tailrace.wire.buffering import HoldBack, HoldBackRule
 

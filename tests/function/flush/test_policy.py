@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tailrace.function import FLUSH, FlushPolicy
-from tailrace.function.flush_policy import policy_from
+from tailrace.function.flush.policy import policy_from
 from tailrace.limits import FLUSH_PAD_BYTES, FLUSH_PAD_BYTES_MAX, FLUSH_QUIET_S
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tailrace.function.padding import Scanner, scanner_for
+from tailrace.function.flush.scanners import Scanner, scanner_for
 
 
 def scanner(content_type: str) -> Scanner:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.function.padding.places import (
+from tests.function.flush.places import (
     assert_same_for_any_chunks,
     assert_sizes,
     marked,

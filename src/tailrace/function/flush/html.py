@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tailrace.function.padding import is_ascii_based
-from tailrace.function.padding.html_tag import (
+from tailrace.function.flush.charset import is_ascii_based
+from tailrace.function.flush.html_tag import (
     CELLS,
     FOREIGN,
     NOSCRIPT_END,
@@ -22,8 +22,8 @@ from tailrace.function.padding.html_tag import (
     UNCERTAIN_IN_FOREIGN,
     meta_charset,
 )
-from tailrace.function.padding.html_tokens import LOST, NAME, TEXT, HtmlTokens
-from tailrace.function.padding.utf8 import Utf8Check
+from tailrace.function.flush.html_tokens import LOST, NAME, TEXT, HtmlTokens
+from tailrace.function.flush.utf8 import Utf8Check
 
 PRESCAN_BYTES: Final = 1024
 """In which browsers look for a charset when the content type has none."""

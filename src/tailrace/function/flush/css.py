@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from tailrace.function.padding import is_ascii_based
-from tailrace.function.padding.token_scanner import TokenScanner, match_end
-from tailrace.function.padding.utf8 import Utf8Check
+from tailrace.function.flush.charset import is_ascii_based
+from tailrace.function.flush.token_scanner import TokenScanner, match_end
+from tailrace.function.flush.utf8 import Utf8Check
 
 _SPACE: Final = re.compile(rb"[ \t\n\f\r]*+")
 _COMMENT: Final = rb"/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"

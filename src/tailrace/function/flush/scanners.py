@@ -6,8 +6,9 @@ read. Where it cannot be certain it allows no place: late is better than wrong.
 
 from __future__ import annotations
 
-import re
 from typing import Final, Protocol
+
+from tailrace.function.flush.charset import declared_charset, is_ascii_based
 
 
 class Scanner(Protocol):
@@ -41,22 +42,12 @@ def scanner_for(content_type: str, *, pads_text: bool = False) -> Scanner | None
     """
     essence, _, parameters = content_type.partition(";")
     essence = essence.strip(" \t").lower()
-    charset = _charset(parameters)
+    charset = declared_charset(parameters)
     if charset is not None and not is_ascii_based(charset):
         return None
     return _scanner_of(essence, is_declared=charset is not None, pads_text=pads_text)
 
 
-def is_ascii_based(charset: str) -> bool:
-    """Whether each byte below 128 is ASCII, and never a part of another character."""
-    return _ASCII_BASED.fullmatch(charset.strip().lower()) is not None
-
-
-_ASCII_BASED: Final = re.compile(
-    r"utf-?8|(us-)?ascii|latin-?[1-9]|(iso-?8859|windows|cp)-?(1[0-6]|[1-9]|125[0-8]|874)"
-    r"|koi8-[ru]|macintosh"
-)
-_PARAMETER: Final = re.compile(r'[; \t]*([^=;\s"]+)=("(?:[^"\\]|\\.)*"|[^;"\s]*)[ \t]*(?:;|$)')
 _NDJSON: Final = frozenset(
     f"application/{name}"
     for name in ("ndjson", "x-ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines")
@@ -71,54 +62,35 @@ _JAVASCRIPT: Final = frozenset(
 def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner | None:
     """The module of a type is imported when a body of it is streamed."""
     if essence == "text/event-stream":
-        from tailrace.function.padding.sse import SseScanner
+        from tailrace.function.flush.sse import SseScanner
 
         return SseScanner()
     if essence in _NDJSON:
-        from tailrace.function.padding.ndjson import NdjsonScanner
+        from tailrace.function.flush.ndjson import NdjsonScanner
 
         return NdjsonScanner()
     if essence.endswith("+json") or essence in ("application/json", "text/json"):
-        from tailrace.function.padding.json import JsonScanner
+        from tailrace.function.flush.json import JsonScanner
 
         return JsonScanner()
     if essence == "text/html":
-        from tailrace.function.padding.html import HtmlScanner
+        from tailrace.function.flush.html import HtmlScanner
 
         return HtmlScanner(is_declared=is_declared)
     if essence.endswith("+xml") or essence in ("application/xml", "text/xml"):
-        from tailrace.function.padding.xml import XmlScanner
+        from tailrace.function.flush.xml import XmlScanner
 
         return XmlScanner()
     if essence == "text/css":
-        from tailrace.function.padding.css import CssScanner
+        from tailrace.function.flush.css import CssScanner
 
         return CssScanner(is_declared=is_declared)
     if essence in _JAVASCRIPT:
-        from tailrace.function.padding.javascript import JavaScriptScanner
+        from tailrace.function.flush.javascript import JavaScriptScanner
 
         return JavaScriptScanner(is_declared=is_declared)
     if essence == "text/plain" and pads_text:
-        from tailrace.function.padding.text import TextScanner
+        from tailrace.function.flush.text import TextScanner
 
         return TextScanner()
     return None
-
-
-def _charset(parameters: str) -> str | None:
-    """The charset that a type declares; one that cannot be read is none that is known."""
-    found = None
-    at = 0
-    while parameters[at:].strip("; \t"):
-        match = _PARAMETER.match(parameters, at)
-        if match is None:
-            return "unreadable" if "charset" in parameters.lower() else found
-        name, value = match.groups()
-        at = match.end()
-        if name.lower() != "charset":
-            continue
-        value = value.strip('" \t').lower()
-        if found not in (None, value):
-            return "unreadable"
-        found = value
-    return found

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from tailrace.function.padding.javascript_last import DIVISION, EITHER, REGEX, LastToken
-from tailrace.function.padding.token_scanner import TokenScanner, match_end
-from tailrace.function.padding.utf8 import Utf8Check
+from tailrace.function.flush.javascript_last import DIVISION, EITHER, REGEX, LastToken
+from tailrace.function.flush.token_scanner import TokenScanner, match_end
+from tailrace.function.flush.utf8 import Utf8Check
 
 DEPTH_MAX: Final = 4096
 """Brackets within brackets, beyond which no place is found."""
