@@ -135,6 +135,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.wire.capability",
         "tailrace.wire.http_event",
         "tailrace.wire.integration",
+        "tailrace.wire.mark",
     }
 
 

@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import FrameError
-from tailrace.function import event
 from tailrace.limits import (
     FLUSH_PAD_BYTES_MAX,
     FRAME_BYTES_MAX,
@@ -17,7 +16,6 @@ from tailrace.limits import (
     FRAMES_PER_TURN_MAX,
 )
 from tailrace.wire.stream_frames import (
-    FRAMES_VERSION,
     FrameDecoder,
     data_header,
     encode_data,
@@ -69,11 +67,6 @@ def test_the_bytes_of_each_frame() -> None:
     assert encode_padding(bytes(3)) == b"P\0\0\0\3\0\0\0"
     assert encode_error(ERROR) == b"X\0\0\0\x11" + ERROR
     assert encode_end(258) == b"E\0\0\0\x08\0\0\0\0\0\0\1\2"
-
-
-def test_the_sdk_and_the_gateway_mean_one_version() -> None:
-    """The SDK's is where no frames need be imported to look at an event."""
-    assert event.FRAMES_VERSION == FRAMES_VERSION == 1
 
 
 def test_the_longest_frame_is_one_and_a_longer_one_is_not_made() -> None:

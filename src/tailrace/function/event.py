@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-logger = logging.getLogger("tailrace.function")
+from tailrace.wire.mark import MARK_VERSION, read_mark
 
-CALLBACK_VERSION: Final = 1
-FRAMES_VERSION: Final = 1
+logger = logging.getLogger("tailrace.function")
 
 _WITHOUT_FIELDS: Final = (str, int, float, list, tuple, bytes, type(None))
 
@@ -43,44 +42,41 @@ def fields_of(event: object) -> Mapping[str, Any]:
 def find_callback(fields: Mapping[str, Any]) -> str | None:
     """Return the callback URL of an event, None when it has none: then the result is returned.
 
-    The gateway's mark is `"tailrace": {"v": 1, "callback": URL}`. The version rule: a later
-    version may add to it, but `callback` stays the URL of a version 1 callback, and is left out
-    by a gateway that does not take one. So an unknown version is served, with a warning.
+    An unknown version of the mark is served, with a warning (see `wire.mark`).
     """
-    mark = _mapping_in(fields, "tailrace")
-    callback = mark.get("callback")
-    version = mark.get("v")
-    if mark and version != CALLBACK_VERSION:
+    mark = read_mark(fields)
+    if mark is None:
+        return None
+    if mark.version != MARK_VERSION:
         logger.warning(
             "the event's tailrace version is %.20r, this SDK knows %d: %s",
-            version,
-            CALLBACK_VERSION,
-            "the response is returned" if callback is None else "its callback is taken for known",
+            mark.version,
+            MARK_VERSION,
+            "the response is returned"
+            if mark.callback is None
+            else "its callback is taken for known",
         )
-    return callback if isinstance(callback, str) else None
+    return mark.callback
 
 
 def find_exchange(fields: Mapping[str, Any]) -> str | None:
     """Return the id of the gateway's exchange, None for an event that no gateway has sent."""
-    if not _mapping_in(fields, "tailrace"):
+    if read_mark(fields) is None:
         return None
     exchange_id = _mapping_in(fields, "requestContext").get("requestId")
     return exchange_id if isinstance(exchange_id, str) else None
 
 
 def wants_stream(fields: Mapping[str, Any]) -> bool:
-    """Whether the gateway reads the function's own streamed response, and says so in the event."""
-    return _mapping_in(fields, "tailrace").get("transport") == "response-stream"
+    """Whether the gateway reads the function's own streamed response."""
+    mark = read_mark(fields)
+    return mark is not None and mark.has_stream
 
 
 def wants_frames(fields: Mapping[str, Any]) -> bool:
-    """Whether the gateway reads that stream in frames, of the version that this SDK makes.
-
-    Another number is a version that is not known here: the stream then has none, as one of an SDK
-    that knows no frames.
-    """
-    is_asked = _mapping_in(fields, "tailrace").get("frames") == FRAMES_VERSION
-    return is_asked and wants_stream(fields) and is_http_event(fields)
+    """Whether the gateway reads frames in that stream, of the version that this SDK writes."""
+    mark = read_mark(fields)
+    return mark is not None and mark.has_frames and is_http_event(fields)
 
 
 def is_http_event(fields: Mapping[str, Any]) -> bool:

@@ -15,9 +15,9 @@ from tailrace.function.mode import NativeResponse
 from tailrace.function.upload_sink import NativeSink, UploadSink
 from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX, JOINED_CHUNK_BYTES_MAX
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
+from tailrace.wire.mark import FRAMES_VERSION
 from tailrace.wire.stream_frames import (
     FRAMES_FIELD,
-    FRAMES_VERSION,
     data_header,
     encode_data,
     encode_end,

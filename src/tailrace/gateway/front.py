@@ -30,9 +30,9 @@ from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.capability import callback_url
 from tailrace.wire.http_event import RequestParts, event_from_request
+from tailrace.wire.mark import keys_for_callback, keys_for_stream
 from tailrace.wire.problem import encode_problem
 from tailrace.wire.relay_head import request_headers
-from tailrace.wire.stream_frames import FRAMES_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -211,14 +211,11 @@ def _payload(front: Front, held: Held, head: RequestHead, peer: str, body: bytes
         )
     )
     if held.route.transport == "response-stream":
-        event["tailrace"] = {"v": 1, "transport": "response-stream", "frames": FRAMES_VERSION}
+        event |= keys_for_stream()
         return msgspec.json.encode(event)
     url = callback_url(front.callback_base, capability)
-    event["tailrace"] = {"v": 1, "callback": url}
-    # The proof of concept's keys: a handler in any language needs no more than these.
-    event["origin"] = url
-    event["url"] = head.path + ("?" + head.query if head.query else "")
-    event["requestId"] = capability.exchange_id
+    target = head.path + ("?" + head.query if head.query else "")
+    event |= keys_for_callback(url, target, capability.exchange_id)
     return msgspec.json.encode(event)
 
 

@@ -21,10 +21,8 @@ from typing import Final
 from tailrace.errors import FrameError
 from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX, FRAMES_PER_TURN_MAX
 
-FRAMES_VERSION: Final = 1
-"""What an event's mark says in `frames`, and a prelude in `FRAMES_FIELD`."""
 FRAMES_FIELD: Final = "tailrace-frames"
-"""The header of a prelude that frames follow; it is for the gateway only."""
+"""The header of a prelude that frames follow, for the gateway only; `mark.FRAMES_VERSION` in it."""
 
 _DATA: Final = ord("D")
 _PADDING: Final = ord("P")

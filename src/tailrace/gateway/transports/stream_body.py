@@ -16,8 +16,9 @@ from typing import Final
 from tailrace.errors import PreludeError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX, PRELUDE_BYTES_MAX
 from tailrace.wire.integration import DELIMITER, Head, PreludeParser
+from tailrace.wire.mark import FRAMES_VERSION
 from tailrace.wire.object_scan import ObjectScan
-from tailrace.wire.stream_frames import FRAMES_FIELD, FRAMES_VERSION
+from tailrace.wire.stream_frames import FRAMES_FIELD
 
 _BLANKS: Final = b" \t\r\n"
 _BEGINS_JSON: Final = re.compile(rb'\s*\{\s*["}]').match
