@@ -22,7 +22,7 @@ from tailrace.emulator.gzip_decoder import GzipDecoder
 from tailrace.emulator.log import EmulatorLog, EnvironmentLog
 from tailrace.errors import TailraceError
 from tailrace.gateway.transports.stream_body import StreamBody
-from tailrace.gateway.transports.stream_message import failure_in, split
+from tailrace.gateway.transports.stream_messages import failure_in, split
 from tailrace.net import json_text
 from tailrace.net.server.parser import HttpLimits, RequestParser
 from tailrace.wire import event_stream

@@ -36,7 +36,7 @@ ONE_HOME = {
         "gateway.aws.invoke",
         "gateway.aws.signing",
     },
-    "msgspec": {"config", "gateway.front", "net.json_text"},
+    "msgspec": {"config", "gateway.event", "net.json_text"},
     "watchfiles": {"dev.watcher"},
     "click": {"cli"},
     "matplotlib": {"probe.lettering", "probe.plot"},

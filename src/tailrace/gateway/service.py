@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from tailrace import limits
+from tailrace.gateway.event import exchange_of
 from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.exchange.live import Route
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
-from tailrace.gateway.front import Front, exchange_of
+from tailrace.gateway.front import Front
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit

@@ -36,8 +36,12 @@ from tailrace.gateway.exchange.state import (
     SourceOpened,
 )
 from tailrace.gateway.transports.stream_body import StreamBody, StreamForm
-from tailrace.gateway.transports.stream_form import FormWarnings
-from tailrace.gateway.transports.stream_message import failure_in, shortened, split
+from tailrace.gateway.transports.stream_messages import (
+    FormWarnings,
+    failure_in,
+    shortened,
+    split,
+)
 from tailrace.net.client.pool import PoolAnswer
 from tailrace.net.client.stream import HttpStream, HttpStreams
 from tailrace.net.clock import LoopClock, TimerClock
