@@ -105,30 +105,6 @@ FEED = """<?xml version="1.0" encoding="UTF-8"?>
 <entry><id>urn:1</id><content type="html">&lt;p>a&lt;/p></content><link href="http://x/?a=1&amp;b"/>
 </entry><entry><summary><![CDATA[<b>x</b> ]] > ]]></summary></entry></feed>
 """
-CSS = """@charset "utf-8";
-@import url(data:text/css;charset=utf-8,i{});
-/* ; } */
-#a, #b > p:not(.c) { color: rgb(1, 2, 3); background: url("data:,;}") ; --v: { x; y } z; }
-@media screen { #a { margin: calc(1px + 2px) ; content: "a\\
-;b" } .w\\:x\\;{ --e:; top: 1px } }
-#a::after { content: "é😀;}" }
-"""
-JAVASCRIPT = """// a comment with `ticks` and 'quotes
-var found = [];
-found.push(`a template
-  with lines ${[1, 2].map(n => `${n}
-;`)} and ${"}"}`);
-found.push('continued \\
-  string', /[/`"]\\/`/g.source,
-  12 / 4 / 3, (1 + 3) / 2 / 1);
-/* ` */ if (found) /`/.test("`") && found.push("é😀")
-var i = 4
-while (i --> 0) found.push(i)
-{} /a/.test("a")
-found.push(function () {
-  return String(`
- x`) }())
-"""
 DATA: dict[str, Any] = {
     "text": 'quote " backslash \\ \u2028 é日😀 {[,]} \n\t',
     "numbers": [0, -1.5e-7, 12345678901234, 1e100],
@@ -162,8 +138,6 @@ DOCUMENTS = {
     "xhtml": ("application/xhtml+xml", XHTML),
     "svg": ("image/svg+xml", SVG),
     "feed": ("application/atom+xml; charset=utf-8", FEED),
-    "css": ("text/css", CSS),
-    "javascript": ("text/javascript; charset=utf-8", JAVASCRIPT),
     "json": ("application/json", JSON),
     "ndjson": ("application/x-ndjson", NDJSON),
     "sse": ("text/event-stream", SSE),
@@ -199,27 +173,6 @@ PAGE = """
 """
 LOADED = "document.readyState === 'complete'"
 
-RULES = """
-new Promise((resolve, reject) => {
-  const dump = (rule) => [rule.cssText, rule.cssRules ? [...rule.cssRules].map(dump) : null,
-    rule.style ? [...rule.style].map((name) => rule.style.getPropertyValue(name)) : null];
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = URL_;
-  link.onload = () => resolve(JSON.stringify([...link.sheet.cssRules].map(dump)));
-  link.onerror = reject;
-  document.head.append(link);
-})
-"""
-SCRIPT = """
-new Promise((resolve, reject) => {
-  const script = document.createElement("script");
-  script.src = URL_;
-  script.onload = () => resolve(JSON.stringify(found));
-  script.onerror = reject;
-  document.head.append(script);
-})
-"""
 EVENTS = """
 new Promise((resolve, reject) => {
   const source = new EventSource(URL_);
@@ -295,44 +248,6 @@ def test_a_parser_reads_the_same_xml(url: str, name: str) -> None:
     text = flushed(url, name).decode()
 
     assert ET.canonicalize(text) == ET.canonicalize(DOCUMENTS[name][1].replace("\r\n", "\n"))
-
-
-def test_a_browser_has_the_same_style_rules(url: str, browser: Chromium) -> None:
-    page(browser, f"{url}/html")
-    flushed(url, "css")
-
-    plain, padded = (
-        browser.evaluate(RULES.replace("URL_", json.dumps(f"{url}/css{query}")))
-        for query in ("", "?flushed")
-    )
-
-    assert padded == plain
-    assert len(json.loads(plain)) == 4
-
-
-def test_a_browser_and_node_run_the_same_script(url: str, browser: Chromium) -> None:
-    page(browser, f"{url}/svg")
-    page(browser, f"{url}/html")
-    run = "const t=require('fs').readFileSync(0,'utf8');" + (
-        "console.log(JSON.stringify(require('vm').runInNewContext(t+';found')))"
-    )
-
-    found = [
-        json.loads(browser.evaluate(SCRIPT.replace("URL_", json.dumps(f"{url}/javascript{query}"))))
-        for query in ("", "?flushed")
-    ]
-    for text in (DOCUMENTS["javascript"][1].encode(), flushed(url, "javascript")):
-        done = subprocess.run(
-            ["node", "-e", run], input=text, capture_output=True, timeout=PATIENCE_S, check=True
-        )
-        found.append(json.loads(done.stdout))
-
-    assert found == [found[0]] * 4
-    assert found[0][:3] == [
-        "a template\n  with lines 1\n;,2\n; and }",
-        "continued   string",
-        '[/`"]\\/`',
-    ]
 
 
 def test_parsers_read_the_same_json(url: str, browser: Chromium) -> None:

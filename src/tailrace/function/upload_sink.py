@@ -46,7 +46,10 @@ _PROMISES: Final = frozenset(
 _UNFLUSHABLE: Final = (
     "the response cannot be flushed on Lambda's native streaming, where that takes padding: {}"
 )
-_REMEDY: Final = "through the gateway any type can be flushed"
+_REMEDY: Final = (
+    "through the gateway any type can be flushed, by callback or in frames"
+    ' (transport = "response-stream")'
+)
 _TEXT_REMEDY: Final = "FlushPolicy(pads_text=True) pads it with spaces"
 _NOT_THE_GATEWAY: Final = (
     "something between here and the gateway answers in its place: end TLS there at layer 4, with no"
@@ -326,7 +329,7 @@ class NativeSink(UploadSink):
         if scanner is None:
             is_text = content_type.partition(";")[0].strip().lower() == "text/plain"
             remedy = _TEXT_REMEDY if is_text else _REMEDY
-            reason = f"{content_type} has nothing that its reader ignores; {remedy}"
+            reason = f"{content_type} has no padding; {remedy}"
             raise FlushError(_UNFLUSHABLE.format(reason))
         return scanner
 

@@ -22,16 +22,17 @@ KINDS = {
     "image/svg+xml": "XmlScanner",
     "application/atom+xml;type=feed": "XmlScanner",
     "text/xml": "XmlScanner",
-    "text/css": "CssScanner",
-    "text/javascript": "JavaScriptScanner",
-    "application/javascript; charset=us-ascii": "JavaScriptScanner",
+    "text/xml; charset=us-ascii": "XmlScanner",
 }
 NONE = (
     "",
     "text",
     "text/plain",
     "text/csv",
+    "text/css",
     "text/markdown",
+    "text/javascript",
+    "application/javascript; charset=us-ascii",
     "image/png",
     "application/octet-stream",
     "application/json-seq",
@@ -50,7 +51,7 @@ NONE = (
     'text/html; charset="utf-8',
     "text/html; charset=",
     "text/html; charset = utf-8",
-    "text/css; x; charset=gbk",
+    "text/html; x; charset=gbk",
 )
 
 

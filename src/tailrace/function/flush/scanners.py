@@ -52,11 +52,6 @@ _NDJSON: Final = frozenset(
     f"application/{name}"
     for name in ("ndjson", "x-ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines")
 )
-_JAVASCRIPT: Final = frozenset(
-    f"{kind}/{name}"
-    for kind in ("text", "application")
-    for name in ("javascript", "x-javascript", "ecmascript", "x-ecmascript")
-)
 
 
 def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner | None:
@@ -81,14 +76,6 @@ def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner 
         from tailrace.function.flush.xml import XmlScanner
 
         return XmlScanner()
-    if essence == "text/css":
-        from tailrace.function.flush.css import CssScanner
-
-        return CssScanner(is_declared=is_declared)
-    if essence in _JAVASCRIPT:
-        from tailrace.function.flush.javascript import JavaScriptScanner
-
-        return JavaScriptScanner(is_declared=is_declared)
     if essence == "text/plain" and pads_text:
         from tailrace.function.flush.text import TextScanner
 
