@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tailrace.probe import limits as probe_limits
 from tailrace.wire.integration import Head
 
 DOCS: Final = Path(__file__).parent
+ROOT: Final = DOCS.parent
 PACKAGE: Final = Path(errors.__file__).parent
 
 # --- the exchange ----------------------------------------------------------------------------
@@ -237,6 +239,38 @@ def all_errors() -> Iterable[type[errors.TailraceError]]:
     ]
 
 
+# --- layers ------------------------------------------------------------------------------------
+
+
+def layers() -> str:
+    """The parts, a layer a line, from the top down."""
+    lines = _layers()["LAYERS"]
+    return _text(" │ ".join(line) for line in lines if "__main__" not in line)
+
+
+def layers_described() -> str:
+    """The parts with what each is for, and the imports that are allowed within a layer."""
+    found = _layers()
+    lines = [line for line in found["LAYERS"] if "__main__" not in line]
+    width = max(len(part) for line in lines for part in line)
+    rows = []
+    for line in lines:
+        rows += [f"{part:<{width}}   {found['DESCRIPTIONS'][part]}" for part in line]
+        rows.append("─" * (width + 2))
+    pairs = sorted(found["WITHIN_A_LINE"])
+    allowed = ", ".join(f"`{importer}` may import `{imported}`" for importer, imported in pairs)
+    return f"{_text(rows[:-1])}\n\nWithin a layer {allowed}."
+
+
+def _layers() -> dict[str, Any]:
+    """What the test of the layers declares."""
+    return runpy.run_path(str(ROOT / "tests" / "test_layers.py"))
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(("```text", *lines, "```"))
+
+
 # --- files -------------------------------------------------------------------------------------
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
@@ -246,6 +280,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "limits": limits_tables,
     "error tree": error_tree,
     "error table": error_table,
+    "layers": layers,
+    "layers described": layers_described,
 }
 
 _PART: Final = re.compile(r"(<!-- begin ([a-z ]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
@@ -265,13 +301,13 @@ def main() -> int:
     """Rewrite, or check."""
     is_check = sys.argv[1:] == ["check"]
     count = 0
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in sorted((*ROOT.glob("*.md"), *DOCS.rglob("*.md"))):
         text = path.read_text()
         new = updated(text)
         if new != text:
             count += 1
             verdict = "out of date" if is_check else "rewritten"
-            sys.stdout.write(f"{path.relative_to(DOCS.parent)}: {verdict}\n")
+            sys.stdout.write(f"{path.relative_to(ROOT)}: {verdict}\n")
             if not is_check:
                 path.write_text(new)
     return 1 if count and is_check else 0

@@ -19,6 +19,25 @@ LAYERS = (
 )
 """From the top down. Parts of one line do not import each other, but for the exceptions below."""
 
+DESCRIPTIONS = {
+    "__main__": "`python -m tailrace`",
+    "cli": "the command line: reads options and the environment, builds, runs",
+    "dev": "the emulator and a gateway in one process, with reload",
+    "probe": "measures how late a stream is",
+    "function": "the SDK, inside a function",
+    "runtime": "a runtime for Python functions that can stream, inside a function",
+    "gateway": "holds clients' responses and invokes, in front of functions",
+    "emulator": "runs functions as Lambda does, around them",
+    "wire": "formats that two parts agree on: pure encoders and parsers",
+    "net": "HTTP/1.1, sockets, tasks, time",
+    "config": "typed settings: the file and addresses",
+    "limits": "constants with units",
+    "errors": "the tree of exceptions",
+    "records": "frozen records without the cost of dataclasses",
+}
+"""What each part is for. `docs/generate.py` draws the pictures of CONTRIBUTING.md and
+docs/topics/design.md from LAYERS and these lines."""
+
 WITHIN_A_LINE = {
     ("runtime", "function"),  # the runtime calls what the SDK decorated
     ("net", "wire"),  # connections speak what wire encodes
@@ -103,6 +122,12 @@ def test_imports_point_down(name: str) -> None:
             assert (part, other_part) in WITHIN_A_LINE, f"{name} imports its sibling {other}"
         else:
             assert other_layer > layer, f"{name} imports upward: {other}"
+
+
+def test_each_part_is_described() -> None:
+    parts = {part for line in LAYERS for part in line}
+
+    assert set(DESCRIPTIONS) == parts
 
 
 def test_no_import_cycles() -> None:
