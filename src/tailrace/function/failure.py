@@ -1,4 +1,4 @@
-"""A handler's exception as Lambda's Python runtime reports and logs it."""
+"""A failed invocation as Lambda's Python runtime reports and logs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_BREAK_SPACE: Final = "\u00a0"
 
 
 class Failure(NamedTuple):
-    """What is said of an exception."""
+    """The three parts of an error report."""
 
     error_type: str
     message: str
@@ -25,8 +25,19 @@ class Failure(NamedTuple):
     """Frames of the user's code, outermost first, each with its source line."""
 
 
+class Fault(Exception):
+    """A failure that the runtime itself detects; its type is `Runtime.Something`, as on Lambda."""
+
+    def __init__(self, error_type: str, message: str, stack_trace: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.failure = Failure(error_type, message, stack_trace or [])
+
+
 def describe(error: BaseException) -> Failure:
-    """Describe an exception; our own frames are left out unless there are no others."""
+    """Return the failure of an exception.
+
+    Frames of this package are left out unless there are no others; secrets are redacted.
+    """
     import traceback
 
     from tailrace.wire.capability import redact
@@ -56,10 +67,10 @@ def print_failure(failure: Failure, request_id: str | None) -> None:
 
 
 def failure_text(failure: Failure, request_id: str | None, *, is_framed: bool = False) -> str:
-    """Return a failure as an entry of the log, without an end.
+    """Return a failure as one entry of the log, without a line end behind it.
 
-    One event, be it many lines: on AWS's managed runtimes, which set AWS_EXECUTION_ENV, carriage
-    returns keep its lines together in CloudWatch; in a frame, and elsewhere, they are lines.
+    On AWS's managed runtimes, which set AWS_EXECUTION_ENV, carriage returns separate the lines, so
+    that CloudWatch keeps them in one event. In a log frame, and elsewhere, line feeds do.
     """
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
         return _as_json(failure, request_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tailrace.runtime.fault import Fault
+from tailrace.function.failure import Fault
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class CognitoIdentity:
         self.cognito_identity_pool_id = fields.get("cognitoIdentityPoolId")
 
 
-class Client:
+class MobileClient:
     """The mobile app that called."""
 
     __slots__ = (
@@ -54,7 +54,7 @@ class ClientContext:
         client = fields.get("client")
         self.custom = fields.get("custom")
         self.env = fields.get("env")
-        self.client = Client(client) if isinstance(client, dict) else None
+        self.client = MobileClient(client) if isinstance(client, dict) else None
 
 
 class LambdaContext:

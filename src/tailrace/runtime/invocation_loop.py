@@ -10,10 +10,15 @@ from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
 from tailrace.limits import ANSWER_TIMEOUT_S, NEXT_RETRY_DELAYS_S
 from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.context import LambdaContext
-from tailrace.runtime.fault import failure_of
 from tailrace.runtime.logs import RuntimeLog, flush_output
 from tailrace.runtime.marshal import escapes_non_ascii, event_from_json
-from tailrace.runtime.report import Report, failure_report, init_failure_report, result_report
+from tailrace.runtime.report import (
+    RuntimeReport,
+    failure_of,
+    failure_report,
+    init_failure_report,
+    result_report,
+)
 from tailrace.wire.runtime_api import NEXT_PATH, Invocation, parse_next, response_path
 
 logger = logging.getLogger("tailrace.runtime")
@@ -113,7 +118,7 @@ class InvocationLoop:
 
     def _run(
         self, handler: HandlerFunction, invocation: Invocation, slot: _StreamSlot
-    ) -> Report | None:
+    ) -> RuntimeReport | None:
         """Run the handler; return what is to be reported, None if the response is a stream."""
         try:
             context = LambdaContext(invocation, self._environment, slot.open, self._log.write)
@@ -132,7 +137,7 @@ class InvocationLoop:
             slot.begun.fail(failure)
         return None
 
-    def _send(self, report: Report) -> None:
+    def _send(self, report: RuntimeReport) -> None:
         path, headers, body = report
         answer = self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
         _check(path, answer.status, answer.body)

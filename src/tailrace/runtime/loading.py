@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from tailrace.runtime.fault import Fault
+from tailrace.function.failure import Fault
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:

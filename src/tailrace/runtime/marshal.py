@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tailrace.runtime.fault import Fault
+from tailrace.function.failure import Fault
 from tailrace.wire import result_json
 
 TYPE_CHECKING = False  # see `records`

@@ -1,8 +1,8 @@
-"""What the Runtime API is told of an invocation's end, as AWS's Python runtime tells it."""
+"""Requests that report an invocation's outcome to the Runtime API, as AWS's runtime does."""
 
 from __future__ import annotations
 
-from tailrace.function.failure import Failure
+from tailrace.function.failure import Failure, Fault, describe
 from tailrace.records import NamedTuple
 from tailrace.runtime.marshal import JSON, body_from_result
 from tailrace.wire.runtime_api import (
@@ -16,39 +16,46 @@ from tailrace.wire.runtime_api import (
 )
 
 
-class Report(NamedTuple):
-    """One POST, whole."""
+class RuntimeReport(NamedTuple):
+    """One POST request."""
 
     path: str
     headers: list[tuple[str, str]]
     body: bytes
 
 
-def result_report(invocation: Invocation, result: object, *, is_ascii: bool) -> Report:
-    """Return how a handler's result is reported.
+def failure_of(error: BaseException) -> Failure:
+    """Return the failure that is reported for an exception."""
+    return error.failure if isinstance(error, Fault) else describe(error)
+
+
+def result_report(invocation: Invocation, result: object, *, is_ascii: bool) -> RuntimeReport:
+    """Return the report of a handler's result.
 
     Raises:
         Fault: it is not JSON.
     """
     body, media_type = body_from_result(result, is_ascii=is_ascii)
     headers = [("content-type", media_type), *_attempt(invocation)]
-    return Report(response_path(invocation.request_id), headers, body)
+    return RuntimeReport(response_path(invocation.request_id), headers, body)
 
 
-def failure_report(invocation: Invocation, failure: Failure, *, is_ascii: bool) -> Report:
-    """Return how a failed invocation is reported."""
+def failure_report(invocation: Invocation, failure: Failure, *, is_ascii: bool) -> RuntimeReport:
+    """Return the report of a failed invocation."""
     headers = [*_error_headers(failure), *_attempt(invocation)]
     path = error_path(invocation.request_id)
-    return Report(path, headers, _error_body(failure, invocation.request_id, is_ascii))
+    return RuntimeReport(path, headers, _error_body(failure, invocation.request_id, is_ascii))
 
 
-def init_failure_report(failure: Failure, *, is_ascii: bool) -> Report:
-    """Return how a handler that cannot be loaded is reported."""
-    return Report(INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, "", is_ascii))
+def init_failure_report(failure: Failure, *, is_ascii: bool) -> RuntimeReport:
+    """Return the report of a handler that cannot be loaded."""
+    return RuntimeReport(
+        INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, "", is_ascii)
+    )
 
 
 def error_type_of(failure: Failure) -> str:
-    """Return the category and reason of a failure, as Lambda wants them beside the body."""
+    """Return the category and reason of a failure, for the header beside the error's body."""
     name = failure.error_type
     if name.startswith("Runtime."):
         return name
@@ -66,7 +73,7 @@ def _error_body(failure: Failure, request_id: str, is_ascii: bool) -> bytes:
 
 
 def _attempt(invocation: Invocation) -> list[tuple[str, str]]:
-    """Echo the attempt's id, if and only if there was one."""
+    """Return the header that echoes the attempt's id, if the event had one."""
     if invocation.invocation_id is None:
         return []
     return [(INVOCATION_ID, invocation.invocation_id)]
