@@ -19,7 +19,14 @@ from typing import Any, Final, NamedTuple
 
 from tailrace import errors, limits
 from tailrace.gateway.exchange import state as exchange
-from tailrace.gateway.exchange.state import CLIENT_SIDE, FUNCTION_SIDE, Client, Exchange, Function
+from tailrace.gateway.exchange.state import (
+    CLIENT_SIDE,
+    FUNCTION_SIDE,
+    Client,
+    Exchange,
+    Function,
+    Verdict,
+)
 from tailrace.probe import limits as probe_limits
 from tailrace.wire.integration import Head
 
@@ -31,15 +38,16 @@ PACKAGE: Final = Path(errors.__file__).parent
 
 
 def function_side() -> str:
-    """The transition table of the function's side."""
-    states = [state for state in Function if FUNCTION_SIDE[state]]
-    events = list(dict.fromkeys(event for table in FUNCTION_SIDE.values() for event in table))
+    """The transition table of the function's side: the next state, or a verdict."""
     rows = [
-        [f"`{event.__name__}`"]
-        + [_name(FUNCTION_SIDE[state].get(event), "late") for state in states]
-        for event in events
+        [f"`{event.__name__}`"] + [_step(FUNCTION_SIDE[state][event]) for state in Function]
+        for event in FUNCTION_SIDE[Function.WAITING]
     ]
-    return _table(["event", *(f"in {state.name}" for state in states)], rows)
+    return _table(["event", *(f"in {state.name}" for state in Function)], rows)
+
+
+def _step(after: Function | Verdict) -> str:
+    return after.name if after in set(Function) else after.value
 
 
 def client_side() -> str:
@@ -48,7 +56,7 @@ def client_side() -> str:
     reached = list(dict.fromkeys(s for table in CLIENT_SIDE.values() for s in table))
     rows = [
         [f"the function's side reaches {function.name}"]
-        + [_name(CLIENT_SIDE[state].get(function), "no change") for state in states]
+        + [_next(CLIENT_SIDE[state].get(function)) for state in states]
         for function in reached
     ]
     return _table(["when", *(f"in {state.name}" for state in states)], rows)
@@ -72,6 +80,7 @@ _EVENTS: Final[tuple[exchange.Event, ...]] = (
     exchange.DeadlinePassed("idle", ""),
     exchange.ClientLeft(),
     exchange.Stopped(),
+    exchange.GatewayFailed(),
 )
 
 
@@ -84,9 +93,16 @@ def commands() -> str:
             held = Exchange()
             for earlier in path:
                 held.feed(earlier)
-            cells.append(", ".join(_command(each) for each in held.feed(event)) or "nothing")
+            cells.append(_fed(held, event))
         rows.append(cells)
     return _table(["event", *(f"in {state.name}" for state in _PATHS)], rows)
+
+
+def _fed(held: Exchange, event: exchange.Event) -> str:
+    try:
+        return ", ".join(_command(each) for each in held.feed(event)) or "nothing"
+    except exchange.ImpossibleEventError:
+        return "an error"
 
 
 def _command(command: exchange.Command) -> str:
@@ -100,8 +116,8 @@ def _command(command: exchange.Command) -> str:
     return f"`{type(command).__name__}`"
 
 
-def _name(state: Function | Client | None, otherwise: str) -> str:
-    return otherwise if state is None else state.name
+def _next(state: Client | None) -> str:
+    return "no change" if state is None else state.name
 
 
 # --- limits ------------------------------------------------------------------------------------

@@ -459,7 +459,7 @@ def test_the_table_knows_every_outcome() -> None:
     deadlines, sources = ("first-byte", "idle", "stall", "total"), ("callback", "stream")
     outcomes = {
         loss.outcome.format(name=name)
-        for event, loss in exchange._LOSSES.items()
+        for event, loss in exchange.LOSSES.items()
         for name in (sources if event is exchange.SourceBroken else deadlines)
     }
 

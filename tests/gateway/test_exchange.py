@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,9 @@ from tailrace.gateway.exchange.state import (
     Exchange,
     Function,
     FunctionFailed,
+    GatewayFailed,
     HeadArrived,
+    ImpossibleEventError,
     InvocationFailed,
     InvokeRefused,
     ResponseMalformed,
@@ -32,6 +36,7 @@ from tailrace.gateway.exchange.state import (
     SourceOpened,
     StartResponse,
     Stopped,
+    Verdict,
 )
 from tailrace.wire.integration import Head
 
@@ -60,6 +65,7 @@ EVENTS: tuple[Event, ...] = (
     DeadlinePassed("stall", "the stall deadline has passed"),
     ClientLeft(),
     Stopped(),
+    GatewayFailed(),
 )
 
 
@@ -110,6 +116,13 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         Client.DONE,
     ),
     (WAITING, ClientLeft(), (Close("client-left"),), Function.FAILED, Client.DONE),
+    (
+        WAITING,
+        GatewayFailed(),
+        (AnswerClient(500, "the gateway failed"), Close("gateway-failed")),
+        Function.FAILED,
+        Client.DONE,
+    ),
     (
         WAITING,
         Stopped(),
@@ -187,6 +200,17 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         Function.FAILED,
         Client.DONE,
     ),
+    (
+        OPENED,
+        GatewayFailed(),
+        (
+            AnswerClient(500, "the gateway failed"),
+            AnswerSource(410, "the gateway failed"),
+            Close("gateway-failed"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
     # The head has gone out: a loss is made visible by breaking the response off.
     (
         SENDING,
@@ -249,6 +273,17 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         Function.FAILED,
         Client.DONE,
     ),
+    (
+        SENDING,
+        GatewayFailed(),
+        (
+            AbortResponse(is_flushed=True),
+            AnswerSource(410, "the gateway failed"),
+            Close("gateway-failed"),
+        ),
+        Function.FAILED,
+        Client.DONE,
+    ),
     # The client has all that it will get, and the function works on: only it can be told anything.
     (
         BODILESS,
@@ -280,6 +315,13 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
         Function.FAILED,
         Client.DONE,
     ),
+    (
+        BODILESS,
+        GatewayFailed(),
+        (AnswerSource(410, "the gateway failed"), Close("complete")),
+        Function.FAILED,
+        Client.DONE,
+    ),
 ]
 
 
@@ -304,7 +346,12 @@ def test_playbook(
 def test_the_playbook_has_every_row_of_the_functions_table() -> None:
     played = {(after(*row[0]).function, type(row[1])) for row in PLAYBOOK}
 
-    assert played == {(state, event) for state, row in FUNCTION_SIDE.items() for event in row}
+    assert played == {
+        (state, event)
+        for state, row in FUNCTION_SIDE.items()
+        for event, after in row.items()
+        if type(after) is Function
+    }
 
 
 def test_the_playbook_has_every_row_of_the_clients_table() -> None:
@@ -316,7 +363,33 @@ def test_the_playbook_has_every_row_of_the_clients_table() -> None:
     assert played == {(state, reached) for state, row in CLIENT_SIDE.items() for reached in row}
 
 
-LATE = [
+def rows(verdict: Verdict) -> list[tuple[tuple[Event, ...], Event]]:
+    """A walk to each state, with each event for which the table has this verdict there."""
+    walks = (WAITING, OPENED, SENDING, BODILESS, ENDED, FAILED)
+    return [
+        (walk, event)
+        for walk in walks
+        for event in EVENTS
+        if FUNCTION_SIDE[after(*walk).function][type(event)] is verdict
+    ]
+
+
+def names_of(rows: list[tuple[tuple[Event, ...], Event]]) -> list[str]:
+    return [f"{after(*walk).function.value}-{event}" for walk, event in rows]
+
+
+LATE: list[tuple[tuple[Event, ...], Event]] = [
+    (OPENED, InvokeRefused(504, "the endpoint was slower than the function")),
+    (OPENED, InvocationFailed("it has called back: the callback says the rest")),
+    (SENDING, InvokeRefused(502, "x")),
+    (SENDING, InvocationFailed("x")),
+    (BODILESS, ClientLeft()),  # it has all that it will get; the function may work on
+    *((ENDED, event) for event in (InvokeRefused(504, "x"), InvocationFailed("x"))),
+    *((ENDED, event) for event in (DeadlinePassed("total", "x"), ClientLeft(), Stopped())),
+    *((FAILED, event) for event in EVENTS),
+]
+
+IMPOSSIBLE: list[tuple[tuple[Event, ...], Event]] = [
     (WAITING, HeadArrived(HEAD)),
     (WAITING, SourceEnded()),
     (WAITING, SourceBroken()),
@@ -324,26 +397,58 @@ LATE = [
     (WAITING, FunctionFailed()),
     (OPENED, SourceOpened()),
     (OPENED, SourceEnded()),
-    (OPENED, InvokeRefused(504, "the endpoint was slower than the function")),
-    (OPENED, InvocationFailed("it has called back: the callback says the rest")),
     (SENDING, SourceOpened()),
     (SENDING, HeadArrived(HEAD)),
-    (SENDING, InvokeRefused(502, "x")),
-    (SENDING, InvocationFailed("x")),
-    (BODILESS, ClientLeft()),  # it has all that it will get; the function may work on
-    *((ENDED, event) for event in EVENTS),
-    *((FAILED, event) for event in EVENTS),
+    *((ENDED, event) for event in (SourceOpened(), HeadArrived(HEAD), SourceEnded())),
+    *((ENDED, event) for event in (SourceBroken(), ResponseMalformed("x"), FunctionFailed())),
 ]
 
 
+def test_the_table_has_every_event_in_every_state() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
+    assert set(FUNCTION_SIDE) == set(Function)
+    assert all(set(row) == set(get_args(Event)) for row in FUNCTION_SIDE.values())
+
+
 @pytest.mark.parametrize(
-    ("events", "event"), LATE, ids=[f"{after(*row[0]).function.value}-{row[1]}" for row in LATE]
+    ("listed", "verdict"), [(LATE, Verdict.LATE), (IMPOSSIBLE, Verdict.IMPOSSIBLE)]
+)
+def test_the_table_has_no_other_verdicts_than_those_listed_here(
+    listed: list[tuple[tuple[Event, ...], Event]], verdict: Verdict
+) -> None:
+    of_states = {(after(*walk).function, type(event)) for walk, event in listed}
+    of_table = {(after(*walk).function, type(event)) for walk, event in rows(verdict)}
+
+    of_states.discard((Function.SENDING, ClientLeft))  # depends on the client's side
+    assert of_table - {(Function.ENDED, GatewayFailed)} == of_states
+
+
+@pytest.mark.parametrize(
+    ("events", "event"), [*LATE, *rows(Verdict.LATE)], ids=names_of([*LATE, *rows(Verdict.LATE)])
 )
 def test_a_late_event_has_no_effect(events: tuple[Event, ...], event: Event) -> None:
     exchange = after(*events)
     before = exchange.function, exchange.client
 
     assert exchange.feed(event) == ()
+    assert (exchange.function, exchange.client) == before
+
+
+@pytest.mark.parametrize(
+    ("events", "event"),
+    [*IMPOSSIBLE, *rows(Verdict.IMPOSSIBLE)],
+    ids=names_of([*IMPOSSIBLE, *rows(Verdict.IMPOSSIBLE)]),
+)
+def test_an_impossible_event_raises_and_changes_nothing(
+    events: tuple[Event, ...], event: Event
+) -> None:
+    exchange = after(*events)
+    before = exchange.function, exchange.client
+
+    with pytest.raises(ImpossibleEventError) as caught:
+        exchange.feed(event)
+
+    assert str(caught.value) == f"{type(event).__name__} in {before[0].name}"
     assert (exchange.function, exchange.client) == before
 
 
@@ -360,12 +465,24 @@ def is_end_of_a_message(event: Event) -> bool:
     return isinstance(event, SourceEnded) or (isinstance(event, HeadArrived) and event.is_bodiless)
 
 
+def feed_any(exchange: Exchange, event: Event) -> tuple[Command, ...]:
+    """Feed an event; an impossible one must raise, and has no command."""
+    if FUNCTION_SIDE[exchange.function][type(event)] is Verdict.IMPOSSIBLE:
+        with pytest.raises(ImpossibleEventError):
+            exchange.feed(event)
+        return ()
+    return exchange.feed(event)
+
+
 def check_story(events: list[Event]) -> None:
-    """Feed the events, then Stopped, which ends whatever is still open; check all commands."""
+    """Feed the events, then Stopped, which ends what is still open; check all commands.
+
+    Impossible events are fed as well: they change nothing, and may come at any time.
+    """
     exchange = Exchange()
     story: list[Command] = []
     for event in (*events, Stopped()):
-        commands = exchange.feed(event)
+        commands = feed_any(exchange, event)
         assert not (story and commands and isinstance(story[-1], Close)), "a command after Close"
         for command in commands:
             if isinstance(command, EndResponse):
@@ -404,7 +521,8 @@ def test_every_walk_through_the_states_leads_to_one_end() -> None:
         seen.add((exchange.function, exchange.client))
         for event in EVENTS:
             check_story([*walk, event])
-            walks.append([*walk, event])
+            if FUNCTION_SIDE[exchange.function][type(event)] is not Verdict.IMPOSSIBLE:
+                walks.append([*walk, event])
 
     assert seen == {
         (Function.WAITING, Client.HELD),

@@ -28,7 +28,9 @@ from tailrace.gateway.exchange.state import (
     Event,
     Exchange,
     Function,
+    GatewayFailed,
     HeadArrived,
+    ImpossibleEventError,
     ResponseMalformed,
     SourceEnded,
     StartResponse,
@@ -40,7 +42,8 @@ from tailrace.wire.integration import Head
 from tailrace.wire.problem import encode_problem
 from tailrace.wire.relay_head import response_fields
 
-logger = logging.getLogger("tailrace.gateway.exchange")
+logger = logging.getLogger(__name__)
+_summary: Final = logging.getLogger("tailrace.gateway.exchange")
 
 _NO_HEAD: Final[tuple[Headers, int | None]] = ([], None)
 
@@ -178,10 +181,18 @@ class Held:
             self.apply(SourceEnded())
 
     def apply(self, event: Event) -> None:
-        """Feed an event and carry out what follows."""
-        if isinstance(event, ClientLeft):
+        """Feed an event and carry out the commands that follow.
+
+        An event that is impossible is logged, and ends the exchange.
+        """
+        if type(event) is ClientLeft:
             self.client = None
-        for command in self.exchange.feed(event):
+        try:
+            commands = self.exchange.feed(event)
+        except ImpossibleEventError:
+            logger.exception("exchange %s failed", self.capability.exchange_id)
+            commands = self.exchange.feed(GatewayFailed())
+        for command in commands:
             self._perform(command)
 
     def _perform(self, command: Command) -> None:
@@ -231,7 +242,7 @@ class Held:
             self.invocation.cancel()  # whoever still waits to be sent need not be
             self.invocation = None
         self._on_close(self)
-        if logger.isEnabledFor(logging.INFO):
+        if _summary.isEnabledFor(logging.INFO):
             self._log(outcome)
 
     def _log(self, outcome: str) -> None:
@@ -253,7 +264,7 @@ class Held:
             "first_byte_ms": self._since_start_ms(self.first_byte_s),
             "total_ms": self._since_start_ms(self._now_s()),
         }
-        logger.log(logging.INFO if is_good else logging.WARNING, _LINE, summary)
+        _summary.log(logging.INFO if is_good else logging.WARNING, _LINE, summary)
 
     def _since_start_ms(self, at_s: float | None) -> int | str:
         return "-" if at_s is None else round((at_s - self.started_s) * 1000)

@@ -1,12 +1,12 @@
-"""One held response: two small state machines, one per party; events in, commands out.
+"""The tables of one exchange: two small state machines, one per party; events in, commands out.
 
-The function's side says how far the response has come, the client's side what it has got.
-The tables below say which events count in which state; any other event is late (something ended
-first) and has no effect. Body bytes do not come through here: they are relayed while
-`is_relaying`.
+The function's side is how far the response has come, the client's side is what the client has
+received. The response comes from the exchange's source: a callback of the function, or the response
+stream of an invocation.
 
-What the response comes from is its source: a callback of the function, or the response stream of
-an invocation.
+For each state and event the table has the next state, or a verdict. LATE: something else ended the
+exchange first, and the event is ignored. IMPOSSIBLE: no order of what peers do leads to it, so the
+gateway has an error. Body bytes are no events: they are relayed while `is_relaying`.
 
     function   WAITING ──SourceOpened──► OPENED ──HeadArrived──► SENDING ──SourceEnded──► ENDED
                   └──────────────────────┴── any loss ───────────┴──► FAILED
@@ -15,6 +15,7 @@ an invocation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -33,11 +34,18 @@ class Function(Enum):
 
 
 class Client(Enum):
-    """What the client has got."""
+    """What the client has received."""
 
     HELD = "held"  # nothing
     RECEIVING = "receiving"  # the head, perhaps more
-    DONE = "done"  # all that it will get
+    DONE = "done"  # all that it will receive
+
+
+class Verdict(Enum):
+    """What an event means in a state that it does not change."""
+
+    LATE = "late"  # something else ended the exchange first: ignored
+    IMPOSSIBLE = "impossible"  # an error in the gateway: raised
 
 
 # --- events --------------------------------------------------------------------------------------
@@ -45,12 +53,12 @@ class Client(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SourceOpened:
-    """A callback with the right secret has sent its head, or Lambda begins a response stream."""
+    """A callback has presented the secret of the exchange, or Lambda has begun a stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadArrived:
-    """The function has said status and headers; `is_bodiless` when no body can follow them."""
+    """The response head has been received; `is_bodiless` if no body can follow it."""
 
     head: Head
     is_bodiless: bool = False
@@ -70,7 +78,7 @@ class SourceBroken:
 
 @dataclass(frozen=True, slots=True)
 class ResponseMalformed:
-    """What the function sent cannot be relayed; `detail` says why."""
+    """What the function sent cannot be relayed; `detail` is the reason."""
 
     detail: str
 
@@ -86,9 +94,9 @@ class InvokeRefused:
 
 @dataclass(frozen=True, slots=True)
 class InvocationFailed:
-    """The invocation has ended without a callback, as somebody knows; `detail` is for the client.
+    """The invocation has ended without a callback; `detail` is for the client.
 
-    Lambda does not tell this of asynchronous invocations; the emulator in `tailrace dev` does.
+    Only the emulator in `tailrace dev` reports it: Lambda does not for asynchronous invocations.
     """
 
     detail: str
@@ -96,14 +104,14 @@ class InvocationFailed:
 
 @dataclass(frozen=True, slots=True)
 class FunctionFailed:
-    """The source says that the function has failed: its response will never be complete."""
+    """The source reports that the function has failed: its response stays incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """A deadline has passed; `name` is one of "first byte", "idle", "stall", "total".
 
-    `detail` says which one in words, with its length.
+    `detail` is a text with its length, for both sides.
     """
 
     name: str
@@ -117,7 +125,12 @@ class ClientLeft:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The gateway gives the exchange up: its drain is over."""
+    """The gateway stops: the time of its drain is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFailed:
+    """The gateway has an error of its own in this exchange."""
 
 
 Event = (
@@ -132,6 +145,7 @@ Event = (
     | DeadlinePassed
     | ClientLeft
     | Stopped
+    | GatewayFailed
 )
 
 # --- commands ------------------------------------------------------------------------------------
@@ -139,12 +153,12 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class AcceptSource:
-    """Let the function run: it has the exchange."""
+    """Let the function run: the exchange belongs to its source now."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSource:
-    """Answer the source; any status but 200 tells the function to stop, where that is possible."""
+    """Answer the source; any status but 200 stops the function, where the transport can do that."""
 
     status: int
     detail: str
@@ -164,9 +178,9 @@ class EndResponse:
 
 @dataclass(frozen=True, slots=True)
 class AbortResponse:
-    """Break the client's response visibly: it is not complete.
+    """Abort the client's response: it is visibly incomplete.
 
-    `is_flushed` when what was relayed should still reach the client first.
+    With `is_flushed`, what was relayed before is sent first.
     """
 
     is_flushed: bool
@@ -174,7 +188,7 @@ class AbortResponse:
 
 @dataclass(frozen=True, slots=True)
 class AnswerClient:
-    """Send the client a whole answer of our own."""
+    """Send the client a whole response of the gateway's own."""
 
     status: int
     detail: str
@@ -183,7 +197,7 @@ class AnswerClient:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Both sides have ended: forget the exchange. `outcome` is for the log."""
+    """Both sides have ended: release the exchange. `outcome` goes into its record."""
 
     outcome: str
 
@@ -194,82 +208,98 @@ Command = (
 
 # --- the tables ----------------------------------------------------------------------------------
 
-FUNCTION_SIDE: Final[dict[Function, dict[type[Event], Function]]] = {
-    Function.WAITING: {
-        SourceOpened: Function.OPENED,
-        InvokeRefused: Function.FAILED,
-        InvocationFailed: Function.FAILED,
-        DeadlinePassed: Function.FAILED,
-        ClientLeft: Function.FAILED,
-        Stopped: Function.FAILED,
-    },
-    Function.OPENED: {
-        HeadArrived: Function.SENDING,
-        SourceBroken: Function.FAILED,
-        ResponseMalformed: Function.FAILED,
-        FunctionFailed: Function.FAILED,
-        DeadlinePassed: Function.FAILED,
-        ClientLeft: Function.FAILED,
-        Stopped: Function.FAILED,
-    },
-    Function.SENDING: {
-        SourceEnded: Function.ENDED,
-        SourceBroken: Function.FAILED,
-        ResponseMalformed: Function.FAILED,
-        FunctionFailed: Function.FAILED,
-        DeadlinePassed: Function.FAILED,
-        ClientLeft: Function.FAILED,
-        Stopped: Function.FAILED,
-    },
-    Function.ENDED: {},
-    Function.FAILED: {},
+_OPENED, _SENDING, _ENDED, _FAILED = list(Function)[1:]
+_LATE, _NEVER = Verdict
+
+# fmt: off
+_TRANSITIONS: Final[dict[type[Event], tuple[Function | Verdict, ...]]] = {
+    # in               WAITING  OPENED    SENDING  ENDED   FAILED
+    SourceOpened:      (_OPENED, _NEVER,   _NEVER,  _NEVER, _LATE),  # a second is refused
+    InvokeRefused:     (_FAILED, _LATE,    _LATE,   _LATE,  _LATE),  # slower than the function
+    InvocationFailed:  (_FAILED, _LATE,    _LATE,   _LATE,  _LATE),
+    DeadlinePassed:    (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
+    ClientLeft:        (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
+    Stopped:           (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
+    GatewayFailed:     (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
+    # A source's own: there is none in WAITING, and its message is complete in ENDED.
+    HeadArrived:       (_NEVER,  _SENDING, _NEVER,  _NEVER, _LATE),
+    SourceBroken:      (_NEVER,  _FAILED,  _FAILED, _NEVER, _LATE),
+    ResponseMalformed: (_NEVER,  _FAILED,  _FAILED, _NEVER, _LATE),
+    FunctionFailed:    (_NEVER,  _FAILED,  _FAILED, _NEVER, _LATE),
+    SourceEnded:       (_NEVER,  _NEVER,   _ENDED,  _NEVER, _LATE),  # before the head: malformed
 }
-"""An accepted event and the state it leads to. Whatever is missing is late, and ignored."""
+# fmt: on
+
+FUNCTION_SIDE: Final[dict[Function, dict[type[Event], Function | Verdict]]] = {
+    state: {event: row[column] for event, row in _TRANSITIONS.items()}
+    for column, state in enumerate(Function)
+}
+"""For each state and event, the next state or a verdict."""
 
 CLIENT_SIDE: Final[dict[Client, dict[Function, Client]]] = {
     Client.HELD: {Function.SENDING: Client.RECEIVING, Function.FAILED: Client.DONE},
     Client.RECEIVING: {Function.ENDED: Client.DONE, Function.FAILED: Client.DONE},
     Client.DONE: {},
 }
-"""The client's side follows the function's: its new state by the state that was reached there."""
+"""The client's side follows the function's: its next state by the state that was reached there.
+
+A client that is DONE may leave: `ClientLeft` is late then, whatever the function's side.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class _Loss:
-    """What each side is told when a response is lost; texts may name the event's own detail."""
+class Loss:
+    """What each side receives when a response is lost; texts may have the event's own in them."""
 
     client_status: int
+    """0: the event has a status, or the client has left."""
     client_detail: str
     source_status: int
+    """0: the source has ended as well, or there was none."""
     source_detail: str
     outcome: str
+    is_flushed: bool = True
+    """Whether what was relayed before still goes to the client."""
 
 
-_LOSSES: Final[dict[type[Event], _Loss]] = {
-    SourceBroken: _Loss(502, "the function ended before it answered", 0, "", "{name}-broken"),
-    ResponseMalformed: _Loss(
+LOSSES: Final[dict[type[Event], Loss]] = {
+    SourceBroken: Loss(502, "the function ended before it answered", 0, "", "{name}-broken"),
+    ResponseMalformed: Loss(
         502, "the function's response is malformed: {detail}", 400, "{detail}", "malformed"
     ),
-    InvokeRefused: _Loss(0, "{detail}", 0, "", "invoke-refused"),
-    InvocationFailed: _Loss(502, "{detail}", 0, "", "invocation-failed"),
-    FunctionFailed: _Loss(502, "the function failed", 0, "", "function-failed"),
-    DeadlinePassed: _Loss(
+    InvokeRefused: Loss(0, "{detail}", 0, "", "invoke-refused"),
+    InvocationFailed: Loss(502, "{detail}", 0, "", "invocation-failed"),
+    FunctionFailed: Loss(502, "the function failed", 0, "", "function-failed"),
+    DeadlinePassed: Loss(
         504,
         "the function did not answer in time: {detail}",
         410,
         "{detail}",
         "{name}-deadline",
+        is_flushed=False,
     ),
-    ClientLeft: _Loss(0, "", 410, "the client has left", "client-left"),
-    Stopped: _Loss(503, "the gateway is shutting down", 410, "the gateway is stopping", "stopped"),
+    ClientLeft: Loss(0, "", 410, "the client has left", "client-left"),
+    Stopped: Loss(
+        503,
+        "the gateway is shutting down",
+        410,
+        "the gateway is stopping",
+        "stopped",
+        is_flushed=False,
+    ),
+    GatewayFailed: Loss(500, "the gateway failed", 410, "the gateway failed", "gateway-failed"),
 }
 
 
-class Exchange:
-    """The state of one held response.
+class ImpossibleEventError(Exception):
+    """An event came in a state in which nothing can lead to it: an error in the gateway."""
 
-    `feed` takes an event and returns the commands that follow from it, in the order in which
-    they must be carried out. After `Close` it returns none.
+
+class Exchange:
+    """The state of one exchange.
+
+    `feed` takes an event and returns the commands that follow, in the order in which they must be
+    carried out. After `Close` it returns none.
     """
 
     __slots__ = ("client", "function")
@@ -284,49 +314,54 @@ class Exchange:
         return self.function is Function.SENDING and self.client is Client.RECEIVING
 
     def feed(self, event: Event) -> tuple[Command, ...]:
-        """Take an event; one that comes too late has no effect."""
+        """Take an event; a late one has no effect.
+
+        Raises:
+            ImpossibleEventError: it is impossible in this state, which stays as it is.
+        """
         before, had = self.function, self.client
-        after = FUNCTION_SIDE[before].get(type(event))
-        if after is None or (had is Client.DONE and isinstance(event, ClientLeft)):
-            return ()  # a client that has got everything may leave
+        after = FUNCTION_SIDE[before][type(event)]
+        if after is Verdict.IMPOSSIBLE:
+            raise ImpossibleEventError(f"{type(event).__name__} in {before.name}")
+        if after is Verdict.LATE or (had is Client.DONE and type(event) is ClientLeft):
+            return ()
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
-        if after is Function.OPENED:
-            return (AcceptSource(),)
-        if isinstance(event, HeadArrived):
-            if not event.is_bodiless:
-                return (StartResponse(event.head),)
-            self.client = Client.DONE  # the function may go on; nobody waits for it
-            return (StartResponse(event.head), EndResponse())
-        if after is Function.ENDED:
-            end = (EndResponse(),) if had is Client.RECEIVING else ()
-            return (*end, AnswerSource(200, "relayed"), Close("complete"))
+        match event:
+            case SourceOpened():
+                return (AcceptSource(),)
+            case HeadArrived(head, is_bodiless):
+                if not is_bodiless:
+                    return (StartResponse(head),)
+                self.client = Client.DONE  # the function may go on; no client waits for it
+                return (StartResponse(head), EndResponse())
+            case SourceEnded():
+                end = (EndResponse(),) if had is Client.RECEIVING else ()
+                return (*end, AnswerSource(200, "relayed"), Close("complete"))
         return tuple(_lose(event, before, had))
 
 
-def _lose(event: Event, function: Function, client: Client) -> list[Command]:
-    """The commands that make a loss known to whoever is still there."""
-    loss = _LOSSES[type(event)]
-    name = event.name if isinstance(event, DeadlinePassed | SourceBroken) else ""
-    detail = ""
-    if isinstance(event, ResponseMalformed | InvokeRefused | InvocationFailed | DeadlinePassed):
-        detail = event.detail
-    commands: list[Command] = []
-    if client is Client.RECEIVING:
-        if not isinstance(event, ClientLeft):
-            commands.append(
-                AbortResponse(is_flushed=not isinstance(event, Stopped | DeadlinePassed))
-            )
-    elif client is Client.HELD and not isinstance(event, ClientLeft):
-        status, retry_after_s = loss.client_status, None
-        if isinstance(event, InvokeRefused):
-            status, retry_after_s = event.status, event.retry_after_s
-        commands.append(
-            AnswerClient(status, loss.client_detail.format(detail=detail), retry_after_s)
-        )
+def _lose(event: Event, function: Function, client: Client) -> Iterator[Command]:
+    """The commands that make a loss visible to the sides that are still there."""
+    loss = LOSSES[type(event)]
+    name = detail = ""
+    status = loss.client_status
+    retry_after_s: int | None = None
+    match event:
+        case SourceBroken(name):
+            pass
+        case ResponseMalformed(detail) | InvocationFailed(detail):
+            pass
+        case DeadlinePassed(name, detail):
+            pass
+        case InvokeRefused(status, detail, retry_after_s):
+            pass
+    is_client_there = type(event) is not ClientLeft
+    if client is Client.RECEIVING and is_client_there:
+        yield AbortResponse(loss.is_flushed)
+    elif client is Client.HELD and is_client_there:
+        yield AnswerClient(status, loss.client_detail.format(detail=detail), retry_after_s)
     if loss.source_status and function is not Function.WAITING:
-        text = loss.source_detail.format(detail=detail, name=name)
-        commands.append(AnswerSource(loss.source_status, text))
+        yield AnswerSource(loss.source_status, loss.source_detail.format(detail=detail))
     outcome = loss.outcome.format(name=name.replace(" ", "-"))
-    commands.append(Close("complete" if client is Client.DONE else outcome))
-    return commands
+    yield Close("complete" if client is Client.DONE else outcome)
