@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import ClassVar, Literal
 
     Source = Literal["client", "function", "gateway", "cloud", "operator"]
+    PeerFault = Literal["not-http", "cut-short", "other"]
 
 
 class TailraceError(Exception):
@@ -159,9 +160,17 @@ class RuntimeApiError(TailraceError):
 
 
 class PeerError(TailraceError):
-    """A peer that we asked is unreachable, broke off, was silent or sent malformed HTTP."""
+    """A peer that we asked is unreachable, broke off, was silent or sent malformed HTTP.
+
+    `fault` names what callers act upon: "not-http", its bytes are no answer of HTTP; "cut-short",
+    its connection ended before its answer was complete.
+    """
 
     status = 502
+
+    def __init__(self, message: str, fault: PeerFault = "other") -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class AnsweredEarlyError(PeerError):

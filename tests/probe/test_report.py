@@ -140,7 +140,11 @@ def test_a_terminal_obeys_nobody_else() -> None:
         ({"broken": "the connection broke"}, ["the response broke off: the connection broke"]),
         ({"stopped": "it was enough"}, ["the rest was not measured: it was enough"]),
         (
-            {"broken": "1 of 2 chunks came, and then a clean end", "padded_bytes": 9},
+            {
+                "broken": "1 of 2 chunks came, and then a clean end",
+                "lacks_chunks": True,
+                "padded_bytes": 9,
+            },
             [
                 "the response broke off: 1 of 2 chunks came, and then a clean end",
                 "perhaps there is no padding for text/plain: the function's log says so",
@@ -155,7 +159,7 @@ def test_what_spoils_the_figures_is_said(changes: dict[str, Any], expected: list
 
 def test_troubles_are_said_first_and_once() -> None:
     broken = replace(HELD, broken="it was cut", status=500)
-    said = replace(SAID, words="The response broke off: it was cut. It was held.")
+    said = replace(SAID, trouble="The response broke off: it was cut.")
 
     lines = text_of(broken, said).splitlines()
 

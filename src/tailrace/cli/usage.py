@@ -37,16 +37,19 @@ class HintingCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
         given = list(args)
+        ctx.allow_extra_args = True  # they are refused below, where they are known one by one
         try:
-            return super().parse_args(ctx, args)
+            extra = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             if error.option_name not in _OPTIONS:
                 raise
             hint = f" {_OPTIONS[error.option_name]}"
             raise click.UsageError(f"No such option {error.option_name!r}.{hint}", ctx) from None
-        except click.UsageError as error:
-            hint = _for_argument(given) if "unexpected extra" in error.message else ""
-            raise click.UsageError(error.message + hint, ctx) from None
+        if extra and not ctx.resilient_parsing:
+            noun = "argument" if len(extra) == 1 else "arguments"
+            text = f"Got unexpected extra {noun} ({' '.join(extra)})"
+            raise click.UsageError(text + _for_argument(given), ctx)
+        return extra
 
 
 class HintingGroup(click.Group):

@@ -128,10 +128,9 @@ def _of_times(reading: Reading) -> str:
 
 
 def _of_groups(reading: Reading, together: list[list[Chunk]]) -> str:
-    said = [
-        f"{numbers(group)} together, up to {duration(latest_s(group))} late" for group in together
-    ]
-    said[0] = f"{reading.unit}s {said[0].replace(' together', ' arrive together')}"
+    first, *further = ((numbers(group), duration(latest_s(group))) for group in together)
+    said = [f"{reading.unit}s {first[0]} arrive together, up to {first[1]} late"]
+    said += [f"{which} together, up to {most} late" for which, most in further]
     grouped = {chunk.index for group in together for chunk in group}
     others = [chunk for chunk in reading.chunks if chunk.index not in grouped]
     if others:

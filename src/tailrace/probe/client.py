@@ -380,8 +380,9 @@ def _no_answer(receiver: _Receiver, url: str) -> str:
             " request, and waited for the response's head; --timeout waits longer"
         )
     other = "; does it want https?" if url.startswith("http:") else ""
-    if str(receiver.error) == "the answer is not HTTP":
-        return f"what came is not HTTP{other}"
-    if "broke before" in str(receiver.error):
-        return f"the connection was closed before an answer came{other}"
+    match receiver.error.fault:
+        case "not-http":
+            return f"what came is not HTTP{other}"
+        case "cut-short":
+            return f"the connection was closed before an answer came{other}"
     return str(receiver.error)

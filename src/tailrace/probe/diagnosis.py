@@ -28,7 +28,7 @@ class Diagnosis:
     """What a response shows."""
 
     kind: Kind
-    words: str
+    findings: str
     """Sentences for people: what was seen, and what it is typical of."""
     evidence: tuple[str, ...] = ()
     """What the response's head says, a sentence for each header."""
@@ -36,6 +36,13 @@ class Diagnosis:
     """What to change or to measure next."""
     figures: _Figures = field(default_factory=dict)
     """The pattern's figures by name, each with its unit: `held_s`, `buffer_bytes_min` …"""
+    trouble: str | None = None
+    """That the response broke off, and how; one sentence."""
+
+    @property
+    def words(self) -> str:
+        """The trouble and the findings."""
+        return self.findings if self.trouble is None else f"{self.trouble} {self.findings}"
 
 
 def diagnose(reading: Reading) -> Diagnosis:
@@ -43,9 +50,7 @@ def diagnose(reading: Reading) -> Diagnosis:
     pattern = find_pattern(reading)
     signs = find_signs(reading)
     kind, figures = pattern.kind, pattern.figures
-    sentences = []
-    if reading.broken is not None:
-        sentences.append(f"The response broke off: {reading.broken}.")
+    broken, sentences = reading.broken, []
     if kind == "cannot-tell":
         sentences.append(f"No pattern can be named: {pattern.reason}.")
     elif any(chunk.written_s is not None for chunk in reading.chunks):
@@ -62,6 +67,7 @@ def diagnose(reading: Reading) -> Diagnosis:
         tuple(f"{sign.text}." for sign in signs),
         tuple(_advice(reading, kind, figures, [sign.hop for sign in signs if sign.hop])),
         figures,
+        trouble=None if broken is None else f"The response broke off: {broken}.",
     )
 
 

@@ -205,12 +205,11 @@ class _Companion:
         count = len(reading.chunks)
         if count > options.count:
             raise _unasked(self._url)
-        broken = reading.broken
-        if broken is None and reading.stopped is None and count < options.count:
-            broken = f"{count} of {options.count} chunks came, and then a clean end"
-        reading = dataclasses.replace(
-            reading, broken=broken, chunks=_without_padding(reading.chunks, options)
-        )
+        if reading.broken is None and reading.stopped is None and count < options.count:
+            text = f"{count} of {options.count} chunks came, and then a clean end"
+            reading = dataclasses.replace(reading, broken=text, lacks_chunks=True)
+        chunks = _without_padding(reading.chunks, options)
+        reading = dataclasses.replace(reading, chunks=chunks)
         return _with_clock(reading, self._pongs, answer, recorder, started_ns)
 
 

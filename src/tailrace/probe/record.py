@@ -77,6 +77,8 @@ class Reading:
     """The pause between writes that was asked for."""
     broken: str | None = None
     """How it broke off; None when it is complete."""
+    lacks_chunks: bool = False
+    """Whether it ended cleanly before all chunks came that were asked for; `broken` says so."""
     padded_bytes: int = 0
     """Padding that was asked for, per chunk."""
     stopped: str | None = None

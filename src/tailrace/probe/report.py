@@ -63,18 +63,13 @@ def text_of(
         paint(line, "warning") for each in troubles(reading) for line in _wrapped(each, "  ", width)
     ]
     if diagnosis is not None:
-        said += _wrapped(_words_behind_troubles(reading, diagnosis), "  ", width)
+        said += _wrapped(diagnosis.findings, "  ", width)  # the trouble was said above
     lines += [*said, ""] if said else []
     facts = list(summary(reading))
     if diagnosis is not None:
         facts += [*diagnosis.evidence, *diagnosis.advice]
     lines += [line for fact in facts for line in _wrapped(fact, "  - ", width)]
     return "\n".join(lines)
-
-
-def _words_behind_troubles(reading: Reading, diagnosis: Diagnosis) -> str:
-    """The diagnosis without what was said just before."""
-    return diagnosis.words.removeprefix(f"The response broke off: {reading.broken}. ")
 
 
 def printable(text: str) -> str:
@@ -151,7 +146,7 @@ def troubles(reading: Reading) -> Iterator[str]:
         yield f"the answer is an error: {reading.status}; this is what was measured"
     if reading.broken is not None:
         yield f"the response broke off: {reading.broken}"
-        if reading.padded_bytes and "clean end" in reading.broken:
+        if reading.padded_bytes and reading.lacks_chunks:
             media_type = reading.header("content-type")
             yield f"perhaps there is no padding for {media_type}: the function's log says so"
     if reading.stopped is not None:

@@ -236,7 +236,9 @@ class _Connection(ReplyReader, asyncio.Protocol):
         elif self._is_used and not self._bytes:
             self._fail(_NothingCameError("the kept connection was closed"))
         else:
-            self._fail(PeerError("the connection broke before the answer was complete"))
+            self._fail(
+                PeerError("the connection broke before the answer was complete", "cut-short")
+            )
         self._pool.drop(self)
         self._forget_parser()
 

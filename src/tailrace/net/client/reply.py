@@ -56,7 +56,7 @@ class ReplyReader:
                 cause = error.__context__
                 if isinstance(cause, PeerError):
                     raise cause from None
-                raise PeerError("the answer is not HTTP") from error
+                raise PeerError("the answer is not HTTP", "not-http") from error
             self._is_kept = False  # more came than the answer
 
     @property

@@ -241,7 +241,8 @@ class HttpStream(ReplyReader, asyncio.Protocol):
             if self._is_delimited_by_close and exc is None:
                 receiver.on_end()
             else:
-                receiver.on_broken(PeerError("the connection broke before its answer was complete"))
+                text = "the connection broke before its answer was complete"
+                receiver.on_broken(PeerError(text, "cut-short"))
         self._forget_parser()
 
     def data_received(self, data: bytes) -> None:
