@@ -27,12 +27,12 @@ from tailrace import config, function, limits
 from tailrace.cli import commands
 from tailrace.config import RouteConfig
 from tailrace.errors import ConfigError
+from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net import ports
 from tailrace.net.server.listener import run
 from tailrace.wire import relay_head
-from tailrace.wire.routes import Router
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

@@ -133,9 +133,9 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.records",
         "tailrace.wire",
         "tailrace.wire.capability",
-        "tailrace.wire.http_event",
         "tailrace.wire.integration",
         "tailrace.wire.mark",
+        "tailrace.wire.results",
     }
 
 

@@ -66,9 +66,15 @@ STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.blocking"
 
 PURE = (
     "wire",
+    "emulator.function_urls.cors",
+    "emulator.function_urls.hold_back",
+    "emulator.function_urls.response_head",
     "gateway.exchange.deadlines",
     "gateway.exchange.state",
+    "gateway.routes",
     "gateway.transports.stream_body",
+    "net.server.problem",
+    "net.server.web_access",
 )
 """What decides, without a socket, a clock, randomness or a log: folders and modules."""
 

@@ -37,11 +37,11 @@ from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.gateway.aws.invoke import LambdaEndpoint
 from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.server.listener import run
-from tailrace.wire.routes import Router
 
 T = TypeVar("T")
 

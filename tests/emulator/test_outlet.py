@@ -9,8 +9,8 @@ import pytest
 from tests.clock import ManualClock
 
 from tailrace import limits
+from tailrace.emulator.function_urls.hold_back import HoldBackRule, ShapingRule
 from tailrace.emulator.outlet import Outlet
-from tailrace.wire.buffering import HoldBackRule, ShapingRule
 
 ON_TIME = HoldBackRule(threshold_bytes=1)
 SLOW = ShapingRule(burst_bytes=4, rate_bytes_per_s=4, refill_s=1.0)  # 4 bytes at a time

@@ -1,6 +1,6 @@
 """What web pages may do at the emulator's listeners: as bytes, and counted by the function's log.
 
-`tests/wire/test_web_access.py` has the rules, `tests/e2e/test_foreign_pages.py` a real browser.
+`tests/net/test_web_access.py` has the rules, `tests/e2e/test_foreign_pages.py` a real browser.
 """
 
 from __future__ import annotations

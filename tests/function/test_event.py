@@ -22,7 +22,7 @@ from tests.runtime_api import RuntimeLoop
 
 from tailrace.function import Head, streamify_response
 from tailrace.function import event as event_module
-from tailrace.wire.http_event import RequestParts, event_from_request
+from tailrace.wire.events import RequestParts, event_from_request
 
 
 class OpenModel(BaseModel):

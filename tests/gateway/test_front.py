@@ -11,8 +11,8 @@ from tests.fakes import Client, Response, encode_head, encode_request, until
 from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
+from tailrace.gateway.routes import Router
 from tailrace.gateway.transports.invokers import Invokers
-from tailrace.wire.routes import Router
 
 
 async def answered(client: Client, method: str = "GET") -> Response:

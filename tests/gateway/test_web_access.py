@@ -6,7 +6,7 @@ import json
 
 from tests.gateway.world import World, played
 
-from tailrace.wire.web_access import WebAccess
+from tailrace.net.server.web_access import WebAccess
 
 EVIL = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")]
 LOCAL = WebAccess(hosts=("api.test",), origins=("https://app.example",), serves_links=True)

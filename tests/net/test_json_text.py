@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tailrace import limits
 from tailrace.errors import ResultError
 from tailrace.net.json_text import Members, check, find_text, response_from_json
-from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import Head
+from tailrace.wire.results import response_from_result
 
 JSON = Head(200, {"content-type": "application/json"})
 SIZE = limits.BUFFERED_RESPONSE_BYTES_MAX - 1_000

@@ -6,9 +6,9 @@ import pytest
 from tests.clock import ManualClock
 
 from tailrace import limits
+from tailrace.net.server.web_access import WebAccess
 from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire.http_head import RequestHead
-from tailrace.wire.web_access import WebAccess
 
 
 def foreign() -> RequestHead:

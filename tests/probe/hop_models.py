@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule, Shaper, ShapingRule
 from tailrace.probe.pattern import Kind
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading, Unit
-from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
 
 Write = tuple[float, int]
 Hop = Callable[[Sequence[Write], float], list[Write]]

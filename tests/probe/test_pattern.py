@@ -25,9 +25,9 @@ from tests.probe.hop_models import (
     timer,
 )
 
+from tailrace.emulator.function_urls.hold_back import HoldBackRule, ShapingRule
 from tailrace.probe.pattern import Kind, find_pattern
 from tailrace.probe.record import Arrival, Chunk, Reading
-from tailrace.wire.buffering import HoldBackRule, ShapingRule
 
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 

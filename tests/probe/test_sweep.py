@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.chain import Chain, serving
 
+from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
 from tailrace.limits import MIB
 from tailrace.net.server.listener import run
 from tailrace.probe.limits import PROBE_SWEEP_REQUESTS_MAX, PROBE_SWEEP_UNCLEAR_MAX
@@ -26,7 +27,6 @@ from tailrace.probe.sweep import (
     is_first_held,
     sweep,
 )
-from tailrace.wire.buffering import HoldBack, HoldBackRule
 
 few = settings(max_examples=60, deadline=None)
 Answer = Callable[[int], bool | None]

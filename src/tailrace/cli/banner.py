@@ -13,7 +13,7 @@ from tailrace.cli.addresses import callable_url, url_lines
 from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
 from tailrace.config import FunctionConfig, RouteConfig
 from tailrace.dev import Dev
-from tailrace.wire.routes import Router
+from tailrace.gateway.routes import Router
 
 
 def dev_banner(dev: Dev, terminal: Terminal) -> str:

@@ -16,13 +16,13 @@ from tailrace.cli.addresses import url_lines
 from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
+from tailrace.gateway.routes import Router
 from tailrace.net.client.pool import Origin
 from tailrace.net.descriptors import WANTED, raise_descriptor_limit
 from tailrace.net.heap import keep_read_buffers
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.signals import StopSignals
 from tailrace.net.tasks import TaskSet
-from tailrace.wire.routes import Router
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
     from tailrace.dev import DevSettings

@@ -25,12 +25,12 @@ from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.errors import ConfigError
 from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import local_access, settings_from
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.ports import free_port, is_taken, refuse_unusable, taken_error
 from tailrace.net.tasks import TaskSet
-from tailrace.wire.routes import Router
 
 logger = logging.getLogger(__name__)
 

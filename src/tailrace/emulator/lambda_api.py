@@ -14,11 +14,11 @@ from tailrace.config import CorsConfig
 from tailrace.emulator import functions_api, invoke_api, stream_api
 from tailrace.emulator.api_request import ApiRequest, Page, Refused
 from tailrace.emulator.directory import Directory
+from tailrace.emulator.function_urls import cors
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.service_error import ServiceError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.net.server.web_guard import WebGuard
-from tailrace.wire import cors
 
 Operation = Callable[[Directory, RequestHead, str, Connection], ApiRequest]
 """What serves a request: it is given the path's segment that names a function, if there is one."""

@@ -13,8 +13,8 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.config import HoldBackConfig
+from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule, Shaper, ShapingRule
 from tailrace.net.clock import Timer, TimerClock
-from tailrace.wire.buffering import HoldBack, HoldBackRule, Shaper, ShapingRule
 
 _FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
 

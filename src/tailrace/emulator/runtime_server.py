@@ -34,10 +34,10 @@ from tailrace.net.server.listener import (
     Receiver,
     RequestHead,
 )
+from tailrace.net.server.web_access import WebAccess
 from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire import runtime_api
 from tailrace.wire.runtime_api import Invocation
-from tailrace.wire.web_access import WebAccess
 
 _BOUNDS: Final = HttpLimits(
     head_bytes=limits.RUNTIME_HEAD_BYTES_MAX,

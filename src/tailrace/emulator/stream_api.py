@@ -16,12 +16,12 @@ from tailrace.emulator.api_request import ApiRequest
 from tailrace.emulator.call import EXECUTED_VERSION, Call, CallRequest, read_call
 from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.directory import Directory
+from tailrace.emulator.function_urls.hold_back import PreludeEnd
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
 from tailrace.emulator.outlet import Outlet, open_outlet
 from tailrace.emulator.service_error import busy
 from tailrace.net.server.listener import Connection, RequestHead
 from tailrace.wire import event_stream
-from tailrace.wire.buffering import PreludeEnd
 from tailrace.wire.integration import is_integration
 from tailrace.wire.runtime_api import Invocation
 

@@ -15,6 +15,8 @@ from tailrace import limits
 from tailrace.config import UrlConfig
 from tailrace.emulator import trace
 from tailrace.emulator.api_request import Refused
+from tailrace.emulator.function_urls import cors
+from tailrace.emulator.function_urls.cors import CorsPolicy
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import ACCOUNT, FunctionName
 from tailrace.emulator.service_error import ServiceError
@@ -23,9 +25,7 @@ from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.net.server.web_guard import WebGuard
-from tailrace.wire import cors
-from tailrace.wire.cors import CorsPolicy
-from tailrace.wire.http_event import RequestParts, event_from_request
+from tailrace.wire.events import RequestParts, event_from_request
 from tailrace.wire.relay_head import request_headers
 from tailrace.wire.runtime_api import Invocation
 

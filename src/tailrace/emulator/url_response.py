@@ -18,6 +18,7 @@ from typing import Final
 from tailrace.config import UrlConfig
 from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.disagreement import Disagreement
+from tailrace.emulator.function_urls import cors, response_head
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.gunzip import Gunzip
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
@@ -25,8 +26,8 @@ from tailrace.emulator.service_error import ServiceError, busy
 from tailrace.errors import ResponseFormatError
 from tailrace.net.json_text import response_from_json
 from tailrace.net.server.listener import Connection, Headers
-from tailrace.wire import cors, url_head
 from tailrace.wire.integration import Head, PreludeParser, is_integration
+from tailrace.wire.results import lost_names
 from tailrace.wire.runtime_api import Invocation
 
 _ERROR_TYPE: Final = (b"x-amzn-ErrorType", b"InternalServerErrorException")
@@ -54,7 +55,7 @@ class UrlCall:
 
     def warn_of_unread(self, head: Head, several: object) -> None:
         """Warn if `multiValueHeaders` has what the head has not: it is not read here."""
-        if url_head.lost_names(head, several):
+        if lost_names(head, several):
             self.function.warn(Disagreement.MULTI_VALUE_HEADERS)
 
 
@@ -154,7 +155,7 @@ class UrlAnswer:
         dropped = frozenset({"content-encoding"} if self._is_gzip(head) else ())
         if self.call.has_cors and any(head.get(name) is not None for name in cors.NOT_TWICE):
             self.call.function.warn(Disagreement.CORS_TWICE)
-        return url_head.response_fields(head, dropped=dropped) + self.call.headers
+        return response_head.response_fields(head, dropped=dropped) + self.call.headers
 
     def _close(self) -> None:
         """What comes from now on is discarded, as fast as it comes."""
@@ -251,7 +252,7 @@ def _response_from_stream(outcome: Outcome) -> tuple[Head, bytes, object]:
     """A streamed response that was collected: that its prelude counts is our inference."""
     if not is_integration(outcome.media_type):
         return typed_head(outcome.media_type), outcome.payload, None
-    parser = PreludeParser(url_head.KEYS)
+    parser = PreludeParser(response_head.KEYS)
     head = parser.feed(outcome.payload)
     parser.finish()  # raises when there is no head yet
     assert head is not None

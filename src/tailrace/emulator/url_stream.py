@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tailrace.emulator.disagreement import Disagreement
+from tailrace.emulator.function_urls import response_head
 from tailrace.emulator.gunzip import Gunzip
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.outlet import Outlet, open_outlet
@@ -15,7 +16,6 @@ from tailrace.emulator.url_response import UrlAnswer, UrlCall, typed_head
 from tailrace.errors import ResponseFormatError, ResultError
 from tailrace.net.clock import Timer
 from tailrace.net.server.listener import Connection
-from tailrace.wire import url_head
 from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head, PreludeParser, is_integration
 
@@ -91,7 +91,7 @@ class StreamedAnswer(UrlAnswer):
         """
         self._media_type = media_type
         if is_integration(media_type):
-            self._prelude = PreludeParser(url_head.KEYS)
+            self._prelude = PreludeParser(response_head.KEYS)
 
     def on_data(self, data: bytes) -> None:
         """Bytes of the response."""

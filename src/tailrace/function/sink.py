@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
-from tailrace.wire.http_event import result_from_response
 from tailrace.wire.integration import Head
+from tailrace.wire.results import result_from_response
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

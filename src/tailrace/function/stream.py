@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tailrace.errors import ClientDisconnected, FlushError
 from tailrace.function.sink import Sink
-from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import Head
+from tailrace.wire.results import lost_names, response_from_result
 
 if TYPE_CHECKING:
     from tailrace.function.flush.policy import FlushPolicy
@@ -271,9 +271,6 @@ class Stream:
 
 
 def _warn_of_unread(head: Head, several: object) -> None:
-    # Imported here: it is for a mistake, and cold starts need not have it.
-    from tailrace.wire.url_head import lost_names
-
     lost = lost_names(head, several)
     if lost:
         logger.warning(

@@ -9,7 +9,7 @@ import msgspec
 from tailrace.gateway.exchange.live import Held
 from tailrace.net.server.listener import RequestHead
 from tailrace.wire.capability import callback_url
-from tailrace.wire.http_event import RequestParts, event_from_request
+from tailrace.wire.events import RequestParts, event_from_request
 from tailrace.wire.mark import keys_for_callback, keys_for_stream
 from tailrace.wire.relay_head import request_headers
 

@@ -23,10 +23,10 @@ from tailrace.net.server.listener import (
     RequestHead,
     WholeBody,
 )
+from tailrace.net.server.problem import encode_problem
 from tailrace.net.server.web_guard import WebGuard
 from tailrace.net.tally import Tally
 from tailrace.net.tasks import TaskSet
-from tailrace.wire.problem import encode_problem
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.descriptors import descriptor_limit, shares_of
 from tailrace.net.server.listener import HttpLimits, HttpServer
+from tailrace.net.server.web_access import WebAccess
 from tailrace.net.server.web_guard import WebGuard
-from tailrace.wire.web_access import WebAccess
 
 logger = logging.getLogger(__name__)
 

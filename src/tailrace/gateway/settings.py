@@ -6,7 +6,7 @@ from tailrace.config import Address, Config, GatewayConfig
 from tailrace.errors import ConfigError
 from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.service import GatewaySettings
-from tailrace.wire.web_access import WebAccess
+from tailrace.net.server.web_access import WebAccess
 
 _WILDCARDS = ("0.0.0.0", "::")
 

@@ -14,8 +14,8 @@ import msgspec
 
 from tailrace import limits
 from tailrace.errors import ResultError
-from tailrace.wire.http_event import response_from_result
 from tailrace.wire.integration import Head
+from tailrace.wire.results import response_from_result
 
 _RAW: Final = msgspec.Raw(b"")
 _ENVELOPE: Final = ("statusCode", "headers", "cookies", "body", "isBase64Encoded")
@@ -91,7 +91,7 @@ _FIND_ENVELOPE: Final = Members(*_ENVELOPE, _UNREAD).find
 
 
 def response_from_json(text: bytes) -> tuple[Head, bytes, Any]:
-    """Return the response that a buffered result means: see `wire.http_event`.
+    """Return the response that a buffered result means: see `wire.results`.
 
     With it comes what an envelope has under `multiValueHeaders`, which is not read there; if that
     is larger than a head may be, it is True.

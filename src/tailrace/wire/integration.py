@@ -31,7 +31,7 @@ None is a header that is not there.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _NOT_IN_A_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
 KEYS: Final = frozenset(("statusCode", "headers", "multiValueHeaders", "cookies"))
-"""The keys of a prelude: API Gateway's. A Function URL reads fewer, `url_head.KEYS`."""
+"""The keys of a prelude: API Gateway's. A Function URL reads fewer of them."""
 _CONFIDENTIAL: Final = ("auth", "cookie", "key", "password", "secret", "session", "token")
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
 from tailrace.errors import FlushError
 from tailrace.function.flush.flusher import Flushing
 from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
 from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
-from tailrace.wire.buffering import HoldBack, HoldBackRule
 
 QUIET_S = 0.05
 PAD_BYTES = 100

@@ -36,10 +36,10 @@ from tailrace.gateway.exchange.state import (
     StartResponse,
 )
 from tailrace.net.server.listener import Connection, Headers
+from tailrace.net.server.problem import encode_problem
 from tailrace.wire.capability import Capability
 from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head
-from tailrace.wire.problem import encode_problem
 from tailrace.wire.relay_head import response_fields
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from tailrace.net.clock import Timer
 from tailrace.net.server.deadlines import Deadlines, Phase
 from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
 from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
+from tailrace.net.server.problem import encode_problem
 from tailrace.net.server.receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
-from tailrace.wire.problem import encode_problem
 
 _UNREADABLE: Final = bare_head("GET", "1.1")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from tailrace.net.clock import TimerClock
+from tailrace.net.server.web_access import WebAccess, WebRefusal, find_refusal
 from tailrace.net.tally import Tally
 from tailrace.wire.http_head import RequestHead
-from tailrace.wire.web_access import WebAccess, WebRefusal, find_refusal
 
 logger = logging.getLogger(__name__)
 

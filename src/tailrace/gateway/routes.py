@@ -9,7 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 _PORT: Final = re.compile(r":[0-9]*\Z")
 
 
-class Route(Protocol):
+class RoutePattern(Protocol):
     """What requests a route is for: `/exact`, `/prefix/*` or `/*`, on one host or on any."""
 
     @property
@@ -18,7 +18,7 @@ class Route(Protocol):
     def host(self) -> str | None: ...
 
 
-R = TypeVar("R", bound=Route)
+R = TypeVar("R", bound=RoutePattern)
 
 
 class Router(Generic[R]):
@@ -44,7 +44,7 @@ class Router(Generic[R]):
         return None
 
 
-def _rank(route: Route) -> tuple[bool, int]:
+def _rank(route: RoutePattern) -> tuple[bool, int]:
     return route.path.endswith("/*"), -len(route.path)
 
 

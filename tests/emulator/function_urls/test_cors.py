@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tailrace.config import CorsConfig
-from tailrace.wire.cors import is_preflight, preflight_fields, response_fields
+from tailrace.emulator.function_urls.cors import is_preflight, preflight_fields, response_fields
 from tailrace.wire.http_head import RequestHead
 
 ORIGIN = b"https://example.com"

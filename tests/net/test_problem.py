@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tailrace.wire.problem import encode_problem
+from tailrace.net.server.problem import encode_problem
 
 ID = "01234567-89ab-cdef-0123-456789abcdef"
 

@@ -5,7 +5,6 @@ AWS documents little of it. Each entry says where it comes from; read 2026-11.
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
 from typing import Final
 
 from tailrace.errors import HeadError
@@ -51,32 +50,6 @@ STRIPPED: Final = frozenset(
 
 FORBIDDEN: Final = frozenset((f"{PREFIX}connection", f"{PREFIX}content-length"))
 """Headers with which Lambda answers 500 instead (reported 2024)."""
-
-
-def lost_names(head: Head, several: object) -> list[str]:
-    """The names in `multiValueHeaders` of which a value is not in the head.
-
-    Some functions give each header in both keys, for callers of several kinds: they lose nothing.
-    """
-    if several is None:
-        return []
-    pairs = several.items() if isinstance(several, Mapping) else several
-    if not isinstance(pairs, ItemsView | tuple):
-        return ["multiValueHeaders"]  # whatever it is
-    given = {name.lower(): _parts(value) for name, value in head.joined_headers().items()}
-    given["set-cookie"] = {part for cookie in head.cookies for part in _parts(cookie)}
-    lost = []
-    for name, value in pairs:
-        values = value if isinstance(value, list | tuple) else [value]
-        wanted = {part for each in values for part in _parts(str(each))}
-        if not wanted <= given.get(str(name).lower(), set()):
-            lost.append(str(name))
-    return lost
-
-
-def _parts(value: str) -> set[str]:
-    """The members of a list in a header. Sets, because either side may have thousands."""
-    return {part.strip() for part in value.split(",")}
 
 
 def response_fields(head: Head, *, dropped: frozenset[str] = frozenset()) -> Headers:

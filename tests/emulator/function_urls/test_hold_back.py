@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.emulator.function_urls.hold_back import (
+    HoldBack,
+    HoldBackRule,
+    PreludeEnd,
+    Shaper,
+    ShapingRule,
+)
 from tailrace.limits import KIB, MIB, PRELUDE_BYTES_MAX, WITHHELD_BYTES_MAX
-from tailrace.wire.buffering import HoldBack, HoldBackRule, PreludeEnd, Shaper, ShapingRule
 
 LINES = (b"1", b"2", b"3", b"4")
 

@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tailrace.wire.routes import Router
+from tailrace.gateway.routes import Router
 
 
 class Route(NamedTuple):

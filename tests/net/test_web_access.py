@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tailrace.net.server.web_access import WebAccess, find_refusal
 from tailrace.wire.http_head import Headers, RequestHead
-from tailrace.wire.web_access import WebAccess, find_refusal
 
 PLAIN = WebAccess()
 LINKED = WebAccess(serves_links=True)

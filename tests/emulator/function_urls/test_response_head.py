@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tailrace.errors import HeadError
-from tailrace.wire.integration import Head
-from tailrace.wire.url_head import (
+from tailrace.emulator.function_urls.response_head import (
     FORBIDDEN,
     PREFIX,
     RENAMED,
     STRIPPED,
-    lost_names,
     response_fields,
 )
+from tailrace.errors import HeadError
+from tailrace.wire.integration import Head
 
 
 def test_headers_are_passed_on_in_lower_case_and_in_order() -> None:
@@ -74,33 +73,6 @@ def test_what_the_url_changes_itself_is_dropped() -> None:
     head = Head(200, {"Content-Encoding": "gzip", "x-a": "1"})
 
     assert response_fields(head, dropped=frozenset({"content-encoding"})) == [(b"x-a", b"1")]
-
-
-BOTH = Head(200, {"Vary": "a, b", "x-a": "1"}, ["c=1", "d=2"])
-
-
-@pytest.mark.parametrize(
-    ("several", "lost"),
-    [
-        (None, []),
-        ({}, []),
-        ((), []),
-        ({"vary": ["a", "b"], "X-A": ["1"], "Set-Cookie": ["d=2", "c=1"]}, []),
-        ((("vary", ["a", "b"]), ("X-A", ["1"])), []),
-        ({"x-a": "1", "vary": []}, []),
-        (
-            {"x-a": ["1", "2"], "set-cookie": ["c=1", "e=3"], "x-b": ["1"]},
-            ["x-a", "set-cookie", "x-b"],
-        ),
-        ({"x-a": [7, None], "x-b": {"c": 1}}, ["x-a", "x-b"]),
-        ("a text", ["multiValueHeaders"]),
-        (["a list"], ["multiValueHeaders"]),
-        (True, ["multiValueHeaders"]),
-    ],
-)
-def test_names_are_lost_whose_values_the_head_lacks(several: object, lost: list[str]) -> None:
-    """A function may give each header in both keys: it is not told of any then."""
-    assert lost_names(BOTH, several) == lost
 
 
 def test_values_stay_bytes() -> None:
