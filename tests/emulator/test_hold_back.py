@@ -22,8 +22,8 @@ from tests.fakes import Broken, Client
 
 from tailrace import limits
 from tailrace.config import HoldBackConfig, UrlConfig
-from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.outlet import Outlet
+from tailrace.net.server.listener import Connection, Phase
 from tailrace.wire.event_stream import MessageDecoder
 
 HELD = HoldBackConfig(shaping=False)
@@ -370,6 +370,11 @@ def test_head_requests_get_their_head_at_once(tmp_path: Path) -> None:
     serve(story, tmp_path, STREAM, hold_back=WITHHELD)
 
 
+def is_watched(connection: Connection) -> bool:
+    """Whether its peer may stall."""
+    return connection.phase is Phase.ANSWER and connection.is_answered
+
+
 def test_a_client_that_fell_behind_at_the_end_is_not_watched_any_more(tmp_path: Path) -> None:
     """It may have the next request on its connection when the watch would cut it."""
 
@@ -399,11 +404,12 @@ def test_a_client_that_fell_behind_at_the_end_is_not_watched_any_more(tmp_path: 
             go.touch()  # what leaves with the end is more than the kernel takes
             assert len(await client.read_body(answer)) == 90 * block
             # From inside: it would be seen a minute later.
-            watches = [found for found in gc.get_objects() if isinstance(found, StallWatch)]
-            assert [watch for watch in watches if watch._timer is not None] == []
+            connections = [found for found in gc.get_objects() if isinstance(found, Connection)]
+            assert [each for each in connections if is_watched(each)] == []
         gate.close()
 
     uvloop.run(run())
+    gc.collect()  # the next test looks for outlets as well
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(tmp_path: Path) -> None:

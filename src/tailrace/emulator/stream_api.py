@@ -14,7 +14,6 @@ from typing import Final
 from tailrace import limits
 from tailrace.emulator.api_request import ApiRequest
 from tailrace.emulator.call import EXECUTED_VERSION, Call, CallRequest, read_call
-from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.function_urls.hold_back import PreludeEnd
 from tailrace.emulator.invocation import REFUSED, Attempt, Outcome
@@ -43,13 +42,12 @@ class _InvokeStream(CallRequest):
     A caller that reads slowly slows the function; one that has left is no longer waited for.
     """
 
-    __slots__ = ("_attempt", "_has_begun", "_outlet", "_prelude", "_stall")
+    __slots__ = ("_attempt", "_has_begun", "_outlet", "_prelude")
 
     def __init__(self, connection: Connection, call: Call) -> None:
         super().__init__(connection, call)
         self._attempt: Attempt | None = None
         self._has_begun = False
-        self._stall = StallWatch(connection)
         self._outlet: Outlet | None = None
         self._prelude: PreludeEnd | None = None  # while an outlet waits for its end
         rules = call.function.config.hold_back
@@ -130,7 +128,6 @@ class _InvokeStream(CallRequest):
         self._outlet.end(lambda: self._complete(outcome, log_tail))
 
     def _complete(self, outcome: Outcome, log_tail: bytes | None) -> None:
-        self._stall.end()
         log = None if log_tail is None else base64.b64encode(log_tail).decode()
         code = details = None
         if outcome.error_type is not None:
@@ -144,9 +141,13 @@ class _InvokeStream(CallRequest):
     # --- what the connection tells ------------------------------------------------------------
 
     def on_gone(self) -> None:
-        """The caller has left: the function runs on, as on Lambda, at its own pace."""
+        """The caller has left, or takes nothing: the function runs on, as on Lambda, at its own
+        pace."""
         super().on_gone()
-        self._stall.end()
+        if self.connection.has_stalled:
+            request_id = self.call.request_id
+            text = f"RequestId: {request_id} its caller reads nothing; it was cut off"
+            self.call.function.note(text)
         if self._outlet is not None:
             self._outlet.close()
         if self._attempt is not None:
@@ -154,13 +155,11 @@ class _InvokeStream(CallRequest):
 
     def on_pause(self) -> None:
         """The caller reads slowly: let the function wait."""
-        self._stall.begin(self._on_stall)
         if self._attempt is not None:
             self._attempt.pause("client")
 
     def on_resume(self) -> None:
         """The caller has caught up."""
-        self._stall.end()
         if self._attempt is not None:
             self._attempt.resume("client")
 
@@ -168,9 +167,3 @@ class _InvokeStream(CallRequest):
         """What waits for the rate is enough, or so little that the function may go on."""
         if self._attempt is not None:
             (self._attempt.pause if is_full else self._attempt.resume)("rate")
-
-    def _on_stall(self) -> None:
-        request_id = self.call.request_id
-        self.call.function.note(f"RequestId: {request_id} its caller reads nothing; it was cut off")
-        self.on_gone()
-        self.connection.cut()

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace.config import UrlConfig
-from tailrace.emulator.client_stall import StallWatch
 from tailrace.emulator.disagreement import Disagreement
 from tailrace.emulator.function_urls import cors, response_head
 from tailrace.emulator.functions import EmulatedFunction
@@ -62,14 +61,13 @@ class UrlCall:
 class UrlAnswer:
     """What both modes have in common; `run` begins."""
 
-    __slots__ = ("_attempt", "_stall", "call", "connection", "is_over")
+    __slots__ = ("_attempt", "call", "connection", "is_over")
 
     def __init__(self, connection: Connection, call: UrlCall) -> None:
         self.connection = connection
         self.call = call
         self.is_over = False  # the client has its answer, or has left
         self._attempt: Attempt | None = None
-        self._stall = StallWatch(connection)
 
     def run(self) -> None:
         """Run the function."""
@@ -88,18 +86,18 @@ class UrlAnswer:
     # --- what the connection tells ------------------------------------------------------------
 
     def on_gone(self) -> None:
-        """The client has left."""
+        """The client has left, or takes nothing."""
+        if self.connection.has_stalled:
+            self.call.note("its client reads nothing; it was cut off")
         self._close()
 
     def on_pause(self) -> None:
         """The client reads slowly: let the function wait."""
-        self._stall.begin(self._on_stall)
         if self._attempt is not None:
             self._attempt.pause("client")
 
     def on_resume(self) -> None:
         """The client has caught up."""
-        self._stall.end()
         if self._attempt is not None:
             self._attempt.resume("client")
 
@@ -115,11 +113,6 @@ class UrlAnswer:
     def _on_failure(self, outcome: Outcome) -> None:
         """The function has failed, and the log says it: the client learns nothing but that."""
         self._answer_error(502)
-
-    def _on_stall(self) -> None:
-        self.call.note("its client reads nothing; it was cut off")
-        self._close()
-        self.connection.cut()
 
     def _on_outcome(self, future: asyncio.Future[Outcome]) -> None:
         outcome = future.result()
@@ -160,7 +153,6 @@ class UrlAnswer:
     def _close(self) -> None:
         """What comes from now on is discarded, as fast as it comes."""
         self.is_over = True
-        self._stall.end()
         if self._attempt is not None:
             self._attempt.let_go()
 

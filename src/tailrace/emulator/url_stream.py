@@ -77,11 +77,6 @@ class StreamedAnswer(UrlAnswer):
         if self._outlet is not None:
             self._outlet.close()
 
-    def _on_stall(self) -> None:
-        super()._on_stall()
-        if self._outlet is not None:
-            self._outlet.close()
-
     # --- what the attempt tells ---------------------------------------------------------------
 
     def on_start(self, media_type: str) -> None:

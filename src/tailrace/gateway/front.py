@@ -12,7 +12,7 @@ from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.event import encode_event
 from tailrace.gateway.exchange.live import Held, Route, name_of
 from tailrace.gateway.exchange.registry import Registry
-from tailrace.gateway.exchange.state import ClientLeft, InvokeRefused
+from tailrace.gateway.exchange.state import ClientLeft, DeadlinePassed, InvokeRefused
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import TimerClock
 from tailrace.net.server.listener import (
@@ -127,9 +127,14 @@ class ClientSide:
         self._body.on_end(trailers)
 
     def on_gone(self) -> None:
-        """The client has left."""
-        if self._held is not None:
-            self._held.apply(ClientLeft())
+        """The client has left, or takes nothing."""
+        held = self._held
+        if held is None:
+            return
+        if self._connection.has_stalled:
+            held.apply(DeadlinePassed("stall", self._front.registry.deadlines.describe("stall")))
+        else:
+            held.apply(ClientLeft())
 
     def on_pause(self) -> None:
         """The client reads too slowly: hold the function back."""

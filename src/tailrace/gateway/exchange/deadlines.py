@@ -12,8 +12,8 @@ class Deadlines:
     """The four deadlines of an exchange, in seconds.
 
     `first_byte`: from the invocation to the response head. `idle`: the longest silence of a
-    function in mid-body. `stall`: how long a client may take nothing while bytes wait for it.
-    `total`: the whole exchange.
+    function in mid-body. `stall`: how long a client may take nothing while bytes wait for it; the
+    client's connection watches that one. `total`: the whole exchange.
     """
 
     first_byte_s: float = limits.FIRST_BYTE_TIMEOUT_S
@@ -34,26 +34,24 @@ class Deadlines:
     @property
     def sweep_interval_s(self) -> float:
         """How often to look: a deadline is met a quarter of its length late at the most."""
-        shortest_s = min(self.first_byte_s, self.idle_s, self.stall_s, self.total_s)
+        shortest_s = min(self.first_byte_s, self.idle_s, self.total_s)
         return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
 
 
 class Progress:
-    """When an exchange began, and when each side last moved, as the sweeps saw it."""
+    """When an exchange began, and when its function last moved, as the sweeps saw it."""
 
     __slots__ = (
         "_relayed_bytes",
-        "_taken_bytes",
-        "client_moved_s",
         "function_moved_s",
         "has_head",
         "started_s",
     )
 
     def __init__(self, started_s: float) -> None:
-        self.started_s = self.function_moved_s = self.client_moved_s = started_s
+        self.started_s = self.function_moved_s = started_s
         self.has_head = False
-        self._relayed_bytes = self._taken_bytes = 0
+        self._relayed_bytes = 0
 
     def note(
         self, now_s: float, *, has_head: bool, relayed_bytes: int = 0, unsent_bytes: int = 0
@@ -63,13 +61,10 @@ class Progress:
         While the client holds the function up, the function cannot be blamed for its silence;
         before the head, another deadline counts.
         """
-        taken_bytes = relayed_bytes - unsent_bytes
-        if unsent_bytes == 0 or taken_bytes != self._taken_bytes:
-            self.client_moved_s = now_s
         if unsent_bytes or relayed_bytes != self._relayed_bytes or not self.has_head:
             self.function_moved_s = now_s
         self.has_head = has_head
-        self._relayed_bytes, self._taken_bytes = relayed_bytes, taken_bytes
+        self._relayed_bytes = relayed_bytes
 
 
 def passed_deadline(bounds: Deadlines, progress: Progress, now_s: float) -> str | None:
@@ -78,8 +73,6 @@ def passed_deadline(bounds: Deadlines, progress: Progress, now_s: float) -> str 
         return "total"
     if not progress.has_head:
         return "first byte" if now_s - progress.started_s >= bounds.first_byte_s else None
-    if now_s - progress.client_moved_s >= bounds.stall_s:
-        return "stall"
     if now_s - progress.function_moved_s >= bounds.idle_s:
         return "idle"
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from tailrace import limits
 from tailrace.errors import PeerError
 from tailrace.net.client.reply import ReplyReader, no_connection
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
+from tailrace.net.sweeper import Sweeper
 
 
 class PoolAnswer(NamedTuple):
@@ -78,14 +80,15 @@ class HttpPool:
         self._open: set[_Connection] = set()
         self._idle: list[_Connection] = []  # the last one used is taken first
         self._is_closed = False
+        interval_s = min(limits.SWEEP_INTERVAL_S, timeout_s / 4)
+        self._sweeper = Sweeper(self.clock, interval_s=lambda: interval_s, look=self._look)
 
     def start(self) -> None:
         """Begin to watch time-outs; requests may follow."""
         self.loop = asyncio.get_running_loop()
         self._tls = self._origin.tls()
         self._has_ended = asyncio.Event()  # a connection, or the way to one
-        self._interval_s = min(limits.SWEEP_INTERVAL_S, self._timeout_s / 4)
-        self._sweeper = self.clock.call_later(self._interval_s, self._sweep)
+        self._sweeper.start()
 
     async def request(self, message: bytes) -> PoolAnswer:
         """Send an encoded request and wait for its answer; cancelling is safe.
@@ -109,7 +112,7 @@ class HttpPool:
     async def close(self) -> None:
         """Cut every connection; requests that are under way end with an error."""
         self._is_closed = True
-        self._sweeper.cancel()
+        self._sweeper.stop()
         for timeout in list(self._entering):
             if not timeout.expired():
                 timeout.reschedule(self.loop.time())
@@ -164,12 +167,13 @@ class HttpPool:
             self._places.release()
         self._has_ended.set()
 
-    def _sweep(self) -> None:
+    def _look(self) -> Iterator[bool]:
         now_s = self.clock.now_s()
         for connection in list(self._open):
-            if now_s >= connection.deadline_s:
+            is_over = now_s >= connection.deadline_s
+            if is_over:
                 connection.give_up(TimeoutError("the answer took too long"))
-        self._sweeper = self.clock.call_later(self._interval_s, self._sweep)
+            yield is_over
 
 
 class _NothingCameError(PeerError):

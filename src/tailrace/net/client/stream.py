@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
 from typing import Protocol, cast
 
 from tailrace import limits
@@ -15,6 +16,7 @@ from tailrace.errors import PeerError
 from tailrace.net.client.pool import Origin
 from tailrace.net.client.reply import ReplyReader, no_connection
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
+from tailrace.net.sweeper import Sweeper
 
 
 class StreamReceiver(Protocol):
@@ -60,6 +62,8 @@ class HttpStreams:
         self._open: set[HttpStream] = set()
         self._idle: list[HttpStream] = []  # the last one used is taken first
         self._is_closed = False
+        interval_s = min(limits.SWEEP_INTERVAL_S, kept_timeout_s / 4)
+        self._sweeper = Sweeper(self.clock, interval_s=lambda: interval_s, look=self._look)
 
     def __len__(self) -> int:
         return len(self._open) - len(self._idle)
@@ -74,9 +78,7 @@ class HttpStreams:
         self.loop = asyncio.get_running_loop()
         self._tls = self._origin.tls()
         self._has_ended = asyncio.Event()  # a connection, or the way to one
-        interval_s = min(limits.SWEEP_INTERVAL_S, self.kept_timeout_s / 4)
-        self._interval_s = interval_s
-        self._sweeper = self.clock.call_later(interval_s, self._sweep)
+        self._sweeper.start()
 
     async def open(self, message: bytes, receiver: StreamReceiver) -> HttpStream:
         """Send an encoded request; its answer goes to the receiver, perhaps before this returns.
@@ -108,7 +110,7 @@ class HttpStreams:
     async def close(self) -> None:
         """Cut every connection; answers that are open end as broken."""
         self._is_closed = True
-        self._sweeper.cancel()
+        self._sweeper.stop()
         while self._open or self._connecting:
             for stream in list(self._open):
                 stream.break_off(PeerError("the connections are closed"))
@@ -154,12 +156,13 @@ class HttpStreams:
             self._idle.remove(stream)
         self._has_ended.set()
 
-    def _sweep(self) -> None:
+    def _look(self) -> Iterator[bool]:
         now_s = self.clock.now_s()
         for stream in list(self._open):
-            if now_s >= stream.deadline_s:
+            is_over = now_s >= stream.deadline_s
+            if is_over:
                 stream.abort()
-        self._sweeper = self.clock.call_later(self._interval_s, self._sweep)
+            yield is_over
 
 
 class HttpStream(ReplyReader, asyncio.Protocol):

@@ -13,7 +13,6 @@ from typing import Final, Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.clock import Timer
 from tailrace.net.server.deadlines import Deadlines, Phase
 from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
 from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
@@ -56,6 +55,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         "_server",
         "began_s",
         "continue_fields",
+        "has_stalled",
         "is_answered",
         "phase",
         "seen",
@@ -73,6 +73,8 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._discarded_bytes = 0
         self._early = b""  # what came behind a request that is not answered yet
         self._is_full = False  # unsent bytes are above the high water mark
+        self.has_stalled = False
+        """Whether the peer is gone because it took nothing for the stall time-out."""
         self._reset()
 
     def _reset(self) -> None:
@@ -119,6 +121,8 @@ class Connection(FramedWriter, asyncio.Protocol):
             or not self._parser.is_complete
             or self._server.is_draining
         )
+        if self.phase is Phase.ANSWER:
+            self._server.deadlines.watch(self)  # from now on the peer may stall
         if self._is_last:
             fields.append((b"connection", b"close"))
         if not any(name == b"date" for name, _ in fields):
@@ -186,10 +190,6 @@ class Connection(FramedWriter, asyncio.Protocol):
     def is_inside_chunk(self) -> bool:
         """Whether the bytes of this read begin in the middle of a chunk, if that is told."""
         return self._parser.is_inside_chunk
-
-    def after_stall_time(self, callback: Callable[[], object]) -> Timer:
-        """Call this when the peer may have taken nothing for long enough; for what streams."""
-        return self._server.deadlines.after_stall_time(callback)
 
     def pause_reading(self) -> None:
         """Stop reading the request; while paused the peer's leaving is not seen."""
@@ -380,10 +380,19 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
-        if phase is Phase.ANSWER:
+        # Bytes of the response before count as well: the application may wait until they are taken.
+        if phase is Phase.ANSWER and not self.is_answered and not self._is_full:
             self._server.deadlines.unwatch(self)
         else:
             self._server.deadlines.watch(self)
+
+    def end_stalled(self) -> None:
+        """Reset the connection, whose peer takes nothing, and report that to the application."""
+        receiver = self._receiver
+        self.has_stalled = True
+        self.cut()
+        if receiver is not None:
+            receiver.on_gone()
 
     def give_up(self) -> None:
         """End the exchange, whatever its state, and tell the application."""

@@ -1,21 +1,30 @@
-"""What a connection waits for, and for how long."""
+"""What a connection waits for, and for how long.
+
+This is the one place where a peer's stall is noticed: a connection whose peer takes nothing of a
+response for `stall_timeout_s` is reset, and its application gets `on_gone` once, with `has_stalled`
+set. Applications configure the seconds and react; they do not watch their peers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
 from typing import Protocol
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.clock import Timer, TimerClock
+from tailrace.net.clock import TimerClock
 from tailrace.net.server.parser import HttpLimits
 from tailrace.net.sweeper import Sweeper
 
 
 class Phase(Enum):
-    """What a connection waits for; all but ANSWER and CLOSED have a deadline."""
+    """What a connection waits for; all but CLOSED have a deadline.
+
+    In ANSWER it is the stall deadline, from the start of the response: the application has
+    deadlines of its own.
+    """
 
     IDLE = "the next request"
     HEAD = "the rest of a head"
@@ -34,6 +43,7 @@ class Passed(Enum):
     BODY_TOTAL = "the body took too long"
     CLOSE = "close"
     CUT = "cut"
+    STALL = "stall"
 
 
 class Waiting(Protocol):
@@ -52,10 +62,13 @@ class Waiting(Protocol):
     def request_bytes(self) -> int: ...
     @property
     def unsent_bytes(self) -> int: ...
+    @property
+    def taken_bytes(self) -> int: ...
 
     def refuse(self, error: HttpError) -> None: ...
     def close(self) -> None: ...
     def cut(self) -> None: ...
+    def end_stalled(self) -> None: ...
 
 
 class Deadlines:
@@ -101,12 +114,8 @@ class Deadlines:
         self._waiting.add(connection)
 
     def unwatch(self, connection: Waiting) -> None:
-        """It waits for the application, which has deadlines of its own, or for nothing."""
+        """The connection waits for its application to answer, or for nothing."""
         self._waiting.discard(connection)
-
-    def after_stall_time(self, callback: Callable[[], object]) -> Timer:
-        """Call this once a stall time-out from now."""
-        return self._clock.call_later(self._bounds.stall_timeout_s, callback)
 
     def _interval_s(self) -> float:
         """A quarter of the shortest deadline, so that none is met much too late."""
@@ -129,21 +138,28 @@ class Deadlines:
     def _check(self, connection: Waiting, now_s: float) -> bool:
         """End what has waited for too long; whether it was ended."""
         phase = connection.phase
+        has_unsent = False
         if phase is Phase.BODY:
             _note(connection, connection.request_bytes, now_s, is_excused=not connection.is_reading)
+        elif phase is Phase.ANSWER:
+            has_unsent = connection.unsent_bytes > 0
+            _note(connection, connection.taken_bytes, now_s, is_excused=not has_unsent)
         elif phase is Phase.LINGER or phase is Phase.CLOSING:
+            has_unsent = connection.unsent_bytes > 0
             _note(connection, connection.unsent_bytes, now_s)
         match passed_deadline(
             self._bounds,
             phase,
             waited_s=now_s - connection.since_s,
             phase_s=now_s - connection.began_s,
-            has_unsent=connection.seen > 0,
+            has_unsent=has_unsent,
         ):
             case Passed.CLOSE:
                 connection.close()
             case Passed.CUT:
                 connection.cut()
+            case Passed.STALL:
+                connection.end_stalled()
             case Passed() as passed:
                 connection.refuse(HttpError(408, passed.value))
             case None:
@@ -169,6 +185,8 @@ def passed_deadline(
                 return Passed.BODY_TOTAL
             if _is_over(bounds.body_timeout_s, waited_s):
                 return Passed.BODY
+        case Phase.ANSWER if has_unsent and waited_s >= bounds.stall_timeout_s:
+            return Passed.STALL
         case Phase.LINGER if has_unsent:
             if waited_s >= bounds.stall_timeout_s:
                 return Passed.CUT

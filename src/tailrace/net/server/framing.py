@@ -48,13 +48,22 @@ class FramedWriter:
     A connection is one, rather than having one: a piece of a body must cost no further call.
     """
 
-    __slots__ = ("_corked", "_framing", "_last_byte", "_left", "_resets_until_sent", "_transport")
+    __slots__ = (
+        "_corked",
+        "_framing",
+        "_last_byte",
+        "_left",
+        "_resets_until_sent",
+        "_transport",
+        "_written_bytes",
+    )
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
         self._corked: list[bytes] | None = None  # pieces that wait for the end of a read
         self._framing = Framing.NONE
         self._left = 0
+        self._written_bytes = 0
         self._last_byte = b""
         self._resets_until_sent = False  # the body has ended with its connection's end to come
 
@@ -62,6 +71,11 @@ class FramedWriter:
     def unsent_bytes(self) -> int:
         """Bytes of responses that the kernel has not taken yet."""
         return self._transport.get_write_buffer_size()
+
+    @property
+    def taken_bytes(self) -> int:
+        """How much of the responses the kernel has taken; it grows while the peer reads."""
+        return self._written_bytes - self._transport.get_write_buffer_size()
 
     @property
     def descriptor(self) -> int:
@@ -90,6 +104,7 @@ class FramedWriter:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def _send(self, data: bytes) -> None:
+        self._written_bytes += len(data)
         if self._corked is None:
             self._transport.write(data)
         else:
@@ -108,12 +123,17 @@ class FramedWriter:
             return  # an empty chunk would end the body
         framing = self._framing
         if framing is Framing.CHUNKED:
-            if self._corked is not None:
-                self._corked.append(b"%x\r\n%b\r\n" % (len(data), data))
-            elif len(data) < _JOIN_BYTES_MAX:
-                self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            if len(data) >= _JOIN_BYTES_MAX and self._corked is None:
+                size = b"%x\r\n" % len(data)
+                self._written_bytes += len(size) + len(data) + 2
+                self._transport.writelines((size, data, b"\r\n"))
+                return
+            chunk = b"%x\r\n%b\r\n" % (len(data), data)
+            self._written_bytes += len(chunk)
+            if self._corked is None:
+                self._transport.write(chunk)
             else:
-                self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+                self._corked.append(chunk)
         elif framing is Framing.LENGTH:
             self._write_counted(data)
         elif framing is Framing.CLOSE:

@@ -22,7 +22,8 @@ class Receiver(Protocol):
         """The request is complete."""
 
     def on_gone(self) -> None:
-        """The peer left, or broke its message, before its exchange was over."""
+        """The peer left, broke its message, or took nothing of its response for the stall time-out
+        (`Connection.has_stalled`), before its exchange was over."""
 
     def on_pause(self) -> None:
         """The response's unsent bytes have passed the high water mark."""
