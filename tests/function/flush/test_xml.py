@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import xml.etree.ElementTree as ET
 from random import Random
 from typing import Any
@@ -17,6 +18,15 @@ from tests.function.flush.places import (
     padded,
     padded_everywhere,
     places,
+    scanner,
+)
+
+from tailrace.function.flush.xml import (
+    DEPTH_MAX,
+    NAMES_MAX,
+    REREAD_BYTES_MAX,
+    TOKEN_BYTES_MAX,
+    XmlScanner,
 )
 
 XML = "application/xml"
@@ -47,6 +57,12 @@ FRAGMENTS = [
         '<?xml version="1.0" encoding="utf-8"?><a>|</a>',
         '<?xml version="1.0" encoding="iso-2022-jp"?><a></a>',
         "x<a></a>",
+        "<a>|a|]]b|] |<![CDATA[]]]]>|</a>",
+        "<a>|]]></a>",
+        "<a>|</b></a>",
+        "<a>|<script>&amp;<b/>t</script>|<b>|<style/>|</b>|</a>",
+        "<!DOCTYPE a []><a></a>",
+        "<!DOCTYPE a SYSTEM 'b'>\n<a>|&b;|</a>",
     ],
 )
 def test_places(document: str) -> None:
@@ -57,6 +73,27 @@ def test_places(document: str) -> None:
 
 def test_no_place_is_inside_a_character() -> None:
     assert places(XML, "<a>é€😀".encode()) == [3, 5, 8, 12]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "declaration", "has_places"),
+    [
+        (XML, "", False),
+        (f"{XML}; charset=iso-8859-1", "", True),
+        (f"{XML}; charset=windows-1252", '<?xml version="1.0" encoding="UTF-8"?>', True),
+        (XML, '<?xml version="1.0" encoding="ISO-8859-1"?>', True),
+        (f"{XML}; charset=utf8", '<?xml version="1.0" encoding="ISO-8859-1"?>', False),
+    ],
+)
+def test_a_charset_of_one_byte_has_places_if_it_is_declared(
+    content_type: str, declaration: str, has_places: bool
+) -> None:
+    """Not behind a byte that could begin a character in UTF-8, either."""
+    start = f"{declaration}<a>".encode()
+
+    found = places(content_type, start + b"t\xe9tt")
+
+    assert [place - len(start) for place in found] == ([0, 1, 3, 4] if has_places else [0, 1])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp500"])
@@ -143,3 +180,101 @@ def test_a_parser_reads_the_same(prologue: str, inner: str) -> None:
 
 def test_sizes() -> None:
     assert_sizes(XML, 7)
+
+
+# --- what it costs -------------------------------------------------------------------------------
+
+
+def read(document: bytes, chunk_bytes: int) -> XmlScanner:
+    """A scanner that has read the document, every second chunk by `find`."""
+    reader = XmlScanner()
+    for number, at in enumerate(range(0, len(document), chunk_bytes)):
+        chunk = document[at : at + chunk_bytes]
+        if number % 2:
+            while (place := reader.find(chunk)) > 0:
+                chunk = chunk[place:]
+        else:
+            reader.feed(chunk)
+    return reader
+
+
+@pytest.mark.parametrize("token", ["<!--%s-->", "<b c='%s'/>", "<?p %s?>", "<b%s/>"])
+@pytest.mark.parametrize("chunk_bytes", [1, 1000])
+def test_an_unfinished_token_has_a_bound(token: str, chunk_bytes: int) -> None:
+    fits, exceeds = (f"<a>{token % ('x' * size)}".encode() for size in (60_000, 70_000))
+
+    assert read(fits, chunk_bytes).allows
+    assert not read(exceeds, chunk_bytes).allows
+    assert read(exceeds, len(exceeds)).allows  # in one chunk nothing is kept
+
+
+def test_text_and_cdata_have_no_bound() -> None:
+    text, cdata = "x" * 3 * TOKEN_BYTES_MAX, "<![CDATA[" + "x" * 3 * TOKEN_BYTES_MAX + "]]>"
+
+    assert read(f"<a>{text}{cdata}<b>".encode(), 1000).allows
+
+
+def test_a_token_that_seems_to_end_often_has_a_bound() -> None:
+    """Expat reads it from its start each time."""
+    size = int((2 * REREAD_BYTES_MAX) ** 0.5)
+    fits, exceeds = (f"<a><b c='{'>' * count}'/>".encode() for count in (size - 50, size + 50))
+
+    assert read(fits, 1).allows
+    assert not read(exceeds, 1).allows
+
+
+def test_open_elements_have_a_bound() -> None:
+    assert XmlScanner().find(b"<a>") == 3
+    assert read(b"<a>" * DEPTH_MAX, 1000).allows
+    assert not read(b"<a>" * (DEPTH_MAX + 1), 1000).allows
+
+
+def test_different_names_have_a_bound() -> None:
+    fits, exceeds = (
+        "".join(["<a>", *(f"<b{number}/>" for number in range(count))]).encode()
+        for count in (NAMES_MAX - 1, NAMES_MAX)
+    )
+
+    assert read(fits, 1000).allows
+    assert not read(exceeds, 1000).allows
+
+
+def test_entities_are_not_declared() -> None:
+    """Nothing is expanded: the document is not read from its DTD on."""
+    entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(12))
+    document = f'<!DOCTYPE a [<!ENTITY e0 "x">{entities}]><a>&e12;</a>'.encode()
+
+    assert places(XML, document) == []
+    assert not read(document, len(document)).allows
+
+
+def parser_calls(document: bytes) -> int:
+    """How often expat is called to read the document to its end, or to the first place."""
+    calls = 0
+
+    def count(frame: object, event: str, called: Any) -> None:
+        nonlocal calls
+        calls += event == "c_call" and called.__name__ == "Parse"
+
+    reader = scanner(XML)
+    sys.setprofile(count)
+    try:
+        reader.find(document)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<a><!--%s-->",
+        "<a b='%s'>",
+        "<a><script>%s</script>",
+        "<!-- %s --><a>",
+        "<a><![CDATA[%s]]>",
+    ],
+)
+def test_expat_is_called_seldom(document: str) -> None:
+    """Also where a place is looked for: only what may end a token is a reason to call it."""
+    assert parser_calls((document % ("é;]\r" * 10_000)).encode()) < 10

@@ -45,7 +45,7 @@ def scanner_for(content_type: str, *, pads_text: bool = False) -> Scanner | None
     charset = declared_charset(parameters)
     if charset is not None and not is_ascii_based(charset):
         return None
-    return _scanner_of(essence, is_declared=charset is not None, pads_text=pads_text)
+    return _scanner_of(essence, charset, pads_text=pads_text)
 
 
 _NDJSON: Final = frozenset(
@@ -54,7 +54,7 @@ _NDJSON: Final = frozenset(
 )
 
 
-def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner | None:
+def _scanner_of(essence: str, charset: str | None, *, pads_text: bool) -> Scanner | None:
     """The module of a type is imported when a body of it is streamed."""
     if essence == "text/event-stream":
         from tailrace.function.flush.sse import SseScanner
@@ -71,11 +71,11 @@ def _scanner_of(essence: str, *, is_declared: bool, pads_text: bool) -> Scanner 
     if essence == "text/html":
         from tailrace.function.flush.html import HtmlScanner
 
-        return HtmlScanner(is_declared=is_declared)
+        return HtmlScanner(is_declared=charset is not None)
     if essence.endswith("+xml") or essence in ("application/xml", "text/xml"):
         from tailrace.function.flush.xml import XmlScanner
 
-        return XmlScanner()
+        return XmlScanner(charset)
     if essence == "text/plain" and pads_text:
         from tailrace.function.flush.text import TextScanner
 

@@ -1,281 +1,168 @@
 """Padding of XML: comments.
 
-Source: Extensible Markup Language 1.0, fifth edition, sections 2.4 to 2.8 and 3.1, read 2026-11.
+Source: Extensible Markup Language 1.0, fifth edition, sections 2.4 to 2.8, 3.1 and 4.3.3, read
+2026-11. The parser is expat, of the standard library. It reads what the handler writes, and its
+position shows where a token ends: `CurrentByteIndex` is the start of the first unfinished token.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Final
+from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
 
 from tailrace.function.flush.charset import is_ascii_based
-from tailrace.function.flush.token_scanner import TokenScanner, match_end
 from tailrace.function.flush.utf8 import open_character
 
-DECLARATION_BYTES_MAX: Final = 256
+TOKEN_BYTES_MAX: Final = 65_536
+"""Of an unfinished token, which expat and this scanner keep in memory."""
+REREAD_BYTES_MAX: Final = 4_194_304
+"""That expat reads again of one token: it starts at the token's first byte in each call."""
+DEPTH_MAX: Final = 1024
+"""Of elements that are open: expat keeps their names."""
+NAMES_MAX: Final = 8192
+"""Different names of elements and attributes: expat keeps each."""
 
-_PLAIN: Final = re.compile(
-    rb"(?:[^<>]*+<(?!/?+(?:[^\s/>:]*+:)?+(?:script|style)[\s/>])"
-    rb"(?:/[^\s<>/\"']++[^<>/\"']*+"
-    rb"|[^\s<>/!?\"'][^\s<>/\"']*+(?:[^<>\"'/]++|\"[^<>\"]*+\"|'[^<>']*+')*+/?+)>)++"
-)
-"""Text and whole tags; in it each `<` opens a tag, and each `>` closes one."""
-_BEGINNING: Final = re.compile(rb"[\s\xef\xbb\xbf]*+")
-_TEXT: Final = re.compile(rb"[^<&]*+")
-_REFERENCE: Final = re.compile(rb"[#0-9A-Za-z_:.\x80-\xff-]*+")
-_NAME: Final = re.compile(rb"[^\s/><\"']*+")
-_TAG: Final = re.compile(rb"[^<>\"'/]*+")
-_DOCTYPE: Final = re.compile(rb"[^<>\"'\[]*+")
-_ENCODING: Final = re.compile(rb"""\sencoding\s*=\s*["']([^"']*)""")
-
-_MARKS: Final = (b"--", b"[CDATA[", b"DOCTYPE")
-_NAME_BYTES_MAX: Final = 64
-
-BEGINNING, TEXT, REFERENCE, OPEN, OPEN_MARK, NAME, TAG, SLASH = range(8)
-DOUBLE_QUOTED, SINGLE_QUOTED, COMMENT, CDATA, INSTRUCTION, DOCTYPE = range(8, 14)
-DOCTYPE_DOUBLE_QUOTED, DOCTYPE_SINGLE_QUOTED, LOST = range(14, 17)
+_OPAQUE: Final = ("script", "style")
+_ENDS: Final = {0x3C: b">", 0x26: b";"}
+"""The last byte of a token that begins with `<` or `&`; any byte may end another."""
 
 
-class XmlScanner(TokenScanner):
+class XmlScanner:
     """Allows padding in the content of the root element, in text and between tags.
 
-    Not inside a tag, a comment, CDATA, an instruction, a character or a reference to one; nor in
-    scripts and styles. Nowhere in documents with a DTD of their own, in which elements may be
-    declared to have no comments, and nowhere after what is not well-formed.
+    There is no place inside a tag, a comment, CDATA, a processing instruction, a character or a
+    reference, nor in script and style elements. No place follows an error, a DTD inside the
+    document (it can declare entities, and elements without comments), a declared encoding that is
+    not based on ASCII, or a limit of this module that was exceeded.
+
+    `charset`: declared by the content type; it overrides the document's own declaration.
     """
 
     __slots__ = (
-        "_declaration",
         "_depth",
-        "_ends_in_cr",
-        "_is_end_tag",
-        "_mark",
-        "_name",
+        "_end",
+        "_fed_bytes",
+        "_held",
+        "_is_in_cdata",
+        "_names",
         "_opaque_depth",
         "_open_character",
-        "_state",
-        "_tail",
+        "_parser",
+        "_reread_bytes",
+        "_unfinished_bytes",
+        "allows",
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._state = BEGINNING
+    def __init__(self, charset: str | None = None) -> None:
+        self.allows = False
         self._depth = 0
-        self._opaque_depth = 0  # of the script or style that was entered
-        self._declaration: bytes | None = b""  # while nothing has come before or after it
-        self._ends_in_cr = False
+        self._opaque_depth = 0  # of the outermost script or style element that is open
+        self._is_in_cdata = False
         self._open_character = b""
-        self._name = b""
-        self._is_end_tag = False
-        self._mark = b""
-        self._tail = b""
+        self._fed_bytes = 0  # to expat
+        self._unfinished_bytes = 0  # of them, in a token whose end is still to come
+        self._reread_bytes = 0  # of that token
+        self._end = b""  # the byte that may end that token; empty: any
+        self._held = bytearray()  # of that token, and not yet fed to expat
+        self._names: dict[str, str] = {}
+        parser = ParserCreate("utf-8" if charset == "utf8" else charset, None, self._names)
+        if hasattr(parser, "SetReparseDeferralEnabled"):  # expat 2.6, Python 3.11.9 and 3.12.3
+            parser.SetReparseDeferralEnabled(False)  # REREAD_BYTES_MAX bounds the cost
+        parser.ordered_attributes = True
+        parser.XmlDeclHandler = _check_declaration
+        parser.StartDoctypeDeclHandler = _check_doctype
+        parser.StartElementHandler = self._start_element
+        parser.EndElementHandler = self._end_element
+        parser.StartCdataSectionHandler = self._start_cdata
+        parser.EndCdataSectionHandler = self._end_cdata
+        self._parser: XMLParserType | None = parser  # None: no place follows
+
+    def feed(self, data: bytes) -> None:
+        if data:
+            self._read(data)
+
+    def find(self, data: bytes) -> int:
+        at = 0
+        while at < len(data) and self._parser is not None:
+            end = data.find(self._next_end(), at) + 1 or len(data)
+            self._read(data[at:end])
+            if self.allows:
+                return end
+            at = end
+        return -1
 
     def padding(self, size: int) -> bytes:
         """A comment; 7 bytes at least."""
         return b"<!--" + b" " * (size - 7) + b"-->"
 
-    def _is_place(self, last: int) -> bool:
-        if self._state != TEXT or self._depth < 1 or self._opaque_depth:
-            return False
-        return not (self._ends_in_cr or self._open_character)
+    def _next_end(self) -> bytes:
+        """The byte up to which there is no place; empty: the next byte may be followed by one."""
+        return self._end if self._is_in_text() else b">"
 
-    def _take(self, data: bytes, at: int, *, finds: bool) -> int:
-        """Read on, with `finds` no more than a byte of text or to the end of a token.
-
-        A step that reads nothing changes the state for the next byte.
-        """
-        if self._state == TEXT:
-            return self._read_text(data, at, finds=finds)
-        return _STEPS[self._state](self, data, at)
-
-    # --- text ---------------------------------------------------------------------------------
-
-    def _read_beginning(self, data: bytes, at: int) -> int:
-        end = match_end(_BEGINNING, data, at)
-        if end == at:
-            self._state = OPEN if data[at] == 0x3C else LOST
-            return at + 1
-        return end
-
-    def _read_text(self, data: bytes, at: int, *, finds: bool) -> int:
-        if not finds and not self._opaque_depth and (match := _PLAIN.match(data, at)):
-            self._count_tags(match[0])
-            return match.end()
-        end = match_end(_TEXT, data, at)
-        if finds:
-            end = min(end, at + 1)
-        if end > at:
-            self._ends_in_cr = data[end - 1] == 0x0D
-            self._open_character = open_character(self._open_character, data[at:end])
-            return end
-        self._end_text()
-        self._state = OPEN if data[at] == 0x3C else REFERENCE
-        return at + 1
-
-    def _end_text(self) -> None:
-        self._ends_in_cr = False
-        self._open_character = b""
-
-    def _count_tags(self, plain: bytes) -> None:
-        self._end_text()
-        ends = plain.count(b"</")
-        starts = plain.count(b"<") - ends - plain.count(b"/>")
-        self._depth += starts - ends
-
-    def _read_reference(self, data: bytes, at: int) -> int:
-        end = match_end(_REFERENCE, data, at)
-        if end == at:
-            self._state = TEXT
-        return end
-
-    # --- markup -------------------------------------------------------------------------------
-
-    def _read_open(self, data: bytes, at: int) -> int:
-        byte = data[at]
-        self._tail = b""
-        if byte == 0x21:
-            self._state = OPEN_MARK
-            self._mark = b""
-            return at + 1
-        if byte == 0x3F:
-            self._state = INSTRUCTION
-            return at + 1
-        self._state = NAME
-        self._name = b""
-        self._is_end_tag = byte == 0x2F
-        return at + self._is_end_tag
-
-    def _read_open_mark(self, data: bytes, at: int) -> int:
-        self._mark += data[at : at + 1]
-        self._declaration = None
-        if self._mark in _MARKS:
-            self._state = (COMMENT, CDATA, DOCTYPE)[_MARKS.index(self._mark)]
-        elif not any(mark.startswith(self._mark) for mark in _MARKS):
-            self._state = LOST
-        return at + 1
-
-    def _read_to(self, data: bytes, at: int, mark: bytes) -> int:
-        """Read to the end of a token, whose mark may be cut."""
-        whole = self._tail + data[at:]
-        end = whole.find(mark)
-        if end < 0:
-            self._tail = whole[1 - len(mark) :]
-            return len(data)
-        self._state = TEXT
-        return at + end + len(mark) - len(self._tail)
-
-    def _read_comment(self, data: bytes, at: int) -> int:
-        """Two hyphens are not allowed in it, so they must be its end."""
-        whole = self._tail + data[at:]
-        dashes = whole.find(b"--")
-        if dashes < 0 or dashes + 2 == len(whole):
-            self._tail = whole[-1:] if dashes < 0 else b"--"
-            return len(data)
-        end = at + dashes + 3 - len(self._tail)
-        if whole[dashes + 2] == 0x3E:
-            self._state = TEXT
-        else:
-            self._state = LOST
-        return end
-
-    def _read_cdata(self, data: bytes, at: int) -> int:
-        return self._read_to(data, at, b"]]>")
-
-    def _read_instruction(self, data: bytes, at: int) -> int:
-        end = self._read_to(data, at, b"?>")
-        if self._declaration is not None:
-            self._declaration = (self._declaration + data[at:end])[:DECLARATION_BYTES_MAX]
-            if self._state != INSTRUCTION:
-                self._judge(self._declaration)
-                self._declaration = None
-        return end
-
-    def _judge(self, declaration: bytes) -> None:
-        match = _ENCODING.search(declaration)
-        if declaration[:3] != b"xml" or match is None:
+    def _read(self, data: bytes) -> None:
+        """Parse `data`; if it cannot end the unfinished token, keep it for the next call."""
+        self.allows = False
+        if self._parser is None:
             return
-        if not is_ascii_based(match[1].decode("latin-1")):
-            self._state = LOST
+        self._open_character = open_character(self._open_character, data)
+        is_xml = b"\0" not in data  # expat would accept UTF-16
+        if self._end and self._end not in data:
+            self._held += data
+        elif is_xml:
+            is_xml = self._parse(self._parser, bytes(self._held) + data)
+        if (
+            not is_xml
+            or self._unfinished_bytes + len(self._held) > TOKEN_BYTES_MAX
+            or self._reread_bytes > REREAD_BYTES_MAX
+        ):
+            self.allows = False
+            self._parser = None
+            self._held.clear()
 
-    def _read_doctype(self, data: bytes, at: int) -> int:
-        end = match_end(_DOCTYPE, data, at)
-        if end > at:
-            return end
-        self._state = {
-            0x3E: TEXT,
-            0x22: DOCTYPE_DOUBLE_QUOTED,
-            0x27: DOCTYPE_SINGLE_QUOTED,
-        }.get(data[at], LOST)
-        return at + 1
+    def _parse(self, parser: XMLParserType, data: bytes) -> bool:
+        """Feed expat with bytes that may end a token; return False if it raises an error."""
+        self._held.clear()
+        self._fed_bytes += len(data)
+        self._reread_bytes += self._unfinished_bytes
+        try:
+            parser.Parse(data, False)
+        except (ExpatError, LookupError, ValueError):
+            return False
+        unfinished_bytes = self._fed_bytes - parser.CurrentByteIndex
+        if unfinished_bytes <= len(data):  # the token that was unfinished has ended
+            self._end = _ENDS.get(data[-unfinished_bytes], b"") if unfinished_bytes else b""
+            self._reread_bytes = 0
+        self._unfinished_bytes = unfinished_bytes
+        self.allows = not unfinished_bytes and not self._open_character and self._is_in_text()
+        return True
 
-    # --- tags ---------------------------------------------------------------------------------
+    def _is_in_text(self) -> bool:
+        return self._depth > 0 and not self._opaque_depth and not self._is_in_cdata
 
-    def _read_name(self, data: bytes, at: int) -> int:
-        end = match_end(_NAME, data, at)
-        self._name = (self._name + data[at:end])[-_NAME_BYTES_MAX:]
-        if end < len(data):
-            self._state = TAG if self._name and b"\0" not in self._name else LOST
-            self._declaration = None
-        return end
+    def _start_element(self, name: str, attributes: object) -> None:
+        self._depth += 1
+        if self._depth > DEPTH_MAX or len(self._names) > NAMES_MAX:
+            raise ValueError("too many open elements or names")
+        if not self._opaque_depth and name.rpartition(":")[2] in _OPAQUE:
+            self._opaque_depth = self._depth
 
-    def _read_tag(self, data: bytes, at: int) -> int:
-        end = match_end(_TAG, data, at)
-        if end > at:
-            return end
-        byte = data[at]
-        if byte == 0x3E:
-            self._end_tag(is_empty=False)
-        else:
-            self._state = {0x22: DOUBLE_QUOTED, 0x27: SINGLE_QUOTED, 0x2F: SLASH}.get(byte, LOST)
-        return at + 1
+    def _end_element(self, name: str) -> None:
+        if self._depth == self._opaque_depth:
+            self._opaque_depth = 0
+        self._depth -= 1
 
-    def _read_slash(self, data: bytes, at: int) -> int:
-        if data[at] != 0x3E or self._is_end_tag:
-            self._state = LOST
-            return at
-        self._end_tag(is_empty=True)
-        return at + 1
+    def _start_cdata(self) -> None:
+        self._is_in_cdata = True
 
-    def _read_quoted(self, data: bytes, at: int) -> int:
-        is_double = self._state in (DOUBLE_QUOTED, DOCTYPE_DOUBLE_QUOTED)
-        is_in_tag = self._state in (DOUBLE_QUOTED, SINGLE_QUOTED)
-        end = data.find(b'"' if is_double else b"'", at) + 1
-        if is_in_tag and data.find(b"<", at, end or len(data)) >= 0:
-            self._state = LOST
-        elif end:
-            self._state = TAG if is_in_tag else DOCTYPE
-        return end or len(data)
-
-    def _end_tag(self, *, is_empty: bool) -> None:
-        if self._is_end_tag:
-            self._depth -= 1
-            if self._depth < self._opaque_depth:
-                self._opaque_depth = 0
-        elif not is_empty:
-            self._depth += 1
-            if not self._opaque_depth and self._name.rpartition(b":")[2] in (b"script", b"style"):
-                self._opaque_depth = self._depth
-        self._state = TEXT
-
-    def _read_nothing(self, data: bytes, at: int) -> int:
-        return len(data)
+    def _end_cdata(self) -> None:
+        self._is_in_cdata = False
 
 
-_STEPS: Final[tuple[Callable[[XmlScanner, bytes, int], int], ...]] = (
-    XmlScanner._read_beginning,
-    XmlScanner._read_nothing,  # text, see _step
-    XmlScanner._read_reference,
-    XmlScanner._read_open,
-    XmlScanner._read_open_mark,
-    XmlScanner._read_name,
-    XmlScanner._read_tag,
-    XmlScanner._read_slash,
-    *(XmlScanner._read_quoted,) * 2,
-    XmlScanner._read_comment,
-    XmlScanner._read_cdata,
-    XmlScanner._read_instruction,
-    XmlScanner._read_doctype,
-    *(XmlScanner._read_quoted,) * 2,
-    XmlScanner._read_nothing,
-)
+def _check_declaration(version: str, encoding: str | None, standalone: int) -> None:
+    if encoding is not None and not is_ascii_based(encoding):
+        raise ValueError(f"an encoding that is not based on ASCII: {encoding}")
+
+
+def _check_doctype(name: str, system: str | None, public: str | None, has_subset: int) -> None:
+    if has_subset:
+        raise ValueError("a DTD inside the document")
