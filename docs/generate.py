@@ -9,15 +9,18 @@ A generated part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 from __future__ import annotations
 
 import ast
+import dataclasses
+import json
 import re
 import runpy
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from tailrace import errors, limits
+from tailrace import config, errors, limits
 from tailrace.gateway.exchange import state as exchange
 from tailrace.gateway.exchange.state import (
     CLIENT_SIDE,
@@ -28,6 +31,7 @@ from tailrace.gateway.exchange.state import (
     Verdict,
 )
 from tailrace.probe import limits as probe_limits
+from tailrace.setting import REQUIRED, SettingField, fields_of
 from tailrace.wire.integration import Head
 
 DOCS: Final = Path(__file__).parent
@@ -175,27 +179,20 @@ def limits_tables() -> str:
     return "\n\n".join(parts)
 
 
-_TABLES: Final = {
-    "FunctionConfig": "functions.NAME",
-    "HoldBackConfig": "functions.NAME.hold_back",
-    "RouteConfig": "routes",
-    "EmulatorConfig": "emulator",
-    "GatewayConfig": "gateway",
-}
-
-
 def settings_by_limit() -> dict[str, list[str]]:
     """The keys of tailrace.toml whose default is a limit, by its name."""
+    keys = {record.__name__: key for key, record in SETTINGS.items()}
     found: dict[str, list[str]] = {}
-    for node in ast.parse((PACKAGE / "config" / "records.py").read_text()).body:
-        if not isinstance(node, ast.ClassDef) or node.name not in _TABLES:
-            continue
-        for line in node.body:
-            if not isinstance(line, ast.AnnAssign) or not isinstance(line.value, ast.Attribute):
+    for module in ("function.py", "records.py"):
+        for node in ast.parse((PACKAGE / "config" / module).read_text()).body:
+            if not isinstance(node, ast.ClassDef) or node.name not in keys:
                 continue
-            assert isinstance(line.target, ast.Name)
-            key = f"{_TABLES[node.name]}.{line.target.id}"
-            found.setdefault(line.value.attr, []).append(key)
+            for line in node.body:
+                if not isinstance(line, ast.AnnAssign) or not isinstance(line.value, ast.Attribute):
+                    continue
+                assert isinstance(line.target, ast.Name)
+                key = f"{keys[node.name]}.{line.target.id}"
+                found.setdefault(line.value.attr, []).append(key)
     return found
 
 
@@ -215,6 +212,54 @@ def shown_value(name: str, value: Any) -> str:
     if name.endswith(("_MB", "_MB_MAX")):
         return f"{value:,} MB"
     return f"{value:,}"
+
+
+# --- settings ----------------------------------------------------------------------------------
+
+SETTINGS: Final[dict[str, type[Any]]] = {
+    "functions.NAME": config.FunctionConfig,
+    "functions.NAME.url": config.UrlConfig,
+    "functions.NAME.url.cors": config.CorsConfig,
+    "functions.NAME.destinations": config.DestinationsConfig,
+    "functions.NAME.hold_back": config.HoldBackConfig,
+    "routes": config.RouteConfig,
+    "gateway": config.GatewayConfig,
+    "emulator": config.EmulatorConfig,
+}
+"""The tables of tailrace.toml, each with the record that declares its keys."""
+
+_KINDS: Final = {bool: "boolean", int: "whole number", float: "number", tuple: "list of texts"}
+
+
+def keys_of(record: type[Any]) -> str:
+    """The keys of one table of tailrace.toml."""
+    rows = [
+        [f"`{name}`", _kind(field), _key_default(field), field.allowed, field.setting.meaning]
+        for name, field in fields_of(record).items()
+        if field.setting is not None
+    ]
+    return _table(["key", "type", "default", "allowed", "meaning"], rows)
+
+
+def _kind(field: SettingField) -> str:
+    """The type of a key, in the words of TOML."""
+    assert field.setting is not None
+    if field.setting.kind is not None:
+        return field.setting.kind
+    kind = getattr(field.bare_type, "__origin__", field.bare_type)
+    is_table = kind is dict or dataclasses.is_dataclass(kind)
+    return "table" if is_table else _KINDS.get(kind, "text")
+
+
+def _key_default(field: SettingField) -> str:
+    """A default as it is written in TOML."""
+    assert field.setting is not None
+    if field.setting.default is not None:
+        return field.setting.default
+    if field.default is REQUIRED:
+        return "**required**"
+    is_table = field.default is None or dataclasses.is_dataclass(field.default)
+    return "none" if is_table else f"`{json.dumps(field.default)}`"
 
 
 # --- errors ------------------------------------------------------------------------------------
@@ -298,9 +343,10 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "error table": error_table,
     "layers": layers,
     "layers described": layers_described,
+    **{f"keys of {key}": partial(keys_of, record) for key, record in SETTINGS.items()},
 }
 
-_PART: Final = re.compile(r"(<!-- begin ([a-z ]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+_PART: Final = re.compile(r"(<!-- begin ([\w. ]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 
 def updated(text: str) -> str:

@@ -15,7 +15,7 @@ LAYERS = (
     ("dev", "probe"),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
-    ("limits", "errors", "records"),
+    ("limits", "errors", "records", "setting"),
 )
 """From the top down. Parts of one line do not import each other, but for the exceptions below."""
 
@@ -33,6 +33,7 @@ DESCRIPTIONS = {
     "config": "typed settings: the file and addresses",
     "limits": "constants with units",
     "errors": "the tree of exceptions",
+    "setting": "how a setting is declared, once",
     "records": "frozen records without the cost of dataclasses",
 }
 """What each part is for. `docs/generate.py` draws the pictures of CONTRIBUTING.md and

@@ -7,19 +7,22 @@ from tailrace.config.address import (
     parse_advertise,
     parse_host_name,
 )
-from tailrace.config.reader import load
-from tailrace.config.records import (
+from tailrace.config.function import (
     HOLD_BACKS,
-    Config,
     CorsConfig,
     DestinationsConfig,
-    EmulatorConfig,
     FunctionConfig,
-    GatewayConfig,
     HoldBackConfig,
     HoldBackName,
-    RouteConfig,
     UrlConfig,
+)
+from tailrace.config.reader import load
+from tailrace.config.records import (
+    Config,
+    EmulatorConfig,
+    GatewayConfig,
+    RouteConfig,
+    TransportName,
 )
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "HoldBackConfig",
     "HoldBackName",
     "RouteConfig",
+    "TransportName",
     "UrlConfig",
     "check_url",
     "load",

@@ -6,11 +6,13 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from tailrace.config.records import FunctionConfig, RouteConfig
+from tailrace.config.function import FunctionConfig
+from tailrace.config.records import RouteConfig
+from tailrace.setting import fields_of
 
 _METHOD: Final = "a route takes every method, and the event names it in requestContext.http.method"
 _LISTEN: Final = "an address is given on the command line: --listen HOST:PORT"
@@ -49,28 +51,16 @@ def suggestion(record: type[Any], name: str, value: object) -> str | None:
     guess = _GUESSES.get((record, name))
     if guess is not None:
         return guess(value)
-    hint = get_type_hints(record)[name]
-    choices = [choice for choice in _choices(hint) if isinstance(choice, str)]
-    if choices:
-        return _choice(value, choices)
+    field = fields_of(record)[name]
+    if field.choices:
+        return _choice(value, field.choices)
     # A number or a switch in quotes.
-    is_bare = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) if _has(hint, int, float) else None
-    return value if is_bare or (_has(hint, bool) and value in ("true", "false")) else None
+    if field.bare_type in (int, float):
+        return value if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) else None
+    return value if field.bare_type is bool and value in ("true", "false") else None
 
 
-def _choices(hint: object) -> Iterator[object]:
-    if get_origin(hint) is Literal:
-        yield from get_args(hint)
-        return
-    for part in get_args(hint):
-        yield from _choices(part)
-
-
-def _has(hint: object, *types: type) -> bool:
-    return hint in types or any(_has(part, *types) for part in get_args(hint))
-
-
-def _choice(value: str, choices: list[str]) -> str | None:
+def _choice(value: str, choices: Sequence[str]) -> str | None:
     by_name = {re.sub(r"\W|_", "", choice).lower(): choice for choice in choices if choice != "*"}
     plain = re.sub(r"\W|_", "", value).lower()
     close = difflib.get_close_matches(plain, by_name, 1) or [
