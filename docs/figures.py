@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.plot import draw
 from tailrace.probe.record import Reading

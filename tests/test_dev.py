@@ -30,7 +30,7 @@ from tailrace.config import Address, HoldBackConfig
 from tailrace.dev import Dev, DevSettings, Wanted
 from tailrace.emulator.log import EmulatorLog
 from tailrace.errors import ConfigError
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 HANDLER = """
 from tailrace.function import streamify_response

@@ -31,7 +31,7 @@ from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net import ports
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.wire import relay_head
 
 ROOT = Path(__file__).parent.parent

@@ -22,7 +22,7 @@ from tailrace.config import Config, load
 from tailrace.emulator.profile import ProfileKeys, find_profile_keys
 from tailrace.errors import ConfigError
 from tailrace.limits import ENV_FILE_BYTES_MAX, ENVIRONMENT_BYTES_MAX
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 SECRET = "s3cr3t-v4lu3"
 FUNCTION = '[functions.f]\nhandler = "app.handler"\n'
@@ -361,7 +361,7 @@ def test_a_profile_without_credentials_is_named(profiles: Path, profile: str, wo
 SEARCH = """
 import asyncio, pathlib, sys
 from tailrace.emulator.profile import find_profile_keys
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 async def main():
     search = asyncio.ensure_future(find_profile_keys("slow"))

@@ -48,7 +48,7 @@ WITHIN_A_LINE = {
 
 ONE_HOME = {
     "httptools": {"net.server.parser", "net.client.reply"},
-    "uvloop": {"net.server.listener"},
+    "uvloop": {"net.process.startup"},
     "botocore": {
         "emulator.profile",
         "emulator.signature",

@@ -11,7 +11,7 @@ def test_a_gateway_takes_no_more_than_its_open_files_allow() -> None:
 import resource
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.gateway.service import Gateway, GatewaySettings
-from tailrace.net.descriptors import raise_descriptor_limit
+from tailrace.net.process.descriptors import raise_descriptor_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (500, 1024))
 raise_descriptor_limit()
 for settings in (GatewaySettings(), GatewaySettings(held_max=100, uploads_max=5)):

@@ -41,7 +41,7 @@ from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
 from tailrace.gateway.transports.invokers import Invokers
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """What web pages may do at the emulator's listeners: as bytes, and counted by the function's log.
 
-`tests/net/test_web_access.py` has the rules, `tests/e2e/test_foreign_pages.py` a real browser.
+`tests/net/server/test_web_access.py` has the rules, `tests/e2e/test_foreign_pages.py` a browser.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def test_one_warning_counts_what_is_refused(
                 await request(emulator.port, "POST", INVOKE, b"{}", POST)
 
     uvloop.run(story())
-    lines = [r.getMessage() for r in caplog.records if r.name == "tailrace.net.server.web_guard"]
+    lines = [r.getMessage() for r in caplog.records if r.name == "tailrace.net.server.refusals"]
     assert len(lines) == 1
     assert "Lambda API: refused=1: a web page of 'https://evil.example'" in lines[0]
 

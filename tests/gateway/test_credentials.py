@@ -15,7 +15,7 @@ from tests.fakes import PATIENCE_S, settle, soon, until
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
 from tailrace.gateway.aws.credentials import Keys, open_session
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 
 class Source:

@@ -40,7 +40,8 @@ from tailrace.errors import (
 )
 from tailrace.gateway.aws.credentials import Keys
 from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker, LambdaSigner, find_endpoint
-from tailrace.net.server.listener import Connection, run
+from tailrace.net.process.startup import run
+from tailrace.net.server.listener import Connection
 
 # --- what is sent --------------------------------------------------------------------------------
 

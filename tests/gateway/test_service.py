@@ -30,7 +30,8 @@ from tailrace import limits
 from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.gateway.transports.invokers import Invokers
-from tailrace.net.server.listener import HttpServer, run
+from tailrace.net.process.startup import run
+from tailrace.net.server.listener import HttpServer
 from tailrace.wire.capability import callback_url, mint
 
 # --- start ---------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.gateway.transports.http import HttpInvoker
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 LONG_S = 600.0
 

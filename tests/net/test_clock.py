@@ -8,7 +8,7 @@ from tests.clock import ManualClock
 from tests.fakes import soon
 
 from tailrace.net.clock import LoopClock, sleep, time_limit
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
 
 def test_the_loop_clock_is_the_loop() -> None:

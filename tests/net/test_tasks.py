@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.fakes import until
 
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.net.tasks import TaskSet
 
 Story = Callable[[TaskSet], Awaitable[None]]

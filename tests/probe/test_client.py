@@ -19,7 +19,7 @@ from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer,
 
 from tailrace.errors import PeerError, ProbeError
 from tailrace.net.client.pool import Origin
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.probe.client import Answer, Client, Head, Patience, Stop
 from tailrace.probe.connecting import explain
 from tailrace.probe.limits import PROBE_REDIRECTS_MAX

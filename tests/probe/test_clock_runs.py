@@ -23,7 +23,7 @@ from tests.e2e.gate import SOURCE
 from tests.probe.link import Delay, Link
 
 import tailrace.probe.measure
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.probe.client import Answer, Client
 from tailrace.probe.limits import CLOCK_DRIFT_PPM
 from tailrace.probe.measure import MeasureOptions, measure

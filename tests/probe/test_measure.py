@@ -17,7 +17,7 @@ from tests.e2e.chain import Chain, serving
 from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer, chunk, sending
 
 from tailrace.errors import ProbeError
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.probe.client import Head, Stop
 from tailrace.probe.limits import PROBE_ANSWER_BYTES_MAX, PROBE_BODY_BYTES_MAX, PROBE_RECORDED_MAX
 from tailrace.probe.measure import MeasureOptions, measure

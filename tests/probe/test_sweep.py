@@ -15,7 +15,7 @@ from tests.e2e.chain import Chain, serving
 
 from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
 from tailrace.limits import MIB
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 from tailrace.probe.limits import PROBE_SWEEP_REQUESTS_MAX, PROBE_SWEEP_UNCLEAR_MAX
 from tailrace.probe.measure import MeasureOptions, measure
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading

@@ -208,6 +208,6 @@ def _find_config(path: Path | None, hint: str) -> Path:
 
 def _run(main: Callable[..., Coroutine[Any, Any, int]], *arguments: object) -> NoReturn:
     """Run a server to its end on the fastest event loop there is, and exit with its code."""
-    from tailrace.net.server.listener import run
+    from tailrace.net.process.startup import run
 
     sys.exit(run(main(*arguments)))

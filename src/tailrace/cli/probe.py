@@ -190,7 +190,7 @@ def probe(
         most = limits.PROBE_STREAM_BYTES_MAX
         raise ConfigError(f"--count: with --size and --pad more than {most} bytes in all")
     from tailrace.cli.probe_session import Conditions, Session
-    from tailrace.net.server.listener import run
+    from tailrace.net.process.startup import run
     from tailrace.probe.measure import MeasureOptions
 
     asked = MeasureOptions(**options, is_verified=not insecure)

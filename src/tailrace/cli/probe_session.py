@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from tailrace.cli.live import LiveLines
 from tailrace.cli.terminal import BOLD, DIM, RED, YELLOW, Terminal
 from tailrace.errors import ProbeError
-from tailrace.net.signals import StopSignals
+from tailrace.net.process.signals import StopSignals
 from tailrace.net.tasks import TaskSet
 from tailrace.probe.client import Stop
 from tailrace.probe.diagnosis import Diagnosis, diagnose

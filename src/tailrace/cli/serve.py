@@ -18,10 +18,10 @@ from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, RouteConfig
 from tailrace.gateway.routes import Router
 from tailrace.net.client.pool import Origin
-from tailrace.net.descriptors import WANTED, raise_descriptor_limit
-from tailrace.net.heap import keep_read_buffers
 from tailrace.net.ports import refuse_unusable
-from tailrace.net.signals import StopSignals
+from tailrace.net.process.descriptors import WANTED
+from tailrace.net.process.signals import StopSignals
+from tailrace.net.process.startup import set_up
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
@@ -43,8 +43,7 @@ async def serve_dev(settings: DevSettings, log_settings: LogSettings) -> int:
     log = EmulatorLog.for_stream(sys.stderr, os.environ, encode=encode)
     log.announce("gateway")
     terminal.take_log(log.write, log_settings)
-    keep_read_buffers()
-    raise_descriptor_limit()
+    set_up()
     dev = Dev(settings, log)
     with StopSignals() as signals:
         await dev.start()
@@ -77,8 +76,7 @@ async def serve_gateway(
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     refuse_unusable("--listen", settings.host, settings.port)
     refuse_unusable("--callback-listen", settings.callback_host, settings.callback_port)
-    keep_read_buffers()
-    descriptors = raise_descriptor_limit()
+    descriptors = set_up()
     origins = {Origin.of(route.invoke_url) for route in routes if route.invoke_url is not None}
     gateway = Gateway(settings, Invokers.at(endpoint, len(origins)), Router(routes).match)
     _warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
@@ -105,8 +103,7 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
 
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     refuse_unusable("--listen", *listen)
-    keep_read_buffers()
-    raise_descriptor_limit()
+    set_up()
     encode = function_line if log_settings.is_json else None
     log = EmulatorLog.for_stream(sys.stderr, os.environ, encode=encode)
     emulator = Emulator(config, log=log, host=listen.host, port=listen.port)

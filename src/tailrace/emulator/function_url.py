@@ -17,8 +17,8 @@ from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.url_request import FindFault, UrlService
 from tailrace.net.ports import is_taken, refuse_unusable
 from tailrace.net.server.listener import Connection, HttpLimits, HttpServer, Receiver, RequestHead
+from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
-from tailrace.net.server.web_guard import WebGuard
 from tailrace.net.tasks import TaskSet
 
 _ANY: Final = Address("127.0.0.1", 0)

@@ -15,7 +15,7 @@ from tailrace.emulator.pool import EnvironmentPool, EnvironmentSettings
 from tailrace.emulator.queue import EventQueue, OnEventEnded
 from tailrace.emulator.status import Status
 from tailrace.net.clock import Timer
-from tailrace.net.tally import Tally
+from tailrace.net.server.refusals import Tally
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.runtime_api import Invocation
 

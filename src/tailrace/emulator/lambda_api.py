@@ -18,7 +18,7 @@ from tailrace.emulator.function_urls import cors
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.service_error import ServiceError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.net.server.web_guard import WebGuard
+from tailrace.net.server.refusals import WebGuard
 
 Operation = Callable[[Directory, RequestHead, str, Connection], ApiRequest]
 """What serves a request: it is given the path's segment that names a function, if there is one."""

@@ -34,8 +34,8 @@ from tailrace.net.server.listener import (
     Receiver,
     RequestHead,
 )
+from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
-from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire import runtime_api
 from tailrace.wire.runtime_api import Invocation
 

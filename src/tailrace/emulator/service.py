@@ -17,8 +17,8 @@ from tailrace.emulator.pool import EnvironmentSettings
 from tailrace.emulator.queue import OnEventEnded
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.server.listener import HttpLimits, HttpServer
+from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
-from tailrace.net.server.web_guard import WebGuard
 from tailrace.net.tasks import TaskSet
 
 

@@ -24,7 +24,7 @@ from tailrace.emulator.url_response import BufferedAnswer, UrlAnswer, UrlCall
 from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.net.server.web_guard import WebGuard
+from tailrace.net.server.refusals import WebGuard
 from tailrace.wire.events import RequestParts, event_from_request
 from tailrace.wire.relay_head import request_headers
 from tailrace.wire.runtime_api import Invocation

@@ -18,7 +18,7 @@ from tailrace.errors import (
 from tailrace.function.callback_hosts import check_callback
 from tailrace.function.mode import NativeResponse
 from tailrace.function.sink import FlushClock
-from tailrace.net.blocking.answer import Answer
+from tailrace.net.blocking.answer import HttpAnswer
 from tailrace.net.blocking.upload import Upload, open_upload
 from tailrace.wire.capability import EXCHANGE_FIELD, redact
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
@@ -185,7 +185,7 @@ class CallbackSink(UploadSink):
                 logger.warning("the response may not have arrived whole: %s", redact(str(error)))
         self.upload.close()
 
-    def _check(self, answer: Answer) -> None:
+    def _check(self, answer: HttpAnswer) -> None:
         text = answer.body[:200].decode("utf-8", "replace").strip()
         if answer.status == _GONE:
             logger.info("the client left before it had the whole response: %s", text)

@@ -24,8 +24,7 @@ from tailrace.net.server.listener import (
     WholeBody,
 )
 from tailrace.net.server.problem import encode_problem
-from tailrace.net.server.web_guard import WebGuard
-from tailrace.net.tally import Tally
+from tailrace.net.server.refusals import Tally, WebGuard
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger(__name__)

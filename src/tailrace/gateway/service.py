@@ -17,10 +17,10 @@ from tailrace.gateway.front import Front
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
-from tailrace.net.descriptors import descriptor_limit, shares_of
+from tailrace.net.process.descriptors import descriptor_limit, shares_of
 from tailrace.net.server.listener import HttpLimits, HttpServer
+from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
-from tailrace.net.server.web_guard import WebGuard
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tailrace.errors import PeerError
 from tailrace.function.failure import Failure
 from tailrace.limits import TRAILERS_BYTES_MAX
-from tailrace.net.blocking.answer import Answer
+from tailrace.net.blocking.answer import HttpAnswer
 from tailrace.net.blocking.upload import Upload, Url, connect
 from tailrace.runtime.report import error_type_of
 from tailrace.wire.runtime_api import (
@@ -82,7 +82,7 @@ class NativeStream:
         except PeerError:
             pass  # `finish` finds the same
 
-    def finish(self, timeout_s: float) -> Answer:
+    def finish(self, timeout_s: float) -> HttpAnswer:
         """Complete the response, wait until all of it is taken; return what the API says.
 
         Raises:

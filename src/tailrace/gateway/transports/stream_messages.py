@@ -11,7 +11,7 @@ from tailrace.errors import EventStreamError
 from tailrace.gateway.transports.stream_body import StreamForm
 from tailrace.net.clock import TimerClock
 from tailrace.net.json_text import Members, find_text
-from tailrace.net.tally import Tally
+from tailrace.net.server.refusals import Tally
 from tailrace.wire.capability import redact
 from tailrace.wire.event_stream import Message
 

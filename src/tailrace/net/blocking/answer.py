@@ -21,7 +21,7 @@ _BODILESS: Final = (204, 304)
 _LINE_BYTES_MAX: Final = 4096
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A complete, final answer."""
 
     status: int
@@ -56,7 +56,7 @@ class AnswerParser:
     )
 
     def __init__(self, body_bytes_max: int) -> None:
-        self.answer: Answer | None = None
+        self.answer: HttpAnswer | None = None
         self.status: int | None = None
         self.is_continued = False
         self.continue_headers: dict[str, str] = {}
@@ -220,7 +220,7 @@ class AnswerParser:
 
     def _complete(self, body: bytes) -> None:
         assert self.status is not None
-        self.answer = Answer(self.status, self._headers, body)
+        self.answer = HttpAnswer(self.status, self._headers, body)
         self._buffer.clear()
 
     def _refuse_size(self, status: int | None) -> NoReturn:

@@ -16,7 +16,7 @@ import time
 
 from tailrace.errors import PeerError
 from tailrace.limits import CONNECT_TIMEOUT_S, EVENT_BYTES_MAX
-from tailrace.net.blocking.answer import Answer, AnswerParser
+from tailrace.net.blocking.answer import AnswerParser, HttpAnswer
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class KeepAliveClient:
         body: bytes | None = None,
         *,
         timeout_s: float | None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request and return its answer; `timeout_s` bounds all of it, None nothing.
 
         A kept connection that turns out to be dead (an environment was frozen for long) is
@@ -97,7 +97,9 @@ class KeepAliveClient:
         self.close()
         return False
 
-    def _exchange(self, message: bytes, parser: AnswerParser, timeout_s: float | None) -> Answer:
+    def _exchange(
+        self, message: bytes, parser: AnswerParser, timeout_s: float | None
+    ) -> HttpAnswer:
         is_done = False
         try:
             if self._sock is None:
@@ -114,7 +116,7 @@ class KeepAliveClient:
 
     def _talk(
         self, sock: _socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
-    ) -> Answer:
+    ) -> HttpAnswer:
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         sock.settimeout(timeout_s)
         sock.sendall(message)

@@ -29,7 +29,7 @@ from tailrace.limits import (
     JOINED_CHUNK_BYTES_MAX,
     SEND_STALL_TIMEOUT_S,
 )
-from tailrace.net.blocking.answer import Answer, AnswerParser
+from tailrace.net.blocking.answer import AnswerParser, HttpAnswer
 
 if TYPE_CHECKING:
     import ssl
@@ -191,7 +191,7 @@ class Upload:
         return self._parser.continue_headers
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> HttpAnswer | None:
         """The peer's final answer, once it is complete."""
         return self._parser.answer
 
@@ -261,7 +261,7 @@ class Upload:
         while self._unsent:
             self._wait(timeout_s, "took no bytes within the time-out")
 
-    def wait_answer(self, timeout_s: float = FINISH_TIMEOUT_S) -> Answer:
+    def wait_answer(self, timeout_s: float = FINISH_TIMEOUT_S) -> HttpAnswer:
         """Wait, after `put_end`, until all is sent and the peer has answered.
 
         Raises:

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.server.deadlines import Deadlines, Phase
+from tailrace.net.server.deadlines import PeerDeadlines, Phase
 from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
 from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
 from tailrace.net.server.problem import encode_problem
@@ -33,7 +33,7 @@ class Server(Protocol):
 
     application: Application
     limits: HttpLimits
-    deadlines: Deadlines
+    deadlines: PeerDeadlines
     is_draining: bool
 
     def add(self, connection: Connection) -> None: ...

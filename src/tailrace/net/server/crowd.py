@@ -15,11 +15,11 @@ from typing import Final
 from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import TimerClock
-from tailrace.net.descriptors import descriptor_limit
+from tailrace.net.process.descriptors import descriptor_limit
 from tailrace.net.server.connection import Connection
 from tailrace.net.server.deadlines import Phase, Waiting
 from tailrace.net.server.parser import HttpLimits
-from tailrace.net.tally import Tally
+from tailrace.net.server.refusals import Tally
 
 logger = logging.getLogger(__name__)
 

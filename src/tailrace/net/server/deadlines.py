@@ -71,7 +71,7 @@ class Waiting(Protocol):
     def end_stalled(self) -> None: ...
 
 
-class Deadlines:
+class PeerDeadlines:
     """The connections of a listener that wait for their peer.
 
     A sweep looks at them now and then: a timer for each would cost more than all the rest of a

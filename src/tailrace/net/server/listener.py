@@ -14,16 +14,11 @@ from tailrace import limits
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.server.connection import Application, Connection
 from tailrace.net.server.crowd import Crowd
-from tailrace.net.server.deadlines import Deadlines, Phase
+from tailrace.net.server.deadlines import PeerDeadlines, Phase
 from tailrace.net.server.parser import HttpLimits
 from tailrace.net.server.receiver import IGNORE, Receiver, WholeBody
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.http_head import Headers, RequestHead
-
-if sys.platform == "win32":  # uvloop has no Windows build; asyncio's own loop serves there
-    run = asyncio.run
-else:
-    from uvloop import run
 
 __all__ = [
     "IGNORE",
@@ -36,7 +31,6 @@ __all__ = [
     "Receiver",
     "RequestHead",
     "WholeBody",
-    "run",
 ]
 
 _KEEP_ALIVE_S_MAX: Final = 32_767  # Linux: MAX_TCP_KEEPIDLE in net/tcp.h
@@ -62,7 +56,7 @@ class HttpServer:
         self.name = name
         self.limits = bounds if bounds is not None else HttpLimits()
         self._clock = clock if clock is not None else LoopClock()
-        self.deadlines = Deadlines(self.limits, self._clock)
+        self.deadlines = PeerDeadlines(self.limits, self._clock)
         self.crowd = Crowd(name, self.limits, self._clock)
         self.is_draining = False
         self._is_stopped = False

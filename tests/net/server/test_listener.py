@@ -10,8 +10,9 @@ import tracemalloc
 
 import pytest
 from tests.fakes import Broken, Peer, is_writable, soon, until
-from tests.net.stage import BOTH, CHUNKED_POST, GET, LONG_S, Request, Stage, played, post
+from tests.net.server.stage import BOTH, CHUNKED_POST, GET, LONG_S, Request, Stage, played, post
 
+from tailrace.net.process.startup import run
 from tailrace.net.server.listener import (
     Connection,
     HttpLimits,
@@ -20,7 +21,6 @@ from tailrace.net.server.listener import (
     Receiver,
     RequestHead,
     WholeBody,
-    run,
 )
 
 TIMEOUT_S = 10.0

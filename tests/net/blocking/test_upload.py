@@ -492,7 +492,7 @@ def test_a_bounded_request_ends_at_its_time_out(peer: Peer) -> None:
 
 # --- TLS -----------------------------------------------------------------------------------------
 
-CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
+CERTIFICATE = Path(__file__).parent.parent / "tls" / "localhost.pem"  # self-signed, for loopback
 
 UPLOAD_OVER_TLS = """
 import asyncio, sys

@@ -9,7 +9,7 @@ import sys
 import pytest
 import uvloop
 from tests.fakes import Peer, until
-from tests.net.stage import BOTH, GET, Stage, played, post
+from tests.net.server.stage import BOTH, GET, Stage, played, post
 
 from tailrace import limits
 from tailrace.net.server.listener import Phase
@@ -133,7 +133,8 @@ async def test_an_upload_takes_the_place_of_one_that_takes_too_long(stage: Stage
 
 SHORT_OF_DESCRIPTORS = """
 import asyncio, resource, sys
-from tailrace.net.server.listener import IGNORE, HttpLimits, HttpServer, run
+from tailrace.net.server.listener import IGNORE, HttpLimits, HttpServer
+from tailrace.net.process.startup import run
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
 def serve(head, connection):

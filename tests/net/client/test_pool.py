@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 from tests.clock import ManualClock
 from tests.fakes import PATIENCE_S, Peer, settle, soon, until
-from tests.net.stage import BOTH, LONG_S, LOOPS, Warnings, open_sockets
+from tests.net.server.stage import BOTH, LONG_S, LOOPS, Warnings, open_sockets
 
 from tailrace import limits
 from tailrace.errors import PeerError
 from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, _Connection, encode_post
 
-CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
+CERTIFICATE = Path(__file__).parent.parent / "tls" / "localhost.pem"  # self-signed, for loopback
 BYTES_MAX = 10_000
 TIMEOUT_S = 10.0
 

@@ -9,7 +9,7 @@ import sys
 def test_a_process_can_ask_to_keep_its_read_buffers() -> None:
     code = """
 import resource
-from tailrace.net.heap import keep_read_buffers
+from tailrace.net.process.startup import keep_read_buffers
 keep_read_buffers()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,8 +9,8 @@ import signal
 import pytest
 from tests.fakes import soon
 
-from tailrace.net.server.listener import run
-from tailrace.net.signals import StopSignals
+from tailrace.net.process.signals import StopSignals
+from tailrace.net.process.startup import run
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Foreign web pages at one listener: each request is refused, and the log counts them."""
+"""Refusals in floods: each is counted, and the log gets one warning now and then."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from tests.clock import ManualClock
 
 from tailrace import limits
+from tailrace.net.server.refusals import Tally, WebGuard
 from tailrace.net.server.web_access import WebAccess
-from tailrace.net.server.web_guard import WebGuard
 from tailrace.wire.http_head import RequestHead
 
 
@@ -31,3 +31,12 @@ def test_many_refusals_make_a_line_now_and_then(caplog: pytest.LogCaptureFixture
     assert refuse(5) == []
     clock.advance(0.001)
     assert refuse(1) == ["refused=10"]
+
+
+def test_the_first_is_said_at_once_and_the_others_together() -> None:
+    now_s = 100.0
+    tally = Tally(lambda: now_s)
+
+    assert [tally.add() for _ in range(4)] == [1, 0, 0, 0]
+    now_s += limits.WARNING_INTERVAL_S
+    assert [tally.add() for _ in range(2)] == [4, 0]

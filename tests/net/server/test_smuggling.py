@@ -12,7 +12,7 @@ import re
 import pytest
 from tests.fakes import until
 from tests.hostile.corpus import ROWS, SMUGGLED, One, request
-from tests.net.stage import Request, Stage, played, post
+from tests.net.server.stage import Request, Stage, played, post
 
 SPLITS = ("whole", "head first", "byte by byte")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.fakes import Broken, Peer, is_writable, settle, until
-from tests.net.stage import BOTH, CHUNKED_POST, GET, Request, Stage, played, post
+from tests.net.server.stage import BOTH, CHUNKED_POST, GET, Request, Stage, played, post
 
 from tailrace import limits
 from tailrace.errors import HttpError, ResponseFormatError

@@ -10,10 +10,11 @@ import random
 from collections import Counter
 from typing import cast
 
-from tests.net.test_http_parser import SEEDS, mutate
+from tests.net.server.test_parser import SEEDS, mutate
 
 from tailrace.errors import HttpError
-from tailrace.net.server.listener import Connection, Headers, HttpServer, Receiver, RequestHead, run
+from tailrace.net.process.startup import run
+from tailrace.net.server.listener import Connection, Headers, HttpServer, Receiver, RequestHead
 
 BODY = b"0123456789" * 3
 

@@ -17,9 +17,9 @@ from tailrace import limits
 from tailrace.errors import PeerError
 from tailrace.net.client.pool import Origin, encode_post
 from tailrace.net.client.stream import HttpStream, HttpStreams
-from tailrace.net.server.listener import run
+from tailrace.net.process.startup import run
 
-CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"  # self-signed, for loopback
+CERTIFICATE = Path(__file__).parent.parent / "tls" / "localhost.pem"  # self-signed, for loopback
 POST = encode_post("/x", {"host": "example.test"}, b"hello")
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: a/b\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"

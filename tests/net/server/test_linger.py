@@ -7,7 +7,7 @@ import struct
 
 import pytest
 from tests.fakes import until
-from tests.net.stage import BOTH, GET, Request, Stage, played, post
+from tests.net.server.stage import BOTH, GET, Request, Stage, played, post
 
 from tailrace.net.server.listener import Phase
 

@@ -22,6 +22,7 @@ import pytest
 from tests.clock import ManualClock
 from tests.fakes import Peer, soon, until
 
+from tailrace.net.process.startup import run
 from tailrace.net.server.listener import (
     Connection,
     Headers,
@@ -30,7 +31,6 @@ from tailrace.net.server.listener import (
     Phase,
     Receiver,
     RequestHead,
-    run,
 )
 
 LONG_S = 600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailrace.errors import PeerError
-from tailrace.net.blocking.answer import Answer, AnswerParser
+from tailrace.net.blocking.answer import AnswerParser, HttpAnswer
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a:2 \r\n\r\nhello"
 CHUNKED = (
@@ -26,9 +26,9 @@ def test_an_answer_is_the_same_at_any_split(step: int) -> None:
     by_length = parsed(LENGTH, step=step)
     chunked = parsed(CHUNKED, step=step)
 
-    assert by_length.answer == Answer(200, {"content-length": "5", "x-a": "1, 2"}, b"hello")
+    assert by_length.answer == HttpAnswer(200, {"content-length": "5", "x-a": "1, 2"}, b"hello")
     assert by_length.can_keep
-    assert chunked.answer == Answer(202, {"transfer-encoding": "chunked"}, b"hello")
+    assert chunked.answer == HttpAnswer(202, {"transfer-encoding": "chunked"}, b"hello")
     assert chunked.can_keep
 
 
@@ -59,7 +59,7 @@ def test_a_body_without_framing_lasts_until_the_end() -> None:
 
     parser.end()
 
-    assert parser.answer == Answer(502, {}, b"<html>")
+    assert parser.answer == HttpAnswer(502, {}, b"<html>")
     assert not parser.can_keep
 
 

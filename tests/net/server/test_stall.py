@@ -6,11 +6,11 @@ import ast
 
 from tests.clock import ManualClock
 from tests.fakes import until
-from tests.net.stage import BOTH, GET, Request, Stage, played
+from tests.net.server.stage import BOTH, GET, Request, Stage, played
 from tests.test_layers import MODULES
 
 from tailrace.errors import HttpError
-from tailrace.net.server.deadlines import Deadlines, Phase
+from tailrace.net.server.deadlines import PeerDeadlines, Phase
 from tailrace.net.server.parser import HttpLimits
 
 STALL_S = 10.0
@@ -23,7 +23,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.deadlines = Deadlines(HttpLimits(stall_timeout_s=STALL_S), self.clock)
+        self.deadlines = PeerDeadlines(HttpLimits(stall_timeout_s=STALL_S), self.clock)
         self.phase = Phase.ANSWER
         self.since_s = self.began_s = 0.0
         self.seen = 0

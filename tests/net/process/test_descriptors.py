@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from tailrace import limits
-from tailrace.net.descriptors import WANTED, shares_of
+from tailrace.net.process.descriptors import WANTED, shares_of
 
 
 @pytest.mark.parametrize("hard", [256, 4_096])
 def test_the_soft_limit_becomes_the_hard_one(hard: int) -> None:
     code = f"""
 import resource
-from tailrace.net.descriptors import raise_descriptor_limit
+from tailrace.net.process.descriptors import raise_descriptor_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, {hard}))
 print(raise_descriptor_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
