@@ -149,7 +149,7 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
     )
 
     assert slow(plain) == slow(flushed) == set()
-    more = {"charset", "line_start", "scanners", "sse"}
+    more = {"charset", "lines", "scanners"}
     assert flushed - plain == {f"tailrace.function.flush.{name}" for name in more}
 
 

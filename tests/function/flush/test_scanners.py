@@ -6,23 +6,24 @@ import pytest
 
 from tailrace.function.flush.scanners import scanner_for
 
+COMMENT, COMMENT_LINE, SPACES = b"<!--  -->", b":       \n", b" " * 9
 KINDS = {
-    "text/event-stream": "SseScanner",
-    "Text/Event-Stream ; charset=utf-8": "SseScanner",
-    "application/x-ndjson": "NdjsonScanner",
-    "application/jsonl": "NdjsonScanner",
-    "application/json": "JsonScanner",
-    "application/problem+json; charset=UTF-8": "JsonScanner",
-    "text/html": "HtmlScanner",
-    'text/html;charset="utf-8"': "HtmlScanner",
-    "text/html; a=b;; charset=utf8": "HtmlScanner",
-    "TEXT/HTML;CHARSET=ISO-8859-15": "HtmlScanner",
-    "text/html; charset=windows-1252": "HtmlScanner",
-    "application/xhtml+xml": "XmlScanner",
-    "image/svg+xml": "XmlScanner",
-    "application/atom+xml;type=feed": "XmlScanner",
-    "text/xml": "XmlScanner",
-    "text/xml; charset=us-ascii": "XmlScanner",
+    "text/event-stream": ("LineScanner", COMMENT_LINE),
+    "Text/Event-Stream ; charset=utf-8": ("LineScanner", COMMENT_LINE),
+    "application/x-ndjson": ("LineScanner", SPACES),
+    "application/jsonl": ("LineScanner", SPACES),
+    "application/json": ("JsonScanner", SPACES),
+    "application/problem+json; charset=UTF-8": ("JsonScanner", SPACES),
+    "text/html": ("HtmlScanner", COMMENT),
+    'text/html;charset="utf-8"': ("HtmlScanner", COMMENT),
+    "text/html; a=b;; charset=utf8": ("HtmlScanner", COMMENT),
+    "TEXT/HTML;CHARSET=ISO-8859-15": ("HtmlScanner", COMMENT),
+    "text/html; charset=windows-1252": ("HtmlScanner", COMMENT),
+    "application/xhtml+xml": ("XmlScanner", COMMENT),
+    "image/svg+xml": ("XmlScanner", COMMENT),
+    "application/atom+xml;type=feed": ("XmlScanner", COMMENT),
+    "text/xml": ("XmlScanner", COMMENT),
+    "text/xml; charset=us-ascii": ("XmlScanner", COMMENT),
 }
 NONE = (
     "",
@@ -57,7 +58,10 @@ NONE = (
 
 @pytest.mark.parametrize("content_type", KINDS)
 def test_types_with_something_ignorable(content_type: str) -> None:
-    assert type(scanner_for(content_type)).__name__ == KINDS[content_type]
+    scanner = scanner_for(content_type)
+
+    assert scanner is not None
+    assert (type(scanner).__name__, scanner.padding(9)) == KINDS[content_type]
 
 
 @pytest.mark.parametrize("content_type", NONE)
@@ -67,7 +71,9 @@ def test_types_without(content_type: str) -> None:
 
 def test_plain_text_is_padded_only_when_that_is_asked_for() -> None:
     assert scanner_for("text/plain; charset=utf-8") is None
-    assert type(scanner_for("text/plain", pads_text=True)).__name__ == "TextScanner"
+    scanner = scanner_for("text/plain", pads_text=True)
+    assert scanner is not None
+    assert (type(scanner).__name__, scanner.padding(9)) == ("LineScanner", b" " * 8 + b"\n")
     assert scanner_for("text/csv", pads_text=True) is None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tailrace.function.flush.charset import is_ascii_based
+from tailrace.function.flush.charset import Utf8Check, is_ascii_based
 from tailrace.function.flush.html_tag import (
     CELLS,
     FOREIGN,
@@ -23,7 +23,6 @@ from tailrace.function.flush.html_tag import (
     meta_charset,
 )
 from tailrace.function.flush.html_tokens import LOST, NAME, TEXT, HtmlTokens
-from tailrace.function.flush.utf8 import Utf8Check
 
 PRESCAN_BYTES: Final = 1024
 """In which browsers look for a charset when the content type has none."""

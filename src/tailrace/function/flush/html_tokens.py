@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from tailrace.function.flush.charset import open_character
 from tailrace.function.flush.html_tag import (
     ESCAPED_SCRIPT_END,
     PLAIN_TAGS,
@@ -17,7 +18,6 @@ from tailrace.function.flush.html_tag import (
     SCRIPT_END,
 )
 from tailrace.function.flush.token_scanner import TokenScanner, match_end
-from tailrace.function.flush.utf8 import open_character
 
 NAME_BYTES_MAX: Final = 32
 """Of a tag's name that are kept: more than any name that matters has."""

@@ -57,13 +57,13 @@ _NDJSON: Final = frozenset(
 def _scanner_of(essence: str, charset: str | None, *, pads_text: bool) -> Scanner | None:
     """The module of a type is imported when a body of it is streamed."""
     if essence == "text/event-stream":
-        from tailrace.function.flush.sse import SseScanner
+        from tailrace.function.flush.lines import LineScanner, comment_lines
 
-        return SseScanner()
+        return LineScanner(comment_lines)
     if essence in _NDJSON:
-        from tailrace.function.flush.ndjson import NdjsonScanner
+        from tailrace.function.flush.lines import LineScanner, leading_spaces
 
-        return NdjsonScanner()
+        return LineScanner(leading_spaces)
     if essence.endswith("+json") or essence in ("application/json", "text/json"):
         from tailrace.function.flush.json import JsonScanner
 
@@ -77,7 +77,7 @@ def _scanner_of(essence: str, charset: str | None, *, pads_text: bool) -> Scanne
 
         return XmlScanner(charset)
     if essence == "text/plain" and pads_text:
-        from tailrace.function.flush.text import TextScanner
+        from tailrace.function.flush.lines import LineScanner, blank_line
 
-        return TextScanner()
+        return LineScanner(blank_line)
     return None

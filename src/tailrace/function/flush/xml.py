@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Final
 from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
 
-from tailrace.function.flush.charset import is_ascii_based
-from tailrace.function.flush.utf8 import open_character
+from tailrace.function.flush.charset import is_ascii_based, open_character
 
 TOKEN_BYTES_MAX: Final = 65_536
 """Of an unfinished token, which expat and this scanner keep in memory."""

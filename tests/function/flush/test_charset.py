@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.function.flush.utf8 import Utf8Check, open_character
+from tailrace.function.flush.charset import Utf8Check, open_character
 
 
 @given(text=st.text(), cut=st.integers(0, 50))
