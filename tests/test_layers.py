@@ -51,10 +51,8 @@ ONE_HOME = {
     "uvloop": {"net.process.startup"},
     "botocore": {
         "emulator.profile",
-        "emulator.signature",
         "gateway.aws.credentials",
         "gateway.aws.invoke",
-        "gateway.aws.signing",
     },
     "msgspec": {"config", "gateway.event", "net.json_text"},
     "watchfiles": {"dev.watcher"},

@@ -1,7 +1,5 @@
 """Signatures (AWS Signature Version 4) of requests to Function URLs with AWS_IAM.
 
-They are made again with botocore's signer, and compared.
-
 Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. What a Function URL wants
 of it: service `lambda`, and a payload that is signed too (Lambda Developer Guide, "urls-auth").
 Which region is signed for, and a session token, do not matter here.
@@ -9,7 +7,6 @@ Which region is signed for, and a session token, do not matter here.
 The client's answer for each fault: `docs/reference/function-urls.md`, "AWS_IAM", with its
 sources. Texts are those of AWS's services, without the parts that repeat what was sent.
 
-Only URLs with AWS_IAM import this module: botocore takes its time to load.
 """
 
 from __future__ import annotations
@@ -17,24 +14,17 @@ from __future__ import annotations
 import calendar
 import hashlib
 import hmac
-import re
 import time
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, quote, unquote_to_bytes
-
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.compat import HTTPHeaders
-from botocore.credentials import Credentials
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
 
 from tailrace import limits
 from tailrace.emulator.service_error import ServiceError, forbidden_at_url
 from tailrace.net.server.listener import RequestHead
+from tailrace.wire import sigv4
+from tailrace.wire.sigv4 import ALGORITHM, DATE_FORMAT, Credential
 
-_ALGORITHM: Final = "AWS4-HMAC-SHA256"
-_FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")
-_DATE: Final = "%Y%m%dT%H%M%SZ"
 _REQUIRED: Final = ("Credential", "Signature", "SignedHeaders")
 _PRESIGNED_FIELDS: Final = (
     "X-Amz-Algorithm",
@@ -115,7 +105,7 @@ def _invalid(reason: str, message: str = _MISMATCH) -> _FaultError:
 
 def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
     claim = _presigned(dict(_parameters(head.query))) or _in_headers(head)
-    region = _check_credential(claim, keys)
+    credential = _check_credential(claim, keys)
     _check_time(claim, now_s)
     names = frozenset(claim.signed_headers.lower().split(";"))
     if "host" not in names:
@@ -124,62 +114,24 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
         )
     _check_payload(head, body)
-    request = AWSRequest(
-        method=head.method,
-        url=f"http://localhost{head.path}",
-        headers={},
-        data=body,
+    canonical, _ = sigv4.canonical_request(
+        head.method,
+        sigv4.canonical_path(head.path),
+        sigv4.canonical_query(head.query),
+        _signed_fields(head, names),
+        hashlib.sha256(body).hexdigest(),
     )
-    request.context["timestamp"] = claim.date
-    signer = _Signer(keys, region, _signed_fields(head, names), _canonical_query(head.query))
-    text = signer.string_to_sign(request, signer.canonical_request(request))
-    if not hmac.compare_digest(
-        signer.signature(text, request).encode(), claim.signature.encode("utf-8", "replace")
-    ):
+    expected = sigv4.sign(canonical, claim.date, credential.scope, keys.secret_access_key)
+    if not sigv4.is_signature(claim.signature, expected):
         raise _invalid(
             "the signature does not match: another secret key, a changed request, or a path or"
             " query that was not signed in AWS's canonical form (older versions of curl)"
         )
 
 
-class _Signer(SigV4Auth):
-    """Signs again what a client has signed: its query, and exactly the headers that it names."""
-
-    def __init__(self, keys: Keys, region: str, signed: HTTPHeaders, query: str) -> None:
-        super().__init__(Credentials(keys.access_key_id, keys.secret_access_key), "lambda", region)
-        self._signed = signed
-        self._query = query
-
-    def headers_to_sign(self, request: Any) -> HTTPHeaders:
-        """Called by botocore."""
-        return self._signed
-
-    def canonical_query_string(self, request: Any) -> str:
-        """Called by botocore."""
-        return self._query
-
-
 def _parameters(query: str) -> list[tuple[str, str]]:
     """The query's parameters, decoded. A plus sign is a plus sign there, not a space."""
     return parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
-
-
-def _canonical_query(query: str) -> str:
-    """The query as AWS compares it, without the signature: clients encode in many ways.
-
-    Bytes are compared, whatever text they are or are not.
-    """
-    pairs = []
-    for field in query.split("&"):
-        raw_name, _, raw_value = field.partition("=")
-        name, value = _encoded_once(raw_name), _encoded_once(raw_value)
-        if field and name != "X-Amz-Signature":
-            pairs.append((name, value))
-    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
-
-
-def _encoded_once(text: str) -> str:
-    return quote(unquote_to_bytes(text.encode("latin-1")), safe="-_.~")
 
 
 def _presigned(fields: dict[str, str]) -> _Claim | None:
@@ -192,9 +144,9 @@ def _presigned(fields: dict[str, str]) -> _Claim | None:
             f"AWS query-string parameters must include {', '.join(missing)}."
             " Re-examine the query-string parameters.",
         )
-    if fields["X-Amz-Algorithm"] != _ALGORITHM:
+    if fields["X-Amz-Algorithm"] != ALGORITHM:
         raise _incomplete(
-            f"X-Amz-Algorithm is not {_ALGORITHM}",
+            f"X-Amz-Algorithm is not {ALGORITHM}",
             f"Unsupported AWS 'algorithm': {fields['X-Amz-Algorithm'][:40]!r}.",
         )
     good_for = fields["X-Amz-Expires"]
@@ -215,10 +167,9 @@ def _in_headers(head: RequestHead) -> _Claim:
     value = (head.get(b"authorization") or b"").decode("latin-1")
     if not value:
         raise _unsigned("it is not signed")
-    algorithm, _, rest = value.partition(" ")
-    if algorithm != _ALGORITHM:  # a token of the application's, or of another service's
-        raise _unsigned(f"the authorization header is not one of {_ALGORITHM}")
-    fields = dict(_FIELD.findall(rest))
+    fields = sigv4.parse_authorization(value)
+    if fields is None:  # a token of the application's, or of another service's
+        raise _unsigned(f"the authorization header is not one of {ALGORITHM}")
     date = (head.get(b"x-amz-date") or b"").decode("latin-1")
     missing = [f"requires '{name}' parameter" for name in _REQUIRED if name not in fields]
     if not date:
@@ -233,16 +184,16 @@ def _in_headers(head: RequestHead) -> _Claim:
     )
 
 
-def _check_credential(claim: _Claim, keys: Keys) -> str:
-    """Check whose signature it is and what for; return the region."""
-    parts = claim.credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request":
+def _check_credential(claim: _Claim, keys: Keys) -> Credential:
+    """Check whose signature it is and what for."""
+    credential = sigv4.parse_credential(claim.credential)
+    if credential is None:
         raise _incomplete(
             "the credential is not KEY/DATE/REGION/lambda/aws4_request",
             "Credential must have exactly 5 slash-delimited elements, e.g."
             " keyid/date/region/service/term.",
         )
-    key_id, day, region, service, _ = parts
+    key_id, day, _, service = credential
     if not hmac.compare_digest(key_id.encode(), keys.access_key_id.encode()):
         raise _invalid(
             "the access key is not the one of [emulator] access_key_id",
@@ -259,12 +210,12 @@ def _check_credential(claim: _Claim, keys: Keys) -> str:
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from"
             f" HTTP: '{day[:16]}' != '{claim.date[:8]}', from '{claim.date[:40]}'.",
         )
-    return region
+    return credential
 
 
 def _check_time(claim: _Claim, now_s: float) -> None:
     try:
-        signed_s = calendar.timegm(time.strptime(claim.date, _DATE))
+        signed_s = calendar.timegm(time.strptime(claim.date, DATE_FORMAT))
     except ValueError:
         raise _incomplete(
             "x-amz-date is not a time such as 20261121T120000Z",
@@ -287,7 +238,7 @@ def _check_time(claim: _Claim, now_s: float) -> None:
 
 
 def _time(epoch_s: float) -> str:
-    return time.strftime(_DATE, time.gmtime(epoch_s))
+    return time.strftime(DATE_FORMAT, time.gmtime(epoch_s))
 
 
 def _minutes(seconds: float) -> str:
@@ -304,14 +255,11 @@ def _check_payload(head: RequestHead, body: bytes) -> None:
         raise _invalid("x-amz-content-sha256 is not the digest of the body")
 
 
-def _signed_fields(head: RequestHead, names: frozenset[str]) -> HTTPHeaders:
+def _signed_fields(head: RequestHead, names: frozenset[str]) -> list[tuple[str, str]]:
     """The headers that were signed, in the order in which they came."""
-    signed = HTTPHeaders()
-    for raw_name, value in head.headers:
-        name = raw_name.decode("latin-1")
-        if name in names:
-            signed.add_header(name, value.decode("latin-1"))
-    missing = names - set(signed)
+    fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
+    signed = [field for field in fields if field[0] in names]
+    missing = names - {name for name, _ in signed}
     if missing:
         raise _invalid(f"a signed header did not come: {min(missing)[:40]}")
     return signed

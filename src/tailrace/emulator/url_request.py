@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from tailrace import limits
 from tailrace.config import UrlConfig
@@ -20,6 +20,7 @@ from tailrace.emulator.function_urls.cors import CorsPolicy
 from tailrace.emulator.functions import EmulatedFunction
 from tailrace.emulator.names import ACCOUNT, FunctionName
 from tailrace.emulator.service_error import ServiceError
+from tailrace.emulator.signature import SignatureFault
 from tailrace.emulator.url_response import BufferedAnswer, UrlAnswer, UrlCall
 from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
@@ -29,11 +30,7 @@ from tailrace.wire.events import RequestParts, event_from_request
 from tailrace.wire.relay_head import request_headers
 from tailrace.wire.runtime_api import Invocation
 
-if TYPE_CHECKING:
-    # Not at run time: botocore, which it loads, is slow to load.
-    from tailrace.emulator.signature import SignatureFault
-
-FindFault: TypeAlias = "Callable[[RequestHead, bytes], SignatureFault | None]"
+FindFault: TypeAlias = Callable[[RequestHead, bytes], SignatureFault | None]
 
 _MAX: Final = limits.SYNC_INVOKE_BYTES_MAX
 _READ_BYTES_MAX: Final = 8 * _MAX
