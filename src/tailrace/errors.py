@@ -109,17 +109,19 @@ class InvokeError(TailraceError):
     """The Lambda API did not take an invocation.
 
     The message is for the client; `note`, if any, is what the operator needs to know as well.
-    `request_id` is that of Lambda's answer.
+    `request_id` is that of Lambda's answer. `retry_after_s` is the time after which the same
+    request may succeed, if it may.
     """
 
     source: ClassVar[Source] = "cloud"
     status = 502
     note: str | None = None
     request_id: str | None = None
+    retry_after_s: int | None = None
 
 
 class ThrottledError(InvokeError):
-    """The API or the account is at its limit; `retry_after_s` says when to try again."""
+    """The API or the account is at its limit."""
 
     retryable = True
     status = 503

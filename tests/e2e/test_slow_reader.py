@@ -182,7 +182,7 @@ class SlowReader:
 
     def held_bytes(self) -> int:
         """What the gateway holds of this stream now, for a client that takes no more."""
-        connection = self._chain.held(self.path).client
+        connection = self._chain.held(self.path).seat._connection  # type: ignore[attr-defined]
         assert connection is not None
         held_bytes = connection.unsent_bytes
         self.held_bytes_most = max(self.held_bytes_most, held_bytes)

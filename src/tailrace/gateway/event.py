@@ -30,7 +30,7 @@ def encode_event(
     capability = held.capability
     headers = request_headers(head)
     source_ip = _forwarded(headers, peer, trusted_hops, capability.exchange_id)
-    held.source_ip = source_ip
+    held.client_address = source_ip
     host = (head.get(b"host") or b"").decode("latin-1")
     event = event_from_request(
         RequestParts(

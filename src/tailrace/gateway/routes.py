@@ -1,12 +1,44 @@
-"""Which route a request takes, by its host and path."""
+"""Routes: what a request invokes, and which route it takes by its host and path."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from typing import Final, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 _PORT: Final = re.compile(r":[0-9]*\Z")
+
+
+class Route(Protocol):
+    """Where a request goes. Equal routes share one count of exchanges."""
+
+    @property
+    def function(self) -> str:
+        """Name or ARN of the function, or the URL that invokes it."""
+
+    @property
+    def invoke_url(self) -> str | None:
+        """Where events are sent instead of to Lambda."""
+
+    @property
+    def transport(self) -> str:
+        """The configured name of the transport; see `transports.choice`."""
+
+    @property
+    def concurrency(self) -> int:
+        """Exchanges at a time."""
+
+    def __hash__(self) -> int: ...
+
+
+def name_of(route: Route) -> str:
+    """Return what a route invokes, for the log: a function's name, or a URL's host.
+
+    A URL's path and query may be secret, and its name and password are.
+    """
+    url = route.invoke_url
+    return route.function if url is None else urlsplit(url).netloc.rpartition("@")[2]
 
 
 class RoutePattern(Protocol):

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from tailrace import limits
 from tailrace.gateway.event import exchange_of
 from tailrace.gateway.exchange.deadlines import Deadlines
-from tailrace.gateway.exchange.live import Route
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
 from tailrace.gateway.front import Front
+from tailrace.gateway.observe import OBSERVERS
+from tailrace.gateway.observe.counts import health_counts
+from tailrace.gateway.routes import Route
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
@@ -74,7 +76,12 @@ class Gateway:
         self.settings = settings = _within_descriptors(settings)
         self._invokers = invokers
         self._clock = clock if clock is not None else LoopClock()
-        self._registry = Registry(settings.deadlines, held_max=settings.held_max, clock=self._clock)
+        self._registry = Registry(
+            settings.deadlines,
+            observers=OBSERVERS,
+            held_max=settings.held_max,
+            clock=self._clock,
+        )
         self._find_route = find_route
         access = settings.web_access
         self._guard = None if access is None else WebGuard("gateway", access, self._clock)
@@ -194,19 +201,13 @@ class Gateway:
         await self._invokers.close()
 
     def _health(self) -> dict[str, object]:
-        """What is open now, and what has been refused since the start."""
-        counts = self.statistics()
-        clients, callbacks = self._public.crowd.refused, self._callbacks.crowd.refused
-        return {
-            **{name: counts[name] for name in ("held", "uploads", "clients", "callbacks")},
-            "refused": {
-                "requests": self._front.refused_count,
-                "uploads": clients["uploads"],
-                "clients": clients["connections"],
-                "callbacks": callbacks["connections"],
-                "descriptors": clients["descriptors"] + callbacks["descriptors"],
-            },
-        }
+        """See `health_counts`."""
+        return health_counts(
+            self.statistics(),
+            requests_refused=self._front.refusals.total,
+            clients_refused=self._public.crowd.refused,
+            callbacks_refused=self._callbacks.crowd.refused,
+        )
 
     def statistics(self) -> dict[str, int]:
         """Counts of what is open now; all are zero when nothing goes on."""

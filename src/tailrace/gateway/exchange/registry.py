@@ -1,4 +1,4 @@
-"""Live exchanges by id: admission, sweeps, tombstones. The only owner of exchanges."""
+"""Live exchanges by id: admission, deadlines, tombstones. The only owner of exchanges."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import asyncio
 import logging
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, ThrottledError
+from tailrace.gateway.exchange.client_seat import ClientSeat
 from tailrace.gateway.exchange.deadlines import Deadlines, passed_deadline
-from tailrace.gateway.exchange.live import Held, Route
+from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.exchange.record import ExchangeRecord, Observer
 from tailrace.gateway.exchange.state import DeadlinePassed, Stopped
+from tailrace.gateway.routes import Route
 from tailrace.net.clock import LoopClock, TimerClock
-from tailrace.net.server.listener import Connection, RequestHead
+from tailrace.net.server.listener import RequestHead
 from tailrace.net.sweeper import Sweeper
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
 
@@ -33,17 +36,23 @@ class _Tombstone:
 
 
 class Registry:
-    """Holds exchanges from the invocation until both sides have ended."""
+    """Holds exchanges from the invocation until both sides have ended.
+
+    `observers` are called with the record of each exchange at its end.
+    """
 
     def __init__(
         self,
         deadlines: Deadlines,
         *,
+        observers: Sequence[Observer] = (),
         held_max: int = limits.HELD_MAX,
         clock: TimerClock | None = None,
     ) -> None:
         self.deadlines = deadlines
         self._clock = clock if clock is not None else LoopClock()
+        self.now_s = self._clock.now_s
+        self._observers = observers
         self._held_max = held_max
         self._held: dict[str, Held] = {}
         self._by_route: Counter[Route] = Counter()
@@ -83,7 +92,7 @@ class Registry:
         if len(self._held) >= self._held_max:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
 
-    def hold(self, client: Connection, head: RequestHead, route: Route) -> Held:
+    def hold(self, seat: ClientSeat, head: RequestHead, route: Route) -> Held:
         """Begin an exchange for a client's complete request.
 
         Raises:
@@ -92,14 +101,14 @@ class Registry:
         self.check_room(route)
         held = Held(
             mint(secrets.token_bytes(RANDOM_BYTES)),
-            client,
+            seat,
+            self,
             route=route,
             method=head.method,
             path=head.path,
             accept=head.get(b"accept"),
-            clock=self._clock.now_s,
-            on_close=self._forget,
         )
+        seat.exchange = held
         self._held[held.capability.exchange_id] = held
         self._by_route[route] += 1
         return held
@@ -131,6 +140,12 @@ class Registry:
     def statistics(self) -> dict[str, int]:
         """Counts of what is held now."""
         return {"held": len(self._held), "tombstones": len(self._tombstones)}
+
+    def release(self, held: Held, record: ExchangeRecord) -> None:
+        """Forget an exchange that has ended, and pass its record on."""
+        self._forget(held)
+        for observe in self._observers:
+            observe(record)
 
     def _forget(self, held: Held) -> None:
         capability = held.capability
@@ -187,10 +202,9 @@ class Registry:
 
 
 def _note_progress(held: Held, now_s: float) -> None:
-    client = held.client
     held.progress.note(
         now_s,
         has_head=held.has_head,
         relayed_bytes=held.bytes_relayed,
-        unsent_bytes=client.unsent_bytes if client is not None else 0,
+        unsent_bytes=held.seat.unsent_bytes,
     )

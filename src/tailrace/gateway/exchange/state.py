@@ -299,19 +299,16 @@ class Exchange:
     """The state of one exchange.
 
     `feed` takes an event and returns the commands that follow, in the order in which they must be
-    carried out. After `Close` it returns none.
+    carried out. After `Close` it returns none. `is_relaying`: whether body bytes from the function
+    go to the client now.
     """
 
-    __slots__ = ("client", "function")
+    __slots__ = ("client", "function", "is_relaying")
 
     def __init__(self) -> None:
         self.function = Function.WAITING
         self.client = Client.HELD
-
-    @property
-    def is_relaying(self) -> bool:
-        """Whether body bytes from the function go to the client now."""
-        return self.function is Function.SENDING and self.client is Client.RECEIVING
+        self.is_relaying = False
 
     def feed(self, event: Event) -> tuple[Command, ...]:
         """Take an event; a late one has no effect.
@@ -327,6 +324,8 @@ class Exchange:
             return ()
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
+        # A plain attribute: a chunk looks at it.
+        self.is_relaying = self.client is Client.RECEIVING
         match event:
             case SourceOpened():
                 return (AcceptSource(),)
@@ -334,6 +333,7 @@ class Exchange:
                 if not is_bodiless:
                     return (StartResponse(head),)
                 self.client = Client.DONE  # the function may go on; no client waits for it
+                self.is_relaying = False
                 return (StartResponse(head), EndResponse())
             case SourceEnded():
                 end = (EndResponse(),) if had is Client.RECEIVING else ()

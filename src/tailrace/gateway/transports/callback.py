@@ -90,14 +90,12 @@ class CallbackBody:
             return
         self._prelude = None
         held = self._held
-        client = held.client
-        assert client is not None and held.source is not None
-        client.cork()  # what came in one read leaves in one write
+        held.seat.cork()  # what came in one read leaves in one write
         held.head_arrived(head)
         if prelude.rest:
             held.relay(prelude.rest)
         if held.source is None or not self._connection.is_whole:
-            client.uncork()  # otherwise the end follows at once, and sends all of it
+            held.seat.uncork()  # otherwise the end follows at once, and sends all of it
 
     def on_end(self, trailers: Headers) -> None:
         """The callback's message is complete; its trailers mean nothing to the client."""

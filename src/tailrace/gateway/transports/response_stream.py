@@ -224,9 +224,7 @@ class _Answer:
         if last is None and self._body is None:
             self._pass_on(data)
             return
-        client = held.client
-        if client is not None:
-            client.cork()  # what came in one read leaves in one write
+        held.seat.cork()  # what came in one read leaves in one write
         if self._body is None:
             self._pass_on(data)
         elif data and (head := self._body.feed(data)) is not None:
@@ -237,8 +235,7 @@ class _Answer:
                 self.stream.release()  # from now on it is not ours
             else:
                 self._end(last)
-        if client is not None:
-            client.uncork()
+        held.seat.uncork()
 
     def _begin(self, head: Head, body: StreamBody) -> None:
         """The head is known."""

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from tailrace import limits
 from tailrace.errors import EventStreamError
+from tailrace.gateway.observe.counts import Tallies
 from tailrace.gateway.transports.stream_body import StreamForm
 from tailrace.net.clock import TimerClock
 from tailrace.net.json_text import Members, find_text
-from tailrace.net.server.refusals import Tally
 from tailrace.wire.capability import redact
 from tailrace.wire.event_stream import Message
 
@@ -88,16 +87,12 @@ _TEXTS: Final = {
 
 
 class FormWarnings:
-    """Warns of a function now and then, with a count."""
+    """Warns of responses without a prelude, of a function now and then, with a count."""
 
     def __init__(self, clock: TimerClock) -> None:
-        self._clock = clock
-        self._tallies: dict[tuple[str, StreamForm], Tally] = {}
+        self._tallies: Tallies[tuple[str, StreamForm]] = Tallies(clock)
 
     def note(self, function: str, form: StreamForm) -> None:
         """A response of a function had no prelude."""
-        key = function, form
-        if key not in self._tallies and len(self._tallies) >= limits.REFUSAL_ROUTES_MAX:
-            self._tallies.clear()
-        if count := self._tallies.setdefault(key, Tally(self._clock.now_s)).add():
+        if count := self._tallies.add((function, form)):
             logger.warning(_TEXTS[form], function, count)

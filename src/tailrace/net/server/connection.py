@@ -22,10 +22,8 @@ from tailrace.wire.http_head import RequestHead, check_request, encode_response_
 
 _UNREADABLE: Final = bare_head("GET", "1.1")
 
-
 Application = Callable[[RequestHead, "Connection"], Receiver]
-"""Called when a head is complete. If it has not answered on return, `100 Continue` is sent to
-whoever waits for it."""
+"""Called when a head is complete. A client that waits for a 100 gets it, unless this answers."""
 
 
 class Server(Protocol):
@@ -73,8 +71,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._discarded_bytes = 0
         self._early = b""  # what came behind a request that is not answered yet
         self._is_full = False  # unsent bytes are above the high water mark
-        self.has_stalled = False
-        """Whether the peer is gone because it took nothing for the stall time-out."""
+        self.has_stalled = False  # the peer is gone: it took nothing for the stall time-out
         self._reset()
 
     def _reset(self) -> None:
@@ -164,6 +161,10 @@ class Connection(FramedWriter, asyncio.Protocol):
             self.close()
         elif self.phase is not Phase.CLOSING:
             self.cut()
+
+    def hand_over(self, receiver: Receiver) -> None:
+        """Let another receiver have what follows; for the one whose request is complete."""
+        self._receiver = receiver
 
     @property
     def peer(self) -> str:
@@ -303,8 +304,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         receiver = self._receiver
         if receiver is None:
             return
-        body = parser.take_body()
-        if body:
+        if body := parser.take_body():
             receiver.on_body(body)
         if parser.is_complete and self._receiver is receiver:
             self._enter(Phase.ANSWER)

@@ -1,0 +1,174 @@
+"""The client's seat of an exchange: what the exchange writes to, and what reports to it.
+
+An exchange knows its client by the seat alone. A seat is taken while a client is connected and its
+response has not ended. Whatever the client speaks, here are HTTP/1.1 and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tailrace.net.server.listener import Connection, Headers
+
+
+class Occupied(Protocol):
+    """What a seat reports to: its exchange."""
+
+    def client_left(self) -> None:
+        """The client's connection has ended before its response."""
+
+    def client_stalled(self) -> None:
+        """The client's connection was reset, because it took nothing for too long."""
+
+    def client_is_slow(self) -> None:
+        """Unsent bytes have passed the high water mark."""
+
+    def client_has_caught_up(self) -> None:
+        """Unsent bytes have fallen below the low water mark."""
+
+
+class ClientSeat(Protocol):
+    """The client of an exchange, present or gone.
+
+    A response is started once, written to, and then ended or aborted; or answered as a whole.
+    Either leaves the seat free, as the client does when it leaves. A free seat reports nothing;
+    its properties may be read, and corking has no effect.
+    """
+
+    exchange: Occupied | None
+    """What it reports to; None while it is free."""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a client waits for a response, or for more of it."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of the response that the client has not taken; 0 if the seat is free."""
+
+    @property
+    def missing_bytes(self) -> int:
+        """What the response's body lacks of its announced length; 0 if the seat is free."""
+
+    def start(self, status: int, headers: Headers, length: int | None) -> None:
+        """Start a response; `length` is that of its body, if it is known."""
+
+    def write(self, data: bytes) -> None:
+        """Write body bytes.
+
+        Raises:
+            ResponseFormatError: the body is longer than its announced length.
+        """
+
+    def cork(self) -> None:
+        """Keep what is written until `uncork`, the end or the abort."""
+
+    def uncork(self) -> None:
+        """Send what was kept."""
+
+    def end(self) -> None:
+        """End the response: it is complete."""
+
+    def abort(self, *, is_flushed: bool) -> None:
+        """Abort the response: it is visibly incomplete. With `is_flushed` unsent bytes still go."""
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response."""
+
+
+class HttpSeat:
+    """The seat of a client on an HTTP/1.1 connection, and the receiver of what happens to it."""
+
+    __slots__ = ("_connection", "exchange")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Connection | None = connection
+        self.exchange: Occupied | None = None
+
+    # --- for the exchange -----------------------------------------------------------------------
+
+    @property
+    def is_taken(self) -> bool:
+        """See `ClientSeat`."""
+        return self._connection is not None
+
+    @property
+    def unsent_bytes(self) -> int:
+        """See `ClientSeat`."""
+        return self._connection.unsent_bytes if self._connection is not None else 0
+
+    @property
+    def missing_bytes(self) -> int:
+        """See `ClientSeat`."""
+        return self._connection.missing_bytes if self._connection is not None else 0
+
+    def start(self, status: int, headers: Headers, length: int | None) -> None:
+        """See `ClientSeat`."""
+        assert self._connection is not None
+        self._connection.start(status, headers, length)
+
+    def write(self, data: bytes) -> None:
+        """See `ClientSeat`."""
+        assert self._connection is not None
+        self._connection.write(data)
+
+    def cork(self) -> None:
+        """See `ClientSeat`."""
+        if self._connection is not None:
+            self._connection.cork()
+
+    def uncork(self) -> None:
+        """See `ClientSeat`."""
+        if self._connection is not None:
+            self._connection.uncork()
+
+    def end(self) -> None:
+        """See `ClientSeat`."""
+        self._leave().end()
+
+    def abort(self, *, is_flushed: bool) -> None:
+        """See `ClientSeat`."""
+        connection = self._leave()
+        if is_flushed:
+            connection.abort()
+        else:
+            connection.cut()
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """See `ClientSeat`."""
+        self._leave().respond(status, headers, body)
+
+    def _leave(self) -> Connection:
+        """Free the seat, before the connection may call back."""
+        connection = self._connection
+        assert connection is not None, "the seat is free"
+        self._connection = self.exchange = None
+        return connection
+
+    # --- for the connection ---------------------------------------------------------------------
+
+    def on_body(self, data: bytes) -> None:
+        """Not called: the request is complete before its client takes the seat."""
+
+    def on_end(self, trailers: Headers) -> None:
+        """See `on_body`."""
+
+    def on_gone(self) -> None:
+        """The client has left, or was cut because it took nothing."""
+        connection, exchange = self._connection, self.exchange
+        assert connection is not None and exchange is not None
+        if connection.has_stalled:
+            exchange.client_stalled()  # which aborts the response, and so frees the seat
+        else:
+            self._connection = self.exchange = None
+            exchange.client_left()
+
+    def on_pause(self) -> None:
+        """The client reads too slowly."""
+        if self.exchange is not None:
+            self.exchange.client_is_slow()
+
+    def on_resume(self) -> None:
+        """The client has caught up."""
+        if self.exchange is not None:
+            self.exchange.client_has_caught_up()

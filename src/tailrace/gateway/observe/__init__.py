@@ -1,0 +1,14 @@
+"""What operators see of the gateway: the log line of each exchange, counts, and health.
+
+A metric at the end of an exchange is one more observer here: a function of an `ExchangeRecord`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tailrace.gateway.exchange.record import Observer
+from tailrace.gateway.observe.log import log_exchange
+
+OBSERVERS: Final[tuple[Observer, ...]] = (log_exchange,)
+"""Called with the record of each exchange, in this order."""

@@ -1,0 +1,156 @@
+"""What operators see: the line that is made of a record, and counts in warnings."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import pytest
+from tests.clock import ManualClock
+from tests.fakes import encode_head
+from tests.gateway.world import World, played
+
+from tailrace import limits
+from tailrace.gateway import observe
+from tailrace.gateway.exchange.record import ExchangeRecord
+from tailrace.gateway.observe.counts import Tallies, health_counts
+from tailrace.gateway.observe.log import log_exchange
+
+RECORD = ExchangeRecord(
+    exchange_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
+    request_id="3c0a5f0e",
+    client="203.0.113.7",
+    method="GET",
+    path="/lines",
+    function="lines",
+    transport="callback",
+    status=200,
+    outcome="complete",
+    bytes_relayed=420,
+    bytes_padded=7,
+    first_byte_s=0.1394,
+    total_s=3.1666,
+)
+
+
+def line_of(record: ExchangeRecord, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
+    """Level and text of the one line of a record."""
+    with caplog.at_level(logging.INFO):
+        log_exchange(record)
+    (line,) = caplog.records
+    assert line.name == "tailrace.gateway.exchange"
+    return line.levelname, line.getMessage()
+
+
+def test_a_line_has_every_value_of_the_record(caplog: pytest.LogCaptureFixture) -> None:
+    assert line_of(RECORD, caplog) == (
+        "INFO",
+        "exchange=8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11 request_id=3c0a5f0e client=203.0.113.7"
+        " method=GET path=/lines function=lines transport=callback status=200 outcome=complete"
+        " bytes=420 padded=7 first_byte_ms=139 total_ms=3167",
+    )
+
+
+def test_what_is_unknown_or_no_word_is_a_hyphen(caplog: pytest.LogCaptureFixture) -> None:
+    record = dataclasses.replace(
+        RECORD, request_id=None, client="a b", status=0, first_byte_s=None, outcome="client-left"
+    )
+
+    _, text = line_of(record, caplog)
+
+    assert " request_id=- client=- method=GET " in text
+    assert " status=- outcome=client-left bytes=420 padded=7 first_byte_ms=- " in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "level"),
+    [
+        ("complete", 404, "INFO"),
+        ("client-left", 200, "INFO"),
+        ("complete", 500, "WARNING"),
+        ("malformed", 200, "WARNING"),
+        ("gateway-failed", 0, "WARNING"),
+    ],
+)
+def test_a_failure_is_a_warning(
+    caplog: pytest.LogCaptureFixture, outcome: str, status: int, level: str
+) -> None:
+    record = dataclasses.replace(RECORD, outcome=outcome, status=status)
+
+    assert line_of(record, caplog)[0] == level
+
+
+def test_nothing_is_logged_below_the_level(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        log_exchange(RECORD)
+
+    assert caplog.records == []
+
+
+@played()
+async def test_each_observer_gets_each_record_once(world: World) -> None:
+    """As a metric would; the log line is one of them."""
+    records: list[ExchangeRecord] = []
+    assert world.gateway._registry._observers == observe.OBSERVERS == (log_exchange,)
+    world.gateway._registry._observers = (*observe.OBSERVERS, records.append)
+    client, function = await world.pair("POST", "/a?secret=1")
+    await function.write(encode_head(201) + b"hello")
+    await function.end()
+    await client.read_response()
+    left, _ = await world.hold()
+    left.reset()
+    await world.assert_settled()
+
+    first, second = records
+    assert (first.method, first.path, first.function) == ("POST", "/a", "stream")
+    assert (first.status, first.outcome, first.bytes_relayed) == (201, "complete", 5)
+    assert first.first_byte_s is not None
+    assert 0 <= first.first_byte_s <= first.total_s
+    assert (second.status, second.outcome, second.first_byte_s) == (0, "client-left", None)
+    assert len(world.summaries()) == 2
+    assert not [value for value in dataclasses.astuple(first) if value in world.secrets]
+
+
+def test_tallies_count_each_key_and_warn_now_and_then() -> None:
+    clock = ManualClock()
+    tallies: Tallies[str] = Tallies(clock)
+
+    assert [tallies.add(key) for key in ("a", "a", "b", "a")] == [1, 0, 1, 0]
+    clock.advance(limits.WARNING_INTERVAL_S + 1)
+    assert [tallies.add("a"), tallies.add("b")] == [3, 1]
+    assert tallies.total == 6
+
+
+def test_tallies_are_bounded() -> None:
+    tallies: Tallies[int] = Tallies(ManualClock())
+
+    for key in range(3 * limits.REFUSAL_ROUTES_MAX):
+        tallies.add(key)
+
+    assert len(tallies) <= limits.REFUSAL_ROUTES_MAX
+    assert tallies.total == 3 * limits.REFUSAL_ROUTES_MAX
+
+
+def test_health_has_what_is_open_and_what_was_refused() -> None:
+    statistics = {"held": 1, "uploads": 2, "clients": 3, "callbacks": 4, "tombstones": 5}
+
+    counts = health_counts(
+        statistics,
+        requests_refused=6,
+        clients_refused={"uploads": 7, "connections": 8, "descriptors": 9},
+        callbacks_refused={"uploads": 0, "connections": 10, "descriptors": 11},
+    )
+
+    assert counts == {
+        "held": 1,
+        "uploads": 2,
+        "clients": 3,
+        "callbacks": 4,
+        "refused": {
+            "requests": 6,
+            "uploads": 7,
+            "clients": 8,
+            "callbacks": 10,
+            "descriptors": 20,
+        },
+    }
