@@ -18,7 +18,7 @@ from typing import (
 )
 
 from tailrace.function.invocation import Handler, invoke
-from tailrace.function.mode import mode_from
+from tailrace.function.request import mode_from
 from tailrace.function.response import ResponseStream
 
 if TYPE_CHECKING:

@@ -10,23 +10,14 @@ the callback off once the head has gone out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
-from tailrace.function.event import (
-    fields_of,
-    find_callback,
-    find_exchange,
-    is_head_request,
-    is_http_event,
-    wants_frames,
-    wants_stream,
-    warn_of_lost_head,
-)
 from tailrace.function.failure import describe, print_failure
-from tailrace.function.mode import Mode, NativeResponse, open_native
+from tailrace.function.mode import NativeResponse, open_native
+from tailrace.function.request import Mode, Request, warn_of_lost_head
 from tailrace.function.response import ResponseStream
 from tailrace.function.sink import BufferedSink, Sink
 from tailrace.function.stream import Stream
@@ -57,10 +48,7 @@ class _Call(NamedTuple):
     """One call of a handler that is not handed on to."""
 
     handler: Handler
-    event: Any
-    """As the handler gets it."""
-    fields: Mapping[str, Any]
-    """Those of the event, as they are read here."""
+    request: Request
     context: Any
 
 
@@ -85,13 +73,12 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
         drive(handler, event, context, outer.stream, outer.sink)
         outer.stream.end()
         return None
-    fields = fields_of(event)
-    call = _Call(handler, event, fields, context)
-    _name_exchange(context, find_exchange(fields))
-    callback = find_callback(fields)
-    if callback is not None:
-        return _call_back(call, callback)
-    native = open_native(context, handler.mode, is_wanted=wants_stream(fields))
+    request = Request(event)
+    call = _Call(handler, request, context)
+    _name_exchange(context, request.exchange_id)
+    if request.callback is not None:
+        return _call_back(call, request.callback)
+    native = open_native(context, handler.mode, is_wanted=request.wants_stream)
     if native is not None:
         return _stream_natively(call, native)
     return _return_response(call)
@@ -115,24 +102,24 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
 
 
 def _return_response(call: _Call) -> Any:
-    sink = BufferedSink(is_http=is_http_event(call.fields))
+    sink = BufferedSink(is_http=call.request.is_http)
     # The reader of the result drops the body of a HEAD, and takes the content-length from it.
     stream = Stream(sink, is_head_request=False)
     try:
-        drive(call.handler, call.event, call.context, stream, sink)
+        drive(call.handler, call.request.event, call.context, stream, sink)
         stream.end()
     finally:
         stream.close()
     if stream.head is not None:
-        warn_of_lost_head(call.fields)
+        warn_of_lost_head(call.request)
     return sink.result(is_text=stream.is_text)
 
 
 def _stream_natively(call: _Call, native: NativeResponse) -> Any:
     sink = _native_sink(call, native)
-    stream = Stream(sink, is_head_request=is_head_request(call.fields))
+    stream = Stream(sink, is_head_request=call.request.method == "HEAD")
     try:
-        drive(call.handler, call.event, call.context, stream, sink)
+        drive(call.handler, call.request.event, call.context, stream, sink)
         stream.end()
     except Exception as error:
         if not sink.has_begun or sink.loss is None or not _is_departure(error):
@@ -146,7 +133,7 @@ def _stream_natively(call: _Call, native: NativeResponse) -> Any:
         stream.close()
         _log_flushes(sink)
         if stream.head is not None:
-            warn_of_lost_head(call.fields)
+            warn_of_lost_head(call.request)
     return sink.result
 
 
@@ -160,8 +147,8 @@ def _log_flushes(sink: NativeSink) -> None:
 
 def _native_sink(call: _Call, native: NativeResponse) -> NativeSink:
     policy = call.handler.flush_policy
-    if not wants_frames(call.fields):
-        return NativeSink(native, is_http=is_http_event(call.fields), policy=policy)
+    if not call.request.wants_frames:
+        return NativeSink(native, is_http=call.request.is_http, policy=policy)
     from tailrace.function.framed_sink import FramedSink
 
     return FramedSink(native, policy=policy)
@@ -171,7 +158,7 @@ def _call_back(call: _Call, url: str) -> None:
     try:
         sink = CallbackSink.open(url)
     except CallbackRefusedError as error:
-        exchange_id = find_exchange(call.fields)
+        exchange_id = call.request.exchange_id
         logger.warning("the handler was not run: %s; exchange=%s", error, exchange_id)
         return
     try:
@@ -182,11 +169,11 @@ def _call_back(call: _Call, url: str) -> None:
 
 
 def _call_back_by(sink: CallbackSink, call: _Call) -> None:
-    stream = Stream(sink, is_head_request=is_head_request(call.fields))
+    stream = Stream(sink, is_head_request=call.request.method == "HEAD")
     failure: Exception | None = None
     try:
         try:
-            drive(call.handler, call.event, call.context, stream, sink)
+            drive(call.handler, call.request.event, call.context, stream, sink)
             stream.end()
         except Exception as error:
             if sink.loss is None or not _is_departure(error):

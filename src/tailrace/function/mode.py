@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from tailrace.errors import ConfigError
 from tailrace.function.failure import Failure
+from tailrace.function.request import MODE_VARIABLE, Mode
 from tailrace.net.blocking.upload import Upload
 
 logger = logging.getLogger("tailrace.function")
-
-Mode: TypeAlias = Literal["stream", "buffer"]
-
-MODE_VARIABLE: Final = "TAILRACE_RESPONSE_MODE"
 
 
 class NativeResponse(Protocol):
@@ -33,22 +28,6 @@ class NativeResponse(Protocol):
 
     def fail(self, failure: Failure) -> None:
         """End the response, once it has begun, by an error, unless it has ended."""
-
-
-def mode_from(environment: Mapping[str, str]) -> Mode | None:
-    """Return what `TAILRACE_RESPONSE_MODE` says, None when it is not set.
-
-    Raises:
-        ConfigError: it is neither `stream` nor `buffer`.
-    """
-    value = environment.get(MODE_VARIABLE)
-    if not value:
-        return None
-    if value == "stream":
-        return "stream"
-    if value == "buffer":
-        return "buffer"
-    raise ConfigError(f'{MODE_VARIABLE} is "stream" or "buffer", not {value[:40]!r}')
 
 
 def open_native(context: Any, mode: Mode | None, *, is_wanted: bool) -> NativeResponse | None:

@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
 def _in_mode(handler: HandlerFunction) -> HandlerFunction:
     """Let a plain handler stream, too, where the environment says so."""
     from tailrace.function.handler import is_streamified, streamify_response
-    from tailrace.function.mode import mode_from
+    from tailrace.function.request import mode_from
 
     if mode_from(os.environ) == "stream" and not is_streamified(handler):
         return streamify_response(handler)

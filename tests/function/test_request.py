@@ -1,4 +1,4 @@
-"""Events in other forms than a dict: what other decorators hand on to a streamified handler."""
+"""The request that the SDK reads from an event, whatever the form of the event."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from tests.peers import Peer, Running
 from tests.runtime_api import RuntimeLoop
 
 from tailrace.function import Head, streamify_response
-from tailrace.function import event as event_module
+from tailrace.function import request as request_module
+from tailrace.function.request import MARK_KEY
+from tailrace.wire import mark as mark_module
 from tailrace.wire.events import RequestParts, event_from_request
 
 
@@ -239,7 +241,7 @@ OTHER_EVENTS = [(name, event) for name, events in OTHERS.items() for event in ev
 
 @pytest.fixture
 def fresh_environment() -> None:
-    event_module._warn_once.cache_clear()
+    request_module._warn_once.cache_clear()
 
 
 @pytest.mark.usefixtures("fresh_environment")
@@ -309,3 +311,124 @@ def test_any_other_event_is_no_warning(caplog: pytest.LogCaptureFixture, event: 
     inner(event, None)
 
     assert not caplog.records
+
+
+# --- the parts of a request ----------------------------------------------------------------------
+
+
+def posted(body: bytes, content_type: str = "text/plain") -> dict[str, Any]:
+    """The event of a POST with a query, repeated headers and cookies."""
+    parts = RequestParts(
+        method="POST",
+        path="/a%20b",
+        query="x=1&x=2",
+        headers=[("content-type", content_type), ("x-a", "1"), ("x-a", "2"), ("cookie", "a=1")],
+        body=body,
+        source_ip="127.0.0.1",
+        request_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
+        time_epoch_ms=1_795_288_703_702,
+        domain_name="example.com",
+    )
+    return event_from_request(parts)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_http_parts_are_read_from_an_event_of_any_form(
+    form: Callable[[dict[str, Any]], Any],
+) -> None:
+    request = request_module.Request(form(posted("ä".encode())))
+
+    assert request.is_http
+    assert (request.method, request.path, request.query) == ("POST", "/a%20b", "x=1&x=2")
+    assert request.headers == {"content-type": "text/plain", "x-a": "1,2", "cookie": "a=1"}
+    assert request.body == "ä".encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"text", "ä\n".encode(), b"\xff\0\x80", bytes(range(256))])
+@pytest.mark.parametrize("content_type", ["text/plain", "image/png"])
+def test_a_body_is_the_bytes_that_were_sent(body: bytes, content_type: str) -> None:
+    assert request_module.Request(posted(body, content_type)).body == body
+
+
+def test_a_body_that_is_not_the_base64_that_it_should_be_is_an_error() -> None:
+    request = request_module.Request(posted(b"") | {"body": "!", "isBase64Encoded": True})
+
+    with pytest.raises(ValueError, match=r"."):
+        _ = request.body
+
+
+def test_cookies_of_an_http_api_are_a_header_again() -> None:
+    event = request_event(headers={"Host": "x"}, cookies=["a=1", "b=2"])
+
+    assert request_module.Request(event).headers == {"host": "x", "cookie": "a=1; b=2"}
+
+
+@pytest.mark.parametrize("event", [None, [], "text", {}, REST, {"requestContext": {"http": "x"}}])
+def test_an_event_of_another_kind_has_no_http_parts(event: Any) -> None:
+    request = request_module.Request(event)
+
+    assert not request.is_http
+    assert (request.method, request.path, request.query, request.headers, request.body) == (
+        *("", "", "", {}, b""),
+    )
+
+
+def test_each_part_is_read_once() -> None:
+    """An event may be large, and its form slow to read."""
+    read: list[str] = []
+
+    class Event(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            read.append(key)
+            return super().get(key, default)
+
+    request = request_module.Request(Event(posted(b"\xff", "image/png")))
+    assert read == []
+    for _ in range(2):
+        assert (request.body, request.mark, len(request.headers)) == (b"\xff", None, 3)
+
+    assert sorted(read) == [
+        *("body", "cookies", "headers", "isBase64Encoded", "requestContext"),
+        "tailrace",
+    ]
+
+
+# --- the gateway's mark --------------------------------------------------------------------------
+
+
+def test_the_key_of_the_mark_is_the_gateways() -> None:
+    assert MARK_KEY == mark_module.KEY
+
+
+def test_an_event_for_a_callback_has_its_url_and_its_exchange() -> None:
+    request = request_module.Request(
+        request_event(**mark_module.keys_for_callback("http://g/x/y", "/", "x"))
+    )
+
+    assert request.callback == "http://g/x/y"
+    assert request.exchange_id == "8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11"
+    assert (request.wants_stream, request.wants_frames) == (False, False)
+
+
+def test_an_event_for_a_stream_asks_for_frames() -> None:
+    keys = mark_module.keys_for_stream()
+    request = request_module.Request(request_event(**keys))
+
+    assert (request.callback, request.wants_stream, request.wants_frames) == (None, True, True)
+    assert not request_module.Request(keys).wants_frames, "no prelude could announce them"
+
+
+def test_an_event_that_no_gateway_has_sent_has_no_exchange() -> None:
+    request = request_module.Request(request_event())
+
+    assert (request.mark, request.callback, request.exchange_id) == (None, None, None)
+    assert (request.wants_stream, request.wants_frames) == (False, False)
+
+
+def test_an_unknown_version_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    request = request_module.Request({"tailrace": {"v": 9, "callback": "http://g/x/y"}})
+
+    assert (request.callback, request.callback) == ("http://g/x/y", "http://g/x/y")
+
+    (record,) = caplog.records
+    assert "version is 9, this SDK knows 1: its callback is taken" in record.getMessage()
