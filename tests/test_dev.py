@@ -26,8 +26,8 @@ from tests.fakes import PATIENCE_S, soon, until
 
 from tailrace.cli.banner import dev_banner
 from tailrace.cli.terminal import Terminal
-from tailrace.config import Address, HoldBackConfig
-from tailrace.dev import Dev, DevSettings, Wanted
+from tailrace.config import Address, DevOptions, HoldBackConfig, Wanted
+from tailrace.dev import Dev
 from tailrace.emulator.log import EmulatorLog
 from tailrace.errors import ConfigError
 from tailrace.net.process.startup import run
@@ -72,18 +72,18 @@ def show_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "tailrace")
 
 
-def settings_for(project: Path, function: str | None = None, **wanted: Wanted) -> DevSettings:
+def settings_for(project: Path, function: str | None = None, **wanted: Wanted) -> DevOptions:
     free = {
         name: Wanted(ANY, True, "--" + name.replace("_", "-"))
         for name in ("listen", "callback_listen", "emulator_listen")
     }
-    return DevSettings(
+    return DevOptions(
         config_path=project / "tailrace.toml", function=function, **{**free, **wanted}
     )
 
 
 @asynccontextmanager
-async def running(settings: DevSettings) -> AsyncIterator[Dev]:
+async def running(settings: DevOptions) -> AsyncIterator[Dev]:
     """A started Dev that watches; afterwards nothing of it is left."""
     dev = Dev(settings, EmulatorLog(io.StringIO()))
     await dev.start()

@@ -71,6 +71,27 @@ class SettingField:
         return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), None)
 
     @property
+    def metavar(self) -> str | None:
+        """What stands for a value of its option; None where the option's type says it."""
+        if self.setting is not None and self.setting.metavar is not None:
+            return self.setting.metavar
+        if self.unit is not None:
+            return self.unit.upper()
+        return "COUNT" if self.bare_type is int else None
+
+    @property
+    def default_text(self) -> str | None:
+        """The default of its option in Markdown; None where there is none."""
+        if self.setting is not None and self.setting.default is not None:
+            return self.setting.default
+        return f"`{self.default}`" if self.has_default else None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it has a value without being set."""
+        return self.default not in (REQUIRED, None, ())
+
+    @property
     def bare_type(self) -> Any:
         """Its type without metadata and without None."""
         return _bare(self.type)

@@ -24,7 +24,7 @@ def dev_banner(dev: Dev, terminal: Terminal) -> str:
 def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
     base = callable_url(dev.public_url)
     name = terminal.paint("tailrace", BOLD)
-    yield f"  {name} {__version__}  {terminal.paint(str(dev.settings.config_path), DIM)}"
+    yield f"  {name} {__version__}  {terminal.paint(str(dev.options.config_path), DIM)}"
     yield ""
     for taken, instead in dev.moved:
         where = f"port {instead.port}" if instead.port else "a free port"

@@ -6,47 +6,31 @@ import dataclasses
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from tailrace import __version__
-from tailrace.cli.logs import LogFormat, LogLevel, LogSettings
-from tailrace.cli.options import (
-    CONFIG_NAME,
-    advertise_option,
-    allow_host_option,
-    config_option,
-    drain_options,
-    endpoint_option,
-    function_option,
-    gateway_options,
-    hold_back_option,
-    listen_option,
-    local_advertise_option,
-    log_options,
-    transport_option,
-)
+from tailrace.cli.logs import LogSettings
+from tailrace.cli.options import given, options_of, overrides_of, take
 from tailrace.cli.probe import probe
 from tailrace.cli.usage import HintingGroup
 from tailrace.config import (
-    Address,
+    CONFIG_NAME,
+    DevOptions,
+    EmulatorOptions,
     GatewayConfig,
-    HoldBackName,
+    GatewayOptions,
     RouteConfig,
+    TransportName,
+    Wanted,
     check_url,
     load,
     parse_advertise,
 )
 from tailrace.errors import ConfigError
-
-Transport = Literal["callback", "response-stream"]
-
-_CLIENTS: Final = listen_option("--listen", "127.0.0.1:8080", "Where clients connect.")
-_CALLBACKS: Final = listen_option(
-    "--callback-listen", "127.0.0.1:8081", "Where functions call back."
-)
+from tailrace.setting import fields_of
 
 
 @click.group(
@@ -62,140 +46,89 @@ tailrace.add_command(probe)
 
 
 @tailrace.command()
-@config_option
-@function_option
-@transport_option
-@_CLIENTS
-@_CALLBACKS
-@listen_option("--emulator-listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
-@local_advertise_option
-@allow_host_option
-@hold_back_option
-@drain_options
-@log_options
+@options_of(DevOptions)
+@overrides_of(GatewayConfig, "drain_delay_s", "drain_timeout_s")
+@options_of(LogSettings)
 @click.pass_context
-def dev(context: click.Context, /, config_path: Path | None, **options: Any) -> None:
+def dev(context: click.Context, /, **values: Any) -> None:
     """Run functions and a gateway on this machine; reload them when files change.
 
     A usual port that is taken is replaced by a free one; a port that you name is not.
     """
-    path = _find_config(config_path, "give --config FILE")
+    values["config_path"] = _find_config(values["config_path"], "give --config FILE")
     from tailrace.cli.serve import serve_dev
-    from tailrace.dev import DevSettings, Wanted
 
-    def wanted(name: str) -> Wanted:
-        is_firm = context.get_parameter_source(name) is not ParameterSource.DEFAULT
-        return Wanted(options[name], is_firm, "--" + name.replace("_", "-"))
-
-    settings = DevSettings(
-        config_path=path,
-        listen=wanted("listen"),
-        callback_listen=wanted("callback_listen"),
-        emulator_listen=wanted("emulator_listen"),
-        function=options["function"],
-        transport=_transport(options["function"], options["transport"]),
-        advertise=options["advertise"],
-        gateway={
-            name: options[name]
-            for name in ("drain_delay_s", "drain_timeout_s")
-            if options[name] is not None
-        },
-        hold_back=options["hold_back"],
-        allow_hosts=options["allow_hosts"],
-    )
-    _run(serve_dev, settings, LogSettings(options["log_format"], options["log_level"]))
+    for name, field in fields_of(DevOptions).items():
+        if field.bare_type is Wanted:
+            is_firm = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+            values[name] = Wanted(values[name], is_firm, field.option)
+    log_settings, options = take(LogSettings, values), take(DevOptions, values)
+    _check_transport(options.function, options.transport)
+    _run(serve_dev, dataclasses.replace(options, gateway=given(values)), log_settings)
 
 
 @tailrace.command()
-@config_option
-@function_option
-@transport_option
-@_CLIENTS
-@_CALLBACKS
-@advertise_option
-@endpoint_option
-@gateway_options
-@log_options
-def gateway(
-    config_path: Path | None,
-    function: str | None,
-    transport: Transport | None,
-    listen: Address,
-    callback_listen: Address,
-    advertise: str | None,
-    endpoint_url: str | None,
-    log_format: LogFormat,
-    log_level: LogLevel,
-    **settings: Any,
-) -> None:
+@options_of(GatewayOptions)
+@overrides_of(GatewayConfig)
+@options_of(LogSettings)
+def gateway(**values: Any) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
     from tailrace.cli.serve import serve_gateway
     from tailrace.gateway.aws.invoke import find_endpoint
     from tailrace.gateway.settings import settings_from
 
-    config, routes = _routes(config_path, function, _transport(function, transport))
+    log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
+    _check_transport(options.function, options.transport)
+    config, routes = _routes(options)
     needs_lambda = any(route.invoke_url is None for route in routes)
-    given = {name: value for name, value in settings.items() if value is not None}
-    base = None if advertise is None else parse_advertise(advertise, callback_listen.port)
-    gateway_settings = settings_from(
-        dataclasses.replace(config, **given),
-        listen=listen,
-        callback_listen=callback_listen,
-        advertise=base,
+    advertise = options.advertise
+    if advertise is not None:
+        advertise = parse_advertise(advertise, options.callback_listen.port)
+    settings = settings_from(
+        dataclasses.replace(config, **given(values)),
+        listen=options.listen,
+        callback_listen=options.callback_listen,
+        advertise=advertise,
     )
-    endpoint = find_endpoint(endpoint_url) if needs_lambda else None
-    log_settings = LogSettings(log_format, log_level)
-    _run(serve_gateway, gateway_settings, routes, endpoint, log_settings)
+    endpoint = find_endpoint(options.endpoint_url) if needs_lambda else None
+    _run(serve_gateway, settings, routes, endpoint, log_settings)
 
 
 @tailrace.command()
-@config_option
-@listen_option("--listen", "127.0.0.1:9000", "Where SDKs find the emulated Lambda.")
-@allow_host_option
-@hold_back_option
-@log_options
-def emulator(
-    config_path: Path | None,
-    listen: Address,
-    allow_hosts: tuple[str, ...],
-    hold_back: HoldBackName | None,
-    log_format: LogFormat,
-    log_level: LogLevel,
-) -> None:
+@options_of(EmulatorOptions)
+@options_of(LogSettings)
+def emulator(**values: Any) -> None:
     """Run functions as Lambda does, on this machine."""
     from tailrace.cli.serve import serve_emulator
 
-    path = _find_config(config_path, "give --config FILE")
-    config = load(path, hold_back=hold_back, allow_hosts=allow_hosts)
-    _run(serve_emulator, config, listen, LogSettings(log_format, log_level))
+    log_settings, options = take(LogSettings, values), take(EmulatorOptions, values)
+    path = _find_config(options.config_path, "give --config FILE")
+    config = load(path, hold_back=options.hold_back, allow_hosts=options.allow_hosts)
+    _run(serve_emulator, config, options.listen, log_settings)
 
 
-def _routes(
-    path: Path | None, function: str | None, transport: Transport
-) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
-    """What the gateway is told by its file, its `--function`, or both."""
+def _routes(options: GatewayOptions) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
+    """The settings and routes of the gateway: of its file, its `--function`, or both."""
+    path, function = options.config_path, options.function
     if function is not None:
+        transport = options.transport or "callback"
         route = RouteConfig(path="/*", function=function, transport=transport)
         if route.invoke_url is not None:
             check_url(route.invoke_url, name="--function")
             if transport != "callback":
                 raise ConfigError("--transport: what a URL invokes calls back; allowed: callback")
-        return GatewayConfig() if path is None else load(path, runs_functions=False).gateway, (
-            route,
-        )
+        config = GatewayConfig() if path is None else load(path, runs_functions=False).gateway
+        return config, (route,)
     found = _find_config(path, "give --config FILE, or --function NAME")
-    config = load(found, runs_functions=False)
-    if not config.routes:
-        raise ConfigError(
-            f"{config.path.name}: routes: missing; add [[routes]], or --function NAME"
-        )
-    return config.gateway, config.routes
+    file = load(found, runs_functions=False)
+    if not file.routes:
+        raise ConfigError(f"{file.path.name}: routes: missing; add [[routes]], or --function NAME")
+    return file.gateway, file.routes
 
 
-def _transport(function: str | None, transport: Transport | None) -> Transport:
+def _check_transport(function: str | None, transport: TransportName | None) -> None:
     if transport is not None and function is None:
         raise ConfigError("--transport: belongs to --function; routes of the file have their own")
-    return transport or "callback"
 
 
 def _find_config(path: Path | None, hint: str) -> Path:

@@ -7,20 +7,37 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, get_args
+from typing import Annotated, Literal
+
+from tailrace.setting import Setting
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-FORMATS: Final = get_args(LogFormat)
-LEVELS: Final = get_args(LogLevel)
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is shown of our own log. Of libraries' logs it is warnings and errors at the most."""
 
-    format: LogFormat = "text"
-    level: LogLevel = "info"
+    format: Annotated[
+        LogFormat,
+        Setting(
+            "Log lines for people, `text`, or [one JSON object a line](#json), `json`.",
+            help="Log lines for people, or one JSON object a line.",
+            option="--log-format",
+            metavar="FORMAT",
+        ),
+    ] = "text"
+    level: Annotated[
+        LogLevel,
+        Setting(
+            "What is logged: `debug`, `info`, `warning` or `error`, and worse. Output of functions "
+            "is always shown.",
+            help="What is logged: that and worse.",
+            option="--log-level",
+            metavar="LEVEL",
+        ),
+    ] = "info"
 
     @property
     def is_json(self) -> bool:

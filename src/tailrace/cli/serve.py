@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.cli.addresses import url_lines
 from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
-from tailrace.config import Address, Config, RouteConfig
+from tailrace.config import Address, Config, DevOptions, RouteConfig
 from tailrace.gateway.routes import Router
 from tailrace.net.client.pool import Origin
 from tailrace.net.ports import refuse_unusable
@@ -25,14 +25,13 @@ from tailrace.net.process.startup import set_up
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
-    from tailrace.dev import DevSettings
     from tailrace.gateway.aws.invoke import LambdaEndpoint
     from tailrace.gateway.service import GatewaySettings
 
 logger = logging.getLogger(__name__)
 
 
-async def serve_dev(settings: DevSettings, log_settings: LogSettings) -> int:
+async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
     """Run `tailrace dev` until it is stopped; returns the exit code."""
     from tailrace.cli.banner import dev_banner
     from tailrace.dev import Dev
@@ -44,7 +43,7 @@ async def serve_dev(settings: DevSettings, log_settings: LogSettings) -> int:
     log.announce("gateway")
     terminal.take_log(log.write, log_settings)
     set_up()
-    dev = Dev(settings, log)
+    dev = Dev(options, log)
     with StopSignals() as signals:
         await dev.start()
         try:

@@ -7,6 +7,13 @@ from tailrace.config.address import (
     parse_advertise,
     parse_host_name,
 )
+from tailrace.config.commands import (
+    CONFIG_NAME,
+    DevOptions,
+    EmulatorOptions,
+    GatewayOptions,
+    Wanted,
+)
 from tailrace.config.function import (
     HOLD_BACKS,
     CorsConfig,
@@ -26,19 +33,24 @@ from tailrace.config.records import (
 )
 
 __all__ = [
+    "CONFIG_NAME",
     "HOLD_BACKS",
     "Address",
     "Config",
     "CorsConfig",
     "DestinationsConfig",
+    "DevOptions",
     "EmulatorConfig",
+    "EmulatorOptions",
     "FunctionConfig",
     "GatewayConfig",
+    "GatewayOptions",
     "HoldBackConfig",
     "HoldBackName",
     "RouteConfig",
     "TransportName",
     "UrlConfig",
+    "Wanted",
     "check_url",
     "load",
     "parse_address",

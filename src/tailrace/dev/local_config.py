@@ -7,23 +7,22 @@ import os
 import shutil
 
 from tailrace import config as configuration
-from tailrace.config import Config, FunctionConfig, RouteConfig
-from tailrace.dev.settings import DevSettings, Transport
+from tailrace.config import Config, DevOptions, FunctionConfig, RouteConfig, TransportName
 from tailrace.errors import ConfigError
 
 
-def load(settings: DevSettings) -> tuple[Config, dict[str, FunctionConfig]]:
+def load(options: DevOptions) -> tuple[Config, dict[str, FunctionConfig]]:
     """The configuration without the functions that cannot run here, and those functions.
 
     Raises:
         ConfigError: the configuration is wrong.
     """
     config = configuration.load(
-        settings.config_path, hold_back=settings.hold_back, allow_hosts=settings.allow_hosts
+        options.config_path, hold_back=options.hold_back, allow_hosts=options.allow_hosts
     )
-    if settings.function is not None:
-        config = _only(settings.function, settings.transport, config)
-    _refuse_routes_to_elsewhere(settings, config)
+    if options.function is not None:
+        config = _only(options.function, options.transport or "callback", config)
+    _refuse_routes_to_elsewhere(options, config)
     functions = {
         name: _without_cache(function)
         for name, function in config.functions.items()
@@ -38,7 +37,7 @@ def load(settings: DevSettings) -> tuple[Config, dict[str, FunctionConfig]]:
     return dataclasses.replace(config, functions=functions, routes=routes), left_out
 
 
-def _only(name: str, transport: Transport, config: Config) -> Config:
+def _only(name: str, transport: TransportName, config: Config) -> Config:
     """The configuration with one route: everything to one function."""
     if name not in config.functions:
         known = ", ".join(config.functions) or "there are none"
@@ -47,12 +46,12 @@ def _only(name: str, transport: Transport, config: Config) -> Config:
     return dataclasses.replace(config, routes=(route,))
 
 
-def _refuse_routes_to_elsewhere(settings: DevSettings, config: Config) -> None:
+def _refuse_routes_to_elsewhere(options: DevOptions, config: Config) -> None:
     """A file without functions is legal, for a gateway: here its routes lead nowhere."""
     for index, route in enumerate(config.routes):
         if route.invoke_url is None and route.function_name not in config.functions:
             raise ConfigError(
-                f"{settings.config_path}: routes[{index}].function: there is no function"
+                f"{options.config_path}: routes[{index}].function: there is no function"
                 f" {route.function[:80]!r} to run here; add [functions.{route.function_name[:64]}],"
                 " or run `tailrace gateway` for functions that run elsewhere"
             )

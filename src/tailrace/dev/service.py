@@ -16,9 +16,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tailrace import limits
-from tailrace.config import Address, Config, FunctionConfig, RouteConfig, parse_advertise
+from tailrace.config import (
+    Address,
+    Config,
+    DevOptions,
+    FunctionConfig,
+    RouteConfig,
+    parse_advertise,
+)
 from tailrace.dev.local_config import load
-from tailrace.dev.settings import DevSettings
 from tailrace.dev.sources import Sources
 from tailrace.dev.watcher import Watcher
 from tailrace.emulator.log import EmulatorLog
@@ -53,8 +59,8 @@ _STARTS_MAX: Final = 3
 class Dev:
     """`start`, then `watch`; `drain` lets open streams end, `stop` ends everything."""
 
-    def __init__(self, settings: DevSettings, log: EmulatorLog) -> None:
-        self.settings = settings
+    def __init__(self, options: DevOptions, log: EmulatorLog) -> None:
+        self.options = options
         self.moved: list[tuple[Address, Address]] = []
         """Addresses that were taken, and what is used instead."""
         self.left_out: dict[str, FunctionConfig] = {}
@@ -98,7 +104,7 @@ class Dev:
             ConfigError: the configuration is wrong.
             OSError: an address cannot be had.
         """
-        self.config, self.left_out = load(self.settings)
+        self.config, self.left_out = load(self.options)
         self._sources.apply(self.config)
         for _ in range(_STARTS_MAX - 1):
             try:
@@ -115,7 +121,7 @@ class Dev:
         self.moved.clear()
         listen, callback_listen, emulator_listen = self._addresses()
         settings = settings_from(
-            dataclasses.replace(self.config.gateway, **self.settings.gateway),
+            dataclasses.replace(self.config.gateway, **self.options.gateway),
             listen=listen,
             callback_listen=callback_listen,
             advertise=self._advertised(callback_listen),
@@ -177,8 +183,8 @@ class Dev:
 
     def _addresses(self) -> Iterator[Address]:
         """The three addresses, moved where they are taken."""
-        settings = self.settings
-        wanted = (settings.listen, settings.callback_listen, settings.emulator_listen)
+        options = self.options
+        wanted = (options.listen, options.callback_listen, options.emulator_listen)
         urls = [f.url.listen for f in self.config.functions.values() if f.url and f.url.listen]
         ports = {each.port for each in (*urls, *(one.address for one in wanted))}
         for each in wanted:
@@ -198,7 +204,7 @@ class Dev:
 
     def _advertised(self, callback_listen: Address) -> str | None:
         """The base of callback URLs; functions run here, so of all addresses loopback is one."""
-        text = self.settings.advertise or _LOOPBACK.get(callback_listen.host)
+        text = self.options.advertise or _LOOPBACK.get(callback_listen.host)
         return None if text is None else parse_advertise(text, callback_listen.port)
 
     def _callback_host(self) -> str | None:
@@ -229,7 +235,7 @@ class Dev:
                 return
             old, left_out = self.config, set(self.left_out)
             try:
-                self.config, self.left_out = load(self.settings)
+                self.config, self.left_out = load(self.options)
             except ConfigError as error:
                 logger.error("%s; the configuration before it stays", error)
                 return
@@ -239,7 +245,7 @@ class Dev:
             changed = self._sources.uncompared if is_new_watch else set()
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(_finder(self.config))
-            self._gateway.admit_by(local_access(self.config, self.settings.listen.address))
+            self._gateway.admit_by(local_access(self.config, self.options.listen.address))
             self._tell_config(old, left_out)
             if self._is_warming:
                 self.warm()

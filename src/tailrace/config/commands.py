@@ -1,0 +1,163 @@
+"""What the command lines of `dev`, `gateway` and `emulator` may say: a record for each.
+
+The options of a command are derived from its record. Settings that the file has as well stand in
+`records`; a command lists those that it overrides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from tailrace.config.address import Address, parse_address, parse_host_name
+from tailrace.config.function import HoldBackName
+from tailrace.config.records import TransportName
+from tailrace.setting import Setting
+
+CONFIG_NAME: Final = "tailrace.toml"
+
+_CONFIG: Final = Setting(
+    "The functions and routes.",
+    help="The functions and routes.",
+    option="--config",
+    metavar="FILE",
+    default=f"`{CONFIG_NAME}` in this directory",
+)
+_FUNCTION: Final = Setting(
+    "Send every path to this function, whatever the routes say.",
+    help="Send every path to this function, whatever the routes say.",
+    metavar="NAME",
+)
+_TRANSPORT: Final = Setting(
+    "How the response of `--function` comes back: `callback` or "
+    "[`response-stream`](../how-to/use-response-stream-routes.md). Routes of the file have a "
+    "`transport` of their own.",
+    help="How the response of --function comes back: by callback or response-stream.",
+    metavar="TRANSPORT",
+    default="`callback`",
+)
+_ADVERTISE: Final = Setting(
+    "What callback URLs begin with: where functions reach the callback listener. Otherwise it is "
+    "that listener's own address; so it is required when that is 0.0.0.0 or ::. Without a port it "
+    "is the callback listener's, or 443 for https.",
+    help="Where functions reach the callback listener; required when that is on 0.0.0.0 or ::.",
+    metavar="[https://]HOST[:PORT]",
+)
+_LOCAL_ADVERTISE: Final = replace(
+    _ADVERTISE,
+    meaning="What callback URLs begin with: where functions reach the callback listener. Otherwise "
+    "it is that listener's own address, or the loopback address when that is 0.0.0.0 or ::.",
+    help="Where functions reach the callback listener, when they are to call another address.",
+)
+_ALLOW_HOST: Final = Setting(
+    "A host name that requests may use beside `localhost` and IP addresses, to be repeated for "
+    "more: see [web pages](web-pages.md#hosts).",
+    help="A host name that requests may use, beside localhost and IP addresses; repeat it for"
+    " more.",
+    option="--allow-host",
+    metavar="NAME",
+    default="`allowed_hosts` of the file",
+    parse=parse_host_name,
+)
+_HOLD_BACK: Final = Setting(
+    "Whether the streams of all functions come late, whatever the file says: `lambda`, as has "
+    "been [measured there](function-urls.md#late-chunks), or `off`.",
+    help="Let streams come late: lambda, as it has been measured there, or off.",
+    metavar="HOW",
+    default="as the file says",
+)
+
+
+def _listen(meaning: str) -> Setting:
+    """An address to listen on; port 0 is any free one."""
+    return Setting(meaning, help=meaning, metavar="HOST:PORT", parse=parse_address)
+
+
+_CLIENTS: Final = _listen("Where clients connect.")
+_CALLBACKS: Final = _listen("Where functions call back.")
+_LAMBDA: Final = _listen("Where SDKs find the emulated Lambda.")
+_CLIENTS_ADDRESS: Final = Address("127.0.0.1", 8080)
+_CALLBACKS_ADDRESS: Final = Address("127.0.0.1", 8081)
+_LAMBDA_ADDRESS: Final = Address("127.0.0.1", 9000)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An address to listen on. One that is not firm may be replaced when its port is taken."""
+
+    address: Address
+    is_firm: bool
+    option: str
+    """The option that chooses another, for messages."""
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevOptions:
+    """`tailrace dev`: what to run, and where.
+
+    With `function` every path goes to it, by `transport`; otherwise the routes of the file count.
+    `gateway` overrides keys of `[gateway]`, and `hold_back` that of all functions; `allow_hosts`
+    are added to `allowed_hosts`.
+    """
+
+    config_path: Annotated[Path, _CONFIG]
+    function: Annotated[str | None, _FUNCTION] = None
+    transport: Annotated[TransportName | None, _TRANSPORT] = None
+    listen: Annotated[Wanted, _CLIENTS] = Wanted(_CLIENTS_ADDRESS, False, "--listen")
+    callback_listen: Annotated[Wanted, _CALLBACKS] = Wanted(
+        _CALLBACKS_ADDRESS, False, "--callback-listen"
+    )
+    emulator_listen: Annotated[Wanted, _LAMBDA] = Wanted(
+        _LAMBDA_ADDRESS, False, "--emulator-listen"
+    )
+    advertise: Annotated[str | None, _LOCAL_ADVERTISE] = None
+    allow_hosts: Annotated[tuple[str, ...], _ALLOW_HOST] = ()
+    hold_back: Annotated[HoldBackName | None, _HOLD_BACK] = None
+    gateway: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """`tailrace gateway`: what to invoke, and where to listen."""
+
+    config_path: Annotated[
+        Path | None, replace(_CONFIG, meaning="Routes and settings. Not needed with `--function`.")
+    ] = None
+    function: Annotated[
+        str | None,
+        replace(
+            _FUNCTION,
+            meaning="Send every path to this function, name or ARN or a URL that invokes it, "
+            "whatever the routes say.",
+        ),
+    ] = None
+    transport: Annotated[TransportName | None, _TRANSPORT] = None
+    listen: Annotated[Address, _CLIENTS] = _CLIENTS_ADDRESS
+    callback_listen: Annotated[Address, _CALLBACKS] = _CALLBACKS_ADDRESS
+    advertise: Annotated[str | None, _ADVERTISE] = None
+    endpoint_url: Annotated[
+        str | None,
+        Setting(
+            "The Lambda endpoint. A loopback address is taken for an emulator: it needs no "
+            "credentials, requests are signed with the keys of the environment variables or with "
+            "dummy keys, and a log line says so.",
+            help="The Lambda endpoint.",
+            metavar="URL",
+            default="AWS's, of the configured region",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorOptions:
+    """`tailrace emulator`: what to run, and where to listen."""
+
+    config_path: Annotated[Path | None, replace(_CONFIG, meaning="The functions.")] = None
+    listen: Annotated[Address, _LAMBDA] = _LAMBDA_ADDRESS
+    allow_hosts: Annotated[tuple[str, ...], _ALLOW_HOST] = ()
+    hold_back: Annotated[HoldBackName | None, _HOLD_BACK] = None
