@@ -21,6 +21,8 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from tailrace import config, errors, limits
+from tailrace.cli.commands import tailrace as command_line
+from tailrace.cli.options import SettingOption
 from tailrace.gateway.exchange import state as exchange
 from tailrace.gateway.exchange.state import (
     CLIENT_SIDE,
@@ -262,6 +264,18 @@ def _key_default(field: SettingField) -> str:
     return "none" if is_table else f"`{json.dumps(field.default)}`"
 
 
+def options_of(command: str) -> str:
+    """The options of a command, in their order."""
+    rows = []
+    for parameter in command_line.commands[command].params:
+        assert isinstance(parameter, SettingOption)
+        field = parameter.field
+        assert field.setting is not None
+        name = f"`{field.option} {parameter.metavar}`"
+        rows.append([name, field.default_text or "none", field.setting.meaning])
+    return _table(["option", "default", "meaning"], rows)
+
+
 # --- errors ------------------------------------------------------------------------------------
 
 
@@ -343,6 +357,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "error table": error_table,
     "layers": layers,
     "layers described": layers_described,
+    **{f"options of {name}": partial(options_of, name) for name in ("dev", "gateway", "emulator")},
     **{f"keys of {key}": partial(keys_of, record) for key, record in SETTINGS.items()},
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.command import ANY_PORTS, Command, DevCommand, Stream, fetch, run, wait_refused
 
-from tailrace.cli.addresses import url_lines
+from tailrace.cli.banner import url_lines
 from tailrace.config import FunctionConfig, UrlConfig
 
 APP = """

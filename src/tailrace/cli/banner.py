@@ -1,4 +1,4 @@
-"""What `tailrace dev` says when it is up: where it listens, what runs, what to try."""
+"""What servers show when they have started: their addresses, what runs, what to try."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tailrace import __version__
-from tailrace.cli.addresses import callable_url, url_lines
 from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
-from tailrace.config import FunctionConfig, RouteConfig
-from tailrace.dev import Dev
+from tailrace.config import Address, FunctionConfig, RouteConfig
 from tailrace.gateway.routes import Router
+
+if TYPE_CHECKING:  # the emulator's extra is enough for its Function URLs
+    from tailrace.dev import Dev
 
 
 def dev_banner(dev: Dev, terminal: Terminal) -> str:
@@ -21,8 +23,20 @@ def dev_banner(dev: Dev, terminal: Terminal) -> str:
     return "\n".join(("", *_lines(dev, terminal), ""))
 
 
+def url_lines(urls: Mapping[str, str], functions: Mapping[str, FunctionConfig]) -> Iterator[str]:
+    """A line for each Function URL: the address, whose it is, and how it answers."""
+    for name, url in urls.items():
+        config = functions[name].url
+        assert config is not None
+        signed = ", AWS_IAM" if config.auth == "AWS_IAM" else ""
+        # The delay is configured: without these words it would look like a fault.
+        is_late = functions[name].hold_back is not None and config.invoke_mode == "RESPONSE_STREAM"
+        late = ", late on purpose (hold_back)" if is_late else ""
+        yield f"{_callable_url(url)}/  {name}, {config.invoke_mode}{signed}{late}"
+
+
 def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
-    base = callable_url(dev.public_url)
+    base = _callable_url(dev.public_url)
     name = terminal.paint("tailrace", BOLD)
     yield f"  {name} {__version__}  {terminal.paint(str(dev.options.config_path), DIM)}"
     yield ""
@@ -36,7 +50,7 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
     else:
         yield f"  Gateway {terminal.paint(base, CYAN)} (no route serves /)"
     yield f"  Try     {terminal.paint(_try(base, dev), CYAN)}"
-    yield f"  Lambda  {callable_url(dev.emulator_url)}"
+    yield f"  Lambda  {_callable_url(dev.emulator_url)}"
     for line in url_lines(dev.function_urls, dev.config.functions):
         yield f"  URL     {line}"
     yield ""
@@ -95,3 +109,11 @@ def _try(base: str, dev: Dev) -> str:
     route = next((r for r in config.routes if r.path not in ("/", "/*")), config.routes[0])
     host = f"-H 'Host: {route.host}' " if route.host else ""
     return f"curl -N {host}{base}{route.path.removesuffix('*')}"
+
+
+def _callable_url(url: str) -> str:
+    """A URL that can be opened from this machine, also when we listen on all addresses."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("0.0.0.0", "::"):
+        return url
+    return f"{parts.scheme}://{Address('127.0.0.1', parts.port or 80)}"

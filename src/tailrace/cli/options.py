@@ -44,7 +44,7 @@ def take(record: type[Record], values: dict[str, Any]) -> Record:
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The overrides that the command line has."""
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def _options(fields: Iterable[SettingField], *, has_default: bool) -> Callable[[Command], Command]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from tailrace.cli.addresses import url_lines
+from tailrace.cli.banner import dev_banner, url_lines
 from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, DevOptions, RouteConfig
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
     """Run `tailrace dev` until it is stopped; returns the exit code."""
-    from tailrace.cli.banner import dev_banner
     from tailrace.dev import Dev
     from tailrace.emulator.log import EmulatorLog
 

@@ -185,7 +185,7 @@ class GatewayConfig:
         float,
         seconds_from_zero_to(DAY_S),
         Setting(
-            "How long requests are still taken after the first SIGTERM, while the "
+            "How long requests are still taken after the first signal, while the "
             "health path already says 503.",
             help="Requests are still taken, while health says 503.",
         ),
@@ -194,7 +194,7 @@ class GatewayConfig:
         float,
         seconds_from_zero_to(DAY_S),
         Setting(
-            "How long open responses may go on after the first SIGTERM.",
+            "How long open responses may go on after the first signal.",
             help="For open responses, at the end.",
         ),
     ] = limits.DRAIN_TIMEOUT_S
