@@ -69,7 +69,7 @@ def _scanner_of(essence: str, charset: str | None, *, pads_text: bool) -> Scanne
 
         return JsonScanner()
     if essence == "text/html":
-        from tailrace.function.flush.html import HtmlScanner
+        from tailrace.function.flush.html.scanner import HtmlScanner
 
         return HtmlScanner(is_declared=charset is not None)
     if essence.endswith("+xml") or essence in ("application/xml", "text/xml"):
