@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import ClassVar, Literal
 
     Source = Literal["client", "function", "gateway", "cloud", "operator"]
-    PeerFault = Literal["not-http", "cut-short", "other"]
+    PeerFault = Literal["not-http", "cut-short", "overdue", "other"]
 
 
 class TailraceError(Exception):
@@ -165,7 +165,7 @@ class PeerError(TailraceError):
     """A peer that we asked is unreachable, broke off, was silent or sent malformed HTTP.
 
     `fault` names what callers act upon: "not-http", its bytes are no answer of HTTP; "cut-short",
-    its connection ended before its answer was complete.
+    its connection ended before its answer was complete; "overdue", its answer took too long.
     """
 
     status = 502

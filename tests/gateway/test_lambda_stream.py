@@ -595,7 +595,7 @@ async def test_an_endpoint_that_does_not_answer_is_a_504(world: World) -> None:
         world.gateway._front.invokers = Invokers(response_stream=invoker)
         client = await world.client()
         await client.request()
-        await until(lambda: invoker._streams._connecting)
+        await until(lambda: invoker._streams._entering)
 
         world.clock.advance(11.0)
 

@@ -240,7 +240,7 @@ def test_it_is_cheap_to_import() -> None:
         "tailrace.probe.protocol",
     }
     assert not any(
-        name.startswith(("tailrace.net.client.stream", "tailrace.cli")) for name in modules
+        name.startswith(("tailrace.net.client.connection", "tailrace.cli")) for name in modules
     )
 
 

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from tailrace.errors import PeerError, ProbeError
-from tailrace.net.client.pool import Origin
-from tailrace.net.client.stream import HttpStream, HttpStreams
+from tailrace.net.client.connection import ClientConnection
+from tailrace.net.client.pool import HttpPool, Origin
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.probe import limits
 from tailrace.probe.connecting import UnverifiedOrigin, explain
@@ -126,7 +126,7 @@ class Client:
         self._clock = clock if clock is not None else LoopClock()
         self._patience = patience or Patience()
         self._is_verified = is_verified
-        self._origins: dict[Origin, HttpStreams] = {}
+        self._origins: dict[Origin, HttpPool] = {}
         self._home: Origin | None = None
 
     async def __aenter__(self) -> Self:
@@ -230,18 +230,18 @@ class Client:
                 stream.abort()
         return receiver
 
-    def _streams_to(self, url: str) -> HttpStreams:
+    def _streams_to(self, url: str) -> HttpPool:
         origin = Origin.of(url) if self._is_verified else UnverifiedOrigin.of(url)
         streams = self._origins.get(origin)
         if streams is None:
-            streams = HttpStreams(
+            streams = HttpPool(
                 origin, connect_timeout_s=self._patience.silence_s, clock=self._clock
             )
             streams.start()
             self._origins[origin] = streams
         return streams
 
-    async def _connect(self, url: str, streams: HttpStreams) -> HttpStream:
+    async def _connect(self, url: str, streams: HttpPool) -> ClientConnection:
         origin = Origin.of(url)
         loop = asyncio.get_running_loop()
         try:
@@ -295,7 +295,7 @@ class _Receiver:
     """Times what a connection gets; decides whether it is the answer, or a way there."""
 
     def __init__(
-        self, taker: Taker, stream: HttpStream, clock: TimerClock, *, is_kept: bool
+        self, taker: Taker, stream: ClientConnection, clock: TimerClock, *, is_kept: bool
     ) -> None:
         self._taker = taker
         self._stream = stream

@@ -26,7 +26,8 @@ from tests.net.server.stage import BOTH, LONG_S, LOOPS, Warnings, open_sockets
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, _Connection, encode_post
+from tailrace.net.client.connection import ClientConnection
+from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, encode_post
 
 CERTIFICATE = Path(__file__).parent.parent / "tls" / "localhost.pem"  # self-signed, for loopback
 BYTES_MAX = 10_000
@@ -180,7 +181,7 @@ def played(*, loops: tuple[str, ...] = BOTH, **options: Any) -> Callable[[Story]
         def test(loop: str, **args: Any) -> None:
             LOOPS[loop](play(story, args))
             gc.collect()
-            assert not [o for o in gc.get_objects() if isinstance(o, _Connection)]
+            assert not [o for o in gc.get_objects() if isinstance(o, ClientConnection)]
 
         parameters = [p for n, p in inspect.signature(story).parameters.items() if n != "stage"]
         own = inspect.Parameter("loop", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -209,6 +210,55 @@ async def test_a_kept_connection_carries_the_next_request(stage: Stage) -> None:
 
     assert (await soon(task)).body == b"/next"
     assert await stage.has_no_other()
+
+
+class Ends:
+    """A receiver that knows only whether its answer has ended."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.over = asyncio.Event()
+
+    def on_head(self, status: int, fields: dict[str, str]) -> None: ...
+
+    def on_body(self, data: bytes) -> None:
+        self.bodies.append(data)
+
+    def on_end(self) -> None:
+        self.over.set()
+
+    def on_broken(self, error: PeerError) -> None:
+        raise error
+
+
+@played()
+async def test_whole_and_streamed_answers_share_their_connections(stage: Stage) -> None:
+    end = await stage.kept()
+
+    receiver = Ends()
+    await soon(stage.pool.open(post("/streamed"), receiver))
+    await end.serve("/streamed")
+    await soon(receiver.over.wait())
+    task = stage.ask("/whole")
+    await end.serve("/whole")
+
+    assert receiver.bodies == [b"/streamed"]
+    assert (await soon(task)).body == b"/whole"
+    assert await stage.has_no_other()
+
+
+@played(connections_max=1)
+async def test_a_streamed_answer_waits_for_a_place_as_others_do(stage: Stage) -> None:
+    first, end = await stage.asked("/first")
+    receiver = Ends()
+    opening = asyncio.create_task(stage.pool.open(post("/streamed"), receiver))
+    assert await stage.has_no_other()
+
+    await end.answer()
+    await soon(asyncio.gather(first, opening))
+    await end.serve("/streamed")
+
+    await soon(receiver.over.wait())
 
 
 @played()
@@ -462,9 +512,9 @@ async def test_a_peer_that_dribbles_has_a_time_out(stage: Stage) -> None:
     (connection,) = stage.pool._open
     for _ in range(9):
         stage.clock.advance(1)
-        count = connection._bytes
+        count = connection.read_bytes
         await end.send(b"y")
-        await until(lambda count=count: connection._bytes > count)
+        await until(lambda count=count: connection.read_bytes > count)
     assert not task.done()
     stage.clock.advance(2)
 

@@ -42,8 +42,8 @@ from tailrace.gateway.transports.stream_messages import (
     shortened,
     split,
 )
-from tailrace.net.client.pool import PoolAnswer
-from tailrace.net.client.stream import HttpStream, HttpStreams
+from tailrace.net.client.connection import ClientConnection
+from tailrace.net.client.pool import HttpPool, PoolAnswer
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.event_stream import Message, MessageDecoder
@@ -70,7 +70,7 @@ class LambdaStreamInvoker:
     ) -> None:
         clock = clock if clock is not None else LoopClock()
         self._signer = signer or LambdaSigner(endpoint, clock=clock)
-        self._streams = HttpStreams(
+        self._streams = HttpPool(
             self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )
         self.warnings = FormWarnings(clock)
@@ -138,7 +138,7 @@ class _Answer:
         "stream",
     )
 
-    stream: HttpStream
+    stream: ClientConnection
 
     def __init__(self, held: Held, invoker: LambdaStreamInvoker) -> None:
         self._held = held

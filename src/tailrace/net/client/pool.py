@@ -1,22 +1,23 @@
-"""Small whole requests to one origin over kept connections: how the gateway asks Lambda.
+"""The connections to one origin: requests whose answers are collected, or streamed.
 
-Concurrency law: protocol callbacks and coroutines of one event loop. A connection carries one
-request at a time and returns itself to the pool when its answer is complete, be there somebody
-who still waits for that answer or not; so cancelling a request costs no connection.
+Concurrency law: protocol callbacks and coroutines of one event loop. A connection returns itself to
+the pool when its answer is complete, whether or not the request was cancelled meanwhile; so
+cancelling a request costs no connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.client.reply import ReplyReader, no_connection
+from tailrace.net.client.connection import ClientConnection, StreamReceiver
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.sweeper import Sweeper
 
@@ -51,66 +52,116 @@ class Origin:
 
 
 class HttpPool:
-    """Up to `connections_max` connections to one origin; further requests wait, in their order.
+    """Connections to one origin, kept between requests; the last one used is taken first.
 
-    A request is sent again when a kept connection turns out to be closed before a byte of
-    the answer has come: the peer may close those when it likes. Should it have taken the first
+    `request` collects an answer of at most `answer_bytes_max` within `timeout_s`, connecting
+    included. It sends a request again when a kept connection turns out to be closed before a byte
+    of the answer has come: the peer may close those when it likes. Should it have taken the first
     all the same, it has the request twice.
+
+    `open` streams an answer to a receiver. It sends nothing twice: what a peer streams it has
+    usually worked for.
+
+    At most `connections_max` work at a time (None: any number; the caller bounds them); further
+    requests wait, in their order. At most `kept_max` idle ones are kept, for `kept_timeout_s`.
+    `len()` is the number of connections that work.
     """
 
     def __init__(
         self,
         origin: Origin,
         *,
-        connections_max: int,
-        timeout_s: float,
+        connections_max: int | None = None,
+        kept_max: int | None = None,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
         kept_timeout_s: float = limits.POOL_KEPT_TIMEOUT_S,
         answer_bytes_max: int = limits.POOL_ANSWER_BYTES_MAX,
         clock: TimerClock | None = None,
     ) -> None:
         self.clock = clock if clock is not None else LoopClock()
         self.kept_timeout_s = kept_timeout_s
-        self.answer_bytes_max = answer_bytes_max
         self._origin = origin
         self._timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._answer_bytes_max = answer_bytes_max
+        if kept_max is None:
+            kept_max = connections_max or limits.STREAM_CONNECTIONS_KEPT_MAX
+        self._kept_max = kept_max
         # One is taken by each connection that works, and by each that is being made. An idle
-        # connection has none: whoever takes a place takes an idle connection, if there is one.
-        self._places = asyncio.Semaphore(connections_max)
+        # connection has none: a request that takes a place takes an idle connection, if any.
+        self._places = asyncio.Semaphore(connections_max or sys.maxsize)
         self._entering: set[asyncio.Timeout] = set()
-        self._open: set[_Connection] = set()
-        self._idle: list[_Connection] = []  # the last one used is taken first
+        self._open: set[ClientConnection] = set()
+        self._idle: list[ClientConnection] = []
         self._is_closed = False
-        interval_s = min(limits.SWEEP_INTERVAL_S, timeout_s / 4)
+        interval_s = min(limits.SWEEP_INTERVAL_S, timeout_s / 4, kept_timeout_s / 4)
         self._sweeper = Sweeper(self.clock, interval_s=lambda: interval_s, look=self._look)
 
+    def __len__(self) -> int:
+        return len(self._open) - len(self._idle)
+
+    @property
+    def kept_count(self) -> int:
+        """Connections that wait for another request; their peers may close them at any time."""
+        return len(self._idle)
+
     def start(self) -> None:
-        """Begin to watch time-outs; requests may follow."""
+        """Start to watch time-outs; requests may follow."""
         self.loop = asyncio.get_running_loop()
         self._tls = self._origin.tls()
         self._has_ended = asyncio.Event()  # a connection, or the way to one
         self._sweeper.start()
 
+    # --- whole answers ------------------------------------------------------------------------
+
     async def request(self, message: bytes) -> PoolAnswer:
         """Send an encoded request and wait for its answer; cancelling is safe.
 
         Raises:
-            PeerError: the peer cannot be reached, broke off, or sent what is no answer.
+            PeerError: the peer cannot be reached, broke off, or sent what is not an answer.
             TimeoutError: waiting for a connection, connecting and the answer took too long.
         """
         deadline_s = self.clock.now_s() + self._timeout_s
+        most = self._answer_bytes_max
         while True:
-            if self._idle and not self._places.locked():
-                await self._places.acquire()  # at once
-                connection = self._idle.pop()
-            else:
-                connection = await self._enter(deadline_s)
-            try:
-                return await connection.request(message, deadline_s)
-            except _NothingCameError:
-                pass  # other kept ones may be dead as well; a new one is not
+            connection = await self._take(deadline_s)
+            whole = _WholeAnswer(connection, connection.is_used, self.loop.create_future())
+            connection.ask(message, whole, deadline_s=deadline_s, bytes_max=most)
+            answer = await whole.answer
+            if answer is not None:
+                return answer
+            # Other kept connections may be dead as well; a new one is not.
+
+    # --- streamed answers ---------------------------------------------------------------------
+
+    async def open(self, message: bytes, receiver: StreamReceiver) -> ClientConnection:
+        """Send an encoded request; its answer goes to the receiver, perhaps before this returns.
+
+        Cancelling is safe: until this returns nothing has been sent.
+
+        Raises:
+            PeerError: the peer cannot be reached.
+            TimeoutError: connecting took too long.
+        """
+        connection = await self.connect()
+        connection.ask(message, receiver)
+        return connection
+
+    async def connect(self) -> ClientConnection:
+        """Return a connection on which the caller must `ask` at once; raises as `open` does.
+
+        For a caller that records when the request was sent.
+        """
+        deadline_s = self.clock.now_s() + self._connect_timeout_s
+        while (connection := await self._take(deadline_s)).is_closing:
+            connection.abort()  # its place is free once it has ended
+        return connection
+
+    # --- connections --------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Cut every connection; requests that are under way end with an error."""
+        """Reset every connection; requests that are under way end with an error."""
         self._is_closed = True
         self._sweeper.stop()
         for timeout in list(self._entering):
@@ -118,12 +169,15 @@ class HttpPool:
                 timeout.reschedule(self.loop.time())
         while self._open or self._entering:
             for connection in list(self._open):
-                connection.give_up(PeerError("the connections are closed"))
+                connection.fail(PeerError("the connections are closed"))
             self._has_ended.clear()
             await self._has_ended.wait()
 
-    async def _enter(self, deadline_s: float) -> _Connection:
-        """Wait for a place; return the connection that goes with it."""
+    async def _take(self, deadline_s: float) -> ClientConnection:
+        """An idle connection, or a new one; wait for a place."""
+        if self._idle and not self._places.locked():
+            await self._places.acquire()  # at once
+            return self._idle.pop()
         async with time_limit(self.clock, deadline_s - self.clock.now_s()) as timeout:
             self._entering.add(timeout)
             try:
@@ -137,146 +191,91 @@ class HttpPool:
                 self._entering.remove(timeout)
                 self._has_ended.set()
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> ClientConnection:
         origin = self._origin
         if self._is_closed:
             raise PeerError("the connections are closed")
+        where = f"{origin.host}:{origin.port}"
         try:
             _, connection = await self.loop.create_connection(
-                lambda: _Connection(self), origin.host, origin.port, ssl=self._tls
+                lambda: ClientConnection(self), origin.host, origin.port, ssl=self._tls
             )
+        except TimeoutError:  # an OSError, too
+            raise
         except OSError as error:
-            raise no_connection(origin.host, origin.port, error) from error
-        # Not in `connection_made`: when we are cancelled then, uvloop does not tell the end.
+            # The name, the network or the certificate is wrong.
+            reason = error.strerror or str(error) or type(error).__name__
+            raise PeerError(f"no connection to {where}: {reason}") from error
+        if connection.is_lost:
+            raise PeerError(f"the connection to {where} broke at once")
+        # Not in `connection_made`: when we are cancelled then, uvloop does not report the end.
         self._open.add(connection)
         return connection
 
-    # --- for connections ----------------------------------------------------------------------
-
-    def keep(self, connection: _Connection) -> None:
-        """A connection's answer is complete, and another request may follow."""
-        self._idle.append(connection)
-        self._places.release()
-
-    def drop(self, connection: _Connection) -> None:
-        """A connection has ended."""
-        self._open.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        elif connection.is_working:
-            self._places.release()
-        self._has_ended.set()
-
     def _look(self) -> Iterator[bool]:
+        """Fail the connections whose deadline has passed."""
         now_s = self.clock.now_s()
         for connection in list(self._open):
-            is_over = now_s >= connection.deadline_s
-            if is_over:
-                connection.give_up(TimeoutError("the answer took too long"))
-            yield is_over
+            is_overdue = now_s >= connection.deadline_s
+            if is_overdue:
+                connection.fail(PeerError("the answer took too long", "overdue"))
+            yield is_overdue
+
+    # --- for connections ----------------------------------------------------------------------
+
+    def keep(self, connection: ClientConnection) -> bool:
+        """A connection's answer is complete: whether it is kept for another request."""
+        if self._is_closed or len(self._idle) >= self._kept_max:
+            return False
+        self._idle.append(connection)
+        self._places.release()
+        return True
+
+    def drop(self, connection: ClientConnection) -> None:
+        """A connection has ended."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+        elif connection in self._open:
+            self._places.release()
+        self._open.discard(connection)
+        self._has_ended.set()
 
 
-class _NothingCameError(PeerError):
-    """A kept connection was closed before a byte of the answer had come."""
+@dataclass(slots=True)
+class _WholeAnswer:
+    """Collects an answer; `answer` is None when a kept connection ended before it began."""
 
+    connection: ClientConnection
+    was_used: bool
+    answer: asyncio.Future[PoolAnswer | None]
+    status: int = 0
+    fields: dict[str, str] = field(default_factory=dict)
+    pieces: list[bytes] = field(default_factory=list)
 
-class _Connection(ReplyReader, asyncio.Protocol):
-    """One connection: a request, its answer, the next request."""
-
-    __slots__ = (
-        "_body",
-        "_bytes",
-        "_is_used",
-        "_pool",
-        "_transport",
-        "_waiter",
-        "deadline_s",
-    )
-
-    def __init__(self, pool: HttpPool) -> None:
-        self._pool = pool
-        self._transport: asyncio.Transport
-        self._is_used = False  # it has carried a request before
-        self._waiter: asyncio.Future[PoolAnswer] | None = None  # from the request to the next rest
-        self._rest()
-
-    def _rest(self) -> None:
-        """Be ready for a request."""
-        self.deadline_s = self._pool.clock.now_s() + self._pool.kept_timeout_s
-        self._waiter = None
-        self._renew()
-        self._bytes = 0
-        self._body = b""
-
-    @property
-    def is_working(self) -> bool:
-        """Whether it has a request, be it one that was given up."""
-        return self._waiter is not None
-
-    async def request(self, message: bytes, deadline_s: float) -> PoolAnswer:
-        """Send a request and wait for its answer."""
-        self.deadline_s = deadline_s
-        self._waiter = self._pool.loop.create_future()
-        self._transport.write(message)
-        return await self._waiter
-
-    def give_up(self, error: Exception) -> None:
-        """Cut the connection, with an error for whoever waits."""
-        self._fail(error)
-        self._transport.abort()
-
-    def _fail(self, error: Exception) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
-
-    # --- called by the event loop ---------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._is_delimited_by_close and exc is None:
-            self._answer()
-        elif self._is_used and not self._bytes:
-            self._fail(_NothingCameError("the kept connection was closed"))
-        else:
-            self._fail(
-                PeerError("the connection broke before the answer was complete", "cut-short")
-            )
-        self._pool.drop(self)
-        self._forget_parser()
-
-    def data_received(self, data: bytes) -> None:
-        if self._waiter is None:
-            self._transport.abort()  # nobody asked
-            return
-        self._bytes += len(data)
-        if self._bytes > self._pool.answer_bytes_max:
-            self.give_up(PeerError(f"the answer is over {self._pool.answer_bytes_max} bytes"))
-            return
-        try:
-            self._read(data)
-        except PeerError as error:
-            self.give_up(error)
-            return
-        if self._is_complete:
-            self._answer()
-
-    def _answer(self) -> None:
-        assert self._waiter is not None
-        if not self._waiter.done():
-            self._waiter.set_result(PoolAnswer(self._status, self._fields, self._body))
-        if self._is_kept:
-            self._is_used = True
-            self._rest()
-            self._pool.keep(self)
-        else:
-            self._transport.abort()
-
-    # --- called by the parser -------------------------------------------------------------------
+    def on_head(self, status: int, fields: dict[str, str]) -> None:
+        self.status, self.fields = status, fields
 
     def on_body(self, data: bytes) -> None:
-        self._body += data
+        self.pieces.append(data)
+
+    def on_end(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result(PoolAnswer(self.status, self.fields, b"".join(self.pieces)))
+
+    def on_broken(self, error: PeerError) -> None:
+        if self.answer.done():
+            return  # cancelled
+        is_begun = self.connection.read_bytes > 0
+        match error.fault:
+            case "overdue":
+                self.answer.set_exception(TimeoutError(str(error)))
+            case "cut-short" if self.was_used and not is_begun:
+                self.answer.set_result(None)
+            case "cut-short":
+                text = "the connection broke before the answer was complete"
+                self.answer.set_exception(PeerError(text, error.fault))
+            case _:
+                self.answer.set_exception(error)
 
 
 def encode_post(target: str, headers: dict[str, str], body: bytes) -> bytes:

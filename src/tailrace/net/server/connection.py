@@ -382,7 +382,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.phase = phase
         # Bytes of the response before count as well: the application may wait until they are taken.
         if phase is Phase.ANSWER and not self.is_answered and not self._is_full:
-            self._server.deadlines.unwatch(self)
+            self._server.deadlines.waiting.discard(self)
         else:
             self._server.deadlines.watch(self)
 

@@ -75,20 +75,21 @@ class PeerDeadlines:
     """The connections of a listener that wait for their peer.
 
     A sweep looks at them now and then: a timer for each would cost more than all the rest of a
-    short request.
+    short request. A connection that waits for its application to answer, or for nothing, is not in
+    `waiting`.
     """
 
     def __init__(self, bounds: HttpLimits, clock: TimerClock) -> None:
         self._clock = clock
         self._bounds = bounds
-        self._waiting: set[Waiting] = set()
+        self.waiting: set[Waiting] = set()
         self._sweeper = Sweeper(clock, interval_s=self._interval_s, look=self._look)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def __iter__(self) -> Iterator[Waiting]:
-        return iter(self._waiting)
+        return iter(self.waiting)
 
     def start(self) -> None:
         """Begin to sweep."""
@@ -103,7 +104,7 @@ class PeerDeadlines:
         bounds = self._bounds
         timeout_s = min(bounds.drain_idle_timeout_s, bounds.keep_alive_timeout_s)
         self._bounds = replace(bounds, keep_alive_timeout_s=timeout_s)
-        for connection in self._waiting:
+        for connection in self.waiting:
             if connection.phase is Phase.IDLE:
                 connection.since_s = self._clock.now_s()
 
@@ -111,11 +112,7 @@ class PeerDeadlines:
         """The connection waits for its peer from now on."""
         connection.since_s = connection.began_s = self._clock.now_s()
         connection.seen = 0
-        self._waiting.add(connection)
-
-    def unwatch(self, connection: Waiting) -> None:
-        """The connection waits for its application to answer, or for nothing."""
-        self._waiting.discard(connection)
+        self.waiting.add(connection)
 
     def _interval_s(self) -> float:
         """A quarter of the shortest deadline, so that none is met much too late."""
@@ -132,7 +129,7 @@ class PeerDeadlines:
 
     def _look(self) -> Iterator[bool]:
         now_s = self._clock.now_s()
-        for connection in list(self._waiting):
+        for connection in list(self.waiting):
             yield self._check(connection, now_s)
 
     def _check(self, connection: Waiting, now_s: float) -> bool:

@@ -168,7 +168,7 @@ class HttpServer:
         """A connection has ended."""
         self._connections.discard(connection)
         self.crowd.forget(connection)
-        self.deadlines.unwatch(connection)
+        self.deadlines.waiting.discard(connection)
         if not self._connections:
             self._empty.set()
 

@@ -15,8 +15,8 @@ from tests.fakes import Broken, Peer, is_writable, raw_server, settle, soon, unt
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.client.pool import Origin, encode_post
-from tailrace.net.client.stream import HttpStream, HttpStreams
+from tailrace.net.client.connection import ClientConnection
+from tailrace.net.client.pool import HttpPool, Origin, encode_post
 from tailrace.net.process.startup import run
 
 CERTIFICATE = Path(__file__).parent.parent / "tls" / "localhost.pem"  # self-signed, for loopback
@@ -61,10 +61,10 @@ class Record:
 class Stage:
     """A client, and a server that does what the test's script says with each connection."""
 
-    streams: HttpStreams
+    streams: HttpPool
     clock: ManualClock = field(default_factory=ManualClock)
 
-    async def ask(self, message: bytes = POST, **record: Any) -> tuple[HttpStream, Record]:
+    async def ask(self, message: bytes = POST, **record: Any) -> tuple[ClientConnection, Record]:
         """Send a request."""
         receiver = Record(**record)
         return await soon(self.streams.open(message, receiver), "a connection"), receiver
@@ -87,7 +87,7 @@ def play(story: Callable[[Stage], Awaitable[None]], script: Script, **options: A
     async def main() -> None:
         async with raw_server(script) as url:
             clock = ManualClock()
-            streams = HttpStreams(Origin.of(url), clock=clock, **options)
+            streams = HttpPool(Origin.of(url), clock=clock, **options)
             streams.start()
             try:
                 await story(Stage(streams, clock))
@@ -237,7 +237,7 @@ def test_what_has_no_end_is_bounded(begin: bytes, endless: bytes) -> None:
 
 def test_a_peer_that_cannot_be_reached_is_an_error() -> None:
     async def story() -> None:
-        streams = HttpStreams(Origin(host="127.0.0.1", port=1, is_tls=False))
+        streams = HttpPool(Origin(host="127.0.0.1", port=1, is_tls=False))
         streams.start()
         with pytest.raises(PeerError, match=r"no connection to .*:1: Connect"):
             await streams.open(POST, Record())
@@ -251,14 +251,14 @@ def test_connecting_has_a_deadline() -> None:
 
     async def story(stage: Stage) -> None:
         origin = stage.streams._origin
-        tls = HttpStreams(
+        tls = HttpPool(
             Origin(host=origin.host, port=origin.port, is_tls=True),
             connect_timeout_s=10.0,
             clock=stage.clock,
         )
         tls.start()
         opening = asyncio.ensure_future(tls.open(POST, Record()))
-        await until(lambda: tls._connecting)
+        await until(lambda: tls._entering)
         stage.clock.advance(9.0)
         await settle()
         assert not opening.done()
@@ -291,7 +291,7 @@ def test_answers_over_tls(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         server = await asyncio.start_server(serve, host, 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
-        streams = HttpStreams(Origin(host=host, port=port, is_tls=True))
+        streams = HttpPool(Origin(host=host, port=port, is_tls=True))
         streams.start()
         async with server:
             if host == "127.0.0.2":

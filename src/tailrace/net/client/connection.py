@@ -1,0 +1,213 @@
+"""One client-side HTTP/1.1 connection: sends a request, streams the answer to its receiver.
+
+Concurrency law: everything happens in protocol callbacks of one event loop. A connection carries
+one request at a time. There is no task, queue or future for a piece of an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Protocol, cast
+
+from tailrace import limits
+from tailrace.errors import PeerError
+from tailrace.net.client.reply import ReplyParser
+from tailrace.net.clock import TimerClock
+
+
+class StreamReceiver(Protocol):
+    """Who gets an answer. Calls are never concurrent; after the end, or a break, none follows."""
+
+    def on_head(self, status: int, fields: dict[str, str]) -> None:
+        """Status and headers: names in lower case, the last of repeats."""
+
+    def on_body(self, data: bytes) -> None:
+        """Body bytes: one call per read, whatever number of chunks it carried."""
+
+    def on_end(self) -> None:
+        """The answer is complete."""
+
+    def on_broken(self, error: PeerError) -> None:
+        """The answer will never be complete."""
+
+
+class Pool(Protocol):
+    """What a connection needs of its pool (`HttpPool`, below which this module stands)."""
+
+    clock: TimerClock
+    kept_timeout_s: float
+
+    def keep(self, connection: ClientConnection) -> bool: ...
+    def drop(self, connection: ClientConnection) -> None: ...
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection: a request, the answer to it, the next request."""
+
+    __slots__ = (
+        "_bytes_max",
+        "_is_asked",
+        "_parser",
+        "_pool",
+        "_receiver",
+        "_silent_bytes",
+        "_transport",
+        "deadline_s",
+        "is_lost",
+        "is_used",
+    )
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._parser = ReplyParser()
+        self._transport: asyncio.Transport
+        self._receiver: StreamReceiver | None = None
+        self._is_asked = False  # a request was sent whose answer has not ended
+        self._bytes_max: int | None = None
+        self._silent_bytes = 0  # since the last byte of a body
+        self.deadline_s = math.inf
+        self.is_lost = False
+        self.is_used = False  # it has carried a request before
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection has ended, or is about to."""
+        return self._transport.is_closing()
+
+    @property
+    def http_version(self) -> str:
+        """Of the answer that is being read: "1.1"."""
+        return self._parser.http_version
+
+    @property
+    def read_bytes(self) -> int:
+        """What has come of the answer, as it was sent."""
+        return self._parser.read_bytes
+
+    def ask(
+        self,
+        message: bytes,
+        receiver: StreamReceiver,
+        *,
+        deadline_s: float = math.inf,
+        bytes_max: int | None = None,
+    ) -> None:
+        """Send a request.
+
+        An answer that is not complete at `deadline_s`, or that has more than `bytes_max` with its
+        head, is broken ("overdue", or over the limit).
+        """
+        self.deadline_s = deadline_s
+        self._bytes_max = bytes_max
+        self._receiver = receiver
+        self._is_asked = True
+        self._transport.write(message)
+
+    def pause_reading(self) -> None:
+        """Stop reading: the peer's writes will wait. While paused its end is not seen."""
+        if not self.is_closing:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self.is_closing:
+            self._transport.resume_reading()
+
+    def release(self) -> None:
+        """Expect nothing but the end of the answer: its receiver is not called again.
+
+        The connection is kept when the end follows, and aborted when anything else does.
+        """
+        if self._receiver is not None:
+            self._receiver = None
+            self.deadline_s = self._pool.clock.now_s() + limits.LINGER_TIMEOUT_S
+            self.resume_reading()
+
+    def abort(self) -> None:
+        """Reset the connection; the receiver is not called again."""
+        self._receiver = None
+        self._transport.abort()
+
+    def fail(self, error: PeerError) -> None:
+        """Reset the connection and report the error to the receiver, if there is one."""
+        receiver, self._receiver = self._receiver, None
+        self._transport.abort()
+        if receiver is not None:
+            receiver.on_broken(error)
+
+    # --- called by the event loop ---------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        self._pool.drop(self)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            if self._parser.ends_with_connection and exc is None:
+                receiver.on_end()
+            else:
+                text = "the connection broke before its answer was complete"
+                receiver.on_broken(PeerError(text, "cut-short"))
+        self._parser.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_closing:
+            return
+        if not self._is_asked:
+            self._transport.abort()
+            return
+        parser = self._parser
+        has_head = parser.status > 0
+        try:
+            self._check_size(len(data))
+            parser.feed(data)
+            body = parser.take_body()
+            self._check_progress(len(data), len(body))
+        except PeerError as error:
+            self.fail(error)
+            return
+        if body and self._receiver is None:
+            self._transport.abort()  # released, and it goes on
+            return
+        if parser.status and not has_head and self._receiver is not None:
+            self._receiver.on_head(parser.status, parser.fields)
+        if body and self._receiver is not None:
+            self._receiver.on_body(body)
+        if parser.is_complete and not self.is_closing:
+            self._end()
+
+    def _check_size(self, count: int) -> None:
+        """Bound an answer that is collected: before it is parsed."""
+        most = self._bytes_max
+        if most is not None and self._parser.read_bytes + count > most:
+            raise PeerError(f"the answer is over {most} bytes")
+
+    def _check_progress(self, count: int, body_count: int) -> None:
+        """Bound a head, chunk extensions and trailers, which the parser reports too late."""
+        if body_count:
+            self._silent_bytes = 0
+            return
+        self._silent_bytes += count
+        if self._silent_bytes > limits.HEAD_BYTES_MAX:
+            raise PeerError(f"more than {limits.HEAD_BYTES_MAX} bytes without one of the body")
+
+    def _end(self) -> None:
+        """The answer is complete: prepare for another request, or close."""
+        parser, receiver = self._parser, self._receiver
+        # An answer that came before all of the request was sent says nothing of what follows.
+        is_kept = parser.is_kept and not self._transport.get_write_buffer_size()
+        self._receiver = None
+        if receiver is not None:
+            receiver.on_end()
+        if not is_kept or self.is_closing or not self._pool.keep(self):
+            self._transport.abort()
+            return
+        self._is_asked = False
+        self.is_used = True
+        self.deadline_s = self._pool.clock.now_s() + self._pool.kept_timeout_s
+        self.resume_reading()
+        parser.renew()
+        self._silent_bytes = 0
