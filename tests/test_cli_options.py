@@ -14,7 +14,6 @@ from tailrace.cli.options import given, options_of, overrides_of, take
 from tailrace.config import Address, parse_address, parse_host_name
 from tailrace.setting import Setting
 
-
 HERE = Address("localhost", 80)
 
 
