@@ -640,18 +640,22 @@ def test_outcomes_in_the_log_are_documented() -> None:
     assert set(re.findall(r"`([\w-]+)`", row)) - {"outcome"} == possible
 
 
-def functions_of(source: Path) -> set[str]:
-    """Functions and methods that a module defines."""
+def names_of(source: Path) -> set[str]:
+    """Functions, classes, methods and constants that a module defines."""
     found = set()
     for node in ast.parse(source.read_text()).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found.add(node.name)
-        elif isinstance(node, ast.ClassDef):
-            found |= {
-                f"{node.name}.{each.name}"
-                for each in node.body
-                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-            }
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                found.add(node.name)
+            case ast.AnnAssign(target=ast.Name(name)) | ast.Assign(targets=[ast.Name(name)]):
+                found.add(name)
+            case ast.ClassDef():
+                found.add(node.name)
+                found |= {
+                    f"{node.name}.{each.name}"
+                    for each in node.body
+                    if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+                }
     return found
 
 
@@ -664,9 +668,36 @@ def test_the_life_of_a_response_names_real_functions() -> None:
 
     assert len(named) > 30
     for module, name in named:
-        assert name in functions_of(PACKAGE / module), f"{module}: {name}"
-    everything = set().union(*(functions_of(module) for module in PACKAGE.rglob("*.py")))
+        assert name in names_of(PACKAGE / module), f"{module}: {name}"
+    everything = set().union(*(names_of(module) for module in PACKAGE.rglob("*.py")))
     assert set(re.findall(r"`([A-Z]\w+\.\w+)`", page)) <= everything
+
+
+def named_places(page: str) -> Iterator[tuple[Path, str]]:
+    """The files of the source and tests that a page names, each with a name in it."""
+    text = (ROOT / page).read_text()
+    for file, name in re.findall(r"`([\w/]+\.py)` (?:\| )?`([\w.]+)`", text):
+        yield ROOT / file if file.startswith("tests/") else PACKAGE / file, name
+
+
+@pytest.mark.parametrize(
+    ("page", "count_min"), [("docs/reference/glossary.md", 25), ("docs/topics/where-do-i.md", 15)]
+)
+def test_places_that_are_named_exist(page: str, count_min: int) -> None:
+    found = list(named_places(page))
+
+    assert len(found) >= count_min
+    for file, name in found:
+        assert name in names_of(file), f"{file}: {name}"
+
+
+def test_each_question_of_a_contributor_has_an_answer() -> None:
+    page = (ROOT / "docs/topics/where-do-i.md").read_text()
+    questions = page.split("\n## … ")[1:]
+
+    assert len(questions) == 5
+    for question in questions:
+        assert re.search(r"^\| `[\w/]+\.py` \| `", question, re.MULTILINE), question
 
 
 def test_the_figure_names_functions_of_the_page() -> None:
