@@ -27,12 +27,12 @@ from tailrace import config, function, limits
 from tailrace.cli import commands
 from tailrace.config import RouteConfig
 from tailrace.errors import ConfigError
+from tailrace.gateway import response_head
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway, GatewaySettings
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net import ports
 from tailrace.net.process.startup import run
-from tailrace.wire import relay_head
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -624,7 +624,7 @@ def test_headers_of_a_callback_are_documented() -> None:
 
     documented = re.findall(r"`([\w-]+)\*?`", paragraph)
 
-    names = {*vars(relay_head)["_OF_REQUESTS"], *vars(relay_head)["_OF_REQUESTS_PREFIXES"]}
+    names = {*vars(response_head)["_OF_REQUESTS"], *vars(response_head)["_OF_REQUESTS_PREFIXES"]}
     assert documented == sorted(names)
 
 

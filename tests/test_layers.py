@@ -70,6 +70,7 @@ PURE = (
     "emulator.function_urls.response_head",
     "gateway.exchange.deadlines",
     "gateway.exchange.state",
+    "gateway.response_head",
     "gateway.routes",
     "gateway.transports.stream_body",
     "net.server.problem",

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import time
-from typing import Final
 
 from tailrace.net.server.listener import RequestHead
-
-_ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
+from tailrace.wire.forwarded import find_trace_root, new_trace_root
 
 
 def root_of(head: RequestHead) -> str:
     """The root of the caller's trace, or of a new one."""
-    match = _ROOT.search((head.get(b"x-amzn-trace-id") or b"").decode("latin-1"))
-    return match[1] if match else f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    given = (head.get(b"x-amzn-trace-id") or b"").decode("latin-1")
+    return find_trace_root(given) or new_trace_root(time.time(), secrets.token_hex(12))
 
 
 def for_runtime(root: str) -> str:

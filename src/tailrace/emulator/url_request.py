@@ -27,7 +27,7 @@ from tailrace.errors import HttpError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.net.server.refusals import WebGuard
 from tailrace.wire.events import RequestParts, event_from_request
-from tailrace.wire.relay_head import request_headers
+from tailrace.wire.forwarded import forwarded_fields
 from tailrace.wire.runtime_api import Invocation
 
 FindFault: TypeAlias = Callable[[RequestHead, bytes], SignatureFault | None]
@@ -186,20 +186,13 @@ def _event(
     """
     host = (head.get(b"host") or b"").decode("latin-1")
     name, _, port = host.rpartition(":")
-    given = request_headers(head)
-    hops = [value for key, value in given if key == "x-forwarded-for"]
-    added = {
-        "x-amzn-trace-id": f"Root={trace_root}",
-        "x-forwarded-for": ", ".join((*hops, peer)),
-        "x-forwarded-port": str(service.port),
-        "x-forwarded-proto": "http",
-    }
+    headers, _ = forwarded_fields(head, peer, trace=f"Root={trace_root}", port=str(service.port))
     event = event_from_request(
         RequestParts(
             method=head.method,
             path=head.path,
             query=head.query,
-            headers=[field for field in given if field[0] not in added] + list(added.items()),
+            headers=headers,
             body=body,
             source_ip=peer,
             request_id=request_id,

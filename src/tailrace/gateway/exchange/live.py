@@ -34,12 +34,12 @@ from tailrace.gateway.exchange.state import (
     SourceEnded,
     StartResponse,
 )
+from tailrace.gateway.response_head import response_fields
 from tailrace.gateway.routes import Route, name_of
 from tailrace.net.server.problem import encode_problem
 from tailrace.wire.capability import Capability
 from tailrace.wire.http_head import Headers, has_body
 from tailrace.wire.integration import Head
-from tailrace.wire.relay_head import response_fields
 
 logger = logging.getLogger(__name__)
 

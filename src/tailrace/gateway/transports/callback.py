@@ -18,10 +18,10 @@ from tailrace.gateway.exchange.state import (
     SourceBroken,
     SourceOpened,
 )
+from tailrace.gateway.response_head import head_from_callback
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
-from tailrace.wire.relay_head import head_from_callback
 
 _MEDIA_TYPE: Final = MEDIA_TYPE.encode()
 _JSON: Final = [(b"content-type", b"application/json")]

@@ -1,40 +1,17 @@
-"""Heads that cross the gateway: what of a request reaches the function, what of a response the
-client.
+"""The head of a response, from what a function sends to what the client gets.
 
-Fields that belong to one connection never cross (RFC 9110 §7.6.1): both sides are framed anew.
+Fields that belong to one connection are dropped (RFC 9110, section 7.6.1): both sides are framed
+anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from tailrace.errors import HeadError
+from tailrace.wire.forwarded import HOP_BY_HOP, named_by_connection
 from tailrace.wire.http_head import Headers, RequestHead
 from tailrace.wire.integration import Head
-from tailrace.wire.stream_frames import FRAMES_FIELD
-
-_HOP_BY_HOP: Final = frozenset(
-    (
-        "connection",
-        "expect",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        FRAMES_FIELD,  # between a function and the gateway; a function may repeat what it was sent
-    )
-)
-
-_NOT_TAKEN_AWAY: Final = frozenset(
-    ("host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
-)
-"""What a client's Connection header cannot remove: it could hide its address so."""
 
 _OF_REQUESTS: Final = frozenset(
     (
@@ -87,20 +64,6 @@ _LENGTH_DIGITS_MAX: Final = 18
 """Of a content-length: what every client's 64-bit integer holds."""
 
 
-def request_headers(head: RequestHead) -> list[tuple[str, str]]:
-    """The request's headers for the event: text, in order, without those of the connection."""
-    dropped = _named_by_connection(
-        value.decode("latin-1") for name, value in head.headers if name == b"connection"
-    )
-    dropped -= _NOT_TAKEN_AWAY
-    fields = []
-    for raw_name, raw_value in head.headers:
-        name = raw_name.decode("latin-1")
-        if name not in _HOP_BY_HOP and name not in dropped:
-            fields.append((name, raw_value.decode("latin-1")))
-    return fields
-
-
 def response_fields(head: Head) -> tuple[Headers, int | None]:
     """A function's head as header fields for the client, and the body's announced length.
 
@@ -109,7 +72,7 @@ def response_fields(head: Head) -> tuple[Headers, int | None]:
     """
     fields: Headers = []
     length: int | None = None
-    dropped = _named_by_connection(
+    dropped = named_by_connection(
         value for name, value in head.headers if name.lower() == "connection"
     )
     for name, value in head.headers:
@@ -118,7 +81,7 @@ def response_fields(head: Head) -> tuple[Headers, int | None]:
             if length is not None or not _is_length(value):
                 raise HeadError(f"content-length: {value[:40]!r} is not one length")
             length = int(value)
-        elif lower not in _HOP_BY_HOP and lower not in dropped:
+        elif lower not in HOP_BY_HOP and lower not in dropped:
             fields.append((lower.encode("latin-1"), value.encode("latin-1")))
     fields += [(b"set-cookie", cookie.encode("latin-1")) for cookie in head.cookies]
     return fields, length
@@ -146,10 +109,3 @@ def head_from_callback(head: RequestHead) -> Head:
     if not (len(status) == 3 and status.isdigit()):
         raise HeadError(f"x-status-code: {status[:40]!r} is not a status")
     return Head(int(status), fields)
-
-
-def _named_by_connection(values: Iterable[str]) -> frozenset[str]:
-    """The field names that Connection headers list."""
-    return frozenset(
-        option.strip().lower() for value in values for option in value.split(",") if option.strip()
-    )
