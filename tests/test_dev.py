@@ -672,7 +672,7 @@ def test_settings_that_are_given_go_before_the_file(project: Path) -> None:
     async def story() -> None:
         async with running(settings) as dev:
             assert dev._gateway is not None
-            used = dev._gateway.settings
+            used = dev._gateway.settings.config
             assert (used.drain_timeout_s, used.drain_delay_s) == (0.5, 2)
 
     run(story())

@@ -25,11 +25,12 @@ from tests.browser import Chromium
 
 from tailrace import config, function, limits
 from tailrace.cli import commands
-from tailrace.config import RouteConfig
+from tailrace.config import Address, RouteConfig
 from tailrace.errors import ConfigError
 from tailrace.gateway import response_head
 from tailrace.gateway.routes import Router
-from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.gateway.service import Gateway
+from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net import ports
 from tailrace.net.process.startup import run
@@ -37,6 +38,7 @@ from tailrace.net.process.startup import run
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TIMEOUT_S = 20
+ANY = Address("127.0.0.1", 0)
 
 
 class Block(NamedTuple):
@@ -85,7 +87,7 @@ def run_gateway(story: Callable[[Gateway, RecordingInvoker], Awaitable[None]]) -
     async def main() -> None:
         invoker = RecordingInvoker()
         routes = Router([RouteConfig(path="/*", function="documented")])
-        settings = GatewaySettings(port=0, callback_port=0)
+        settings = GatewaySettings(listen=ANY, callback_listen=ANY)
         gateway = Gateway(settings, Invokers(callback=invoker), routes.match)
         await gateway.start()
         try:

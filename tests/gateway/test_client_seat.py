@@ -9,8 +9,8 @@ from tests.clock import ManualClock
 from tests.fakes import encode_head
 from tests.gateway.world import FixedRoute, World, played
 
+from tailrace.config import GatewayConfig
 from tailrace.gateway.exchange.client_seat import ClientSeat, HttpSeat, Occupied
-from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.exchange.registry import Registry
@@ -66,7 +66,7 @@ class RecordingSource:
 
 def held_by(seat: ClientSeat, records: list[ExchangeRecord]) -> Held:
     """An exchange whose client sits on this seat."""
-    registry = Registry(Deadlines(), observers=[records.append], clock=ManualClock())
+    registry = Registry(GatewayConfig(), observers=[records.append], clock=ManualClock())
     return registry.hold(seat, RequestHead("GET", "/x", "1.1", []), FixedRoute())
 
 

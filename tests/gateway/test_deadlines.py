@@ -6,9 +6,19 @@ import pytest
 
 from tailrace import limits
 from tailrace.config import GatewayConfig
-from tailrace.gateway.exchange.deadlines import Deadlines, Progress, passed_deadline
+from tailrace.gateway.exchange.deadlines import (
+    Progress,
+    describe,
+    passed_deadline,
+    sweep_interval_s,
+)
 
-BOUNDS = Deadlines(first_byte_s=30.0, idle_s=10.0, stall_s=20.0, total_s=100.0)
+BOUNDS = GatewayConfig(
+    first_byte_timeout_s=30.0,
+    function_idle_timeout_s=10.0,
+    client_stall_timeout_s=20.0,
+    total_timeout_s=100.0,
+)
 
 WAITING = (False, 0, 0)
 BEFORE_A_BODY = (True, 0, 0)
@@ -60,15 +70,17 @@ def test_the_deadline_that_passed(
 
 
 def test_deadlines_are_looked_at_four_times_in_the_shortest() -> None:
-    assert Deadlines().sweep_interval_s == limits.SWEEP_INTERVAL_S
-    assert Deadlines(first_byte_s=0.4).sweep_interval_s == pytest.approx(0.1)
+    assert sweep_interval_s(GatewayConfig()) == limits.SWEEP_INTERVAL_S
+    assert sweep_interval_s(GatewayConfig(first_byte_timeout_s=0.4)) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("name", ["first byte", "idle", "stall", "total"])
-def test_a_deadline_is_described_with_its_length_and_a_setting_that_there_is(name: str) -> None:
-    length_s = getattr(BOUNDS, name.replace(" ", "_") + "_s")
-
-    text, _, setting = BOUNDS.describe(name).partition(" (")
+@pytest.mark.parametrize(
+    ("name", "length_s"), [("first byte", 30.0), ("idle", 10.0), ("stall", 20.0), ("total", 100.0)]
+)
+def test_a_deadline_is_described_with_its_length_and_a_setting_that_there_is(
+    name: str, length_s: float
+) -> None:
+    text, _, setting = describe(BOUNDS, name).partition(" (")
 
     assert text == f"the {name} deadline of {length_s:g} s has passed"
     assert setting.removesuffix(")") in GatewayConfig.__dataclass_fields__

@@ -467,7 +467,7 @@ async def begin_upload(world: World) -> Client:
 async def health_of(world: World) -> dict[str, Any]:
     """The health document, asked for by a client that leaves."""
     client = await world.client()
-    await client.request("GET", world.gateway.settings.health_path)
+    await client.request("GET", world.gateway.settings.config.health_path)
     document = (await answered(client)).json()
     client.close()
     assert isinstance(document, dict)

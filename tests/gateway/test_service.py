@@ -19,6 +19,7 @@ from tests.fakes import (
     until,
 )
 from tests.gateway.world import (
+    ANY,
     FixedRoute,
     World,
     assert_alone,
@@ -27,8 +28,10 @@ from tests.gateway.world import (
 )
 
 from tailrace import limits
+from tailrace.config import Address
 from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
-from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.gateway.service import Gateway
+from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.process.startup import run
 from tailrace.net.server.listener import HttpServer
@@ -37,12 +40,16 @@ from tailrace.wire.capability import callback_url, mint
 # --- start ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("taken", ["port", "callback_port"])
+@pytest.mark.parametrize("taken", ["listen", "callback_listen"])
 def test_a_gateway_that_cannot_listen_leaves_nothing_behind(taken: str) -> None:
     async def play() -> None:
         with socket.create_server(("127.0.0.1", 0)) as blocker:
             before = open_sockets()
-            ports = {"port": 0, "callback_port": 0, taken: blocker.getsockname()[1]}
+            ports = {
+                "listen": ANY,
+                "callback_listen": ANY,
+                taken: ANY._replace(port=blocker.getsockname()[1]),
+            }
             invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
             gateway = Gateway(
                 GatewaySettings(**ports), Invokers(invoker), lambda h, p: FixedRoute()
@@ -61,7 +68,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
 ) -> None:
     """A function of the gateway's last life calls back while the name of --listen is resolved."""
     invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
-    settings = GatewaySettings(port=0, callback_port=0)
+    settings = GatewaySettings(listen=ANY, callback_listen=ANY)
     gateway = Gateway(settings, Invokers(invoker), lambda h, p: FixedRoute())
     statuses: list[int] = []
     start = HttpServer.start
@@ -88,7 +95,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
 def test_a_gateway_listens_on_ipv6() -> None:
     async def play() -> None:
         invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
-        settings = GatewaySettings(host="::1", port=0, callback_host="::1", callback_port=0)
+        settings = GatewaySettings(listen=Address("::1", 0), callback_listen=Address("::1", 0))
         gateway = Gateway(settings, Invokers(invoker), lambda h, p: FixedRoute())
         await gateway.start()
         try:
@@ -402,7 +409,9 @@ def test_a_gateway_serves_again_after_another_has_stopped() -> None:
         for _ in range(3):
             invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
             gateway = Gateway(
-                GatewaySettings(port=port, callback_port=0), Invokers(invoker), lambda h, p: None
+                GatewaySettings(listen=ANY._replace(port=port), callback_listen=ANY),
+                Invokers(invoker),
+                lambda h, p: None,
             )
             await gateway.start()
             port = int(gateway.public_url.rpartition(":")[2])

@@ -29,9 +29,10 @@ from tests.fakes import (
     until,
 )
 
+from tailrace.config import Address, GatewayConfig
 from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
-from tailrace.gateway.exchange.deadlines import Deadlines
-from tailrace.gateway.service import Gateway, GatewaySettings
+from tailrace.gateway.service import Gateway
+from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.http import HttpInvoker
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
@@ -189,6 +190,7 @@ class World:
         return sum(statistics[name] for name in names)
 
 
+ANY = Address("127.0.0.1", 0)
 Story = Callable[..., Awaitable[None]]
 
 
@@ -205,9 +207,16 @@ def played(
     **settings: Any,
 ) -> Callable[[Story], Callable[..., None]]:
     """Play a story with a gateway of these settings; deadlines are far away unless given."""
-    deadlines = Deadlines(first_byte_s, idle_s, stall_s, total_s)
+    keys = [name for name in settings if name in GatewayConfig.__dataclass_fields__]
+    config = GatewayConfig(
+        first_byte_timeout_s=first_byte_s,
+        function_idle_timeout_s=idle_s,
+        client_stall_timeout_s=stall_s,
+        total_timeout_s=total_s,
+        **{name: settings.pop(name) for name in keys},
+    )
     settings.setdefault("drain_idle_timeout_s", 0.05)
-    options = GatewaySettings(port=0, callback_port=0, deadlines=deadlines, **settings)
+    options = GatewaySettings(listen=ANY, callback_listen=ANY, config=config, **settings)
     fixed = FixedRoute()
 
     async def play(story: Story, args: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
     from tailrace.gateway.aws.invoke import LambdaEndpoint
-    from tailrace.gateway.service import GatewaySettings
+    from tailrace.gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ async def serve_gateway(
     from tailrace.gateway.transports.invokers import Invokers
 
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
-    refuse_unusable("--listen", settings.host, settings.port)
-    refuse_unusable("--callback-listen", settings.callback_host, settings.callback_port)
+    refuse_unusable("--listen", *settings.listen)
+    refuse_unusable("--callback-listen", *settings.callback_listen)
     descriptors = set_up()
     origins = {Origin.of(route.invoke_url) for route in routes if route.invoke_url is not None}
     gateway = Gateway(settings, Invokers.at(endpoint, len(origins)), Router(routes).match)

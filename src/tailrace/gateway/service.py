@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tailrace import limits
 from tailrace.gateway.event import exchange_of
-from tailrace.gateway.exchange.deadlines import Deadlines
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
 from tailrace.gateway.front import Front
 from tailrace.gateway.observe import OBSERVERS
 from tailrace.gateway.observe.counts import health_counts
 from tailrace.gateway.routes import Route
+from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.invokers import Invokers
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
@@ -25,38 +25,6 @@ from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class GatewaySettings:
-    """How a gateway listens and behaves.
-
-    What it may take at a time, `…_max`, is less where the process has too few file descriptors.
-
-    `advertise` is the base of callback URLs, such as "http://10.0.0.7:8081": where functions
-    reach the callback listener. None: the callback listener's own address. `trusted_hops` is the
-    number of proxies in front whose X-Forwarded-* headers are believed.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    callback_host: str = "127.0.0.1"
-    callback_port: int = 8081
-    advertise: str | None = None
-    health_path: str = "/_tailrace/health"
-    trusted_hops: int = 0
-    held_max: int = limits.HELD_MAX
-    uploads_max: int = limits.UPLOADS_MAX
-    clients_max: int = limits.CONNECTIONS_MAX
-    callbacks_max: int = limits.CONNECTIONS_MAX
-    body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
-    drain_delay_s: float = limits.DRAIN_DELAY_S
-    drain_timeout_s: float = limits.DRAIN_TIMEOUT_S
-    drain_idle_timeout_s: float = limits.DRAIN_IDLE_TIMEOUT_S
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    web_access: WebAccess | None = None
-    """What web pages may do, on a developer's machine; None: a public proxy, which any page uses
-    as it does the functions behind it."""
 
 
 class Gateway:
@@ -77,7 +45,7 @@ class Gateway:
         self._invokers = invokers
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(
-            settings.deadlines,
+            settings.config,
             observers=OBSERVERS,
             held_max=settings.held_max,
             clock=self._clock,
@@ -111,28 +79,28 @@ class Gateway:
             undo.push_async_callback(self._invokers.close)
             self._registry.start()  # before anybody can call back
             undo.callback(self._registry.stop)
-            await self._callbacks.start(settings.callback_host, settings.callback_port)
+            await self._callbacks.start(*settings.callback_listen)
             undo.push_async_callback(self._callbacks.stop)
             self._front = Front(
                 self._registry,
                 self._invokers,
                 find_route=self._find_route,
                 callback_base=self.callback_url,
-                health_path=settings.health_path,
+                health_path=settings.config.health_path,
                 health=self._health,
-                trusted_hops=settings.trusted_hops,
+                trusted_hops=settings.config.trusted_hops,
                 clock=self._clock,
                 guard=self._guard,
             )
             bounds = HttpLimits(
-                stall_timeout_s=settings.deadlines.stall_s,
+                stall_timeout_s=settings.config.client_stall_timeout_s,
                 body_total_timeout_s=settings.body_total_timeout_s,
                 connections=settings.clients_max,
                 drain_idle_timeout_s=settings.drain_idle_timeout_s,
-                uploads=settings.uploads_max,
+                uploads=settings.config.uploads_max,
             )
             self._public = HttpServer(self._front, name="public", bounds=bounds, clock=self._clock)
-            await self._public.start(settings.host, settings.port)
+            await self._public.start(*settings.listen)
             undo.pop_all()
 
     @property
@@ -174,9 +142,9 @@ class Gateway:
         time was over first; cancelling is safe, `stop` then cuts what is left.
         """
         self._front.is_draining = True
-        await sleep(self._clock, self.settings.drain_delay_s)
+        await sleep(self._clock, self.settings.config.drain_delay_s)
         self._public.stop_accepting()
-        timeout_s = self.settings.drain_timeout_s
+        timeout_s = self.settings.config.drain_timeout_s
         try:
             async with time_limit(self._clock, timeout_s):
                 await self._registry.wait_empty()
@@ -227,11 +195,11 @@ def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
     descriptors = descriptor_limit()
     if descriptors is None:
         return settings
-    shares = shares_of(descriptors)
+    config, shares = settings.config, shares_of(descriptors)
     return replace(
         settings,
+        config=replace(config, uploads_max=min(config.uploads_max, shares.uploads)),
         held_max=min(settings.held_max, shares.held),
-        uploads_max=min(settings.uploads_max, shares.uploads),
         clients_max=min(settings.clients_max, shares.clients),
         callbacks_max=min(settings.callbacks_max, shares.callbacks),
     )

@@ -1,14 +1,41 @@
-"""From what a file and the command line say to how a gateway behaves."""
+"""How a gateway listens and behaves: its part of the configuration, addresses and bounds."""
 
 from __future__ import annotations
 
-from tailrace.config import Address, Config, GatewayConfig
+from dataclasses import dataclass, field
+from typing import Final
+
+from tailrace import limits
+from tailrace.config import Address, Config, GatewayConfig, GatewayOptions
 from tailrace.errors import ConfigError
-from tailrace.gateway.exchange.deadlines import Deadlines
-from tailrace.gateway.service import GatewaySettings
 from tailrace.net.server.web_access import WebAccess
 
-_WILDCARDS = ("0.0.0.0", "::")
+_WILDCARDS: Final = ("0.0.0.0", "::")
+_DEFAULTS: Final = GatewayOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How a gateway listens and behaves.
+
+    What it may take at a time, `…_max`, is less where the process has too few file descriptors.
+    """
+
+    listen: Address = _DEFAULTS.listen
+    callback_listen: Address = _DEFAULTS.callback_listen
+    advertise: str | None = None
+    """The base of callback URLs, such as "http://10.0.0.7:8081": where functions reach the
+    callback listener. None: the listener's own address."""
+    config: GatewayConfig = field(default_factory=GatewayConfig)
+    """What `tailrace.toml` and the command line set."""
+    held_max: int = limits.HELD_MAX
+    clients_max: int = limits.CONNECTIONS_MAX
+    callbacks_max: int = limits.CONNECTIONS_MAX
+    body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
+    drain_idle_timeout_s: float = limits.DRAIN_IDLE_TIMEOUT_S
+    web_access: WebAccess | None = None
+    """What web pages may do, on a developer's machine; None: a public proxy, which any page uses
+    as it does the functions behind it."""
 
 
 def settings_from(
@@ -19,13 +46,11 @@ def settings_from(
     advertise: str | None,
     web_access: WebAccess | None = None,
 ) -> GatewaySettings:
-    """Return a gateway's settings; `advertise` is the base of callback URLs.
-
-    `web_access` is what web pages may do; None where everybody may ask.
+    """Return a gateway's settings.
 
     Raises:
         ConfigError: the callback listener is on every address of the machine, and `advertise`
-            does not say which of them functions can call.
+            does not name one of them that functions can call.
     """
     if advertise is None and callback_listen.host in _WILDCARDS:
         raise ConfigError(
@@ -33,23 +58,11 @@ def settings_from(
             " functions can call; allowed: [https://]HOST[:PORT]"
         )
     return GatewaySettings(
-        host=listen.host,
-        port=listen.port,
-        callback_host=callback_listen.host,
-        callback_port=callback_listen.port,
+        listen=listen,
+        callback_listen=callback_listen,
         advertise=advertise,
+        config=config,
         web_access=web_access,
-        health_path=config.health_path,
-        trusted_hops=config.trusted_hops,
-        uploads_max=config.uploads_max,
-        drain_delay_s=config.drain_delay_s,
-        drain_timeout_s=config.drain_timeout_s,
-        deadlines=Deadlines(
-            first_byte_s=config.first_byte_timeout_s,
-            idle_s=config.function_idle_timeout_s,
-            stall_s=config.client_stall_timeout_s,
-            total_s=config.total_timeout_s,
-        ),
     )
 
 

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 from tailrace import limits
+from tailrace.config import GatewayConfig
+
+_SETTINGS: Final = {
+    "first byte": "first_byte_timeout_s",
+    "idle": "function_idle_timeout_s",
+    "stall": "client_stall_timeout_s",
+    "total": "total_timeout_s",
+}
+"""The four deadlines of an exchange, each with the setting of its length.
+
+`first byte`: from the invocation to the response head. `idle`: the longest silence of a function
+in mid-body. `stall`: how long a client may take nothing while bytes wait for it; the client's
+connection watches that one. `total`: the whole exchange.
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """The four deadlines of an exchange, in seconds.
+def describe(bounds: GatewayConfig, name: str) -> str:
+    """Name a deadline that has passed, its length, and the setting that changes it."""
+    setting = _SETTINGS[name]
+    return f"the {name} deadline of {getattr(bounds, setting):g} s has passed ({setting})"
 
-    `first_byte`: from the invocation to the response head. `idle`: the longest silence of a
-    function in mid-body. `stall`: how long a client may take nothing while bytes wait for it; the
-    client's connection watches that one. `total`: the whole exchange.
-    """
 
-    first_byte_s: float = limits.FIRST_BYTE_TIMEOUT_S
-    idle_s: float = limits.FUNCTION_IDLE_TIMEOUT_S
-    stall_s: float = limits.CLIENT_STALL_TIMEOUT_S
-    total_s: float = limits.TOTAL_TIMEOUT_S
-
-    def describe(self, name: str) -> str:
-        """Name a deadline, its length and the setting that changes it."""
-        length_s, setting = {
-            "first byte": (self.first_byte_s, "first_byte_timeout_s"),
-            "idle": (self.idle_s, "function_idle_timeout_s"),
-            "stall": (self.stall_s, "client_stall_timeout_s"),
-            "total": (self.total_s, "total_timeout_s"),
-        }[name]
-        return f"the {name} deadline of {length_s:g} s has passed ({setting})"
-
-    @property
-    def sweep_interval_s(self) -> float:
-        """How often to look: a deadline is met a quarter of its length late at the most."""
-        shortest_s = min(self.first_byte_s, self.idle_s, self.total_s)
-        return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
+def sweep_interval_s(bounds: GatewayConfig) -> float:
+    """How often to look: a deadline is met a quarter of its length late at the most."""
+    shortest_s = min(
+        bounds.first_byte_timeout_s, bounds.function_idle_timeout_s, bounds.total_timeout_s
+    )
+    return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
 
 
 class Progress:
@@ -67,12 +64,12 @@ class Progress:
         self._relayed_bytes = relayed_bytes
 
 
-def passed_deadline(bounds: Deadlines, progress: Progress, now_s: float) -> str | None:
+def passed_deadline(bounds: GatewayConfig, progress: Progress, now_s: float) -> str | None:
     """The name of the deadline that an exchange has passed, if it has passed one."""
-    if now_s - progress.started_s >= bounds.total_s:
+    if now_s - progress.started_s >= bounds.total_timeout_s:
         return "total"
     if not progress.has_head:
-        return "first byte" if now_s - progress.started_s >= bounds.first_byte_s else None
-    if now_s - progress.function_moved_s >= bounds.idle_s:
+        return "first byte" if now_s - progress.started_s >= bounds.first_byte_timeout_s else None
+    if now_s - progress.function_moved_s >= bounds.function_idle_timeout_s:
         return "idle"
     return None

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from typing import Final, Protocol
 
+from tailrace.config import GatewayConfig
 from tailrace.errors import HeadError
 from tailrace.gateway.exchange.client_seat import ClientSeat
-from tailrace.gateway.exchange.deadlines import Deadlines, Progress
+from tailrace.gateway.exchange.deadlines import Progress, describe
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.exchange.state import (
     AbortResponse,
@@ -62,7 +63,7 @@ class Source(Protocol):
 class Owner(Protocol):
     """What an exchange needs of the registry."""
 
-    deadlines: Deadlines
+    deadlines: GatewayConfig
 
     def now_s(self) -> float: ...
 
@@ -180,7 +181,7 @@ class Held:
 
     def client_stalled(self) -> None:
         """See `Occupied`."""
-        self.apply(DeadlinePassed("stall", self._owner.deadlines.describe("stall")))
+        self.apply(DeadlinePassed("stall", describe(self._owner.deadlines, "stall")))
 
     def client_is_slow(self) -> None:
         """See `Occupied`: the function is held back."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace import limits
+from tailrace.config import GatewayConfig
 from tailrace.errors import CallbackRefusedError, ThrottledError
 from tailrace.gateway.exchange.client_seat import ClientSeat
-from tailrace.gateway.exchange.deadlines import Deadlines, passed_deadline
+from tailrace.gateway.exchange.deadlines import describe, passed_deadline, sweep_interval_s
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.record import ExchangeRecord, Observer
 from tailrace.gateway.exchange.state import DeadlinePassed, Stopped
@@ -43,7 +44,7 @@ class Registry:
 
     def __init__(
         self,
-        deadlines: Deadlines,
+        deadlines: GatewayConfig,
         *,
         observers: Sequence[Observer] = (),
         held_max: int = limits.HELD_MAX,
@@ -59,7 +60,7 @@ class Registry:
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
         self._sweeper = Sweeper(
-            self._clock, interval_s=lambda: self.deadlines.sweep_interval_s, look=self._look
+            self._clock, interval_s=lambda: sweep_interval_s(self.deadlines), look=self._look
         )
 
     def __len__(self) -> int:
@@ -185,7 +186,7 @@ class Registry:
             name = passed_deadline(self.deadlines, held.progress, now_s)
             if name is None:
                 return False
-            held.apply(DeadlinePassed(name, self.deadlines.describe(name)))
+            held.apply(DeadlinePassed(name, describe(self.deadlines, name)))
         except Exception:
             logger.exception("exchange %s failed", held.capability.exchange_id)
             self._give_up(held)
