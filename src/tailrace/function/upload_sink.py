@@ -25,7 +25,7 @@ from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 
 if TYPE_CHECKING:
     from tailrace.function.failure import Failure
-    from tailrace.function.flush.flusher import Flushing
+    from tailrace.function.flush.flusher import Flusher
     from tailrace.function.flush.policy import FlushPolicy
     from tailrace.function.flush.scanners import Scanner
 
@@ -225,7 +225,7 @@ class NativeSink(UploadSink):
         self.clock = clock if clock is not None else FlushClock()
         self._now_s = self.clock.now_s
         self._policy = policy
-        self._flushing: Flushing | None = None  # from the head to the end
+        self._flushing: Flusher | None = None  # from the head to the end
         self.has_begun = False
         self.result: object = None
         self.on_held: Callable[[], None] | None = None
@@ -335,13 +335,13 @@ class NativeSink(UploadSink):
 
     def _begin_flushing(self, head: Head, data: bytes) -> None:
         """After the first bytes have gone: imports and scanning must not keep them waiting."""
-        from tailrace.function.flush.flusher import Flushing
+        from tailrace.function.flush.flusher import Flusher
         from tailrace.function.flush.policy import FlushPolicy
 
         policy = self._policy or FlushPolicy()
-        flushing = Flushing(policy, lambda: self._scanner(head, policy))
+        flushing = Flusher(policy, lambda: self._scanner(head, policy))
         self._flushing = flushing
-        padding = flushing.begin(data, self._now_s())
+        padding = flushing.start(data, self._now_s())
         if padding:
             self._send_padding(padding)
         if policy.when != "explicit" and flushing.obstacle is not None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
 from tailrace.errors import FlushError
-from tailrace.function.flush.flusher import Flushing
+from tailrace.function.flush.flusher import Flusher
 from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
 from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
 
@@ -59,7 +59,7 @@ class Response:
         rule: HoldBackRule | None = None,
     ) -> None:
         self.scanner = scanner or Anywhere()
-        self.flushing = Flushing(policy, lambda: self.scanner)
+        self.flusher = Flusher(policy, lambda: self.scanner)
         self.now_s = 0.0
         self.body = b""
         self.paddings: list[int] = []  # the place of each in the body
@@ -71,36 +71,36 @@ class Response:
     def begin(self, data: bytes = b"") -> None:
         """The head has gone, and data with it."""
         self._send(data)
-        self._pad(self.flushing.begin(data, self.now_s))
+        self._pad(self.flusher.start(data, self.now_s))
 
     def write(self, data: bytes) -> None:
         """As the sink does it."""
-        if not self.flushing.is_pending:
+        if not self.flusher.is_pending:
             self._send(data)
-            self._pad(self.flushing.note(data, self.now_s))
+            self._pad(self.flusher.note(data, self.now_s))
             return
-        for number, piece in enumerate(self.flushing.split(data, self.now_s)):
+        for number, piece in enumerate(self.flusher.split(data, self.now_s)):
             if number % 2:
                 self._pad(piece)
             else:
                 self._send(piece)
 
     def flush(self) -> None:
-        self._pad(self.flushing.flush())
+        self._pad(self.flusher.flush())
 
     def wait(self, wait_s: float) -> None:
         """Let time pass; who waits for a flush that is due looks a little late."""
         end_s = self.now_s + wait_s
-        while self.flushing.due_s <= end_s:
-            self.now_s = self.flushing.due_s
-            self._pad(self.flushing.expire(self.now_s))
+        while self.flusher.due_s <= end_s:
+            self.now_s = self.flusher.due_s
+            self._pad(self.flusher.expire(self.now_s))
         self.now_s = end_s
 
     def end(self) -> None:
-        self.flushing.end()
+        self.flusher.end()
         if self._hold_back is not None:
             self._leave(self._hold_back.end())
-        assert self.flushing.due_s == inf
+        assert self.flusher.due_s == inf
 
     def _send(self, data: bytes) -> None:
         self.body += data
@@ -159,7 +159,7 @@ def test_no_byte_stays_held_longer_than_the_quiet_time_plus_one_write(
     ):
         assert left_s - written_s <= bound_s + 1e-9
     pauses = sum(gap_s >= QUIET_S - 1e-9 for _, gap_s in writes)
-    assert response.flushing.counts.padded_bytes <= PAD_BYTES * pauses
+    assert response.flusher.counts.padded_bytes <= PAD_BYTES * pauses
 
 
 TEXTS = st.text("ab.", min_size=1, max_size=6).map(str.encode)
@@ -181,7 +181,7 @@ def test_a_pause_is_padded_once_at_the_first_place_from_there_on(
 
     assert response.body == b"".join(data for data, _ in writes)
     assert response.paddings == places_of(response.body, pauses)
-    counts = response.flushing.counts
+    counts = response.flusher.counts
     assert counts.padded_bytes == PAD_BYTES * len(response.paddings)
     assert counts.deferred <= counts.flushes <= len(pauses)
 
@@ -198,7 +198,7 @@ def test_a_flush_is_padded_once_at_the_first_place_from_there_on(
         if is_flushed:
             asked.append(len(response.body))
             response.flush()
-        assert response.flushing.due_s == inf
+        assert response.flusher.due_s == inf
     response.end()
 
     assert response.body == b"".join(data for data, _ in writes)
@@ -267,7 +267,7 @@ def padded_bytes(when: When, bursts: Sequence[Burst], first_token_s: float = 0.6
             response.write(b"data: token\n\n")
             response.wait(gap_s)
     response.end()
-    return response.flushing.counts.padded_bytes
+    return response.flusher.counts.padded_bytes
 
 
 def test_adaptive_flush_pads_a_chat_with_tools_36_times_less_than_every_write() -> None:
@@ -300,14 +300,14 @@ def test_bursts_of_ten_tokens_and_more_cost_a_tenth_of_every_write_at_the_most(
 
 
 def test_bytes_that_wait_to_be_sent_are_not_padded_on_top() -> None:
-    flushing = Flushing(ADAPTIVE, Anywhere)
-    flushing.begin(b"x", 1.0)
+    flusher = Flusher(ADAPTIVE, Anywhere)
+    flusher.start(b"x", 1.0)
 
-    assert flushing.expire(1.0 + QUIET_S, is_blocked=True) == b""
-    assert flushing.due_s == 1.0 + 2 * QUIET_S  # the quiet time begins anew
-    assert flushing.expire(1.0 + 1.5 * QUIET_S) == b""
-    assert len(flushing.expire(1.0 + 2 * QUIET_S)) == PAD_BYTES
-    assert flushing.due_s == inf
+    assert flusher.expire(1.0 + QUIET_S, is_blocked=True) == b""
+    assert flusher.due_s == 1.0 + 2 * QUIET_S  # the quiet time begins anew
+    assert flusher.expire(1.0 + 1.5 * QUIET_S) == b""
+    assert len(flusher.expire(1.0 + 2 * QUIET_S)) == PAD_BYTES
+    assert flusher.due_s == inf
 
 
 @pytest.mark.parametrize("when", ["explicit", "every-write", "adaptive"])
@@ -322,7 +322,7 @@ def test_with_nothing_written_since_the_last_flush_nothing_is_padded(when: When)
         response.wait(10)
 
     assert response.paddings == [1]
-    assert response.flushing.counts == FlushCounts(1, 0, 10)
+    assert response.flusher.counts == FlushCounts(1, 0, 10)
 
 
 def test_a_policy_does_not_keep_the_handler_from_asking() -> None:
@@ -340,12 +340,12 @@ def test_the_end_lets_all_out() -> None:
     response = Response(ADAPTIVE, Dots())
     response.begin(b"x")
     response.wait(10)
-    assert response.flushing.is_pending
+    assert response.flusher.is_pending
     response.end()
 
-    assert not response.flushing.is_pending
-    assert response.flushing.flush() == b""
-    assert response.flushing.counts == FlushCounts(1, 1, 0)
+    assert not response.flusher.is_pending
+    assert response.flusher.flush() == b""
+    assert response.flusher.counts == FlushCounts(1, 1, 0)
 
 
 def test_a_scanner_is_looked_for_when_it_matters() -> None:
@@ -356,26 +356,26 @@ def test_a_scanner_is_looked_for_when_it_matters() -> None:
         found.append(Dots())
         return found[-1]
 
-    flushing = Flushing(FlushPolicy(pad_bytes=3), find)
+    flusher = Flusher(FlushPolicy(pad_bytes=3), find)
     half = b"x" * (FLUSH_UNSCANNED_BYTES_MAX // 2 - 64)
-    flushing.begin(half, 0.0)
-    flushing.note(half, 0.0)
+    flusher.start(half, 0.0)
+    flusher.note(half, 0.0)
     assert found == []
-    flushing.note(b"y.", 0.0)
+    flusher.note(b"y.", 0.0)
     assert [scanner.fed for scanner in found] == [half + half + b"y."]
-    flushing.note(b"z.", 0.0)
+    flusher.note(b"z.", 0.0)
     assert found[0].fed.endswith(b"y.")
 
-    assert flushing.flush() == b"   "
+    assert flusher.flush() == b"   "
     assert found[0].fed.endswith(b"y.z.")
     assert len(found) == 1
 
 
 def test_what_is_kept_of_tiny_writes_is_bounded() -> None:
     scanner = Dots()
-    flushing = Flushing(FlushPolicy(), lambda: scanner)
+    flusher = Flusher(FlushPolicy(), lambda: scanner)
     for _ in range(10_000):
-        flushing.note(b"x", 0.0)
+        flusher.note(b"x", 0.0)
 
     assert len(scanner.fed) > 8_000
 
@@ -393,37 +393,37 @@ class Searches:
 
 def test_what_cannot_be_padded_is_told_to_who_asks_and_costs_nothing_else() -> None:
     search = Searches()
-    flushing = Flushing(FlushPolicy(), search)
-    flushing.begin(b"", 0.0)
-    assert flushing.flush() == b""  # a head alone
-    assert flushing.note(b"x", 0.0) == b""
+    flusher = Flusher(FlushPolicy(), search)
+    flusher.start(b"", 0.0)
+    assert flusher.flush() == b""  # a head alone
+    assert flusher.note(b"x", 0.0) == b""
     for _ in range(2):
         with pytest.raises(FlushError, match="it is an image"):
-            flushing.flush()
-    flushing.note(b"x" * FLUSH_UNSCANNED_BYTES_MAX, 0.0)
-    flushing.note(b"x" * FLUSH_UNSCANNED_BYTES_MAX, 0.0)
+            flusher.flush()
+    flusher.note(b"x" * FLUSH_UNSCANNED_BYTES_MAX, 0.0)
+    flusher.note(b"x" * FLUSH_UNSCANNED_BYTES_MAX, 0.0)
 
-    assert flushing.obstacle == "it is an image"
-    assert flushing.counts == FlushCounts()
+    assert flusher.obstacle == "it is an image"
+    assert flusher.counts == FlushCounts()
     assert search.count == 1
 
 
 @pytest.mark.parametrize("when", ["every-write", "adaptive"])
 def test_a_policy_that_can_do_nothing_says_so_with_the_head(when: When) -> None:
-    flushing = Flushing(FlushPolicy(when), Searches())
+    flusher = Flusher(FlushPolicy(when), Searches())
 
-    assert flushing.begin(b"", 0.0) == b""
-    assert flushing.obstacle == "it is an image"
-    assert flushing.note(b"x", 0.0) == b""
-    assert flushing.due_s == inf
+    assert flusher.start(b"", 0.0) == b""
+    assert flusher.obstacle == "it is an image"
+    assert flusher.note(b"x", 0.0) == b""
+    assert flusher.due_s == inf
     with pytest.raises(FlushError):
-        flushing.flush()
+        flusher.flush()
 
 
 def test_large_writes_without_a_flush_are_found_out_to_be_unpaddable_once() -> None:
     search = Searches()
-    flushing = Flushing(FlushPolicy(), search)
+    flusher = Flusher(FlushPolicy(), search)
     for _ in range(9):
-        flushing.note(b"x" * FLUSH_UNSCANNED_BYTES_MAX, 0.0)
+        flusher.note(b"x" * FLUSH_UNSCANNED_BYTES_MAX, 0.0)
 
     assert search.count == 1

@@ -1,11 +1,10 @@
-"""What of a natively streamed response is held back, and when it is let out by padding.
+"""When a natively streamed response is flushed, and the padding that a flush takes.
 
-Lambda holds a small write back until later ones push it out. Padding pushes, too: so much of it
-that all held bytes go. Pure: the caller sends what is returned, and brings the time, in seconds of
-any clock that does not go back.
+Lambda holds small writes back until enough bytes follow them; padding is such bytes. Pure: the
+caller sends the bytes that are returned, and passes the time, in seconds of a monotonic clock.
 
-Padding may stand where a scanner of the content type says so. A flush that is asked for elsewhere
-is pending: it is done at the next such place, in the middle of a later write if need be.
+Padding may stand at the places that the scanner of the content type finds. Elsewhere a flush is
+pending until the next place, which may be in the middle of a later write.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
 if TYPE_CHECKING:
     from tailrace.function.flush.scanners import Scanner
 
-_PIECE_BYTES: Final = 64  # what a piece takes in memory beside its bytes
+_PIECE_BYTES: Final = 64  # of memory that a piece needs in addition to its bytes
 
 
-class Flushing:
+class Flusher:
     """The flushes of one response.
 
-    `find_scanner` is called once, when it matters; a FlushError of it says that nothing may be
-    added to this response, and why: `obstacle` then, which costs nothing any more.
+    `find_scanner` is called once, when the first scan is due. If it raises FlushError, this
+    response takes no padding: `obstacle` is the reason, and nothing is scanned or kept.
     """
 
     __slots__ = (
@@ -48,15 +47,15 @@ class Flushing:
     )
 
     def __init__(self, policy: FlushPolicy, find_scanner: Callable[[], Scanner]) -> None:
-        self.is_pending = False  # a flush was asked for, and waits for a place
+        self.is_pending = False  # a flush was requested and waits for a place
         self.obstacle: str | None = None
         self._policy = policy
         self._find_scanner = find_scanner
-        self._scanner: Scanner | None = None  # until it matters
+        self._scanner: Scanner | None = None  # None until the first scan
         self._unscanned: list[bytes] = []
         self._unscanned_bytes = 0
-        self._is_held = False  # something was written since the last padding
-        self._has_body = False  # not the head alone
+        self._is_held = False  # bytes were sent since the last padding
+        self._has_body = False  # body bytes are among them
         self._written_s = -inf
         self._flushes = 0
         self._deferred = 0
@@ -64,23 +63,26 @@ class Flushing:
 
     @property
     def counts(self) -> FlushCounts:
-        """What it came to by now."""
+        """The flushes up to now."""
         return FlushCounts(self._flushes, self._deferred, self._padded_bytes)
 
     @property
     def due_s(self) -> float:
-        """When `expire` lets out what is held; infinite when nothing is, or none but `flush`."""
+        """When `expire` returns padding; infinite if nothing is held, or only `flush` pads."""
         is_idle = self._policy.when != "adaptive" or not self._is_held or self.is_pending
         return inf if is_idle or self.obstacle else self._written_s + self._policy.quiet_s
 
-    def begin(self, data: bytes, now_s: float) -> bytes:
-        """The head has been sent, and body bytes with it; return the padding to send behind."""
+    def start(self, data: bytes, now_s: float) -> bytes:
+        """Note that the head and `data` have been sent; return the padding to send after them."""
         if self._policy.when != "explicit":
-            self._look()
+            self._has_scanner()
         return self.note(data, now_s)
 
     def note(self, data: bytes, now_s: float) -> bytes:
-        """Data has been sent, and no flush was pending; return the padding to send behind it."""
+        """Note that `data` has been sent; return the padding to send after it.
+
+        For writes while no flush is pending; else see `split`.
+        """
         self._has_body = self._has_body or bool(data)
         if self.obstacle is not None:
             return b""
@@ -89,13 +91,13 @@ class Flushing:
         self._unscanned.append(data)
         self._unscanned_bytes += len(data) + _PIECE_BYTES
         if self._policy.when == "every-write":
-            return self._ask()
-        if self._unscanned_bytes > FLUSH_UNSCANNED_BYTES_MAX and self._look():
+            return self._request()
+        if self._unscanned_bytes > FLUSH_UNSCANNED_BYTES_MAX and self._has_scanner():
             self._scan()
         return b""
 
     def split(self, data: bytes, now_s: float) -> tuple[bytes, ...]:
-        """Data is to be sent while a flush is pending; return what to send instead, in order.
+        """Return the pieces to send for a write while a flush is pending, in order.
 
         Every second piece is padding.
         """
@@ -103,66 +105,66 @@ class Flushing:
         assert scanner is not None, "a pending flush has a scanner"
         self._written_s = now_s
         self._has_body = True
-        asks = self._policy.when == "every-write"
-        self._flushes += asks
+        is_requested = self._policy.when == "every-write"
+        self._flushes += is_requested
         place = scanner.find(data)
         if place < 0:
-            self._deferred += asks
+            self._deferred += is_requested
             return (data,)
         rest = data[place:]
         if not rest:
             return data, self._pad(scanner)
-        if not asks:
+        if not is_requested:
             padding = self._pad(scanner)
             self.note(rest, now_s)
             return data[:place], padding, rest
-        padding = scanner.padding(self._policy.pad_bytes)  # while the scanner is at the place
+        padding = scanner.padding(self._policy.pad_bytes)  # before the scanner leaves the place
         scanner.feed(rest)
-        if scanner.allows:  # behind all of it: one padding does for both flushes
+        if scanner.allows:  # one padding after all of it serves both flushes
             return data, self._pad(scanner)
         self._padded_bytes += len(padding)
         self._deferred += 1
         return data[:place], padding, rest
 
     def flush(self) -> bytes:
-        """All that was sent is to be let out; return the padding that does so.
+        """Return the padding that makes Lambda send everything.
 
-        No bytes when nothing is held, or while the flush is pending.
+        It is empty if nothing is held, or if the flush has to wait for a place.
 
         Raises:
-            FlushError: nothing may be added to this response. A head that no body follows is no
-                reason: it leaves with the first bytes at the latest.
+            FlushError: this response takes no padding. Not raised for a head without body bytes,
+                which leaves with the first of them.
         """
         if not self._is_held and not self._has_body:
             return b""
-        if self._look():
-            return self._ask()
+        if self._has_scanner():
+            return self._request()
         if self._has_body:
             raise FlushError(self.obstacle)
         return b""
 
     def expire(self, now_s: float, *, is_blocked: bool = False) -> bytes:
-        """Return the padding that is due by the time.
+        """Return the padding that is due at this time.
 
-        `is_blocked`: bytes wait to be sent. Then they go first, and the quiet time begins anew.
+        `is_blocked`: the caller could not send earlier bytes yet. The quiet time starts again.
         """
         if now_s < self.due_s:
             return b""
         if is_blocked:
             self._written_s = now_s
             return b""
-        return self._ask()
+        return self._request()
 
     def end(self) -> None:
-        """The response is complete, which lets all out: from here on nothing is due."""
+        """The response is complete: Lambda sends everything, and nothing is due any more."""
         self._is_held = False
         self._has_body = False
         self.is_pending = False
         self._unscanned.clear()
-        self._find_scanner = _find_nothing  # whose it was may be thrown away
+        self._find_scanner = _find_nothing  # releases what the function refers to
 
-    def _look(self) -> bool:
-        """Whether there is a scanner; look for it the first time."""
+    def _has_scanner(self) -> bool:
+        """Whether padding is possible; the first call creates the scanner."""
         if self._scanner is None and self.obstacle is None:
             try:
                 self._scanner = self._find_scanner()
@@ -173,15 +175,15 @@ class Flushing:
 
     def _scan(self) -> Scanner:
         scanner = self._scanner
-        assert scanner is not None, "it was looked for"
+        assert scanner is not None, "_has_scanner was called"
         if self._unscanned_bytes:
             scanner.feed(b"".join(self._unscanned))
         self._unscanned.clear()
         self._unscanned_bytes = 0
         return scanner
 
-    def _ask(self) -> bytes:
-        if not self._look():
+    def _request(self) -> bytes:
+        if not self._has_scanner():
             return b""
         self._flushes += 1
         scanner = self._scan()

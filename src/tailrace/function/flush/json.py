@@ -1,7 +1,7 @@
 """Padding of JSON: spaces between its tokens.
 
-Source: RFC 8259, section 2 (whitespace) and 7 (strings), read 2026-11. Spaces only, so that
-documents of many lines of JSON keep their lines.
+Source: RFC 8259, section 2 (whitespace) and 7 (strings), read 2026-11. Spaces only, so that a
+document keeps its lines.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _LOST: Final = 3
 class JsonScanner:
     """Allows padding after punctuation, whitespace and strings.
 
-    Not after a number or a literal, which may go on; not at the very start, where some services
-    send a guard that clients cut off by its length; and nowhere after a byte that JSON does not
-    have outside strings.
+    Not after a number or a literal, which may be incomplete; and not at the start, where some
+    services send a prefix of fixed length that clients remove. No place follows a byte that is not
+    JSON.
     """
 
     __slots__ = ("_state", "allows")
@@ -52,7 +52,7 @@ class JsonScanner:
         was_outside = self._state == _OUTSIDE
         at = self._finish_string(data)
         if self._state == _OUTSIDE and at > 0 and not was_outside:
-            return at  # behind the string that ended
+            return at  # after the string that ended
         if self._state == _OUTSIDE and (match := _TO_PLACE.match(data)) is not None:
             self.allows = True
             return match.end()
@@ -64,16 +64,16 @@ class JsonScanner:
         return b" " * size
 
     def _finish_string(self, data: bytes) -> int:
-        """Read on to the end of the string that was begun, if one was; return where that is."""
+        """Parse to the end of the string that is open, if one is; return the new position."""
         if self._state in (_OUTSIDE, _LOST) or not data:
             return 0
         match = _IN_STRING.match(data, 1 if self._state == _ESCAPE else 0)
-        assert match is not None  # it matches nothing, too
+        assert match is not None  # the pattern matches the empty string
         end = match.end()
         if end == len(data):
             self._state = _STRING
             return end
-        if data[end] == 0x5C:  # a backslash, and what it escapes is still to come
+        if data[end] == 0x5C:  # a backslash whose escaped byte is still to come
             self._state = _ESCAPE
             return len(data)
         self._state = _OUTSIDE
@@ -81,11 +81,11 @@ class JsonScanner:
         return end + 1
 
     def _read(self, data: bytes, start: int) -> None:
-        """Read to the end of `data`, which begins outside of strings."""
+        """Parse `data` from `start`, which is outside strings, to its end."""
         if self._state == _LOST:
             return
         match = _TOKENS.match(data, start)
-        assert match is not None  # it matches nothing, too
+        assert match is not None  # the pattern matches the empty string
         end = match.end()
         if end == len(data):
             self.allows = data[-1] in _PLACES

@@ -1,8 +1,8 @@
-"""When held bytes are let out, as a user says it, and what that came to."""
+"""When a response is flushed, as the user configures it, and what its flushes added."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
+from typing import Final, Literal, NoReturn, TypeAlias, cast
 
 from tailrace.limits import (
     FLUSH_PAD_BYTES,
@@ -18,15 +18,15 @@ _WHEN: Final = ("explicit", "every-write", "adaptive")
 
 
 class FlushPolicy:
-    """When a response is flushed, and how much padding that takes; immutable.
+    """When a response is flushed, and with how much padding; immutable.
 
-    `when`: "explicit", only when the handler asks for it; "every-write", behind each write too;
-    "adaptive", also when nothing was written for `quiet_s` seconds and something is held back.
-    `pad_bytes`: padding of one flush, in bytes. `pads_text`: plain text is padded with spaces,
-    which its reader may see; without it plain text cannot be flushed over native streaming.
+    `when`: "explicit", only when the handler flushes; "every-write", also after each write;
+    "adaptive", also when nothing was written for `quiet_s` seconds and bytes are held back.
+    `pad_bytes`: padding of one flush. `pads_text`: pad plain text with spaces, which its reader may
+    see; without it plain text cannot be flushed over native streaming.
 
     Raises:
-        TypeError, ValueError: a value of another type, or out of its range.
+        TypeError, ValueError: a value has another type, or is out of its range.
     """
 
     __match_args__ = ("when", "pad_bytes", "quiet_s", "pads_text")
@@ -70,9 +70,10 @@ class FlushPolicy:
         raise AttributeError(f"a FlushPolicy does not change: cannot delete {name}")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, FlushPolicy):
-            return NotImplemented
-        return self._key() == other._key()
+        match other:
+            case FlushPolicy():
+                return self._key() == other._key()
+        return NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._key())
@@ -89,26 +90,27 @@ class FlushPolicy:
 
 
 class FlushCounts(NamedTuple):
-    """What flushes of one response came to; all zero where flushing takes nothing."""
+    """The flushes of one response; all zero where a flush needs no padding."""
 
     flushes: int = 0
-    """Asked for, by the handler or its policy, while something was held."""
+    """Requested by the handler or its policy while bytes were held back."""
     deferred: int = 0
-    """Those of them that had to wait for a place where the format allows padding."""
+    """Those of them that waited for a place where the format allows padding."""
     padded_bytes: int = 0
     """Padding that was sent."""
 
 
 def policy_from(value: object) -> FlushPolicy:
-    """Return the policy that a user means by its name, or by the policy itself.
+    """Return a policy that is given as itself, or by the name of its `when`.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: `value` is neither.
     """
-    if isinstance(value, FlushPolicy):
-        return value
-    if isinstance(value, str) and value in _WHEN:
-        return FlushPolicy(cast("Any", value))
+    match value:
+        case FlushPolicy():
+            return value
+        case str() if value in _WHEN:
+            return FlushPolicy(cast("When", value))
     raise TypeError(f"flush is {_listed()} or a FlushPolicy, not {value!r}")
 
 

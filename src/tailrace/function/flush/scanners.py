@@ -1,7 +1,7 @@
-"""Padding: bytes that a content type ignores, and the places where it does.
+"""Padding: bytes that a content type ignores, and the places where it ignores them.
 
-A scanner reads a body as it is written and knows whether padding may stand behind what it has
-read. Where it cannot be certain it allows no place: late is better than wrong.
+A scanner parses a body as it is written and knows whether padding may follow what it has parsed.
+Where that is not certain there is no place: a late flush is better than a changed document.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from tailrace.function.flush.charset import declared_charset, is_ascii_based
 
 
 class Scanner(Protocol):
-    """Reads one body, however it is cut into chunks.
+    """Parses one body, however it is split into chunks.
 
-    Padding is not fed to it: it stands between the bytes that are, and changes nothing.
+    Padding is not passed to it.
     """
 
     allows: bool
-    """Padding may stand here, behind all that was read."""
+    """Whether padding may stand here, after all bytes that were parsed."""
 
     def feed(self, data: bytes) -> None:
-        """Read on to the end of `data`."""
+        """Parse `data`."""
 
     def find(self, data: bytes) -> int:
-        """Read on to the first place in `data` where padding may stand.
+        """Parse `data` up to the first place in it.
 
-        The result is the number of bytes before it, 1 to len(data). The rest has not been read.
-        -1: there is none, and all of `data` has been read.
+        Return the number of bytes before the place, 1 to len(data); the rest is not parsed. -1:
+        there is no place, and all of `data` has been parsed.
         """
 
     def padding(self, size: int) -> bytes:
-        """`size` bytes (or what the format needs at least) that may stand at a place."""
+        """Return padding of `size` bytes, or of the least that the format needs."""
 
 
 def scanner_for(content_type: str, *, pads_text: bool = False) -> Scanner | None:
-    """A scanner for a body of this type, at its start; None when nothing in it is ignorable.
+    """Return a new scanner for a body of this type; None if the type has no padding.
 
     None also for charsets in which bytes below 128 are not always ASCII (UTF-16, Shift_JIS, …).
     `pads_text` allows plain text, where padding is visible: lines of spaces.
@@ -55,7 +55,7 @@ _NDJSON: Final = frozenset(
 
 
 def _scanner_of(essence: str, charset: str | None, *, pads_text: bool) -> Scanner | None:
-    """The module of a type is imported when a body of it is streamed."""
+    """Import the type's module only now, when a body of that type is streamed."""
     if essence == "text/event-stream":
         from tailrace.function.flush.lines import LineScanner, comment_lines
 

@@ -1,4 +1,4 @@
-"""What HTML's tags mean to the tokens that follow them.
+"""HTML's tags that decide how the content after them is read.
 
 Source: HTML Standard, sections 13.2.5 (tokenization) and 13.2.6 (tree construction), read 2026-11.
 """
@@ -11,10 +11,10 @@ from typing import Final
 RAW: Final = frozenset(
     (b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes")
 )
-"""Elements whose content has no tags but their own end; script is one more, see `SCRIPT_END`."""
+"""Elements whose content has no tag but their own end tag; for script see `SCRIPT_END`."""
 
 FOREIGN: Final = frozenset((b"svg", b"math"))
-"""Roots of other vocabularies, in which RAW elements are elements like others."""
+"""Roots of other vocabularies, in which RAW elements are ordinary elements."""
 
 TEXT_IN_FOREIGN: Final = RAW | {
     b"script",
@@ -26,7 +26,7 @@ TEXT_IN_FOREIGN: Final = RAW | {
     b"ms",
     b"mtext",
 }
-"""Elements that, in FOREIGN ones, switch between vocabularies, or are not what they are in HTML."""
+"""Elements that, in FOREIGN ones, change the vocabulary or have another meaning than in HTML."""
 
 UNCERTAIN: Final = frozenset((b"plaintext", b"frameset"))
 UNCERTAIN_IN_FOREIGN: Final = frozenset((b"foreignobject", b"annotation-xml"))
@@ -56,9 +56,9 @@ PLAIN_TAGS: Final = re.compile(
     % (b"|".join(sorted(SPECIAL - TABLE_PARTS)), _NOT_S, _ATTRIBUTE),
     re.IGNORECASE,
 )
-"""Text and complete tags of elements that are not SPECIAL, or TABLE_PARTS; it ends behind a tag.
+"""Text and complete tags of elements that are TABLE_PARTS or not SPECIAL; a match ends with a tag.
 
-In a tag it has no `<`, so that what looks like one of TABLE_PARTS is one.
+Its tags contain no `<`, so TABLE_PART finds nothing inside a tag.
 """
 TABLE_PART: Final = re.compile(
     rb"<(/?)(%b)(?=[\t\n\f\r />])" % b"|".join(sorted(TABLE_PARTS)), re.IGNORECASE
@@ -78,7 +78,7 @@ _META: Final = re.compile(
 
 
 def meta_charset(attributes: bytes) -> str | None:
-    """The charset that a meta element declares."""
+    """Return the charset that a meta element declares, None if it declares none."""
     match = _META.search(attributes)
     if match is None:
         return None
