@@ -31,7 +31,7 @@ from tailrace.gateway import response_head
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 from tailrace.net import ports
 from tailrace.net.process.startup import run
 
@@ -88,7 +88,7 @@ def run_gateway(story: Callable[[Gateway, RecordingInvoker], Awaitable[None]]) -
         invoker = RecordingInvoker()
         routes = Router([RouteConfig(path="/*", function="documented")])
         settings = GatewaySettings(listen=ANY, callback_listen=ANY)
-        gateway = Gateway(settings, Invokers(callback=invoker), routes.match)
+        gateway = Gateway(settings, Transports(callback=invoker), routes.match)
         await gateway.start()
         try:
             await asyncio.wait_for(story(gateway, invoker), TIMEOUT_S)

@@ -9,7 +9,7 @@ import sys
 def test_a_gateway_takes_no_more_than_its_open_files_allow() -> None:
     code = """
 import resource
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 from tailrace.config import GatewayConfig
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
@@ -18,7 +18,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (500, 1024))
 raise_descriptor_limit()
 few = GatewayConfig(uploads_max=5)
 for settings in (GatewaySettings(), GatewaySettings(held_max=100, config=few)):
-    found = Gateway(settings, Invokers(), lambda host, path: None).settings
+    found = Gateway(settings, Transports(), lambda host, path: None).settings
     print(found.held_max, found.clients_max, found.callbacks_max, found.config.uploads_max)
 """
     result = subprocess.run(

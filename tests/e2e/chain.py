@@ -40,7 +40,7 @@ from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import settings_from
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 from tailrace.net.process.startup import run
 
 T = TypeVar("T")
@@ -220,7 +220,7 @@ class Chain:
             settings_from(
                 config.gateway, listen=ANY_PORT, callback_listen=ANY_PORT, advertise=None
             ),
-            Invokers.at(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
+            Transports.at(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
             Router(config.routes).match,
             clock=self._clock,
         )

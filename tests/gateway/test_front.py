@@ -12,7 +12,7 @@ from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
 from tailrace.gateway.routes import Router
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 
 
 async def answered(client: Client, method: str = "GET") -> Response:
@@ -743,7 +743,7 @@ class FailingInvoker:
 @played()
 async def test_a_fault_of_an_invoker_is_500_and_one_traceback(world: World) -> None:
     world.errors_expected = True
-    world.gateway._front.invokers = Invokers(callback=FailingInvoker())
+    world.gateway._front.transports = Transports(callback=FailingInvoker())
     client = await world.client()
 
     await client.request()

@@ -16,8 +16,8 @@ from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
 from tailrace.gateway.aws.invoke import LambdaEndpoint
-from tailrace.gateway.transports.invokers import Invokers
-from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
+from tailrace.gateway.transports.choice import Transports
+from tailrace.gateway.transports.response_stream import StreamTransport
 from tailrace.wire.event_stream import encode_chunk, encode_complete, encode_message
 
 HEAD = encode_head(201, {"content-type": "text/plain"}, ["a=1"])
@@ -590,9 +590,9 @@ async def test_an_endpoint_that_does_not_answer_is_a_504(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         endpoint = LambdaEndpoint(url, "us-east-1", is_loopback=True)
-        invoker = LambdaStreamInvoker(endpoint, connect_timeout_s=10.0, clock=world.clock)
+        invoker = StreamTransport(endpoint, connect_timeout_s=10.0, clock=world.clock)
         await invoker.start()
-        world.gateway._front.invokers = Invokers(response_stream=invoker)
+        world.gateway._front.transports = Transports(response_stream=invoker)
         client = await world.client()
         await client.request()
         await until(lambda: invoker._streams._entering)
@@ -717,7 +717,7 @@ async def pour(world: World, stream: Any, piece: bytes, count_max: int) -> int:
 
 def is_held_back(world: World, stream: Any) -> bool:
     """Whether the gateway does not read Lambda's answer, and the kernel takes no more of it."""
-    invoker = world.gateway._invokers.response_stream
+    invoker = world.gateway._transports.response_stream
     assert invoker is not None
     is_read = all(open._transport.is_reading() for open in invoker._streams._open)
     return not is_read and not is_writable(stream.connection._transport.get_extra_info("socket"))

@@ -32,7 +32,7 @@ from tailrace.config import Address
 from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 from tailrace.net.process.startup import run
 from tailrace.net.server.listener import HttpServer
 from tailrace.wire.capability import callback_url, mint
@@ -52,7 +52,7 @@ def test_a_gateway_that_cannot_listen_leaves_nothing_behind(taken: str) -> None:
             }
             invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
             gateway = Gateway(
-                GatewaySettings(**ports), Invokers(invoker), lambda h, p: FixedRoute()
+                GatewaySettings(**ports), Transports(invoker), lambda h, p: FixedRoute()
             )
 
             with pytest.raises(OSError, match="in use"):
@@ -69,7 +69,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
     """A function of the gateway's last life calls back while the name of --listen is resolved."""
     invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
     settings = GatewaySettings(listen=ANY, callback_listen=ANY)
-    gateway = Gateway(settings, Invokers(invoker), lambda h, p: FixedRoute())
+    gateway = Gateway(settings, Transports(invoker), lambda h, p: FixedRoute())
     statuses: list[int] = []
     start = HttpServer.start
 
@@ -96,7 +96,7 @@ def test_a_gateway_listens_on_ipv6() -> None:
     async def play() -> None:
         invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
         settings = GatewaySettings(listen=Address("::1", 0), callback_listen=Address("::1", 0))
-        gateway = Gateway(settings, Invokers(invoker), lambda h, p: FixedRoute())
+        gateway = Gateway(settings, Transports(invoker), lambda h, p: FixedRoute())
         await gateway.start()
         try:
             assert gateway.public_url.startswith("http://[::1]:")
@@ -410,7 +410,7 @@ def test_a_gateway_serves_again_after_another_has_stopped() -> None:
             invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
             gateway = Gateway(
                 GatewaySettings(listen=ANY._replace(port=port), callback_listen=ANY),
-                Invokers(invoker),
+                Transports(invoker),
                 lambda h, p: None,
             )
             await gateway.start()

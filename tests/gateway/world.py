@@ -33,9 +33,9 @@ from tailrace.config import Address, GatewayConfig
 from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
+from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.http import HttpInvoker
-from tailrace.gateway.transports.invokers import Invokers
-from tailrace.gateway.transports.response_stream import LambdaStreamInvoker
+from tailrace.gateway.transports.response_stream import StreamTransport
 from tailrace.net.process.startup import run
 
 LONG_S = 600.0
@@ -230,9 +230,9 @@ def played(
         await peer.start()
         clock = ManualClock()
         at = LambdaEndpoint(endpoint_url or peer.url, "us-east-1", is_loopback=True)
-        invokers = Invokers(
+        invokers = Transports(
             callback=LambdaInvoker(at, timeout_s=invoke_timeout_s, clock=clock),
-            response_stream=LambdaStreamInvoker(at, clock=clock),
+            response_stream=StreamTransport(at, clock=clock),
             url=HttpInvoker(timeout_s=invoke_timeout_s, clock=clock),
         )
         gateway = Gateway(options, invokers, route or (lambda host, path: fixed), clock=clock)

@@ -69,14 +69,14 @@ async def serve_gateway(
     Without an endpoint all routes must be those of URLs.
     """
     from tailrace.gateway.service import Gateway
-    from tailrace.gateway.transports.invokers import Invokers
+    from tailrace.gateway.transports.choice import Transports
 
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     refuse_unusable("--listen", *settings.listen)
     refuse_unusable("--callback-listen", *settings.callback_listen)
     descriptors = set_up()
     origins = {Origin.of(route.invoke_url) for route in routes if route.invoke_url is not None}
-    gateway = Gateway(settings, Invokers.at(endpoint, len(origins)), Router(routes).match)
+    gateway = Gateway(settings, Transports.at(endpoint, len(origins)), Router(routes).match)
     _warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
     with StopSignals() as signals:
         await gateway.start()

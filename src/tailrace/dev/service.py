@@ -34,7 +34,7 @@ from tailrace.gateway.aws.invoke import LambdaEndpoint
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import local_access, settings_from
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 from tailrace.net.ports import free_port, is_taken, refuse_unusable, taken_error
 from tailrace.net.tasks import TaskSet
 
@@ -142,7 +142,7 @@ class Dev:
         await emulator.start()
         self._emulator = emulator
         endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True, has_dummy_keys=True)
-        gateway = Gateway(settings, Invokers.at(endpoint), _finder(self.config))
+        gateway = Gateway(settings, Transports.at(endpoint), _finder(self.config))
         try:
             await gateway.start()
         except BaseException:

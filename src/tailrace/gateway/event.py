@@ -7,17 +7,17 @@ import time
 import msgspec
 
 from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.transports.protocol import Transport
 from tailrace.net.server.listener import RequestHead
-from tailrace.wire.capability import callback_url
 from tailrace.wire.events import RequestParts, event_from_request
 from tailrace.wire.forwarded import forwarded_fields, new_trace_root
-from tailrace.wire.mark import keys_for_callback, keys_for_stream
 
 
 def encode_event(
     held: Held,
     head: RequestHead,
     body: bytes,
+    transport: Transport,
     *,
     peer: str,
     callback_base: str,
@@ -53,12 +53,8 @@ def encode_event(
             protocol="HTTP/" + head.version,
         )
     )
-    if held.route.transport == "response-stream":
-        event |= keys_for_stream()
-        return msgspec.json.encode(event)
-    url = callback_url(callback_base, capability)
     target = head.path + ("?" + head.query if head.query else "")
-    event |= keys_for_callback(url, target, capability.exchange_id)
+    event |= transport.keys(capability, callback_base, target)
     return msgspec.json.encode(event)
 
 

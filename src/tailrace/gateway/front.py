@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from tailrace import limits
 from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.event import encode_event
 from tailrace.gateway.exchange.client_seat import HttpSeat
@@ -17,7 +16,8 @@ from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvokeRefused
 from tailrace.gateway.observe.counts import Tallies
 from tailrace.gateway.routes import Route, name_of
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
+from tailrace.gateway.transports.protocol import Transport
 from tailrace.net.clock import TimerClock
 from tailrace.net.server.listener import (
     IGNORE,
@@ -42,7 +42,7 @@ class Front:
     def __init__(
         self,
         registry: Registry,
-        invokers: Invokers,
+        transports: Transports,
         *,
         find_route: Callable[[str, str], Route | None],
         callback_base: str,
@@ -53,7 +53,7 @@ class Front:
         guard: WebGuard | None = None,
     ) -> None:
         self.registry = registry
-        self.invokers = invokers
+        self.transports = transports
         self.find_route = find_route
         self.callback_base = callback_base
         self.trusted_hops = trusted_hops
@@ -75,9 +75,9 @@ class Front:
         route = self.find_route(host, head.path)
         if route is None:
             return _answer(connection, head, 404, f"no route for {head.path[:200]}")
-        # Refuses a body that is too long.
-        on_complete = partial(self._begin, head, connection, route)
-        request = WholeBody(head, _body_bytes_max(route), on_complete, _nothing)
+        transport = self.transports.of(route)
+        on_complete = partial(self._begin, head, connection, route, transport)
+        request = WholeBody(head, transport.request_bytes_max, on_complete, _nothing)
         try:
             self.registry.check_room(route)  # an upload without a place at its end is of no use
         except ThrottledError as error:
@@ -89,6 +89,7 @@ class Front:
         head: RequestHead,
         connection: Connection,
         route: Route,
+        transport: Transport,
         body: bytes,
         trailers: Headers,
     ) -> None:
@@ -104,11 +105,12 @@ class Front:
             held,
             head,
             body,
+            transport,
             peer=connection.peer,
             callback_base=self.callback_base,
             trusted_hops=self.trusted_hops,
         )
-        held.invocation = self.tasks.spawn(_invoke(self.invokers, held, payload), "invoke")
+        held.invocation = self.tasks.spawn(_invoke(transport, held, payload), "invoke")
 
     def _refuse(
         self, connection: Connection, head: RequestHead, route: Route, error: ThrottledError
@@ -124,18 +126,11 @@ class Front:
         connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")
 
 
-def _body_bytes_max(route: Route) -> int:
-    """How long a client's body may be: an event has room for it in Lambda's limit."""
-    if route.transport == "response-stream":
-        return limits.STREAM_REQUEST_BODY_BYTES_MAX
-    return limits.REQUEST_BODY_BYTES_MAX
-
-
-async def _invoke(invokers: Invokers, held: Held, payload: bytes) -> None:
-    """Hand the event over; a refusal is the client's answer."""
+async def _invoke(transport: Transport, held: Held, payload: bytes) -> None:
+    """Send the event; a refusal is the client's answer."""
     route = held.route
     try:
-        await invokers.invoke(held, payload)
+        await transport.dispatch(held, payload)
     except InvokeError as error:
         held.invocation = None  # this task: it must not cancel itself
         held.request_id = error.request_id

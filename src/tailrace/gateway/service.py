@@ -17,7 +17,7 @@ from tailrace.gateway.observe.counts import health_counts
 from tailrace.gateway.routes import Route
 from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
-from tailrace.gateway.transports.invokers import Invokers
+from tailrace.gateway.transports.choice import Transports
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.process.descriptors import descriptor_limit, shares_of
 from tailrace.net.server.listener import HttpLimits, HttpServer
@@ -36,13 +36,13 @@ class Gateway:
     def __init__(
         self,
         settings: GatewaySettings,
-        invokers: Invokers,
+        transports: Transports,
         find_route: Callable[[str, str], Route | None],
         *,
         clock: TimerClock | None = None,
     ) -> None:
         self.settings = settings = _within_descriptors(settings)
-        self._invokers = invokers
+        self._transports = transports
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(
             settings.config,
@@ -75,15 +75,15 @@ class Gateway:
         """
         settings = self.settings
         async with AsyncExitStack() as undo:
-            await self._invokers.start()
-            undo.push_async_callback(self._invokers.close)
+            await self._transports.start()
+            undo.push_async_callback(self._transports.close)
             self._registry.start()  # before anybody can call back
             undo.callback(self._registry.stop)
             await self._callbacks.start(*settings.callback_listen)
             undo.push_async_callback(self._callbacks.stop)
             self._front = Front(
                 self._registry,
-                self._invokers,
+                self._transports,
                 find_route=self._find_route,
                 callback_base=self.callback_url,
                 health_path=settings.config.health_path,
@@ -166,7 +166,7 @@ class Gateway:
         await self._public.stop()
         await self._callbacks.stop()
         await self._front.tasks.cancel_all()
-        await self._invokers.close()
+        await self._transports.close()
 
     def _health(self) -> dict[str, object]:
         """See `health_counts`."""
@@ -186,7 +186,7 @@ class Gateway:
             "clients": public["connections"],
             "callbacks": self._callbacks.statistics()["connections"],
             "invocations": len(self._front.tasks),
-            "streams": self._invokers.streams,
+            "streams": self._transports.streams,
         }
 
 

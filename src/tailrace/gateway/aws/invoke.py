@@ -1,4 +1,4 @@
-"""Invoking functions: the protocol, and Lambda's asynchronous form of it.
+"""Lambda's endpoint, and asynchronous invocations there: sent, signed, refused.
 
 botocore finds the credentials and signs, `net.client.pool` keeps the connections. Facts: Invoke API
 2015-03-31 (Lambda API reference, "Invoke"), errors as in botocore's service model, read 2026-11.
@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from botocore.credentials import Credentials
@@ -51,26 +51,6 @@ REQUEST_ID: Final = "x-amzn-requestid"
 """The header of an answer that names the invocation."""
 
 _SECONDS: Final = re.compile("[0-9]{1,5}").fullmatch
-
-
-class Invoker(Protocol):
-    """Starts invocations of functions, which call back."""
-
-    async def start(self) -> None:
-        """Make ready. Raises ConfigError when that cannot be."""
-
-    async def invoke(self, function: str, payload: bytes) -> str | None:
-        """Hand an event over; `function` is a name, an ARN, or the URL that invokes it.
-
-        Returns the invocation's request id, which is in the function's log, if the answer has it.
-
-        Raises:
-            InvokeError: it was not accepted. The function may run all the same after an
-                `InvokeTimeoutError` or an `EndpointError`.
-        """
-
-    async def close(self) -> None:
-        """Let the connections go."""
 
 
 @dataclass(frozen=True, slots=True)

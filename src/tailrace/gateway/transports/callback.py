@@ -1,4 +1,4 @@
-"""The function's side: a callback finds its exchange and is relayed into the held response.
+"""The callback transport: an event has a URL, and the function sends its response there.
 
 A callback is one POST to the capability URL. With the integration media type its body is an
 integration response; without it, status and headers are those of the POST itself and all of the
@@ -8,8 +8,9 @@ body is relayed.
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
+from tailrace import limits
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.registry import Registry
@@ -19,12 +20,34 @@ from tailrace.gateway.exchange.state import (
     SourceOpened,
 )
 from tailrace.gateway.response_head import head_from_callback
+from tailrace.gateway.transports.protocol import Invoker
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
+from tailrace.wire.capability import EXCHANGE_FIELD, Capability, callback_url, parse_path
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
+from tailrace.wire.mark import keys_for_callback
 
 _MEDIA_TYPE: Final = MEDIA_TYPE.encode()
 _JSON: Final = [(b"content-type", b"application/json")]
+
+
+class CallbackTransport:
+    """Events by an invoker that does not wait for the function; responses by callback."""
+
+    request_bytes_max = limits.REQUEST_BODY_BYTES_MAX
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+        self.start = invoker.start
+        self.close = invoker.close
+
+    def keys(self, capability: Capability, callback_base: str, target: str) -> dict[str, Any]:
+        """See `Transport.keys`."""
+        url = callback_url(callback_base, capability)
+        return keys_for_callback(url, target, capability.exchange_id)
+
+    async def dispatch(self, held: Held, payload: bytes) -> None:
+        """See `Transport.dispatch`."""
+        held.request_id = await self._invoker.invoke(held.route.function, payload)
 
 
 class Callbacks:

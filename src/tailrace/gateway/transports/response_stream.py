@@ -1,4 +1,4 @@
-"""Invoking functions through the Lambda API and relaying the response stream of the answer.
+"""The response-stream transport: the response is in Lambda's answer to the invocation.
 
 Facts: InvokeWithResponseStream 2021-11-15 (Lambda API reference), and what its clients in botocore
 and the AWS SDK for JavaScript do, read 2026-11. Both take a stream that ends without
@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 from tailrace import limits
 from tailrace.errors import (
     EventStreamError,
     FrameError,
+    InvokeError,
     InvokeTimeoutError,
     PeerError,
     ResponseFormatError,
@@ -46,19 +48,23 @@ from tailrace.net.client.connection import ClientConnection
 from tailrace.net.client.pool import HttpPool, PoolAnswer
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.json_text import response_from_envelope
+from tailrace.wire.capability import Capability
 from tailrace.wire.event_stream import Message, MessageDecoder
 from tailrace.wire.integration import Head
+from tailrace.wire.mark import keys_for_stream
 from tailrace.wire.stream_frames import FrameDecoder
 
 logger = logging.getLogger(__name__)
 
 
-class LambdaStreamInvoker:
-    """Invokes functions by `InvokeWithResponseStream`; nothing is invoked a second time.
+class StreamTransport:
+    """Events by `InvokeWithResponseStream`; nothing is invoked a second time.
 
     A request may have run although its connection broke, and a function's side effects would
     happen twice: its client gets 502.
     """
+
+    request_bytes_max = limits.STREAM_REQUEST_BODY_BYTES_MAX
 
     def __init__(
         self,
@@ -73,30 +79,32 @@ class LambdaStreamInvoker:
         self._streams = HttpPool(
             self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )
-        self.warnings = FormWarnings(clock)
+        self._form_warnings = FormWarnings(clock)
 
-    def __len__(self) -> int:
+    @property
+    def stream_count(self) -> int:
+        """Streams that are open."""
         return len(self._streams)
 
     async def start(self) -> None:
-        """Find the credentials. Raises ConfigError when there are none."""
+        """Find the credentials. Raises ConfigError if there are none."""
         await self._signer.start()
         self._streams.start()
 
-    async def invoke(self, held: Held, payload: bytes) -> None:
-        """Send an event; the answer becomes the source of `held`.
+    def keys(self, capability: Capability, callback_base: str, target: str) -> dict[str, Any]:
+        """See `Transport.keys`: nothing depends on the exchange."""
+        return keys_for_stream()
+
+    async def dispatch(self, held: Held, payload: bytes) -> None:
+        """See `Transport.dispatch`; the answer becomes the source of `held`.
 
         Returns when Lambda has begun the stream, and does not wait for what it carries. When this
-        is cancelled before, the connection is cut; the function may run all the same.
-
-        Raises:
-            InvokeError: there is no stream. The function may run all the same after an
-                `EndpointError`.
+        is cancelled before, the connection is aborted.
         """
         check_size(payload, limits.SYNC_INVOKE_BYTES_MAX)
         name = quote(held.route.function, safe="")
         path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
-        answer = _Answer(held, self)
+        answer = _Answer(held, self._form_warnings)
         try:
             # The message, of megabytes, is not kept while the function works.
             answer.stream = await self._streams.open(
@@ -111,10 +119,8 @@ class LambdaStreamInvoker:
         except asyncio.CancelledError:
             answer.give_up()
             raise
-        if isinstance(failure, PeerError):
-            raise unreachable("the Lambda endpoint", failure) from failure
         if failure is not None:
-            raise refusal(failure)
+            raise failure
 
     async def close(self) -> None:
         """Cut every connection."""
@@ -128,9 +134,9 @@ class _Answer:
     __slots__ = (
         "_body",
         "_decoder",
+        "_form_warnings",
         "_frames",
         "_held",
-        "_invoker",
         "_is_paused",
         "_last",
         "_refused",
@@ -140,9 +146,9 @@ class _Answer:
 
     stream: ClientConnection
 
-    def __init__(self, held: Held, invoker: LambdaStreamInvoker) -> None:
+    def __init__(self, held: Held, form_warnings: FormWarnings) -> None:
         self._held = held
-        self._invoker = invoker
+        self._form_warnings = form_warnings
         self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
         self._body: StreamBody | None  # until the head is known
         self._body = StreamBody(response_from_envelope)
@@ -150,7 +156,7 @@ class _Answer:
         self._is_paused = False  # the client reads too slowly
         self._last: Message | None = None  # it waits for the frames before it
         self._refused: PoolAnswer | None = None
-        self.opened: asyncio.Future[PoolAnswer | PeerError | None]
+        self.opened: asyncio.Future[InvokeError | None]
         self.opened = asyncio.get_running_loop().create_future()
 
     def give_up(self) -> None:
@@ -180,18 +186,20 @@ class _Answer:
             return
         try:
             self._relay(self._decoder.read(data))
+        except FrameError as error:
+            self._reject_frames(error)
         except (EventStreamError, ResponseFormatError) as error:
-            self._reject(error)
+            self._held.apply(ResponseMalformed(str(error)))
 
-    def _reject(self, error: EventStreamError | ResponseFormatError) -> None:
-        if isinstance(error, FrameError):  # behind the head, where no answer can say it
-            self._log("was cut short: %s", error)
+    def _reject_frames(self, error: FrameError) -> None:
+        """Log what no answer can report: frames come behind the head."""
+        self._log("was cut short: %s", error)
         self._held.apply(ResponseMalformed(str(error)))
 
     def on_end(self) -> None:
         """Only a refusal ends so: a stream's last word is a message of its own."""
         if self._refused is not None:
-            self._tell(self._refused)
+            self._fail_to_open(refusal(self._refused))
         else:
             self.on_broken(PeerError("the stream ended without InvokeComplete"))
 
@@ -199,13 +207,15 @@ class _Answer:
         """The connection has ended before its time."""
         held = self._held
         if held.source is not self:
-            self._tell(error)
+            failure = unreachable("the Lambda endpoint", error)
+            failure.__cause__ = error
+            self._fail_to_open(failure)
             return
         self._log("broke off: %s", error)
         held.source = None
         held.apply(SourceBroken("stream"))
 
-    def _tell(self, failure: PoolAnswer | PeerError) -> None:
+    def _fail_to_open(self, failure: InvokeError) -> None:
         if not self.opened.done():
             self.opened.set_result(failure)
 
@@ -213,7 +223,7 @@ class _Answer:
         self._refused = refused = refused._replace(body=refused.body + data)
         if len(refused.body) > limits.POOL_ANSWER_BYTES_MAX:
             self.stream.abort()
-            self._tell(refused)
+            self._fail_to_open(refusal(refused))
 
     # --- what the messages say ------------------------------------------------------------------
 
@@ -241,7 +251,7 @@ class _Answer:
         """The head is known."""
         self._body = None
         if body.form is not StreamForm.PRELUDE:
-            self._invoker.warnings.note(self._held.route.function, body.form)
+            self._form_warnings.note(self._held.route.function, body.form)
         elif body.is_framed:
             self._frames = FrameDecoder()
         self._held.head_arrived(head)
@@ -288,8 +298,10 @@ class _Answer:
                 self._end(self._last)
             elif not self._is_paused:
                 self.stream.resume_reading()
+        except FrameError as error:
+            self._reject_frames(error)
         except (EventStreamError, ResponseFormatError) as error:
-            self._reject(error)
+            self._held.apply(ResponseMalformed(str(error)))
 
     def _fail(self, failure: str) -> None:
         """The function says that it has failed."""

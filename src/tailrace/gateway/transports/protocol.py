@@ -1,0 +1,66 @@
+"""What a transport is: one way of events to functions, and of their responses back.
+
+The configuration names the transport of a route, and `transports.choice` finds it by that name.
+What differs between transports is asked of the object: nothing else compares names.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from tailrace.gateway.exchange.live import Held
+from tailrace.wire.capability import Capability
+
+
+class Transport(Protocol):
+    """One way of events to functions, and of their responses back.
+
+    A response comes through the `Source` of its exchange. `dispatch` sets it if the response is in
+    the answer to the event; otherwise the callback listener does, when the function calls back.
+    """
+
+    @property
+    def request_bytes_max(self) -> int:
+        """How long a request's body may be: its event must be within what the transport carries."""
+
+    def keys(self, capability: Capability, callback_base: str, target: str) -> dict[str, Any]:
+        """Return the keys that mark an event of this transport (`wire.mark`).
+
+        `callback_base` is the base of callback URLs, `target` the request's path and query.
+        """
+
+    async def start(self) -> None:
+        """Open resources. Raises ConfigError if one is unavailable."""
+
+    async def dispatch(self, held: Held, payload: bytes) -> None:
+        """Send an event, and note the invocation's request id if the answer has it.
+
+        Returns when the event was accepted, which may be before the function runs. Cancelling is
+        safe; the function may run all the same.
+
+        Raises:
+            InvokeError: it was not accepted. The function may run all the same after an
+                `InvokeTimeoutError` or an `EndpointError`.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+class Invoker(Protocol):
+    """Invokes functions that call back: Lambda's asynchronous invocation, or a POST to a URL."""
+
+    async def start(self) -> None:
+        """Open resources. Raises ConfigError if one is unavailable."""
+
+    async def invoke(self, function: str, payload: bytes) -> str | None:
+        """Send an event; `function` is a name, an ARN, or the URL that invokes it.
+
+        Returns the invocation's request id, which is in the function's log, if the answer has it.
+
+        Raises:
+            InvokeError: see `Transport.dispatch`.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""
