@@ -115,16 +115,15 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
     assert {name for name in modules if name.startswith("tailrace.")} == {
         "tailrace.errors",
         "tailrace.function",
-        "tailrace.function.callback_hosts",
         "tailrace.function.failure",
         "tailrace.function.handler",
         "tailrace.function.invocation",
-        "tailrace.function.mode",
+        "tailrace.function.output",
+        "tailrace.function.output.callback",
+        "tailrace.function.output.encoder",
+        "tailrace.function.output.upload",
         "tailrace.function.request",
-        "tailrace.function.response",
-        "tailrace.function.sink",
         "tailrace.function.stream",
-        "tailrace.function.upload_sink",
         "tailrace.limits",
         "tailrace.net",
         "tailrace.net.blocking",
@@ -135,7 +134,6 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.wire.capability",
         "tailrace.wire.integration",
         "tailrace.wire.mark",
-        "tailrace.wire.results",
     }
 
 

@@ -11,7 +11,7 @@ from tests.peers import SECRET, Peer, Running
 
 from tailrace.errors import CallbackRefusedError
 from tailrace.function import streamify_response
-from tailrace.function.callback_hosts import check_callback
+from tailrace.function.output.callback import check_callback
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
 PATH = f"/0f2f1e3c-8a51-4ba4-9c55-3e2b7f1d0a11/{SECRET}"

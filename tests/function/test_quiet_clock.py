@@ -15,9 +15,11 @@ from tests.runtime_api import StreamPost
 
 from tailrace.function import FlushPolicy, Head, ResponseStream
 from tailrace.function.invocation import Handler, drive
-from tailrace.function.sink import FlushClock
+from tailrace.function.output import Output
+from tailrace.function.output.encoder import PRELUDE
+from tailrace.function.output.flushes import FlushClock, Flushes
+from tailrace.function.output.upload import UploadTransport
 from tailrace.function.stream import Stream
-from tailrace.function.upload_sink import NativeSink
 from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.native_stream import NativeStream
 from tailrace.wire.runtime_api import Invocation
@@ -72,13 +74,14 @@ class ManualFlushClock(FlushClock):
 
 
 class Stage:
-    """A handler, its sink on a manual clock, and the Runtime API that a test plays."""
+    """A handler, its output on a manual clock, and the Runtime API that a test plays."""
 
     def __init__(self, peer: Peer) -> None:
         self.clock = ManualFlushClock()
         self._client = KeepAliveClient("127.0.0.1", peer.port)
         self._native = NativeStream(self._client, Invocation("r1", 1, "arn:f"))
-        self.sink = NativeSink(self._native, is_http=True, policy=POLICY, clock=self.clock)
+        transport = UploadTransport(self._native.upload, self._native.begin)
+        self.output = Output(transport, PRELUDE, Flushes(POLICY, self.clock))
         self.api = StreamPost(peer.socket.accept()[0])
         peer.connections.append(self.api)
 
@@ -86,11 +89,11 @@ class Stage:
         """Run a handler to its end; return the body, with its padding."""
 
         def run() -> None:
-            stream = Stream(self.sink, is_head_request=False)
+            stream = Stream(self.output, is_head_request=False)
             try:
-                drive(Handler(function, takes_response, True, None), {}, None, stream, self.sink)
+                drive(Handler(function, takes_response, True, None), {}, None, stream)
                 stream.end()
-                self.sink.drain()
+                self.output.drain()
             finally:
                 stream.close()
 
@@ -105,7 +108,7 @@ class Stage:
 
     @property
     def padded_bytes(self) -> int:
-        return self.sink.flush_counts[2]
+        return self.output.flush_counts[2]
 
     def pass_until_flush(self, quiet_at_s: float, flushes: int) -> None:
         """In an idle handler: a flush comes when the quiet time is over, and not before."""

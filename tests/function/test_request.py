@@ -22,7 +22,6 @@ from tests.runtime_api import RuntimeLoop
 
 from tailrace.function import Head, streamify_response
 from tailrace.function import request as request_module
-from tailrace.function.request import MARK_KEY
 from tailrace.wire import mark as mark_module
 from tailrace.wire.events import RequestParts, event_from_request
 
@@ -394,10 +393,6 @@ def test_each_part_is_read_once() -> None:
 
 
 # --- the gateway's mark --------------------------------------------------------------------------
-
-
-def test_the_key_of_the_mark_is_the_gateways() -> None:
-    assert MARK_KEY == mark_module.KEY
 
 
 def test_an_event_for_a_callback_has_its_url_and_its_exchange() -> None:

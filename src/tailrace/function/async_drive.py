@@ -1,8 +1,8 @@
-"""Drives an async handler. Imported, with asyncio, only when there is one.
+"""Runs an async handler. Imported, with asyncio, only for one.
 
 Concurrency law: the handler runs in one task, this module's own code in that task and in callbacks
-of its loop. The handler learns once that its client has left: by the exception of a write that it
-is waiting for, otherwise by cancellation.
+of its loop. When the client leaves, the handler gets one exception: that of the write that it waits
+for, otherwise its cancellation.
 """
 
 from __future__ import annotations
@@ -13,27 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import ClientDisconnected, FlushError, PeerError
 from tailrace.function.event_loop import run_in_loop
-from tailrace.function.quiet_timer import QuietTimer
-from tailrace.function.response import ResponseStream
-from tailrace.function.sink import Sink
-from tailrace.function.stream import Stream
-from tailrace.function.upload_sink import NativeSink, UploadSink
 from tailrace.net.blocking.async_upload import AsyncUpload
 
 if TYPE_CHECKING:
-    from tailrace.function.quiet_thread import QuietThread
+    from tailrace.function.output.quiet import QuietThread, QuietTimer
+    from tailrace.function.response import ResponseStream
+    from tailrace.function.stream import Stream
 
 
-def drive_async(
-    result: Any, stream: Stream, sink: Sink, response: ResponseStream | None = None
-) -> None:
-    """Run what an async handler has returned when it was called, until it has ended.
+def drive_async(result: Any, stream: Stream, response: ResponseStream | None = None) -> None:
+    """Run the coroutine or async generator of a handler to its end.
 
     Raises:
         ClientDisconnected: the client has left before.
         Exception: what the handler raised.
     """
-    drive = _Drive(stream, sink)
+    drive = _Drive(stream)
     try:
         run_in_loop(drive.run(result, response))
     finally:
@@ -44,9 +39,9 @@ def drive_async(
 
 class _Drive:
     __slots__ = (
-        "_is_told",
+        "_is_cancelled",
         "_is_waiting",
-        "_sink",
+        "_peer",
         "_stream",
         "_task",
         "_timer",
@@ -54,45 +49,45 @@ class _Drive:
         "is_begun",
     )
 
-    def __init__(self, stream: Stream, sink: Sink) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._sink = sink if isinstance(sink, UploadSink) else None
-        self._upload: AsyncUpload | None = None
+        self._peer = stream.output.transport.peer
+        self._upload: AsyncUpload | None = None  # of a transport that has a peer
         self._timer: QuietTimer | None = None
         self.is_begun = False
         self._task: asyncio.Task[Any] | None = None
         self._is_waiting = False  # the handler's own task waits in `drain`
-        self._is_told = False  # the handler was cancelled because its client has left
+        self._is_cancelled = False  # because the client has left
 
     async def run(self, result: Any, response: ResponseStream | None) -> None:
         self.is_begun = True
         self._task = asyncio.current_task()
         if response is not None:
             response._attach(self.drain)
-        if self._sink is not None:
-            self._sink.on_loss = self._on_loss
-            self._upload = AsyncUpload(self._sink.upload, self._on_over)
-            if isinstance(self._sink, NativeSink):
-                self._timer = QuietTimer(self._sink, self._upload)
+        if self._peer is not None:
+            self._peer.on_loss = self._on_loss
+            self._upload = AsyncUpload(self._peer.upload, self._on_over)
+            if self._stream.output.flushes is not None:
+                self._stream.output.flushes.on_held = self._start_timer
         try:
             await self._send(result, is_sent=response is None)
         except asyncio.CancelledError as error:
-            if self._is_told and self._sink is not None and self._sink.loss is not None:
-                raise ClientDisconnected(self._sink.loss) from error
+            if self._is_cancelled and self._peer is not None and self._peer.loss is not None:
+                raise ClientDisconnected(self._peer.loss) from error
             raise
         finally:
             self._task = None
 
     async def drain(self) -> None:
-        """Wait until the sink has room again."""
-        if self._upload is None or self._sink is None:
+        """Wait until there is room for another chunk."""
+        if self._upload is None or self._peer is None:
             return
         is_own = asyncio.current_task() is self._task
         self._is_waiting = is_own or self._is_waiting
         try:
             await self._upload.drain()
         except PeerError as error:
-            loss = self._sink.lose(error)
+            loss = self._peer.lose(error)
             if not self._stream.is_ended:
                 raise loss from error
         finally:
@@ -100,25 +95,24 @@ class _Drive:
                 self._is_waiting = False
 
     def detach(self) -> None:
-        """Watch socket and time no more."""
-        if self._timer is not None:
-            self._timer.close()
-        if self._sink is not None and self._upload is not None:
-            self._sink.on_loss = None
+        """Stop watching the socket and the time."""
+        self._stop_timer()
+        if self._peer is not None and self._upload is not None:
+            self._peer.on_loss = None
             self._upload.detach()
 
     def _on_over(self, error: PeerError) -> None:
-        if self._sink is not None:
-            self._sink.lose(error)
+        if self._peer is not None:
+            self._peer.lose(error)
 
     def _on_loss(self) -> None:
-        """Called in the middle of whoever noticed: a write, or the loop."""
+        """Called within a write, or by the loop."""
         task = self._task
         if task is None or self._stream.is_ended or self._is_waiting:
             return
         if asyncio.current_task() is task:
-            return  # it is being told: the write that noticed raises
-        self._is_told = True
+            return  # the write that noticed it raises
+        self._is_cancelled = True
         task.cancel()
 
     async def _send(self, result: Any, *, is_sent: bool) -> None:
@@ -131,7 +125,7 @@ class _Drive:
         elif hasattr(type(result), "__next__"):
             await self._pump(result)
         else:
-            self._stream.put_result(result)
+            self._stream.write_result(result)
 
     async def _pump_async(self, chunks: Any) -> None:
         try:
@@ -145,11 +139,11 @@ class _Drive:
                 await chunks.aclose()
 
     async def _pump(self, chunks: Any) -> None:
-        """An async function has returned a plain iterator: while that works, no timer runs."""
-        watch = self._watch_instead()
+        """Send a plain iterator's chunks: while it works, the loop stands still."""
+        watch = self._watch_by_thread()
         try:
             for item in chunks:
-                # Held across the wait: in it only this loop uses the sink.
+                # Held across the wait, in which only this loop uses the output.
                 with watch.turn if watch is not None else nullcontext():
                     self._stream.take_from(chunks, item)
                     await self.drain()
@@ -161,32 +155,51 @@ class _Drive:
             if hasattr(chunks, "close"):
                 chunks.close()
 
-    def _watch_instead(self) -> QuietThread | None:
-        if self._timer is None or not isinstance(self._sink, NativeSink):
-            return None
-        self._timer.close()
-        if not self._sink.is_adaptive:
-            return None
-        from tailrace.function.quiet_thread import QuietThread
+    def _start_timer(self) -> None:
+        """Called when something is held for the first time under an adaptive policy."""
+        from tailrace.function.output.quiet import QuietTimer
 
-        return QuietThread(self._sink)
+        output = self._stream.output
+        assert output.flushes is not None, "something is held"
+        assert self._upload is not None, "it is held on the way to a peer"
+        self._timer = QuietTimer(output, output.flushes, self._upload, asyncio.get_running_loop())
+        self._timer.watch()
+
+    def _stop_timer(self) -> None:
+        if self._stream.output.flushes is not None:
+            self._stream.output.flushes.on_held = None
+        if self._timer is not None:
+            self._timer.close()
+
+    def _watch_by_thread(self) -> QuietThread | None:
+        self._stop_timer()
+        output = self._stream.output
+        if output.flushes is None or not output.flushes.is_adaptive:
+            return None
+        from tailrace.function.output.quiet import QuietThread
+
+        return QuietThread(output, output.flushes)
 
     async def _take_from(self, chunks: Any, item: object) -> None:
-        """As `Stream.take_from`, of an async iterator."""
+        """As `Stream.take_from`, for an async iterator."""
         while True:
             try:
                 self._stream.take(item)
                 return
             except ClientDisconnected:
                 raise
-            except Exception as error:
+            except FlushError as error:
                 if not hasattr(chunks, "athrow"):
                     raise
                 try:
                     item = await chunks.athrow(error.with_traceback(None))
                 except StopAsyncIteration:
-                    if isinstance(error, FlushError):
-                        return
-                    raise error from None
-                if not isinstance(error, FlushError):
+                    return
+            except Exception as error:
+                if not hasattr(chunks, "athrow"):
                     raise
+                try:
+                    await chunks.athrow(error.with_traceback(None))
+                except StopAsyncIteration:
+                    raise error from None
+                raise

@@ -1,9 +1,9 @@
 """The event loop of an execution environment: one, kept between invocations.
 
-Clients that live at module level (HTTP pools, database connections) are bound to the loop in which
-they were first used, so every invocation runs in the same one. Tasks that a handler leaves behind
-are not cancelled: such clients have them. They stand still between invocations, as everything
-does on Lambda, and go on with the next one. At the process's end they are cancelled.
+Clients at module level (HTTP pools, database connections) are bound to the loop in which they were
+first used, so every invocation runs in the same one. Tasks that a handler leaves behind are not
+cancelled, because such clients have some. They are suspended between invocations, as everything is
+on Lambda, and go on in the next one. At the process's end they are cancelled.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
             "an async handler was called inside a running event loop: call it from sync code, or"
             " await its __wrapped__ function"
         )
-    outcome = environment_loop().run_until_complete(_caught(coroutine))
-    if isinstance(outcome, _Raised):
-        raise outcome.error
-    return outcome
+    results, error = environment_loop().run_until_complete(_caught(coroutine))
+    if error is not None:
+        raise error
+    return results[0]
 
 
 def _is_in_loop() -> bool:
@@ -48,23 +48,16 @@ def _is_in_loop() -> bool:
     return True
 
 
-class _Raised:
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-async def _caught(coroutine: Coroutine[Any, Any, T]) -> T | _Raised:
-    """Hand an exception over as a value, or the loop's own frames would be in its traceback."""
+async def _caught(coroutine: Coroutine[Any, Any, T]) -> tuple[list[T], Exception | None]:
+    """Return the result in a list, or the exception, whose traceback then has no loop's frames."""
     try:
-        return await coroutine
+        return [await coroutine], None
     except Exception as error:
-        return _Raised(error)
+        return [], error
     except asyncio.CancelledError as error:
         failure = RuntimeError("the handler was cancelled by its own code")
         failure.__cause__ = error
-        return _Raised(failure.with_traceback(error.__traceback__))
+        return [], failure.with_traceback(error.__traceback__)
 
 
 def environment_loop() -> asyncio.AbstractEventLoop:

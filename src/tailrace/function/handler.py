@@ -19,10 +19,10 @@ from typing import (
 
 from tailrace.function.invocation import Handler, invoke
 from tailrace.function.request import mode_from
-from tailrace.function.response import ResponseStream
 
 if TYPE_CHECKING:
     from tailrace.function.flush.policy import FlushPolicy, When
+    from tailrace.function.response import ResponseStream
 
 STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
@@ -31,16 +31,16 @@ _ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
 _FUNCTION: Final = type(lambda: None)
 
 AnyHandler: TypeAlias = (
-    Callable[[Any, Any], object] | Callable[[Any, ResponseStream, Any], Awaitable[object]]
+    "Callable[[Any, Any], object] | Callable[[Any, ResponseStream, Any], Awaitable[object]]"
 )
-H = TypeVar("H", bound=AnyHandler)
-H_co = TypeVar("H_co", bound=AnyHandler, covariant=True)
+H = TypeVar("H", bound="AnyHandler")
+H_co = TypeVar("H_co", bound="AnyHandler", covariant=True)
 OnError: TypeAlias = Literal["log", "raise"]
 FlushOption: TypeAlias = "FlushPolicy | When | None"
 
 
 class StreamifiedHandler(Protocol[H_co]):
-    """What Lambda calls; the handler itself is `__wrapped__`."""
+    """The function that Lambda calls; the handler itself is `__wrapped__`."""
 
     __name__: str
 
@@ -70,28 +70,28 @@ def streamify_response(
 
     A handler is one of
 
-    - a generator or async generator `handler(event, context)`. It may yield a `Head` first, which
-      goes out at once; then str (sent as UTF-8) or bytes, each of which goes out at once; `FLUSH`
-      among them sees that it is not held back on the way;
+    - a generator or async generator `handler(event, context)`. It may yield a `Head` first; then
+      str (sent as UTF-8) or bytes. Each is sent at once; `FLUSH` among them lets out what is held
+      back on the way;
     - `async def handler(event, response, context)` that writes to `response`;
-    - a function, async or not, that returns a result as Lambda knows it, or a generator.
+    - a function, async or not, that returns a result as Lambda expects it, or a generator.
 
     Called with an event of the gateway, it sends the response to the gateway's callback and
-    returns None. Called with any other event, it streams by a runtime that can, as
-    `tailrace.runtime` does. Otherwise it returns the response: as a result of format 2.0
-    for an HTTP event, otherwise the body alone, str if all chunks were str, else bytes.
-    `TAILRACE_RESPONSE_MODE`, read here, overrules the runtime: `stream` or `buffer`.
+    returns None. Called with any other event, it streams if the runtime can, as `tailrace.runtime`
+    does. Otherwise it returns the response: for an HTTP event a result of format 2.0, for any
+    other the body alone, str if all chunks were str, else bytes. `TAILRACE_RESPONSE_MODE`, read
+    here, overrides the runtime: `stream` or `buffer`.
 
-    `on_error="raise"` lets the handler's exception end the invocation too, after it has ended the
+    `on_error="raise"`: the handler's exception ends the invocation too, after it has ended the
     response; Lambda then repeats an asynchronous invocation. Without a callback it always does.
 
-    `flush` says when the response is flushed without being asked: "explicit", never;
+    `flush` is when the response is flushed without being asked: "explicit", never;
     "every-write"; "adaptive", when it is quiet while something is held back; or a `FlushPolicy`.
-    Only native streaming takes padding for that. Not given, it is that of a handler which has
-    handed its event on to this one, and otherwise "explicit".
+    Only native streaming needs padding for that. If it is not given, it is that of a handler that
+    has handed its event on to this one, and otherwise "explicit".
 
-    A client that leaves ends an async handler by cancellation, wherever it waits; a sync one at
-    its next yield, by closing it. No response can follow then, and none is missed.
+    If the client leaves, an async handler is cancelled where it waits; a sync generator is closed
+    at its next yield.
 
     Raises:
         TypeError: a handler with three parameters that is not async, or with neither of the
@@ -121,7 +121,7 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
     flags, names, required = _signature(function)
     if flags & (_COROUTINE | _ASYNC_GENERATOR):
         # Now, in the init phase, rather than in the first invocation.
-        import tailrace.function.async_drive  # noqa: F401
+        import tailrace.function.async_drive
     is_named = names[1:2] == ["response"]
     takes_response = required == 3 or (is_named and len(names) > 2)
     is_short = len(names) < 2 and not flags & _VARARGS
@@ -132,6 +132,8 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
         )
     if takes_response and not flags & _COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
+    if takes_response:
+        import tailrace.function.response  # noqa: F401
     handler = Handler(function, takes_response, raises, mode_from(os.environ), policy)
 
     def call(event: Any, context: Any = None) -> Any:
@@ -143,7 +145,7 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
 
 
 def is_streamified(function: object) -> bool:
-    """Whether a function is, or a decorator that uses `functools.wraps` made it of, one of ours."""
+    """Whether a function streams, or was made by `functools.wraps` from one that does."""
     return getattr(function, STREAMIFIED, False) is True
 
 

@@ -1,10 +1,10 @@
-"""One invocation of a streaming handler: its sink is chosen, it is run, its response is finished.
+"""One invocation of a streaming handler: its output is composed, it runs, its response ends.
 
-How a callback goes. It is opened before the handler runs; when the gateway refuses it (unknown,
-taken, client gone) or is not there, the handler does not run: so a repeated invocation has no
-second effect. From then on the invocation succeeds in Lambda's eyes, because a retry would serve a
-client that has its answer already: an exception is logged, and becomes a complete 500, or breaks
-the callback off once the head has gone out.
+A callback is opened before the handler runs. If the gateway refuses it (unknown, taken, client
+gone) or cannot be reached, the handler does not run, so a repeated invocation has no second effect.
+After that the invocation succeeds for Lambda, because a retry would serve a client that has its
+answer already: an exception is logged, and becomes a complete 500, or aborts the callback once the
+head has been sent.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
 from tailrace.function.failure import describe, print_failure
-from tailrace.function.mode import NativeResponse, open_native
+from tailrace.function.output import Output
+from tailrace.function.output.encoder import PRELUDE, RAW
 from tailrace.function.request import Mode, Request, warn_of_lost_head
-from tailrace.function.response import ResponseStream
-from tailrace.function.sink import BufferedSink, Sink
 from tailrace.function.stream import Stream
-from tailrace.function.upload_sink import CallbackSink, NativeSink, UploadSink
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
 
 if TYPE_CHECKING:
     from tailrace.function.flush.policy import FlushPolicy
+    from tailrace.function.output.encoder import Encoder
+    from tailrace.function.output.flushes import Flushes
+    from tailrace.function.output.native import NativeResponse
+    from tailrace.function.output.upload import UploadTransport
+    from tailrace.function.response import ResponseStream
 
 logger = logging.getLogger("tailrace.function")
 
 
 class Handler(NamedTuple):
-    """A handler and how it wants to be called."""
+    """A handler and its options."""
 
     function: Callable[..., Any]
     takes_response: bool
@@ -39,13 +42,13 @@ class Handler(NamedTuple):
     raises: bool
     """Its exceptions end the invocation, too, after they have ended the response."""
     mode: Mode | None
-    """How its response goes when there is no callback; None leaves it to the runtime."""
+    """How its response leaves without a callback; None leaves it to the runtime."""
     flush_policy: FlushPolicy | None = None
-    """When its response is flushed; None leaves it to who hands the event on."""
+    """When its response is flushed; None: as a handler that hands its event on decides."""
 
 
 class _Call(NamedTuple):
-    """One call of a handler that is not handed on to."""
+    """One call of a handler by the runtime."""
 
     handler: Handler
     request: Request
@@ -58,39 +61,40 @@ class _Outer(NamedTuple):
     event: Any
     context: Any
     stream: Stream
-    sink: Sink
 
 
 _outer: Final[ContextVar[_Outer | None]] = ContextVar("tailrace_outer", default=None)
 
 
 def invoke(handler: Handler, event: Any, context: Any) -> Any:
-    """Run a handler; return what the function returns."""
+    """Run a handler; return the function's result."""
     outer = _outer.get()
     if outer is not None and _is_handed_on(event, context, outer):
         if handler.flush_policy is not None:
             outer.stream.set_flush_policy(handler.flush_policy)
-        drive(handler, event, context, outer.stream, outer.sink)
+        drive(handler, event, context, outer.stream)
         outer.stream.end()
         return None
-    request = Request(event)
-    call = _Call(handler, request, context)
-    _name_exchange(context, request.exchange_id)
-    if request.callback is not None:
-        return _call_back(call, request.callback)
-    native = open_native(context, handler.mode, is_wanted=request.wants_stream)
+    call = _Call(handler, Request(event), context)
+    _name_exchange(call)
+    if call.request.callback is not None:
+        return _call_back(call, call.request.callback)
+    # Imported here: on AWS's own runtime every response is a callback or a result.
+    from tailrace.function.output.native import open_native
+
+    native = open_native(context, handler.mode, is_wanted=call.request.wants_stream)
     if native is not None:
         return _stream_natively(call, native)
     return _return_response(call)
 
 
-def _name_exchange(context: Any, exchange_id: str | None) -> None:
-    """Let the handler's log lines name what the gateway's log names."""
-    if context is not None:
+def _name_exchange(call: _Call) -> None:
+    """Give the context the exchange's id, for the handler's log lines."""
+    if call.context is not None:
         try:
-            context.tailrace_exchange_id = exchange_id
+            call.context.tailrace_exchange_id = call.request.exchange_id
         except (AttributeError, TypeError, ValueError):
-            pass  # a context of the handler's tests that takes no attributes
+            pass  # a test's context that takes no attributes
 
 
 def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
@@ -98,99 +102,112 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
     is_same = event is outer.event or (context is not None and context is outer.context)
     stream = outer.stream
     has_begun = stream.head is not None or stream.is_ended
-    return is_same and isinstance(outer.sink, UploadSink) and not has_begun
+    return is_same and stream.output.transport.peer is not None and not has_begun
 
 
 def _return_response(call: _Call) -> Any:
-    sink = BufferedSink(is_http=call.request.is_http)
+    from tailrace.function.output.result import ResultTransport
+
+    transport = ResultTransport(is_http=call.request.is_http)
     # The reader of the result drops the body of a HEAD, and takes the content-length from it.
-    stream = Stream(sink, is_head_request=False)
+    stream = Stream(Output(transport, RAW), is_head_request=False)
     try:
-        drive(call.handler, call.request.event, call.context, stream, sink)
+        drive(call.handler, call.request.event, call.context, stream)
         stream.end()
     finally:
         stream.close()
     if stream.head is not None:
         warn_of_lost_head(call.request)
-    return sink.result(is_text=stream.is_text)
+    return transport.result(is_text=stream.is_text)
 
 
 def _stream_natively(call: _Call, native: NativeResponse) -> Any:
-    sink = _native_sink(call, native)
-    stream = Stream(sink, is_head_request=call.request.method == "HEAD")
+    from tailrace.function.output.flushes import Flushes
+    from tailrace.function.output.native import fail_native
+    from tailrace.function.output.upload import UploadTransport
+
+    request = call.request
+    # The runtime reports a plain result of an event that is no HTTP request.
+    transport = UploadTransport(native.upload, native.begin, keeps_results=not request.is_http)
+    output = Output(transport, _native_encoder(request), Flushes(call.handler.flush_policy))
+    stream = Stream(output, is_head_request=request.method == "HEAD")
     try:
-        drive(call.handler, call.request.event, call.context, stream, sink)
+        drive(call.handler, request.event, call.context, stream)
         stream.end()
     except Exception as error:
-        if not sink.has_begun or sink.loss is None or not _is_departure(error):
-            if sink.has_begun:
-                sink.fail(describe(error))  # now: whoever calls us may catch it
+        if not transport.has_started or transport.loss is None or not _is_departure(error):
+            if transport.has_started:
+                fail_native(native, output, describe(error))  # now: our caller may catch it
             raise  # the runtime logs and reports it
     except BaseException:
-        sink.abort()
+        output.abort()
         raise
     finally:
         stream.close()
-        _log_flushes(sink)
+        _log_flushes(output)
         if stream.head is not None:
-            warn_of_lost_head(call.request)
-    return sink.result
+            warn_of_lost_head(request)
+    return transport.result
 
 
-def _log_flushes(sink: NativeSink) -> None:
-    flushes, deferred, padded_bytes = sink.flush_counts
+def _native_encoder(request: Request) -> Encoder:
+    if request.wants_frames:
+        from tailrace.function.output.frames import FRAMES
+
+        return FRAMES
+    return PRELUDE if request.is_http else RAW
+
+
+def _log_flushes(output: Output) -> None:
+    flushes, deferred, padded_bytes = output.flush_counts
     if padded_bytes:
         logger.info(
             "flushed: flushes=%d deferred=%d padded_bytes=%d", flushes, deferred, padded_bytes
         )
 
 
-def _native_sink(call: _Call, native: NativeResponse) -> NativeSink:
-    policy = call.handler.flush_policy
-    if not call.request.wants_frames:
-        return NativeSink(native, is_http=call.request.is_http, policy=policy)
-    from tailrace.function.framed_sink import FramedSink
-
-    return FramedSink(native, policy=policy)
-
-
 def _call_back(call: _Call, url: str) -> None:
+    from tailrace.function.output.callback import open_callback
+
     try:
-        sink = CallbackSink.open(url)
+        transport = open_callback(url)
     except CallbackRefusedError as error:
         exchange_id = call.request.exchange_id
         logger.warning("the handler was not run: %s; exchange=%s", error, exchange_id)
         return
     try:
-        _call_back_by(sink, call)
+        _call_back_by(transport, call)
     except BaseException:
-        sink.abort()
+        transport.abort()
         raise
 
 
-def _call_back_by(sink: CallbackSink, call: _Call) -> None:
-    stream = Stream(sink, is_head_request=call.request.method == "HEAD")
+def _call_back_by(transport: UploadTransport, call: _Call) -> None:
+    from tailrace.function.output.callback import finish_callback
+
+    output = Output(transport, PRELUDE)
+    stream = Stream(output, is_head_request=call.request.method == "HEAD")
     failure: Exception | None = None
     try:
         try:
-            drive(call.handler, call.request.event, call.context, stream, sink)
+            drive(call.handler, call.request.event, call.context, stream)
             stream.end()
         except Exception as error:
-            if sink.loss is None or not _is_departure(error):
+            if transport.loss is None or not _is_departure(error):
                 failure = error
                 print_failure(describe(error), getattr(call.context, "aws_request_id", None))
                 stream.fail()
     except ClientDisconnected:
-        pass  # there is nobody to tell of the failure; the sink has logged it
+        pass  # the failure has no reader; the transport has logged the loss
     finally:
         stream.close()
-    sink.finish(_finish_timeout_s(call.context))
+    finish_callback(transport, output.body_bytes, _finish_timeout_s(call.context))
     if failure is not None and call.handler.raises:
         raise failure
 
 
 def _finish_timeout_s(context: Any) -> float:
-    """As long as the invocation may last: a slow client is the gateway's to wait for or give up."""
+    """Return the time left in the invocation: how slow a client may be, the gateway decides."""
     remaining_ms = getattr(context, "get_remaining_time_in_millis", None)
     if remaining_ms is None:
         return FINISH_TIMEOUT_S
@@ -198,46 +215,45 @@ def _finish_timeout_s(context: Any) -> float:
 
 
 def _is_departure(error: Exception) -> bool:
-    """Whether an exception says only that the client has left; a task group wraps it up."""
-    if isinstance(error, ExceptionGroup):
-        return error.split(ClientDisconnected)[1] is None
-    return isinstance(error, ClientDisconnected)
+    """Whether an exception means only that the client has left; a task group wraps it up."""
+    return ExceptionGroup("", [error]).split(ClientDisconnected)[1] is None
 
 
-def drive(handler: Handler, event: Any, context: Any, stream: Stream, sink: Sink) -> None:
-    """Run a handler and send what it makes; the end of the response is the caller's to send."""
+def drive(handler: Handler, event: Any, context: Any, stream: Stream) -> None:
+    """Run a handler and send what it writes; the caller ends the response."""
     if handler.takes_response:
+        from tailrace.function.response import ResponseStream
+
         response = ResponseStream(stream)
-        _drive_async(handler.function(event, response, context), stream, sink, response)
+        _drive_async(handler.function(event, response, context), stream, response)
         return
-    mark = _outer.set(_Outer(event, context, stream, sink))
+    mark = _outer.set(_Outer(event, context, stream))
     try:
         result = handler.function(event, context)
         if hasattr(type(result), "__await__"):
-            _drive_async(result, stream, sink)
+            _drive_async(result, stream)
             return
     finally:
         _outer.reset(mark)
     if hasattr(type(result), "__anext__"):
-        _drive_async(result, stream, sink)
+        _drive_async(result, stream)
     elif hasattr(type(result), "__next__"):
-        _pump(result, stream, sink)
+        _pump(result, stream)
     else:
-        stream.put_result(result)
+        stream.write_result(result)
 
 
-def _drive_async(
-    result: Any, stream: Stream, sink: Sink, response: ResponseStream | None = None
-) -> None:
+def _drive_async(result: Any, stream: Stream, response: ResponseStream | None = None) -> None:
     from tailrace.function.async_drive import drive_async
 
-    drive_async(result, stream, sink, response)
+    drive_async(result, stream, response)
 
 
-def _pump(chunks: Any, stream: Stream, sink: Sink) -> None:
+def _pump(chunks: Any, stream: Stream) -> None:
     """Send what a generator, or another iterator, yields; it is closed in any case."""
-    if isinstance(sink, NativeSink) and sink.is_adaptive:
-        _pump_watched(chunks, stream, sink)
+    flushes = stream.output.flushes
+    if flushes is not None and flushes.is_adaptive:
+        _pump_watched(chunks, stream, flushes)
         return
     try:
         for item in chunks:
@@ -250,11 +266,11 @@ def _pump(chunks: Any, stream: Stream, sink: Sink) -> None:
             chunks.close()
 
 
-def _pump_watched(chunks: Any, stream: Stream, sink: NativeSink) -> None:
-    """As `_pump`, with a thread that lets out what is held while the iterator works."""
-    from tailrace.function.quiet_thread import QuietThread
+def _pump_watched(chunks: Any, stream: Stream, flushes: Flushes) -> None:
+    """As `_pump`, with a thread that flushes what is held while the iterator works."""
+    from tailrace.function.output.quiet import QuietThread
 
-    watch = QuietThread(sink)
+    watch = QuietThread(stream.output, flushes)
     try:
         for item in chunks:
             with watch.turn:

@@ -9,20 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from tailrace.errors import ConfigError
-
-if TYPE_CHECKING:
-    from tailrace.wire.mark import Mark
+from tailrace.wire.mark import MARK_VERSION, Mark, read_mark
 
 logger = logging.getLogger("tailrace.function")
 
 Mode: TypeAlias = Literal["stream", "buffer"]
 
 MODE_VARIABLE: Final = "TAILRACE_RESPONSE_MODE"
-MARK_KEY: Final = "tailrace"
-"""`KEY` of `wire.mark`, which is imported only for an event that has it."""
 _WITHOUT_FIELDS: Final = (str, int, float, list, tuple, bytes, type(None))
 
 
@@ -47,10 +43,6 @@ class Request:
 
         An unknown version of the mark is served, with a warning (see `wire.mark`).
         """
-        if not self.fields.get(MARK_KEY):
-            return None
-        from tailrace.wire.mark import MARK_VERSION, read_mark
-
         mark = read_mark(self.fields)
         if mark is not None and mark.version != MARK_VERSION:
             has_callback = mark.callback is not None

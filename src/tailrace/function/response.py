@@ -1,4 +1,4 @@
-"""The response as a handler with three parameters sees it."""
+"""The response of a handler with three parameters. Imported only for such a handler."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ResponseStream:
     """The response of `async def handler(event, response, context)`.
 
     What is written leaves at once. Several tasks may write; each chunk stays whole. When the
-    client leaves, the handler is cancelled, or told by `ClientDisconnected` if it is writing just
-    then. A handler that returns without `end` has ended its response.
+    client leaves, the handler is cancelled, or its write raises `ClientDisconnected` if it waits
+    for one just then. A handler that returns without `end` has ended its response.
     """
 
     __slots__ = ("_drain", "_stream")
@@ -58,15 +58,15 @@ class ResponseStream:
             RuntimeError: the response has ended.
             TypeError: this is no chunk.
         """
-        self._stream.put(chunk)
+        self._stream.write(chunk)
         await self._drain()
 
     async def flush(self) -> None:
-        """See that all that was written, the head included if it was set, is on its way.
+        """Let out all that was written, the head included if it was set.
 
-        Over a callback that is so in any case. Lambda's native streaming holds small chunks back:
-        there padding pushes them out, where the content type ignores it. At a place where it may
-        not stand the flush is done later, at the next such place of what is written.
+        A callback holds nothing back. Lambda's native streaming holds small chunks back: there
+        padding pushes them out, if the content type ignores it. At a place where padding may not
+        stand, the flush is done later, at the next such place of what is written.
 
         Raises:
             FlushError: the native stream's content type ignores nothing, or the head promises a
@@ -78,7 +78,7 @@ class ResponseStream:
         await self._drain()
 
     def set_flush_policy(self, policy: FlushPolicy | When) -> None:
-        """Say when this response is flushed without being asked, whatever its handler's rule is.
+        """Set when this response is flushed without being asked, whatever its handler's rule is.
 
         Raises:
             TypeError: this is neither a policy nor the name of one.
@@ -90,7 +90,7 @@ class ResponseStream:
 
     @property
     def flush_counts(self) -> FlushCounts:
-        """What flushing has come to by now; zero where it takes nothing, as over a callback."""
+        """The flushes by now; zero where nothing is held back, as over a callback."""
         from tailrace.function.flush.policy import FlushCounts
 
         return FlushCounts(*self._stream.flush_counts)
@@ -98,7 +98,7 @@ class ResponseStream:
     async def end(self) -> None:
         """Complete the client's response now; the handler may work on.
 
-        The client's leaving matters no more then. A second time does nothing.
+        The client may leave then. A second call does nothing.
 
         Raises:
             ClientDisconnected: the client has left before.

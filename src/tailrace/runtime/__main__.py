@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
                 handler = _in_mode(handler)
             if "tailrace.function.handler" in sys.modules:
                 # It may stream: now, in the init phase, rather than in the first invocation.
+                import tailrace.function.output.flushes
+                import tailrace.function.output.native
                 import tailrace.runtime.native_stream  # noqa: F401
         except Exception as error:
             loop.report_init_error(error)

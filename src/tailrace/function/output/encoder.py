@@ -1,0 +1,79 @@
+"""How a response is written: the body alone, or behind a prelude. Frames are in `frames`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
+
+if TYPE_CHECKING:
+    from tailrace.function.failure import Failure
+
+
+class Encoder(Protocol):
+    """Turns the parts of a response into bytes. Pure, and without state: one serves all."""
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether padding is told apart from the body, so that it may stand anywhere."""
+
+    def media_type(self, head: Head) -> str:
+        """Return the content type of the encoded response."""
+
+    def start(self, head: Head, data: bytes) -> tuple[Sequence[bytes], Encoder]:
+        """Return the first bytes to send, and the encoder of all that follows.
+
+        Raises:
+            PreludeError: the head is too long.
+        """
+
+    def data(self, data: bytes) -> Sequence[bytes]:
+        """Return what to send for body bytes, in pieces that need no copy of large data."""
+
+    def padding(self, padding: bytes) -> bytes:
+        """Return what to send for padding."""
+
+    def end(self, body_bytes: int) -> bytes:
+        """Return what to send behind a body of so many bytes."""
+
+    def error(self, failure: Failure) -> bytes:
+        """Return what to send in place of the end; nothing if the encoding has no errors."""
+
+
+class BodyEncoder:
+    """The body as it is, behind a prelude if the response has one."""
+
+    __slots__ = ("_has_prelude",)
+
+    is_framed = False
+
+    def __init__(self, *, has_prelude: bool) -> None:
+        self._has_prelude = has_prelude
+
+    def media_type(self, head: Head) -> str:
+        if self._has_prelude:
+            return MEDIA_TYPE
+        return head.get("content-type") or "application/octet-stream"
+
+    def start(self, head: Head, data: bytes) -> tuple[Sequence[bytes], Encoder]:
+        first = encode_prelude(head) + data if self._has_prelude else data
+        return (first,) if first else (), self
+
+    def data(self, data: bytes) -> Sequence[bytes]:
+        return (data,)
+
+    def padding(self, padding: bytes) -> bytes:
+        return padding
+
+    def end(self, body_bytes: int) -> bytes:
+        return b""
+
+    def error(self, failure: Failure) -> bytes:
+        return b""
+
+
+RAW: Final = BodyEncoder(has_prelude=False)
+"""For results, and for events that are not HTTP requests: no place for a head."""
+PRELUDE: Final = BodyEncoder(has_prelude=True)
+"""Lambda's HTTP integration response."""
