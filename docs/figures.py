@@ -23,7 +23,8 @@ from typing import IO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tailrace.net.process.startup import run
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.plot import draw
 from tailrace.probe.record import Reading
 

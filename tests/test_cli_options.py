@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec import Meta
 
-from tailrace.cli.options import given, options_of, overrides_of, take
+from tailrace.cli.options import Duration, given, options_of, overrides_of, take
 from tailrace.config import Address, parse_address, parse_host_name
 from tailrace.setting import Setting
 
@@ -110,3 +110,25 @@ def test_times_come_first_among_overrides() -> None:
     text = CliRunner().invoke(overriding, ["--help"]).output
 
     assert text.index("--wait") < text.index("--listen")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("250ms", 0.25), ("2s", 2.0), ("1.5", 1.5), ("10m", 600.0)]
+)
+def test_durations_have_units(text: str, seconds: float) -> None:
+    assert Duration(0, 900).convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1h", "'1h' is no duration such as 250ms, 2s or 10m"),
+        ("-1s", "'-1s' is no duration such as 250ms, 2s or 10m"),
+        ("16m", "16m is not in the range 0s to 900s"),
+    ],
+)
+def test_what_is_no_duration_is_refused(text: str, message: str) -> None:
+    with pytest.raises(click.BadParameter) as caught:
+        Duration(0, 900).convert(text, None, None)
+
+    assert caught.value.message == message

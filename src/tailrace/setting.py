@@ -1,8 +1,8 @@
 """A setting, declared once: its type, default, range and texts stand at one field of a record.
 
 A record of settings is a frozen dataclass. The annotation of a field may have two objects beside
-its type: a `Setting` with what the setting means, and one with its range (`ge`, `gt`, `le`,
-`pattern`) and a `description` of what is allowed, as msgspec's `Meta` is. The reader of
+its type: a `Setting` with what the setting means, and msgspec's `Meta`, or a `Range`, with its
+range and a description of what is allowed. The reader of
 `tailrace.toml`, the options of the commands and the tables of the reference are derived from them.
 """
 
@@ -18,6 +18,17 @@ REQUIRED: Final = dataclasses.MISSING
 _UNITS: Final = {"_s": "seconds", "_bytes": "bytes", "_mb": "MB"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The range of a number, where msgspec does not check it."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    pattern: str | None = None
+    description: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a setting means, and how it is written where the field itself does not tell."""
@@ -28,6 +39,8 @@ class Setting:
     """For `--help`, a line; None: the setting is no option."""
     option: str | None = None
     """The option's name, where it is not the field's."""
+    short: str | None = None
+    """Its short name."""
     metavar: str | None = None
     """What stands for the option's value in `--help`, where it is not the unit."""
     default: str | None = None
@@ -35,7 +48,8 @@ class Setting:
     kind: str | None = None
     """The type of the key in the file, where it is not the field's."""
     parse: Callable[..., Any] | None = None
-    """Reads one value of the option: `parse(text, name=option)`, which raises ConfigError."""
+    """Reads one value of the option: `parse(text, name=option)`. It raises ConfigError, or
+    ValueError for the usual message of a command line."""
 
 
 @dataclass(frozen=True, slots=True)

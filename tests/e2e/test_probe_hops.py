@@ -22,7 +22,8 @@ from tests.e2e.chain import Chain, serving
 from tests.kits import hops
 
 from tailrace.probe.diagnosis import Diagnosis, Kind, diagnose
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.record import Reading
 
 ROOT = Path(__file__).parent.parent.parent

@@ -22,7 +22,8 @@ from tests.e2e.chain import Chain, serving, until
 from tests.e2e.gate import SOURCE
 
 from tailrace.emulator.outlet import Outlet
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.plot import draw
 from tailrace.probe.record import Chunk, Reading
 

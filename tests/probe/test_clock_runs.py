@@ -26,7 +26,8 @@ import tailrace.probe.measure
 from tailrace.net.process.startup import run
 from tailrace.probe.client import Answer, Client
 from tailrace.probe.limits import CLOCK_DRIFT_PPM
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.record import Clock, Reading
 from tailrace.probe.recorder import Recorder
 

@@ -20,8 +20,9 @@ from tailrace.errors import ProbeError
 from tailrace.net.process.startup import run
 from tailrace.probe.client import Head, Stop
 from tailrace.probe.limits import PROBE_ANSWER_BYTES_MAX, PROBE_BODY_BYTES_MAX, PROBE_RECORDED_MAX
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
 from tailrace.probe.merging import merged
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.protocol import FIELD, mark, parse_parameters
 from tailrace.probe.record import Chunk, Reading
 from tailrace.probe.recorder import Recorder

@@ -17,7 +17,8 @@ from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
 from tailrace.limits import MIB
 from tailrace.net.process.startup import run
 from tailrace.probe.limits import PROBE_SWEEP_REQUESTS_MAX, PROBE_SWEEP_UNCLEAR_MAX
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading
 from tailrace.probe.sweep import (
     Sweep,

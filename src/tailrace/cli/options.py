@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Any, Final, TypeVar, get_origin
 
 import click
 
@@ -13,6 +13,35 @@ from tailrace.setting import SettingField, fields_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Record = TypeVar("Record")
+
+
+DURATION: Final = "DURATION"
+"""What stands for a value with a unit of its own in `--help`."""
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
+
+
+class Duration(click.ParamType[float]):
+    """250ms, 2s, 1.5, 10m; without a unit it is seconds."""
+
+    name = "duration"
+
+    def __init__(self, lowest_s: float, highest_s: float) -> None:
+        self._lowest_s = lowest_s
+        self._highest_s = highest_s
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        """Called by click."""
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no duration such as 250ms, 2s or 10m", param, context)
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if not self._lowest_s <= seconds <= self._highest_s:
+            allowed = f"{self._lowest_s:g}s to {self._highest_s:g}s"
+            self.fail(f"{value} is not in the range {allowed}", param, context)
+        return seconds
 
 
 class SettingOption(click.Option):
@@ -23,9 +52,10 @@ class SettingOption(click.Option):
         self.field = field
 
 
-def options_of(record: type[Any]) -> Callable[[Command], Command]:
-    """An option for each setting of a record, with its default."""
-    return _options(fields_of(record).values(), has_default=True)
+def options_of(record: type[Any], *names: str) -> Callable[[Command], Command]:
+    """An option for settings of a record, all unless named, with its default."""
+    fields = [each for name, each in fields_of(record).items() if name in names or not names]
+    return _options(fields, has_default=True)
 
 
 def overrides_of(record: type[Any], *names: str) -> Callable[[Command], Command]:
@@ -65,26 +95,40 @@ def _is_option(field: SettingField) -> bool:
 def _option(field: SettingField, has_default: bool) -> Callable[[Command], Command]:
     assert field.setting is not None
     default = field.default_text
-    shown = "" if default is None else f"  [default: {default.replace('`', '')}]"
+    shown = (
+        ""
+        if default is None or field.default is False
+        else f"  [default: {default.replace('`', '')}]"
+    )
     is_list = get_origin(field.bare_type) is tuple
+    names = [field.option] if field.setting.short is None else [field.setting.short, field.option]
+    is_flag = field.bare_type is bool
     return click.option(
-        field.option,
+        *names,
         field.name,
         cls=SettingOption,
         field=field,
         metavar=field.metavar,
-        type=_type_of(field),
-        default=str(field.default) if has_default and field.has_default else None,
+        type=None if is_flag else _type_of(field),
+        is_flag=is_flag,
+        default=_default_of(field) if has_default and field.has_default else None,
         multiple=is_list,
         callback=_read,
         help=f"{field.setting.help}{shown}",
     )
 
 
+def _default_of(field: SettingField) -> Any:
+    """A default as it is written on a command line; that of a switch is a value."""
+    return field.default if field.bare_type is bool else str(field.default)
+
+
 def _type_of(field: SettingField) -> click.ParamType[Any]:
     bounds = field.bounds
     if field.choices:
         return click.Choice(field.choices)
+    if field.metavar == DURATION:
+        return Duration(bounds.ge, bounds.le)
     if field.bare_type is float:
         low, is_open = (bounds.ge, False) if bounds.gt is None else (bounds.gt, True)
         return click.FloatRange(low, bounds.le, min_open=is_open)
@@ -101,9 +145,12 @@ def _read(context: click.Context, parameter: click.Parameter, value: Any) -> Any
     if value is None:
         return None
     if setting.parse is not None:
-        if isinstance(value, tuple):
-            return tuple(setting.parse(each, name=field.option) for each in value)
-        return setting.parse(value, name=field.option)
+        try:
+            if isinstance(value, tuple):
+                return tuple(setting.parse(each, name=field.option) for each in value)
+            return setting.parse(value, name=field.option)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
     pattern = None if field.bounds is None else field.bounds.pattern
     if pattern is not None and re.search(pattern, value) is None:
         raise click.BadParameter(f"{value!r} is not {field.allowed}")

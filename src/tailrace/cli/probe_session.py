@@ -17,8 +17,9 @@ from tailrace.net.process.signals import StopSignals
 from tailrace.net.tasks import TaskSet
 from tailrace.probe.client import Stop
 from tailrace.probe.diagnosis import Diagnosis, diagnose
-from tailrace.probe.measure import MeasureOptions, measure
+from tailrace.probe.measure import measure
 from tailrace.probe.merging import is_any_apart, merged
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.quantity import exact_duration
 from tailrace.probe.record import Chunk, Reading
 from tailrace.probe.report import (

@@ -16,34 +16,13 @@ from tailrace.errors import ProbeError
 from tailrace.probe import limits
 from tailrace.probe.client import Answer, Client, Patience, Stop
 from tailrace.probe.clock import Ping, clock_bound
+from tailrace.probe.options import MeasureOptions
 from tailrace.probe.protocol import FIELD
 from tailrace.probe.record import Arrival, Chunk, Reading
 from tailrace.probe.recorder import Progress, Recorder
 from tailrace.probe.request import check, shown
 
 _TOO_MANY: Final = 429
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasureOptions:
-    """What is asked for. The first five are for the companion; other URLs do not see them."""
-
-    count: int = 10
-    size: int = 64
-    interval_s: float = 0.5
-    content_type: str = "text/plain"
-    pad_bytes: int = 0
-    pings: int = limits.PROBE_PINGS
-    """Before the stream, and as many after it; 0: the stream is all that is asked for."""
-    compressed: bool = False
-    """Ask for gzip, as browsers do."""
-    headers: tuple[tuple[str, str], ...] = ()
-    timeout_s: float = limits.PROBE_TIMEOUT_S
-    """How long to wait for a connection, for the head, for the next byte."""
-    duration_s: float = limits.PROBE_DURATION_S
-    """How long one response is measured; some have no end."""
-    is_verified: bool = True
-    """Refuse certificates that do not vouch for the server."""
 
 
 async def measure(
