@@ -21,7 +21,7 @@ TailraceError                      source, retryable, status
 │   └── AnsweredEarlyError         a peer answered before the request was complete
 ├── CallbackRefusedError           the gateway does not want this callback (403 to 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
-├── FlushError                     nothing may be added to this response to let it out
+├── FlushError                     no padding may be added to this response
 ├── ProbeError                     a URL cannot be measured
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
 """
@@ -207,9 +207,9 @@ class ClientDisconnected(TailraceError):
 
 
 class FlushError(TailraceError):
-    """A natively streamed response cannot be flushed: nothing may be added to it.
+    """A natively streamed response cannot be flushed, because no padding may be added to it.
 
-    What was written is sent all the same, when Lambda lets it out; the response can go on.
+    What was written leaves when Lambda sends it, and the handler can continue.
     """
 
     source: ClassVar[Source] = "function"
