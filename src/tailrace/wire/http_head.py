@@ -1,7 +1,7 @@
-"""Heads of HTTP/1.1 messages: what a request head must satisfy, and response heads as bytes.
+"""Heads of HTTP/1.1 messages: the checks of a request head, and response heads as bytes.
 
-The parser (llhttp) refuses the classics of request smuggling: both lengths at once, signed or
-repeated lengths, bare line feeds, folded headers, NUL. What it lets through is refused here.
+The parser (llhttp) refuses the well-known forms of request smuggling: both lengths at once, signed
+or repeated lengths, bare line feeds, folded headers, NUL. The checks here refuse the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from tailrace.errors import HttpError
 
 Headers = list[tuple[bytes, bytes]]
-"""Header fields in the order of the wire, names in lower case."""
+"""Header fields in the order in which they are sent, names in lower case."""
 
 # RFC 3986 §3.2.2 and §3.2.3: a name or address, an IPv6 address in brackets, perhaps a port.
 _HOST: Final = re.compile(
@@ -33,10 +33,9 @@ _BODILESS: Final = frozenset({204, 304})
 class RequestHead:
     """The head of one request.
 
-    `target` is as it was sent, `path` and `query` its two parts, still percent-encoded; an
-    absolute-form target has given its authority to the `host` header (RFC 9112 §3.2.2).
-    `headers` are in the order of the wire, names in lower case. `content_length` is None when
-    the body is chunked or when there is none.
+    `target` is as it was sent, `path` and `query` are its two parts, still percent-encoded. After
+    the checks, `host` is the authority of a target in absolute form (RFC 9112, section 3.2.2).
+    `content_length` is None if the body is chunked, or if there is none.
     """
 
     __slots__ = ("content_length", "headers", "method", "path", "query", "target", "version")
@@ -50,7 +49,7 @@ class RequestHead:
         self.content_length: int | None = None
 
     def get(self, name: bytes) -> bytes | None:
-        """The first value of a header; `name` in lower case."""
+        """Return the first value of a header; `name` is in lower case."""
         for key, value in self.headers:
             if key == name:
                 return value
@@ -58,7 +57,7 @@ class RequestHead:
 
     @property
     def has_body(self) -> bool:
-        """Whether a body is announced, be it of length zero."""
+        """Whether a body is announced, even one of length zero."""
         return self.content_length is not None or self.get(b"transfer-encoding") is not None
 
     @property
@@ -68,7 +67,9 @@ class RequestHead:
 
 
 def check_request(head: RequestHead) -> None:
-    """Refuse what the parser accepts but what must not be served; fill in what is derived.
+    """Refuse a request that the parser accepts but that must not be served.
+
+    Sets `content_length`. The checks of most requests are made here; a rare field has a function.
 
     Raises:
         HttpError: with the status to answer: 400, 405 (CONNECT), 417, 501 or 505.
@@ -77,22 +78,33 @@ def check_request(head: RequestHead) -> None:
         raise HttpError(505, f"HTTP version {head.version} is not served here")
     if head.method == "CONNECT":
         raise HttpError(405, "CONNECT is not served here")
-    counts: dict[bytes, int] = {}
+    first: dict[bytes, bytes] = {}
+    repeated = set()
     for name, value in head.headers:
         if not name:
             raise HttpError(400, "a header field has no name")
-        counts[name] = counts.get(name, 0) + 1
+        if name in first:
+            repeated.add(name)
+        else:
+            first[name] = value
         if name == b"content-length":
             head.content_length = _length(value)
     for name in (b"host", b"transfer-encoding", b"content-length"):
-        if counts.get(name, 0) > 1:
+        if name in repeated:
             raise HttpError(400, f"more than one {name.decode()} header")
-    _check_coding(head)
-    _check_host(head)
-    _check_target(head)
-    if b"upgrade" in counts:
+    if b"transfer-encoding" in first:
+        _check_coding(head, first[b"transfer-encoding"])
+    host = first.get(b"host")
+    if host is None:
+        if head.version == "1.1":
+            raise HttpError(400, "no host header")
+    elif not _HOST.fullmatch(host):
+        raise HttpError(400, "the host header is not a host")
+    if "#" in head.target or not head.path.startswith("/"):
+        _check_target(head)
+    if b"upgrade" in first:
         _check_upgrade(head)
-    if b"expect" in counts and _values(head, b"expect") != {b"100-continue"}:
+    if b"expect" in first and _values(head, b"expect") != {b"100-continue"}:
         raise HttpError(417, "the only expectation met here is 100-continue")
 
 
@@ -103,14 +115,11 @@ def _length(value: bytes) -> int:
 
 
 def _values(head: RequestHead, name: bytes) -> set[bytes]:
-    """The values of a header, in lower case; a list in one of them is left as it is."""
+    """Return the values of a header, in lower case; lists in them are not split."""
     return {value.lower() for key, value in head.headers if key == name}
 
 
-def _check_coding(head: RequestHead) -> None:
-    coding = head.get(b"transfer-encoding")
-    if coding is None:
-        return
+def _check_coding(head: RequestHead, coding: bytes) -> None:
     if head.version == "1.0":  # RFC 9112 §6.1: the framing is faulty
         raise HttpError(400, "transfer-encoding in an HTTP/1.0 request")
     if head.content_length is not None:
@@ -119,21 +128,10 @@ def _check_coding(head: RequestHead) -> None:
         raise HttpError(501, "the only transfer coding served here is chunked")
 
 
-def _check_host(head: RequestHead) -> None:
-    host = head.get(b"host")
-    if host is None:
-        if head.version == "1.1":
-            raise HttpError(400, "no host header")
-        return
-    if not _HOST.fullmatch(host):
-        raise HttpError(400, "the host header is not a host")
-
-
 def _check_target(head: RequestHead) -> None:
+    """Take an absolute URL apart (RFC 9112, section 3.2.2); refuse any other target."""
     if "#" in head.target:
         raise HttpError(400, "the request target has a fragment")
-    if head.path.startswith("/"):
-        return
     url = _URL.fullmatch(head.target)
     if url is None:
         raise HttpError(400, "the request target is neither a path nor a URL")
@@ -152,7 +150,7 @@ def _check_upgrade(head: RequestHead) -> None:
     if not any(b"upgrade" in value for value in _values(head, b"connection")):
         return
     if head.has_body:
-        # The parser takes the message for complete here and the body for another protocol.
+        # The parser ends the message here and treats the body as another protocol.
         raise HttpError(400, "an upgrade is asked for on a request with a body")
     if any(b"websocket" in value for value in _values(head, b"upgrade")):
         raise HttpError(501, "WebSocket is not served here")
@@ -164,7 +162,7 @@ def has_body(method: str, status: int) -> bool:
 
 
 def encode_response_head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A response head up to and including the empty line; `headers` are taken as they are."""
+    """Return a response head with its empty line; `headers` are not checked."""
     parts = [_STATUS_LINES[status]]
     parts += [b"%b: %b\r\n" % field for field in headers]
     parts.append(b"\r\n")
