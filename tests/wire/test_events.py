@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.limits import EVENT_CONTROLS_MAX
-from tailrace.wire.events import RequestParts, event_from_request
+from tailrace.wire.events import (
+    SHAPES,
+    FunctionUrlReader,
+    RequestParts,
+    event_from_request,
+    find_shape,
+)
 
 DOMAIN = "abc123.lambda-url.us-east-1.on.aws"
 
@@ -303,3 +309,76 @@ def test_what_is_mostly_control_characters_is_no_text(body: bytes, is_text: bool
 
     assert event["isBase64Encoded"] is not is_text
     assert event["body"] == (body.decode() if is_text else base64.b64encode(body).decode())
+
+
+# --- events as requests --------------------------------------------------------------------------
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST"]),
+    st.text(max_size=30),
+    st.text(max_size=30),
+    st.dictionaries(st.sampled_from(["a", "b", "cookie"]), st.text(max_size=10)),
+    st.sampled_from(["", "text/plain", "image/png"]),
+    st.binary(max_size=30),
+)
+@few
+def test_the_request_of_an_event_comes_back(
+    method: str, path: str, query: str, headers: dict[str, str], media_type: str, body: bytes
+) -> None:
+    headers["content-type"] = media_type
+    fields = event(method=method, path=path, query=query, headers=tuple(headers.items()), body=body)
+
+    read = FunctionUrlReader(json.loads(json.dumps(fields)))
+
+    assert (read.method, read.path, read.query) == (method, path, query)
+    assert (read.headers, read.body) == (headers, body)
+    assert read.request_id == "8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11"
+
+
+def test_an_http_apis_cookies_are_a_field_again() -> None:
+    """It takes the Cookie field out of the headers, unlike a Function URL."""
+    fields = {"headers": {"Accept": "*/*"}, "cookies": ["s=1", "t=2"]}
+
+    assert FunctionUrlReader(fields).headers == {"accept": "*/*", "cookie": "s=1; t=2"}
+
+
+def test_what_an_event_lacks_is_empty() -> None:
+    read = FunctionUrlReader({"requestContext": None, "headers": [], "rawPath": 7})
+
+    assert (read.method, read.path, read.query, read.request_id) == ("", "", "", "")
+    assert (read.headers, read.body) == ({}, b"")
+
+
+def test_a_body_that_should_be_base64_must_be() -> None:
+    with pytest.raises(ValueError, match="base64"):
+        _ = FunctionUrlReader({"body": "a-_=", "isBase64Encoded": True}).body
+
+
+@pytest.mark.parametrize(
+    ("place", "fields"),
+    [
+        (0, {"requestContext": {"http": {}, "elb": {}}, "httpMethod": "GET"}),
+        (1, {"requestContext": {"elb": {}}, "httpMethod": "GET"}),
+        (2, {"requestContext": {"connectionId": "c"}}),
+        (3, {"requestContext": {"requestId": "r"}, "httpMethod": "GET"}),
+        (4, {"raw_path": "/", "method": "GET"}),
+        (4, {"requestContext": {"serviceNetworkArn": "arn"}}),
+        (5, {"Records": [{"cf": {}}]}),
+        (None, {}),
+        (None, {"raw_path": "/"}),
+        (None, {"requestContext": []}),
+        (None, {"Records": []}),
+        (None, {"Records": ["cf"]}),
+        (None, {"Records": [{"s3": {}}]}),
+    ],
+)
+def test_the_shape_of_an_event_is_found(place: int | None, fields: dict[str, Any]) -> None:
+    assert find_shape(fields) == (None if place is None else SHAPES[place])
+
+
+def test_what_is_written_has_a_shape_that_is_read() -> None:
+    shape = find_shape(event())
+
+    assert shape is not None
+    assert shape.reader is FunctionUrlReader

@@ -1,39 +1,138 @@
-"""HTTP requests as events: the shape that Function URLs send (payload format 2.0).
+"""Events: the shapes in which front ends send an HTTP request, read and written.
+
+`SHAPES` lists them. The shape of Function URLs (payload format 2.0) is written by the gateway and
+the emulator and read by the SDK; the others are recognized. A new shape is a row with a reader, and
+a writer beside `event_from_request` if a part of this package sends it.
 
 Source: Lambda Developer Guide "urls-invocation" (read 2026-11), and events that others recorded on
-AWS in 2025 and 2026. Each decision that no document covers is named where it is made.
+AWS in 2025 and 2026. Each decision that no document covers is named where it is made. Functions
+import this module at their cold start.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tailrace.limits import EVENT_CONTROLS_MAX
+from tailrace.records import NamedTuple
 
 _MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte not in b"\b\t\n\f\r")
-"""Characters of which JSON makes six."""
+"""Characters that take six in JSON."""
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
+
+
+class FunctionUrlReader:
+    """Reads the request in an event of a Function URL or an HTTP API (payload format 2.0).
+
+    A part that the event lacks is empty.
+    """
+
+    __slots__ = ("_context", "_fields", "_http")
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._context = _mapping_in(fields, "requestContext")
+        self._http = _mapping_in(self._context, "http")
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        return _text_in(self._http, "method")
+
+    @property
+    def request_id(self) -> str:
+        """The id that the front end gave the request."""
+        return _text_in(self._context, "requestId")
+
+    @property
+    def path(self) -> str:
+        """The path as sent: percent-encoded, without the query."""
+        return _text_in(self._fields, "rawPath")
+
+    @property
+    def query(self) -> str:
+        """The query as sent, without the question mark."""
+        return _text_in(self._fields, "rawQueryString")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields; names are in lower case, repeated fields are joined.
+
+        An HTTP API moves the Cookie field to the event's `cookies`; here it is a field again.
+        """
+        fields = _mapping_in(self._fields, "headers").items()
+        headers = {name.lower(): value for name, value in fields if isinstance(value, str)}
+        cookies = self._fields.get("cookies")
+        if cookies and "cookie" not in headers:
+            headers["cookie"] = "; ".join(cookies)
+        return headers
+
+    @property
+    def body(self) -> bytes:
+        """The body.
+
+        Raises:
+            ValueError: it should be base64, and is not.
+        """
+        text = _text_in(self._fields, "body")
+        if not self._fields.get("isBase64Encoded"):
+            return text.encode("utf-8")
+        return binascii.a2b_base64(text, strict_mode=True)
+
+
+class EventShape(NamedTuple):
+    """The form in which some front ends send an HTTP request."""
+
+    front_end: str
+    """Their name, for messages."""
+    is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+    """Whether an event is of this shape, from its fields and those of its `requestContext`."""
+    reader: type[FunctionUrlReader] | None = None
+    """Reads the request; None: the SDK does not, and does not write the form of a result either."""
+
+
+SHAPES: Final = (
+    EventShape(
+        "a Function URL, or HTTP API with payload format 2.0",
+        lambda fields, context: isinstance(context.get("http"), Mapping),
+        FunctionUrlReader,
+    ),
+    EventShape("an Application Load Balancer", lambda fields, context: "elb" in context),
+    EventShape("API Gateway's WebSocket API", lambda fields, context: "connectionId" in context),
+    EventShape(
+        "API Gateway's REST API, or HTTP API with payload format 1.0",
+        lambda fields, context: "httpMethod" in fields,
+    ),
+    EventShape(
+        "VPC Lattice",
+        lambda fields, context: (
+            "serviceNetworkArn" in context or ("raw_path" in fields and "method" in fields)
+        ),
+    ),
+    EventShape("CloudFront (Lambda@Edge)", lambda fields, context: "cf" in _first_record(fields)),
+)
+"""In the order in which they are tried."""
+
+
+def find_shape(fields: Mapping[str, Any]) -> EventShape | None:
+    """Return the shape of an event; None if it is no HTTP request, or has an unknown shape."""
+    context = _mapping_in(fields, "requestContext")
+    for shape in SHAPES:
+        if shape.is_shape_of(fields, context):
+            return shape
+    return None
 
 
 class RequestParts(NamedTuple):
-    """What an event is made of; create it with keywords."""
+    """What an event is written from; create it with keywords."""
 
     method: str
     path: str
@@ -41,7 +140,7 @@ class RequestParts(NamedTuple):
     query: str
     """As sent, without the question mark."""
     headers: Sequence[tuple[str, str]]
-    """Lower-case names, values decoded as Latin-1, in the order they came."""
+    """Lower-case names, values decoded as Latin-1, in the order in which they came."""
     body: bytes
     source_ip: str
     request_id: str
@@ -57,16 +156,22 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
     As recorded on AWS: `rawPath` and `rawQueryString` are as sent, `requestContext.http.path` is
     decoded; repeated headers and query parameters are joined with a comma and no space; the
     Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
-    when there are none.
+    if there are none.
 
-    Which bodies AWS sends as plain text is not documented. Here, as recorded of API Gateway's HTTP
-    APIs, which have the same format: what is declared as `text/*` or one of `_TEXT_TYPES`. It must
-    be UTF-8, with at most `EVENT_CONTROLS_MAX` control characters. Everything else is base64.
+    No document lists the bodies that AWS sends as plain text. Here they are those that were
+    recorded of API Gateway's HTTP APIs, which have the same format: `text/*` and `_TEXT_TYPES`, in
+    UTF-8, with at most `EVENT_CONTROLS_MAX` control characters. All others are base64.
     """
-    # Imported here because a function at its cold start makes no event.
+    # Imported here because a function writes no event, and pays for imports at its cold start.
     from urllib.parse import unquote
 
-    headers = _joined(parts.headers)
+    headers: dict[str, str] = {}
+    for name, value in parts.headers:
+        if name not in headers:
+            headers[name] = value
+        else:
+            # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
+            headers[name] += ("; " if name == "cookie" else ",") + value
     prefix = parts.domain_name.partition(".")[0]
     event: dict[str, Any] = {
         "version": "2.0",
@@ -78,8 +183,7 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
     if any(cookies):
         event["cookies"] = [cookie for cookie in cookies if cookie]
     event["headers"] = headers
-    parameters = _query_parameters(parts.query)
-    if parameters:
+    if parts.query and (parameters := _query_parameters(parts.query)):
         event["queryStringParameters"] = parameters
     event["requestContext"] = {
         "accountId": account_id,
@@ -99,24 +203,15 @@ def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") ->
         "time": _access_log_time(parts.time_epoch_ms // 1000),
         "timeEpoch": parts.time_epoch_ms,
     }
-    text = _text(headers.get("content-type", ""), parts.body)
+    is_base64 = False
     if parts.body:
-        event["body"] = _base64(parts.body) if text is None else text
-    event["isBase64Encoded"] = text is None
+        text = _text(headers.get("content-type", ""), parts.body)
+        is_base64 = text is None
+        if text is None:
+            text = binascii.b2a_base64(parts.body, newline=False).decode("ascii")
+        event["body"] = text
+    event["isBase64Encoded"] = is_base64
     return event
-
-
-def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        if name not in joined:
-            joined[name] = value
-        elif name == "cookie":
-            # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
-            joined[name] += "; " + value
-        else:
-            joined[name] += "," + value
-    return joined
 
 
 def _query_parameters(query: str) -> dict[str, str]:
@@ -132,7 +227,7 @@ def _query_parameters(query: str) -> dict[str, str]:
     return {name: ",".join(every) for name, every in values.items()}
 
 
-@lru_cache(maxsize=1)  # a busy gateway asks for one second many times
+@lru_cache(maxsize=1)  # a busy gateway writes many events in one second
 def _access_log_time(epoch_s: int) -> str:
     """Return a time as in 10/Jul/2026:19:19:06 +0000."""
     from datetime import UTC, datetime
@@ -143,9 +238,7 @@ def _access_log_time(epoch_s: int) -> str:
 
 
 def _text(content_type: str, body: bytes) -> str | None:
-    """Return a body as text, or None when an event must carry it as base64."""
-    if not body:
-        return ""
+    """Return a body as text, or None if an event must carry it as base64."""
     media_type = content_type.partition(";")[0].strip().lower()
     if not (media_type.startswith("text/") or media_type in _TEXT_TYPES):
         return None
@@ -157,5 +250,18 @@ def _text(content_type: str, body: bytes) -> str | None:
         return None
 
 
-def _base64(body: bytes) -> str:
-    return binascii.b2a_base64(body, newline=False).decode("ascii")
+def _first_record(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    records = fields.get("Records")
+    if isinstance(records, list) and records and isinstance(records[0], Mapping):
+        return records[0]
+    return _NO_FIELDS
+
+
+def _mapping_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, Mapping) else _NO_FIELDS
+
+
+def _text_in(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""

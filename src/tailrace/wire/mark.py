@@ -15,7 +15,9 @@ Functions import this module at their cold start.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from tailrace.records import NamedTuple
 
 KEY: Final = "tailrace"
 MARK_VERSION: Final = 1
