@@ -93,6 +93,8 @@ class Keys:
             self._present = source.get_frozen_credentials()
         except Exception as error:  # the sources of botocore raise what they like
             raise ConfigError(f"AWS credentials: {error}") from error
+        self.static = None if isinstance(source, RefreshableCredentials) else self._present
+        """Keys that never expire, for which there is nothing to wait for."""
 
     async def current(self) -> ReadOnlyCredentials:
         """The keys to sign with now.

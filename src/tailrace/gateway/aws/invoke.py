@@ -177,7 +177,7 @@ class LambdaSigner:
             self._endpoint.url + path,
             headers,
             payload,
-            credentials=await self._keys.current(),
+            credentials=self._keys.static or await self._keys.current(),
             region=self._endpoint.region,
         )
         return encode_post(self._base_path + path, signed, payload)
@@ -216,7 +216,8 @@ class LambdaInvoker:
 
     async def invoke(self, function: str, payload: bytes) -> str | None:
         """Hand an event over; see `Invoker.invoke`."""
-        check_size(payload, limits.EVENT_INVOKE_BYTES_MAX)
+        if len(payload) > limits.EVENT_INVOKE_BYTES_MAX:
+            raise too_large(payload, limits.EVENT_INVOKE_BYTES_MAX)
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
         try:
             message = await self._signer.post(path, {"X-Amz-Invocation-Type": "Event"}, payload)
@@ -239,16 +240,11 @@ class LambdaInvoker:
         await self._pool.close()
 
 
-def check_size(payload: bytes, bytes_max: int) -> None:
-    """Refuse an event that Lambda does not carry.
-
-    Raises:
-        PayloadTooLargeError: it is over `bytes_max`.
-    """
-    if len(payload) > bytes_max:
-        raise PayloadTooLargeError(
-            f"the request makes an event of {len(payload)} bytes; Lambda takes {bytes_max}"
-        )
+def too_large(payload: bytes, bytes_max: int) -> PayloadTooLargeError:
+    """Return the error of an event that Lambda does not carry."""
+    return PayloadTooLargeError(
+        f"the request makes an event of {len(payload)} bytes; Lambda takes {bytes_max}"
+    )
 
 
 def refusal(answer: PoolAnswer) -> InvokeError:

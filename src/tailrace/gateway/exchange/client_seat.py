@@ -6,6 +6,7 @@ response has not ended. Whatever the client speaks, here are HTTP/1.1 and nothin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from tailrace.net.server.listener import Connection, Headers
@@ -76,14 +77,12 @@ class ClientSeat(Protocol):
         """Send a whole response."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class HttpSeat:
     """The seat of a client on an HTTP/1.1 connection, and the receiver of what happens to it."""
 
-    __slots__ = ("_connection", "exchange")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection: Connection | None = connection
-        self.exchange: Occupied | None = None
+    _connection: Connection | None
+    exchange: Occupied | None = None
 
     # --- for the exchange -----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from tailrace import limits
@@ -35,37 +36,35 @@ def sweep_interval_s(bounds: GatewayConfig) -> float:
     return min(limits.SWEEP_INTERVAL_S, shortest_s / 4)
 
 
+@dataclass(slots=True, eq=False)
 class Progress:
-    """When an exchange began, and when its function last moved, as the sweeps saw it."""
+    """When an exchange started, and when its function last sent, as the sweeps saw it."""
 
-    __slots__ = (
-        "_relayed_bytes",
-        "function_moved_s",
-        "has_head",
-        "started_s",
-    )
-
-    def __init__(self, started_s: float) -> None:
-        self.started_s = self.function_moved_s = started_s
-        self.has_head = False
-        self._relayed_bytes = 0
+    started_s: float
+    function_moved_s: float = 0.0
+    """Set by each sweep until the first one after the head."""
+    has_head: bool = False
+    relayed_bytes: int = 0
 
     def note(
         self, now_s: float, *, has_head: bool, relayed_bytes: int = 0, unsent_bytes: int = 0
     ) -> None:
-        """Take in the counts of one sweep.
+        """Note the counts of one sweep.
 
-        While the client holds the function up, the function cannot be blamed for its silence;
-        before the head, another deadline counts.
+        The function's silence does not count while bytes wait for the client, which holds it back,
+        nor before the head, for which there is another deadline.
         """
-        if unsent_bytes or relayed_bytes != self._relayed_bytes or not self.has_head:
+        if unsent_bytes or relayed_bytes != self.relayed_bytes or not self.has_head:
             self.function_moved_s = now_s
         self.has_head = has_head
-        self._relayed_bytes = relayed_bytes
+        self.relayed_bytes = relayed_bytes
 
 
 def passed_deadline(bounds: GatewayConfig, progress: Progress, now_s: float) -> str | None:
-    """The name of the deadline that an exchange has passed, if it has passed one."""
+    """Return the name of the deadline that an exchange has passed, or None: numbers alone decide.
+
+    If several have passed since the last sweep, the total deadline is named.
+    """
     if now_s - progress.started_s >= bounds.total_timeout_s:
         return "total"
     if not progress.has_head:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from tailrace.config import GatewayConfig
 from tailrace.errors import HeadError
@@ -44,8 +45,6 @@ from tailrace.wire.integration import Head
 
 logger = logging.getLogger(__name__)
 
-_NO_HEAD: Final[tuple[Headers, int | None]] = ([], None)
-
 
 class Source(Protocol):
     """Where the response of a held exchange comes from."""
@@ -71,6 +70,7 @@ class Owner(Protocol):
         """Forget an exchange that has ended."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Held:
     """An exchange with its client, its source and its counts.
 
@@ -78,60 +78,29 @@ class Held:
     the client, `request_id` the invocation's in Lambda's log.
     """
 
-    __slots__ = (
-        "_outgoing",
-        "_owner",
-        "accept",
-        "bytes_padded",
-        "bytes_relayed",
-        "capability",
-        "client_address",
-        "exchange",
-        "first_byte_s",
-        "invocation",
-        "method",
-        "path",
-        "progress",
-        "request_id",
-        "route",
-        "seat",
-        "source",
-        "started_s",
-        "status",
-        "was_called_back",
-    )
-
-    def __init__(
-        self,
-        capability: Capability,
-        seat: ClientSeat,
-        owner: Owner,
-        *,
-        route: Route,
-        method: str,
-        path: str,
-        accept: bytes | None,
-    ) -> None:
-        self.capability = capability
-        self.seat = seat
-        self.source: Source | None = None
-        self.invocation: asyncio.Task[None] | None = None
-        self.exchange = Exchange()
-        self.route = route
-        self.method = method
-        self.path = path
-        self.accept = accept
-        self.client_address = ""
-        self.request_id: str | None = None
-        self.status = 0
-        self.was_called_back = False
-        self.bytes_relayed = 0
-        self.bytes_padded = 0  # received beside the body; not relayed
-        self.started_s = owner.now_s()
-        self.progress = Progress(self.started_s)
-        self.first_byte_s: float | None = None
-        self._owner = owner
-        self._outgoing = _NO_HEAD
+    capability: Capability
+    seat: ClientSeat
+    owner: Owner
+    route: Route
+    method: str
+    path: str
+    accept: bytes | None
+    """The client's `accept` header, for a response of the gateway's own."""
+    started_s: float
+    progress: Progress
+    exchange: Exchange
+    source: Source | None = None
+    invocation: asyncio.Task[None] | None = None
+    client_address: str = ""
+    request_id: str | None = None
+    status: int = 0
+    was_called_back: bool = False
+    bytes_relayed: int = 0
+    bytes_padded: int = 0
+    """Received beside the body; not relayed."""
+    first_byte_s: float | None = None
+    outgoing: tuple[Headers, int | None] | None = None
+    """The response head as it is sent, between its arrival and the start of the response."""
 
     @property
     def is_waiting(self) -> bool:
@@ -158,12 +127,12 @@ class Held:
     def head_arrived(self, head: Head) -> None:
         """Take the response head; one that cannot be relayed is malformed."""
         try:
-            self._outgoing = response_fields(head)
+            self.outgoing = response_fields(head)
         except HeadError as error:
             self.apply(ResponseMalformed(str(error)))
             return
         # A body of announced length zero is complete with its head, as a 204 is.
-        length = self._outgoing[1]
+        length = self.outgoing[1]
         self.apply(HeadArrived(head, length == 0 or not has_body(self.method, head.status)))
 
     def body_ended(self) -> None:
@@ -181,7 +150,7 @@ class Held:
 
     def client_stalled(self) -> None:
         """See `Occupied`."""
-        self.apply(DeadlinePassed("stall", describe(self._owner.deadlines, "stall")))
+        self.apply(DeadlinePassed("stall", describe(self.owner.deadlines, "stall")))
 
     def client_is_slow(self) -> None:
         """See `Occupied`: the function is held back."""
@@ -214,9 +183,11 @@ class Held:
                 self.was_called_back = True  # the callback's connection sends the 100
             case StartResponse(head):
                 self.status = head.status
-                self.first_byte_s = self._owner.now_s()
-                outgoing, self._outgoing = self._outgoing, _NO_HEAD
-                self.seat.start(head.status, *outgoing)
+                self.first_byte_s = self.owner.now_s()
+                assert self.outgoing is not None
+                fields, length = self.outgoing
+                self.outgoing = None
+                self.seat.start(head.status, fields, length)
             case EndResponse():
                 self.seat.end()
             case AbortResponse(is_flushed):
@@ -245,7 +216,7 @@ class Held:
         if self.invocation is not None:
             self.invocation.cancel()  # an event that has not been sent yet is not needed
             self.invocation = None
-        self._owner.release(self, self._record(outcome))
+        self.owner.release(self, self._record(outcome))
 
     def _record(self, outcome: str) -> ExchangeRecord:
         started_s, first_byte_s = self.started_s, self.first_byte_s
@@ -262,5 +233,5 @@ class Held:
             bytes_relayed=self.bytes_relayed,
             bytes_padded=self.bytes_padded,
             first_byte_s=None if first_byte_s is None else first_byte_s - started_s,
-            total_s=self._owner.now_s() - started_s,
+            total_s=self.owner.now_s() - started_s,
         )

@@ -14,10 +14,15 @@ from tailrace import limits
 from tailrace.config import GatewayConfig
 from tailrace.errors import CallbackRefusedError, ThrottledError
 from tailrace.gateway.exchange.client_seat import ClientSeat
-from tailrace.gateway.exchange.deadlines import describe, passed_deadline, sweep_interval_s
+from tailrace.gateway.exchange.deadlines import (
+    Progress,
+    describe,
+    passed_deadline,
+    sweep_interval_s,
+)
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.record import ExchangeRecord, Observer
-from tailrace.gateway.exchange.state import DeadlinePassed, Stopped
+from tailrace.gateway.exchange.state import DeadlinePassed, Exchange, Stopped
 from tailrace.gateway.routes import Route
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.server.listener import RequestHead
@@ -100,14 +105,18 @@ class Registry:
             ThrottledError: the route or the gateway is at its limit.
         """
         self.check_room(route)
+        started_s = self.now_s()
         held = Held(
-            mint(secrets.token_bytes(RANDOM_BYTES)),
-            seat,
-            self,
+            capability=mint(secrets.token_bytes(RANDOM_BYTES)),
+            seat=seat,
+            owner=self,
             route=route,
             method=head.method,
             path=head.path,
             accept=head.get(b"accept"),
+            started_s=started_s,
+            progress=Progress(started_s),
+            exchange=Exchange(),
         )
         seat.exchange = held
         self._held[held.capability.exchange_id] = held

@@ -295,6 +295,7 @@ class ImpossibleEventError(Exception):
     """An event came in a state in which nothing can lead to it: an error in the gateway."""
 
 
+@dataclass(slots=True, eq=False)
 class Exchange:
     """The state of one exchange.
 
@@ -303,12 +304,9 @@ class Exchange:
     go to the client now.
     """
 
-    __slots__ = ("client", "function", "is_relaying")
-
-    def __init__(self) -> None:
-        self.function = Function.WAITING
-        self.client = Client.HELD
-        self.is_relaying = False
+    function: Function = Function.WAITING
+    client: Client = Client.HELD
+    is_relaying: bool = False
 
     def feed(self, event: Event) -> tuple[Command, ...]:
         """Take an event; a late one has no effect.

@@ -26,8 +26,8 @@ from tailrace.gateway.aws.invoke import (
     REQUEST_ID,
     LambdaEndpoint,
     LambdaSigner,
-    check_size,
     refusal,
+    too_large,
     unreachable,
 )
 from tailrace.gateway.exchange.live import Held
@@ -101,7 +101,8 @@ class StreamTransport:
         Returns when Lambda has begun the stream, and does not wait for what it carries. When this
         is cancelled before, the connection is aborted.
         """
-        check_size(payload, limits.SYNC_INVOKE_BYTES_MAX)
+        if len(payload) > limits.SYNC_INVOKE_BYTES_MAX:
+            raise too_large(payload, limits.SYNC_INVOKE_BYTES_MAX)
         name = quote(held.route.function, safe="")
         path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
         answer = _Answer(held, self._form_warnings)
