@@ -12,10 +12,10 @@ POLL = "the interval at which something is looked at again, up to a generous tim
 SLEEPS = {
     "emulator/harness.py": POLL,
     "emulator/play.py": "a process of its own: it polls for files, or counts while it runs",
-    "function/test_framed_sink.py": POLL,
-    "function/test_quiet.py": "random pauses between writes, whatever their length",
+    "function/output/test_frames.py": POLL,
+    "function/output/test_quiet.py": "random pauses between writes, whatever their length",
+    "net/blocking/test_async_upload.py": POLL,
     "net/test_clock.py": "the sleep of a manual clock",
-    "net/test_http_client_async.py": POLL,
     "net/test_http_pool.py": "a random moment to cancel at, whatever it meets",
 }
 

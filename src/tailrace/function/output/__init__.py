@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tailrace.wire.integration import Head
 
 
-class Transport(Protocol):
+class OutputTransport(Protocol):
     """Carries one response. Only `drain` blocks; every method may raise ClientDisconnected."""
 
     @property
@@ -68,7 +68,7 @@ class Output:
     __slots__ = ("_encoder", "abort", "body_bytes", "drain", "flushes", "look", "transport")
 
     def __init__(
-        self, transport: Transport, encoder: Encoder, flushes: Flushes | None = None
+        self, transport: OutputTransport, encoder: Encoder, flushes: Flushes | None = None
     ) -> None:
         self.transport: Final = transport
         self.flushes: Final = flushes
