@@ -100,7 +100,7 @@ class Front:
         except ThrottledError as error:  # the last place was taken during the upload
             self._refuse(connection, head, route, error)
             return
-        connection.hand_over(seat)
+        connection.receiver = seat
         payload = encode_event(
             held,
             head,

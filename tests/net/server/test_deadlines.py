@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from tailrace.net.server.deadlines import Passed, Phase, passed_deadline
+from tailrace.net.server.deadlines import Passed, passed_deadline
 from tailrace.net.server.parser import HttpLimits
+from tailrace.net.server.phases import Phase
 
 BOUNDS = HttpLimits(
     head_timeout_s=10.0,

@@ -495,7 +495,7 @@ def test_a_complete_request_that_was_handed_over_keeps_what_its_answer_needs() -
     head = parser.head
     assert head is not None
 
-    parser.drop_fields()
+    parser.finish()
     assert parser.head is not None
     assert (parser.head.method, parser.head.version, parser.head.headers) == ("PUT", "1.1", [])
     assert (parser.is_complete, parser.trailers) == (True, [])

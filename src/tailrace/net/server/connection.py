@@ -2,28 +2,29 @@
 
 Concurrency law: everything happens in protocol callbacks of one event loop. The parser only
 records; what one read brought is handed to the application once, at the end of that read, so no
-application code runs inside the parser. A connection answers one request at a time.
+application code runs inside the parser. A connection answers one request at a time. What it waits
+for, and what leads from there to where, stands in `phases`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.server.deadlines import PeerDeadlines, Phase
+from tailrace.net.server.deadlines import PeerDeadlines
 from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
 from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
-from tailrace.net.server.problem import encode_problem
+from tailrace.net.server.phases import INTAKE, PHASES, Intake, Phase, PhaseEvent
+from tailrace.net.server.problem import encode_refusal
 from tailrace.net.server.receiver import Receiver
-from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
-
-_UNREADABLE: Final = bare_head("GET", "1.1")
+from tailrace.wire.http_head import RequestHead, check_request
 
 Application = Callable[[RequestHead, "Connection"], Receiver]
-"""Called when a head is complete. A client that waits for a 100 gets it, unless this answers."""
+"""Called when a head is complete. On return the request is accepted, unless it has been answered or
+`Connection.defer` was called: then `Connection.accept` accepts it later."""
 
 
 class Server(Protocol):
@@ -46,16 +47,17 @@ class Connection(FramedWriter, asyncio.Protocol):
     __slots__ = (
         "_discarded_bytes",
         "_early",
+        "_is_deferred",
         "_is_full",
         "_is_last",
         "_parser",
-        "_receiver",
         "_server",
         "began_s",
         "continue_fields",
         "has_stalled",
         "is_answered",
         "phase",
+        "receiver",
         "seen",
         "since_s",
     )
@@ -69,15 +71,16 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.since_s = self.began_s = 0.0
         self.seen = 0
         self._discarded_bytes = 0
-        self._early = b""  # what came behind a request that is not answered yet
+        self._early = b""  # what came before its time: behind a request, or before `accept`
         self._is_full = False  # unsent bytes are above the high water mark
         self.has_stalled = False  # the peer is gone: it took nothing for the stall time-out
         self._reset()
 
     def _reset(self) -> None:
         """Forget the last request."""
-        self._receiver: Receiver | None = None
+        self.receiver: Receiver | None = None  # an application may set another one in its place
         self._is_last = False
+        self._is_deferred = False  # the application has not accepted the request yet
         self.is_answered = False
         self.continue_fields = b""  # the application's addition to `100 Continue`: whole lines
 
@@ -110,7 +113,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.is_answered = True
         if self.phase is Phase.CLOSING or self.phase is Phase.CLOSED:
             return  # nobody is there any more
-        head = self._parser.head or _UNREADABLE
+        head = self._parser.head or bare_head("GET", "1.1")
         fields = [*headers, *self._frame(head, status, length)]
         self._is_last = (
             self._is_last
@@ -120,11 +123,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         )
         if self.phase is Phase.ANSWER:
             self._server.deadlines.watch(self)  # from now on the peer may stall
-        if self._is_last:
-            fields.append((b"connection", b"close"))
-        if not any(name == b"date" for name, _ in fields):
-            fields.append((b"date", self._server.date()))
-        self._send(encode_response_head(status, fields))
+        self._send_head(status, fields, self._server.date(), is_last=self._is_last)
 
     def end(self) -> None:
         """Finish the response; `missing_bytes` must be zero.
@@ -135,18 +134,49 @@ class Connection(FramedWriter, asyncio.Protocol):
         if self._framing is Framing.NONE:
             return
         assert not self.missing_bytes, "the body is shorter than its content-length"
-        self._receiver = None  # before the last write, which may pass the high water mark
+        self.receiver = None  # before the last write, which may pass the high water mark
         self._finish()
         parser = self._parser
         if parser.is_complete and not self._is_last:
             self._reset()
             parser.renew()
-            self._enter(Phase.IDLE)
+            self._move(PhaseEvent.ENDED_KEPT)
             self._read_on()
         elif parser.is_complete and not parser.is_behind and not self._early:
-            self.close()
+            self._move(PhaseEvent.ENDED_LAST)
+            self._transport.close()
         else:
-            self._linger()
+            # Closing at once with unread bytes would reset the connection under the answer: the
+            # peer reads it first, and what the peer still sends is taken in.
+            self._move(PhaseEvent.ENDED_UNREAD)
+            self._early = b""
+            self.resume_reading()
+            self._transport.write_eof()
+
+    def defer(self) -> None:
+        """Accept the request later, with `accept`: for an application, in its call.
+
+        Until then a client that asks for it gets no `100 Continue`, and neither body nor end of
+        the request is delivered; what comes all the same is kept, up to a limit. The client has no
+        deadline. When it leaves, the receiver gets `on_gone`. The application may answer instead.
+        """
+        self._is_deferred = True
+
+    def accept(self) -> None:
+        """Accept a request that was deferred; the receiver's next call is not from within this one.
+
+        Without effect once the request has been answered or its client has left.
+        """
+        self._is_deferred = False
+        if self.phase is not Phase.PENDING or self.receiver is None:
+            return
+        try:
+            self._start_body()
+        except HttpError as error:
+            self.refuse(error)
+            return
+        self.resume_reading()
+        asyncio.get_running_loop().call_soon(self._take_up)
 
     def abort(self) -> None:
         """Break the connection so that the peer sees that its response is incomplete.
@@ -154,28 +184,13 @@ class Connection(FramedWriter, asyncio.Protocol):
         What was written still goes out where the framing tells that more was to come; where it
         cannot, and where nothing has begun, the connection is reset.
         """
-        self._receiver = None
+        self.receiver = None
         if self._framing in (Framing.CHUNKED, Framing.LENGTH):
             self.uncork()
             self._fall_silent()
             self.close()
         elif self.phase is not Phase.CLOSING:
             self.cut()
-
-    def hand_over(self, receiver: Receiver) -> None:
-        """Let another receiver have what follows; for the one whose request is complete."""
-        self._receiver = receiver
-
-    @property
-    def peer(self) -> str:
-        """The address of the other end, empty when it is gone."""
-        name = self._transport.get_extra_info("peername")
-        return name[0] if isinstance(name, tuple) else ""
-
-    @property
-    def is_reading(self) -> bool:
-        """Whether the request is read as it comes."""
-        return self._transport.is_reading()
 
     @property
     def request_bytes(self) -> int:
@@ -194,28 +209,20 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Stop reading the request; while paused the peer's leaving is not seen."""
-        if self.phase is Phase.BODY:
+        if self.phase is Phase.BODY or self.phase is Phase.PENDING:
             self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
 
     # --- the transport's side -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(
-            limits.WRITE_BUFFER_HIGH_BYTES, limits.WRITE_BUFFER_LOW_BYTES
-        )
-        self._enter(Phase.IDLE)
+        self._attach(cast(asyncio.Transport, transport))
+        self._move(PhaseEvent.MADE)
         self._server.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
-        self.phase = Phase.CLOSED
+        self.phase = PHASES[self.phase][PhaseEvent.LOST]
         self._fall_silent()
         self._server.discard(self)
         self._parser.close()
@@ -226,7 +233,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         if self.phase is Phase.LINGER:
             return  # it has had its answer
         framing = self._framing
-        self._enter(Phase.CLOSING)  # returning None closes behind what is on its way
+        self._move(PhaseEvent.PEER_ENDED)  # returning None closes behind what is on its way
         self._fall_silent()
         self._tell_gone()
         if framing is Framing.CLOSE:
@@ -235,14 +242,14 @@ class Connection(FramedWriter, asyncio.Protocol):
     def pause_writing(self) -> None:
         """Called by the event loop."""
         self._is_full = True
-        if self._receiver is not None:
-            self._receiver.on_pause()
+        if self.receiver is not None:
+            self.receiver.on_pause()
 
     def resume_writing(self) -> None:
         """Called by the event loop."""
         self._is_full = False
-        if self._receiver is not None:
-            self._receiver.on_resume()
+        if self.receiver is not None:
+            self.receiver.on_resume()
             return
         if self._resets_until_sent:
             self._allow_clean_close()
@@ -251,31 +258,50 @@ class Connection(FramedWriter, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: one read."""
         phase = self.phase
-        if phase is Phase.BODY:
-            pass  # the data path
-        elif phase is Phase.IDLE and not self._early and not self._is_full:
-            self.phase = Phase.HEAD
-        elif phase is Phase.IDLE or phase is Phase.ANSWER:
-            self._keep_early(data)
+        if phase is Phase.IDLE and not self._early and not self._is_full:
+            self.phase = PHASES[phase][PhaseEvent.REQUEST_BEGUN]
+        elif phase is not Phase.BODY and phase is not Phase.HEAD:
+            self._set_aside(data)
             return
-        elif phase is not Phase.HEAD:
-            self._discarded_bytes += len(data)
-            if self._discarded_bytes > limits.LINGER_BYTES_MAX:
-                self.cut()
-            return
+        parser = self._parser
         try:
-            self._read(data)
+            parser.feed(data)
+            if self.phase is Phase.HEAD:
+                if parser.head is None:
+                    if phase is Phase.IDLE:
+                        self._server.deadlines.watch(self)  # that of the head counts from here
+                    return
+                self._begin(parser.head)
+            receiver = self.receiver
+            if receiver is None or self._is_deferred:
+                return
+            if (parser.pieces or parser.overhead) and (body := parser.take_body()):
+                receiver.on_body(body)
+            if parser.is_complete and self.receiver is receiver:
+                self._move(PhaseEvent.REQUEST_READ)
+                if not self._transport.is_closing():
+                    self._transport.resume_reading()  # paused, we would not see the peer leave
+                receiver.on_end(parser.finish())
         except HttpError as error:
             self.refuse(error)
         except Exception:  # an error in the application; the event loop reports it
             self.give_up()
             raise
-        if self.phase is Phase.HEAD and phase is Phase.IDLE:
-            self._enter(Phase.HEAD)  # its deadline counts from here
 
-    def _keep_early(self, data: bytes) -> None:
+    def _set_aside(self, data: bytes) -> None:
+        """Keep bytes that came before their time, or discard them."""
+        intake = INTAKE[self.phase]
+        if intake is Intake.DISCARDED:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > limits.LINGER_BYTES_MAX:
+                self.cut()
+            return
         self._early += data
-        if len(self._early) > limits.PIPELINED_BYTES_MAX:
+        if len(self._early) <= limits.PIPELINED_BYTES_MAX:
+            return
+        if intake is Intake.HELD:
+            self._transport.pause_reading()
+        else:
             self._tell_gone()
             self.cut()
 
@@ -290,45 +316,36 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def _take_up(self) -> None:
         early = self._early
-        if early and self.phase is Phase.IDLE and not self._is_full:
+        if self.phase is Phase.BODY and self._parser.is_complete:
+            self.data_received(b"")  # accepted, and complete: what was kept is the next request's
+        elif self.phase is Phase.BODY or (self.phase is Phase.IDLE and early and not self._is_full):
             self._early = b""
             self.data_received(early)
-
-    def _read(self, data: bytes) -> None:
-        parser = self._parser
-        parser.feed(data)
-        if self.phase is Phase.HEAD:
-            if parser.head is None:
-                return
-            self._begin(parser.head)
-        receiver = self._receiver
-        if receiver is None:
-            return
-        if body := parser.take_body():
-            receiver.on_body(body)
-        if parser.is_complete and self._receiver is receiver:
-            self._enter(Phase.ANSWER)
-            self.resume_reading()  # paused, we would not see the peer leave
-            trailers = parser.trailers
-            parser.drop_fields()
-            receiver.on_end(trailers)
 
     def _begin(self, head: RequestHead) -> None:
         """A head is complete: check it and call the application."""
         check_request(head)
-        self.phase = Phase.BODY
+        self.phase = PHASES[self.phase][PhaseEvent.HEAD_READ]
         receiver = self._server.application(head, self)
-        if self.phase is not Phase.BODY:
+        if self.phase is not Phase.PENDING:
             return  # it has answered, and the response has ended
-        self._receiver = receiver
+        self.receiver = receiver
         if self._is_full:
             receiver.on_pause()
-        parser = self._parser
+        if self._is_deferred:
+            self._server.deadlines.waiting.discard(self)
+        elif not self._parser.is_complete:
+            self._start_body()
+
+    def _start_body(self) -> None:
+        """The application takes the request: its body may come. Raises HttpError: not now."""
+        parser, head = self._parser, self._parser.head
+        assert head is not None
         if not parser.is_complete:
             self._server.admit_upload(self)
-            self._enter(Phase.BODY)
-        is_waiting = head.expects_continue and head.has_body and not parser.is_complete
-        if is_waiting and not self.is_answered and not parser.has_pieces:
+        self._move(PhaseEvent.ACCEPTED)
+        is_coming = parser.is_complete or parser.pieces or self._early
+        if head.expects_continue and head.has_body and not self.is_answered and not is_coming:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n%b\r\n" % self.continue_fields)
 
     def refuse(self, error: HttpError) -> None:
@@ -338,48 +355,33 @@ class Connection(FramedWriter, asyncio.Protocol):
             if self.phase is not Phase.LINGER:
                 self.cut()
             return
-        head = self._parser.head
-        accept = head.get(b"accept") if head is not None else None
-        fields, body = encode_problem(error.status, str(error), accept=accept)
-        if error.retry_after_s is not None:
-            fields.append((b"retry-after", b"%d" % error.retry_after_s))
-        if error.status == 405:
-            fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        fields, body = encode_refusal(error, self._parser.head)
         self._parser.is_complete = False  # what follows is nothing that we understand
         self.respond(error.status, fields, body)
 
     def _tell_gone(self) -> None:
-        receiver, self._receiver = self._receiver, None
+        receiver, self.receiver = self.receiver, None
         if receiver is not None:
             receiver.on_gone()
 
-    def _linger(self) -> None:
-        """Let the peer read its last answer, and take in what it still sends.
-
-        Closing at once with unread bytes would reset the connection under the answer.
-        """
-        self._enter(Phase.LINGER)
-        self._early = b""
-        self.resume_reading()
-        self._transport.write_eof()
-
     def close(self) -> None:
         """Close behind what is on its way."""
-        self._enter(Phase.CLOSING)
+        self._move(PhaseEvent.CLOSE)
         self._transport.close()
 
     def cut(self) -> None:
         """Reset the connection: whatever was on its way is lost."""
         if self.phase is Phase.CLOSED:
             return
-        self.phase = Phase.CLOSED
-        self._receiver = None
+        self.phase = PHASES[self.phase][PhaseEvent.RESET]
+        self.receiver = None
         self._fall_silent()
         set_reset_on_close(self._transport, True)
         self._transport.abort()
 
-    def _enter(self, phase: Phase) -> None:
-        self.phase = phase
+    def _move(self, event: PhaseEvent) -> None:
+        """Enter the phase that an event leads to; the peer's deadline counts from here."""
+        self.phase = phase = PHASES[self.phase][event]
         # Bytes of the response before count as well: the application may wait until they are taken.
         if phase is Phase.ANSWER and not self.is_answered and not self._is_full:
             self._server.deadlines.waiting.discard(self)
@@ -387,12 +389,10 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._server.deadlines.watch(self)
 
     def end_stalled(self) -> None:
-        """Reset the connection, whose peer takes nothing, and report that to the application."""
-        receiver = self._receiver
+        """Report to the application that the peer takes nothing, and reset the connection."""
         self.has_stalled = True
+        self._tell_gone()
         self.cut()
-        if receiver is not None:
-            receiver.on_gone()
 
     def give_up(self) -> None:
         """End the exchange, whatever its state, and tell the application."""

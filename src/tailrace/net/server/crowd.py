@@ -17,8 +17,9 @@ from tailrace.errors import HttpError
 from tailrace.net.clock import TimerClock
 from tailrace.net.process.descriptors import descriptor_limit
 from tailrace.net.server.connection import Connection
-from tailrace.net.server.deadlines import Phase, Waiting
+from tailrace.net.server.deadlines import Waiting
 from tailrace.net.server.parser import HttpLimits
+from tailrace.net.server.phases import Phase
 from tailrace.net.server.refusals import Tally
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What a connection waits for, and for how long.
+"""How long a connection waits for its peer.
 
 This is the one place where a peer's stall is noticed: a connection whose peer takes nothing of a
 response for `stall_timeout_s` is reset, and its application gets `on_gone` once, with `has_stalled`
@@ -16,23 +16,8 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import TimerClock
 from tailrace.net.server.parser import HttpLimits
+from tailrace.net.server.phases import Phase
 from tailrace.net.sweeper import Sweeper
-
-
-class Phase(Enum):
-    """What a connection waits for; all but CLOSED have a deadline.
-
-    In ANSWER it is the stall deadline, from the start of the response: the application has
-    deadlines of its own.
-    """
-
-    IDLE = "the next request"
-    HEAD = "the rest of a head"
-    BODY = "the rest of a body"
-    ANSWER = "the application"
-    LINGER = "the peer to read its answer and stop sending"
-    CLOSING = "the peer to take the last bytes"
-    CLOSED = "nothing"
 
 
 class Passed(Enum):

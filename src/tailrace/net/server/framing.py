@@ -15,7 +15,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import ResponseFormatError
-from tailrace.wire.http_head import Headers, RequestHead, has_body
+from tailrace.wire.http_head import Headers, RequestHead, encode_response_head, has_body
 
 _JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -67,6 +67,12 @@ class FramedWriter:
         self._last_byte = b""
         self._resets_until_sent = False  # the body has ended with its connection's end to come
 
+    def _attach(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(
+            limits.WRITE_BUFFER_HIGH_BYTES, limits.WRITE_BUFFER_LOW_BYTES
+        )
+
     @property
     def unsent_bytes(self) -> int:
         """Bytes of responses that the kernel has not taken yet."""
@@ -87,6 +93,22 @@ class FramedWriter:
     def missing_bytes(self) -> int:
         """What the response's body still lacks of its announced length."""
         return self._left
+
+    @property
+    def peer(self) -> str:
+        """The address of the other end, empty when it is gone."""
+        name = self._transport.get_extra_info("peername")
+        return name[0] if isinstance(name, tuple) else ""
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the request is read as it comes."""
+        return self._transport.is_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def cork(self) -> None:
         """Keep what is written until `uncork`, the response's end or its abort: within one read.
@@ -109,6 +131,13 @@ class FramedWriter:
             self._transport.write(data)
         else:
             self._corked.append(data)
+
+    def _send_head(self, status: int, fields: Headers, date: bytes, *, is_last: bool) -> None:
+        if is_last:
+            fields.append((b"connection", b"close"))
+        if not any(name == b"date" for name, _ in fields):
+            fields.append((b"date", date))
+        self._send(encode_response_head(status, fields))
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body now; it is framed, and dropped where no body may be.

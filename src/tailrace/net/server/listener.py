@@ -14,8 +14,9 @@ from tailrace import limits
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.server.connection import Application, Connection
 from tailrace.net.server.crowd import Crowd
-from tailrace.net.server.deadlines import PeerDeadlines, Phase
+from tailrace.net.server.deadlines import PeerDeadlines
 from tailrace.net.server.parser import HttpLimits
+from tailrace.net.server.phases import Phase
 from tailrace.net.server.receiver import IGNORE, Receiver, WholeBody
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.http_head import Headers, RequestHead

@@ -63,9 +63,10 @@ def bare_head(method: str, version: str) -> RequestHead:
 class RequestParser:
     """Reads one request after the other.
 
-    After each `feed`: `head` once the head is complete, `take_body` for what came of the body,
-    `is_complete` with `trailers`, `is_behind` when more has come than this request, which is not
-    served. `renew` begins the next request.
+    After each `feed`: `head` once the head is complete; `take_body` for what came of the body, if
+    there are `pieces` or `overhead`; `is_complete`; `is_behind` when more has come than this
+    request, which is not served. `finish` returns the trailers of a complete request, `renew`
+    begins the next one.
     """
 
     __slots__ = (
@@ -75,9 +76,7 @@ class RequestParser:
         "_is_begun",
         "_limits",
         "_line",
-        "_overhead",
         "_parser",
-        "_pieces",
         "_small_chunks",
         "_target",
         "head",
@@ -85,17 +84,19 @@ class RequestParser:
         "is_complete",
         "is_last",
         "on_body",
+        "overhead",
+        "pieces",
         "raw_count",
         "trailers",
     )
 
     is_inside_chunk = False
-    """Whether the last read began in the middle of a chunk, if that is told."""
+    """Whether the last read began in the middle of a chunk; see `HttpLimits.tells_chunks`."""
 
     def __init__(self, bounds: HttpLimits) -> None:
         self._limits = bounds
-        self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # called for each chunk: a method would cost twice that
+        self.pieces: list[bytes] = []  # of the body, in the last read
+        self.on_body = self.pieces.append  # called for each chunk: a method would cost twice that
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self.renew()
 
@@ -106,27 +107,29 @@ class RequestParser:
         self.is_complete = False
         self.is_last = not self._limits.keeps_alive  # nothing is read behind this request
         self.raw_count = 0  # bytes of this request as they came
-        self._overhead = 0  # bytes of the body that were neither data nor plain chunk framing
+        self.overhead = 0  # bytes of the body that were neither data nor plain chunk framing
         self._small_chunks = 0
         self._target = b""
         self._line = self._head_tail = b""  # the request line; the last bytes of a head so far
         self._empty_lines = 0  # before the request line
-        self._pieces.clear()
+        self.pieces.clear()
         self._end = 0  # how many pieces belong to this request, when more has come
         self._is_begun = self.is_behind = False
 
-    def drop_fields(self) -> None:
-        """Keep of a complete request what the framing of its answer depends on.
+    def finish(self) -> Headers:
+        """Return the trailers of a complete request.
 
-        A response may be held for minutes; whoever answers it has had the rest.
+        Of the request nothing is kept but what the framing of its answer depends on: a response
+        may be held for minutes, and its application has had the rest.
         """
         assert self.head is not None
+        trailers, self.trailers = self.trailers, []
         self.head = bare_head(self.head.method, self.head.version)
-        self.trailers = []
         self._target = b""
+        return trailers
 
     def close(self) -> None:
-        """Let go of the parser, which holds our bound methods: they would be a cycle."""
+        """Release the parser, which holds our bound methods: they would be a cycle."""
         self._parser = None
 
     def feed(self, data: bytes) -> None:
@@ -135,16 +138,19 @@ class RequestParser:
         Raises:
             HttpError: the request is malformed or over a limit; nothing more can be read.
         """
-        assert self._parser is not None
+        parser = self._parser
+        assert parser is not None
         self.raw_count += len(data)
         is_in_head = self.head is None
         is_first = is_in_head and not self._line.strip()
-        if is_in_head:
-            self._take_line(data)
+        if not is_in_head:
+            self.overhead += len(data)
+        elif not self._line and (end := data.find(b"\n") + 1) and data[:2] != b"\r\n":
+            self._line = data[:end]
         else:
-            self._overhead += len(data)
+            self._take_line(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.is_last = True
             self.is_behind = upgrade.args[0] < len(data)
@@ -156,11 +162,22 @@ class RequestParser:
                 self._check_version()
                 raise HttpError(400, f"malformed request: {str(error).lower()}") from None
             self.is_last = self.is_behind = True
-        if is_in_head:
-            self._follow_head(data, is_first)
+        if not is_in_head:
+            return
+        # Bound a head that goes on; count what has come behind it once it is complete.
+        seen = self._head_tail + data
+        if is_first:  # empty lines before the request line do not end its head
+            seen = seen.lstrip(b"\r\n")
+        if self.head is not None:
+            self.overhead = len(seen) - seen.find(b"\r\n\r\n") - 4
+            self._line = self._head_tail = b""  # a held response needs neither
+        elif self.raw_count > self._limits.head_bytes:
+            raise HttpError(431, f"the head is over {self._limits.head_bytes} bytes")
+        else:
+            self._head_tail = seen[-3:]
 
     def _take_line(self, data: bytes) -> None:
-        """Keep the request line as it was sent, without an empty line before it."""
+        """Keep a request line that comes in pieces, without the empty lines before it."""
         start = 0
         while not self._line.endswith(b"\n"):
             end = data.find(b"\n", start) + 1
@@ -181,42 +198,24 @@ class RequestParser:
         if found is not None and found[1] not in _SERVED:
             raise HttpError(505, f"HTTP version {found[1].decode()} is not served here")
 
-    def _follow_head(self, data: bytes, is_first: bool) -> None:
-        """Bound a head that goes on; count what has come behind it once it is complete."""
-        seen = self._head_tail + data
-        if is_first:  # empty lines before the request line do not end its head
-            seen = seen.lstrip(b"\r\n")
-        if self.head is not None:
-            self._overhead = len(seen) - seen.find(b"\r\n\r\n") - 4
-            self._line = self._head_tail = b""  # a held response needs neither
-        elif self.raw_count > self._limits.head_bytes:
-            raise HttpError(431, f"the head is over {self._limits.head_bytes} bytes")
-        else:
-            self._head_tail = seen[-3:]
-
-    @property
-    def has_pieces(self) -> bool:
-        """Whether body bytes wait to be taken."""
-        return bool(self._pieces)
-
     def take_body(self) -> bytes:
         """The body bytes of the last read, in one piece.
 
         Raises:
             HttpError: chunk extensions or trailers have no end, or too many chunks are small.
         """
-        pieces = self._pieces
+        pieces = self.pieces
         data = b""
         if self.is_behind:
             del pieces[self._end :]
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             plain = len(data) + len(pieces) * limits.FRAMING_BYTES_PER_READ_PIECE
-            self._overhead = max(0, self._overhead - plain)
+            self.overhead = max(0, self.overhead - plain)
             if len(pieces) > 1:
                 self._count_small(len(pieces), len(data))
             pieces.clear()
-        if self._overhead > self._limits.framing_bytes:
+        if self.overhead > self._limits.framing_bytes:
             self._check_overhead()
         return data
 
@@ -226,7 +225,7 @@ class RequestParser:
         most = self._limits.framing_bytes
         behind = limits.PIPELINED_BYTES_MAX if self.is_behind else 0
         is_chunked = self.head is not None and self.head.get(b"transfer-encoding") is not None
-        if is_chunked and self._overhead > most + behind:
+        if is_chunked and self.overhead > most + behind:
             raise HttpError(400, f"chunk sizes, extensions and trailers are over {most} bytes")
 
     def _count_small(self, count: int, size: int) -> None:
@@ -281,7 +280,7 @@ class RequestParser:
     def on_message_complete(self) -> None:
         if not self.is_behind:
             self.is_complete = True
-            self._end = len(self._pieces)
+            self._end = len(self.pieces)
 
 
 class ChunkTellingParser(RequestParser):

@@ -7,6 +7,9 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
+from tailrace.errors import HttpError
+from tailrace.wire.http_head import RequestHead
+
 _PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -33,6 +36,19 @@ def encode_problem(
     fields.append((b"cache-control", b"no-store"))
     if retry_after_s is not None:
         fields.append((b"retry-after", b"%d" % retry_after_s))
+    return fields, body
+
+
+def encode_refusal(
+    error: HttpError, head: RequestHead | None
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of the answer to a request that cannot be served, perhaps for its head."""
+    accept = head.get(b"accept") if head is not None else None
+    fields, body = encode_problem(
+        error.status, str(error), accept=accept, retry_after_s=error.retry_after_s
+    )
+    if error.status == 405:
+        fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
     return fields, body
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from tailrace.errors import HttpError
 from tailrace.wire.http_head import Headers, RequestHead
@@ -69,15 +69,16 @@ class WholeBody:
         self._on_complete = on_complete
         self._on_gone = on_gone
         self._body = bytearray()  # pieces of a dribbled body would take many times their bytes
-        self._check(head.content_length or 0)
+        if (head.content_length or 0) > bytes_max:
+            self._refuse()
 
-    def _check(self, size: int) -> None:
-        if size > self._bytes_max:
-            raise HttpError(413, f"the body is over the limit of {self._bytes_max} bytes")
+    def _refuse(self) -> NoReturn:
+        raise HttpError(413, f"the body is over the limit of {self._bytes_max} bytes")
 
     def on_body(self, data: bytes) -> None:
         """Collect."""
-        self._check(len(self._body) + len(data))
+        if len(self._body) + len(data) > self._bytes_max:
+            self._refuse()
         self._body += data
 
     def on_end(self, trailers: Headers) -> None:

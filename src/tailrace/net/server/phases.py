@@ -1,0 +1,109 @@
+"""What a server's connection waits for, as a table: phases, and the events that lead to others.
+
+    CLOSED ──► IDLE ──► HEAD ──► PENDING ──► BODY ──► ANSWER ──► IDLE, LINGER or CLOSING ──► CLOSED
+
+An event that is missing in a phase cannot happen there; to feed it is a KeyError.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class Phase(Enum):
+    """What a connection waits for. All but PENDING and CLOSED have a deadline.
+
+    In ANSWER it is the stall deadline, from the start of the response: the application has
+    deadlines of its own.
+    """
+
+    __hash__ = object.__hash__  # members are looked up by identity: Enum's own hash is a call
+
+    IDLE = "the next request"
+    HEAD = "the rest of a head"
+    PENDING = "the application to accept the request"
+    BODY = "the rest of a body"
+    ANSWER = "the application"
+    LINGER = "the peer to read its answer and stop sending"
+    CLOSING = "the peer to take the last bytes"
+    CLOSED = "nothing"
+
+
+class PhaseEvent(Enum):
+    """What happens to a connection."""
+
+    __hash__ = object.__hash__
+
+    MADE = "the peer has connected"
+    REQUEST_BEGUN = "the first bytes of a request"
+    HEAD_READ = "a head is complete: the application is called"
+    ACCEPTED = "the application takes a request whose body is to come"
+    REQUEST_READ = "the request is complete"
+    ENDED_KEPT = "the response has ended, another request may follow"
+    ENDED_LAST = "the last response has ended"
+    ENDED_UNREAD = "the last response has ended before its request"
+    PEER_ENDED = "the peer has ended its side"
+    CLOSE = "the server closes"
+    RESET = "the server resets"
+    LOST = "the connection has ended"
+
+
+_ENDS: Final = {
+    PhaseEvent.PEER_ENDED: Phase.CLOSING,
+    PhaseEvent.CLOSE: Phase.CLOSING,
+    PhaseEvent.RESET: Phase.CLOSED,
+    PhaseEvent.LOST: Phase.CLOSED,
+}
+_ANSWERS: Final = {
+    PhaseEvent.ENDED_KEPT: Phase.IDLE,
+    PhaseEvent.ENDED_LAST: Phase.CLOSING,
+    PhaseEvent.ENDED_UNREAD: Phase.LINGER,
+}
+
+PHASES: Final[dict[Phase, dict[PhaseEvent, Phase]]] = {
+    Phase.IDLE: {PhaseEvent.REQUEST_BEGUN: Phase.HEAD, **_ENDS},
+    Phase.HEAD: {
+        PhaseEvent.HEAD_READ: Phase.PENDING,
+        PhaseEvent.ENDED_UNREAD: Phase.LINGER,  # refused
+        **_ENDS,
+    },
+    Phase.PENDING: {
+        PhaseEvent.ACCEPTED: Phase.BODY,
+        PhaseEvent.REQUEST_READ: Phase.ANSWER,
+        **_ANSWERS,
+        **_ENDS,
+    },
+    Phase.BODY: {PhaseEvent.REQUEST_READ: Phase.ANSWER, **_ANSWERS, **_ENDS},
+    Phase.ANSWER: {**_ANSWERS, **_ENDS},
+    Phase.LINGER: {
+        PhaseEvent.CLOSE: Phase.CLOSING,
+        PhaseEvent.RESET: Phase.CLOSED,
+        PhaseEvent.LOST: Phase.CLOSED,
+    },
+    Phase.CLOSING: _ENDS,
+    Phase.CLOSED: {PhaseEvent.MADE: Phase.IDLE, PhaseEvent.LOST: Phase.CLOSED},
+}
+"""An event and the phase it leads to. A peer that ends its side in LINGER has had its answer: that
+has no effect."""
+
+
+class Intake(Enum):
+    """What becomes of bytes that come."""
+
+    READ = "read"
+    KEPT = "kept, up to a limit; more resets the connection"
+    HELD = "kept, up to a limit; then reading pauses"
+    DISCARDED = "discarded, up to a limit"
+
+
+INTAKE: Final[dict[Phase, Intake]] = {
+    Phase.IDLE: Intake.READ,  # once the response before has been taken; until then KEPT
+    Phase.HEAD: Intake.READ,
+    Phase.PENDING: Intake.HELD,
+    Phase.BODY: Intake.READ,
+    Phase.ANSWER: Intake.KEPT,
+    Phase.LINGER: Intake.DISCARDED,
+    Phase.CLOSING: Intake.DISCARDED,
+    Phase.CLOSED: Intake.DISCARDED,
+}
