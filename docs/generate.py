@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import math
 import re
 import runpy
 import sys
@@ -32,6 +33,9 @@ from tailrace.gateway.exchange.state import (
     Function,
     Verdict,
 )
+from tailrace.net.server.deadlines import passed_deadline
+from tailrace.net.server.parser import HttpLimits
+from tailrace.net.server.phases import INTAKE, PHASES, Phase, PhaseEvent
 from tailrace.probe import limits as probe_limits
 from tailrace.setting import REQUIRED, SettingField, fields_of
 from tailrace.wire.integration import Head
@@ -124,6 +128,45 @@ def _command(command: exchange.Command) -> str:
 
 def _next(state: Client | None) -> str:
     return "no change" if state is None else state.name
+
+
+# --- a server's connection ---------------------------------------------------------------------
+
+
+def connection_events() -> str:
+    """The transition table of a connection's phases."""
+    rows = [
+        [event.value, *(_phase(PHASES[phase].get(event)) for phase in Phase)]
+        for event in PhaseEvent
+    ]
+    return _table(["event", *(f"in {phase.name}" for phase in Phase)], rows)
+
+
+def _phase(phase: Phase | None) -> str:
+    return "" if phase is None else phase.name
+
+
+def connection_phases() -> str:
+    """What each phase waits for, what becomes of bytes that come, and its deadlines, tried out."""
+    rows = [
+        [phase.name, phase.value, INTAKE[phase].value, ", ".join(_deadlines_of(phase)) or "none"]
+        for phase in Phase
+    ]
+    return _table(["phase", "waits for", "bytes that come are", "deadlines"], rows)
+
+
+_TIMEOUTS: Final = [
+    field.name for field in dataclasses.fields(HttpLimits) if field.name.endswith("_timeout_s")
+]
+
+
+def _deadlines_of(phase: Phase) -> Iterator[str]:
+    endless = dict.fromkeys(_TIMEOUTS, math.inf)
+    for name in _TIMEOUTS:
+        bounds = dataclasses.replace(HttpLimits(), **endless | {name: 1.0})
+        passed = partial(passed_deadline, bounds, phase, waited_s=1.0, phase_s=1.0)
+        if passed(has_unsent=True) or passed(has_unsent=False):
+            yield f"`{name}`"
 
 
 # --- limits ------------------------------------------------------------------------------------
@@ -352,6 +395,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "function side": function_side,
     "client side": client_side,
     "commands": commands,
+    "connection phases": connection_phases,
+    "connection events": connection_events,
     "limits": limits_tables,
     "error tree": error_tree,
     "error table": error_table,

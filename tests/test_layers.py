@@ -74,6 +74,7 @@ PURE = (
     "gateway.response_head",
     "gateway.routes",
     "gateway.transports.stream_body",
+    "net.server.phases",
     "net.server.problem",
     "net.server.web_access",
 )
