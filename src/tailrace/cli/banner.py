@@ -1,4 +1,4 @@
-"""What servers show when they have started: their addresses, what runs, what to try."""
+"""The text that a server shows at its start: addresses, functions, a command to try."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:  # the emulator's extra is enough for its Function URLs
 
 
 def dev_banner(dev: Dev, terminal: Terminal) -> str:
-    """The text of the start."""
+    """Return the text that `tailrace dev` shows at its start."""
     return "\n".join(("", *_lines(dev, terminal), ""))
 
 
 def url_lines(urls: Mapping[str, str], functions: Mapping[str, FunctionConfig]) -> Iterator[str]:
-    """A line for each Function URL: the address, whose it is, and how it answers."""
+    """Return a line for each Function URL: its address, function, mode and authentication."""
     for name, url in urls.items():
         config = functions[name].url
         assert config is not None
         signed = ", AWS_IAM" if config.auth == "AWS_IAM" else ""
-        # The delay is configured: without these words it would look like a fault.
+        # The delay is configured: without this note it would look like a fault.
         is_late = functions[name].hold_back is not None and config.invoke_mode == "RESPONSE_STREAM"
         late = ", late on purpose (hold_back)" if is_late else ""
         yield f"{_callable_url(url)}/  {name}, {config.invoke_mode}{signed}{late}"
@@ -61,7 +61,7 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
 
 
 def _table(dev: Dev, terminal: Terminal) -> Iterator[str]:
-    """The routes, and the functions that have none."""
+    """List the routes, then the functions without a route."""
     functions, directory = dev.config.functions, dev.config.path.parent
     runs_by_name = {name: _runs(function, directory) for name, function in functions.items()}
     rows = [
@@ -81,7 +81,7 @@ def _table(dev: Dev, terminal: Terminal) -> Iterator[str]:
 
 
 def _target(route: RouteConfig, runs_by_name: Mapping[str, str]) -> tuple[str, str]:
-    """What a route leads to, and how that runs."""
+    """Return the target of a route, and how it runs."""
     if route.invoke_url is not None:  # its path and query may be secret
         return urlsplit(route.invoke_url).netloc.rpartition("@")[2], "invoked by its URL"
     name = route.function_name
@@ -90,13 +90,13 @@ def _target(route: RouteConfig, runs_by_name: Mapping[str, str]) -> tuple[str, s
 
 
 def _runs(function: FunctionConfig, directory: Path) -> str:
-    """What a function runs, and where."""
+    """Return the handler or command of a function, with its directory."""
     what = shlex.join(function.command) if function.command else function.handler
     return f"{what} in {os.path.relpath(function.path, directory)}{os.sep}"
 
 
 def _try(base: str, dev: Dev) -> str:
-    """A command to try: the first route that is not the start page."""
+    """Return a command for the first route that is not the start page."""
     config = dev.config
     if not config.routes and dev.left_out:
         return "install what is missing, and start again: now every path is answered 404"
@@ -112,7 +112,7 @@ def _try(base: str, dev: Dev) -> str:
 
 
 def _callable_url(url: str) -> str:
-    """A URL that can be opened from this machine, also when we listen on all addresses."""
+    """Replace a wildcard address by the loopback address, so that the URL can be opened."""
     parts = urlsplit(url)
     if parts.hostname not in ("0.0.0.0", "::"):
         return url

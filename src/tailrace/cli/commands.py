@@ -1,4 +1,4 @@
-"""The commands. What a command needs is imported when it runs, so that each extra is enough."""
+"""The commands. Each imports its parts when it runs, so that its extra is sufficient."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def emulator(**values: Any) -> None:
 
 
 def _routes(options: GatewayOptions) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
-    """The settings and routes of the gateway: of its file, its `--function`, or both."""
+    """Return the settings and routes of the gateway: from its file, `--function`, or both."""
     path, function = options.config_path, options.function
     if function is not None:
         transport = options.transport or "callback"
@@ -140,7 +140,7 @@ def _find_config(path: Path | None, hint: str) -> Path:
 
 
 def _run(main: Callable[..., Coroutine[Any, Any, int]], *arguments: object) -> NoReturn:
-    """Run a server to its end on the fastest event loop there is, and exit with its code."""
+    """Run a server on the fastest event loop that is installed, and exit with its code."""
     from tailrace.net.process.startup import run
 
     sys.exit(run(main(*arguments)))

@@ -1,8 +1,8 @@
-"""Where the command `tailrace` begins, and how it fails: messages and exit codes.
+"""The entry point of the command `tailrace`: error messages and exit codes.
 
-Exit codes: 0 done; 1 an address cannot be had, responses were cut off at the end, or a condition of
-the probe does not hold; 2 the command line, the configuration or the installation is wrong; 3 the
-probe could not measure; 130 and 143 ended by a second signal.
+Exit codes: 0 success; 1 an address is unavailable, responses were aborted at the end, or a
+condition of the probe does not hold; 2 the command line, the configuration or the installation is
+wrong; 3 the probe could not measure; 130 and 143 a second signal ended the command.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; `arguments` are those of the process unless given."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Ctrl-C before a command heeds signals just ends the process: no traceback, and no 1.
+        # Until a command handles signals, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        if given[:1] == ["probe"]:  # its extra has less than the other commands need
+        if given[:1] == ["probe"]:  # its extra has fewer packages than `commands` imports
             from tailrace.cli.probe import probe
 
             probe.main(given[1:], prog_name="tailrace probe")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _missing(library: str, given: Sequence[str]) -> str:
-    """What to install; the extra is that of the command."""
+    """Return the message for a missing package: it names the extra of the command."""
     command = next((argument for argument in given if argument in _EXTRAS), None)
     name = "tailrace" if command is None else f"tailrace {command}"
     extra, source = command or "dev", _source()
@@ -60,7 +60,7 @@ def _missing(library: str, given: Sequence[str]) -> str:
 
 
 def _source() -> str | None:
-    """The directory that this package was installed from, as pip recorded it (PEP 610)."""
+    """Return the directory from which pip installed this package (PEP 610)."""
     import json
     from importlib import metadata
     from urllib.parse import unquote, urlsplit

@@ -1,6 +1,6 @@
-"""Lines on a terminal while something is measured, which must not wait for the terminal.
+"""Progress lines on a terminal. The measurement that writes them never waits for the terminal.
 
-Concurrency law: whoever measures puts lines into a queue; one thread writes them.
+Concurrency law: the measuring task puts lines into a queue; one thread writes them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final, Self
 from tailrace.cli.terminal import DIM, Terminal
 
 _WAITING_MAX: Final = 1_000
-"""Lines that wait for the terminal; beyond it they are left out, and counted."""
+"""Lines in the queue; further lines are omitted and counted."""
 _PER_S: Final = 25.0
-"""Lines a second that somebody can see; twice as many may come at once."""
+"""Lines a second that a person can follow; a burst may have twice as many."""
 
 
 class LiveLines:
-    """Writes lines while it is entered; whoever has lines never waits."""
+    """Writes lines in a thread while the context is entered; `put` never waits."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -45,9 +45,9 @@ class LiveLines:
         self._writer.join()
 
     def put(self, line: str, *, at_s: float | None = None) -> None:
-        """Have a line written, soon; with a moment of any clock, as long as they are not too many.
+        """Queue a line. With `at_s`, a time of any clock, the rate of lines is bounded.
 
-        What is left out is counted.
+        Omitted lines are counted.
         """
         if at_s is not None and not self._take_room(at_s):
             self._left_out += 1

@@ -1,4 +1,4 @@
-"""The program's log: how much of it is shown, and as what: lines for people or JSON objects."""
+"""The format and level of the log: lines for people, or JSON objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What is shown of our own log. Of libraries' logs it is warnings and errors at the most."""
+    """The format and level of our own log. Libraries log warnings and errors only."""
 
     format: Annotated[
         LogFormat,
@@ -46,12 +46,12 @@ class LogSettings:
 
     @property
     def number(self) -> int:
-        """The level, as `logging` has it."""
+        """The number that `logging` has for the level."""
         return logging.getLevelNamesMapping()[self.level.upper()]
 
 
 class JsonLineFormatter(logging.Formatter):
-    """Makes one line of JSON of a record; values that a record has by name are keys of it."""
+    """Formats a log record as one line of JSON; named arguments of the record become keys."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Called by logging."""
@@ -65,7 +65,7 @@ class JsonLineFormatter(logging.Formatter):
 
 
 def function_line(name: str, text: str) -> str:
-    """A line of a function's own output, or of the emulator's about it, as JSON."""
+    """Return one line of a function's output, or of the emulator about the function, as JSON."""
     now_s = datetime.now(UTC).timestamp()
     return json.dumps({**_line(now_s, "info", "function", text), "function": name})
 

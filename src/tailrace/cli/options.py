@@ -45,7 +45,7 @@ class Duration(click.ParamType[float]):
 
 
 class SettingOption(click.Option):
-    """An option with the declaration of its setting."""
+    """An option that knows the field from which it was derived."""
 
     def __init__(self, *names: Any, field: SettingField, **attributes: Any) -> None:
         super().__init__(*names, **attributes)
@@ -53,27 +53,27 @@ class SettingOption(click.Option):
 
 
 def options_of(record: type[Any], *names: str) -> Callable[[Command], Command]:
-    """An option for settings of a record, all unless named, with its default."""
+    """Add an option for each setting of a record, or for the named ones, with its default."""
     fields = [each for name, each in fields_of(record).items() if name in names or not names]
     return _options(fields, has_default=True)
 
 
 def overrides_of(record: type[Any], *names: str) -> Callable[[Command], Command]:
-    """An option for settings of a record, all unless named, which overrides the file; times first.
+    """Add options that override settings of the file: all of a record, or the named ones.
 
-    Its value is None when it is not given.
+    Times come first. The value of an option that is absent is None.
     """
     fields = [each for name, each in fields_of(record).items() if name in names or not names]
     return _options(sorted(fields, key=lambda each: each.unit is None), has_default=False)
 
 
 def take(record: type[Record], values: dict[str, Any]) -> Record:
-    """Make a record of the values of its options, which are taken out of `values`."""
+    """Make a record from the values of its options, and remove them from `values`."""
     return record(**{name: values.pop(name) for name in fields_of(record) if name in values})
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides that the command line has."""
+    """Return the values without those of absent options."""
     return {name: value for name, value in values.items() if value not in (None, ())}
 
 
@@ -119,7 +119,7 @@ def _option(field: SettingField, has_default: bool) -> Callable[[Command], Comma
 
 
 def _default_of(field: SettingField) -> Any:
-    """A default as it is written on a command line; that of a switch is a value."""
+    """Return a default as it is written on a command line; for a flag, the value itself."""
     return field.default if field.bare_type is bool else str(field.default)
 
 
@@ -138,7 +138,7 @@ def _type_of(field: SettingField) -> click.ParamType[Any]:
 
 
 def _read(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Read a value as its setting declares it."""
+    """Parse and check a value as its setting declares."""
     assert isinstance(parameter, SettingOption)
     field, setting = parameter.field, parameter.field.setting
     assert setting is not None

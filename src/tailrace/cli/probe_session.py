@@ -1,4 +1,4 @@
-"""One run of `tailrace probe`: what it measures, shows, judges, and exits with."""
+"""One run of `tailrace probe`: its measurements, output, conditions and exit code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _COLORS: Final[dict[Role, int]] = {"title": BOLD, "dim": DIM, "late": YELLOW, "w
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What makes the exit code 1."""
+    """The conditions under which the exit code is 1."""
 
     late_max_s: float | None
     is_merged_bad: bool
@@ -57,7 +57,7 @@ class Conditions:
         return self.late_max_s is not None or self.is_merged_bad
 
     def judge(self, reading: Reading) -> list[tuple[Literal[1, 3], str]]:
-        """What of them does not hold, or cannot be told, with the exit code."""
+        """Return the conditions that do not hold or are undecided, each with its exit code."""
         found: list[tuple[Literal[1, 3], str]] = []
         if self.late_max_s is not None:
             found += _judge_lateness(reading, self.late_max_s)
@@ -118,8 +118,8 @@ class Session:
     async def run(self, *, is_sweep: bool) -> int:
         """Measure every URL; return the exit code.
 
-        The first SIGINT or SIGTERM ends what is being measured, and what came by then is shown;
-        the second one ends everything.
+        The first SIGINT or SIGTERM ends the current measurement, and its result so far is shown;
+        the second one cancels everything.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -246,7 +246,7 @@ class Session:
         self._err.write(printable(f"tailrace: {error}"))
 
     def _code(self) -> int:
-        """What is known not to hold comes before what is not known."""
+        """A condition that fails takes precedence over one that is undecided."""
         return FAILED if FAILED in self._codes else max(self._codes)
 
     def _paint(self, text: str, role: Role) -> str:

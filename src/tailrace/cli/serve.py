@@ -1,6 +1,6 @@
-"""Servers from their start to their end: what they show, and what a signal does to them.
+"""The life of a server process: start, output, signals, drain, exit code.
 
-The first SIGINT or SIGTERM lets open responses end, the second one cuts them off.
+The first SIGINT or SIGTERM starts the drain; the second one aborts open responses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
-    """Run `tailrace dev` until it is stopped; returns the exit code."""
+    """Run `tailrace dev` until it is stopped; return the exit code."""
     from tailrace.dev import Dev
     from tailrace.emulator.log import EmulatorLog
 
@@ -47,13 +47,13 @@ async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
         await dev.start()
         try:
             await dev.watch()
-            say = logging.getLogger("tailrace.dev").info
+            report = logging.getLogger("tailrace.dev").info
             if log_settings.is_json:
-                say("dev on %s, Lambda on %s", dev.public_url, dev.emulator_url)
+                report("dev on %s, Lambda on %s", dev.public_url, dev.emulator_url)
             else:
                 terminal.write(dev_banner(dev, terminal))
             dev.warm()
-            return await _end(signals, dev.drain, lambda: dev.held, say)
+            return await _end(signals, dev.drain, lambda: dev.held, report)
         finally:
             await dev.stop()
 
@@ -64,9 +64,9 @@ async def serve_gateway(
     endpoint: LambdaEndpoint | None,
     log_settings: LogSettings,
 ) -> int:
-    """Run `tailrace gateway` until it is stopped; returns the exit code.
+    """Run `tailrace gateway` until it is stopped; return the exit code.
 
-    Without an endpoint all routes must be those of URLs.
+    Without an endpoint, each route must invoke a URL.
     """
     from tailrace.gateway.service import Gateway
     from tailrace.gateway.transports.choice import Transports
@@ -95,7 +95,7 @@ async def serve_gateway(
 
 
 async def serve_emulator(config: Config, listen: Address, log_settings: LogSettings) -> int:
-    """Run `tailrace emulator` until it is stopped; returns the exit code."""
+    """Run `tailrace emulator` until it is stopped; return the exit code."""
     from tailrace.emulator.log import EmulatorLog
     from tailrace.emulator.service import Emulator
 
@@ -126,14 +126,14 @@ async def _end(
     signals: StopSignals,
     drain: Callable[[], Coroutine[Any, Any, bool]],
     count_open: Callable[[], int],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> int:
-    """Wait for the first signal, then for what is open or for the second one."""
+    """Wait for the first signal; then for the end of the drain, or for the second signal."""
     await signals.first.wait()
     count = count_open()
     if count:
         what = "1 open response" if count == 1 else f"{count} open responses"
-        say(f"waiting for {what} to end; a second signal cuts off what is left")
+        report(f"waiting for {what} to end; a second signal cuts off what is left")
     tasks = TaskSet()
     draining = tasks.spawn(drain(), "drain")
     insisted = tasks.spawn(signals.second.wait(), "second signal")
@@ -146,7 +146,7 @@ async def _end(
 
 
 def _warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
-    """Log that the gateway holds fewer responses than it was to, for lack of descriptors."""
+    """Warn if the limit of descriptors reduces how many responses the gateway holds."""
     if held_max < wanted:
         logger.warning(
             "the limit of %d open files is enough for %d open responses at a time; raise it to"

@@ -1,4 +1,4 @@
-"""What a command shows: lines for people, in colour on a terminal and plain elsewhere."""
+"""Output of a command: lines for people, coloured on a terminal."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _DEFAULT_LOG: Final = LogSettings()
 
 
 class Terminal:
-    """A text stream that may have colours."""
+    """A text stream that has colours if it is a terminal."""
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
         self.stream = stream
         self.is_colored = stream.isatty() and not is_plain
         self.failure: OSError | None = None
-        """Why something could not be written, unless nobody reads any more."""
+        """The first error of a write, except that of a reader that has left."""
 
     @property
     def columns(self) -> int | None:
-        """How wide it is; None when it is no terminal."""
+        """The width of the terminal; None if the stream is none."""
         try:
             return os.get_terminal_size(self.stream.fileno()).columns or None
         except (OSError, ValueError):
             return None
 
     def paint(self, text: str, code: int) -> str:
-        """The text in a colour (an SGR code), where there are colours."""
+        """Return the text in a colour (an SGR code), if the stream has colours."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.is_colored else text
 
     def write(self, text: str) -> None:
-        """Write lines at once. A stream that is closed or broken is no error here.
+        """Write lines and flush them. A closed or broken stream is not an error.
 
-        What else may have gone wrong, as on a full disk, is `failure`.
+        Any other error, such as that of a full disk, is kept in `failure`.
         """
         try:
             self.stream.write(text + "\n")
@@ -65,10 +65,10 @@ class Terminal:
         write: Callable[[str, str], None] | None = None,
         settings: LogSettings = _DEFAULT_LOG,
     ) -> None:
-        """Show the program's log: our own from a level, of libraries only warnings.
+        """Send the log here: our own from a level on, and warnings of libraries.
 
-        `write` gets the part of the program and the text; unless given, and for JSON, lines go to
-        this stream.
+        `write` gets the part of the program and the text. Without it, and for JSON, this stream
+        gets the lines.
         """
         handler: logging.Handler
         if settings.is_json:
@@ -82,7 +82,7 @@ class Terminal:
 
 
 class _JsonHandler(logging.Handler):
-    """Writes one JSON object a line."""
+    """Writes each record as a line of JSON."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class _JsonHandler(logging.Handler):
 
 
 class _Handler(logging.Handler):
-    """Names the part that logs, and the level where it is not INFO."""
+    """Writes each record with the part of the program, and with its level from WARNING on."""
 
     def __init__(self, terminal: Terminal, write: Callable[[str, str], None]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Commands and options that others have and we spell otherwise: hints for usage errors."""
+"""Hints for usage errors: commands and options of other tools, and ours for the same."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _COMMANDS: Final = dict.fromkeys(
 
 
 class HintingCommand(click.Command):
-    """A command whose usage errors say what else to write."""
+    """A command whose usage errors suggest what to write instead."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
         given = list(args)
-        ctx.allow_extra_args = True  # they are refused below, where they are known one by one
+        ctx.allow_extra_args = True  # refused below, where each of them is known
         try:
             extra = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -53,14 +53,14 @@ class HintingCommand(click.Command):
 
 
 class HintingGroup(click.Group):
-    """A group that suggests a command in place of an unknown one."""
+    """A group whose error for an unknown command suggests one of ours."""
 
     command_class = HintingCommand
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that a command line begins with."""
+        """Find the command that is named first."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:

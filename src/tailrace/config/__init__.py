@@ -1,4 +1,4 @@
-"""Typed settings: `tailrace.toml`, and addresses on the command line."""
+"""Typed settings: of `tailrace.toml`, of commands, and addresses."""
 
 from tailrace.config.address import (
     Address,

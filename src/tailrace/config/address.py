@@ -1,4 +1,4 @@
-"""Addresses, as files and command lines have them."""
+"""Addresses in configuration files and on command lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME_PATTERN}").fullmatc
 
 
 class Address(NamedTuple):
-    """Where to listen; port 0 is any free one."""
+    """An address to listen on; port 0 is any free port."""
 
     host: str
     """A name or an IP address, without brackets."""
@@ -27,10 +27,10 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str, *, name: str = "address") -> Address:
-    """Read HOST:PORT, an IPv6 address in brackets; `name` is the option, for messages.
+    """Parse HOST:PORT, an IPv6 address in brackets; `name` is the option, for messages.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not an address.
     """
     meant = _meant(text)
     if meant is not None:
@@ -46,11 +46,11 @@ def parse_address(text: str, *, name: str = "address") -> Address:
 def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") -> str:
     """Return the base of callback URLs for [https://]HOST[:PORT], such as "http://10.0.0.1:8081".
 
-    Without a port it is `default_port`, except for https: there something else ends TLS before
-    the gateway, at the usual port 443.
+    The port defaults to `default_port`; for https it defaults to 443, because a proxy terminates
+    TLS in front of the gateway.
 
     Raises:
-        ConfigError: it is malformed, or an address that nobody can call, as 0.0.0.0 is.
+        ConfigError: the text is malformed, or its address cannot be called, such as 0.0.0.0.
     """
     allowed = "[https://]HOST[:PORT]"
     scheme, separator, rest = text.partition("://")
@@ -71,10 +71,10 @@ def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") 
 
 
 def parse_host_name(text: str, *, name: str) -> str:
-    """Read a host name without a port, `.example.com` for all names below it, too.
+    """Parse a host name without a port, or `.example.com` for all names below it.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not a host name.
     """
     if not _HOST_NAME(text):
         raise ConfigError(
@@ -85,11 +85,11 @@ def parse_host_name(text: str, *, name: str) -> str:
 
 
 def check_url(url: str, *, name: str) -> None:
-    """Refuse a URL that cannot be asked; `name` is the key or option, for messages.
+    """Refuse a URL to which no request can be sent; `name` is the key or option, for messages.
 
     Raises:
-        ConfigError: it has no host, or a port that is none. The message does not show its path
-            and query, which may be secret.
+        ConfigError: the host is missing, or the port is out of range. The message omits path and
+            query, which may be secret.
     """
     host = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
     _, port = _split_host(host, name, "http[s]://HOST[:PORT]/PATH")
@@ -98,7 +98,7 @@ def check_url(url: str, *, name: str) -> None:
 
 
 def _meant(text: str) -> str | None:
-    """The address in a URL, or for a port alone: on the loopback interface."""
+    """Return the address in a URL, or the loopback address with a port that stands alone."""
     if re.fullmatch(r":?[0-9]{1,5}", text):
         return f"127.0.0.1:{text.removeprefix(':')}"
     scheme, separator, rest = text.partition("://")

@@ -1,7 +1,7 @@
-"""What the command lines of `dev`, `gateway` and `emulator` may say: a record for each.
+"""The options of `dev`, `gateway` and `emulator`: a record for each command.
 
-The options of a command are derived from its record. Settings that the file has as well stand in
-`records`; a command lists those that it overrides.
+The command line is derived from these records. Settings that the file has as well are declared in
+`records`; a command overrides them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _LAMBDA_ADDRESS: Final = Address("127.0.0.1", 9000)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An address to listen on. One that is not firm may be replaced when its port is taken."""
+    """An address to listen on. Unless it is firm, another port may replace one in use."""
 
     address: Address
     is_firm: bool
@@ -100,9 +100,9 @@ class Wanted:
 class DevOptions:
     """`tailrace dev`: what to run, and where.
 
-    With `function` every path goes to it, by `transport`; otherwise the routes of the file count.
-    `gateway` overrides keys of `[gateway]`, and `hold_back` that of all functions; `allow_hosts`
-    are added to `allowed_hosts`.
+    `function` gets every path, by `transport`; without it the routes of the file apply. `gateway`
+    overrides keys of `[gateway]`, `hold_back` that of every function, and `allow_hosts` extends
+    `allowed_hosts`.
     """
 
     config_path: Annotated[Path, _CONFIG]

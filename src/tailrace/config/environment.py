@@ -1,6 +1,6 @@
-"""The variables of functions: what their names may be, `.env` files, and `${NAME}`.
+"""Environment variables of functions: allowed names, `.env` files, and `${NAME}`.
 
-Values may be secrets, so no message shows one.
+Values may be secrets, so no message contains one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+").fullmatch
-# Set by Lambda itself; its API refuses them (DG configuration-envvars).
+# Lambda sets these itself, and its API refuses them (DG configuration-envvars).
 _RESERVED: Final = re.compile(
     r"AWS_(ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY|SESSION_TOKEN|(DEFAULT_)?REGION|EXECUTION_ENV)"
     r"|AWS_LAMBDA_(FUNCTION_(NAME|VERSION|MEMORY_SIZE)|INITIALIZATION_TYPE|RUNTIME_API)"
@@ -29,13 +29,13 @@ _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII).
 _VALUE: Final = re.compile(
     r"""'(?P<literal>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^'"\s](?:.*?\S)??)?"""
 )
-_NEW_LINE: Final = re.compile(r"\r\n|\r|\n")  # and no other: U+2028 is part of a value
+_NEW_LINE: Final = re.compile(r"\r\n|\r|\n")  # no other separator: U+2028 is part of a value
 _REST: Final = re.compile(r"\s*(\#.*)?").fullmatch
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def check_environment(key: str, table: Mapping[str, Any]) -> None:
-    """Refuse what Lambda refuses in `environment`.
+    """Refuse the names and values that Lambda refuses in `environment`.
 
     Raises:
         ConfigError: a name or a value is not allowed. The message begins with the key.
@@ -59,7 +59,7 @@ def check_environment(key: str, table: Mapping[str, Any]) -> None:
 
 
 def check_size(key: str, variables: Mapping[str, str]) -> None:
-    """Refuse more variables than Lambda takes; credentials are Lambda's own, and do not count.
+    """Refuse variables that are larger than Lambda's limit, credentials not counted.
 
     Raises:
         ConfigError: they are too large.
@@ -79,7 +79,7 @@ def expand(key: str, value: str, known: Mapping[str, str]) -> str:
     """Replace each `${NAME}` by the variable's value; `$${` stands for a literal `${`.
 
     Raises:
-        ConfigError: a variable is not set, or what follows `${` is no name.
+        ConfigError: a variable is not set, or `${` is not followed by a name and `}`.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -99,10 +99,10 @@ def expand(key: str, value: str, known: Mapping[str, str]) -> str:
 
 
 def read_env_file(key: str, path: Path) -> dict[str, str]:
-    """Read the lines NAME=VALUE of a file, taken literally but for quotes.
+    """Read the lines NAME=VALUE of a file; values are literal except for quotes.
 
     Raises:
-        ConfigError: it cannot be read, or a line is none of these.
+        ConfigError: the file cannot be read, or a line has another form.
     """
     try:
         with path.open("rb") as file:
@@ -137,7 +137,7 @@ def _check_name(where: str, name: str) -> None:
 
 
 def _value(text: str) -> str | None:
-    """What stands behind NAME=; None when a quotation does not end."""
+    """Return the value behind NAME=; None if a closing quote is missing."""
     if not text or text.startswith("#"):
         return ""
     match = _VALUE.match(text)

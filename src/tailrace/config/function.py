@@ -19,7 +19,7 @@ _Place: TypeAlias = Annotated[str, Meta(pattern=r"^(file:[^\0]+|function:[A-Za-z
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorsConfig:
-    """What a Function URL lets web pages of other origins do: `[functions.NAME.url.cors]`.
+    """The CORS settings of a Function URL: `[functions.NAME.url.cors]`.
 
     Bounds: Lambda API reference, "Cors".
     """
@@ -30,7 +30,7 @@ class CorsConfig:
             max_length=100,
             description='a list of at most 100 origins such as "https://example.com", or of "*"',
         ),
-        Setting("Origins whose pages may ask."),
+        Setting("Origins whose pages may send requests."),
     ] = ()
     allow_methods: Annotated[
         tuple[Literal["GET", "PUT", "HEAD", "POST", "PATCH", "DELETE", "*"], ...],
@@ -51,7 +51,7 @@ class CorsConfig:
         Setting("Response headers that they may read."),
     ] = ()
     allow_credentials: Annotated[
-        bool, SWITCH, Setting("Whether cookies and the like are sent.")
+        bool, SWITCH, Setting("Whether requests may carry cookies and other credentials.")
     ] = False
     max_age_s: Annotated[
         int,
@@ -67,7 +67,7 @@ class UrlConfig:
     invoke_mode: Annotated[
         Literal["BUFFERED", "RESPONSE_STREAM"],
         Meta(description='"BUFFERED" or "RESPONSE_STREAM"'),
-        Setting("Whether a response is sent as the function makes it."),
+        Setting("Whether a response is streamed or sent as a whole."),
     ] = "BUFFERED"
     auth: Annotated[
         Literal["NONE", "AWS_IAM"],
@@ -79,19 +79,21 @@ class UrlConfig:
     listen: Annotated[
         Address | None,
         Meta(description='"HOST:PORT"'),
-        Setting("Its address; without it a free port of 127.0.0.1, kept over reloads."),
+        Setting(
+            "Its address; without it a free port of 127.0.0.1, which stays the same over reloads."
+        ),
     ] = None
     cors: Annotated[
         CorsConfig | None,
         Meta(description="a table"),
-        Setting("What pages of other origins may do: see [below](#functionsnameurlcors)."),
+        Setting("Permissions of pages of other origins: see [below](#functionsnameurlcors)."),
     ] = None
     abort_on_error: Annotated[
         bool,
         SWITCH,
         Setting(
-            "A response that fails after its first byte is broken off, so that its "
-            "client can tell. Lambda ends it cleanly."
+            "A response that fails after its first byte is aborted, so that its client "
+            "notices. Lambda ends it cleanly."
         ),
     ] = False
     empty_body_hang: Annotated[
@@ -99,28 +101,27 @@ class UrlConfig:
         SWITCH,
         Setting(
             "A streamed response without a body byte stays open until the function's "
-            "time-out, as has been reported of Lambda."
+            "time-out, as reported of Lambda."
         ),
     ] = False
     decode_gzip: Annotated[
         bool,
         SWITCH,
         Setting(
-            "A gzip body is decompressed and its `Content-Encoding` dropped, as has "
-            "been reported of Lambda."
+            "A gzip body is decompressed and its `Content-Encoding` removed, as reported of Lambda."
         ),
     ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationsConfig:
-    """Where records of asynchronous invocations go: `[functions.NAME.destinations]`."""
+    """The destinations of records of asynchronous invocations: `[functions.NAME.destinations]`."""
 
     on_success: Annotated[
         _Place | None, _DESTINATION, Setting("For invocations that succeeded.")
     ] = None
     on_failure: Annotated[
-        _Place | None, _DESTINATION, Setting("For those that were given up, after all retries.")
+        _Place | None, _DESTINATION, Setting("For invocations that failed after all retries.")
     ] = None
 
 
@@ -131,48 +132,47 @@ _HOLD_S: Final = seconds_up_to(limits.FUNCTION_TIMEOUT_S_MAX)
 class HoldBackConfig:
     """How streamed responses are held back: `[functions.NAME.hold_back]`.
 
-    The defaults are what was measured of Lambda; their sources are in `tailrace.limits`.
+    The defaults were measured on Lambda; their sources are in `tailrace.limits`.
     """
 
     first_writes: Annotated[
         int,
         whole(0, 1000),
         Setting(
-            "Nothing leaves before this many writes. From then on each write releases "
-            "those before it. 0: writes release nothing, as with a buffer of a fixed "
-            "size."
+            "Nothing leaves before this many writes. After them, each write releases the "
+            "earlier ones. With 0, writes release nothing, as in a buffer of a fixed size."
         ),
     ] = limits.HOLD_BACK_WRITES
     threshold_bytes: Annotated[
         int,
         whole(1, limits.SYNC_INVOKE_BYTES_MAX),
         Setting(
-            "Once so many bytes are held, all of them leave, and from then on each "
-            "write releases those before it (unless `first_writes` is 0). With 1 "
-            "nothing is held. The prelude does not count."
+            "When this many bytes are held, all of them leave; after that, each write "
+            "releases the earlier ones (unless `first_writes` is 0). With 1 nothing is "
+            "held. The prelude does not count."
         ),
     ] = limits.HOLD_BACK_BYTES
     hold_s: Annotated[
         Annotated[float, _HOLD_S] | None,
         Meta(description=_HOLD_S.description),
         Setting(
-            "Bytes are held no longer than this; without it, until a write, the "
-            "threshold or the end releases them."
+            "The longest time that bytes are held. Without it, a write, the threshold or "
+            "the end releases them."
         ),
     ] = None
     withhold_joined: Annotated[
         bool,
         SWITCH,
         Setting(
-            "When the emulator reads the end of the prelude and bytes of the body "
-            "together, all is held until the end: neither writes nor `threshold_bytes` "
-            "release it, only `hold_s` and 6 MiB do."
+            "If the emulator reads the end of the prelude together with bytes of the body, "
+            "all is held until the end: neither writes nor `threshold_bytes` release it, "
+            "only `hold_s` and 6 MiB do."
         ),
     ] = False
     shaping: Annotated[
         bool,
         SWITCH,
-        Setting("What leaves is slowed down, too: 6 MiB at any speed, then 2 MiB a second."),
+        Setting("Released bytes are slowed down as well: 6 MiB at any speed, then 2 MiB a second."),
     ] = True
 
 
@@ -182,7 +182,7 @@ HOLD_BACKS: Final[dict[HoldBackName, HoldBackConfig | None]] = {
     "lambda": HoldBackConfig(),
     "off": None,
 }
-"""What has a name, in the file and on the command line."""
+"""The named hold-backs, in the file and on the command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,48 +221,51 @@ class FunctionConfig:
     memory_mb: Annotated[
         int,
         whole(128, limits.FUNCTION_MEMORY_MB_MAX),
-        Setting("Told to the function and shown in REPORT lines. It is not enforced."),
+        Setting("The memory that the function sees and REPORT lines show. It is not enforced."),
     ] = limits.FUNCTION_MEMORY_MB
     concurrency: Annotated[
         int,
         whole(0, limits.FUNCTION_CONCURRENCY_MAX),
         Setting(
-            "The most execution environments at a time, each a process group of its "
-            "own. 0 refuses every invocation."
+            "The maximum number of execution environments, each a process group. With 0 "
+            "every invocation is refused."
         ),
     ] = limits.FUNCTION_CONCURRENCY
     environment: Annotated[
         dict[str, str],
         Meta(description="a table of names and texts"),
         Setting(
-            "Environment variables of the function. Of your own environment it sees "
-            "`PATH`, `HOME`, `TMPDIR` and `LD_LIBRARY_PATH` only."
+            "Environment variables of the function. From your shell it gets `PATH`, "
+            "`HOME`, `TMPDIR` and `LD_LIBRARY_PATH` only."
         ),
     ] = field(default_factory=dict, repr=False)
     env_file: Annotated[
         Path | None,
         Meta(description="a file, relative to the file"),
-        Setting("More variables, one NAME=VALUE a line: see [below](#variables-and-secrets)."),
+        Setting(
+            "A file of further variables, one NAME=VALUE a line: see "
+            "[below](#variables-and-secrets)."
+        ),
     ] = None
     """Absolute. Its variables are in `environment`, which goes before them."""
     aws_profile: Annotated[
         Annotated[str, Meta(pattern=r"^[^\0\n]{1,256}\Z")] | None,
         Meta(description="the name of an AWS profile"),
         Setting(
-            "Whose credentials and region the function gets. Without it they are "
-            "dummies: see [how to give real "
+            "The profile whose credentials and region the function gets. Without it they "
+            "are dummies: see [how to give real "
             "ones](../how-to/real-credentials-and-secrets.md)."
         ),
     ] = None
     retries: Annotated[
         int,
         whole(0, limits.RETRIES_MAX),
-        Setting("Further attempts after a function error, for asynchronous invocations."),
+        Setting("Further attempts of an asynchronous invocation after a function error."),
     ] = limits.RETRIES_MAX
     event_age_s: Annotated[
         float,
         seconds_up_to(limits.EVENT_AGE_S_MAX),
-        Setting("An asynchronous event that is older is dropped."),
+        Setting("The maximum age of an asynchronous event. An older one is discarded."),
     ] = limits.EVENT_AGE_S_MAX
     url: Annotated[
         UrlConfig | None,
@@ -273,7 +276,7 @@ class FunctionConfig:
         DestinationsConfig,
         Meta(description="a table"),
         Setting(
-            "Where records of its asynchronous invocations go: see "
+            "The destinations of records of its asynchronous invocations: see "
             "[below](#functionsnamedestinations)."
         ),
     ] = DestinationsConfig()
@@ -281,9 +284,9 @@ class FunctionConfig:
         HoldBackConfig | None,
         Meta(description='"off", "lambda" or a table'),
         Setting(
-            "Whether what it streams comes late, as it may on Lambda: see "
-            "[below](#functionsnamehold_back). Without it nothing is held back, as "
-            'with "off".',
+            "How its streamed responses are held back, as on Lambda: see "
+            '[below](#functionsnamehold_back). Without it, as with "off", nothing is held '
+            "back.",
             kind="text or table",
         ),
     ] = None

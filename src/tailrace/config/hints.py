@@ -1,4 +1,4 @@
-"""What a refused value or an unknown key probably meant: guesses for messages, nothing more."""
+"""Guesses for error messages: the probable meaning of a refused value or an unknown key."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _ELSEWHERE: Final = {
 
 
 def elsewhere(key: str, name: str) -> str | None:
-    """Where something is set that is no key of this table."""
+    """Return where to set what is not a key of this table."""
     section = re.split(r"[.\[]", key)[0]
     return _ELSEWHERE.get((section, name))
 
 
 def suggestion(record: type[Any], name: str, value: object) -> str | None:
-    """What was probably meant by a value, as it is written in a file."""
+    """Return a probable replacement for a value, as it is written in the file."""
     if not isinstance(value, str):
         return None
     guess = _GUESSES.get((record, name))
@@ -82,12 +82,12 @@ def _handler(value: str) -> str | None:
 def _command(value: str) -> str | None:
     try:
         return json.dumps(shlex.split(value), ensure_ascii=False) if value.strip() else None
-    except ValueError:  # a quotation without end
+    except ValueError:  # a closing quote is missing
         return None
 
 
 def _path(value: str) -> str | None:
-    """Parameters are not matched: what comes behind a prefix is the function's to read."""
+    """A route has no parameters: a prefix takes their place."""
     try:
         text = urlsplit(value).path or "/" if "://" in value else re.split("[?#]", value)[0]
     except ValueError:

@@ -1,7 +1,7 @@
-"""Reads `tailrace.toml`.
+"""The reader of `tailrace.toml`.
 
-A mistake is a ConfigError that names the file, the key, what is allowed, and for an unknown name
-the nearest valid one.
+The ConfigError for a mistake names the file, the key, what is allowed, and for an unknown name the
+nearest valid one.
 """
 
 from __future__ import annotations
@@ -49,13 +49,12 @@ def load(
 ) -> Config:
     """Read and check a configuration file; directories in it are relative to the file.
 
-    `hold_back`, when given, goes before what the file says, for all functions. `allow_hosts` are
-    added to `allowed_hosts` of `[emulator]`. Without `runs_functions` the functions are those of a
-    machine elsewhere: the file is checked in the same way, but what it names (a function's
-    directory) need not be on this machine.
+    `hold_back` overrides that of every function; `allow_hosts` extends `allowed_hosts` of
+    `[emulator]`. Without `runs_functions` the functions run on another machine: the file is
+    checked in the same way, but directories that it names need not exist here.
 
     Raises:
-        ConfigError: the file cannot be read, or says something that is not allowed.
+        ConfigError: the file cannot be read, or a part of it is not allowed.
     """
     config = _Reader(str(path), runs_functions).read(Path(path))
     hosts = (*config.emulator.allowed_hosts, *allow_hosts)
@@ -77,7 +76,7 @@ _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 
 
 class _Reader:
-    """Reads one file; knows its name for messages."""
+    """Reads one file, whose name is part of each message."""
 
     def __init__(self, name: str, runs_functions: bool) -> None:
         self._name = name
@@ -108,7 +107,7 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise self._error("", f"not UTF-8 at byte {error.start}") from error
         except (ValueError, RecursionError) as error:
-            # Usually a TOMLDecodeError, which says line and column.
+            # Usually a TOMLDecodeError, whose text has line and column.
             more = "; text stands in quotes" if _is_of_a_value(error) else ""
             if path.suffix in (".yaml", ".yml", ".json"):
                 more = "; the configuration is a TOML file: see docs/reference/settings.md"
@@ -152,7 +151,7 @@ class _Reader:
         )
 
     def _destinations(self, key: str, value: Any, base: Path) -> DestinationsConfig:
-        """Where records go; files become absolute, functions are checked when all are known."""
+        """Read the destinations; paths become absolute, functions are checked later."""
         found = self._record(f"{key}.destinations", value, DestinationsConfig)
         places = {
             name: f"file:{(base / place.removeprefix('file:')).resolve()}"
@@ -193,7 +192,7 @@ class _Reader:
         return path
 
     def _environment(self, key: str, given: dict[str, Any], directory: Path) -> dict[str, Any]:
-        """The keys `environment` and `env_file` of a function, read and put together."""
+        """Return the values of `environment` and `env_file`, read and merged."""
         where = f"{self._name}: {key}"
         table = self._table(f"{key}.environment", given.get("environment", {}))
         check_environment(f"{where}.environment", table)
@@ -233,7 +232,7 @@ class _Reader:
                 )
             if route.invoke_url is not None:
                 check_url(route.invoke_url, name=f"{self._name}: {key}.function".lstrip(": "))
-            # A file without functions is that of a gateway before functions in the cloud.
+            # A file without functions belongs to a gateway whose functions run elsewhere.
             if functions and route.invoke_url is None and route.function_name not in functions:
                 raise self._error(
                     f"{key}.function",
@@ -305,7 +304,7 @@ def _allowed(record: type[Any], name: str) -> str:
 
 
 def _kind(value: object) -> str:
-    """What stands in place of a table; its content may be secret."""
+    """Name the type of a value in the place of a table; its content may be secret."""
     return (
         "an array"
         if isinstance(value, list)

@@ -30,25 +30,25 @@ TransportName: TypeAlias = Literal["callback", "response-stream"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteConfig:
-    """Which requests go to a function: `[[routes]]`."""
+    """A rule that sends requests to a function: `[[routes]]`."""
 
     path: Annotated[
         str,
         Meta(
-            # A segment that begins with ":" is meant as a parameter, and would be taken literally.
+            # A segment with ":" at its start is meant as a parameter; there are none.
             pattern=rf"^(?!.*/:)/({PATH_CHARACTER}*|({PATH_CHARACTER}*/)?\*)\Z",
             description='"/exact", "/prefix/*" or "/*", percent-encoded as in a request',
         ),
         Setting(
             "The paths of this route. There are no parameters: `/users/{id}` and "
-            "`/users/:id` are refused; write `/users/*`, and the function reads the "
-            'rest of `event["rawPath"]`.'
+            "`/users/:id` are refused; write `/users/*`, and the function reads the rest "
+            'from `event["rawPath"]`.'
         ),
     ]
     host: Annotated[
         Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])\Z")] | None,
         Meta(description="a host name without a port"),
-        Setting("Only requests for this host; otherwise for any."),
+        Setting("The host of its requests; without it any host."),
     ] = None
     function: Annotated[
         str,
@@ -57,16 +57,16 @@ class RouteConfig:
             description="a function's name or ARN, or the http(s) URL that invokes it",
         ),
         Setting(
-            "When the file declares functions, the name must be one of them. The name "
-            "in an ARN or in NAME:ALIAS counts: the emulator takes any region, account "
-            "and alias."
+            "If the file declares functions, the name must be one of them. The name in an "
+            "ARN or in NAME:ALIAS counts: the emulator accepts any region, account and "
+            "alias."
         ),
     ]
     transport: Annotated[
         TransportName,
         Meta(description='"callback" or "response-stream"'),
         Setting(
-            "How its response comes: by the function's callback, or as the response of "
+            "The transport of its responses: the function's callback, or the response of "
             "Lambda's InvokeWithResponseStream."
         ),
     ] = "callback"
@@ -74,19 +74,19 @@ class RouteConfig:
         int,
         whole(1, limits.HELD_MAX),
         Setting(
-            "The most requests of this route at a time. The next one is answered 503 "
+            "The maximum number of open requests of this route. A further one gets 503 "
             "with `Retry-After`."
         ),
     ] = limits.ROUTE_CONCURRENCY
 
     @property
     def invoke_url(self) -> str | None:
-        """Where events are sent instead of to Lambda; None for a function of Lambda."""
+        """The URL to which events are sent; None if Lambda invokes the function."""
         return self.function if self.function.startswith(("http://", "https://")) else None
 
     @property
     def function_name(self) -> str:
-        """The name in an ARN, whole or partial, and in NAME:QUALIFIER."""
+        """The name in an ARN, a partial ARN, or NAME:QUALIFIER."""
         parts = self.function.split(":")
         return parts[parts.index("function", 0, -1) + 1] if "function" in parts[:-1] else parts[0]
 
@@ -99,8 +99,8 @@ class EmulatorConfig:
         float,
         Meta(ge=0, le=10, description="a factor from 0 to 10"),
         Setting(
-            "Lambda waits one minute before the first retry and two before the second; "
-            "the emulator multiplies that with this factor."
+            "A factor for the delays before retries: Lambda waits one minute before the "
+            "first and two before the second."
         ),
     ] = 1.0
     freeze: Annotated[
@@ -120,22 +120,22 @@ class EmulatorConfig:
     allowed_hosts: Annotated[
         HostNames,
         Setting(
-            "Names that requests may use beside `localhost`, `*.localhost` and IP "
+            "Host names that requests may use beside `localhost`, `*.localhost` and IP "
             "addresses: see [web pages](web-pages.md#hosts)."
         ),
     ] = ()
     allowed_origins: Annotated[
         Origins,
         Setting(
-            "Web pages that may send requests beside those of this machine: see [web "
+            "Origins whose pages may send requests beside those of this machine: see [web "
             "pages](web-pages.md#pages). The Lambda API answers them with CORS headers."
         ),
     ] = ()
     callback_hosts: Annotated[
         CallbackHosts,
         Setting(
-            "Where functions may call back beside loopback, or under `tailrace dev` "
-            "beside its own gateway: see [callback hosts](callback.md#callback-hosts)."
+            "Hosts of callbacks beside loopback, and under `tailrace dev` beside its own "
+            "gateway: see [callback hosts](callback.md#callback-hosts)."
         ),
     ] = ()
 
@@ -148,7 +148,7 @@ class GatewayConfig:
         str,
         Meta(pattern=rf"^/{PATH_CHARACTER}*\Z", description="a path that begins with '/'"),
         Setting(
-            "Answers 200 while requests are taken and 503 during drain.",
+            "The path that answers 200, and 503 during the drain.",
             help="Answers 200, and 503 while the gateway drains.",
             metavar="PATH",
         ),
@@ -157,7 +157,8 @@ class GatewayConfig:
         float,
         seconds_up_to(DAY_S),
         Setting(
-            "From the invocation to the function's response head. Then the client gets 504.",
+            "The time from the invocation to the function's response head. After it the "
+            "client gets 504.",
             help="From the invocation to the response's head.",
         ),
     ] = limits.FIRST_BYTE_TIMEOUT_S
@@ -165,7 +166,7 @@ class GatewayConfig:
         float,
         seconds_up_to(DAY_S),
         Setting(
-            "The longest silence of a function in mid-body. Then the response is broken off.",
+            "The longest silence of a function within a body. After it the response is aborted.",
             help="A function that is silent in mid-body.",
         ),
     ] = limits.FUNCTION_IDLE_TIMEOUT_S
@@ -173,20 +174,22 @@ class GatewayConfig:
         float,
         seconds_up_to(DAY_S),
         Setting(
-            "How long a client may take nothing while bytes wait for it. Then the "
-            "response is broken off and the function told.",
+            "How long a client may take nothing while bytes wait for it. After it the "
+            "response is aborted, and the function gets 410.",
             help="A client that takes nothing.",
         ),
     ] = limits.CLIENT_STALL_TIMEOUT_S
     total_timeout_s: Annotated[
-        float, seconds_up_to(DAY_S), Setting("One exchange in all.", help="A whole exchange.")
+        float,
+        seconds_up_to(DAY_S),
+        Setting("The longest time of one exchange.", help="A whole exchange."),
     ] = limits.TOTAL_TIMEOUT_S
     drain_delay_s: Annotated[
         float,
         seconds_from_zero_to(DAY_S),
         Setting(
-            "How long requests are still taken after the first signal, while the "
-            "health path already says 503.",
+            "How long new requests are accepted after the first signal, while the health "
+            "path already answers 503.",
             help="Requests are still taken, while health says 503.",
         ),
     ] = limits.DRAIN_DELAY_S
@@ -194,7 +197,7 @@ class GatewayConfig:
         float,
         seconds_from_zero_to(DAY_S),
         Setting(
-            "How long open responses may go on after the first signal.",
+            "How long open responses may continue after the first signal.",
             help="For open responses, at the end.",
         ),
     ] = limits.DRAIN_TIMEOUT_S
@@ -202,8 +205,8 @@ class GatewayConfig:
         int,
         whole(0, 16),
         Setting(
-            "How many proxies in front may be believed about the client's address and "
-            "scheme ([more](../how-to/behind-a-proxy.md#whose-address-it-is)).",
+            "How many proxies in front are trusted for the client's address and scheme "
+            "([more](../how-to/behind-a-proxy.md#whose-address-it-is)).",
             help="Proxies in front that are believed.",
         ),
     ] = 0
@@ -211,11 +214,11 @@ class GatewayConfig:
         int,
         whole(1, limits.CONNECTIONS_MAX),
         Setting(
-            "How many request bodies may be under way at a time. Above it, a request "
-            "whose body has not come with its head gets 503 with `Retry-After`, unless "
-            "another has taken more than [30 "
-            "s](limits.md#http-messages-that-reach-us), whose place it takes. They are "
-            "kept in memory: at most this many times [the longest "
+            "The maximum number of request bodies that are being received. Above it, a "
+            "request whose body has not arrived with its head gets 503 with `Retry-After`, "
+            "unless another upload has lasted longer than [30 "
+            "s](limits.md#http-messages-that-reach-us) and is replaced. Bodies are kept in "
+            "memory: at most this many times [the longest "
             "body](limits.md#http-messages-that-reach-us).",
             help="Request bodies under way at a time.",
         ),
@@ -224,7 +227,7 @@ class GatewayConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a file says, checked."""
+    """The contents of a configuration file, checked."""
 
     path: Path
     """Absolute."""

@@ -18,17 +18,17 @@ KEY: Final = Meta(pattern=r"^[!-~]{1,128}\Z", description="up to 128 printable c
 
 
 def whole(low: int, high: int) -> Meta:
-    """A whole number in a range, both ends included."""
+    """Allow whole numbers of a range, both ends included."""
     return Meta(ge=low, le=high, description=f"a whole number from {low} to {high}")
 
 
 def seconds_up_to(high: float) -> Meta:
-    """A time-out: more than nothing."""
+    """Allow times above zero."""
     return Meta(gt=0, le=high, description=f"seconds: more than 0, at most {high:.0f}")
 
 
 def seconds_from_zero_to(high: float) -> Meta:
-    """A waiting time: none at all is possible."""
+    """Allow times, and zero."""
     return Meta(ge=0, le=high, description=f"seconds from 0 to {high:.0f}")
 
 

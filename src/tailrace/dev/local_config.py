@@ -1,4 +1,4 @@
-"""What of a configuration runs on this machine."""
+"""The part of a configuration that runs on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailrace.errors import ConfigError
 
 
 def load(options: DevOptions) -> tuple[Config, dict[str, FunctionConfig]]:
-    """The configuration without the functions that cannot run here, and those functions.
+    """Return the configuration without the functions that cannot run here, and these.
 
     Raises:
         ConfigError: the configuration is wrong.
@@ -38,7 +38,7 @@ def load(options: DevOptions) -> tuple[Config, dict[str, FunctionConfig]]:
 
 
 def _only(name: str, transport: TransportName, config: Config) -> Config:
-    """The configuration with one route: everything to one function."""
+    """Return the configuration with a single route, which sends every path to one function."""
     if name not in config.functions:
         known = ", ".join(config.functions) or "there are none"
         raise ConfigError(f"--function: there is no function {name!r}; allowed: {known}")
@@ -47,7 +47,7 @@ def _only(name: str, transport: TransportName, config: Config) -> Config:
 
 
 def _refuse_routes_to_elsewhere(options: DevOptions, config: Config) -> None:
-    """A file without functions is legal, for a gateway: here its routes lead nowhere."""
+    """Refuse a route whose function is not in the file; such a file is legal for a gateway."""
     for index, route in enumerate(config.routes):
         if route.invoke_url is None and route.function_name not in config.functions:
             raise ConfigError(
@@ -58,7 +58,7 @@ def _refuse_routes_to_elsewhere(options: DevOptions, config: Config) -> None:
 
 
 def _is_installed(function: FunctionConfig) -> bool:
-    """Whether the program of a function is here; it is looked for as the function would."""
+    """Whether the program of a function is found, by the `PATH` of the function."""
     if function.command is None:
         return True
     program = function.command[0]
@@ -68,10 +68,10 @@ def _is_installed(function: FunctionConfig) -> bool:
 
 
 def _without_cache(function: FunctionConfig) -> FunctionConfig:
-    """The function, told not to keep compiled code.
+    """Return the function without Python's cache of compiled code.
 
-    Python takes a file for unchanged when size and second of change are the same: a quick second
-    edit would run the first one. On Lambda there is no cache either, the directory is read-only.
+    Python treats a file as unchanged if its size and the second of its change are the same, so a
+    quick second edit would not run. On Lambda there is no cache either: the directory is read-only.
     """
     environment = {"PYTHONDONTWRITEBYTECODE": "1", **function.environment}
     return dataclasses.replace(function, environment=environment)

@@ -1,7 +1,7 @@
-"""Emulator and gateway in one process, reloaded when files change.
+"""The emulator and a gateway in one process, reloaded when files change.
 
-Concurrency law: the watcher's two tasks call for reloads, which take turns; a request that meets
-changed files reloads its function in one step. What is open then ends on its old process.
+Concurrency law: the two tasks of the watcher request reloads, which run one at a time; a request
+that finds changed files reloads its function in one step. Open responses end on the old process.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Dev:
     def __init__(self, options: DevOptions, log: EmulatorLog) -> None:
         self.options = options
         self.moved: list[tuple[Address, Address]] = []
-        """Addresses that were taken, and what is used instead."""
+        """Addresses in use, each with its replacement."""
         self.left_out: dict[str, FunctionConfig] = {}
-        """Functions whose program is not installed here."""
+        """Functions whose program is not installed."""
         self._log = log
         self._sources = Sources()
         self._tasks = TaskSet()
@@ -98,11 +98,11 @@ class Dev:
         return self._gateway.statistics()["held"] if self._gateway is not None else 0
 
     async def start(self) -> None:
-        """Listen.
+        """Open the listeners.
 
         Raises:
             ConfigError: the configuration is wrong.
-            OSError: an address cannot be had.
+            OSError: an address is unavailable.
         """
         self.config, self.left_out = load(self.options)
         self._sources.apply(self.config)
@@ -112,7 +112,7 @@ class Dev:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
-                # An address was taken between our check and our listening: choose again.
+                # Another process took an address after our check: choose again.
             else:
                 return
         await self._start()
@@ -151,21 +151,21 @@ class Dev:
         self._gateway = gateway
 
     async def watch(self) -> None:
-        """Reload when a file changes, from the return on."""
+        """Start to watch: from now on a changed file causes a reload."""
         await self._watcher.start(self.config)
 
     def warm(self, names: Iterable[str] | None = None) -> None:
-        """Start the functions (these, or all) ahead of requests, now and after changes."""
+        """Start a process of each function, or of these, before the first request."""
         assert self._emulator is not None
         self._is_warming = True
         self._tasks.spawn(self._emulator.warm(names), "warm functions")
 
     async def drain(self) -> bool:
-        """Take no more requests and let open streams end; False when some would not in time."""
+        """Drain the gateway; return False if responses were still open at the end."""
         return self._gateway is None or await self._gateway.drain()
 
     async def stop(self) -> None:
-        """End everything; what is open is cut off, visibly."""
+        """Stop everything; open responses are aborted."""
         await self._watcher.stop()
         await self._tasks.cancel_all()
         if self._gateway is not None:
@@ -174,7 +174,7 @@ class Dev:
             await self._emulator.stop()
 
     def _on_event_ended(self, event: bytes, error: str | None) -> None:
-        """Tell a client what it would otherwise learn from the first-byte deadline."""
+        """Fail the exchange of an event that ended without a callback, before its deadline."""
         what = _SILENT if error is None else f"failed ({error}{_CAUSES.get(error, '')})"
         if self._gateway is not None:
             self._gateway.fail(event, f"the function {what}: see the log of tailrace dev")
@@ -182,7 +182,7 @@ class Dev:
     # --- addresses ----------------------------------------------------------------------------
 
     def _addresses(self) -> Iterator[Address]:
-        """The three addresses, moved where they are taken."""
+        """Return the three addresses, with a free port for each one in use."""
         options = self.options
         wanted = (options.listen, options.callback_listen, options.emulator_listen)
         urls = [f.url.listen for f in self.config.functions.values() if f.url and f.url.listen]
@@ -203,26 +203,26 @@ class Dev:
             yield free
 
     def _advertised(self, callback_listen: Address) -> str | None:
-        """The base of callback URLs; functions run here, so of all addresses loopback is one."""
+        """Return the base of callback URLs; functions run here and reach the loopback address."""
         text = self.options.advertise or _LOOPBACK.get(callback_listen.host)
         return None if text is None else parse_advertise(text, callback_listen.port)
 
     def _callback_host(self) -> str | None:
-        """HOST:PORT of callback URLs, from the time on when it is known."""
+        """Return HOST:PORT of callback URLs; None before the gateway listens."""
         gateway = self._gateway
         return None if gateway is None else urlsplit(gateway.callback_url).netloc
 
     # --- reload -------------------------------------------------------------------------------
 
     def _has_changed(self, name: str) -> bool:
-        """Whether a function's files are others now than those that it was started from."""
+        """Whether files of a function have changed since its processes started."""
         files = self._sources.take_changes(name)
         if files:
             _tell_changed(files, {name})
         return bool(files)
 
     async def _reload(self, files: set[Path]) -> None:
-        """Take up changed files; without any, a changed configuration."""
+        """Apply changed files; without files, a changed configuration."""
         async with self._turn:
             assert self._emulator is not None and self._gateway is not None
             if files:
@@ -241,7 +241,7 @@ class Dev:
                 return
             self._sources.apply(self.config)
             is_new_watch = await self._watcher.take_up(self.config)
-            # The watch before may not have told all.
+            # The previous watch may have missed changes.
             changed = self._sources.uncompared if is_new_watch else set()
             await self._emulator.reload(self.config, changed)
             self._gateway.route_by(_finder(self.config))
@@ -259,7 +259,7 @@ class Dev:
 
 
 def _finder(config: Config) -> Callable[[str | None, str], RouteConfig | None]:
-    """How the gateway finds routes: a path that has none is answered 404, and logged here."""
+    """Return the function that finds routes; it logs a path without one, which is answered 404."""
     match = Router(config.routes).match
 
     def find(host: str | None, path: str) -> RouteConfig | None:
@@ -274,7 +274,7 @@ def _finder(config: Config) -> Callable[[str | None, str], RouteConfig | None]:
 
 
 def _tell_changed(files: set[Path], names: set[str]) -> None:
-    # Editors leave traces of files that they have used and removed; name what is still there.
+    # Editors create and remove files; name those that still exist.
     found = sorted({file.name for file in files if file.exists()} or {file.name for file in files})
     more = f" and {len(found) - _FILES_NAMED_MAX} more" if len(found) > _FILES_NAMED_MAX else ""
     shown = ", ".join(found[:_FILES_NAMED_MAX]) + more

@@ -1,8 +1,8 @@
-"""Which files of a function are its code, and whether they have changed since it was started.
+"""The source files of functions, and whether they have changed since a function started.
 
-A watcher reports a change with a delay: a request that comes right after a save would still meet
-the old code. So the files are compared again when a request arrives. Nothing here waits: a
-comparison is a walk over at most `SOURCE_FILES_MAX` files.
+A watcher reports a change with a delay, so a request right after a save would run the old code.
+Therefore the files are compared again when a request arrives. The comparison walks over at most
+`SOURCE_FILES_MAX` files and never waits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _HEAD_BYTES: Final = 2 * limits.KIB
 
 @dataclass(slots=True)
 class _File:
-    """What tells a file from the one before. `digest` is that of one changed a moment ago."""
+    """The identity of a file's content. `digest` is set if the file has changed just now."""
 
     changed_ns: int
     size: int
@@ -56,7 +56,7 @@ class _File:
 
 
 class Sources:
-    """The files of each function, as they were when its environments were last replaced."""
+    """The files of each function at the last replacement of its environments."""
 
     def __init__(self) -> None:
         self._paths: dict[str, Path] = {}
@@ -64,7 +64,7 @@ class Sources:
         self._others: frozenset[str] = frozenset()
 
     def apply(self, config: Config) -> None:
-        """Know these functions. The files of one that is new count as they are now."""
+        """Set the functions. The current files of a new function count as unchanged."""
         files = (f.env_file for f in config.functions.values() if f.env_file is not None)
         self._others = frozenset((str(config.path), *map(str, files), *_records(config)))
         before, self._paths = self._paths, {n: f.path for n, f in config.functions.items()}
@@ -85,16 +85,16 @@ class Sources:
 
     @property
     def uncompared(self) -> set[str]:
-        """The functions that have too many files."""
+        """The functions with too many files to compare."""
         return {name for name, files in self._files.items() if files is None}
 
     def take_changes(self, name: str) -> set[Path]:
-        """The files of a function that have changed since the last call; they count as seen."""
+        """Return the files of a function that have changed since the last call."""
         before = self._files.get(name)
         if before is None:
             return set()
         now = self._scan(self._paths[name], before)
-        if now is None:  # it was within the limit: whatever came is a change
+        if now is None:  # it was within the limit, so a file was added
             self._files[name] = None
             return {self._paths[name]}
         self._files[name] = now
@@ -104,9 +104,9 @@ class Sources:
         }
 
     def changed_by(self, files: Collection[Path]) -> dict[str, set[Path]]:
-        """The functions whose files have changed, among files that are reported as changed.
+        """Return the functions to which the reported files belong and whose files have changed.
 
-        A function with too many files to compare is taken to be changed by each of its files.
+        A function with too many files to compare counts as changed by any of its files.
         """
         found = {}
         for name, path in self._paths.items():
@@ -117,7 +117,7 @@ class Sources:
         return {name: changed for name, changed in found.items() if changed}
 
     def is_source(self, path: Path) -> bool:
-        """Whether a file is code of one of the functions, by its name and what it is."""
+        """Whether a file is code of a function, by its name and type."""
         parts = {
             part
             for root in self._paths.values()
@@ -136,7 +136,7 @@ class Sources:
     def _scan(
         self, root: Path, before: Mapping[str, _File] | None = None
     ) -> dict[str, _File] | None:
-        """Every source file; the record before where nothing has changed. None: too many."""
+        """Return the records of all source files, old ones if unchanged; None if too many."""
         now_ns = time.time_ns()
         known = before or {}
         own = _own_outputs()
@@ -148,7 +148,7 @@ class Sources:
                 continue
             try:
                 status = entry.stat()
-            except OSError:  # gone since it was listed, or a link to nothing
+            except OSError:  # removed since it was listed, or a broken link
                 continue
             if (status.st_dev, status.st_ino) not in own:
                 found[entry.path] = _record(entry.path, status, known.get(entry.path), now_ns)
@@ -156,14 +156,14 @@ class Sources:
 
 
 def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    """The files below a directory that may be code, links to directories not followed."""
+    """Yield the files below a directory that may be code; links to directories are not followed."""
     directories = [str(root)]
     while directories:
         directory = directories.pop()
         try:
             with os.scandir(directory) as found:
                 entries = list(found)
-        except OSError:  # gone since it was listed, or not ours to read
+        except OSError:  # removed since it was listed, or not readable
             continue
         if directory != str(root) and any(entry.name == _ENVIRONMENT_MARK for entry in entries):
             continue
@@ -176,7 +176,7 @@ def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _record(path: str, status: os.stat_result, before: _File | None, now_ns: int) -> _File:
-    """What is known of a file: `before` itself when it has not changed."""
+    """Return the record of a file; `before` itself if the file has not changed."""
     changed_ns, size, inode = status.st_mtime_ns, status.st_size, status.st_ino
     # Changed within a step of the file system's clock: the next change may leave the same time.
     is_fresh = changed_ns > now_ns - limits.SOURCE_CLOCK_STEP_S * 1e9
@@ -197,9 +197,9 @@ def _record(path: str, status: os.stat_result, before: _File | None, now_ns: int
 
 
 def _digest(path: str, size: int) -> bytes:
-    """Of the content; of what is too large, of nothing, which is no digest of a file."""
+    """Return the digest of a file; random bytes if the file is too large."""
     if size > limits.SOURCE_DIGEST_BYTES_MAX:
-        return os.urandom(16)  # equal to none: taken for changed once more
+        return os.urandom(16)  # equal to no digest: the file counts as changed again
     try:
         return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest()
     except OSError:
@@ -209,8 +209,8 @@ def _digest(path: str, size: int) -> bytes:
 def _is_written_by_us(path: str) -> bool:
     """Whether a file is a picture of `tailrace probe`, also an empty one, or output of `dev`.
 
-    The output reaches a file through another program, as `tee`: a line about its change would
-    change it again, without end.
+    Output may reach a file through another program, such as `tee`: a log line about its change
+    would change it again, endlessly.
     """
     if not os.path.isfile(path):  # to open a pipe would wait for its writer
         return False
@@ -225,7 +225,7 @@ def _is_written_by_us(path: str) -> bool:
 
 
 def _own_outputs() -> set[tuple[int, int]]:
-    """The files to which our standard output and error go."""
+    """Return the files to which our standard output and error are redirected."""
     found = set()
     for number in (1, 2):
         try:
@@ -245,7 +245,7 @@ def _is_own_output(path: Path) -> bool:
 
 
 def _records(config: Config) -> Iterator[str]:
-    """The files that the functions' destinations write, which may be in their directories."""
+    """Return the files of destinations, which may be in directories of functions."""
     for function in config.functions.values():
         for place in (function.destinations.on_success, function.destinations.on_failure):
             if place is not None and place.startswith("file:"):

@@ -1,4 +1,4 @@
-"""Watches the configuration and the functions' directories.
+"""The watcher of the configuration and of the functions' directories.
 
 Concurrency law: two tasks, one for the configuration and one for the functions' directories.
 """
@@ -25,7 +25,7 @@ _LOOK_AGAIN_MS: Final = 1000
 class Watcher:
     """Calls `reload(files)` with changed files of functions, with none for the configuration.
 
-    Of what changes in the functions' directories, `is_source(path)` says what counts.
+    `is_source(path)` decides which files in the functions' directories count.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Watcher:
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, config: Config) -> None:
-        """Watch from the return on."""
+        """Start to watch; changes after the return are reported."""
         self._config = config
         self._tasks.spawn(self._watch_config(), "watch configuration")
         await self._watch_functions()
 
     async def take_up(self, config: Config) -> bool:
-        """Watch what this configuration names; False when these are the same directories."""
+        """Watch the directories of a configuration; False if they are the same as before."""
         before, self._config = self._config, config
         if _paths(config) == _paths(before):
             return False
@@ -51,11 +51,11 @@ class Watcher:
         return True
 
     async def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         await self._tasks.cancel_all()
 
     async def _watch_config(self) -> None:
-        """Watch the configuration, and the files of variables that it names now."""
+        """Watch the configuration file and its current `.env` files."""
         while True:
             files = _settings(self._config)
 
@@ -70,17 +70,17 @@ class Watcher:
                     break
 
     async def _watch_functions(self) -> None:
-        """Watch the directories of the functions that there are now."""
+        """Watch the directories of the current functions."""
         before = self._watching
         self._watching = self._tasks.spawn(self._watch_directories(), "watch functions")
-        await asyncio.sleep(0)  # in its first step a task begins to watch
+        await asyncio.sleep(0)  # the task starts to watch in its first step
         if before is not None:
             before.cancel()
 
     async def _watch_directories(self) -> None:
-        """Watch, and begin again whenever a directory has gone, is back or is another one.
+        """Watch, and start again when a directory was removed, restored or replaced.
 
-        What the system watches is the directory that was there, not its name.
+        The system watches a directory by its identity, not by its name.
         """
         paths = _paths(self._config)
         before = found = _identities(paths)
@@ -102,14 +102,14 @@ class Watcher:
                     lost = {Path(path) for change, path in changes if change is Change.deleted}
                     if lost & found.keys() or _identities(paths) != found:
                         break
-            except FileNotFoundError:  # gone since we looked
+            except FileNotFoundError:  # removed meanwhile
                 lost = set()
             before = {path: found[path] for path in found.keys() - lost}
             found = _identities(paths)
 
 
 def _settings(config: Config) -> set[Path]:
-    """The configuration's own file and the `.env` files of its functions."""
+    """Return the configuration file and the `.env` files of its functions."""
     files = {function.env_file for function in config.functions.values()}
     return {config.path, *(file for file in files if file is not None)}
 
@@ -119,7 +119,7 @@ def _paths(config: Config) -> set[Path]:
 
 
 def _identities(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """The directories that are there; another one of the same name is not the same."""
+    """Return the identities of existing directories: a new one of the same name differs."""
     found = {}
     for path in paths:
         try:

@@ -69,7 +69,7 @@ def settings_from(
 def local_access(config: Config, listen: Address) -> WebAccess:
     """Return what web pages may do at a gateway on a developer's machine.
 
-    The hosts of routes are names that the developer has chosen.
+    The hosts of routes are allowed: the developer has chosen them.
     """
     hosts = (route.host for route in config.routes if route.host is not None)
     return WebAccess(
