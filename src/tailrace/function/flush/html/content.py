@@ -31,19 +31,20 @@ class HtmlContent:
     __slots__ = (
         "_expected_end",
         "_foreign",
-        "_foreign_depth",
         "_has_template",
         "_is_after_pre",
         "_is_in_cell",
         "_is_in_select",
         "_table_depth",
         "_tables_are_uncertain",
+        "foreign_depth",
         "noscript_context",
     )
 
     def __init__(self) -> None:
         self._foreign = b""
-        self._foreign_depth = 0
+        self.foreign_depth = 0
+        """Open elements of the root's name in inline SVG or MathML; 0 outside them."""
         self._expected_end = b""  # the only tag that may follow
         self._has_template = False
         self._is_after_pre = False
@@ -54,14 +55,9 @@ class HtmlContent:
         self.noscript_context: tuple[object, ...] | None = None
         """The context in which a noscript element was opened; None outside such an element."""
 
-    @property
-    def is_foreign(self) -> bool:
-        """In inline SVG or MathML."""
-        return self._foreign_depth > 0
-
     def allows_comment(self, *, has_text: bool) -> bool:
         """Whether a comment may stand here. `has_text`: text precedes it, after the last tag."""
-        if self._foreign_depth:
+        if self.foreign_depth:
             return False
         if not has_text:
             return not self._is_after_pre
@@ -71,7 +67,7 @@ class HtmlContent:
     def context(self) -> tuple[object, ...]:
         """All that decides how the following content is read."""
         return (
-            self._foreign_depth,
+            self.foreign_depth,
             self._expected_end,
             self._is_in_select,
             self._is_in_cell,
@@ -80,7 +76,7 @@ class HtmlContent:
         )
 
     def begin_markup(self, byte: int) -> bool:
-        is_cdata = self._foreign_depth > 0 and byte == 0x5B
+        is_cdata = self.foreign_depth > 0 and byte == 0x5B
         return not self._expected_end and not is_cdata
 
     def complete_markup(self) -> None:
@@ -107,7 +103,7 @@ class HtmlContent:
         if is_end:
             self._note_end(name)
             return TEXT
-        if self._foreign_depth:
+        if self.foreign_depth:
             return self._note_start_in_foreign(name, is_self_closing=is_self_closing)
         return self._note_start(name, is_self_closing=is_self_closing)
 
@@ -118,7 +114,7 @@ class HtmlContent:
             return RAW_TEXT
         if name in FOREIGN:
             self._foreign = name
-            self._foreign_depth = 0 if is_self_closing else 1
+            self.foreign_depth = 0 if is_self_closing else 1
         elif name == b"noscript" and self.noscript_context is None:
             self.noscript_context = self.context()
         elif name == b"select":
@@ -137,14 +133,14 @@ class HtmlContent:
             elif name in RAW or name == b"script":
                 return LOST
         elif name == self._foreign and not is_self_closing:
-            self._foreign_depth += 1
+            self.foreign_depth += 1
         elif name == b"select":
             self._is_in_select = True
         return TEXT
 
     def _note_end(self, name: bytes) -> None:
-        if name == self._foreign and self._foreign_depth:
-            self._foreign_depth -= 1
+        if name == self._foreign and self.foreign_depth:
+            self.foreign_depth -= 1
         elif name == b"select":
             self._is_in_select = False
 

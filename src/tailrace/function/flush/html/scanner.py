@@ -92,7 +92,8 @@ class HtmlScanner:
         end = self._read(piece, at, finds=finds and not self._charset_left)
         charset = "utf-8" if self._start == _BOM else self._tokens.meta_charset
         if charset is None:
-            self._charset_left = max(self._charset_left - (end - at), 0)
+            if self._charset_left:
+                self._charset_left = max(self._charset_left - (end - at), 0)
             if not check.accepts(data[at:end]):
                 self._tokens.state = LOST
             return end
@@ -105,7 +106,7 @@ class HtmlScanner:
     def _read(self, data: bytes, at: int, *, finds: bool) -> int:
         if self._content.noscript_context is not None:
             return self._read_noscript(data, at)
-        return self._tokens.step(data, at, finds=finds and not self._content.is_foreign)
+        return self._tokens.step(data, at, finds=finds and not self._content.foreign_depth)
 
     def _read_noscript(self, data: bytes, at: int) -> int:
         """Read a noscript element, which is raw text where scripts run, and markup elsewhere.
