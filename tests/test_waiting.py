@@ -15,8 +15,8 @@ SLEEPS = {
     "function/output/test_frames.py": POLL,
     "function/output/test_quiet.py": "random pauses between writes, whatever their length",
     "net/blocking/test_async_upload.py": POLL,
+    "net/client/test_pool.py": "a random moment to cancel at, whatever it meets",
     "net/test_clock.py": "the sleep of a manual clock",
-    "net/test_http_pool.py": "a random moment to cancel at, whatever it meets",
 }
 
 

@@ -8,8 +8,8 @@
         for line in work():
             yield line
 
-Standard library only; asyncio is imported only for an async handler. A name's module is imported
-when the name is: a runtime takes parts of this package, and plain handlers none.
+Standard library only; asyncio is imported only for an async handler. The module of a public name is
+imported with the name: the runtime uses parts of this package, and a plain handler none.
 """
 
 from __future__ import annotations

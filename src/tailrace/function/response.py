@@ -29,13 +29,13 @@ class ResponseStream:
         self._drain: Callable[[], Awaitable[None]] = _not_running
 
     def set_head(self, head: Head) -> None:
-        """Set status, headers and cookies; they go out with the first chunk, `flush` or `end`.
+        """Set status, headers and cookies; they are sent with the first chunk, `flush` or `end`.
 
         Without it: 200, and text/plain in UTF-8 or application/octet-stream, as the first chunk is
         str or bytes.
 
         Raises:
-            RuntimeError: the head has gone out already.
+            RuntimeError: the head has been sent already.
         """
         self._stream.set_head(head)
 
@@ -44,7 +44,7 @@ class ResponseStream:
 
         Raises:
             HeadError: HTTP does not allow the text.
-            RuntimeError: the head has gone out already.
+            RuntimeError: the head has been sent already.
         """
         self._stream.set_content_type(content_type)
 
@@ -82,7 +82,7 @@ class ResponseStream:
 
         Raises:
             TypeError: this is neither a policy nor the name of one.
-            RuntimeError: the head has gone out already.
+            RuntimeError: the head has been sent already.
         """
         from tailrace.function.flush.policy import policy_from
 
@@ -111,7 +111,7 @@ class ResponseStream:
 
 
 class HttpResponseStream:
-    """The name under which people who come from Node.js look for it."""
+    """`awslambda.HttpResponseStream` of Node.js, for handlers that are ported from there."""
 
     @staticmethod
     def from_(
@@ -124,8 +124,8 @@ class HttpResponseStream:
 
         Raises:
             TypeError: there is another key.
-            HeadError: HTTP does not allow what it says.
-            RuntimeError: the head has gone out already.
+            HeadError: HTTP does not allow a value.
+            RuntimeError: the head has been sent already.
         """
         response.set_head(head_from_metadata({} if metadata is None else metadata))
         return response

@@ -1,4 +1,4 @@
-"""The process: reads the environment, loads the handler, serves."""
+"""The runtime's process: it reads the environment, loads the handler and serves events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_CONCURRENCY: Final = "AWS_LAMBDA_MAX_CONCURRENCY"
 
 
 def main(arguments: list[str]) -> int:
-    """Run until the process is told to end; return its exit code."""
+    """Run until a signal ends the process; return its exit code."""
     environment = os.environ
     handler_name = arguments[0] if arguments else environment.get("_HANDLER", "")
     host, colon, port = environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         if ended is not None:
             return ended
         redirect_output(environment)
-    # Before the handler's module, which may want the signal for itself.
+    # Before the handler's module is loaded, which may install a handler of its own.
     signal.signal(signal.SIGTERM, _on_sigterm)
     wake_fd, signal_fd = os.pipe()
     os.set_blocking(signal_fd, False)
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
             if environment.get("TAILRACE_RESPONSE_MODE"):
                 handler = _in_mode(handler)
             if "tailrace.function.handler" in sys.modules:
-                # It may stream: now, in the init phase, rather than in the first invocation.
+                # It may stream: imported now, in the init phase, not in the first invocation.
                 import tailrace.function.output.flushes
                 import tailrace.function.output.native
                 import tailrace.runtime.native_stream  # noqa: F401
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _in_mode(handler: HandlerFunction) -> HandlerFunction:
-    """Let a plain handler stream, too, where the environment says so."""
+    """Return the handler, made to stream if it is plain and the environment asks for that."""
     from tailrace.function.handler import is_streamified, streamify_response
     from tailrace.function.request import mode_from
 
@@ -89,7 +89,7 @@ def _in_mode(handler: HandlerFunction) -> HandlerFunction:
 
 
 def _on_sigterm(signum: int, frame: object) -> NoReturn:
-    # An orderly end: open callbacks are broken off, atexit functions run.
+    # An orderly end: open callbacks are aborted, atexit functions run.
     sys.exit(0)
 
 

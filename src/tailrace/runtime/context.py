@@ -20,7 +20,7 @@ _W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
 
 
 class CognitoIdentity:
-    """Who called through Amazon Cognito; None for everybody else."""
+    """The caller's Amazon Cognito identity; both parts are None for any other caller."""
 
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
@@ -30,7 +30,7 @@ class CognitoIdentity:
 
 
 class MobileClient:
-    """The mobile app that called."""
+    """The mobile app of the caller."""
 
     __slots__ = (
         "app_package_name",
@@ -46,7 +46,7 @@ class MobileClient:
 
 
 class ClientContext:
-    """What the caller sent as X-Amz-Client-Context."""
+    """The caller's X-Amz-Client-Context."""
 
     __slots__ = ("client", "custom", "env")
 
@@ -58,7 +58,7 @@ class ClientContext:
 
 
 class LambdaContext:
-    """One invocation, as its handler sees it. Attributes may be added, as some libraries do."""
+    """The context argument of one invocation. Attributes may be added, as some libraries do."""
 
     def __init__(
         self,
@@ -89,19 +89,19 @@ class LambdaContext:
         return max(0, self._deadline_ms - int(time.time() * 1000))
 
     def w3c(self) -> dict[str, str]:
-        """Return the W3C trace context that the caller has sent, empty if there was none."""
+        """Return the caller's W3C trace context, empty if it has sent none."""
         return dict(self._w3c)
 
     def log(self, message: object) -> None:
-        """Write to the log, with no line break added."""
+        """Write to the log, without a line break at the end."""
         self._write_log(str(message))
 
     def open_response_stream(self) -> NativeStream:
-        """Open the streamed response of this invocation: for the SDK, which then fills it.
+        """Open the streamed response of this invocation; the SDK calls this and writes it.
 
         Raises:
             RuntimeError: it was opened already.
-            PeerError: the Runtime API is gone.
+            PeerError: the Runtime API cannot be reached.
         """
         return self._open_stream()
 
@@ -110,7 +110,7 @@ class LambdaContext:
 
 
 def _trace_context(client_context: dict[str, Any] | None) -> dict[str, str]:
-    """Take the trace context out of the client context, where the platform has put it."""
+    """Remove and return the trace context, which the platform puts into the client context."""
     fields = client_context.pop("w3c", None) if client_context is not None else None
     if not isinstance(fields, dict):
         return {}

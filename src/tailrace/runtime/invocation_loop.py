@@ -1,4 +1,4 @@
-"""next → handler → response or error, until the process ends."""
+"""Gets an event, calls the handler, reports the outcome; again and again."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _TOO_LARGE: Final = 413
 
 
 class InvocationLoop:
-    """Asks one Runtime API for events and reports what becomes of them.
+    """Serves the events of one Runtime API.
 
-    `is_worker`: it is one of several in the environment. Then what the Runtime API refuses is a
-    warning, and the loop goes on: other invocations run beside it.
+    `is_worker`: it is one of several in the environment. A refusal by the Runtime API is then
+    logged, and the loop continues, because other invocations run beside it.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class InvocationLoop:
         self._is_ascii = escapes_non_ascii(environment)
 
     def run(self, handler: HandlerFunction) -> NoReturn:
-        """Serve for ever.
+        """Serve events until an exception ends the process.
 
         Raises:
-            RuntimeApiError: the Runtime API answered what it must not.
-            PeerError: it is gone.
-            SystemExit: a handler's own, or that of a signal.
+            RuntimeApiError: the Runtime API's answer is not one of those that it documents.
+            PeerError: the Runtime API cannot be reached.
+            SystemExit: raised by a handler or by a signal.
         """
         while True:
             invocation = self._next_patiently() if self._is_worker else self._next()
@@ -96,7 +96,7 @@ class InvocationLoop:
         return self._next()
 
     def report_init_error(self, error: BaseException) -> None:
-        """Log why the handler cannot be loaded, and tell the Runtime API."""
+        """Log and report that the handler cannot be loaded."""
         failure = failure_of(error)
         self._log.write_failure(failure)
         path, headers, body = init_failure_report(failure, is_ascii=self._is_ascii)
@@ -119,7 +119,7 @@ class InvocationLoop:
     def _run(
         self, handler: HandlerFunction, invocation: Invocation, slot: _StreamSlot
     ) -> RuntimeReport | None:
-        """Run the handler; return what is to be reported, None if the response is a stream."""
+        """Run the handler; return the report of its outcome, None if the response is a stream."""
         try:
             context = LambdaContext(invocation, self._environment, slot.open, self._log.write)
             result = _call(handler, event_from_json(invocation.event), context)
@@ -144,7 +144,7 @@ class InvocationLoop:
 
 
 class _StreamSlot:
-    """Where an invocation's streamed response is, if its handler has opened one."""
+    """Holds an invocation's streamed response, if its handler opens one."""
 
     __slots__ = ("_api", "_invocation", "stream")
 
@@ -155,7 +155,7 @@ class _StreamSlot:
 
     @property
     def begun(self) -> NativeStream | None:
-        """The stream if it is the response, whatever becomes of it."""
+        """The stream if it is the response, complete or not."""
         return self.stream if self.stream is not None and self.stream.has_begun else None
 
     def open(self) -> NativeStream:
@@ -163,7 +163,7 @@ class _StreamSlot:
 
         Raises:
             RuntimeError: it is open already.
-            PeerError: the Runtime API is gone.
+            PeerError: the Runtime API cannot be reached.
         """
         from tailrace.runtime.native_stream import NativeStream
 
@@ -173,7 +173,7 @@ class _StreamSlot:
         return self.stream
 
     def close(self) -> None:
-        """Let go of the stream's connection."""
+        """Close the stream's connection."""
         if self.stream is not None:
             self.stream.close()
 
@@ -190,7 +190,7 @@ def _finish(native: NativeStream, invocation: Invocation) -> None:
 
 
 def _check(path: str, status: int, body: bytes) -> None:
-    # 410: this attempt is stale, its result is not wanted. 413: the caller has been told.
+    # 410: the attempt is stale. 413: too large; the API reports that to the caller itself.
     if status // 100 != 2 and status not in (_STALE, _TOO_LARGE):
         raise _refusal(path, status, body)
 

@@ -1,4 +1,4 @@
-"""From "package.module.attribute" to the handler, with the errors that Lambda reports."""
+"""Loads the handler by its name, with the errors that Lambda reports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def load_handler(name: str) -> Callable[[Any, Any], Any]:
-    """Import a handler. A slash in the module's name counts as a dot, as on Lambda.
+    """Import a handler, "package.module.attribute". A slash counts as a dot, as on Lambda.
 
     Raises:
         Fault: the name is malformed, the module cannot be imported or lacks the attribute.
-        Exception: what the module raised.
+        Exception: raised by the module.
     """
     module_name, dot, attribute = name.rpartition(".")
     if not dot:

@@ -1,7 +1,7 @@
 """Logging and output as under AWS's Python runtime (awslambdaric 4.2.2).
 
-A mistake in a logging call (an argument too many, text that cannot be encoded) is an exception of
-that call there, and fails the invocation; so it is here. `logging`'s own handlers print it.
+A mistake in a logging call (an argument too many, text that cannot be encoded) raises from that
+call and fails the invocation, there as here. The handlers of `logging` print it instead.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TEXT: Final = 1  # added to a level's code
 
 
 class UnbufferedStream:
-    """stdout or stderr of which each write is out at once: a process may be killed any time."""
+    """stdout or stderr, flushed after each write: the process may be killed at any time."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -62,9 +62,9 @@ class UnbufferedStream:
 
 
 class RuntimeLog(logging.Filter):
-    """Where the log goes: stdout, or frames where the platform has opened a descriptor for them.
+    """The log's output: stdout, or frames if the platform has opened a descriptor for them.
 
-    As a filter it puts the running invocation's ids into records, those of threads too.
+    As a filter it adds the current invocation's ids to records, those of threads too.
     """
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
@@ -76,11 +76,11 @@ class RuntimeLog(logging.Filter):
 
     @property
     def is_framed(self) -> bool:
-        """Whether entries are frames, which need no end."""
+        """Whether entries are frames, which need no line end."""
         return self._frames_fd is not None
 
     def begin(self, invocation: Invocation) -> None:
-        """Take the ids of the invocation that begins."""
+        """Set the ids of the invocation that starts."""
         self.request_id = invocation.request_id
         self.tenant_id = invocation.tenant_id
 
@@ -90,7 +90,7 @@ class RuntimeLog(logging.Filter):
         return True
 
     def write(self, text: str, level: int | None = None) -> None:
-        """Write text as it is, in a frame of its own if there are frames."""
+        """Write text unchanged, as one frame if the log is framed."""
         if self._frames_fd is None:
             sys.stdout.write(text)
             return
@@ -113,7 +113,7 @@ class RuntimeLog(logging.Filter):
 
 
 class LambdaLoggerHandler(logging.Handler):
-    """The root logger's handler, of the name that AWS's has; it passes exceptions on."""
+    """The root logger's handler, with the name of AWS's; it passes exceptions on."""
 
     def __init__(self, log: RuntimeLog, *, has_levels: bool) -> None:
         super().__init__()
@@ -162,13 +162,13 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_output() -> None:
-    """Let each write to stdout and stderr out at once."""
+    """Flush each write to stdout and stderr."""
     sys.stdout = UnbufferedStream(sys.stdout)
     sys.stderr = UnbufferedStream(sys.stderr)
 
 
 def configure_logging(environment: MutableMapping[str, str]) -> RuntimeLog:
-    """Give the root logger Lambda's one handler; `AWS_LAMBDA_LOG_FORMAT` and `_LEVEL` count."""
+    """Give the root logger Lambda's handler, with `AWS_LAMBDA_LOG_FORMAT` and `_LEVEL`."""
     logging.Formatter.converter = time.gmtime  # of all formatters, the user's own too
     log = RuntimeLog(environment)
     level = _level_from(environment)
@@ -192,7 +192,7 @@ def configure_logging(environment: MutableMapping[str, str]) -> RuntimeLog:
 
 
 def flush_output() -> None:
-    """Let out what went past `UnbufferedStream`, as `sys.stdout.buffer` does."""
+    """Flush writes that bypass `UnbufferedStream`, as those to `sys.stdout.buffer` do."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

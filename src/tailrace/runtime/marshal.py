@@ -21,10 +21,10 @@ _FIRST_UTF8_MINOR: Final = 12
 
 
 def escapes_non_ascii(environment: Mapping[str, str]) -> bool:
-    """Whether text beyond ASCII is escaped, as AWS's runtime does it up to Python 3.11.
+    """Whether text beyond ASCII is escaped, as in AWS's runtime up to Python 3.11.
 
-    From 3.12 on it is UTF-8. AWS goes by the name of the managed runtime; where there is none, in
-    a container image, the interpreter decides here.
+    From 3.12 on it is UTF-8. AWS uses the managed runtime's name; without one, as in a container
+    image, the interpreter's version decides here.
     """
     minor = environment.get("AWS_EXECUTION_ENV", "").removeprefix(_PYTHON)
     if minor.isascii() and minor.isdigit():
@@ -45,7 +45,7 @@ def event_from_json(event: bytes) -> Any:
 
 
 def body_from_result(result: object, *, is_ascii: bool) -> tuple[bytes, str]:
-    """Return a result as body and content type; bytes are handed out as they are.
+    """Return a result as body and content type; bytes are returned as they are.
 
     Raises:
         Fault: it is not JSON, or a lone surrogate is to be UTF-8.

@@ -1,9 +1,9 @@
 """One invocation's streamed response: a POST of its own to the Runtime API.
 
 Source: Lambda Developer Guide "runtimes-custom", section on response streaming, read 2026-11. An
-error before the first byte goes to the invocation's error path, so that Lambda sees a failed
-invocation; one after it goes into the trailers, which are announced up front. The connection is
-closed after the stream.
+error before the first byte is posted to the invocation's error path, so that the invocation fails;
+a later one is sent in the trailers, which the head announces. The connection is closed after the
+stream.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _NAME_CHARS_MAX: Final = 200
 
 
 class NativeStream:
-    """Filled by the SDK; finished and closed by the invocation loop.
+    """A response that the SDK writes, and that the invocation loop finishes and closes.
 
-    To make one connects to the Runtime API; nothing is sent.
+    The constructor connects to the Runtime API; nothing is sent.
 
     Raises:
-        PeerError: nobody is there.
+        PeerError: the Runtime API cannot be reached.
     """
 
     __slots__ = ("_invocation", "_url", "has_begun", "upload")
@@ -50,7 +50,7 @@ class NativeStream:
         self._url = Url(False, api.host, api.port, path, api.authority)
         self._invocation = invocation
         self.upload = Upload(connect(self._url))
-        self.has_begun = False  # the response is this stream, whatever becomes of it
+        self.has_begun = False  # the response is this stream, complete or not
 
     def begin(self, media_type: str) -> None:
         """Queue the head, which leaves with the first chunk; from here on errors are trailers."""
@@ -67,7 +67,7 @@ class NativeStream:
         self.upload.queue_head(self._url, headers)
 
     def fail(self, failure: Failure) -> None:
-        """End the response by an error, unless it has ended or nobody takes it any more."""
+        """End the response by an error, unless it has ended or the connection is broken."""
         if self.upload.is_ended:
             return
         error_type = error_type_of(failure)
@@ -80,21 +80,21 @@ class NativeStream:
         try:
             self.upload.put_end(trailers)
         except PeerError:
-            pass  # `finish` finds the same
+            pass  # `finish` raises the same
 
     def finish(self, timeout_s: float) -> HttpAnswer:
-        """Complete the response, wait until all of it is taken; return what the API says.
+        """Complete the response, wait until all of it is sent; return the API's answer.
 
         Raises:
-            AnsweredEarlyError: the API answered before: it took no more.
-            PeerError: it is gone, or silent for so long.
+            AnsweredEarlyError: the API answered before it had the whole response.
+            PeerError: the connection is broken, or no answer came within `timeout_s`.
         """
         if not self.upload.is_ended:
             self.upload.put_end()
         return self.upload.wait_answer(timeout_s)
 
     def close(self) -> None:
-        """Let go of the connection; a response that is not complete never looks so."""
+        """Close the connection, so that an incomplete response does not look complete."""
         upload = self.upload
         is_complete = upload.is_ended and not upload.has_unsent
         if is_complete or not self.has_begun:  # a reset could take bytes from the peer
@@ -104,7 +104,7 @@ class NativeStream:
 
 
 def _error_within(bytes_max: int, failure: Failure, request_id: str) -> bytes:
-    """Return an error body of limited size: the innermost frames are kept, the log has all."""
+    """Return an error body of limited size: it keeps the innermost frames; the log has all."""
     error_type, message, frames = failure
     error_type = error_type[:_NAME_CHARS_MAX]
     body = error_body(error_type, message, frames, request_id)

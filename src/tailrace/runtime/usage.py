@@ -1,4 +1,4 @@
-"""What the command line of the runtime is, for those who start it by hand."""
+"""The runtime's usage and help text, for a start by hand."""
 
 from __future__ import annotations
 

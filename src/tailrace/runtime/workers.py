@@ -1,7 +1,7 @@
-"""Concurrent invocations in one environment: as many processes, each asking for its own events.
+"""Concurrent invocations in one environment: one process for each, which gets its own events.
 
-So AWS's Python runtime client (awslambdaric 4.2.2) serves Lambda managed instances. A worker that
-has ended is not replaced, there as here; the environment ends with its last one.
+AWS's Python runtime client (awslambdaric 4.2.2) serves Lambda managed instances in the same way. A
+worker that has ended is not replaced, there as here; the environment ends with its last one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def fork_workers(count: int) -> int | None:
                 pass  # it has ended this moment
 
     signals = (signal.SIGTERM, signal.SIGINT)
-    # Blocked, a signal waits until every worker is known and has its own way back.
+    # A signal stays pending until all workers are known and have their own handlers.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     defaults = [signal.signal(signum, pass_on) for signum in signals]
     for _ in range(count):
@@ -53,7 +53,7 @@ def fork_workers(count: int) -> int | None:
 
 
 def redirect_output(environment: Mapping[str, str]) -> None:
-    """Give a worker its own output, where the platform provides one to tell them apart."""
+    """Give a worker an output of its own, if the platform provides one."""
     path = environment.get(_OUTPUT_SOCKET)
     if not path:
         return

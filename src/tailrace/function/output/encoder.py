@@ -16,7 +16,7 @@ class Encoder(Protocol):
 
     @property
     def is_framed(self) -> bool:
-        """Whether padding is told apart from the body, so that it may stand anywhere."""
+        """Whether padding is distinct from the body, so that it may stand anywhere."""
 
     def media_type(self, head: Head) -> str:
         """Return the content type of the encoded response."""
