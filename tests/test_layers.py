@@ -53,7 +53,7 @@ ONE_HOME = {
     "botocore": {
         "emulator.profile",
         "gateway.aws.credentials",
-        "gateway.aws.invoke",
+        "gateway.aws.endpoint",
     },
     "msgspec": {"config", "gateway.event", "net.json_text"},
     "watchfiles": {"dev.watcher"},

@@ -35,7 +35,7 @@ from tests.gateway.world import LogLines
 from tailrace.config import Address, Config, load
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
-from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway

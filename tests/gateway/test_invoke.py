@@ -39,7 +39,9 @@ from tailrace.errors import (
     ThrottledError,
 )
 from tailrace.gateway.aws.credentials import Keys
-from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker, LambdaSigner, find_endpoint
+from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
+from tailrace.gateway.aws.invoke import LambdaInvoker
+from tailrace.gateway.aws.signing import LambdaSigner
 from tailrace.net.process.startup import run
 from tailrace.net.server.listener import Connection
 

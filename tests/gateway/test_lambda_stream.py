@@ -15,7 +15,7 @@ from tests.gateway.stream_world import REQUEST_ID, ROUTE, hold, outcome_of, pair
 from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
-from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.response_stream import StreamTransport
 from tailrace.wire.event_stream import encode_chunk, encode_complete, encode_message

@@ -29,7 +29,8 @@ from tests.gateway.world import (
 
 from tailrace import limits
 from tailrace.config import Address
-from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.choice import Transports

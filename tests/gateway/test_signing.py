@@ -1,13 +1,18 @@
-"""Our lean request is signed exactly as botocore signs its own."""
+"""Requests to Lambda are signed exactly as botocore signs its own."""
 
 from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 
-from tailrace.gateway.aws.signing import sign_post
+from tailrace.gateway.aws.credentials import Keys
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.signing import LambdaSigner
 
 URLS = (
     "http://127.0.0.1:9000/2015-03-31/functions/f/invocations",
@@ -16,6 +21,20 @@ URLS = (
     "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/"
     "arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Af%3Aprod/invocations",
 )
+HEADERS = {"X-Amz-Invocation-Type": "Event"}
+
+
+def signed(url: str, keys: Keys, body: bytes) -> tuple[str, dict[str, str]]:
+    """The request line and the header fields of a signed request."""
+    parts = urlsplit(url)
+    endpoint = LambdaEndpoint(f"{parts.scheme}://{parts.netloc}", "eu-west-1", is_loopback=True)
+    signer = LambdaSigner(endpoint)
+    signer._keys = keys
+    message = asyncio.run(signer.post(parts.path, HEADERS, body))
+    head, _, sent_body = message.partition(b"\r\n\r\n")
+    assert sent_body == body
+    line, *fields = head.decode().split("\r\n")
+    return line, dict(field.split(": ", 1) for field in fields)
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -27,16 +46,12 @@ def test_the_signature_is_the_one_botocore_gives_its_own_request(
     body = b'{"a":"\xc3\xb6"}'
 
     for _ in range(5):  # the second may change between the two signatures
-        ours = sign_post(
-            url,
-            {"X-Amz-Invocation-Type": "Event"},
-            body,
-            credentials=credentials,
-            region="eu-west-1",
-        )
-        theirs = AWSRequest("POST", url, data=body, headers={"X-Amz-Invocation-Type": "Event"})
+        line, ours = signed(url, Keys(Credentials("AKID", "secret", token)), body)
+        theirs = AWSRequest("POST", url, data=body, headers=HEADERS)
         SigV4Auth(credentials, "lambda", "eu-west-1").add_auth(theirs)
         if ours["X-Amz-Date"] == theirs.headers["X-Amz-Date"]:
             break
 
     assert ours["Authorization"] == theirs.headers["Authorization"]
+    assert ours.get("X-Amz-Security-Token") == token
+    assert line == f"POST {urlsplit(url).path} HTTP/1.1"

@@ -14,18 +14,17 @@ import tailrace
 from tailrace import limits
 from tailrace.config.records import TransportName
 from tailrace.errors import EndpointError, InvokeError, ThrottledError
-from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.transports.callback import CallbackTransport
 from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.protocol import Transport
 from tailrace.gateway.transports.response_stream import StreamTransport
-from tailrace.wire.capability import Capability
 from tailrace.wire.mark import read_mark
 
 SOURCES = Path(tailrace.__file__).parent
 NAMES = set(get_args(TransportName))
 ENDPOINT = LambdaEndpoint("http://127.0.0.1:1", "us-east-1", is_loopback=True)
-CAPABILITY = Capability("8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11", "0" * 32)
+URL = "http://gateway:8081/8f5b6a0e/00000000"
 
 MAY_COMPARE = {
     "config/reader.py": "checks what a file may name",
@@ -74,27 +73,26 @@ def test_every_name_of_the_configuration_has_a_transport() -> None:
 def test_a_callback_transport_marks_events_with_a_url() -> None:
     transport: Transport = Transports.at(ENDPOINT).of(FixedRoute())
 
-    keys = transport.keys(CAPABILITY, "http://gateway:8081/", "/a?b")
+    keys = transport.keys(URL, "/a?b", "8f5b6a0e")
 
-    url = f"http://gateway:8081/{CAPABILITY.exchange_id}/{CAPABILITY.secret}"
     mark = read_mark(keys)
     assert mark is not None
-    assert (mark.callback, mark.has_stream) == (url, False)
-    assert keys["origin"] == url
-    assert (keys["url"], keys["requestId"]) == ("/a?b", CAPABILITY.exchange_id)
+    assert (mark.callback, mark.has_stream) == (URL, False)
+    assert keys["origin"] == URL
+    assert (keys["url"], keys["requestId"]) == ("/a?b", "8f5b6a0e")
     assert transport.request_bytes_max == limits.REQUEST_BODY_BYTES_MAX
 
 
 def test_a_stream_transport_marks_events_without_one() -> None:
     transport: Transport = Transports.at(ENDPOINT).of(FixedRoute(transport="response-stream"))
 
-    keys = transport.keys(CAPABILITY, "http://gateway:8081", "/a?b")
+    keys = transport.keys(URL, "/a?b", "8f5b6a0e")
 
     mark = read_mark(keys)
     assert mark is not None
     assert (mark.callback, mark.has_stream, mark.has_frames) == (None, True, True)
     assert list(keys) == ["tailrace"]
-    assert CAPABILITY.secret not in str(keys)
+    assert URL not in str(keys)
     assert transport.request_bytes_max == limits.STREAM_REQUEST_BODY_BYTES_MAX
 
 

@@ -74,7 +74,7 @@ def dev(context: click.Context, /, **values: Any) -> None:
 def gateway(**values: Any) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
     from tailrace.cli.serve import serve_gateway
-    from tailrace.gateway.aws.invoke import find_endpoint
+    from tailrace.gateway.aws.endpoint import find_endpoint
     from tailrace.gateway.settings import settings_from
 
     log_settings, options = take(LogSettings, values), take(GatewayOptions, values)

@@ -25,7 +25,7 @@ from tailrace.net.process.startup import set_up
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
-    from tailrace.gateway.aws.invoke import LambdaEndpoint
+    from tailrace.gateway.aws.endpoint import LambdaEndpoint
     from tailrace.gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)

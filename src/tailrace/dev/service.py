@@ -30,7 +30,7 @@ from tailrace.dev.watcher import Watcher
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.errors import ConfigError
-from tailrace.gateway.aws.invoke import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import local_access, settings_from

@@ -9,6 +9,7 @@ import msgspec
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.transports.protocol import Transport
 from tailrace.net.server.listener import RequestHead
+from tailrace.wire.capability import callback_url
 from tailrace.wire.events import RequestParts, event_from_request
 from tailrace.wire.forwarded import forwarded_fields, new_trace_root
 
@@ -53,8 +54,9 @@ def encode_event(
             protocol="HTTP/" + head.version,
         )
     )
+    url = callback_url(callback_base, capability)
     target = head.path + ("?" + head.query if head.query else "")
-    event |= transport.keys(capability, callback_base, target)
+    event |= transport.keys(url, target, capability.exchange_id)
     return msgspec.json.encode(event)
 
 

@@ -1,7 +1,7 @@
 """The keys that sign requests to Lambda: where they are found, and how they are renewed.
 
-Concurrency law: one renewal at a time, in a thread. Whoever signs meanwhile takes the keys that
-there are; only when these have expired does it wait.
+Concurrency law: one renewal at a time, in a thread. Requests that are signed meanwhile use the old
+keys; they wait only if these have expired.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import math
 import os
 from contextlib import suppress
+from typing import Final
 
 from botocore.credentials import (
     Credentials,
@@ -27,6 +28,8 @@ from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
+
+_DUMMY_KEY: Final = "tailrace"
 
 
 def open_session() -> Session:
@@ -66,10 +69,15 @@ def environment_credentials() -> Credentials | None:
         raise ConfigError(f"AWS credentials: {error}") from error
 
 
-class Keys:
-    """Keys to sign with, renewed in time. botocore wants new ones 15 minutes before the end.
+def dummy_credentials() -> Credentials:
+    """Return credentials for an emulator, which takes any."""
+    return Credentials(_DUMMY_KEY, _DUMMY_KEY)
 
-    The constructor blocks where the keys come from afar.
+
+class Keys:
+    """Keys to sign with, renewed in time. botocore asks for new ones 15 minutes before the end.
+
+    The constructor blocks if the keys come over the network.
 
     Raises:
         ConfigError: there are no valid keys.
@@ -91,13 +99,13 @@ class Keys:
         self._are_expired = False
         try:
             self._present = source.get_frozen_credentials()
-        except Exception as error:  # the sources of botocore raise what they like
+        except Exception as error:  # botocore's sources raise any exception
             raise ConfigError(f"AWS credentials: {error}") from error
         self.static = None if isinstance(source, RefreshableCredentials) else self._present
         """Keys that never expire, for which there is nothing to wait for."""
 
     async def current(self) -> ReadOnlyCredentials:
-        """The keys to sign with now.
+        """Return the keys to sign with now.
 
         Raises:
             EndpointError: they have expired, and there are no others in time.
@@ -124,12 +132,12 @@ class Keys:
         try:
             self._present = await asyncio.to_thread(source.get_frozen_credentials)
             self._are_expired = source.refresh_needed(0)
-        except Exception as error:  # the sources of botocore raise what they like
+        except Exception as error:  # botocore's sources raise any exception
             logger.warning("renewing the AWS credentials failed: %s", error)
         finally:
             self._retry_at_s = self._clock.now_s() + limits.CREDENTIALS_RETRY_S
             self._renewal = None
 
     async def close(self) -> None:
-        """Wait for no renewal any more."""
+        """Cancel the renewal."""
         await self._tasks.cancel_all()

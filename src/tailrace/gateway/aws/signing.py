@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from tailrace import limits
+from tailrace.gateway.aws.credentials import (
+    Keys,
+    dummy_credentials,
+    environment_credentials,
+    find_credentials,
+)
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.net.client.pool import Origin, encode_post
+from tailrace.net.clock import TimerClock
 from tailrace.wire.sigv4 import DATE_FORMAT, PreparedRequest
+
+logger = logging.getLogger(__name__)
 
 _PREPARED_MAX: Final = 256
 """Requests that are kept prepared: one for each function, transport and set of keys."""
@@ -25,27 +39,83 @@ class SigningKeys(Protocol):
     def __hash__(self) -> int: ...
 
 
-def sign_post(
-    url: str,
-    headers: dict[str, str],
-    body: bytes,
-    *,
-    credentials: SigningKeys,
-    region: str,
-) -> dict[str, str]:
-    """Return the headers of a signed POST to Lambda: those given, host, date and signature.
+class LambdaSigner:
+    """Signs requests to the Lambda API. Transports may share one: it starts once.
 
-    `url` must not have a query, and must be sent in the same spelling.
+    `timeout_s` is how long it waits for new keys after the old ones have expired.
     """
-    fields, prepared = _prepare(url, tuple(headers.items()), credentials, region)
-    date = time.strftime(DATE_FORMAT, time.gmtime())
-    return {**fields, "X-Amz-Date": date, "Authorization": prepared.authorization(date, body)}
+
+    def __init__(
+        self,
+        endpoint: LambdaEndpoint,
+        *,
+        timeout_s: float = limits.INVOKE_TIMEOUT_S,
+        clock: TimerClock | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._base_path = urlsplit(endpoint.url).path
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._keys: Keys | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Where the requests are sent."""
+        return Origin.of(self._endpoint.url)
+
+    async def start(self) -> None:
+        """Find the credentials. Raises ConfigError if there are none."""
+        if self._keys is None:
+            self._keys = await asyncio.to_thread(self._find_keys)
+
+    async def post(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
+        """Return a whole request, signed, to a path below the endpoint's.
+
+        Raises:
+            EndpointError: the keys have expired, and there are no others in time.
+        """
+        keys = self._keys
+        assert keys is not None, "not started"
+        fields, prepared = _prepare(
+            self._endpoint.url + path,
+            tuple(headers.items()),
+            keys.static or await keys.current(),
+            self._endpoint.region,
+        )
+        date = time.strftime(DATE_FORMAT, time.gmtime())
+        authorization = prepared.authorization(date, body)
+        signed = {**fields, "X-Amz-Date": date, "Authorization": authorization}
+        return encode_post(self._base_path + path, signed, body)
+
+    async def close(self) -> None:
+        """Cancel the renewal of keys."""
+        if self._keys is not None:
+            await self._keys.close()
+
+    def _find_keys(self) -> Keys:
+        """Find the keys; blocks. Those of an emulator may be dummies."""
+        endpoint = self._endpoint
+        if endpoint.has_dummy_keys:
+            return Keys(dummy_credentials())
+        if endpoint.is_loopback:
+            found = environment_credentials()
+            if found is None:
+                logger.info(
+                    "%s is on this machine and no credentials are set: signing with dummy keys",
+                    endpoint.url,
+                )
+            return Keys(found or dummy_credentials())
+        return Keys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
 
 
 @lru_cache(maxsize=_PREPARED_MAX)
 def _prepare(
     url: str, headers: tuple[tuple[str, str], ...], credentials: SigningKeys, region: str
 ) -> tuple[dict[str, str], PreparedRequest]:
+    """Return the fixed fields of a POST, and the part of its signature that is fixed as well.
+
+    `url` must not have a query, and must be sent in the same spelling.
+    """
     assert credentials.access_key is not None and credentials.secret_key is not None
     parts = urlsplit(url)
     fields = {"host": parts.netloc, **dict(headers)}

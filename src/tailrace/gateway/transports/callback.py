@@ -8,7 +8,7 @@ body is relayed.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
@@ -22,7 +22,7 @@ from tailrace.gateway.exchange.state import (
 from tailrace.gateway.response_head import head_from_callback
 from tailrace.gateway.transports.protocol import Invoker
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.wire.capability import EXCHANGE_FIELD, Capability, callback_url, parse_path
+from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
 from tailrace.wire.mark import keys_for_callback
 
@@ -34,16 +34,12 @@ class CallbackTransport:
     """Events by an invoker that does not wait for the function; responses by callback."""
 
     request_bytes_max = limits.REQUEST_BODY_BYTES_MAX
+    keys = staticmethod(keys_for_callback)
 
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
         self.start = invoker.start
         self.close = invoker.close
-
-    def keys(self, capability: Capability, callback_base: str, target: str) -> dict[str, Any]:
-        """See `Transport.keys`."""
-        url = callback_url(callback_base, capability)
-        return keys_for_callback(url, target, capability.exchange_id)
 
     async def dispatch(self, held: Held, payload: bytes) -> None:
         """See `Transport.dispatch`."""

@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from tailrace import limits
-from tailrace.gateway.aws.invoke import LambdaEndpoint, LambdaInvoker, LambdaSigner
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.invoke import LambdaInvoker
+from tailrace.gateway.aws.signing import LambdaSigner
 from tailrace.gateway.routes import Route
 from tailrace.gateway.transports.callback import CallbackTransport
 from tailrace.gateway.transports.http import HttpInvoker

@@ -15,7 +15,7 @@ from tailrace.errors import (
     PeerError,
     ThrottledError,
 )
-from tailrace.gateway.aws.invoke import REQUEST_ID, retry_after_s, unreachable
+from tailrace.gateway.aws.refusals import REQUEST_ID, retry_after_s, unreachable
 from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, encode_post
 from tailrace.net.clock import LoopClock, TimerClock
 

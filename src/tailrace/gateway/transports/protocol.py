@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from tailrace.gateway.exchange.live import Held
-from tailrace.wire.capability import Capability
 
 
 class Transport(Protocol):
@@ -23,10 +22,10 @@ class Transport(Protocol):
     def request_bytes_max(self) -> int:
         """How long a request's body may be: its event must be within what the transport carries."""
 
-    def keys(self, capability: Capability, callback_base: str, target: str) -> dict[str, Any]:
+    def keys(self, url: str, target: str, exchange_id: str) -> dict[str, Any]:
         """Return the keys that mark an event of this transport (`wire.mark`).
 
-        `callback_base` is the base of callback URLs, `target` the request's path and query.
+        `url` is the callback URL of its exchange, `target` the request's path and query.
         """
 
     async def start(self) -> None:

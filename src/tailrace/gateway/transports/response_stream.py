@@ -22,14 +22,9 @@ from tailrace.errors import (
     PeerError,
     ResponseFormatError,
 )
-from tailrace.gateway.aws.invoke import (
-    REQUEST_ID,
-    LambdaEndpoint,
-    LambdaSigner,
-    refusal,
-    too_large,
-    unreachable,
-)
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
+from tailrace.gateway.aws.signing import LambdaSigner
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.state import (
     FunctionFailed,
@@ -48,7 +43,6 @@ from tailrace.net.client.connection import ClientConnection
 from tailrace.net.client.pool import HttpPool, PoolAnswer
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.json_text import response_from_envelope
-from tailrace.wire.capability import Capability
 from tailrace.wire.event_stream import Message, MessageDecoder
 from tailrace.wire.integration import Head
 from tailrace.wire.mark import keys_for_stream
@@ -91,8 +85,8 @@ class StreamTransport:
         await self._signer.start()
         self._streams.start()
 
-    def keys(self, capability: Capability, callback_base: str, target: str) -> dict[str, Any]:
-        """See `Transport.keys`: nothing depends on the exchange."""
+    def keys(self, url: str, target: str, exchange_id: str) -> dict[str, Any]:
+        """See `Transport.keys`: these are the same for each exchange."""
         return keys_for_stream()
 
     async def dispatch(self, held: Held, payload: bytes) -> None:
