@@ -125,7 +125,11 @@ class HttpPool:
         deadline_s = self.clock.now_s() + self._timeout_s
         most = self._answer_bytes_max
         while True:
-            connection = await self._take(deadline_s)
+            if self._idle and not self._places.locked():
+                await self._places.acquire()  # at once
+                connection = self._idle.pop()
+            else:
+                connection = await self._enter(deadline_s)
             whole = _WholeAnswer(connection, connection.is_used, self.loop.create_future())
             connection.ask(message, whole, deadline_s=deadline_s, bytes_max=most)
             answer = await whole.answer
@@ -154,7 +158,7 @@ class HttpPool:
         For a caller that records when the request was sent.
         """
         deadline_s = self.clock.now_s() + self._connect_timeout_s
-        while (connection := await self._take(deadline_s)).is_closing:
+        while (connection := await self._enter(deadline_s)).is_closing:
             connection.abort()  # its place is free once it has ended
         return connection
 
@@ -173,11 +177,8 @@ class HttpPool:
             self._has_ended.clear()
             await self._has_ended.wait()
 
-    async def _take(self, deadline_s: float) -> ClientConnection:
-        """An idle connection, or a new one; wait for a place."""
-        if self._idle and not self._places.locked():
-            await self._places.acquire()  # at once
-            return self._idle.pop()
+    async def _enter(self, deadline_s: float) -> ClientConnection:
+        """Wait for a place; return an idle connection, or a new one, that goes with it."""
         async with time_limit(self.clock, deadline_s - self.clock.now_s()) as timeout:
             self._entering.add(timeout)
             try:

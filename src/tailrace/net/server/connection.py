@@ -146,8 +146,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._move(PhaseEvent.ENDED_LAST)
             self._transport.close()
         else:
-            # Closing at once with unread bytes would reset the connection under the answer: the
-            # peer reads it first, and what the peer still sends is taken in.
+            # Closing with unread bytes would reset the connection under the answer.
             self._move(PhaseEvent.ENDED_UNREAD)
             self._early = b""
             self.resume_reading()
@@ -278,7 +277,12 @@ class Connection(FramedWriter, asyncio.Protocol):
             if (parser.pieces or parser.overhead) and (body := parser.take_body()):
                 receiver.on_body(body)
             if parser.is_complete and self.receiver is receiver:
-                self._move(PhaseEvent.REQUEST_READ)
+                self.phase = PHASES[self.phase][PhaseEvent.REQUEST_READ]
+                # Bytes of the response before count: the application may wait until they are taken.
+                if self.is_answered or self._is_full:
+                    self._server.deadlines.watch(self)
+                else:
+                    self._server.deadlines.waiting.discard(self)
                 if not self._transport.is_closing():
                     self._transport.resume_reading()  # paused, we would not see the peer leave
                 receiver.on_end(parser.finish())
@@ -381,12 +385,8 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def _move(self, event: PhaseEvent) -> None:
         """Enter the phase that an event leads to; the peer's deadline counts from here."""
-        self.phase = phase = PHASES[self.phase][event]
-        # Bytes of the response before count as well: the application may wait until they are taken.
-        if phase is Phase.ANSWER and not self.is_answered and not self._is_full:
-            self._server.deadlines.waiting.discard(self)
-        else:
-            self._server.deadlines.watch(self)
+        self.phase = PHASES[self.phase][event]
+        self._server.deadlines.watch(self)
 
     def end_stalled(self) -> None:
         """Report to the application that the peer takes nothing, and reset the connection."""

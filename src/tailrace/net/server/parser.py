@@ -78,7 +78,6 @@ class RequestParser:
         "_line",
         "_parser",
         "_small_chunks",
-        "_target",
         "head",
         "is_behind",
         "is_complete",
@@ -109,7 +108,6 @@ class RequestParser:
         self.raw_count = 0  # bytes of this request as they came
         self.overhead = 0  # bytes of the body that were neither data nor plain chunk framing
         self._small_chunks = 0
-        self._target = b""
         self._line = self._head_tail = b""  # the request line; the last bytes of a head so far
         self._empty_lines = 0  # before the request line
         self.pieces.clear()
@@ -125,7 +123,6 @@ class RequestParser:
         assert self.head is not None
         trailers, self.trailers = self.trailers, []
         self.head = bare_head(self.head.method, self.head.version)
-        self._target = b""
         return trailers
 
     def close(self) -> None:
@@ -246,10 +243,6 @@ class RequestParser:
             self.is_behind = self.is_last = True
         self._is_begun = True
 
-    def on_url(self, url: bytes) -> None:
-        if not self.is_behind:
-            self._target += url
-
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.is_behind:
             return
@@ -263,7 +256,9 @@ class RequestParser:
             return
         bounds, fields, parser = self._limits, self.trailers, self._parser
         assert parser is not None
-        if len(self._target) > bounds.target_bytes:
+        words = self._line.split(None, 2)
+        target = words[1] if len(words) > 1 else b""
+        if len(target) > bounds.target_bytes:
             raise HttpError(414, f"the request target is over {bounds.target_bytes} bytes")
         if sum(len(name) + len(value) for name, value in fields) > bounds.head_bytes:
             raise HttpError(431, f"the head is over {bounds.head_bytes} bytes")
@@ -272,8 +267,8 @@ class RequestParser:
         if version in ("1.1", "1.0") and not _REQUEST_LINE.fullmatch(self._line):
             line = self._line[:80].decode("latin-1")
             raise HttpError(400, f"malformed request line {line!r}: not METHOD TARGET HTTP/1.1")
-        target = self._target.decode("latin-1")
-        self.head = RequestHead(parser.get_method().decode(), target, version, fields)
+        method = parser.get_method().decode()
+        self.head = RequestHead(method, target.decode("latin-1"), version, fields)
         self.trailers = []
         self.is_last = self.is_last or version != "1.1" or not parser.should_keep_alive()
 
