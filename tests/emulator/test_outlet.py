@@ -9,17 +9,18 @@ import pytest
 from tests.clock import ManualClock
 
 from tailrace import limits
-from tailrace.emulator.function_urls.hold_back import HoldBackRule, ShapingRule
+from tailrace.config import HoldBackConfig
+from tailrace.emulator.function_urls.hold_back import ShapingRule
 from tailrace.emulator.outlet import Outlet
 
-ON_TIME = HoldBackRule(threshold_bytes=1)
+ON_TIME = HoldBackConfig(threshold_bytes=1)
 SLOW = ShapingRule(burst_bytes=4, rate_bytes_per_s=4, refill_s=1.0)  # 4 bytes at a time
 
 
 class Front:
     """Writes down what it is told; its clock stands still until it is advanced."""
 
-    def __init__(self, rule: HoldBackRule, shaping: ShapingRule | None = None) -> None:
+    def __init__(self, rule: HoldBackConfig, shaping: ShapingRule | None = None) -> None:
         self.clock = ManualClock()
         self.told: list[str] = []
         self.bytes = b""
@@ -51,7 +52,7 @@ class Front:
 
 def test_a_head_leaves_behind_the_bytes_that_open_it() -> None:
     """So that a corked head and they are one write."""
-    front = Front(HoldBackRule(first_writes=2))
+    front = Front(HoldBackConfig(first_writes=2))
     front.outlet.begin()
     for data in (b"1", b"2", b"3"):
         front.outlet.write(data)
@@ -61,7 +62,7 @@ def test_a_head_leaves_behind_the_bytes_that_open_it() -> None:
 
 
 def test_a_head_alone_leaves_with_the_end() -> None:
-    front = Front(HoldBackRule())
+    front = Front(HoldBackConfig())
     front.outlet.begin()
     assert front.told == []
     front.end()
@@ -69,7 +70,7 @@ def test_a_head_alone_leaves_with_the_end() -> None:
 
 
 def test_a_head_alone_leaves_when_it_was_held_long_enough() -> None:
-    front = Front(HoldBackRule(hold_s=5.0))
+    front = Front(HoldBackConfig(hold_s=5.0))
     front.outlet.begin()
     front.clock.advance(4.9)
     assert front.told == []
@@ -92,7 +93,7 @@ def test_an_empty_write_is_none() -> None:
 
 
 def test_the_end_comes_behind_what_the_rate_holds() -> None:
-    front = Front(HoldBackRule(), SLOW)
+    front = Front(HoldBackConfig(), SLOW)
     front.outlet.write(b"0123456789")
     front.end()
     assert front.bytes == b"0123"
@@ -106,7 +107,7 @@ def test_the_end_comes_behind_what_the_rate_holds() -> None:
 
 @pytest.mark.parametrize("hold_s", [inf, 2.0])
 def test_nothing_is_called_behind_a_close(hold_s: float) -> None:
-    closed = Front(HoldBackRule(hold_s=hold_s), SLOW)
+    closed = Front(HoldBackConfig(hold_s=hold_s), SLOW)
     closed.outlet.begin()
     for _ in range(3):
         closed.outlet.write(b"0123456789")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule, Shaper, ShapingRule
+from tailrace.config import HoldBackConfig
+from tailrace.emulator.function_urls.hold_back import HoldBack, Shaper, ShapingRule
 from tailrace.probe.pattern import Kind
 from tailrace.probe.record import Arrival, Chunk, Clock, Reading, Unit
 
@@ -24,7 +25,7 @@ def nothing(writes: Sequence[Write], end_s: float) -> list[Write]:
     return list(writes)
 
 
-def held_back(rule: HoldBackRule) -> Hop:
+def held_back(rule: HoldBackConfig) -> Hop:
     """The model of the emulator's front."""
 
     def hop(writes: Sequence[Write], end_s: float) -> list[Write]:
@@ -92,12 +93,12 @@ def shaped(rule: ShapingRule, tick_s: float = 0.02) -> Hop:
 
 def buffer(size: int) -> Hop:
     """A buffer which is emptied when it is full."""
-    return held_back(HoldBackRule(first_writes=0, threshold_bytes=size))
+    return held_back(HoldBackConfig(first_writes=0, threshold_bytes=size))
 
 
 def timer(hold_s: float) -> Hop:
     """Bytes wait for so long."""
-    return held_back(HoldBackRule(first_writes=0, threshold_bytes=10**9, hold_s=hold_s))
+    return held_back(HoldBackConfig(first_writes=0, threshold_bytes=10**9, hold_s=hold_s))
 
 
 def measured(
@@ -157,7 +158,7 @@ def measured(
 
 # --- all of them ---------------------------------------------------------------------------------
 
-LAMBDA = held_back(HoldBackRule())
+LAMBDA = held_back(HoldBackConfig())
 
 
 class Way(NamedTuple):
@@ -173,7 +174,7 @@ WAYS = {
     "direct, few": Way("on-time", nothing, {"count": 5}),
     "Lambda": Way("held-until-next-write", LAMBDA),
     "Lambda, few": Way("held-until-next-write", LAMBDA, {"count": 5}),
-    "the next write": Way("held-until-next-write", held_back(HoldBackRule(first_writes=1))),
+    "the next write": Way("held-until-next-write", held_back(HoldBackConfig(first_writes=1))),
     "buffer": Way("fixed-buffer", buffer(15_000), {"size": 4_000, "count": 20}),
     "buffer, long": Way("fixed-buffer", buffer(16_384), {"size": 2_000, "count": 40}),
     "blocks": Way("fixed-buffer", blocks(4_096), {"size": 700, "count": 24}),

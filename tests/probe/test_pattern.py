@@ -25,7 +25,8 @@ from tests.probe.hop_models import (
     timer,
 )
 
-from tailrace.emulator.function_urls.hold_back import HoldBackRule, ShapingRule
+from tailrace.config import HoldBackConfig
+from tailrace.emulator.function_urls.hold_back import ShapingRule
 from tailrace.probe.pattern import Kind, find_pattern
 from tailrace.probe.record import Arrival, Chunk, Reading
 
@@ -110,7 +111,7 @@ def test_only_proportions_count(name: str, scale: float) -> None:
 
 def test_first_writes_that_lambda_waited_for_are_counted() -> None:
     for first in (1, 2, 3, 5):
-        found = find_pattern(measured(held_back(HoldBackRule(first_writes=first))))
+        found = find_pattern(measured(held_back(HoldBackConfig(first_writes=first))))
 
         assert found.figures == {"first_writes": max(2, first)}
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.chain import Chain, serving
 
-from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
+from tailrace.config import HoldBackConfig
+from tailrace.emulator.function_urls.hold_back import HoldBack
 from tailrace.limits import MIB
 from tailrace.net.process.startup import run
 from tailrace.probe.limits import PROBE_SWEEP_REQUESTS_MAX, PROBE_SWEEP_UNCLEAR_MAX
@@ -42,7 +43,7 @@ def swept(answer: Answer, bisection: Sweep | None = None) -> SweepResult:
     return bisection.result
 
 
-def by_model(rule: HoldBackRule) -> Answer:
+def by_model(rule: HoldBackConfig) -> Answer:
     """Whether the model holds a first write, until a second one or until the end."""
     return lambda size: len(HoldBack(rule).write(bytes(size), 0.0)) < size
 
@@ -57,7 +58,7 @@ def is_found(result: SweepResult, threshold: int) -> bool:
 )
 @pytest.mark.parametrize("first_writes", [0, 1, 3])
 def test_a_threshold_is_found_within_one_percent(threshold: int, first_writes: int) -> None:
-    rule = HoldBackRule(first_writes=first_writes, threshold_bytes=threshold)
+    rule = HoldBackConfig(first_writes=first_writes, threshold_bytes=threshold)
     result = swept(by_model(rule))
 
     assert is_found(result, threshold)
@@ -89,7 +90,7 @@ def test_one_accident_is_found_out(threshold: int, accident: int) -> None:
 
 
 def test_what_is_never_held_is_found_at_once() -> None:
-    result = swept(by_model(HoldBackRule(threshold_bytes=1)))
+    result = swept(by_model(HoldBackConfig(threshold_bytes=1)))
 
     assert result == SweepResult(
         0, None, 1, "Never held: even 256 bytes left at once. No padding is needed."
@@ -97,7 +98,7 @@ def test_what_is_never_held_is_found_at_once() -> None:
 
 
 def test_what_is_held_at_any_size_is_said() -> None:
-    result = swept(by_model(HoldBackRule(threshold_bytes=6 * MIB)))
+    result = swept(by_model(HoldBackConfig(threshold_bytes=6 * MIB)))
 
     assert (result.threshold_bytes, result.held_bytes, result.is_found) == (None, MIB, True)
     assert result.requests == 8

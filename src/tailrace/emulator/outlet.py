@@ -13,7 +13,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.config import HoldBackConfig
-from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule, Shaper, ShapingRule
+from tailrace.emulator.function_urls.hold_back import HoldBack, Shaper, ShapingRule
 from tailrace.net.clock import Timer, TimerClock
 
 _FULL_BYTES: Final = limits.WRITE_BUFFER_HIGH_BYTES
@@ -44,7 +44,7 @@ class Outlet:
 
     def __init__(
         self,
-        hold_back: HoldBackRule,
+        hold_back: HoldBackConfig,
         shaping: ShapingRule | None,
         *,
         send: Callable[[bytes], None],
@@ -157,11 +157,5 @@ def open_outlet(
     clock: TimerClock,
 ) -> Outlet:
     """The outlet that a configuration asks for."""
-    rule = HoldBackRule(
-        first_writes=config.first_writes,
-        threshold_bytes=config.threshold_bytes,
-        hold_s=inf if config.hold_s is None else config.hold_s,
-        withhold_joined=config.withhold_joined,
-    )
     shaping = ShapingRule() if config.shaping else None
-    return Outlet(rule, shaping, send=send, on_full=on_full, on_open=on_open, clock=clock)
+    return Outlet(config, shaping, send=send, on_full=on_full, on_open=on_open, clock=clock)

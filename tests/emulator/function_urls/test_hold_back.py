@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.config import HoldBackConfig
 from tailrace.emulator.function_urls.hold_back import (
     HoldBack,
-    HoldBackRule,
     PreludeEnd,
     Shaper,
     ShapingRule,
@@ -21,7 +21,7 @@ LINES = (b"1", b"2", b"3", b"4")
 
 
 def arrivals(
-    writes: list[tuple[float, bytes]], end_s: float, rule: HoldBackRule
+    writes: list[tuple[float, bytes]], end_s: float, rule: HoldBackConfig
 ) -> list[tuple[float, bytes]]:
     """When which bytes leave; a hold time is met to the moment."""
     held = HoldBack(rule)
@@ -40,7 +40,7 @@ def every_second(*lines: bytes) -> list[tuple[float, bytes]]:
 
 def test_the_published_experiment_whose_end_comes_a_second_later() -> None:
     """1 and 2 arrive together at 2 s, 3 at 3 s, 4 at 4 s."""
-    assert arrivals(every_second(*LINES), 4.0, HoldBackRule()) == [
+    assert arrivals(every_second(*LINES), 4.0, HoldBackConfig()) == [
         (2.0, b"12"),
         (3.0, b"3"),
         (4.0, b"4"),
@@ -49,7 +49,7 @@ def test_the_published_experiment_whose_end_comes_a_second_later() -> None:
 
 def test_the_published_experiment_whose_end_comes_at_once() -> None:
     """1 and 2 arrive together at 2 s, 3 and 4 at 3 s."""
-    seen = arrivals(every_second(*LINES), 3.0, HoldBackRule())
+    seen = arrivals(every_second(*LINES), 3.0, HoldBackConfig())
 
     assert seen == [(2.0, b"12"), (3.0, b"3"), (3.0, b"4")]
 
@@ -57,25 +57,25 @@ def test_the_published_experiment_whose_end_comes_at_once() -> None:
 @pytest.mark.parametrize(("padding", "is_on_time"), [(100_000, True), (10_000, False)])
 def test_padding_helps_when_it_is_large_enough(padding: int, is_on_time: bool) -> None:
     lines = [line + b" " * (padding - 1) for line in LINES]
-    seen = arrivals(every_second(*lines), 3.0, HoldBackRule())
+    seen = arrivals(every_second(*lines), 3.0, HoldBackConfig())
 
     assert (seen == every_second(*lines)) is is_on_time
     assert b"".join(data for _, data in seen) == b"".join(lines)
 
 
 def test_two_writes_leave_with_the_end() -> None:
-    assert arrivals(every_second(b"1", b"2"), 9.0, HoldBackRule()) == [(9.0, b"12")]
+    assert arrivals(every_second(b"1", b"2"), 9.0, HoldBackConfig()) == [(9.0, b"12")]
 
 
 def test_the_threshold_counts_what_is_held_together() -> None:
-    rule = HoldBackRule(threshold_bytes=15 * KIB)
+    rule = HoldBackConfig(threshold_bytes=15 * KIB)
     half = bytes(8 * KIB)
 
     assert arrivals(every_second(half, half), 9.0, rule) == [(1.0, half + half)]
 
 
 def test_after_the_threshold_each_write_releases_those_before_it() -> None:
-    rule = HoldBackRule(threshold_bytes=10)
+    rule = HoldBackConfig(threshold_bytes=10)
 
     assert arrivals(every_second(b"x" * 10, b"1", b"2"), 9.0, rule) == [
         (0.0, b"x" * 10),
@@ -86,14 +86,14 @@ def test_after_the_threshold_each_write_releases_those_before_it() -> None:
 
 def test_a_large_write_may_come_in_two_pieces() -> None:
     """A line of 100 KB leaves whole, however it was read."""
-    held = HoldBack(HoldBackRule())
+    held = HoldBack(HoldBackConfig())
     for second in range(3):
         assert held.write(bytes(65_536), second) == b""
         assert len(held.write(bytes(34_464), second)) == 100_000
 
 
 def test_a_buffer_of_a_fixed_size() -> None:
-    rule = HoldBackRule(first_writes=0, threshold_bytes=4)
+    rule = HoldBackConfig(first_writes=0, threshold_bytes=4)
 
     assert arrivals(every_second(b"1", b"2", b"345", b"6", b"7"), 9.0, rule) == [
         (2.0, b"12345"),
@@ -102,7 +102,7 @@ def test_a_buffer_of_a_fixed_size() -> None:
 
 
 def test_a_hold_time_releases_what_no_write_follows() -> None:
-    rule = HoldBackRule(hold_s=1.5)
+    rule = HoldBackConfig(hold_s=1.5)
 
     assert arrivals([(0.0, b"1"), (1.0, b"2"), (8.0, b"3")], 20.0, rule) == [
         (1.5, b"12"),
@@ -111,7 +111,7 @@ def test_a_hold_time_releases_what_no_write_follows() -> None:
 
 
 def test_nothing_is_due_while_nothing_is_held() -> None:
-    held = HoldBack(HoldBackRule(hold_s=1.0))
+    held = HoldBack(HoldBackConfig(hold_s=1.0))
     assert held.due_s == inf
     held.write(b"1", 5.0)
     assert held.due_s == 6.0
@@ -127,7 +127,9 @@ def test_nothing_is_due_while_nothing_is_held() -> None:
 def test_a_write_is_one_however_it_is_read(
     writes: list[list[bytes]], first_writes: int, threshold_bytes: int, is_joined: bool
 ) -> None:
-    rule = HoldBackRule(first_writes, threshold_bytes, withhold_joined=is_joined)
+    rule = HoldBackConfig(
+        first_writes=first_writes, threshold_bytes=threshold_bytes, withhold_joined=is_joined
+    )
     whole, in_parts = HoldBack(rule), HoldBack(rule)
 
     for held in (whole, in_parts):
@@ -143,21 +145,21 @@ def test_a_write_is_one_however_it_is_read(
 
 
 def test_what_comes_first_of_a_body_is_a_write_though_its_prelude_was_read_before() -> None:
-    held = HoldBack(HoldBackRule(first_writes=2))
+    held = HoldBack(HoldBackConfig(first_writes=2))
 
     assert held.write(b"1", 0.0, is_rest=True) == b""
     assert held.write(b"2", 0.0) == b"1"
 
 
 def test_an_empty_write_is_none() -> None:
-    held = HoldBack(HoldBackRule())
+    held = HoldBack(HoldBackConfig())
     for _ in range(9):
         assert held.write(b"", 0.0) == b""
     assert held.write(b"1", 0.0) == b""
 
 
 def test_a_head_leaves_with_the_first_bytes_and_is_no_write() -> None:
-    held = HoldBack(HoldBackRule())
+    held = HoldBack(HoldBackConfig())
     assert held.begin(0.0, b"head ") == b""
     assert (held.write_count, held.held_bytes, held.is_head_held) == (0, 0, True)
 
@@ -168,14 +170,14 @@ def test_a_head_leaves_with_the_first_bytes_and_is_no_write() -> None:
 
 
 def test_a_head_alone_leaves_with_the_end() -> None:
-    held = HoldBack(HoldBackRule())
+    held = HoldBack(HoldBackConfig())
     held.begin(0.0, b"head")
 
     assert held.end() == b"head"
 
 
 def test_a_head_does_not_count_towards_the_threshold() -> None:
-    held = HoldBack(HoldBackRule(first_writes=0, threshold_bytes=8))
+    held = HoldBack(HoldBackConfig(first_writes=0, threshold_bytes=8))
     held.begin(0.0, b"a head of many bytes ")
 
     assert held.write(b"1234567", 1.0) == b""
@@ -183,14 +185,14 @@ def test_a_head_does_not_count_towards_the_threshold() -> None:
 
 
 def test_a_head_waits_for_the_first_write_that_is_released() -> None:
-    held = HoldBack(HoldBackRule(first_writes=1))
+    held = HoldBack(HoldBackConfig(first_writes=1))
     held.begin(0.0, b"head ")
 
     assert (held.write(b"1", 1.0), held.write(b"2", 2.0)) == (b"", b"head 1")
 
 
 def test_a_hold_time_counts_from_the_head() -> None:
-    held = HoldBack(HoldBackRule(hold_s=2.0))
+    held = HoldBack(HoldBackConfig(hold_s=2.0))
     held.begin(1.0, b"head ")
     held.write(b"1", 2.5)
     assert held.due_s == 3.0
@@ -201,7 +203,7 @@ def test_a_hold_time_counts_from_the_head() -> None:
 
 
 def test_a_head_that_its_caller_keeps() -> None:
-    held = HoldBack(HoldBackRule(hold_s=2.0))
+    held = HoldBack(HoldBackConfig(hold_s=2.0))
     held.begin(1.0)
     assert held.is_head_held
 
@@ -210,14 +212,14 @@ def test_a_head_that_its_caller_keeps() -> None:
 
 
 def test_nothing_is_held_with_a_threshold_of_one_byte() -> None:
-    held = HoldBack(HoldBackRule(threshold_bytes=1))
+    held = HoldBack(HoldBackConfig(threshold_bytes=1))
 
     assert held.begin(0.0, b"head") == b"head"
     assert [held.write(line, 0.0) for line in LINES] == list(LINES)
 
 
 def test_a_response_that_began_with_its_prelude_is_withheld_whole() -> None:
-    held = HoldBack(HoldBackRule(withhold_joined=True))
+    held = HoldBack(HoldBackConfig(withhold_joined=True))
     assert held.begin(0.0, b"head ", is_joined=True) == b""
     big = bytes(100_000)
 
@@ -227,14 +229,14 @@ def test_a_response_that_began_with_its_prelude_is_withheld_whole() -> None:
 
 @pytest.mark.parametrize(("rule", "is_joined"), [(True, False), (False, True)])
 def test_no_other_response_is_withheld_whole(rule: bool, is_joined: bool) -> None:
-    held = HoldBack(HoldBackRule(withhold_joined=rule))
+    held = HoldBack(HoldBackConfig(withhold_joined=rule))
     held.begin(0.0, b"head ", is_joined=is_joined)
 
     assert [held.write(line, 1.0) for line in LINES] == [b"", b"", b"head 12", b"3"]
 
 
 def test_a_withheld_response_goes_first_of_all_when_nothing_else_is_held() -> None:
-    held = HoldBack(HoldBackRule(threshold_bytes=1, withhold_joined=True))
+    held = HoldBack(HoldBackConfig(threshold_bytes=1, withhold_joined=True))
     held.begin(0.0, b"head ", is_joined=True)
 
     assert [held.write(line, 1.0) for line in LINES] == [b""] * 4
@@ -242,7 +244,7 @@ def test_a_withheld_response_goes_first_of_all_when_nothing_else_is_held() -> No
 
 
 def test_a_withheld_response_has_a_bound() -> None:
-    held = HoldBack(HoldBackRule(withhold_joined=True))
+    held = HoldBack(HoldBackConfig(withhold_joined=True))
     held.begin(0.0, is_joined=True)
     assert held.write(bytes(WITHHELD_BYTES_MAX - 1), 1.0) == b""
 
@@ -251,7 +253,7 @@ def test_a_withheld_response_has_a_bound() -> None:
 
 
 def test_a_hold_time_releases_a_withheld_response() -> None:
-    held = HoldBack(HoldBackRule(withhold_joined=True, hold_s=2.0))
+    held = HoldBack(HoldBackConfig(withhold_joined=True, hold_s=2.0))
     held.begin(0.0, b"head ", is_joined=True)
     held.write(b"1", 1.0)
     assert held.expire(2.0) == b"head 1"
@@ -297,7 +299,7 @@ def test_a_prelude_that_does_not_end() -> None:
 
 WRITES = st.lists(st.tuples(st.floats(0, 5), st.binary(max_size=40)), max_size=30)
 RULES = st.builds(
-    HoldBackRule,
+    HoldBackConfig,
     first_writes=st.integers(0, 5),
     threshold_bytes=st.integers(1, 200),
     hold_s=st.one_of(st.just(inf), st.floats(0.01, 10)),
@@ -307,7 +309,7 @@ RULES = st.builds(
 
 @given(WRITES, RULES)
 def test_bytes_keep_their_order_and_none_is_lost(
-    steps: list[tuple[float, bytes]], rule: HoldBackRule
+    steps: list[tuple[float, bytes]], rule: HoldBackConfig
 ) -> None:
     at_s = 0.0
     writes = []
@@ -321,7 +323,7 @@ def test_bytes_keep_their_order_and_none_is_lost(
 
 @given(WRITES, RULES, st.binary(max_size=9), st.booleans())
 def test_a_head_comes_first_and_what_follows_as_without_it(
-    steps: list[tuple[float, bytes]], rule: HoldBackRule, head: bytes, is_joined: bool
+    steps: list[tuple[float, bytes]], rule: HoldBackConfig, head: bytes, is_joined: bool
 ) -> None:
     held = HoldBack(rule)
     at_s = 0.0
@@ -340,7 +342,7 @@ def test_a_head_comes_first_and_what_follows_as_without_it(
 
 @given(WRITES, RULES)
 def test_what_is_held_is_bounded_by_the_threshold(
-    steps: list[tuple[float, bytes]], rule: HoldBackRule
+    steps: list[tuple[float, bytes]], rule: HoldBackConfig
 ) -> None:
     held = HoldBack(rule)
     for at_s, data in steps:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.emulator.function_urls.hold_back import HoldBack, HoldBackRule
+from tailrace.config import HoldBackConfig
+from tailrace.emulator.function_urls.hold_back import HoldBack
 from tailrace.errors import FlushError
 from tailrace.function.flush.flusher import Flusher
 from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
@@ -56,7 +57,7 @@ class Response:
         self,
         policy: FlushPolicy,
         scanner: Dots | None = None,
-        rule: HoldBackRule | None = None,
+        rule: HoldBackConfig | None = None,
     ) -> None:
         self.scanner = scanner or Anywhere()
         self.flusher = Flusher(policy, lambda: self.scanner)
@@ -138,7 +139,9 @@ def test_no_byte_stays_held_longer_than_the_quiet_time_plus_one_write(
     has_head: bool, writes: list[tuple[bytes, float]], first_writes: int, threshold_bytes: int
 ) -> None:
     """Whoever writes on pushes out what was written before; who pauses is flushed."""
-    response = Response(ADAPTIVE, rule=HoldBackRule(first_writes, threshold_bytes))
+    response = Response(
+        ADAPTIVE, rule=HoldBackConfig(first_writes=first_writes, threshold_bytes=threshold_bytes)
+    )
     bounds_s: list[float] = []  # of each byte: how long it may be held
     if has_head:
         response.begin()

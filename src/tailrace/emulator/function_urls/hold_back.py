@@ -19,9 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from tailrace.config import HoldBackConfig
 from tailrace.limits import (
-    HOLD_BACK_BYTES,
-    HOLD_BACK_WRITES,
     PRELUDE_BYTES_MAX,
     STREAM_BURST_BYTES,
     STREAM_RATE_BYTES_PER_S,
@@ -31,28 +30,11 @@ from tailrace.limits import (
 from tailrace.wire.integration import DELIMITER
 
 
-@dataclass(frozen=True, slots=True)
-class HoldBackRule:
-    """When held bytes leave; the end releases all of them in any case."""
-
-    first_writes: int = HOLD_BACK_WRITES
-    """Nothing leaves before this many writes; from then on each write releases those before it.
-
-    0: writes release nothing, as with a buffer of a fixed size.
-    """
-    threshold_bytes: int = HOLD_BACK_BYTES
-    """Once so many bytes are held, all of them leave. With 1 nothing is held."""
-    hold_s: float = inf
-    """Bytes are held no longer than this."""
-    withhold_joined: bool = False
-    """When the body begins together with the end of the prelude, all is held until the end.
-
-    Neither writes nor the threshold release anything then; `WITHHELD_BYTES_MAX` bytes do.
-    """
-
-
 class HoldBack:
-    """What one response has written and not let out yet.
+    """What one response has written and what has not left yet, by the rule of a configuration.
+
+    The end releases all of it in any case. While a joined body is withheld, neither writes nor the
+    threshold release anything; `WITHHELD_BYTES_MAX` bytes do.
 
     A head, whatever the caller's is, leaves with the first bytes of the body. It is no write, and
     is not counted among the held bytes.
@@ -62,6 +44,7 @@ class HoldBack:
         "_ahead",
         "_body",
         "_head",
+        "_hold_s",
         "_is_flowing",
         "_is_through",
         "_is_withheld",
@@ -71,8 +54,9 @@ class HoldBack:
         "write_count",
     )
 
-    def __init__(self, rule: HoldBackRule) -> None:
+    def __init__(self, rule: HoldBackConfig) -> None:
         self._rule = rule
+        self._hold_s = inf if rule.hold_s is None else rule.hold_s
         self._head = b""
         self._body = bytearray()
         self.is_head_held = False
@@ -86,7 +70,7 @@ class HoldBack:
     @property
     def due_s(self) -> float:
         """When `expire` releases what is held; infinite when nothing is, or no time is set."""
-        return self._since_s + self._rule.hold_s
+        return self._since_s + self._hold_s
 
     @property
     def held_bytes(self) -> int:
