@@ -151,6 +151,16 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
     assert flushed - plain == {f"tailrace.function.flush.{name}" for name in more}
 
 
+@pytest.mark.parametrize("handler", [SYNC, ASYNC])
+def test_a_first_callback_imports_nothing_that_could_be_imported_before(handler: str) -> None:
+    """The init phase is not the client's time."""
+    with Peer() as peer:
+        declared = imported(handler)
+        called = served(handler, peer)
+
+    assert {name for name in called - declared if name.startswith("tailrace.")} == set()
+
+
 def test_an_async_handler_imports_asyncio_when_it_is_declared() -> None:
     """In the init phase, which is not the client's time."""
     assert "asyncio" in imported(ASYNC)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
 _VARARGS: Final = 0x04  # inspect.CO_VARARGS
-_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
+_IS_ASYNC: Final = _COROUTINE | 0x200  # inspect.CO_ASYNC_GENERATOR
 _FUNCTION: Final = type(lambda: None)
 
 AnyHandler: TypeAlias = (
@@ -119,9 +119,6 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
     if not callable(function):
         raise TypeError(f"a handler is a function, not {type(function).__name__}")
     flags, names, required = _signature(function)
-    if flags & (_COROUTINE | _ASYNC_GENERATOR):
-        # Now, in the init phase, rather than in the first invocation.
-        import tailrace.function.async_drive
     is_named = names[1:2] == ["response"]
     takes_response = required == 3 or (is_named and len(names) > 2)
     is_short = len(names) < 2 and not flags & _VARARGS
@@ -132,8 +129,7 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
         )
     if takes_response and not flags & _COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
-    if takes_response:
-        import tailrace.function.response  # noqa: F401
+    _import_early(is_async=bool(flags & _IS_ASYNC), takes_response=takes_response)
     handler = Handler(function, takes_response, raises, mode_from(os.environ), policy)
 
     def call(event: Any, context: Any = None) -> Any:
@@ -142,6 +138,16 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
     functools.update_wrapper(call, function)
     setattr(call, STREAMIFIED, True)
     return cast(StreamifiedHandler[H], call)
+
+
+def _import_early(*, is_async: bool, takes_response: bool) -> None:
+    """Import, in the init phase, what the first invocation may need: that is its client's time."""
+    import tailrace.function.output.callback
+
+    if is_async:
+        import tailrace.function.async_drive
+    if takes_response:
+        import tailrace.function.response  # noqa: F401
 
 
 def is_streamified(function: object) -> bool:
