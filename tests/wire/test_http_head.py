@@ -49,6 +49,15 @@ def test_a_target_is_path_and_query() -> None:
     assert request.target == "/a%20b/?x=1?&y"
 
 
+def test_fields_that_every_listener_asks_for_are_attributes() -> None:
+    request = checked((b"accept", b"text/html"), (b"accept", b"*/*"))
+    bare = head(host=None, version="1.0")
+    check_request(bare)
+
+    assert (request.host, request.accept) == ("example.test", b"text/html")
+    assert (bare.host, bare.accept) == ("", None)
+
+
 def test_a_header_is_found_by_its_first_value() -> None:
     request = checked((b"a", b"1"), (b"a", b"2"))
 
@@ -180,6 +189,7 @@ def test_the_authority_of_a_target_wins_over_the_host_header(
     request = checked((b"a", b"1"), target=target)
 
     assert request.headers == [(b"host", host), (b"a", b"1")]
+    assert request.host == host.decode()
     assert (request.path, request.query) == (path, query)
 
 

@@ -39,7 +39,7 @@ def encode_event(
         trusted_hops=trusted_hops,
     )
     held.client_address = source_ip
-    host = (head.get(b"host") or b"").decode("latin-1")
+    host = head.host
     event = event_from_request(
         RequestParts(
             method=head.method,

@@ -71,8 +71,7 @@ class Front:
         if head.path == self._health_path:
             self._answer_health(connection)
             return IGNORE
-        host = (head.get(b"host") or b"").decode("latin-1")
-        route = self.find_route(host, head.path)
+        route = self.find_route(head.host, head.path)
         if route is None:
             return _answer(connection, head, 404, f"no route for {head.path[:200]}")
         transport = self.transports.of(route)
@@ -158,8 +157,6 @@ def _answer(
     retry_after_s: int | None = None,
 ) -> Receiver:
     """Answer a request that does not become an exchange."""
-    problem = encode_problem(
-        status, detail, accept=head.get(b"accept"), retry_after_s=retry_after_s
-    )
+    problem = encode_problem(status, detail, accept=head.accept, retry_after_s=retry_after_s)
     connection.respond(status, *problem)
     return IGNORE

@@ -33,12 +33,24 @@ _BODILESS: Final = frozenset({204, 304})
 class RequestHead:
     """The head of one request.
 
-    `target` is as it was sent, `path` and `query` are its two parts, still percent-encoded. After
-    the checks, `host` is the authority of a target in absolute form (RFC 9112, section 3.2.2).
-    `content_length` is None if the body is chunked, or if there is none.
+    `target` is as it was sent, `path` and `query` are its two parts, still percent-encoded.
+
+    `check_request` sets the rest. `host` is the Host header, or the authority of an absolute
+    target (RFC 9112, section 3.2.2), with its port; empty if there is none. `accept` is the first
+    Accept header. `content_length` is None if the body is chunked, or if there is none.
     """
 
-    __slots__ = ("content_length", "headers", "method", "path", "query", "target", "version")
+    __slots__ = (
+        "accept",
+        "content_length",
+        "headers",
+        "host",
+        "method",
+        "path",
+        "query",
+        "target",
+        "version",
+    )
 
     def __init__(self, method: str, target: str, version: str, headers: Headers) -> None:
         self.method = method
@@ -46,6 +58,8 @@ class RequestHead:
         self.path, _, self.query = target.partition("?")
         self.version = version
         self.headers = headers
+        self.host = ""
+        self.accept: bytes | None = None
         self.content_length: int | None = None
 
     def get(self, name: bytes) -> bytes | None:
@@ -69,7 +83,8 @@ class RequestHead:
 def check_request(head: RequestHead) -> None:
     """Refuse a request that the parser accepts but that must not be served.
 
-    Sets `content_length`. The checks of most requests are made here; a rare field has a function.
+    Sets what is derived of the fields. The checks of most requests are made here; a rare field has
+    a function.
 
     Raises:
         HttpError: with the status to answer: 400, 405 (CONNECT), 417, 501 or 505.
@@ -100,6 +115,9 @@ def check_request(head: RequestHead) -> None:
             raise HttpError(400, "no host header")
     elif not _HOST.fullmatch(host):
         raise HttpError(400, "the host header is not a host")
+    else:
+        head.host = host.decode("latin-1")
+    head.accept = first.get(b"accept")
     if "#" in head.target or not head.path.startswith("/"):
         _check_target(head)
     if b"upgrade" in first:
@@ -140,6 +158,7 @@ def _check_target(head: RequestHead) -> None:
         raise HttpError(400, "the request target has no host")
     path, _, head.query = url[2].partition("?")
     head.path = path or "/"
+    head.host = url[1]
     head.headers[:] = [
         (b"host", authority),
         *(field for field in head.headers if field[0] != b"host"),

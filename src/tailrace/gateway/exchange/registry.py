@@ -113,7 +113,7 @@ class Registry:
             route=route,
             method=head.method,
             path=head.path,
-            accept=head.get(b"accept"),
+            accept=head.accept,
             started_s=started_s,
             progress=Progress(started_s),
             exchange=Exchange(),
