@@ -132,6 +132,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.records",
         "tailrace.wire",
         "tailrace.wire.capability",
+        "tailrace.wire.events",
         "tailrace.wire.integration",
         "tailrace.wire.mark",
     }

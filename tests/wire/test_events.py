@@ -11,6 +11,7 @@ from tailrace.wire.events import (
     SHAPES,
     FunctionUrlReader,
     RequestParts,
+    context_of,
     event_from_request,
     find_shape,
 )
@@ -314,6 +315,10 @@ def test_what_is_mostly_control_characters_is_no_text(body: bytes, is_text: bool
 # --- events as requests --------------------------------------------------------------------------
 
 
+def reader_of(fields: dict[str, Any]) -> FunctionUrlReader:
+    return FunctionUrlReader(fields, context_of(fields))
+
+
 @given(
     st.sampled_from(["GET", "HEAD", "POST"]),
     st.text(max_size=30),
@@ -329,7 +334,7 @@ def test_the_request_of_an_event_comes_back(
     headers["content-type"] = media_type
     fields = event(method=method, path=path, query=query, headers=tuple(headers.items()), body=body)
 
-    read = FunctionUrlReader(json.loads(json.dumps(fields)))
+    read = reader_of(json.loads(json.dumps(fields)))
 
     assert (read.method, read.path, read.query) == (method, path, query)
     assert (read.headers, read.body) == (headers, body)
@@ -340,11 +345,11 @@ def test_an_http_apis_cookies_are_a_field_again() -> None:
     """It takes the Cookie field out of the headers, unlike a Function URL."""
     fields = {"headers": {"Accept": "*/*"}, "cookies": ["s=1", "t=2"]}
 
-    assert FunctionUrlReader(fields).headers == {"accept": "*/*", "cookie": "s=1; t=2"}
+    assert reader_of(fields).headers == {"accept": "*/*", "cookie": "s=1; t=2"}
 
 
 def test_what_an_event_lacks_is_empty() -> None:
-    read = FunctionUrlReader({"requestContext": None, "headers": [], "rawPath": 7})
+    read = reader_of({"requestContext": None, "headers": [], "rawPath": 7})
 
     assert (read.method, read.path, read.query, read.request_id) == ("", "", "", "")
     assert (read.headers, read.body) == ({}, b"")
@@ -352,7 +357,7 @@ def test_what_an_event_lacks_is_empty() -> None:
 
 def test_a_body_that_should_be_base64_must_be() -> None:
     with pytest.raises(ValueError, match="base64"):
-        _ = FunctionUrlReader({"body": "a-_=", "isBase64Encoded": True}).body
+        _ = reader_of({"body": "a-_=", "isBase64Encoded": True}).body
 
 
 @pytest.mark.parametrize(
@@ -374,11 +379,12 @@ def test_a_body_that_should_be_base64_must_be() -> None:
     ],
 )
 def test_the_shape_of_an_event_is_found(place: int | None, fields: dict[str, Any]) -> None:
-    assert find_shape(fields) == (None if place is None else SHAPES[place])
+    assert find_shape(fields, context_of(fields)) == (None if place is None else SHAPES[place])
 
 
 def test_what_is_written_has_a_shape_that_is_read() -> None:
-    shape = find_shape(event())
+    made = event()
+    shape = find_shape(made, context_of(made))
 
     assert shape is not None
     assert shape.reader is FunctionUrlReader

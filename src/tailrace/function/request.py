@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from tailrace.errors import ConfigError
+from tailrace.wire.events import EventShape, FunctionUrlReader, context_of, find_shape
 from tailrace.wire.mark import MARK_VERSION, Mark, read_mark
 
 logger = logging.getLogger("tailrace.function")
@@ -25,8 +26,8 @@ _WITHOUT_FIELDS: Final = (str, int, float, list, tuple, bytes, type(None))
 class Request:
     """One event: the HTTP request in it, if there is one, and the gateway's mark.
 
-    The HTTP parts are those of payload format 2.0 (Function URLs, HTTP APIs, the gateway). In any
-    other event they are empty, and `is_http` is false.
+    `wire.events` has the forms of events whose HTTP parts are read: payload format 2.0 (Function
+    URLs, HTTP APIs, the gateway). In any other event they are empty, and `is_http` is false.
 
     Raises:
         TypeError: the event's fields cannot be read, so the place of its response is unknown.
@@ -74,43 +75,37 @@ class Request:
         """The id of the gateway's exchange; None if no gateway has sent the event."""
         if self.mark is None:
             return None
-        exchange_id = self._context.get("requestId")
-        return exchange_id if isinstance(exchange_id, str) else None
+        return FunctionUrlReader(self.fields, self._context).request_id or None
+
+    @cached_property
+    def shape(self) -> EventShape | None:
+        """The form of the event; None if it is no HTTP request, or of an unknown front end."""
+        return find_shape(self.fields, self._context)
 
     @property
     def is_http(self) -> bool:
-        """Whether the event is an HTTP request in payload format 2.0."""
-        return isinstance(self._context.get("http"), Mapping)
+        """Whether the event is an HTTP request in a form that is read here."""
+        return self.shape is not None and self.shape.reader is not None
 
     @property
     def method(self) -> str:
         """The method, in capitals."""
-        return _text_in(_mapping_in(self._context, "http"), "method")
+        return self._http.method
 
     @property
     def path(self) -> str:
         """The path as sent: percent-encoded, without the query."""
-        return _text_in(self.fields, "rawPath") if self.is_http else ""
+        return self._http.path
 
     @property
     def query(self) -> str:
         """The query as sent, without the question mark."""
-        return _text_in(self.fields, "rawQueryString") if self.is_http else ""
+        return self._http.query
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """The header fields; names are in lower case, repeated fields are joined.
-
-        An HTTP API moves the Cookie field to the event's `cookies`; here it is a field again.
-        """
-        if not self.is_http:
-            return {}
-        fields = _mapping_in(self.fields, "headers").items()
-        headers = {name.lower(): value for name, value in fields if isinstance(value, str)}
-        cookies = self.fields.get("cookies")
-        if cookies and "cookie" not in headers:
-            headers["cookie"] = "; ".join(cookies)
-        return headers
+        """The header fields; names are in lower case, repeated fields are joined."""
+        return self._http.headers
 
     @cached_property
     def body(self) -> bytes:
@@ -119,16 +114,18 @@ class Request:
         Raises:
             ValueError: it should be base64, and is not.
         """
-        text = _text_in(self.fields, "body") if self.is_http else ""
-        if not self.fields.get("isBase64Encoded"):
-            return text.encode("utf-8")
-        from binascii import a2b_base64
+        return self._http.body
 
-        return a2b_base64(text, strict_mode=True)
+    @cached_property
+    def _http(self) -> FunctionUrlReader:
+        shape = self.shape
+        if shape is None or shape.reader is None:
+            return FunctionUrlReader({}, {})
+        return shape.reader(self.fields, self._context)
 
     @cached_property
     def _context(self) -> Mapping[str, Any]:
-        return _mapping_in(self.fields, "requestContext")
+        return context_of(self.fields)
 
 
 def mode_from(environment: Mapping[str, str]) -> Mode | None:
@@ -155,9 +152,8 @@ def warn_of_lost_head(request: Request) -> None:
     Front ends other than Function URLs and HTTP APIs have their own forms of events and results.
     The SDK writes none of those results; it returns the body alone, which is no result there.
     """
-    front_end = None if request.is_http else _other_front_end(request.fields)
-    if front_end is not None:
-        _warn_once(front_end)
+    if request.shape is not None and request.shape.reader is None:
+        _warn_once(request.shape.front_end)
 
 
 @lru_cache(maxsize=8)
@@ -169,23 +165,6 @@ def _warn_once(front_end: str) -> None:
         " with payload format 2.0, or the gateway in front of the function",
         front_end,
     )
-
-
-def _other_front_end(fields: Mapping[str, Any]) -> str | None:
-    """Return the name of the front end that sends HTTP requests in a form like this event's."""
-    context = _mapping_in(fields, "requestContext")
-    if "elb" in context:
-        return "an Application Load Balancer"
-    if "connectionId" in context:
-        return "API Gateway's WebSocket API"
-    if "httpMethod" in fields:
-        return "API Gateway's REST API, or HTTP API with payload format 1.0"
-    if "serviceNetworkArn" in context or ("raw_path" in fields and "method" in fields):
-        return "VPC Lattice"
-    records = fields.get("Records")
-    if isinstance(records, list) and records and isinstance(records[0], Mapping):
-        return "CloudFront (Lambda@Edge)" if "cf" in records[0] else None
-    return None
 
 
 def _fields_of(event: object) -> Mapping[str, Any]:
@@ -208,13 +187,3 @@ def _fields_of(event: object) -> Mapping[str, Any]:
         " kind of the event cannot be read from it. Put streamify_response outermost and convert"
         " the event inside it, or let the model keep unknown keys (extra='allow')"
     )
-
-
-def _mapping_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = fields.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text_in(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    return value if isinstance(value, str) else ""

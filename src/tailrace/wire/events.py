@@ -32,15 +32,15 @@ _NO_FIELDS: Final[Mapping[str, Any]] = {}
 class FunctionUrlReader:
     """Reads the request in an event of a Function URL or an HTTP API (payload format 2.0).
 
-    A part that the event lacks is empty.
+    `context` is the event's `context_of`. A part that the event lacks is empty.
     """
 
     __slots__ = ("_context", "_fields", "_http")
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], context: Mapping[str, Any]) -> None:
         self._fields = fields
-        self._context = _mapping_in(fields, "requestContext")
-        self._http = _mapping_in(self._context, "http")
+        self._context = context
+        self._http = _mapping_in(context, "http")
 
     @property
     def method(self) -> str:
@@ -94,7 +94,7 @@ class EventShape(NamedTuple):
     front_end: str
     """Their name, for messages."""
     is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
-    """Whether an event is of this shape, from its fields and those of its `requestContext`."""
+    """Whether an event is of this shape, from its fields and its `context_of`."""
     reader: type[FunctionUrlReader] | None = None
     """Reads the request; None: the SDK does not, and does not write the form of a result either."""
 
@@ -122,9 +122,16 @@ SHAPES: Final = (
 """In the order in which they are tried."""
 
 
-def find_shape(fields: Mapping[str, Any]) -> EventShape | None:
-    """Return the shape of an event; None if it is no HTTP request, or has an unknown shape."""
-    context = _mapping_in(fields, "requestContext")
+def context_of(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the `requestContext` of an event, empty if it has none."""
+    return _mapping_in(fields, "requestContext")
+
+
+def find_shape(fields: Mapping[str, Any], context: Mapping[str, Any]) -> EventShape | None:
+    """Return the shape of an event; None if it is no HTTP request, or has an unknown shape.
+
+    `context` is the event's `context_of`.
+    """
     for shape in SHAPES:
         if shape.is_shape_of(fields, context):
             return shape
