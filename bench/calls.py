@@ -26,7 +26,7 @@ from tailrace.gateway.transports.stream_messages import failure_in, split
 from tailrace.net import json_text
 from tailrace.net.server.parser import HttpLimits, RequestParser
 from tailrace.wire import event_stream
-from tailrace.wire.events import RequestParts, event_from_request
+from tailrace.wire.events import event_from_request
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.integration import PreludeParser
 from tailrace.wire.stream_frames import FrameDecoder, encode_data
@@ -146,18 +146,21 @@ def encode_chunks(size: int) -> bytes:
 
 
 def _event(body: bytes, query: str = "") -> Callable[[], object]:
-    parts = RequestParts(
-        method="POST",
-        path="/",
-        query=query,
-        headers=[("content-type", "text/plain" if body[:1] != b"\0" else "a/b")],
-        body=body,
-        source_ip="127.0.0.1",
-        request_id="1",
-        time_epoch_ms=0,
-        domain_name="localhost",
-    )
-    return lambda: msgspec.json.encode(event_from_request(parts))
+    def encode() -> bytes:
+        event = event_from_request(
+            method="POST",
+            path="/",
+            query=query,
+            headers=[("content-type", "text/plain" if body[:1] != b"\0" else "a/b")],
+            body=body,
+            source_ip="127.0.0.1",
+            request_id="1",
+            time_epoch_ms=0,
+            domain_name="localhost",
+        )
+        return msgspec.json.encode(event)
+
+    return encode
 
 
 def _one_byte_chunks() -> Callable[[], object]:

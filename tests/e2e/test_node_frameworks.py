@@ -18,7 +18,7 @@ from tests.fakes import Response
 from tests.node.events import connected, invoked
 from tests.node.runtimes import Kind, name_of, serving_kinds
 
-from tailrace.wire.events import RequestParts, event_from_request
+from tailrace.wire.events import event_from_request
 
 FRAMEWORKS = ("hono", "lambda-stream", "express")
 KINDS = {name: Kind(f"{name}.handler") for name in FRAMEWORKS}
@@ -42,7 +42,7 @@ def api(served: Chain) -> Iterator[Any]:
 
 def event_of_request(query: str) -> bytes:
     """What a Function URL would make of a request."""
-    request = RequestParts(
+    event = event_from_request(
         method="GET",
         path="/",
         query=query,
@@ -53,7 +53,7 @@ def event_of_request(query: str) -> bytes:
         time_epoch_ms=0,
         domain_name="localhost",
     )
-    return json.dumps(event_from_request(request)).encode()
+    return json.dumps(event).encode()
 
 
 def client_of(chain: Chain, path: str, name: str) -> tuple[Client, str]:

@@ -23,7 +23,7 @@ from tests.runtime_api import RuntimeLoop
 from tailrace.function import Head, streamify_response
 from tailrace.function import request as request_module
 from tailrace.wire import mark as mark_module
-from tailrace.wire.events import RequestParts, event_from_request
+from tailrace.wire.events import event_from_request
 
 
 class OpenModel(BaseModel):
@@ -73,7 +73,7 @@ REFUSED: list[Callable[[dict[str, Any]], Any]] = [
 
 def request_event(method: str = "GET", **more: Any) -> dict[str, Any]:
     """An event with every key that AWS sends, as strict models want them."""
-    parts = RequestParts(
+    event = event_from_request(
         method=method,
         path="/",
         query="",
@@ -84,7 +84,7 @@ def request_event(method: str = "GET", **more: Any) -> dict[str, Any]:
         time_epoch_ms=1_795_288_703_702,
         domain_name="example.com",
     )
-    return event_from_request(parts) | more
+    return event | more
 
 
 @streamify_response
@@ -317,7 +317,7 @@ def test_any_other_event_is_no_warning(caplog: pytest.LogCaptureFixture, event: 
 
 def posted(body: bytes, content_type: str = "text/plain") -> dict[str, Any]:
     """The event of a POST with a query, repeated headers and cookies."""
-    parts = RequestParts(
+    return event_from_request(
         method="POST",
         path="/a%20b",
         query="x=1&x=2",
@@ -328,7 +328,6 @@ def posted(body: bytes, content_type: str = "text/plain") -> dict[str, Any]:
         time_epoch_ms=1_795_288_703_702,
         domain_name="example.com",
     )
-    return event_from_request(parts)
 
 
 @pytest.mark.parametrize("form", FORMS)

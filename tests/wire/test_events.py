@@ -10,7 +10,6 @@ from tailrace.limits import EVENT_CONTROLS_MAX
 from tailrace.wire.events import (
     SHAPES,
     FunctionUrlReader,
-    RequestParts,
     context_of,
     event_from_request,
     find_shape,
@@ -27,7 +26,7 @@ def parts(
     headers: tuple[tuple[str, str], ...] = (),
     body: bytes = b"",
     **others: Any,
-) -> RequestParts:
+) -> dict[str, Any]:
     required: dict[str, Any] = {
         "method": "GET",
         "source_ip": "203.0.113.9",
@@ -35,11 +34,11 @@ def parts(
         "time_epoch_ms": 1795283123000,
         "domain_name": DOMAIN,
     }
-    return RequestParts(path=path, query=query, headers=headers, body=body, **required | others)
+    return {"path": path, "query": query, "headers": headers, "body": body, **required, **others}
 
 
 def event(**given_parts: Any) -> dict[str, Any]:
-    return event_from_request(parts(**given_parts))
+    return event_from_request(**parts(**given_parts))
 
 
 # --- requests as events --------------------------------------------------------------------------
@@ -124,7 +123,7 @@ def test_the_smallest_event_leaves_out_what_there_is_none_of() -> None:
 
 def test_account_protocol_and_a_host_without_dots() -> None:
     context = event_from_request(
-        parts(protocol="HTTP/1.0", domain_name="localhost"), account_id="123456789012"
+        **parts(protocol="HTTP/1.0", domain_name="localhost", account_id="123456789012")
     )["requestContext"]
 
     assert context["accountId"] == "123456789012"
@@ -289,7 +288,7 @@ def test_any_request_has_an_event_that_json_carries(
 
 
 def test_many_values_of_one_name_are_joined() -> None:
-    event = event_from_request(parts(query="b&a=1&" * 1_000))
+    event = event_from_request(**parts(query="b&a=1&" * 1_000))
 
     assert event["queryStringParameters"] == {"a": ",".join(["1"] * 1_000), "b": "," * 999}
 
@@ -306,7 +305,7 @@ def test_many_values_of_one_name_are_joined() -> None:
 )
 def test_what_is_mostly_control_characters_is_no_text(body: bytes, is_text: bool) -> None:
     """JSON makes six bytes of each, so that a body within its limit made too long an event."""
-    event = event_from_request(parts(headers=[("content-type", "text/plain")], body=body))
+    event = event_from_request(**parts(headers=[("content-type", "text/plain")], body=body))
 
     assert event["isBase64Encoded"] is not is_text
     assert event["body"] == (body.decode() if is_text else base64.b64encode(body).decode())

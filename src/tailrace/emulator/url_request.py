@@ -26,7 +26,7 @@ from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.net.server.refusals import WebGuard
-from tailrace.wire.events import RequestParts, event_from_request
+from tailrace.wire.events import event_from_request
 from tailrace.wire.forwarded import forwarded_fields
 from tailrace.wire.runtime_api import Invocation
 
@@ -188,18 +188,16 @@ def _event(
     name, _, port = host.rpartition(":")
     headers, _ = forwarded_fields(head, peer, trace=f"Root={trace_root}", port=str(service.port))
     event = event_from_request(
-        RequestParts(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=headers,
-            body=body,
-            source_ip=peer,
-            request_id=request_id,
-            time_epoch_ms=int(time.time() * 1000),
-            domain_name=name if port.isdigit() else host,
-            protocol=f"HTTP/{head.version}",
-        ),
+        method=head.method,
+        path=head.path,
+        query=head.query,
+        headers=headers,
+        body=body,
+        source_ip=peer,
+        request_id=request_id,
+        time_epoch_ms=int(time.time() * 1000),
+        domain_name=name if port.isdigit() else host,
+        protocol=f"HTTP/{head.version}",
         account_id="anonymous" if service.find_fault is None else ACCOUNT,
     )
     context = event["requestContext"]

@@ -10,7 +10,7 @@ from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.transports.protocol import Transport
 from tailrace.net.server.listener import RequestHead
 from tailrace.wire.capability import callback_url
-from tailrace.wire.events import RequestParts, event_from_request
+from tailrace.wire.events import event_from_request
 from tailrace.wire.forwarded import forwarded_fields, new_trace_root
 
 
@@ -41,18 +41,16 @@ def encode_event(
     held.client_address = source_ip
     host = head.host
     event = event_from_request(
-        RequestParts(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=headers,
-            body=body,
-            source_ip=source_ip,
-            request_id=capability.exchange_id,
-            time_epoch_ms=int(now_s * 1000),
-            domain_name=host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host,
-            protocol="HTTP/" + head.version,
-        )
+        method=head.method,
+        path=head.path,
+        query=head.query,
+        headers=headers,
+        body=body,
+        source_ip=source_ip,
+        request_id=capability.exchange_id,
+        time_epoch_ms=int(now_s * 1000),
+        domain_name=host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host,
+        protocol="HTTP/" + head.version,
     )
     url = callback_url(callback_base, capability)
     target = head.path + ("?" + head.query if head.query else "")

@@ -6,18 +6,17 @@ a writer beside `event_from_request` if a part of this package sends it.
 
 Source: Lambda Developer Guide "urls-invocation" (read 2026-11), and events that others recorded on
 AWS in 2025 and 2026. Each decision that no document covers is named where it is made. Functions
-import this module at their cold start.
+import this module at their cold start: hence no named tuples, which cost more than all the rest.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from tailrace.limits import EVENT_CONTROLS_MAX
-from tailrace.records import NamedTuple
 
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -88,15 +87,25 @@ class FunctionUrlReader:
         return binascii.a2b_base64(text, strict_mode=True)
 
 
-class EventShape(NamedTuple):
-    """The form in which some front ends send an HTTP request."""
+class EventShape:
+    """The form in which some front ends send an HTTP request.
 
-    front_end: str
-    """Their name, for messages."""
-    is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
-    """Whether an event is of this shape, from its fields and its `context_of`."""
-    reader: type[FunctionUrlReader] | None = None
-    """Reads the request; None: the SDK does not, and does not write the form of a result either."""
+    `front_end` is their name, for messages. `is_shape_of` tells whether an event is of this shape,
+    from its fields and its `context_of`. `reader` reads the request; it is None for a shape that
+    the SDK does not read, and whose form of a result it does not write.
+    """
+
+    __slots__ = ("front_end", "is_shape_of", "reader")
+
+    def __init__(
+        self,
+        front_end: str,
+        is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
+        reader: type[FunctionUrlReader] | None = None,
+    ) -> None:
+        self.front_end = front_end
+        self.is_shape_of = is_shape_of
+        self.reader = reader
 
 
 SHAPES: Final = (
@@ -138,85 +147,73 @@ def find_shape(fields: Mapping[str, Any], context: Mapping[str, Any]) -> EventSh
     return None
 
 
-class RequestParts(NamedTuple):
-    """What an event is written from; create it with keywords."""
-
-    method: str
-    path: str
-    """As sent: percent-encoded, without the query."""
-    query: str
-    """As sent, without the question mark."""
-    headers: Sequence[tuple[str, str]]
-    """Lower-case names, values decoded as Latin-1, in the order in which they came."""
-    body: bytes
-    source_ip: str
-    request_id: str
-    time_epoch_ms: int
-    domain_name: str
-    """The host that the client asked for, without a port."""
-    protocol: str = "HTTP/1.1"
-
-
-def event_from_request(parts: RequestParts, *, account_id: str = "anonymous") -> dict[str, Any]:
+def event_from_request(
+    *,
+    method: str,
+    path: str,
+    query: str,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    source_ip: str,
+    request_id: str,
+    time_epoch_ms: int,
+    domain_name: str,
+    protocol: str = "HTTP/1.1",
+    account_id: str = "anonymous",
+) -> dict[str, Any]:
     """Return the Function URL event of a request: a new dict of JSON types.
 
-    As recorded on AWS: `rawPath` and `rawQueryString` are as sent, `requestContext.http.path` is
-    decoded; repeated headers and query parameters are joined with a comma and no space; the
-    Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
+    `path` and `query` are as sent: percent-encoded, the query without the question mark. `headers`
+    are in the order in which they came, with names in lower case and values decoded as Latin-1.
+    `domain_name` is the host that the client asked for, without a port.
+
+    As recorded on AWS: repeated headers and query parameters are joined with a comma and no space;
+    the Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
     if there are none.
 
-    No document lists the bodies that AWS sends as plain text. Here they are those that were
-    recorded of API Gateway's HTTP APIs, which have the same format: `text/*` and `_TEXT_TYPES`, in
-    UTF-8, with at most `EVENT_CONTROLS_MAX` control characters. All others are base64.
     """
-    # Imported here because a function writes no event, and pays for imports at its cold start.
-    from urllib.parse import unquote
+    from urllib.parse import unquote  # here: a function writes no event, but pays for imports
 
-    headers: dict[str, str] = {}
-    for name, value in parts.headers:
-        if name not in headers:
-            headers[name] = value
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        if name not in joined:
+            joined[name] = value
         else:
             # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
-            headers[name] += ("; " if name == "cookie" else ",") + value
-    prefix = parts.domain_name.partition(".")[0]
+            joined[name] += ("; " if name == "cookie" else ",") + value
+    prefix = domain_name.partition(".")[0]
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": parts.path,
-        "rawQueryString": parts.query,
+        "rawPath": path,
+        "rawQueryString": query,
     }
-    cookies = [part.strip() for part in headers.get("cookie", "").split(";")]
-    if any(cookies):
-        event["cookies"] = [cookie for cookie in cookies if cookie]
-    event["headers"] = headers
-    if parts.query and (parameters := _query_parameters(parts.query)):
+    if cookies := [part.strip() for part in joined.get("cookie", "").split(";") if part.strip()]:
+        event["cookies"] = cookies
+    event["headers"] = joined
+    if query and (parameters := _query_parameters(query)):
         event["queryStringParameters"] = parameters
     event["requestContext"] = {
         "accountId": account_id,
         "apiId": prefix,
-        "domainName": parts.domain_name,
+        "domainName": domain_name,
         "domainPrefix": prefix,
         "http": {
-            "method": parts.method,
-            "path": unquote(parts.path),
-            "protocol": parts.protocol,
-            "sourceIp": parts.source_ip,
-            "userAgent": headers.get("user-agent", ""),
+            "method": method,
+            "path": unquote(path),
+            "protocol": protocol,
+            "sourceIp": source_ip,
+            "userAgent": joined.get("user-agent", ""),
         },
-        "requestId": parts.request_id,
+        "requestId": request_id,
         "routeKey": "$default",
         "stage": "$default",
-        "time": _access_log_time(parts.time_epoch_ms // 1000),
-        "timeEpoch": parts.time_epoch_ms,
+        "time": _access_log_time(time_epoch_ms // 1000),
+        "timeEpoch": time_epoch_ms,
     }
     is_base64 = False
-    if parts.body:
-        text = _text(headers.get("content-type", ""), parts.body)
-        is_base64 = text is None
-        if text is None:
-            text = binascii.b2a_base64(parts.body, newline=False).decode("ascii")
-        event["body"] = text
+    if body:
+        event["body"], is_base64 = _text_of(body, joined.get("content-type", ""))
     event["isBase64Encoded"] = is_base64
     return event
 
@@ -244,17 +241,22 @@ def _access_log_time(epoch_s: int) -> str:
     return f"{moment:%d}/{_MONTHS[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
 
 
-def _text(content_type: str, body: bytes) -> str | None:
-    """Return a body as text, or None if an event must carry it as base64."""
+def _text_of(body: bytes, content_type: str) -> tuple[str, bool]:
+    """Return a body as an event carries it, and whether that is base64.
+
+    No document lists the bodies that AWS sends as plain text. Here they are those that were
+    recorded of API Gateway's HTTP APIs, which have the same format: `text/*` and `_TEXT_TYPES`, in
+    UTF-8, with at most `EVENT_CONTROLS_MAX` control characters. All others are base64.
+    """
     media_type = content_type.partition(";")[0].strip().lower()
-    if not (media_type.startswith("text/") or media_type in _TEXT_TYPES):
-        return None
-    if len(body) - len(body.translate(None, _CONTROLS)) > EVENT_CONTROLS_MAX:
-        return None
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    if media_type.startswith("text/") or media_type in _TEXT_TYPES:
+        control_count = len(body) - len(body.translate(None, _CONTROLS))
+        try:
+            if control_count <= EVENT_CONTROLS_MAX:
+                return body.decode("utf-8"), False
+        except UnicodeDecodeError:
+            pass
+    return binascii.b2a_base64(body, newline=False).decode("ascii"), True
 
 
 def _first_record(fields: Mapping[str, Any]) -> Mapping[str, Any]:
