@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 import pytest
-from docs import generate
+from docs.drawn import machines
 from tests.browser import Chromium
 
 from tailrace import config, function, limits
@@ -633,7 +633,7 @@ def test_headers_of_a_callback_are_documented() -> None:
 def test_outcomes_in_the_log_are_documented() -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
     (row,) = re.findall(r"^\| `outcome` .*$", page, re.MULTILINE)
-    possible = set(re.findall(r"`Close` \(([\w-]+)\)", generate.commands()))
+    possible = set(re.findall(r"`Close` \(([\w-]+)\)", machines.commands()))
     possible = (possible - {"idle-deadline"}) | {
         f"{name}-deadline" for name in ("first-byte", "idle", "stall", "total")
     }

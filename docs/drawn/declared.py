@@ -1,0 +1,171 @@
+"""What the code declares as data: limits, settings and options."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from docs.drawn.markdown import table
+
+from tailrace import config, errors, limits
+from tailrace.cli.commands import tailrace as command_line
+from tailrace.cli.options import SettingOption
+from tailrace.probe import limits as probe_limits
+from tailrace.setting import REQUIRED, SettingField, fields_of
+
+PACKAGE: Final = Path(errors.__file__).parent
+
+# --- limits ------------------------------------------------------------------------------------
+
+
+class Limit(NamedTuple):
+    """One constant of a module of limits."""
+
+    section: str
+    name: str
+    value: Any
+    reason: str
+
+
+def all_limits() -> Iterator[Limit]:
+    """Every limit, in the order of the sources, with the text below it."""
+    for module in (limits, probe_limits):
+        yield from _limits_of(module)
+
+
+def _limits_of(module: ModuleType) -> Iterator[Limit]:
+    assert module.__file__ is not None
+    source = Path(module.__file__).read_text()
+    lines = source.splitlines()
+    body = ast.parse(source).body
+    for index, node in enumerate(body):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        text = body[index + 1] if index + 1 < len(body) else None
+        if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
+            continue  # a unit: KIB, MIB
+        above = [line for line in lines[: node.lineno] if line.startswith("# --- ")]
+        reason = " ".join(str(text.value.value).split())
+        name = node.target.id
+        yield Limit(above[-1].strip("# -"), name, getattr(module, name), reason)
+
+
+def limits_tables() -> str:
+    """All limits, a table for each section of the source."""
+    settings = settings_by_limit()
+    parts = []
+    for section in dict.fromkeys(limit.section for limit in all_limits()):
+        rows = [
+            [
+                f"`{limit.name}`",
+                shown_value(limit.name, limit.value),
+                ", ".join(f"`{key}`" for key in settings.get(limit.name, ())) or "no",
+                limit.reason,
+            ]
+            for limit in all_limits()
+            if limit.section == section
+        ]
+        title = section[0].upper() + section[1:]
+        parts.append(f"## {title}\n\n" + table(["name", "value", "a setting?", "what"], rows))
+    return "\n\n".join(parts)
+
+
+def settings_by_limit() -> dict[str, list[str]]:
+    """The keys of tailrace.toml whose default is a limit, by its name."""
+    keys = {record.__name__: key for key, record in SETTINGS.items()}
+    found: dict[str, list[str]] = {}
+    for module in ("function.py", "records.py"):
+        for node in ast.parse((PACKAGE / "config" / module).read_text()).body:
+            if not isinstance(node, ast.ClassDef) or node.name not in keys:
+                continue
+            for line in node.body:
+                if not isinstance(line, ast.AnnAssign) or not isinstance(line.value, ast.Attribute):
+                    continue
+                assert isinstance(line.target, ast.Name)
+                key = f"{keys[node.name]}.{line.target.id}"
+                found.setdefault(line.value.attr, []).append(key)
+    return found
+
+
+def shown_value(name: str, value: Any) -> str:
+    """A limit's value with its unit, which is in its name."""
+    if isinstance(value, tuple):
+        return ", ".join(shown_value(name, each) for each in value)
+    if name.endswith("_BYTES_PER_S"):
+        return shown_value(name.removesuffix("_PER_S"), value) + " a second"
+    if re.search(r"_S(_|$)", name):
+        return f"{value:g} s" if value < 10_000 else f"{value:,.0f} s"
+    if "_BYTES" in name:
+        for unit, size in (("MiB", limits.MIB), ("KiB", limits.KIB)):
+            if value >= size and value % size == 0:
+                return f"{value // size} {unit}"
+        return f"{value:,} bytes"
+    if name.endswith(("_MB", "_MB_MAX")):
+        return f"{value:,} MB"
+    return f"{value:,}"
+
+
+# --- settings ----------------------------------------------------------------------------------
+
+SETTINGS: Final[dict[str, type[Any]]] = {
+    "functions.NAME": config.FunctionConfig,
+    "functions.NAME.url": config.UrlConfig,
+    "functions.NAME.url.cors": config.CorsConfig,
+    "functions.NAME.destinations": config.DestinationsConfig,
+    "functions.NAME.hold_back": config.HoldBackConfig,
+    "routes": config.RouteConfig,
+    "gateway": config.GatewayConfig,
+    "emulator": config.EmulatorConfig,
+}
+"""The tables of tailrace.toml, each with the record that declares its keys."""
+
+_KINDS: Final = {bool: "boolean", int: "whole number", float: "number", tuple: "list of texts"}
+
+
+def keys_of(record: type[Any]) -> str:
+    """The keys of one table of tailrace.toml."""
+    rows = [
+        [f"`{name}`", _kind(field), _key_default(field), field.allowed, field.setting.meaning]
+        for name, field in fields_of(record).items()
+        if field.setting is not None
+    ]
+    return table(["key", "type", "default", "allowed", "meaning"], rows)
+
+
+def _kind(field: SettingField) -> str:
+    """The type of a key, in the words of TOML."""
+    assert field.setting is not None
+    if field.setting.kind is not None:
+        return field.setting.kind
+    kind = getattr(field.bare_type, "__origin__", field.bare_type)
+    is_table = kind is dict or dataclasses.is_dataclass(kind)
+    return "table" if is_table else _KINDS.get(kind, "text")
+
+
+def _key_default(field: SettingField) -> str:
+    """A default as it is written in TOML."""
+    assert field.setting is not None
+    if field.setting.default is not None:
+        return field.setting.default
+    if field.default is REQUIRED:
+        return "**required**"
+    is_table = field.default is None or dataclasses.is_dataclass(field.default)
+    return "none" if is_table else f"`{json.dumps(field.default)}`"
+
+
+def options_of(command: str) -> str:
+    """The options of a command, in their order."""
+    rows = []
+    for parameter in command_line.commands[command].params:
+        assert isinstance(parameter, SettingOption)
+        field = parameter.field
+        assert field.setting is not None
+        name = f"`{field.option} {parameter.metavar}`"
+        rows.append([name, field.default_text or "none", field.setting.meaning])
+    return table(["option", "default", "meaning"], rows)
