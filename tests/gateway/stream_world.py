@@ -63,7 +63,7 @@ class LambdaStream:
 
     def reset(self) -> None:
         """Reset the connection."""
-        self.connection.cut()
+        self.connection.reset()
 
     async def wait_gone(self) -> None:
         """Wait until the gateway has closed the connection."""

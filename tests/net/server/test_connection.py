@@ -614,8 +614,8 @@ async def test_a_cut_throws_away_what_is_on_its_way(stage: Stage) -> None:
     request.connection.start(200)
     request.connection.write(b"x" * BIG)
 
-    request.connection.cut()
-    request.connection.cut()
+    request.connection.reset()
+    request.connection.reset()
     request.connection.write(b"y")
     request.connection.end()
 
@@ -811,7 +811,7 @@ async def test_whoever_answers_a_peer_that_has_left_does_no_harm(stage: Stage, h
         request.connection.pause_reading()
         request.connection.resume_reading()
         request.connection.abort()
-        request.connection.cut()
+        request.connection.reset()
 
     assert first.connection.is_answered
     assert first.connection.unsent_bytes == 0
@@ -819,7 +819,7 @@ async def test_whoever_answers_a_peer_that_has_left_does_no_harm(stage: Stage, h
 
 
 @pytest.mark.parametrize("how", LEAVE)
-@pytest.mark.parametrize("answer", ["respond", "abort", "cut", "start"])
+@pytest.mark.parametrize("answer", ["respond", "abort", "reset", "start"])
 @played(loops=BOTH)
 async def test_whoever_answers_while_it_is_told_does_no_harm(
     stage: Stage, answer: str, how: str

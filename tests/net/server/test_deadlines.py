@@ -39,9 +39,9 @@ WITHOUT = HttpLimits(body_timeout_s=None, body_total_timeout_s=None)
         (Phase.LINGER, 1.9, 50.0, False, None),
         (Phase.LINGER, 2.0, 50.0, False, Passed.CLOSE),
         (Phase.LINGER, 2.0, 50.0, True, None),
-        (Phase.LINGER, 40.0, 50.0, True, Passed.CUT),
+        (Phase.LINGER, 40.0, 50.0, True, Passed.RESET),
         (Phase.CLOSING, 39.9, 50.0, True, None),
-        (Phase.CLOSING, 40.0, 50.0, True, Passed.CUT),
+        (Phase.CLOSING, 40.0, 50.0, True, Passed.RESET),
         (Phase.CLOSED, math.inf, math.inf, True, None),
     ],
 )

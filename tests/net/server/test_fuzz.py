@@ -123,7 +123,7 @@ class Exchange:
                 connection.end()
             case 6 if self.chance.random() < 0.3:
                 self.is_over = True
-                self.chance.choice([connection.abort, connection.cut])()
+                self.chance.choice([connection.abort, connection.reset])()
             case 7:
                 self.chance.choice([connection.pause_reading, connection.resume_reading])()
 
@@ -239,13 +239,13 @@ async def one_connection(chance: random.Random, seen: Counter[str]) -> None:
                 connection.eof_received()
                 transport.close()
             case 1:
-                connection.give_up()
+                connection.fail()
             case _:
                 transport.abort()
     for _ in range(3):
         await asyncio.sleep(0)
     if not transport.is_closing():
-        connection.cut()
+        connection.reset()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     server.deadlines.stop()

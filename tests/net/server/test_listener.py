@@ -744,7 +744,7 @@ async def test_many_peers_come_and_go(stage: Stage) -> None:
                     request.connection.start(200)
                     peer.fin()
                 case _:
-                    request.connection.cut()
+                    request.connection.reset()
             del peer, request
             await until(lambda: stage.open_count == 0)
             assert stage.watched_count == 0

@@ -45,7 +45,7 @@ class Peer:
     def close(self) -> None:
         raise AssertionError("closed")
 
-    def cut(self) -> None:
+    def reset(self) -> None:
         raise AssertionError("cut")
 
     def see(self, taken_bytes: int, unsent_bytes: int, after_s: float) -> None:
@@ -145,7 +145,7 @@ async def test_what_the_application_still_does_to_a_stalled_connection_has_no_ef
 ) -> None:
     _, request = await stage.exchange(GET, receive_bytes=UNREAD)
     begin(request)
-    stage.scripts["gone"] = lambda each: each.connection.cut()
+    stage.scripts["gone"] = lambda each: each.connection.reset()
 
     stage.clock.advance(2 * STALL_S)
     request.connection.write(b"more")

@@ -131,7 +131,7 @@ class HttpSeat:
         if is_flushed:
             connection.abort()
         else:
-            connection.cut()
+            connection.reset()
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """See `ClientSeat`."""

@@ -74,9 +74,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._early = b""  # what came before its time: behind a request, or before `accept`
         self._is_full = False  # unsent bytes are above the high water mark
         self.has_stalled = False  # the peer is gone: it took nothing for the stall time-out
-        self._reset()
+        self._renew()
 
-    def _reset(self) -> None:
+    def _renew(self) -> None:
         """Forget the last request."""
         self.receiver: Receiver | None = None  # an application may set another one in its place
         self._is_last = False
@@ -138,7 +138,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._finish()
         parser = self._parser
         if parser.is_complete and not self._is_last:
-            self._reset()
+            self._renew()
             parser.renew()
             self._move(PhaseEvent.ENDED_KEPT)
             self._read_on()
@@ -189,7 +189,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._fall_silent()
             self.close()
         elif self.phase is not Phase.CLOSING:
-            self.cut()
+            self.reset()
 
     @property
     def request_bytes(self) -> int:
@@ -236,7 +236,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._fall_silent()
         self._tell_gone()
         if framing is Framing.CLOSE:
-            self.cut()  # a peer that still reads would take a clean end for the body's
+            self.reset()  # a peer that still reads would take a clean end for the body's
 
     def pause_writing(self) -> None:
         """Called by the event loop."""
@@ -289,7 +289,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         except HttpError as error:
             self.refuse(error)
         except Exception:  # an error in the application; the event loop reports it
-            self.give_up()
+            self.fail()
             raise
 
     def _set_aside(self, data: bytes) -> None:
@@ -298,7 +298,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         if intake is Intake.DISCARDED:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > limits.LINGER_BYTES_MAX:
-                self.cut()
+                self.reset()
             return
         self._early += data
         if len(self._early) <= limits.PIPELINED_BYTES_MAX:
@@ -307,7 +307,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._tell_gone()
-            self.cut()
+            self.reset()
 
     def _read_on(self) -> None:
         """Take up what came behind the last request, once its response has been taken.
@@ -357,7 +357,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._tell_gone()
         if self.is_answered or self.phase is Phase.IDLE:
             if self.phase is not Phase.LINGER:
-                self.cut()
+                self.reset()
             return
         fields, body = encode_refusal(error, self._parser.head)
         self._parser.is_complete = False  # what follows is nothing that we understand
@@ -373,7 +373,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._move(PhaseEvent.CLOSE)
         self._transport.close()
 
-    def cut(self) -> None:
+    def reset(self) -> None:
         """Reset the connection: whatever was on its way is lost."""
         if self.phase is Phase.CLOSED:
             return
@@ -392,9 +392,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Report to the application that the peer takes nothing, and reset the connection."""
         self.has_stalled = True
         self._tell_gone()
-        self.cut()
+        self.reset()
 
-    def give_up(self) -> None:
+    def fail(self) -> None:
         """End the exchange, whatever its state, and tell the application."""
         self._tell_gone()
         self.abort()

@@ -111,13 +111,13 @@ class Crowd:
             if each.phase in _IDLE and not each.unsent_bytes and each is not newcomer
         ]
         if not idle:
-            newcomer.cut()
+            newcomer.reset()
             return 1
         count = min(_EVICTED_MAX, max(1, self._limits.connections // _EVICTED_MAX))
         chosen = heapq.nsmallest(count, idle, key=_since_s)
         for each in chosen:
             # One that has begun to send would otherwise be taken in, and answered.
-            (each.close if each.phase is Phase.IDLE else each.cut)()
+            (each.close if each.phase is Phase.IDLE else each.reset)()
         return len(chosen)
 
     def _warn(self, count: int, what: str, most: int) -> None:

@@ -27,7 +27,7 @@ class Passed(Enum):
     BODY = "the body did not arrive in time"
     BODY_TOTAL = "the body took too long"
     CLOSE = "close"
-    CUT = "cut"
+    RESET = "reset"
     STALL = "stall"
 
 
@@ -52,7 +52,7 @@ class Waiting(Protocol):
 
     def refuse(self, error: HttpError) -> None: ...
     def close(self) -> None: ...
-    def cut(self) -> None: ...
+    def reset(self) -> None: ...
     def end_stalled(self) -> None: ...
 
 
@@ -138,8 +138,8 @@ class PeerDeadlines:
         ):
             case Passed.CLOSE:
                 connection.close()
-            case Passed.CUT:
-                connection.cut()
+            case Passed.RESET:
+                connection.reset()
             case Passed.STALL:
                 connection.end_stalled()
             case Passed() as passed:
@@ -171,11 +171,11 @@ def passed_deadline(
             return Passed.STALL
         case Phase.LINGER if has_unsent:
             if waited_s >= bounds.stall_timeout_s:
-                return Passed.CUT
+                return Passed.RESET
         case Phase.LINGER if waited_s >= bounds.linger_timeout_s:
             return Passed.CLOSE  # the kernel may still have some of a complete answer
         case Phase.CLOSING if waited_s >= bounds.stall_timeout_s:
-            return Passed.CUT
+            return Passed.RESET
     return None
 
 

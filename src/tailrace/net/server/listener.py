@@ -135,10 +135,10 @@ class HttpServer:
         self.stop_accepting()
         self._is_stopped = True
         for connection in list(self._connections):
-            connection.give_up()
+            connection.fail()
         if not await self.drain(self.limits.linger_timeout_s):
             for connection in list(self._connections):
-                connection.cut()
+                connection.reset()
             await self.drain(self.limits.linger_timeout_s)
         self.deadlines.stop()
 
@@ -157,7 +157,7 @@ class HttpServer:
         """A connection has been made; above a limit it, or one that is idle, is closed."""
         self._connections.add(connection)
         if self._is_stopped:
-            connection.cut()
+            connection.reset()
         else:
             self.crowd.admit(connection, len(self._connections), self.deadlines)
 
