@@ -1,4 +1,4 @@
-"""The time that deadlines count on: the event loop's own, or one that a test advances."""
+"""The clock of all deadlines: the event loop's own, or one that a test advances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Timer(Protocol):
     """A call that is due later."""
 
     def cancel(self) -> None:
-        """Do not make the call; without effect once it has been made."""
+        """Do not make the call; has no effect once it was made."""
 
 
 class TimerClock(Protocol):

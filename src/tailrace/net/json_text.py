@@ -1,7 +1,7 @@
-"""JSON texts of peers, checked and taken apart without building what nobody reads.
+"""JSON texts of peers, checked and taken apart without building values that are not used.
 
-A text of 6 MB may hold two million lists: to build them takes json.loads most of a second, in one
-call of the event loop and in 150 MB. Here the text is scanned, which takes 20 ms at the most.
+A text of 6 MB may hold two million lists: json.loads needs most of a second to build them, in one
+turn of the event loop, and 150 MB. Here the text is scanned, which takes at most 20 ms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which addresses can be had, which ports are taken, and what to do about it."""
+"""Which addresses and ports are available, and errors that tell what to do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OF_THIS_MACHINE: Final = (
 
 
 def is_taken(host: str, port: int) -> bool:
-    """Whether somebody else listens at this address now; a moment later may be another matter.
+    """Whether another process listens at this address now; that may change at any moment.
 
-    Any other obstacle (an unknown host, a port that needs more rights) is left to whoever listens.
+    Other obstacles (an unknown host, a port that needs more rights) are not reported here.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -29,10 +29,10 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def free_port(host: str, wanted: int, *, avoid: Container[int] = ()) -> int:
-    """A port that is free now, near the wanted one; 0, any free port, when all of those are taken.
+    """A port that is free now, near the wanted one; 0 (any free port) if all of those are taken.
 
     Args:
-        avoid: ports that somebody else here is about to use.
+        avoid: ports that other listeners of this process are about to use.
     """
     for port in range(wanted, min(wanted + _NEIGHBOURS, 65_536)):
         if port not in avoid and not is_taken(host, port):
@@ -41,15 +41,15 @@ def free_port(host: str, wanted: int, *, avoid: Container[int] = ()) -> int:
 
 
 def taken_error(option: str, address: object) -> OSError:
-    """What to raise when an address that somebody asked for is taken."""
+    """The error to raise if an address that an option names is taken."""
     return OSError(f"{address} is in use; choose another with {option} HOST:PORT (port 0: any)")
 
 
 def refuse_unusable(option: str, host: str, port: int) -> None:
-    """Check that an address which was asked for can be listened on now.
+    """Check that the address of an option can be listened on now.
 
     Raises:
-        OSError: it cannot; the message names address and option, and what to do.
+        OSError: it cannot; the message names address, option and remedy.
     """
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -73,7 +73,7 @@ def _is_taken(family: int, address: object) -> bool:
 
 
 def _obstacle(family: int, address: object) -> int | None:
-    """The number of the error with which listening fails; None when it does not."""
+    """The number of the error with which listening fails; None if it succeeds."""
     try:
         probe = socket.socket(family, socket.SOCK_STREAM)
     except OSError:  # a machine without IPv6: the listener leaves it out, too

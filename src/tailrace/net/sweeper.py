@@ -1,4 +1,4 @@
-"""Looking at many things now and then: a timer for each would cost more than all the rest."""
+"""One sweep for everything that has a deadline: a timer for each would cost more than the rest."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SEEN_MAX: Final = limits.SWEEP_SEEN_PER_TURN_MAX
 
 
 class Sweeper:
-    """Calls `look` at intervals, and goes through what it yields.
+    """Calls `look` at intervals, and iterates over what it returns.
 
-    `look` yields for each thing that it has looked at whether it has ended it. After
-    `SWEEP_ENDED_PER_TURN_MAX` that were ended, or `SWEEP_SEEN_PER_TURN_MAX`, other streams get
-    their turn before it goes on. An error in `look` ends this round, not the next ones.
+    `look` checks one thing after the other, and yields for each whether it ended it. After
+    `SWEEP_ENDED_PER_TURN_MAX` ended ones, or `SWEEP_SEEN_PER_TURN_MAX` in all, the round continues
+    in another turn of the event loop. An error in `look` ends this round, not the next ones.
     """
 
     __slots__ = ("_clock", "_interval_s", "_is_stopped", "_look", "_round", "_timer")
@@ -37,11 +37,11 @@ class Sweeper:
         self._is_stopped = False
 
     def start(self) -> None:
-        """Begin: the first round is after one interval."""
+        """Start; the first round comes after one interval."""
         self._timer = self._clock.call_later(self._interval_s(), self._begin)
 
     def stop(self) -> None:
-        """Look at nothing any more."""
+        """Stop, also in the middle of a round."""
         self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 class TaskSet:
     """Tasks that belong to one owner and end with it.
 
-    An exception that nobody expected is logged once, with the name of its task.
+    An exception that a task raises is logged once, with the task's name.
     """
 
     __slots__ = ("_tasks",)
@@ -25,21 +25,21 @@ class TaskSet:
         return len(self._tasks)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Start a task; it is forgotten when it ends."""
+        """Start a task; the set keeps it until it ends."""
         task = asyncio.create_task(coroutine, name=name)  # noqa: TID251 - this is the one place
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
         return task
 
     async def wait_all(self) -> None:
-        """Wait until all have ended; cancelling this wait leaves them running."""
+        """Wait until all have ended. Cancelling this wait does not cancel them."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def cancel_all(self) -> None:
-        """Cancel what still runs, and what that starts, and wait until all of it has ended.
+        """Cancel all tasks, also those they start meanwhile, and wait until all have ended.
 
-        A task of this set that calls it is left alone.
+        If a task of this set calls it, that task is not cancelled.
         """
         while tasks := self._tasks - {asyncio.current_task()}:
             for task in tasks:

@@ -17,13 +17,13 @@ from tailrace.net.clock import TimerClock
 
 
 class StreamReceiver(Protocol):
-    """Who gets an answer. Calls are never concurrent; after the end, or a break, none follows."""
+    """What gets an answer. Calls are never concurrent; none follows `on_end` or `on_broken`."""
 
     def on_head(self, status: int, fields: dict[str, str]) -> None:
         """Status and headers: names in lower case, the last of repeats."""
 
     def on_body(self, data: bytes) -> None:
-        """Body bytes: one call per read, whatever number of chunks it carried."""
+        """Body bytes: one call per read, however many chunks it had."""
 
     def on_end(self) -> None:
         """The answer is complete."""
@@ -82,7 +82,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def read_bytes(self) -> int:
-        """What has come of the answer, as it was sent."""
+        """How much of the answer has arrived, framing included."""
         return self._parser.read_bytes
 
     def ask(
@@ -105,12 +105,12 @@ class ClientConnection(asyncio.Protocol):
         self._transport.write(message)
 
     def pause_reading(self) -> None:
-        """Stop reading: the peer's writes will wait. While paused its end is not seen."""
+        """Stop reading, so that the peer's writes wait. While paused, its end is not noticed."""
         if not self.is_closing:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue to read."""
         if not self.is_closing:
             self._transport.resume_reading()
 
@@ -197,7 +197,7 @@ class ClientConnection(asyncio.Protocol):
     def _end(self) -> None:
         """The answer is complete: prepare for another request, or close."""
         parser, receiver = self._parser, self._receiver
-        # An answer that came before all of the request was sent says nothing of what follows.
+        # After an answer to a request that was not sent completely, the peer may read anything.
         is_kept = parser.is_kept and not self._transport.get_write_buffer_size()
         self._receiver = None
         if receiver is not None:

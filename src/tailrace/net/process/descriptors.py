@@ -1,4 +1,4 @@
-"""File descriptors: how many this process may open, and what that is enough for."""
+"""File descriptors: how many this process may open, and how a gateway shares them out."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from tailrace import limits
 
 WANTED = 2 * limits.HELD_MAX + limits.DESCRIPTORS_RESERVED
-"""What a full gateway takes: a held response has a client's connection and a callback's."""
+"""What a full gateway needs: a held response has a client's connection and a callback's."""
 
 _INVOKING = limits.INVOKE_CONNECTIONS_MAX + limits.STREAM_CONNECTIONS_KEPT_MAX
 _CLIENTS_UPLOADING = 4
-"""One in so many connections of clients may be an upload; it may take long, and is not closed."""
+"""One of so many client connections may be an upload, which may take long and is not closed."""
 
 
 def descriptor_limit() -> int | None:
-    """How many descriptors this process may open now; None where there is no limit."""
+    """How many descriptors this process may open now; None if there is no limit."""
     if sys.platform == "win32":
         return None
     import resource
@@ -26,9 +26,9 @@ def descriptor_limit() -> int | None:
 
 
 def raise_descriptor_limit() -> int:
-    """Raise this process's soft limit as far as it may; return how many it may open.
+    """Raise this process's soft limit as far as allowed; return how many it may open.
 
-    Whatever is started later inherits the limit. Windows has none: WANTED is returned.
+    Processes that are started later inherit the limit. Windows has none: returns WANTED.
     """
     soft = descriptor_limit()
     if sys.platform == "win32" or soft is None:
@@ -46,10 +46,10 @@ def raise_descriptor_limit() -> int:
 
 @dataclass(frozen=True, slots=True)
 class DescriptorShares:
-    """What a gateway may take at a time so that none of it is short of descriptors.
+    """How much a gateway may take at a time without running out of descriptors.
 
-    `clients` and `callbacks` are connections of its two listeners. `held` responses take one of
-    each, or the stream of an invocation in the place of the callback.
+    `clients` and `callbacks` are connections of its two listeners. Each of the `held` responses
+    takes one of both; with a response stream, the stream replaces the callback.
     """
 
     held: int
@@ -59,7 +59,7 @@ class DescriptorShares:
 
 
 def shares_of(descriptors: int) -> DescriptorShares:
-    """Share descriptors out; connections of clients get what the others never need."""
+    """Share descriptors out; client connections get what the others never need."""
     held = max(1, min(limits.HELD_MAX, (descriptors - limits.DESCRIPTORS_RESERVED) // 2))
     callbacks = held + limits.CALLBACKS_SPARE
     left = descriptors - _INVOKING - limits.DESCRIPTORS_LEFT - callbacks

@@ -1,7 +1,7 @@
-"""The signals that end a program: the first one asks, the second one insists.
+"""The signals that stop a program: the first one drains it, the second one stops it at once.
 
-SIGHUP only asks. Elsewhere it means "read your configuration again", and a terminal that closes
-sends it: neither wants open responses to be cut.
+SIGHUP only drains. To other programs it means "read your configuration again", and a terminal that
+closes sends it: in neither case may open responses be aborted.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.first = asyncio.Event()
-        """Somebody asked to stop: end in good order."""
+        """Drain: let open responses end."""
         self.second = asyncio.Event()
-        """Somebody insists: end now."""
+        """Stop now."""
         self.number = 0
         """The last signal."""
 

@@ -1,9 +1,9 @@
 """One server-side HTTP/1.1 connection: hands requests to an application, frames its responses.
 
-Concurrency law: everything happens in protocol callbacks of one event loop. The parser only
-records; what one read brought is handed to the application once, at the end of that read, so no
-application code runs inside the parser. A connection answers one request at a time. What it waits
-for, and what leads from there to where, stands in `phases`.
+Concurrency law: everything runs in protocol callbacks of one event loop. The parser only records;
+the application gets what one read brought once, at the end of that read, so no application code
+runs inside the parser. A connection answers one request at a time. `phases` has the table of what
+it waits for, and of the events that lead from one phase to another.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.since_s = self.began_s = 0.0
         self.seen = 0
         self._discarded_bytes = 0
-        self._early = b""  # what came before its time: behind a request, or before `accept`
+        self._early = b""  # what arrived too early: behind a request, or before `accept`
         self._is_full = False  # unsent bytes are above the high water mark
         self.has_stalled = False  # the peer is gone: it took nothing for the stall time-out
         self._renew()
@@ -89,7 +89,7 @@ class Connection(FramedWriter, asyncio.Protocol):
     def respond(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
     ) -> None:
-        """Answer with a whole response."""
+        """Send a whole response."""
         self.cork()
         # A 304 must not say that what it stands for is empty (RFC 9110 §8.6).
         self.start(status, headers, None if status == 304 else len(body))
@@ -103,16 +103,16 @@ class Connection(FramedWriter, asyncio.Protocol):
         headers: Iterable[tuple[bytes, bytes]] = (),
         length: int | None = None,
     ) -> None:
-        """Begin a response; its head is on its way when this returns, unless it is corked.
+        """Start a response: write its head, unless it is corked.
 
-        `headers` carry no framing: a body of unknown length is chunked, or ends with the
+        `headers` have no framing fields: a body of unknown length is chunked, or ends with the
         connection for an HTTP/1.0 client. A response to HEAD, a 204 and a 304 have no body;
-        their `length`, if any, is passed on for HEAD and 304 (RFC 9110 §8.6).
+        for HEAD and 304 `length`, if any, is sent (RFC 9110 §8.6).
         """
-        assert not self.is_answered, "a response has begun already"
+        assert not self.is_answered, "a response has been started already"
         self.is_answered = True
         if self.phase is Phase.CLOSING or self.phase is Phase.CLOSED:
-            return  # nobody is there any more
+            return  # the peer has left
         head = self._parser.head or bare_head("GET", "1.1")
         fields = [*headers, *self._frame(head, status, length)]
         self._is_last = (
@@ -126,11 +126,11 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._send_head(status, fields, self._server.date(), is_last=self._is_last)
 
     def end(self) -> None:
-        """Finish the response; `missing_bytes` must be zero.
+        """End the response: it is complete. `missing_bytes` must be zero.
 
-        Once a response has broken off, or its peer has left, this and `write` have no effect.
+        Once a response was aborted, or its peer has left, this and `write` have no effect.
         """
-        assert self.is_answered, "no response has begun"
+        assert self.is_answered, "no response has been started"
         if self._framing is Framing.NONE:
             return
         assert not self.missing_bytes, "the body is shorter than its content-length"
@@ -153,18 +153,18 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._transport.write_eof()
 
     def defer(self) -> None:
-        """Accept the request later, with `accept`: for an application, in its call.
+        """Accept the request later, with `accept`. The application calls this while it is called.
 
-        Until then a client that asks for it gets no `100 Continue`, and neither body nor end of
-        the request is delivered; what comes all the same is kept, up to a limit. The client has no
-        deadline. When it leaves, the receiver gets `on_gone`. The application may answer instead.
+        Until then no `100 Continue` is sent, and neither body nor end of the request is delivered;
+        what arrives all the same is kept, up to a limit. The client has no deadline. If it leaves,
+        the receiver gets `on_gone`. The application may respond instead of accepting.
         """
         self._is_deferred = True
 
     def accept(self) -> None:
-        """Accept a request that was deferred; the receiver's next call is not from within this one.
+        """Accept a deferred request. The receiver is called later, not from within this call.
 
-        Without effect once the request has been answered or its client has left.
+        Has no effect once the request has been answered or its client has left.
         """
         self._is_deferred = False
         if self.phase is not Phase.PENDING or self.receiver is None:
@@ -178,22 +178,22 @@ class Connection(FramedWriter, asyncio.Protocol):
         asyncio.get_running_loop().call_soon(self._take_up)
 
     def abort(self) -> None:
-        """Break the connection so that the peer sees that its response is incomplete.
+        """End the connection so that the peer sees that its response is incomplete.
 
-        What was written still goes out where the framing tells that more was to come; where it
-        cannot, and where nothing has begun, the connection is reset.
+        What was written is still sent if the framing shows that more was to come. Otherwise, and
+        before a response was started, the connection is reset.
         """
         self.receiver = None
         if self._framing in (Framing.CHUNKED, Framing.LENGTH):
             self.uncork()
-            self._fall_silent()
+            self._discard_rest()
             self.close()
         elif self.phase is not Phase.CLOSING:
             self.reset()
 
     @property
     def request_bytes(self) -> int:
-        """What has come of the request, as it was sent."""
+        """How much of the request has arrived, framing included."""
         return self._parser.raw_count
 
     @property
@@ -203,11 +203,11 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     @property
     def is_inside_chunk(self) -> bool:
-        """Whether the bytes of this read begin in the middle of a chunk, if that is told."""
+        """Whether this read began inside a chunk; see `HttpLimits.tells_chunks`."""
         return self._parser.is_inside_chunk
 
     def pause_reading(self) -> None:
-        """Stop reading the request; while paused the peer's leaving is not seen."""
+        """Stop reading the request. While paused, a peer that leaves is not noticed."""
         if self.phase is Phase.BODY or self.phase is Phase.PENDING:
             self._transport.pause_reading()
 
@@ -222,19 +222,19 @@ class Connection(FramedWriter, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
         self.phase = PHASES[self.phase][PhaseEvent.LOST]
-        self._fall_silent()
+        self._discard_rest()
         self._server.discard(self)
         self._parser.close()
-        self._tell_gone()
+        self._report_gone()
 
     def eof_received(self) -> None:
-        """Called by the event loop. A peer that closes its side has left."""
+        """Called by the event loop. A peer that ends its side counts as one that left."""
         if self.phase is Phase.LINGER:
             return  # it has had its answer
         framing = self._framing
-        self._move(PhaseEvent.PEER_ENDED)  # returning None closes behind what is on its way
-        self._fall_silent()
-        self._tell_gone()
+        self._move(PhaseEvent.PEER_ENDED)  # returning None closes once all is sent
+        self._discard_rest()
+        self._report_gone()
         if framing is Framing.CLOSE:
             self.reset()  # a peer that still reads would take a clean end for the body's
 
@@ -284,7 +284,7 @@ class Connection(FramedWriter, asyncio.Protocol):
                 else:
                     self._server.deadlines.waiting.discard(self)
                 if not self._transport.is_closing():
-                    self._transport.resume_reading()  # paused, we would not see the peer leave
+                    self._transport.resume_reading()  # paused, a leaving peer is not noticed
                 receiver.on_end(parser.finish())
         except HttpError as error:
             self.refuse(error)
@@ -293,7 +293,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             raise
 
     def _set_aside(self, data: bytes) -> None:
-        """Keep bytes that came before their time, or discard them."""
+        """Keep bytes that arrive before they can be read, or discard them."""
         intake = INTAKE[self.phase]
         if intake is Intake.DISCARDED:
             self._discarded_bytes += len(data)
@@ -306,22 +306,22 @@ class Connection(FramedWriter, asyncio.Protocol):
         if intake is Intake.HELD:
             self._transport.pause_reading()
         else:
-            self._tell_gone()
+            self._report_gone()
             self.reset()
 
     def _read_on(self) -> None:
-        """Take up what came behind the last request, once its response has been taken.
+        """Read what arrived behind the last request, once its response has been taken.
 
-        Otherwise a client that reads nothing would have one response after the other buffered.
+        Otherwise responses to a client that reads nothing would pile up in the buffer.
         """
         if self._early and not self._is_full:
-            # Not from here: the application, or the transport, is still in its own call.
+            # Later: the application, or the transport, is still in its own call.
             asyncio.get_running_loop().call_soon(self._take_up)
 
     def _take_up(self) -> None:
         early = self._early
         if self.phase is Phase.BODY and self._parser.is_complete:
-            self.data_received(b"")  # accepted, and complete: what was kept is the next request's
+            self.data_received(b"")  # accepted and complete; kept bytes are of the next request
         elif self.phase is Phase.BODY or (self.phase is Phase.IDLE and early and not self._is_full):
             self._early = b""
             self.data_received(early)
@@ -332,7 +332,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.phase = PHASES[self.phase][PhaseEvent.HEAD_READ]
         receiver = self._server.application(head, self)
         if self.phase is not Phase.PENDING:
-            return  # it has answered, and the response has ended
+            return  # the application has responded
         self.receiver = receiver
         if self._is_full:
             receiver.on_pause()
@@ -342,7 +342,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._start_body()
 
     def _start_body(self) -> None:
-        """The application takes the request: its body may come. Raises HttpError: not now."""
+        """The request is accepted: read its body. Raises HttpError if there is no room for it."""
         parser, head = self._parser, self._parser.head
         assert head is not None
         if not parser.is_complete:
@@ -353,33 +353,33 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n%b\r\n" % self.continue_fields)
 
     def refuse(self, error: HttpError) -> None:
-        """Answer what cannot be served, and close."""
-        self._tell_gone()
+        """Respond with an error to a request that cannot be served, and close."""
+        self._report_gone()
         if self.is_answered or self.phase is Phase.IDLE:
             if self.phase is not Phase.LINGER:
                 self.reset()
             return
         fields, body = encode_refusal(error, self._parser.head)
-        self._parser.is_complete = False  # what follows is nothing that we understand
+        self._parser.is_complete = False  # what follows cannot be read
         self.respond(error.status, fields, body)
 
-    def _tell_gone(self) -> None:
+    def _report_gone(self) -> None:
         receiver, self.receiver = self.receiver, None
         if receiver is not None:
             receiver.on_gone()
 
     def close(self) -> None:
-        """Close behind what is on its way."""
+        """Close once all that was written is sent."""
         self._move(PhaseEvent.CLOSE)
         self._transport.close()
 
     def reset(self) -> None:
-        """Reset the connection: whatever was on its way is lost."""
+        """Close at once with a reset; unsent bytes are lost."""
         if self.phase is Phase.CLOSED:
             return
         self.phase = PHASES[self.phase][PhaseEvent.RESET]
         self.receiver = None
-        self._fall_silent()
+        self._discard_rest()
         set_reset_on_close(self._transport, True)
         self._transport.abort()
 
@@ -389,12 +389,12 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._server.deadlines.watch(self)
 
     def end_stalled(self) -> None:
-        """Report to the application that the peer takes nothing, and reset the connection."""
+        """Report that the peer takes nothing, and reset the connection."""
         self.has_stalled = True
-        self._tell_gone()
+        self._report_gone()
         self.reset()
 
     def fail(self) -> None:
-        """End the exchange, whatever its state, and tell the application."""
-        self._tell_gone()
+        """Report `on_gone` to the application, and abort the response, if any."""
+        self._report_gone()
         self.abort()

@@ -1,8 +1,8 @@
-"""How much a listener takes at a time: connections, request bodies, file descriptors.
+"""Bounds of a listener at one time: connections, request bodies, file descriptors.
 
 Each bound is enforced in the event-loop turn in which a connection is accepted, and uvloop accepts
-one connection of a listener a turn. So the process never runs out of descriptors on `accept`, which
-uvloop would not report: it closes all connections that wait to be accepted.
+one connection of a listener per turn. So `accept` never fails for lack of descriptors; uvloop would
+not report that, and closes all connections that wait to be accepted.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ logger = logging.getLogger(__name__)
 
 _IDLE: Final = (Phase.IDLE, Phase.HEAD)
 _EVICTED_MAX: Final = 32
-"""So many connections are closed at once, so that not each newcomer is a search (as in nginx)."""
+"""How many connections are closed at once, so that not every new one is a search (as in nginx)."""
 
 _ASKED_PER_LEFT: Final = 8
-"""So many connections are asked for their descriptors while those that are to be left are taken."""
+"""How many connections are asked for their descriptor while the reserved ones are being taken."""
 
 
 class Crowd:
-    """What one listener has taken, and what it has refused since its start.
+    """Admission to one listener, and counts of what it has refused since its start.
 
-    A connection above a bound takes the place of those that have waited longest for a request, or
-    for the rest of a request's head. If there are none it is cut. Nothing that is being sent, run
-    or answered is closed.
+    A connection above a bound replaces those that have waited longest for a request, or for the
+    rest of a request's head. If there are none it is reset. A connection whose request is being
+    read, run or answered is never closed for another.
     """
 
     def __init__(self, name: str, bounds: HttpLimits, clock: TimerClock) -> None:
@@ -68,9 +68,9 @@ class Crowd:
     # --- connections --------------------------------------------------------------------------
 
     def admit(self, connection: Connection, count: int, waiting: Iterable[Waiting]) -> None:
-        """Keep within the bounds after a connection has been accepted; it may be cut.
+        """Enforce the bounds after a connection was accepted; it may be reset.
 
-        It is one of `count` now; `waiting` are those that wait for their peers.
+        `count` includes it; `waiting` are the connections that wait for their peers.
         """
         if count > self._limits.connections:
             closed = self._make_room(connection, waiting)
@@ -88,7 +88,7 @@ class Crowd:
                 )
 
     def _is_last(self, connection: Connection) -> bool:
-        """Whether it has one of the descriptors that are to be left."""
+        """Whether it has one of the descriptors that are reserved for others."""
         if self._descriptors is None:
             return False
         left = min(self._limits.descriptors_left, self._descriptors // 8)
@@ -116,7 +116,7 @@ class Crowd:
         count = min(_EVICTED_MAX, max(1, self._limits.connections // _EVICTED_MAX))
         chosen = heapq.nsmallest(count, idle, key=_since_s)
         for each in chosen:
-            # One that has begun to send would otherwise be taken in, and answered.
+            # A close would let one that has begun to send finish, and be answered.
             (each.close if each.phase is Phase.IDLE else each.reset)()
         return len(chosen)
 
@@ -130,17 +130,17 @@ class Crowd:
 
     @property
     def upload_count(self) -> int:
-        """Request bodies that are under way."""
+        """Request bodies that are being read."""
         return len(self._uploading())
 
     def admit_upload(self, connection: Connection) -> None:
-        """A request's body is under way, as long as its connection is in the phase BODY.
+        """Admit a request's body, which counts while its connection is in the phase BODY.
 
-        At the bound it takes the place of the one that has taken longest, if that is
-        UPLOAD_KEPT_S: clients that send slowly on purpose keep others away no longer.
+        At the bound it replaces the one that has taken longest, if that is at least
+        UPLOAD_KEPT_S: so long can clients that send slowly on purpose keep others away.
 
         Raises:
-            HttpError: 503, so many are under way already that no more are taken.
+            HttpError: 503, there is no room for another.
         """
         most = self._limits.uploads
         if most is None:
@@ -153,10 +153,10 @@ class Crowd:
         self._uploads.add(connection)
 
     def _end_longest_upload(self, most: int) -> None:
-        """Make room for an upload, or refuse it.
+        """Make room for an upload.
 
         Raises:
-            HttpError: 503, none of the others has taken long.
+            HttpError: 503, no other upload has taken long.
         """
         longest = min(self._uploads, key=_began_s)
         if self._clock.now_s() - longest.began_s < limits.UPLOAD_KEPT_S:

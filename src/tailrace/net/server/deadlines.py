@@ -21,7 +21,7 @@ from tailrace.net.sweeper import Sweeper
 
 
 class Passed(Enum):
-    """What follows from a deadline that has passed: a refusal in these words, or an end."""
+    """What follows from a deadline that has passed: a 408 with this text, or an end."""
 
     HEAD = "the head did not arrive in time"
     BODY = "the body did not arrive in time"
@@ -36,9 +36,9 @@ class Waiting(Protocol):
 
     phase: Phase
     began_s: float
-    """Since when it is in this phase."""
+    """When the phase began."""
     since_s: float
-    """Since when it has waited, or since when `seen` has not changed."""
+    """When the wait began, or when `seen` last changed."""
     seen: int
 
     @property
@@ -59,9 +59,8 @@ class Waiting(Protocol):
 class PeerDeadlines:
     """The connections of a listener that wait for their peer.
 
-    A sweep looks at them now and then: a timer for each would cost more than all the rest of a
-    short request. A connection that waits for its application to answer, or for nothing, is not in
-    `waiting`.
+    A sweep checks them at intervals: a timer for each would cost more than all the rest of a short
+    request. `waiting` has no connection that waits for its application to respond.
     """
 
     def __init__(self, bounds: HttpLimits, clock: TimerClock) -> None:
@@ -77,11 +76,11 @@ class PeerDeadlines:
         return iter(self.waiting)
 
     def start(self) -> None:
-        """Begin to sweep."""
+        """Start to sweep."""
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Sweep no more."""
+        """Stop sweeping."""
         self._sweeper.stop()
 
     def shorten_idle(self) -> None:
@@ -94,13 +93,13 @@ class PeerDeadlines:
                 connection.since_s = self._clock.now_s()
 
     def watch(self, connection: Waiting) -> None:
-        """The connection waits for its peer from now on."""
+        """Count the connection's deadline from now on."""
         connection.since_s = connection.began_s = self._clock.now_s()
         connection.seen = 0
         self.waiting.add(connection)
 
     def _interval_s(self) -> float:
-        """A quarter of the shortest deadline, so that none is met much too late."""
+        """A quarter of the shortest deadline: none passes by more than that unnoticed."""
         bounds = self._bounds
         shortest_s = min(
             bounds.head_timeout_s,
@@ -118,7 +117,7 @@ class PeerDeadlines:
             yield self._check(connection, now_s)
 
     def _check(self, connection: Waiting, now_s: float) -> bool:
-        """End what has waited for too long; whether it was ended."""
+        """End a connection whose deadline has passed; return whether it was ended."""
         phase = connection.phase
         has_unsent = False
         if phase is Phase.BODY:
@@ -152,10 +151,10 @@ class PeerDeadlines:
 def passed_deadline(
     bounds: HttpLimits, phase: Phase, *, waited_s: float, phase_s: float, has_unsent: bool
 ) -> Passed | None:
-    """The deadline that a connection has passed, if it has passed one.
+    """Return which deadline of a connection has passed, if any.
 
     `waited_s` is how long its peer has done nothing, `phase_s` how long the phase has lasted.
-    `has_unsent`: whether bytes of an answer wait for the peer.
+    `has_unsent`: whether bytes of a response wait for the peer.
     """
     match phase:
         case Phase.IDLE if waited_s >= bounds.keep_alive_timeout_s:
@@ -184,7 +183,7 @@ def _is_over(timeout_s: float | None, waited_s: float) -> bool:
 
 
 def _note(connection: Waiting, count: int, now_s: float, *, is_excused: bool = False) -> None:
-    """Note when a count last changed, as the sweeps see it; an excused peer cannot move it."""
+    """Note when a count last changed, as the sweeps see it; an excused peer cannot change it."""
     if is_excused or count != connection.seen:
         connection.since_s = now_s
     connection.seen = count

@@ -1,6 +1,6 @@
-"""How the body of a response is delimited, and the pieces of it on their way to the transport.
+"""The sending half of a server's connection: framing of responses, and the transport below.
 
-A body that ends with its connection is complete for its reader when that end is clean. The kernel
+A body that ends with its connection is complete for its reader if that end is clean. The kernel
 closes the sockets of a killed process cleanly, unless they are set to reset. Therefore the socket
 is set to reset while such a body is open, and until the kernel has all of it.
 """
@@ -25,7 +25,7 @@ _CLOSE: Final = struct.pack("ii", 0, 0)
 class Framing(Enum):
     """How the body of a response is delimited."""
 
-    NONE = "no response has begun"
+    NONE = "no response is open"
     CHUNKED = "chunked"
     LENGTH = "content-length"
     CLOSE = "the end of the connection"
@@ -45,7 +45,8 @@ def set_reset_on_close(transport: asyncio.BaseTransport, is_reset: bool) -> None
 class FramedWriter:
     """Frames one response after the other.
 
-    A connection is one, rather than having one: a piece of a body must cost no further call.
+    `Connection` inherits from it rather than owning one: that saves a call for each piece of a
+    body, and an object for each held response.
     """
 
     __slots__ = (
@@ -96,7 +97,7 @@ class FramedWriter:
 
     @property
     def peer(self) -> str:
-        """The address of the other end, empty when it is gone."""
+        """The address of the peer, empty once it has left."""
         name = self._transport.get_extra_info("peername")
         return name[0] if isinstance(name, tuple) else ""
 
@@ -106,21 +107,21 @@ class FramedWriter:
         return self._transport.is_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Continue to read."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
     def cork(self) -> None:
-        """Keep what is written until `uncork`, the response's end or its abort: within one read.
+        """Keep what is written until `uncork`, `end` or `abort`, within one read.
 
-        Every write to the transport is a system call; head, body and end of a short response
-        take one together.
+        Every write to the transport is a system call: head, body and end of a short response
+        share one.
         """
         if self._corked is None:
             self._corked = []
 
     def uncork(self) -> None:
-        """Send what was kept."""
+        """Write what was kept."""
         pieces, self._corked = self._corked, None
         if pieces:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
@@ -140,10 +141,10 @@ class FramedWriter:
         self._send(encode_response_head(status, fields))
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the body now; it is framed, and dropped where no body may be.
+        """Write a piece of the body, framed; where no body is allowed it is discarded.
 
         The last byte of a body with a known length is kept until `end`, so that a response
-        that breaks off there is not taken for complete.
+        that is aborted before it cannot look complete.
 
         Raises:
             ResponseFormatError: the body is longer than its announced length.
@@ -179,7 +180,7 @@ class FramedWriter:
             self._send(data)
 
     def _frame(self, head: RequestHead, status: int, length: int | None) -> Headers:
-        """Begin the body of the answer to a request; return the fields that announce it."""
+        """Choose the framing of a response's body; return the fields that announce it."""
         if not has_body(head.method, status):
             self._framing = Framing.EMPTY
             if length is None or status == 204:
@@ -210,14 +211,14 @@ class FramedWriter:
             self._allow_clean_close()
 
     def _allow_clean_close(self) -> None:
-        """Stop resetting on close if the kernel has all bytes; else `resume_writing` asks again."""
+        """Stop resetting on close once the kernel has all bytes; see `resume_writing`."""
         if self.unsent_bytes:
             self._transport.set_write_buffer_limits(0)
             return
         self._resets_until_sent = False
         set_reset_on_close(self._transport, False)
 
-    def _fall_silent(self) -> None:
-        """Send nothing more: the response has broken off, or nobody reads it."""
+    def _discard_rest(self) -> None:
+        """Write nothing more: the response was aborted, or its peer has left."""
         self._framing = Framing.NONE
         self._corked = None

@@ -40,9 +40,9 @@ _KEEP_ALIVE_S_MAX: Final = 32_767  # Linux: MAX_TCP_KEEPIDLE in net/tcp.h
 class HttpServer:
     """A listener and its connections.
 
-    `stop_accepting` closes the listener; each open connection has one more answer, an idle one if
-    its request comes within `drain_idle_timeout_s`. `drain` waits until all have ended; `stop`
-    cuts what is left.
+    `stop_accepting` closes the listener; each open connection gets one more response, an idle one
+    if its request arrives within `drain_idle_timeout_s`. `drain` waits until all have ended; `stop`
+    aborts what is left.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class HttpServer:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. Raises OSError when the address cannot be had."""
+        """Listen. Raises OSError if the address is not available."""
         self.deadlines.start()
         self.crowd.start()
         try:
@@ -83,7 +83,7 @@ class HttpServer:
         self.host, self.port = self._listener.sockets[0].getsockname()[:2]
 
     def stop_accepting(self) -> None:
-        """Close the listener; open connections go on, each for one more answer."""
+        """Close the listener; each open connection gets one more response."""
         if self.is_draining:
             return
         self.is_draining = True
@@ -93,7 +93,7 @@ class HttpServer:
         self.deadlines.shorten_idle()
 
     def _serve_backlog(self, listener: asyncio.Server) -> None:
-        """Take the connections that the kernel has accepted and we have not.
+        """Accept the connections that wait in the kernel's queue.
 
         Their clients have connected, and closing the listener would reset them.
         """
@@ -118,7 +118,7 @@ class HttpServer:
             await self._empty.wait()
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until every connection has ended; False when the time was over first."""
+        """Wait until every connection has ended; return False if the time-out came first."""
         self.stop_accepting()
         try:
             async with time_limit(self._clock, timeout_s):
@@ -131,7 +131,7 @@ class HttpServer:
         return not self._connections
 
     async def stop(self) -> None:
-        """Close the listener and cut every connection; nothing is left on return."""
+        """Close the listener and abort every connection; on return none is open."""
         self.stop_accepting()
         self._is_stopped = True
         for connection in list(self._connections):
@@ -143,7 +143,7 @@ class HttpServer:
         self.deadlines.stop()
 
     def statistics(self) -> dict[str, int]:
-        """Counts of now: connections, those that wait for an answer, request bodies under way."""
+        """Current counts: connections, those that wait for a response, request bodies."""
         answering = sum(c.phase is Phase.ANSWER for c in self._connections)
         return {
             "connections": len(self._connections),
@@ -154,7 +154,7 @@ class HttpServer:
     # --- for connections ----------------------------------------------------------------------
 
     def add(self, connection: Connection) -> None:
-        """A connection has been made; above a limit it, or one that is idle, is closed."""
+        """Add a new connection; above a limit it, or an idle one, is closed."""
         self._connections.add(connection)
         if self._is_stopped:
             connection.reset()
@@ -166,7 +166,7 @@ class HttpServer:
         self.crowd.admit_upload(connection)
 
     def discard(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         self._connections.discard(connection)
         self.crowd.forget(connection)
         self.deadlines.waiting.discard(connection)
@@ -182,7 +182,7 @@ class HttpServer:
 
 
 def _accepted(queue: socket.socket) -> socket.socket | None:
-    """The next connection of a listener that does not block; None when there is no other."""
+    """Accept the next connection of a queue that does not block; None if there is none."""
     try:
         return queue.accept()[0]
     except OSError:  # also when its peer has left, or no file descriptor is left
@@ -190,13 +190,13 @@ def _accepted(queue: socket.socket) -> socket.socket | None:
 
 
 def _notice_vanished_peers(listener: socket.socket, timeout_s: float) -> None:
-    """End connections whose peer is gone without a word; accepted sockets inherit the options.
+    """Let the kernel end connections whose peer has vanished; accepted sockets inherit this.
 
-    Small writes to such a peer end in the kernel's buffers: nothing else would notice them.
+    Small writes to such a peer stay in the kernel's buffers, where nothing else notices it.
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
-        # Twice the time, so that whoever has a deadline of its own comes first.
+        # Twice the time, so that our own stall deadline comes first.
         seconds = min(max(1, round(2 * timeout_s)), _KEEP_ALIVE_S_MAX)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 4))

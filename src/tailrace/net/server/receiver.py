@@ -1,4 +1,4 @@
-"""Those who receive a request: the protocol, and a receiver that collects the whole body."""
+"""Receivers of a request: the protocol, and a receiver that collects the whole body."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tailrace.wire.http_head import Headers, RequestHead
 
 
 class Receiver(Protocol):
-    """What an application returns for a request: it is told what happens to it.
+    """What an application returns for a request: it gets the rest of the request.
 
-    Calls are never concurrent. After `on_gone`, or once the response has ended, nothing follows.
+    Calls are never concurrent. None follows `on_gone` or the end of the response.
     """
 
     def on_body(self, data: bytes) -> None:
@@ -22,8 +22,8 @@ class Receiver(Protocol):
         """The request is complete."""
 
     def on_gone(self) -> None:
-        """The peer left, broke its message, or took nothing of its response for the stall time-out
-        (`Connection.has_stalled`), before its exchange was over."""
+        """The peer left or broke its message before its exchange was over; or it took nothing of
+        its response for the stall time-out (`Connection.has_stalled`)."""
 
     def on_pause(self) -> None:
         """The response's unsent bytes have passed the high water mark."""
@@ -33,7 +33,7 @@ class Receiver(Protocol):
 
 
 class _Ignored:
-    """Receives what nobody needs: the request has been answered from its head alone."""
+    """Discards a request that has been answered from its head alone."""
 
     __slots__ = ()
 
@@ -45,15 +45,15 @@ class _Ignored:
 
 
 IGNORE: Final[Receiver] = _Ignored()
-"""What an application returns when it has answered, or refused, from the head alone."""
+"""Returned by an application that has responded from the head alone."""
 
 
 class WholeBody:
-    """A receiver that collects the body and hands it over once.
+    """A receiver that collects the body.
 
     `on_complete(body, trailers)` is called when the request is complete; `on_gone()` when the
-    peer leaves before its answer has ended, be the request complete or not. A body over
-    `bytes_max` is refused with 413: from its announced length before a byte of it is read.
+    peer leaves before its response has ended, whether or not the request is complete. A body over
+    `bytes_max` is refused with 413; if its length is announced, before a byte of it is read.
     """
 
     __slots__ = ("_body", "_bytes_max", "_on_complete", "_on_gone")
@@ -82,16 +82,16 @@ class WholeBody:
         self._body += data
 
     def on_end(self, trailers: Headers) -> None:
-        """Hand over."""
+        """Call `on_complete`."""
         body, self._body = bytes(self._body), bytearray()
         self._on_complete(body, trailers)
 
     def on_gone(self) -> None:
-        """Pass on."""
+        """Call `on_gone`."""
         self._on_gone()
 
     def on_pause(self) -> None:
-        """The answer to a whole body is written by whoever completed it."""
+        """The callable that gets the body also writes the response."""
 
     def on_resume(self) -> None:
         """See `on_pause`."""
