@@ -37,6 +37,22 @@ async def handler(event, context):
     yield "x"
 """
 
+RESULT = """
+from tailrace.function import streamify_response
+
+@streamify_response
+def handler(event, context):
+    return {"statusCode": 201, "body": "x"}
+"""
+
+WRITER = """
+from tailrace.function import streamify_response
+
+@streamify_response
+async def handler(event, response, context):
+    await response.write("x")
+"""
+
 SLOW = {
     "asyncio",
     "concurrent",
@@ -152,7 +168,9 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
     assert flushed - plain == {f"tailrace.function.flush.{name}" for name in more}
 
 
-@pytest.mark.parametrize("handler", [SYNC, ASYNC])
+@pytest.mark.parametrize(
+    "handler", [SYNC, ASYNC, RESULT, WRITER], ids=["sync", "async", "result", "writer"]
+)
 def test_a_first_callback_imports_nothing_that_could_be_imported_before(handler: str) -> None:
     """The init phase is not the client's time."""
     with Peer() as peer:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
 _VARARGS: Final = 0x04  # inspect.CO_VARARGS
-_IS_ASYNC: Final = _COROUTINE | 0x200  # inspect.CO_ASYNC_GENERATOR
+_GENERATOR: Final = 0x20  # inspect.CO_GENERATOR
+_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
 _FUNCTION: Final = type(lambda: None)
 
 AnyHandler: TypeAlias = (
@@ -129,7 +130,7 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
         )
     if takes_response and not flags & _COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
-    _import_early(is_async=bool(flags & _IS_ASYNC), takes_response=takes_response)
+    _import_early(flags, takes_response=takes_response)
     handler = Handler(function, takes_response, raises, mode_from(os.environ), policy)
 
     def call(event: Any, context: Any = None) -> Any:
@@ -140,14 +141,16 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
     return cast(StreamifiedHandler[H], call)
 
 
-def _import_early(*, is_async: bool, takes_response: bool) -> None:
-    """Import, in the init phase, what the first invocation may need: that is its client's time."""
+def _import_early(flags: int, *, takes_response: bool) -> None:
+    """Import, in the init phase, what the first invocation will need: that is its client's time."""
     import tailrace.function.output.callback
 
-    if is_async:
+    if flags & (_COROUTINE | _ASYNC_GENERATOR):
         import tailrace.function.async_drive
     if takes_response:
-        import tailrace.function.response  # noqa: F401
+        import tailrace.function.response
+    elif not flags & (_GENERATOR | _ASYNC_GENERATOR):
+        import tailrace.wire.results  # noqa: F401
 
 
 def is_streamified(function: object) -> bool:
