@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tailrace.function.failure import Failure
+    from tailrace.function.flush.flusher import Flusher
     from tailrace.function.flush.policy import FlushPolicy
     from tailrace.function.output.encoder import Encoder
     from tailrace.function.output.flushes import Flushes
@@ -124,21 +125,19 @@ class Output:
         Raises:
             FlushError: nothing may be added to this response to do that.
         """
-        if self.flushes is not None and self.flushes.flusher is not None:
-            self._send_padding(self.flushes.flusher.flush())
+        if self._flusher is not None:
+            self._send_padding(self._flusher.flush())
 
     def expire(self, now_s: float) -> None:
         """Let out what is held if the response has been quiet for long enough."""
-        if self.flushes is not None and self.flushes.flusher is not None:
+        if self._flusher is not None:
             is_blocked = self.transport.has_unsent
-            self._send_padding(self.flushes.flusher.expire(now_s, is_blocked=is_blocked))
+            self._send_padding(self._flusher.expire(now_s, is_blocked=is_blocked))
 
     @property
     def flush_counts(self) -> tuple[int, int, int]:
         """Flushes, those of them that had to wait for a place, and bytes of padding."""
-        if self.flushes is None or self.flushes.flusher is None:
-            return 0, 0, 0
-        return self.flushes.flusher.counts
+        return (0, 0, 0) if self._flusher is None else self._flusher.counts
 
     def write_error(self, failure: Failure) -> None:
         """Write why the response ends early, if the encoding has a place for that."""
@@ -151,9 +150,14 @@ class Output:
         last = self._encoder.end(self.body_bytes)
         if last:
             self.transport.send(last)
-        if self.flushes is not None and self.flushes.flusher is not None:
-            self.flushes.flusher.end()
+        if self._flusher is not None:
+            self._flusher.end()
         self.transport.end()
+
+    @property
+    def _flusher(self) -> Flusher | None:
+        """What decides on padding, from the head on."""
+        return None if self.flushes is None else self.flushes.flusher
 
     def _send_padding(self, padding: bytes) -> None:
         if padding:
