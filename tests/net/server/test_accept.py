@@ -216,3 +216,78 @@ async def test_a_server_that_stops_gives_up_what_is_not_accepted(stage: Stage) -
 
     assert request.events == ["gone"]
     assert (await peer.read_to_end())[0] == b""
+
+
+@pytest.mark.parametrize("raw", [post(5), CHUNKED_POST], ids=["a length", "chunks"])
+@played(loops=BOTH)
+async def test_what_comes_just_behind_the_acceptance_stays_in_order(
+    stage: Stage, raw: bytes
+) -> None:
+    """The event loop may read before what was kept is taken up."""
+    body = b"hello" if raw == post(5) else b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+    stage.scripts["head"] = lambda request: request.connection.defer()
+    peer, request = await stage.exchange(raw)
+    await peer.send(body[:8] if raw != post(5) else body[:3])
+    await until(lambda: request.connection._early)
+    rest = body[len(request.connection._early) :]
+
+    request.connection.accept()
+    request.connection.data_received(rest)  # in the same turn, as uvloop does
+
+    await until(lambda: request.events == ["body", "end"])
+    assert request.body == b"hello"
+    request.connection.respond(200)
+    assert (await peer.read_response()).status == 200
+
+
+@played(loops=BOTH)
+async def test_what_comes_behind_an_accepted_request_without_a_body_is_the_next_one(
+    stage: Stage,
+) -> None:
+    stage.scripts["head"] = lambda request: request.connection.defer()
+    peer, request = await stage.exchange(GET)
+    stage.scripts.clear()
+
+    request.connection.accept()
+    request.connection.data_received(b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n")
+    await until(lambda: request.events == ["end"])
+    request.connection.respond(200)
+
+    follower = await stage.request()
+    assert follower.head.path == "/next"
+    follower.connection.respond(204)
+    assert (await peer.read_response()).status == 200
+    assert (await peer.read_response()).status == 204
+
+
+@played(loops=BOTH)
+async def test_an_answer_instead_of_acceptance_reads_on(stage: Stage) -> None:
+    """Reading may have paused, for what came behind the request."""
+    size = 4 * limits.READ_BYTES_MAX
+    stage.scripts["head"] = lambda request: request.connection.defer()
+    peer, request = await stage.exchange(GET)
+    sending = asyncio.create_task(peer.send(post(size) + b"x" * size))
+    await until(lambda: not request.connection.is_reading, "reading to pause")
+    stage.scripts.clear()
+
+    request.connection.respond(200)
+
+    follower = await stage.request()
+    await until(lambda: follower.events[-1:] == ["end"])
+    assert len(follower.body) == size
+    await sending
+    follower.connection.respond(204)
+
+
+@played(stall_timeout_s=TIMEOUT_S)
+async def test_a_response_instead_of_acceptance_may_stall(stage: Stage) -> None:
+    stage.scripts["head"] = lambda request: request.connection.defer()
+    _, request = await stage.exchange(post(5, EXPECT), receive_bytes=4_096)
+    request.connection.start(200)
+    request.connection.write(b"x" * 1_048_576)
+    await until(lambda: request.events == ["pause"])
+
+    stage.clock.advance(2 * TIMEOUT_S)
+
+    assert request.events == ["pause", "gone"]
+    assert request.connection.has_stalled

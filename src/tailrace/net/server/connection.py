@@ -98,10 +98,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.end()
 
     def start(
-        self,
-        status: int,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-        length: int | None = None,
+        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), length: int | None = None
     ) -> None:
         """Start a response: write its head, unless it is corked.
 
@@ -121,7 +118,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             or not self._parser.is_complete
             or self._server.is_draining
         )
-        if self.phase is Phase.ANSWER:
+        if self.phase is Phase.ANSWER or self._is_deferred:
             self._server.deadlines.watch(self)  # from now on the peer may stall
         self._send_head(status, fields, self._server.date(), is_last=self._is_last)
 
@@ -167,15 +164,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         Has no effect once the request has been answered or its client has left.
         """
         self._is_deferred = False
-        if self.phase is not Phase.PENDING or self.receiver is None:
-            return
-        try:
-            self._start_body()
-        except HttpError as error:
-            self.refuse(error)
-            return
-        self.resume_reading()
-        asyncio.get_running_loop().call_soon(self._take_up)
+        if self.phase is Phase.PENDING and self.receiver is not None:
+            self.resume_reading()
+            asyncio.get_running_loop().call_soon(self._take_up)
 
     def abort(self) -> None:
         """End the connection so that the peer sees that its response is incomplete.
@@ -303,11 +294,11 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._early += data
         if len(self._early) <= limits.PIPELINED_BYTES_MAX:
             return
-        if intake is Intake.HELD:
-            self._transport.pause_reading()
-        else:
+        if intake is not Intake.HELD:
             self._report_gone()
             self.reset()
+        elif self._is_deferred:  # otherwise what is kept is taken up in this turn
+            self._transport.pause_reading()
 
     def _read_on(self) -> None:
         """Read what arrived behind the last request, once its response has been taken.
@@ -320,11 +311,19 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def _take_up(self) -> None:
         early = self._early
-        if self.phase is Phase.BODY and self._parser.is_complete:
-            self.data_received(b"")  # accepted and complete; kept bytes are of the next request
-        elif self.phase is Phase.BODY or (self.phase is Phase.IDLE and early and not self._is_full):
-            self._early = b""
-            self.data_received(early)
+        if self.phase is Phase.PENDING and not self._is_deferred:
+            try:
+                self._start_body()
+            except HttpError as error:
+                self.refuse(error)
+                return
+            early = b"" if self._parser.is_complete else early  # it is of the next request
+        elif self.phase is Phase.IDLE and early and not self._is_full:
+            self.resume_reading()  # paused, if the request before was deferred
+        else:
+            return
+        self._early = self._early[len(early) :]
+        self.data_received(early)
 
     def _begin(self, head: RequestHead) -> None:
         """A head is complete: check it and call the application."""
@@ -336,9 +335,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.receiver = receiver
         if self._is_full:
             receiver.on_pause()
-        if self._is_deferred:
+        if self._is_deferred and not self.is_answered:
             self._server.deadlines.waiting.discard(self)
-        elif not self._parser.is_complete:
+        elif not (self._is_deferred or self._parser.is_complete):
             self._start_body()
 
     def _start_body(self) -> None:

@@ -122,7 +122,7 @@ class PeerDeadlines:
         has_unsent = False
         if phase is Phase.BODY:
             _note(connection, connection.request_bytes, now_s, is_excused=not connection.is_reading)
-        elif phase is Phase.ANSWER:
+        elif phase is Phase.ANSWER or phase is Phase.PENDING:
             has_unsent = connection.unsent_bytes > 0
             _note(connection, connection.taken_bytes, now_s, is_excused=not has_unsent)
         elif phase is Phase.LINGER or phase is Phase.CLOSING:
@@ -166,7 +166,7 @@ def passed_deadline(
                 return Passed.BODY_TOTAL
             if _is_over(bounds.body_timeout_s, waited_s):
                 return Passed.BODY
-        case Phase.ANSWER if has_unsent and waited_s >= bounds.stall_timeout_s:
+        case Phase.ANSWER | Phase.PENDING if has_unsent and waited_s >= bounds.stall_timeout_s:
             return Passed.STALL
         case Phase.LINGER if has_unsent:
             if waited_s >= bounds.stall_timeout_s:

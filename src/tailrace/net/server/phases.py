@@ -12,10 +12,10 @@ from typing import Final
 
 
 class Phase(Enum):
-    """What a connection waits for. All but PENDING and CLOSED have a deadline.
+    """What a connection waits for. All but CLOSED have a deadline.
 
-    In ANSWER it is the stall deadline, from the start of the response: the application has
-    deadlines of its own.
+    In PENDING and ANSWER it is the stall deadline, from the start of the response: the application
+    has deadlines of its own.
     """
 
     __hash__ = object.__hash__  # members are looked up by identity: Enum's own hash is a call
