@@ -21,7 +21,7 @@ from tailrace.emulator import runtime_answer, signature
 from tailrace.emulator.gzip_decoder import GzipDecoder
 from tailrace.emulator.log import EmulatorLog, EnvironmentLog
 from tailrace.errors import TailraceError
-from tailrace.gateway.transports.stream_body import StreamBody
+from tailrace.gateway.transports.stream_head import HeadFinder
 from tailrace.gateway.transports.stream_messages import failure_in, split
 from tailrace.net import json_text
 from tailrace.net.server.parser import HttpLimits, RequestParser
@@ -92,7 +92,7 @@ def _streams() -> Iterator[Case]:
         "a prelude of 16 KiB, all headers", "gateway, Function URL", lambda: _prelude(prelude)
     )
     member = b'{"a":{%b' % (b'"":"",' * 2_700)
-    yield Case("a stream's first 16 KiB, no prelude", route, lambda: _stream_body(member))
+    yield Case("a stream's first 16 KiB, no prelude", route, lambda: _stream_head(member))
     yield Case(
         f"a {stream}: a message of 6 MB", route, lambda: _messages(encode_chunks(RESULT_BYTES))
     )
@@ -185,8 +185,8 @@ def _prelude(data: bytes) -> Callable[[], object]:
     return lambda: PreludeParser().feed(data)
 
 
-def _stream_body(data: bytes) -> Callable[[], object]:
-    return lambda: StreamBody(json_text.response_from_envelope).feed(data)
+def _stream_head(data: bytes) -> Callable[[], object]:
+    return lambda: HeadFinder(json_text.response_from_envelope).feed(data)
 
 
 def _messages(data: bytes) -> Callable[[], object]:

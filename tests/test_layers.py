@@ -73,7 +73,7 @@ PURE = (
     "gateway.exchange.state",
     "gateway.response_head",
     "gateway.routes",
-    "gateway.transports.stream_body",
+    "gateway.transports.stream_head",
     "net.server.phases",
     "net.server.problem",
     "net.server.web_access",

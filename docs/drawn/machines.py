@@ -14,9 +14,9 @@ from tailrace.gateway.exchange import state as exchange
 from tailrace.gateway.exchange.state import (
     CLIENT_SIDE,
     FUNCTION_SIDE,
-    Client,
+    ClientState,
     Exchange,
-    Function,
+    FunctionState,
     Verdict,
 )
 from tailrace.net.server.deadlines import passed_deadline
@@ -30,19 +30,19 @@ from tailrace.wire.integration import Head
 def function_side() -> str:
     """The transition table of the function's side: the next state, or a verdict."""
     rows = [
-        [f"`{event.__name__}`"] + [_step(FUNCTION_SIDE[state][event]) for state in Function]
-        for event in FUNCTION_SIDE[Function.WAITING]
+        [f"`{event.__name__}`"] + [_step(FUNCTION_SIDE[state][event]) for state in FunctionState]
+        for event in FUNCTION_SIDE[FunctionState.WAITING]
     ]
-    return table(["event", *(f"in {state.name}" for state in Function)], rows)
+    return table(["event", *(f"in {state.name}" for state in FunctionState)], rows)
 
 
-def _step(after: Function | Verdict) -> str:
-    return after.name if after in set(Function) else after.value
+def _step(after: FunctionState | Verdict) -> str:
+    return after.name if after in set(FunctionState) else after.value
 
 
 def client_side() -> str:
     """The transition table of the client's side, which follows the function's."""
-    states = [state for state in Client if CLIENT_SIDE[state]]
+    states = [state for state in ClientState if CLIENT_SIDE[state]]
     reached = list(dict.fromkeys(s for table in CLIENT_SIDE.values() for s in table))
     rows = [
         [f"the function's side reaches {function.name}"]
@@ -53,10 +53,10 @@ def client_side() -> str:
 
 
 _HEAD: Final = Head(200)
-_PATHS: Final[dict[Function, tuple[exchange.Event, ...]]] = {
-    Function.WAITING: (),
-    Function.OPENED: (exchange.SourceOpened(),),
-    Function.SENDING: (exchange.SourceOpened(), exchange.HeadArrived(_HEAD)),
+_PATHS: Final[dict[FunctionState, tuple[exchange.Event, ...]]] = {
+    FunctionState.WAITING: (),
+    FunctionState.OPENED: (exchange.SourceOpened(),),
+    FunctionState.SENDING: (exchange.SourceOpened(), exchange.HeadArrived(_HEAD)),
 }
 _EVENTS: Final[tuple[exchange.Event, ...]] = (
     exchange.SourceOpened(),
@@ -106,7 +106,7 @@ def _command(command: exchange.Command) -> str:
     return f"`{type(command).__name__}`"
 
 
-def _next(state: Client | None) -> str:
+def _next(state: ClientState | None) -> str:
     return "no change" if state is None else state.name
 
 

@@ -14,7 +14,7 @@ from tests.fakes import PATIENCE_S, settle, soon, until
 
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
-from tailrace.gateway.aws.credentials import Keys, open_session
+from tailrace.gateway.aws.credentials import LambdaKeys, open_session
 from tailrace.net.process.startup import run
 
 
@@ -46,12 +46,12 @@ class Source:
 
 
 def played(
-    story: Callable[[Source, Keys], Awaitable[None]], timeout_s: float = PATIENCE_S
+    story: Callable[[Source, LambdaKeys], Awaitable[None]], timeout_s: float = PATIENCE_S
 ) -> Source:
     """Play with keys that are valid for an hour at first."""
 
     async def play() -> None:
-        keys = Keys(source.credentials, timeout_s=timeout_s, clock=source.clock)
+        keys = LambdaKeys(source.credentials, timeout_s=timeout_s, clock=source.clock)
         try:
             await soon(story(source, keys))
         finally:
@@ -63,12 +63,12 @@ def played(
     return source
 
 
-async def used(keys: Keys) -> str:
+async def used(keys: LambdaKeys) -> str:
     return (await keys.current()).access_key or ""
 
 
 def test_nobody_waits_for_a_renewal_while_the_keys_are_valid() -> None:
-    async def story(source: Source, keys: Keys) -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
         source.now += timedelta(minutes=55)
 
         assert [await used(keys) for _ in range(6)] == ["AKIA0"] * 6
@@ -83,7 +83,7 @@ def test_nobody_waits_for_a_renewal_while_the_keys_are_valid() -> None:
 def test_a_renewal_that_fails_is_not_tried_again_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def story(source: Source, keys: Keys) -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
         source.is_down = True
         source.released.set()
         source.now += timedelta(minutes=55)
@@ -107,7 +107,7 @@ def test_a_renewal_that_fails_is_not_tried_again_at_once(
 
 
 def test_requests_wait_together_for_keys_when_theirs_have_expired() -> None:
-    async def story(source: Source, keys: Keys) -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
         source.now += timedelta(minutes=61)
         requests = asyncio.gather(*(used(keys) for _ in range(6)))
         await until(lambda: source.calls)
@@ -121,7 +121,7 @@ def test_requests_wait_together_for_keys_when_theirs_have_expired() -> None:
 
 
 def test_a_request_that_leaves_does_not_end_the_renewal_of_others() -> None:
-    async def story(source: Source, keys: Keys) -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
         source.now += timedelta(minutes=61)
         leaving, waiting = (asyncio.create_task(used(keys)) for _ in range(2))
         await until(lambda: source.calls)
@@ -135,7 +135,7 @@ def test_a_request_that_leaves_does_not_end_the_renewal_of_others() -> None:
 
 
 def test_expired_keys_and_a_source_that_is_down_are_an_error_for_all_at_once() -> None:
-    async def story(source: Source, keys: Keys) -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
         source.is_down = True
         source.released.set()
         source.now += timedelta(minutes=61)
@@ -150,7 +150,7 @@ def test_expired_keys_and_a_source_that_is_down_are_an_error_for_all_at_once() -
 
 
 def test_a_source_that_hangs_is_waited_for_no_longer_than_an_invocation() -> None:
-    async def story(source: Source, keys: Keys) -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
         source.now += timedelta(minutes=61)
         request = asyncio.create_task(used(keys))
         await until(lambda: source.calls and source.clock.waiting_count)
@@ -171,12 +171,12 @@ def test_expired_keys_that_cannot_be_renewed_are_a_configuration_error_at_the_st
     source.released.set()
 
     with pytest.raises(ConfigError, match="the source is down"):
-        Keys(source.credentials)
+        LambdaKeys(source.credentials)
 
 
 def test_keys_without_an_end_stay() -> None:
     async def play() -> str:
-        return await used(Keys(Credentials("AKIAMINE", "s")))
+        return await used(LambdaKeys(Credentials("AKIAMINE", "s")))
 
     assert run(play()) == "AKIAMINE"
 

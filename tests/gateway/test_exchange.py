@@ -15,16 +15,16 @@ from tailrace.gateway.exchange.state import (
     AcceptSource,
     AnswerClient,
     AnswerSource,
-    Client,
     ClientLeft,
+    ClientState,
     Close,
     Command,
     DeadlinePassed,
     EndResponse,
     Event,
     Exchange,
-    Function,
     FunctionFailed,
+    FunctionState,
     GatewayFailed,
     HeadArrived,
     ImpossibleEventError,
@@ -79,29 +79,29 @@ def after(*events: Event) -> Exchange:
 
 # --- playbooks: what a state does with an event --------------------------------------------------
 
-PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Client]] = [
+PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], FunctionState, ClientState]] = [
     # Invoked, and no callback yet: there is nobody to tell but the client.
-    (WAITING, SourceOpened(), (AcceptSource(),), Function.OPENED, Client.HELD),
+    (WAITING, SourceOpened(), (AcceptSource(),), FunctionState.OPENED, ClientState.HELD),
     (
         WAITING,
         InvokeRefused(429, "too {many}", 3),
         (AnswerClient(429, "too {many}", 3), Close("invoke-refused")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         WAITING,
         InvokeRefused(413, "too large"),
         (AnswerClient(413, "too large", None), Close("invoke-refused")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         WAITING,
         InvocationFailed("no {callback}"),
         (AnswerClient(502, "no {callback}"), Close("invocation-failed")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         WAITING,
@@ -112,53 +112,59 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             ),
             Close("first-byte-deadline"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
-    (WAITING, ClientLeft(), (Close("client-left"),), Function.FAILED, Client.DONE),
+    (WAITING, ClientLeft(), (Close("client-left"),), FunctionState.FAILED, ClientState.DONE),
     (
         WAITING,
         GatewayFailed(),
         (AnswerClient(500, "the gateway failed"), Close("gateway-failed")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         WAITING,
         Stopped(),
         (AnswerClient(503, "the gateway is shutting down"), Close("stopped")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     # A callback has the exchange and has said no head: both sides get a whole answer.
-    (OPENED, HeadArrived(HEAD), (StartResponse(HEAD),), Function.SENDING, Client.RECEIVING),
+    (
+        OPENED,
+        HeadArrived(HEAD),
+        (StartResponse(HEAD),),
+        FunctionState.SENDING,
+        ClientState.RECEIVING,
+    ),
     (
         OPENED,
         HeadArrived(HEAD, is_bodiless=True),
         (StartResponse(HEAD), EndResponse()),
-        Function.SENDING,
-        Client.DONE,
+        FunctionState.SENDING,
+        ClientState.DONE,
     ),
     (
         OPENED,
         SourceBroken(),
         (AnswerClient(502, "the function ended before it answered"), Close("callback-broken")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
         SourceBroken("stream"),
         (AnswerClient(502, "the function ended before it answered"), Close("stream-broken")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
         FunctionFailed(),
         (AnswerClient(502, "the function failed"), Close("function-failed")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
@@ -168,8 +174,8 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(400, "no {prelude}"),
             Close("malformed"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
@@ -179,15 +185,15 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(410, "the total deadline has passed"),
             Close("total-deadline"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
         ClientLeft(),
         (AnswerSource(410, "the client has left"), Close("client-left")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
@@ -197,8 +203,8 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(410, "the gateway is stopping"),
             Close("stopped"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         OPENED,
@@ -208,30 +214,30 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(410, "the gateway failed"),
             Close("gateway-failed"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     # The head has gone out: a loss is made visible by breaking the response off.
     (
         SENDING,
         SourceEnded(),
         (EndResponse(), AnswerSource(200, "relayed"), Close("complete")),
-        Function.ENDED,
-        Client.DONE,
+        FunctionState.ENDED,
+        ClientState.DONE,
     ),
     (
         SENDING,
         SourceBroken(),
         (AbortResponse(is_flushed=True), Close("callback-broken")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         SENDING,
         FunctionFailed(),
         (AbortResponse(is_flushed=True), Close("function-failed")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         SENDING,
@@ -241,8 +247,8 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(400, "too long"),
             Close("malformed"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         SENDING,
@@ -252,15 +258,15 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(410, "the stall deadline has passed"),
             Close("stall-deadline"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         SENDING,
         ClientLeft(),
         (AnswerSource(410, "the client has left"), Close("client-left")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         SENDING,
@@ -270,8 +276,8 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(410, "the gateway is stopping"),
             Close("stopped"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         SENDING,
@@ -281,46 +287,46 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], Function, Cl
             AnswerSource(410, "the gateway failed"),
             Close("gateway-failed"),
         ),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     # The client has all that it will get, and the function works on: only it can be told anything.
     (
         BODILESS,
         SourceEnded(),
         (AnswerSource(200, "relayed"), Close("complete")),
-        Function.ENDED,
-        Client.DONE,
+        FunctionState.ENDED,
+        ClientState.DONE,
     ),
-    (BODILESS, SourceBroken(), (Close("complete"),), Function.FAILED, Client.DONE),
-    (BODILESS, FunctionFailed(), (Close("complete"),), Function.FAILED, Client.DONE),
+    (BODILESS, SourceBroken(), (Close("complete"),), FunctionState.FAILED, ClientState.DONE),
+    (BODILESS, FunctionFailed(), (Close("complete"),), FunctionState.FAILED, ClientState.DONE),
     (
         BODILESS,
         ResponseMalformed("too long"),
         (AnswerSource(400, "too long"), Close("complete")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         BODILESS,
         DeadlinePassed("total", "the total deadline has passed"),
         (AnswerSource(410, "the total deadline has passed"), Close("complete")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         BODILESS,
         Stopped(),
         (AnswerSource(410, "the gateway is stopping"), Close("complete")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
     (
         BODILESS,
         GatewayFailed(),
         (AnswerSource(410, "the gateway failed"), Close("complete")),
-        Function.FAILED,
-        Client.DONE,
+        FunctionState.FAILED,
+        ClientState.DONE,
     ),
 ]
 
@@ -334,8 +340,8 @@ def test_playbook(
     events: tuple[Event, ...],
     event: Event,
     commands: tuple[Command, ...],
-    function: Function,
-    client: Client,
+    function: FunctionState,
+    client: ClientState,
 ) -> None:
     exchange = after(*events)
 
@@ -350,7 +356,7 @@ def test_the_playbook_has_every_row_of_the_functions_table() -> None:
         (state, event)
         for state, row in FUNCTION_SIDE.items()
         for event, after in row.items()
-        if type(after) is Function
+        if type(after) is FunctionState
     }
 
 
@@ -406,7 +412,7 @@ IMPOSSIBLE: list[tuple[tuple[Event, ...], Event]] = [
 
 def test_the_table_has_every_event_in_every_state() -> None:
     assert {type(event) for event in EVENTS} == set(get_args(Event))
-    assert set(FUNCTION_SIDE) == set(Function)
+    assert set(FUNCTION_SIDE) == set(FunctionState)
     assert all(set(row) == set(get_args(Event)) for row in FUNCTION_SIDE.values())
 
 
@@ -419,8 +425,8 @@ def test_the_table_has_no_other_verdicts_than_those_listed_here(
     of_states = {(after(*walk).function, type(event)) for walk, event in listed}
     of_table = {(after(*walk).function, type(event)) for walk, event in rows(verdict)}
 
-    of_states.discard((Function.SENDING, ClientLeft))  # depends on the client's side
-    assert of_table - {(Function.ENDED, GatewayFailed)} == of_states
+    of_states.discard((FunctionState.SENDING, ClientLeft))  # depends on the client's side
+    assert of_table - {(FunctionState.ENDED, GatewayFailed)} == of_states
 
 
 @pytest.mark.parametrize(
@@ -525,10 +531,10 @@ def test_every_walk_through_the_states_leads_to_one_end() -> None:
                 walks.append([*walk, event])
 
     assert seen == {
-        (Function.WAITING, Client.HELD),
-        (Function.OPENED, Client.HELD),
-        (Function.SENDING, Client.RECEIVING),
-        (Function.SENDING, Client.DONE),
-        (Function.ENDED, Client.DONE),
-        (Function.FAILED, Client.DONE),
+        (FunctionState.WAITING, ClientState.HELD),
+        (FunctionState.OPENED, ClientState.HELD),
+        (FunctionState.SENDING, ClientState.RECEIVING),
+        (FunctionState.SENDING, ClientState.DONE),
+        (FunctionState.ENDED, ClientState.DONE),
+        (FunctionState.FAILED, ClientState.DONE),
     }

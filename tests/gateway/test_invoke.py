@@ -38,7 +38,7 @@ from tailrace.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
-from tailrace.gateway.aws.credentials import Keys
+from tailrace.gateway.aws.credentials import LambdaKeys
 from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.aws.signing import LambdaSigner
@@ -554,7 +554,7 @@ def test_keys_that_have_expired_and_cannot_be_renewed_are_an_endpoint_error() ->
         nonlocal now
         invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
         await invoker.start()
-        invoker._signer._keys = Keys(source)
+        invoker._signer._keys = LambdaKeys(source)
         now += timedelta(hours=2)
         try:
             with pytest.raises(EndpointError, match="credentials"):

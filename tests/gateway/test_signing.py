@@ -10,7 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
-from tailrace.gateway.aws.credentials import Keys
+from tailrace.gateway.aws.credentials import LambdaKeys
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.signing import LambdaSigner
 
@@ -24,7 +24,7 @@ URLS = (
 HEADERS = {"X-Amz-Invocation-Type": "Event"}
 
 
-def signed(url: str, keys: Keys, body: bytes) -> tuple[str, dict[str, str]]:
+def signed(url: str, keys: LambdaKeys, body: bytes) -> tuple[str, dict[str, str]]:
     """The request line and the header fields of a signed request."""
     parts = urlsplit(url)
     endpoint = LambdaEndpoint(f"{parts.scheme}://{parts.netloc}", "eu-west-1", is_loopback=True)
@@ -46,7 +46,7 @@ def test_the_signature_is_the_one_botocore_gives_its_own_request(
     body = b'{"a":"\xc3\xb6"}'
 
     for _ in range(5):  # the second may change between the two signatures
-        line, ours = signed(url, Keys(Credentials("AKID", "secret", token)), body)
+        line, ours = signed(url, LambdaKeys(Credentials("AKID", "secret", token)), body)
         theirs = AWSRequest("POST", url, data=body, headers=HEADERS)
         SigV4Auth(credentials, "lambda", "eu-west-1").add_auth(theirs)
         if ours["X-Amz-Date"] == theirs.headers["X-Amz-Date"]:

@@ -49,7 +49,7 @@ class Listener(Protocol):
         """Bytes of the response: one call per read, whatever number of writes it carried."""
 
 
-class Source(Protocol):
+class StreamSource(Protocol):
     """Where a streamed response comes from."""
 
     def pause_reading(self) -> None:
@@ -80,7 +80,7 @@ class Attempt:
         self.listener = listener
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.ended: asyncio.Future[bytes] = loop.create_future()
-        self._source: Source | None = None
+        self._source: StreamSource | None = None
         self._pauses: set[str] = set()
 
     @property
@@ -98,7 +98,7 @@ class Attempt:
         """In `Listener.on_data`: whether the bytes begin with the rest of the write before."""
         return self._source is not None and self._source.is_inside_chunk
 
-    def begin_stream(self, source: Source) -> None:
+    def begin_stream(self, source: StreamSource) -> None:
         """The listener's bytes come from there."""
         self._source = source
         if self.is_held:

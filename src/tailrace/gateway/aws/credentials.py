@@ -74,7 +74,7 @@ def dummy_credentials() -> Credentials:
     return Credentials(_DUMMY_KEY, _DUMMY_KEY)
 
 
-class Keys:
+class LambdaKeys:
     """Keys to sign with, renewed in time. botocore asks for new ones 15 minutes before the end.
 
     The constructor blocks if the keys come over the network.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.gateway.aws.credentials import (
-    Keys,
+    LambdaKeys,
     dummy_credentials,
     environment_credentials,
     find_credentials,
@@ -56,7 +56,7 @@ class LambdaSigner:
         self._base_path = urlsplit(endpoint.url).path
         self._timeout_s = timeout_s
         self._clock = clock
-        self._keys: Keys | None = None
+        self._keys: LambdaKeys | None = None
 
     @property
     def origin(self) -> Origin:
@@ -92,11 +92,11 @@ class LambdaSigner:
         if self._keys is not None:
             await self._keys.close()
 
-    def _find_keys(self) -> Keys:
+    def _find_keys(self) -> LambdaKeys:
         """Find the keys; blocks. Those of an emulator may be dummies."""
         endpoint = self._endpoint
         if endpoint.has_dummy_keys:
-            return Keys(dummy_credentials())
+            return LambdaKeys(dummy_credentials())
         if endpoint.is_loopback:
             found = environment_credentials()
             if found is None:
@@ -104,8 +104,8 @@ class LambdaSigner:
                     "%s is on this machine and no credentials are set: signing with dummy keys",
                     endpoint.url,
                 )
-            return Keys(found or dummy_credentials())
-        return Keys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
+            return LambdaKeys(found or dummy_credentials())
+        return LambdaKeys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
 
 
 @lru_cache(maxsize=_PREPARED_MAX)

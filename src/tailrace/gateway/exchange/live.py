@@ -28,7 +28,7 @@ from tailrace.gateway.exchange.state import (
     EndResponse,
     Event,
     Exchange,
-    Function,
+    FunctionState,
     GatewayFailed,
     HeadArrived,
     ImpossibleEventError,
@@ -105,12 +105,12 @@ class Held:
     @property
     def is_waiting(self) -> bool:
         """Whether there is no source yet."""
-        return self.exchange.function is Function.WAITING
+        return self.exchange.function is FunctionState.WAITING
 
     @property
     def has_head(self) -> bool:
         """Whether the response head has been received."""
-        return self.exchange.function not in (Function.WAITING, Function.OPENED)
+        return self.exchange.function not in (FunctionState.WAITING, FunctionState.OPENED)
 
     # --- from the source ------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from typing import Final
 from tailrace.wire.integration import Head
 
 
-class Function(Enum):
+class FunctionState(Enum):
     """How far the function's response has come."""
 
     WAITING = "waiting"  # invoked; no source yet
@@ -33,7 +33,7 @@ class Function(Enum):
     FAILED = "failed"  # it will never be complete
 
 
-class Client(Enum):
+class ClientState(Enum):
     """What the client has received."""
 
     HELD = "held"  # nothing
@@ -208,11 +208,11 @@ Command = (
 
 # --- the tables ----------------------------------------------------------------------------------
 
-_OPENED, _SENDING, _ENDED, _FAILED = list(Function)[1:]
+_OPENED, _SENDING, _ENDED, _FAILED = list(FunctionState)[1:]
 _LATE, _NEVER = Verdict
 
 # fmt: off
-_TRANSITIONS: Final[dict[type[Event], tuple[Function | Verdict, ...]]] = {
+_TRANSITIONS: Final[dict[type[Event], tuple[FunctionState | Verdict, ...]]] = {
     # in               WAITING  OPENED    SENDING  ENDED   FAILED
     SourceOpened:      (_OPENED, _NEVER,   _NEVER,  _NEVER, _LATE),  # a second is refused
     InvokeRefused:     (_FAILED, _LATE,    _LATE,   _LATE,  _LATE),  # slower than the function
@@ -230,16 +230,22 @@ _TRANSITIONS: Final[dict[type[Event], tuple[Function | Verdict, ...]]] = {
 }
 # fmt: on
 
-FUNCTION_SIDE: Final[dict[Function, dict[type[Event], Function | Verdict]]] = {
+FUNCTION_SIDE: Final[dict[FunctionState, dict[type[Event], FunctionState | Verdict]]] = {
     state: {event: row[column] for event, row in _TRANSITIONS.items()}
-    for column, state in enumerate(Function)
+    for column, state in enumerate(FunctionState)
 }
 """For each state and event, the next state or a verdict."""
 
-CLIENT_SIDE: Final[dict[Client, dict[Function, Client]]] = {
-    Client.HELD: {Function.SENDING: Client.RECEIVING, Function.FAILED: Client.DONE},
-    Client.RECEIVING: {Function.ENDED: Client.DONE, Function.FAILED: Client.DONE},
-    Client.DONE: {},
+CLIENT_SIDE: Final[dict[ClientState, dict[FunctionState, ClientState]]] = {
+    ClientState.HELD: {
+        FunctionState.SENDING: ClientState.RECEIVING,
+        FunctionState.FAILED: ClientState.DONE,
+    },
+    ClientState.RECEIVING: {
+        FunctionState.ENDED: ClientState.DONE,
+        FunctionState.FAILED: ClientState.DONE,
+    },
+    ClientState.DONE: {},
 }
 """The client's side follows the function's: its next state by the state that was reached there.
 
@@ -304,8 +310,8 @@ class Exchange:
     go to the client now.
     """
 
-    function: Function = Function.WAITING
-    client: Client = Client.HELD
+    function: FunctionState = FunctionState.WAITING
+    client: ClientState = ClientState.HELD
     is_relaying: bool = False
 
     def feed(self, event: Event) -> tuple[Command, ...]:
@@ -318,28 +324,28 @@ class Exchange:
         after = FUNCTION_SIDE[before][type(event)]
         if after is Verdict.IMPOSSIBLE:
             raise ImpossibleEventError(f"{type(event).__name__} in {before.name}")
-        if after is Verdict.LATE or (had is Client.DONE and type(event) is ClientLeft):
+        if after is Verdict.LATE or (had is ClientState.DONE and type(event) is ClientLeft):
             return ()
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
         # A plain attribute: a chunk looks at it.
-        self.is_relaying = self.client is Client.RECEIVING
+        self.is_relaying = self.client is ClientState.RECEIVING
         match event:
             case SourceOpened():
                 return (AcceptSource(),)
             case HeadArrived(head, is_bodiless):
                 if not is_bodiless:
                     return (StartResponse(head),)
-                self.client = Client.DONE  # the function may go on; no client waits for it
+                self.client = ClientState.DONE  # the function may go on; no client waits for it
                 self.is_relaying = False
                 return (StartResponse(head), EndResponse())
             case SourceEnded():
-                end = (EndResponse(),) if had is Client.RECEIVING else ()
+                end = (EndResponse(),) if had is ClientState.RECEIVING else ()
                 return (*end, AnswerSource(200, "relayed"), Close("complete"))
         return tuple(_lose(event, before, had))
 
 
-def _lose(event: Event, function: Function, client: Client) -> Iterator[Command]:
+def _lose(event: Event, function: FunctionState, client: ClientState) -> Iterator[Command]:
     """The commands that make a loss visible to the sides that are still there."""
     loss = LOSSES[type(event)]
     name = detail = ""
@@ -355,11 +361,11 @@ def _lose(event: Event, function: Function, client: Client) -> Iterator[Command]
         case InvokeRefused(status, detail, retry_after_s):
             pass
     is_client_there = type(event) is not ClientLeft
-    if client is Client.RECEIVING and is_client_there:
+    if client is ClientState.RECEIVING and is_client_there:
         yield AbortResponse(loss.is_flushed)
-    elif client is Client.HELD and is_client_there:
+    elif client is ClientState.HELD and is_client_there:
         yield AnswerClient(status, loss.client_detail.format(detail=detail), retry_after_s)
-    if loss.source_status and function is not Function.WAITING:
+    if loss.source_status and function is not FunctionState.WAITING:
         yield AnswerSource(loss.source_status, loss.source_detail.format(detail=detail))
     outcome = loss.outcome.format(name=name.replace(" ", "-"))
-    yield Close("complete" if client is Client.DONE else outcome)
+    yield Close("complete" if client is ClientState.DONE else outcome)

@@ -32,7 +32,7 @@ from tailrace.gateway.exchange.state import (
     SourceBroken,
     SourceOpened,
 )
-from tailrace.gateway.transports.stream_body import StreamBody, StreamForm
+from tailrace.gateway.transports.stream_head import HeadFinder, StreamForm
 from tailrace.gateway.transports.stream_messages import (
     FormWarnings,
     failure_in,
@@ -145,8 +145,8 @@ class _Answer:
         self._held = held
         self._form_warnings = form_warnings
         self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
-        self._body: StreamBody | None  # until the head is known
-        self._body = StreamBody(response_from_envelope)
+        self._body: HeadFinder | None  # until the head is known
+        self._body = HeadFinder(response_from_envelope)
         self._frames: FrameDecoder | None = None  # when the head says that frames follow
         self._is_paused = False  # the client reads too slowly
         self._last: Message | None = None  # it waits for the frames before it
@@ -242,7 +242,7 @@ class _Answer:
                 self._end(last)
         held.seat.uncork()
 
-    def _begin(self, head: Head, body: StreamBody) -> None:
+    def _begin(self, head: Head, body: HeadFinder) -> None:
         """The head is known."""
         self._body = None
         if body.form is not StreamForm.PRELUDE:

@@ -8,7 +8,7 @@ from typing import Final
 
 from tailrace.errors import EventStreamError
 from tailrace.gateway.observe.counts import Tallies
-from tailrace.gateway.transports.stream_body import StreamForm
+from tailrace.gateway.transports.stream_head import StreamForm
 from tailrace.net.clock import TimerClock
 from tailrace.net.json_text import Members, find_text
 from tailrace.wire.capability import redact

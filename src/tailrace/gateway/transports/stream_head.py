@@ -42,7 +42,7 @@ class StreamForm(Enum):
     RESULT = "the result of a function that does not stream"
 
 
-class StreamBody:
+class HeadFinder:
     """Finds the head of a response stream, however it was cut up.
 
     - A JSON object and eight NUL bytes within `PRELUDE_BYTES_MAX`: a prelude. It may say that

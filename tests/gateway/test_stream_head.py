@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import HeadError, PreludeError, ResponseFormatError, ResultError
-from tailrace.gateway.transports.stream_body import StreamBody, StreamForm
+from tailrace.gateway.transports.stream_head import HeadFinder, StreamForm
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX, PRELUDE_BYTES_MAX
 from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.integration import DELIMITER, Head, encode_prelude
@@ -24,7 +24,7 @@ ENVELOPE = {"statusCode": 404, "headers": {"x-a": "1"}, "cookies": ["a=1"], "bod
 
 def read(pieces: list[bytes]) -> tuple[Head, bytes, bool]:
     """What a stream means: its head, its body, and whether it was a buffered result."""
-    body = StreamBody(response_from_envelope)
+    body = HeadFinder(response_from_envelope)
     for index, piece in enumerate(pieces):
         head = body.feed(piece)
         if head is not None:
@@ -150,14 +150,14 @@ FRAMED = b'{"headers":{"Tailrace-Frames":"1"}%b}'
 )
 def test_only_a_prelude_says_that_frames_follow(data: bytes, is_framed: bool) -> None:
     for at in range(len(data) + 1):
-        body = StreamBody(response_from_envelope)
+        body = HeadFinder(response_from_envelope)
         if body.feed(data[:at]) is None and body.feed(data[at:]) is None:
             body.finish()
         assert body.is_framed is is_framed
 
 
 def test_text_is_known_at_once() -> None:
-    body = StreamBody(response_from_envelope)
+    body = HeadFinder(response_from_envelope)
 
     assert body.feed(b"h") == OCTETS
     assert body.rest == b"h"
@@ -184,7 +184,7 @@ def test_an_envelope_may_be_longer_than_a_prelude() -> None:
 
 
 def test_more_than_a_buffered_response_can_be_is_a_plain_stream() -> None:
-    body = StreamBody(response_from_envelope)
+    body = HeadFinder(response_from_envelope)
     longest = b'{"body":"' + b"x" * (BUFFERED_RESPONSE_BYTES_MAX - 9)
 
     assert body.feed(longest) is None
@@ -194,7 +194,7 @@ def test_more_than_a_buffered_response_can_be_is_a_plain_stream() -> None:
 
 
 def test_spaces_are_collected_to_a_limit() -> None:
-    body = StreamBody(response_from_envelope)
+    body = HeadFinder(response_from_envelope)
 
     assert body.feed(b" " * PRELUDE_BYTES_MAX) is None
     assert body.feed(b" ") == OCTETS
@@ -202,7 +202,7 @@ def test_spaces_are_collected_to_a_limit() -> None:
 
 
 def test_a_line_is_known_before_the_next_one() -> None:
-    body = StreamBody(response_from_envelope)
+    body = HeadFinder(response_from_envelope)
 
     assert body.feed(b'{"i":1}') is None
     assert body.feed(b"\n") == OCTETS
@@ -210,7 +210,7 @@ def test_a_line_is_known_before_the_next_one() -> None:
 
 
 def test_an_object_that_is_written_slowly_is_known_when_it_can_be_no_prelude() -> None:
-    body = StreamBody(response_from_envelope)
+    body = HeadFinder(response_from_envelope)
 
     assert body.feed(LONG[:PRELUDE_BYTES_MAX]) is None
     assert body.held_bytes == PRELUDE_BYTES_MAX
