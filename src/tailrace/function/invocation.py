@@ -47,20 +47,15 @@ class Handler(NamedTuple):
     """When its response is flushed; None: as a handler that hands its event on decides."""
 
 
-class _Call(NamedTuple):
-    """One call of a handler by the runtime."""
-
-    handler: Handler
-    request: Request
-    context: Any
-
-
-class _Outer(NamedTuple):
+class _Outer:
     """A handler that runs, and may hand its event on to another."""
 
-    event: Any
-    context: Any
-    stream: Stream
+    __slots__ = ("context", "event", "stream")
+
+    def __init__(self, event: Any, context: Any, stream: Stream) -> None:
+        self.event = event
+        self.context = context
+        self.stream = stream
 
 
 _outer: Final[ContextVar[_Outer | None]] = ContextVar("tailrace_outer", default=None)
@@ -75,24 +70,24 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
         drive(handler, event, context, outer.stream)
         outer.stream.end()
         return None
-    call = _Call(handler, Request(event), context)
-    _name_exchange(call)
-    if call.request.callback is not None:
-        return _call_back(call, call.request.callback)
+    request = Request(event)
+    _name_exchange(request, context)
+    if request.callback is not None:
+        return _call_back(handler, request, context, request.callback)
     # Imported here: on AWS's own runtime every response is a callback or a result.
     from tailrace.function.output.native import open_native
 
-    native = open_native(context, handler.mode, is_wanted=call.request.wants_stream)
+    native = open_native(context, handler.mode, is_wanted=request.wants_stream)
     if native is not None:
-        return _stream_natively(call, native)
-    return _return_response(call)
+        return _stream_natively(handler, request, context, native)
+    return _return_response(handler, request, context)
 
 
-def _name_exchange(call: _Call) -> None:
+def _name_exchange(request: Request, context: Any) -> None:
     """Give the context the exchange's id, for the handler's log lines."""
-    if call.context is not None:
+    if context is not None:
         try:
-            call.context.tailrace_exchange_id = call.request.exchange_id
+            context.tailrace_exchange_id = request.exchange_id
         except (AttributeError, TypeError, ValueError):
             pass  # a test's context that takes no attributes
 
@@ -105,34 +100,35 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
     return is_same and stream.output.transport.peer is not None and not has_begun
 
 
-def _return_response(call: _Call) -> Any:
+def _return_response(handler: Handler, request: Request, context: Any) -> Any:
     from tailrace.function.output.result import ResultTransport
 
-    transport = ResultTransport(is_http=call.request.is_http)
+    transport = ResultTransport(is_http=request.is_http)
     # The reader of the result drops the body of a HEAD, and takes the content-length from it.
     stream = Stream(Output(transport, RAW), is_head_request=False)
     try:
-        drive(call.handler, call.request.event, call.context, stream)
+        drive(handler, request.event, context, stream)
         stream.end()
     finally:
         stream.close()
     if stream.head is not None:
-        warn_of_lost_head(call.request)
+        warn_of_lost_head(request)
     return transport.result(is_text=stream.is_text)
 
 
-def _stream_natively(call: _Call, native: NativeResponse) -> Any:
+def _stream_natively(
+    handler: Handler, request: Request, context: Any, native: NativeResponse
+) -> Any:
     from tailrace.function.output.flushes import Flushes
     from tailrace.function.output.native import fail_native
     from tailrace.function.output.upload import UploadTransport
 
-    request = call.request
     # The runtime reports a plain result of an event that is no HTTP request.
     transport = UploadTransport(native.upload, native.begin, keeps_results=not request.is_http)
-    output = Output(transport, _native_encoder(request), Flushes(call.handler.flush_policy))
+    output = Output(transport, _native_encoder(request), Flushes(handler.flush_policy))
     stream = Stream(output, is_head_request=request.method == "HEAD")
     try:
-        drive(call.handler, request.event, call.context, stream)
+        drive(handler, request.event, context, stream)
         stream.end()
     except Exception as error:
         if not transport.has_started or transport.loss is None or not _is_departure(error):
@@ -166,43 +162,44 @@ def _log_flushes(output: Output) -> None:
         )
 
 
-def _call_back(call: _Call, url: str) -> None:
+def _call_back(handler: Handler, request: Request, context: Any, url: str) -> None:
     from tailrace.function.output.callback import open_callback
 
     try:
         transport = open_callback(url)
     except CallbackRefusedError as error:
-        exchange_id = call.request.exchange_id
-        logger.warning("the handler was not run: %s; exchange=%s", error, exchange_id)
+        logger.warning("the handler was not run: %s; exchange=%s", error, request.exchange_id)
         return
     try:
-        _call_back_by(transport, call)
+        _call_back_by(transport, handler, request, context)
     except BaseException:
         transport.abort()
         raise
 
 
-def _call_back_by(transport: UploadTransport, call: _Call) -> None:
+def _call_back_by(
+    transport: UploadTransport, handler: Handler, request: Request, context: Any
+) -> None:
     from tailrace.function.output.callback import finish_callback
 
     output = Output(transport, PRELUDE)
-    stream = Stream(output, is_head_request=call.request.method == "HEAD")
+    stream = Stream(output, is_head_request=request.method == "HEAD")
     failure: Exception | None = None
     try:
         try:
-            drive(call.handler, call.request.event, call.context, stream)
+            drive(handler, request.event, context, stream)
             stream.end()
         except Exception as error:
             if transport.loss is None or not _is_departure(error):
                 failure = error
-                print_failure(describe(error), getattr(call.context, "aws_request_id", None))
+                print_failure(describe(error), getattr(context, "aws_request_id", None))
                 stream.fail()
     except ClientDisconnected:
         pass  # the failure has no reader; the transport has logged the loss
     finally:
         stream.close()
-    finish_callback(transport, output.body_bytes, _finish_timeout_s(call.context))
-    if failure is not None and call.handler.raises:
+    finish_callback(transport, output.body_bytes, _finish_timeout_s(context))
+    if failure is not None and handler.raises:
         raise failure
 
 
