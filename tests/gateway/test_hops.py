@@ -1,5 +1,7 @@
 """How many of our own functions a reader must open to follow the main paths.
 
+Constructors that dataclasses generate are not counted: there is no source to open.
+
 `HOPS=1 python -m pytest -q -s tests/gateway/test_hops.py` lists them.
 """
 
@@ -57,7 +59,7 @@ class Hops:
         if name.endswith(".data_received") and module.startswith("net/server/"):
             self._found = {}  # a read that led to no such write is not the one
             self._is_open = True
-        if self._is_open and not name.endswith(">"):  # comprehensions are no functions
+        if self._is_open and not name.endswith(">"):  # a comprehension is no function
             self._found[f"{module}:{name}"] = 1
 
 

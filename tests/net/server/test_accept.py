@@ -21,7 +21,7 @@ async def test_the_100_goes_out_when_the_application_accepts(stage: Stage) -> No
     stage.scripts["head"] = lambda request: request.connection.defer()
     peer, request = await stage.exchange(post(5, EXPECT))
 
-    await asyncio.sleep(0.01)  # the application asks another node
+    await settle()  # the application asks another node
     assert await peer.is_silent()
     request.connection.continue_fields = b"x-proof: 1\r\n"
     request.connection.accept()

@@ -17,7 +17,7 @@ from tailrace.gateway.aws.credentials import (
     find_credentials,
 )
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
-from tailrace.net.client.pool import Origin, encode_post
+from tailrace.net.client.pool import Origin
 from tailrace.net.clock import TimerClock
 from tailrace.wire.sigv4 import DATE_FORMAT, PreparedRequest
 
@@ -53,7 +53,6 @@ class LambdaSigner:
         clock: TimerClock | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._base_path = urlsplit(endpoint.url).path
         self._timeout_s = timeout_s
         self._clock = clock
         self._keys: LambdaKeys | None = None
@@ -76,16 +75,18 @@ class LambdaSigner:
         """
         keys = self._keys
         assert keys is not None, "not started"
-        fields, prepared = _prepare(
+        head, prepared = _prepare(
             self._endpoint.url + path,
             tuple(headers.items()),
             keys.static or await keys.current(),
             self._endpoint.region,
         )
         date = time.strftime(DATE_FORMAT, time.gmtime())
-        authorization = prepared.authorization(date, body)
-        signed = {**fields, "X-Amz-Date": date, "Authorization": authorization}
-        return encode_post(self._base_path + path, signed, body)
+        rest = (
+            f"X-Amz-Date: {date}\r\nAuthorization: {prepared.authorization(date, body)}\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        )
+        return (head + rest).encode("latin-1") + body
 
     async def close(self) -> None:
         """Cancel the renewal of keys."""
@@ -111,8 +112,8 @@ class LambdaSigner:
 @lru_cache(maxsize=_PREPARED_MAX)
 def _prepare(
     url: str, headers: tuple[tuple[str, str], ...], credentials: SigningKeys, region: str
-) -> tuple[dict[str, str], PreparedRequest]:
-    """Return the fixed fields of a POST, and the part of its signature that is fixed as well.
+) -> tuple[str, PreparedRequest]:
+    """Return the beginning of a POST, and the part of its signature that is fixed as well.
 
     `url` must not have a query, and must be sent in the same spelling.
     """
@@ -131,4 +132,5 @@ def _prepare(
         region=region,
         service="lambda",
     )
-    return fields, prepared
+    lines = (f"POST {parts.path} HTTP/1.1", *(f"{name}: {fields[name]}" for name in fields), "")
+    return "\r\n".join(lines), prepared
