@@ -31,6 +31,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "error tree": structure.error_tree,
     "error table": structure.error_table,
     "layers": structure.layers,
+    "libraries": structure.libraries,
     "layers described": structure.layers_described,
     **{
         f"options of {name}": partial(declared.options_of, name)

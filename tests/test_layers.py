@@ -62,6 +62,17 @@ ONE_HOME = {
 }
 """Each third-party library, and the only modules that import it."""
 
+PURPOSES = {
+    "httptools": "parses HTTP",
+    "uvloop": "runs the event loop",
+    "botocore": "finds AWS configuration and credentials",
+    "msgspec": "checks settings, encodes events, scans large JSON",
+    "watchfiles": "watches files",
+    "click": "reads the command line",
+    "matplotlib": "draws pictures of the probe",
+}
+"""What each is for. `docs/generate.py` draws both tables into docs/topics/design.md."""
+
 STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.blocking")
 
 PURE = (
@@ -136,6 +147,7 @@ def test_each_part_is_described() -> None:
     parts = {part for line in LAYERS for part in line}
 
     assert set(DESCRIPTIONS) == parts
+    assert set(PURPOSES) == set(ONE_HOME)
 
 
 def test_no_import_cycles() -> None:

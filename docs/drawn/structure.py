@@ -12,6 +12,7 @@ from docs.drawn.markdown import table, text_block
 from tailrace import errors
 
 ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = Path(errors.__file__).parent
 
 # --- errors ------------------------------------------------------------------------------------
 
@@ -72,6 +73,26 @@ def layers_described() -> str:
     pairs = sorted(found["WITHIN_A_LINE"])
     allowed = ", ".join(f"`{importer}` may import `{imported}`" for importer, imported in pairs)
     return f"{text_block(rows[:-1])}\n\nWithin a layer {allowed}."
+
+
+def libraries() -> str:
+    """Each third-party library with the only places that import it."""
+    homes: dict[str, set[str]] = _layers()["ONE_HOME"]
+    purposes: dict[str, str] = _layers()["PURPOSES"]
+    rows = [
+        [
+            library,
+            purposes[library],
+            ", ".join(f"`{_place(name)}`" for name in sorted(homes[library])),
+        ]
+        for library in sorted(homes)
+    ]
+    return table(["library", "purpose", "imported by"], rows)
+
+
+def _place(module: str) -> str:
+    path = module.replace(".", "/")
+    return f"{path}/" if (PACKAGE / path).is_dir() else f"{path}.py"
 
 
 def _layers() -> dict[str, Any]:
