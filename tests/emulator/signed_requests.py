@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.utils import normalize_url_path
 
-from tailrace.emulator.signature import Keys, find_fault
+from tailrace.emulator.signature import KeyPair, find_fault
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.sigv4 import PreparedRequest
 
@@ -64,7 +64,7 @@ REPLACEMENTS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class SignedRequest:
     """One request and what signed it."""
 
-    keys: Keys
+    keys: KeyPair
     token: str | None
     region: str
     moment: datetime
@@ -94,7 +94,9 @@ def make(random: Random) -> SignedRequest:
     query += random.choices(query, k=random.randint(0, 2)) if query else []
     names = [f"x-{random.choice('abc')}{number % 3}" for number in range(random.randint(0, 5))]
     return SignedRequest(
-        keys=Keys(f"AKID{random.randrange(10**9)}", text(9).replace("\U0001f600", "") or "secret"),
+        keys=KeyPair(
+            f"AKID{random.randrange(10**9)}", text(9).replace("\U0001f600", "") or "secret"
+        ),
         token=random.choice((None, "session/token+=")),
         region=random.choice(REGIONS),
         moment=datetime.fromtimestamp(random.randrange(4_000_000_000), UTC),

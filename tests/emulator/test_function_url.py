@@ -23,7 +23,7 @@ from tests.fakes import Broken, Client, Response, encode_chunk
 
 from tailrace import limits
 from tailrace.config import Address, CorsConfig, UrlConfig
-from tailrace.emulator.signature import Keys
+from tailrace.emulator.signature import KeyPair
 
 ERROR = {"errorType": "TypeError", "errorMessage": "boom", "stackTrace": []}
 STREAM = UrlConfig(invoke_mode="RESPONSE_STREAM")
@@ -654,7 +654,7 @@ def test_only_signed_requests_reach_a_url_with_aws_iam(tmp_path: Path) -> None:
         assert "START" not in emulator.log
 
         body = b'{"a": 1}'
-        head = signed("/x?a=1", body, keys=Keys("tailrace", "tailrace"))
+        head = signed("/x?a=1", body, keys=KeyPair("tailrace", "tailrace"))
         fields = [(name.decode(), value.decode()) for name, value in head.headers]
         answer = await send(emulator, "POST", head.target, fields, body)
         assert answer.status == 200
@@ -681,7 +681,7 @@ def test_only_signed_requests_reach_a_url_with_aws_iam(tmp_path: Path) -> None:
 
 def test_a_presigned_url_is_enough(tmp_path: Path) -> None:
     async def story(emulator: Harness) -> None:
-        keys = Keys("tailrace", "tailrace")
+        keys = KeyPair("tailrace", "tailrace")
         head = signed("/a?b=1", method="GET", keys=keys, auth=SigV4QueryAuth, expires=60)
         fields = [("host", "127.0.0.1:8123")]
         answer = await send(emulator, "GET", head.target, fields)

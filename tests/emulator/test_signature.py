@@ -14,10 +14,10 @@ from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tailrace.emulator.signature import Keys, find_fault
+from tailrace.emulator.signature import KeyPair, find_fault
 from tailrace.wire.http_head import RequestHead
 
-KEYS = Keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+KEYS = KeyPair("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 URL = "http://127.0.0.1:8123"
 
 
@@ -31,7 +31,7 @@ def signed(
     method: str = "POST",
     headers: dict[str, str] | None = None,
     *,
-    keys: Keys = KEYS,
+    keys: KeyPair = KEYS,
     token: str | None = None,
     service: str = "lambda",
     region: str = "eu-central-1",
@@ -125,13 +125,13 @@ def test_changes_after_the_signature_are_seen() -> None:
     head = signed(headers={"X-A": "1"})
     head.headers[:] = [(n, b"2" if n == b"x-a" else v) for n, v in head.headers]
     assert fault(head) == wrong
-    assert fault(signed(keys=Keys(KEYS.access_key_id, "another"))) == wrong
+    assert fault(signed(keys=KeyPair(KEYS.access_key_id, "another"))) == wrong
 
 
 def test_each_fault_has_its_words() -> None:
     unsigned = RequestHead("GET", "/", "1.1", [(b"host", b"x")])
     assert fault(unsigned) == "it is not signed"
-    assert "access key" in str(fault(signed(keys=Keys("OTHER", "x"))))
+    assert "access key" in str(fault(signed(keys=KeyPair("OTHER", "x"))))
     assert "service 'execute-api'" in str(fault(signed(service="execute-api")))
     head = signed()
     head.headers[:] = [
@@ -232,9 +232,9 @@ CASES: dict[str, tuple[Callable[[], RequestHead], float]] = {
         lambda: changed(signed(), authorization="Bearer abc"),
         0,
     ),
-    "another access key": (lambda: signed(keys=Keys("OTHER", "x")), 0),
+    "another access key": (lambda: signed(keys=KeyPair("OTHER", "x")), 0),
     "another secret, or a changed request": (
-        lambda: signed(keys=Keys(KEYS.access_key_id, "another")),
+        lambda: signed(keys=KeyPair(KEYS.access_key_id, "another")),
         0,
     ),
     "`x-amz-content-sha256` is not the body's": (

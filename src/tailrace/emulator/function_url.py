@@ -14,7 +14,7 @@ from typing import Final
 from tailrace import limits
 from tailrace.config import Address, EmulatorConfig, UrlConfig
 from tailrace.emulator.functions import EmulatedFunction
-from tailrace.emulator.signature import Keys, SignatureFault, find_fault
+from tailrace.emulator.signature import KeyPair, SignatureFault, find_fault
 from tailrace.emulator.url_request import FindFault, UrlService
 from tailrace.net.ports import is_taken, refuse_unusable
 from tailrace.net.server.listener import Connection, HttpLimits, HttpServer, Receiver, RequestHead
@@ -204,7 +204,7 @@ def _web_access(name: str, config: UrlConfig, settings: EmulatorConfig) -> WebAc
 
 
 def _fault_finder(settings: EmulatorConfig) -> FindFault:
-    keys = Keys(settings.access_key_id, settings.secret_access_key)
+    keys = KeyPair(settings.access_key_id, settings.secret_access_key)
 
     def find(head: RequestHead, body: bytes) -> SignatureFault | None:
         return find_fault(keys, head, body, now_s=time.time())

@@ -1,11 +1,11 @@
 """Signatures (AWS Signature Version 4) of requests to Function URLs with AWS_IAM.
 
-Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. What a Function URL wants
-of it: service `lambda`, and a payload that is signed too (Lambda Developer Guide, "urls-auth").
-Which region is signed for, and a session token, do not matter here.
+`wire.sigv4` has the signature itself. A Function URL requires the service `lambda` and a signed
+payload (Lambda Developer Guide, "urls-auth", read 2026-11). Here any region and any session token
+are accepted.
 
-The client's answer for each fault: `docs/reference/function-urls.md`, "AWS_IAM", with its
-sources. Texts are those of AWS's services, without the parts that repeat what was sent.
+`docs/reference/function-urls.md`, "AWS_IAM", lists the client's answer for each fault with its
+source. The texts are those of AWS's services, without the parts that repeat the request.
 
 """
 
@@ -50,7 +50,7 @@ class SignatureFault(NamedTuple):
 
 
 class _FaultError(Exception):
-    """A request is not signed as it must be."""
+    """The signature of a request is missing or wrong."""
 
     def __init__(self, reason: str, answer: ServiceError) -> None:
         super().__init__(reason)
@@ -58,7 +58,7 @@ class _FaultError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeyPair:
     """The one key pair that is accepted."""
 
     access_key_id: str
@@ -67,22 +67,22 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a request says of its signature."""
+    """The signature of a request and what it covers."""
 
     credential: str
     signed_headers: str
     signature: str
     date: str
     good_for_s: float | None
-    """Of a presigned URL; None for a signature in the headers."""
+    """How long a presigned URL is valid; None for a signature in the headers."""
 
 
 def find_fault(
-    keys: Keys, head: RequestHead, body: bytes, *, now_s: float
+    keys: KeyPair, head: RequestHead, body: bytes, *, now_s: float
 ) -> SignatureFault | None:
-    """What is wrong with the signature of a request; None when it is right.
+    """Return what is wrong with the signature of a request, None if it is right.
 
-    `now_s` is the wall clock's.
+    `now_s` is the time of the wall clock.
     """
     try:
         _check(keys, head, body, now_s)
@@ -103,7 +103,7 @@ def _invalid(reason: str, message: str = _MISMATCH) -> _FaultError:
     return _FaultError(reason, ServiceError(403, "InvalidSignatureException", message))
 
 
-def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
+def _check(keys: KeyPair, head: RequestHead, body: bytes, now_s: float) -> None:
     claim = _presigned(dict(_parameters(head.query))) or _in_headers(head)
     credential = _check_credential(claim, keys)
     _check_time(claim, now_s)
@@ -130,7 +130,7 @@ def _check(keys: Keys, head: RequestHead, body: bytes, now_s: float) -> None:
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
-    """The query's parameters, decoded. A plus sign is a plus sign there, not a space."""
+    """Return the query's parameters, decoded. A plus sign stays a plus sign."""
     return parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
 
 
@@ -184,8 +184,8 @@ def _in_headers(head: RequestHead) -> _Claim:
     )
 
 
-def _check_credential(claim: _Claim, keys: Keys) -> Credential:
-    """Check whose signature it is and what for."""
+def _check_credential(claim: _Claim, keys: KeyPair) -> Credential:
+    """Check the key and the scope of a signature."""
     credential = sigv4.parse_credential(claim.credential)
     if credential is None:
         raise _incomplete(
@@ -256,7 +256,7 @@ def _check_payload(head: RequestHead, body: bytes) -> None:
 
 
 def _signed_fields(head: RequestHead, names: frozenset[str]) -> list[tuple[str, str]]:
-    """The headers that were signed, in the order in which they came."""
+    """Return the signed headers, in the order in which they were sent."""
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
     signed = [field for field in fields if field[0] in names]
     missing = names - {name for name, _ in signed}

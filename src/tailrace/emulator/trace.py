@@ -1,4 +1,4 @@
-"""X-Ray trace headers: taken over from callers, made up otherwise; nothing is ever sampled."""
+"""X-Ray trace headers: a caller's trace is continued, or a new one is started; none is sampled."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tailrace.wire.forwarded import find_trace_root, new_trace_root
 
 
 def root_of(head: RequestHead) -> str:
-    """The root of the caller's trace, or of a new one."""
+    """Return the root of the caller's trace, or of a new one."""
     given = (head.get(b"x-amzn-trace-id") or b"").decode("latin-1")
     return find_trace_root(given) or new_trace_root(time.time(), secrets.token_hex(12))
 
 
 def for_runtime(root: str) -> str:
-    """What a runtime is told: the root and a parent of our own."""
+    """Return the header for a runtime: the root, and the emulator as parent."""
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
 
 
 def with_lineage(root: str, arn: str) -> str:
-    """The trace header for the runtime and for a Function URL's client: `Lineage` is the function.
+    """Return the header for the runtime and a Function URL's client; `Lineage` is the function.
 
     The form is as recorded of Function URLs; AWS counts invocations of one chain in the last part
     of the lineage (Lambda Developer Guide, "invocation-recursion"), which is always 0 here.
@@ -31,5 +31,5 @@ def with_lineage(root: str, arn: str) -> str:
 
 
 def answer_field(root: str) -> tuple[bytes, bytes]:
-    """The header of the Invoke API's answers to the caller."""
+    """Return the header of the Invoke API's answers."""
     return b"X-Amzn-Trace-Id", f"root={root};sampled=0".encode()

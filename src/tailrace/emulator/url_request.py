@@ -1,4 +1,4 @@
-"""Requests to a Function URL: who may ask, what is refused, and the event that the rest become."""
+"""Requests to a Function URL: access, refusals, and the events of accepted requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class UrlService:
-    """What a Function URL serves; a request keeps to it to its end, whatever a reload changes."""
+    """What a Function URL serves. A reload makes a new one; requests keep theirs to the end."""
 
     function: EmulatedFunction
     config: UrlConfig
@@ -49,7 +49,7 @@ class UrlService:
     """Of the key pair that AWS_IAM accepts."""
     guard: WebGuard
     find_fault: FindFault | None = None
-    """Tells what is wrong with a request's signature; None where everybody may ask."""
+    """Returns what is wrong with a request's signature; None if requests need none."""
     cors: CorsPolicy | None = None
 
     @property
@@ -79,8 +79,8 @@ class UrlService:
 class _UrlRequest:
     """Collects a request's body, then has it answered.
 
-    Also of a request that is too long the body is read: few clients look for an answer while
-    they send.
+    The body of a request that is too long is read as well: few clients read an answer while they
+    send.
     """
 
     __slots__ = ("_answer", "_body", "_connection", "_head", "_is_full", "_service", "_size")
@@ -160,7 +160,7 @@ def _call(
         config=service.config,
         invocation=Invocation(
             request_id=request_id,
-            deadline_ms=0,  # known when an environment takes it
+            deadline_ms=0,  # set when an environment takes the invocation
             function_arn=service.arn,
             trace_id=trace_text,
             event=payload,
@@ -181,8 +181,8 @@ def _event(
 ) -> dict[str, Any]:
     """The event of a request.
 
-    The emulator speaks plain HTTP and says so: it adds no x-amzn-tls-* headers. There is one
-    caller's account with AWS_IAM, and all of its names are made of the access key.
+    The emulator serves plain HTTP, so it adds no x-amzn-tls-* headers. With AWS_IAM there is one
+    account, and all names of its caller are derived from the access key.
     """
     host = (head.get(b"host") or b"").decode("latin-1")
     name, _, port = host.rpartition(":")
@@ -208,7 +208,7 @@ def _event(
 
 
 def url_id(name: str) -> str:
-    """What stands before `.lambda-url.` on AWS: 32 letters and digits, always the same."""
+    """Return the label before `.lambda-url.` on AWS: 32 letters and digits, fixed for a name."""
     digest = hashlib.sha256(name.encode()).digest()
     return base64.b32encode(digest).decode().lower()[:32]
 
@@ -226,7 +226,7 @@ def _identity(access_key_id: str) -> dict[str, str | None]:
 
 
 def _own_fields(request_id: str, trace_text: str) -> Headers:
-    """What Lambda adds to every answer."""
+    """Return the fields that Lambda adds to every answer."""
     return [
         (b"x-amzn-RequestId", request_id.encode()),
         (b"X-Amzn-Trace-Id", trace_text.encode()),
@@ -234,6 +234,6 @@ def _own_fields(request_id: str, trace_text: str) -> Headers:
 
 
 def _too_large() -> ServiceError:
-    """As the Invoke API words it: what a URL says is not recorded."""
+    """Return the error of the Invoke API; the one of a Function URL is not recorded."""
     message = f"Request must be smaller than {_MAX} bytes for the InvokeFunction operation"
     return ServiceError(413, "RequestEntityTooLargeException", message)

@@ -1,7 +1,7 @@
 """The head of a response, from what a function sends to what the client gets.
 
-Fields that belong to one connection are dropped (RFC 9110, section 7.6.1): both sides are framed
-anew.
+Fields that belong to one connection are left out (RFC 9110, section 7.6.1): both sides have framing
+of their own.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ _OF_REQUESTS: Final = frozenset(
         "x-status-code",
     )
 )
-"""What the headers of a callback say of its request, and not of the response that it carries."""
+"""Headers of a callback that describe its request, not the response that it carries."""
 
 _OF_REQUESTS_PREFIXES: Final = ("sec-", "x-b3-", "x-datadog-", "x-forwarded-")
-"""The same, for names that begin so: of browsers and of fetch in Node.js, of traces, of proxies."""
+"""Prefixes of such headers: of browsers and of fetch in Node.js, of traces, of proxies."""
 
 _LENGTH_DIGITS_MAX: Final = 18
-"""Of a content-length: what every client's 64-bit integer holds."""
+"""Of a content-length: every 64-bit integer of a client holds it."""
 
 
 def response_fields(head: Head) -> tuple[Headers, int | None]:
-    """A function's head as header fields for the client, and the body's announced length.
+    """Return a function's head as header fields for the client, and the announced length.
 
     Raises:
         HeadError: several lengths, or one that is not a number.
@@ -92,10 +92,10 @@ def _is_length(value: str) -> bool:
 
 
 def head_from_callback(head: RequestHead) -> Head:
-    """The response head that a callback without the integration type states in its own headers.
+    """Return the response head in the headers of a callback without the integration type.
 
-    The status is in `x-status-code` (200 when it is missing). All headers are the response's, but
-    for those of a request; `response_fields` takes out those of the connection, as on other paths.
+    The status is in `x-status-code`; 200 if it is missing. All headers are the response's, except
+    those of a request; `response_fields` leaves out those of the connection, as on other paths.
 
     Raises:
         HeadError: the status or a header is not legal.

@@ -42,7 +42,7 @@ def name_of(route: Route) -> str:
 
 
 class RoutePattern(Protocol):
-    """What requests a route is for: `/exact`, `/prefix/*` or `/*`, on one host or on any."""
+    """The requests of a route: `/exact`, `/prefix/*` or `/*`, on one host or on any."""
 
     @property
     def path(self) -> str: ...
@@ -56,9 +56,9 @@ R = TypeVar("R", bound=RoutePattern)
 class Router(Generic[R]):
     """Finds the route of a request.
 
-    A route with the request's host goes before one without a host, then an exact path before a
-    prefix, then the longer prefix. `/prefix/*` is also `/prefix` itself. Paths are compared as
-    they were sent, percent-encoded; hosts without their port, and in any case.
+    A route with the request's host precedes one without a host, then an exact path precedes a
+    prefix, then a longer prefix a shorter one. `/prefix/*` includes `/prefix`. Paths are compared
+    as sent, percent-encoded; hosts without port and without regard to case.
     """
 
     def __init__(self, routes: Iterable[R]) -> None:

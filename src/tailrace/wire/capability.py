@@ -1,7 +1,7 @@
 """Callback URLs: `http://HOST:PORT/<exchange id>/<secret>`.
 
-Whoever knows the URL may answer the exchange, once. Both parts are 128 random bits: the id finds
-the exchange and may be logged, the secret proves the right to answer and may not.
+The URL is the right to answer the exchange, once. Both parts are 128 random bits. The id names the
+exchange and may be logged; the secret proves the right and must not be logged.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from tailrace.errors import CapabilityError
 
 RANDOM_BYTES: Final = 32
 EXCHANGE_FIELD: Final = "tailrace-exchange"
-"""The field of the gateway's `100 Continue` that names the exchange. A 100 without it was said by
-something in between, which knows nothing of the exchange."""
+"""The field of the gateway's `100 Continue` that names the exchange. A 100 without it is from a
+proxy in between, and does not mean that the exchange was accepted."""
 
 _ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _PATH: Final = re.compile(f"/({_ID})/([0-9a-f]{{32}})").fullmatch
-# A URL may stand in a text with its slashes escaped, by JSON or by percent-encoding, in either
-# case, and with its end cut off.
-# case, and with its end cut off. The search is for the last hyphen of the id, and looks back from
-# there: from a digit on it would try 36 characters at each place of a text of digits.
+# A URL in a text may have its slashes escaped (by JSON or percent-encoding), hex digits in either
+# case, and a missing end. The search is for the last hyphen of the id and looks back from there: a
+# search from the first digit would try 36 characters at each place of a text of digits.
 _HEX: Final = "[0-9a-fA-F]"
 _SECRETS: Final = re.compile(
     f"(-(?<={_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-){_HEX}{{12}}(?:\\\\?/|%2[fF])){_HEX}+"
@@ -29,7 +28,7 @@ _SECRETS: Final = re.compile(
 
 
 class Capability(NamedTuple):
-    """The right to answer one exchange. Its repr does not show the secret."""
+    """The right to answer one exchange. Its repr leaves the secret out."""
 
     exchange_id: str
     """128 bits in the text form of a UUID: 8-4-4-4-12 lower-case hex digits."""
@@ -41,7 +40,7 @@ class Capability(NamedTuple):
 
 
 def mint(random: bytes) -> Capability:
-    """Make a capability out of exactly 32 random bytes, from a cryptographic source."""
+    """Return the capability of exactly 32 random bytes from a cryptographic source."""
     assert len(random) == RANDOM_BYTES, "exactly 32 random bytes"
     digits = random.hex()
     groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32])
@@ -68,7 +67,7 @@ def parse_path(path: str) -> Capability:
 
 def is_same_secret(a: str, b: str) -> bool:
     """Compare two secrets in a time that does not depend on where they differ."""
-    # Imported here because a function at its cold start never compares.
+    # Imported here because functions import this module and never compare.
     from hmac import compare_digest
 
     return compare_digest(a.encode("utf-8"), b.encode("utf-8"))

@@ -1,9 +1,10 @@
-"""The binary event stream in which InvokeWithResponseStream answers, in both directions.
+"""Messages of a binary event stream, the answer of InvokeWithResponseStream, in both directions.
 
 A message is a prelude (its length, the length of its headers, and the CRC of both), headers,
-payload, and the CRC of all that; integers are big-endian.
-Source: Smithy specification "Amazon Event Stream", read 2026-11; which messages Lambda sends:
-Lambda API reference, InvokeWithResponseStream. Bounds are those of botocore 1.44.
+payload, and the CRC of all these; integers are big-endian.
+
+Source: Smithy specification "Amazon Event Stream" and, for the messages of Lambda, Lambda API
+reference, "InvokeWithResponseStream", read 2026-11. Bounds are those of botocore 1.44.
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Message(NamedTuple):
-    """One message. Of its headers only strings are kept: Lambda sends no others."""
+    """One message. Only headers with a string are kept: Lambda sends no others."""
 
     headers: dict[str, str]
     payload: bytes
 
 
 def encode_message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """A message with string headers."""
+    """Return a message with string headers."""
     return _encode(_encode_headers(headers), payload)
 
 
 def encode_chunk(payload: bytes) -> bytes:
-    """A `PayloadChunk`: bytes of the response."""
+    """Return a `PayloadChunk` with bytes of the response."""
     return _encode(_CHUNK_HEADERS, payload)
 
 
@@ -58,19 +59,19 @@ def encode_complete(
     error_details: str | None = None,
     log_result: str | None = None,
 ) -> bytes:
-    """The `InvokeComplete` that ends the stream; with an error code the function has failed.
+    """Return the `InvokeComplete` that ends the stream; with an error code the function has failed.
 
     `error_details` is the JSON text of the function's error, `log_result` the base64 of its log.
     """
-    said = {"ErrorCode": error_code, "ErrorDetails": error_details, "LogResult": log_result}
-    known = {key: text for key, text in said.items() if text is not None}
-    return _encode(_COMPLETE_HEADERS, _JSON.encode(known).encode())
+    fields = {"ErrorCode": error_code, "ErrorDetails": error_details, "LogResult": log_result}
+    given = {key: text for key, text in fields.items() if text is not None}
+    return _encode(_COMPLETE_HEADERS, _JSON.encode(given).encode())
 
 
 class MessageDecoder:
-    """Reads messages, however they were cut up. After an error it takes nothing more.
+    """Reads messages from chunks of any size. After an error, every call raises it again.
 
-    It holds one message at the most, and what is fed at a time.
+    It holds at most one message and the bytes of one call.
     """
 
     __slots__ = (
@@ -86,9 +87,9 @@ class MessageDecoder:
     def __init__(self, *, payload_bytes_max: int = EVENT_STREAM_PAYLOAD_BYTES_MAX) -> None:
         self._payload_bytes_max = payload_bytes_max
         self._buffer = bytearray()
-        self._total_bytes = 0  # of the message whose prelude has come; else 0
+        self._total_bytes = 0  # of the message whose prelude has been read; else 0
         self._header_bytes = 0
-        self._raw_headers = b""  # of the last message: those of the next one are mostly the same
+        self._raw_headers = b""  # of the last message: most messages repeat them
         self._headers: dict[str, str] = {}
         self._error: EventStreamError | None = None
 
@@ -101,9 +102,9 @@ class MessageDecoder:
         return list(self.read(data))
 
     def read(self, data: bytes) -> Iterator[Message]:
-        """The same, one by one: who has seen the last one that counts need not read the others.
+        """As `feed`, one message at a time: a caller may stop at the last one that it needs.
 
-        A read may bring thousands of messages. What is not read stays for the next call.
+        One chunk may have thousands of messages. Messages that are not read wait for the next call.
         """
         if self._error is not None:
             raise self._error
@@ -117,7 +118,7 @@ class MessageDecoder:
             raise
 
     def finish(self) -> None:
-        """Say that no more bytes come.
+        """End the input: no more bytes follow.
 
         Raises:
             EventStreamError: the stream ends inside a message, or was refused before.
@@ -128,7 +129,7 @@ class MessageDecoder:
             raise EventStreamError(f"the stream ends {len(self._buffer)} bytes into a message")
 
     def _take_message(self) -> Message | None:
-        """The first message of the buffer, if it is complete."""
+        """Return the first message of the buffer if it is complete."""
         buffer = self._buffer
         if not self._total_bytes:
             if len(buffer) < _PRELUDE_BYTES:
@@ -150,7 +151,7 @@ class MessageDecoder:
         return Message(self._headers.copy(), payload)
 
     def _read_prelude(self) -> None:
-        """Believe the lengths only when their own checksum is right."""
+        """Read the lengths after their checksum has been verified."""
         prelude = bytes(self._buffer[:_PRELUDE_BYTES])
         _check_crc("prelude", crc32(prelude[:8]), _CRC.unpack_from(prelude, 8)[0])
         total, header_bytes = _LENGTHS.unpack_from(prelude)
@@ -224,9 +225,11 @@ def _decode_headers(raw: bytes) -> dict[str, str]:
     return headers
 
 
-def _check_crc(what: str, made: int, said: int) -> None:
-    if made != said:
-        raise EventStreamError(f"the checksum of a {what} is {said:08x}, its bytes make {made:08x}")
+def _check_crc(what: str, computed: int, given: int) -> None:
+    if computed != given:
+        raise EventStreamError(
+            f"the checksum of a {what} is {given:08x}, its bytes make {computed:08x}"
+        )
 
 
 def _event_headers(event_type: str, media_type: str) -> bytes:

@@ -90,9 +90,9 @@ class FunctionUrlReader:
 class EventShape:
     """The form in which some front ends send an HTTP request.
 
-    `front_end` is their name, for messages. `is_shape_of` tells whether an event is of this shape,
-    from its fields and its `context_of`. `reader` reads the request; it is None for a shape that
-    the SDK does not read, and whose form of a result it does not write.
+    `front_end` is their name, for messages. `is_shape_of` returns whether an event is of this
+    shape, from its fields and its `context_of`. `reader` reads the request; it is None for a shape
+    that the SDK does not read, and whose form of a result it does not write.
     """
 
     __slots__ = ("front_end", "is_shape_of", "reader")
@@ -165,7 +165,7 @@ def event_from_request(
 
     `path` and `query` are as sent: percent-encoded, the query without the question mark. `headers`
     are in the order in which they came, with names in lower case and values decoded as Latin-1.
-    `domain_name` is the host that the client asked for, without a port.
+    `domain_name` is the host of the request, without a port.
 
     As recorded on AWS: repeated headers and query parameters are joined with a comma and no space;
     the Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent

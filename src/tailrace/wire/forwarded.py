@@ -1,6 +1,6 @@
-"""Header fields of a request on their way to a function: what is dropped, and what proxies add.
+"""Header fields of a request for its event: those that are left out, and those that proxies add.
 
-Fields that belong to one connection are dropped (RFC 9110, section 7.6.1): an event is no HTTP
+Fields that belong to one connection are left out (RFC 9110, section 7.6.1): an event is no HTTP
 message. `X-Forwarded-*` is set as proxies set it, and `X-Amzn-Trace-Id` as Lambda's front end does.
 """
 
@@ -55,9 +55,10 @@ def forwarded_fields(
     """Return the fields of a request for its event, as text and in order, and the client's address.
 
     `peer` is the address of the connection. It is appended to `X-Forwarded-For`, so the address
-    that the nearest proxy wrote is the last but one. `trusted_hops` is the number of proxies in
-    front whose fields are believed: it says which address is the client's, and whether scheme and
-    port are theirs. Otherwise the scheme is http, and the port is `port`, if it is given.
+    that the nearest proxy wrote is the last but one. `trusted_hops` is the number of trusted
+    proxies in front. It determines which address is the client's. Without trusted proxies the
+    scheme is http, and the port is `port`, if it is given; with them both are those of the nearest
+    proxy.
 
     `trace` is the trace header to set, with `keeps_trace` only if the request has none.
     """

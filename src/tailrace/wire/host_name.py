@@ -1,6 +1,6 @@
-"""Host names, as the Host header and URLs carry them, and lists of them in settings.
+"""Host names in Host headers and URLs, and lists of them in settings.
 
-Standard library without `ipaddress`: a function imports this at its cold start.
+Functions import this module at their cold start: hence no `ipaddress`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class HostPort(NamedTuple):
     """HOST or HOST:PORT."""
 
     host: str
-    """In lower case, without the dot of the root behind it; an IPv6 address in brackets."""
+    """In lower case, without a final dot; an IPv6 address is in brackets."""
     port: int | None
 
 
 def parse_host(authority: str) -> HostPort | None:
-    """Read HOST[:PORT], with IPv6 in brackets; None when it is neither."""
+    """Read HOST[:PORT], with IPv6 in brackets; None for any other text."""
     match = _AUTHORITY(authority)
     if match is None:
         return None
@@ -33,14 +33,14 @@ def parse_host(authority: str) -> HostPort | None:
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is an IP address. No name server is asked for one."""
+    """Whether a host is an IP address, which needs no name server."""
     return _IPV4(host) is not None or _IPV6(host) is not None
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine: `localhost`, `*.localhost` (RFC 6761), 127/8 or ::1.
 
-    Also 0.0.0.0 and ::, to which a connection is one to loopback.
+    Also 0.0.0.0 and ::, because a connection to them is one to loopback.
     """
     if host in _THIS_MACHINE or host.endswith(".localhost"):
         return True

@@ -36,20 +36,20 @@ _CONFIDENTIAL: Final = ("auth", "cookie", "key", "password", "secret", "session"
 
 
 def is_integration(content_type: str) -> bool:
-    """Whether a runtime that sends this content type begins its response with a prelude."""
+    """Whether a response with this content type of a runtime starts with a prelude."""
     return content_type.partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
 class Head:
     """Status, headers and cookies of a response; immutable and valid once it exists.
 
-    `headers` keeps names as they were written, order and repeats. Every Set-Cookie among them is
-    moved to `cookies`, before those given there: there is one place to look for cookies. Spaces
-    around a value are dropped. Which headers make sense (framing, hop-by-hop) is not judged here.
+    `headers` keeps the spelling of names, the order and repeats. Every Set-Cookie among them is
+    moved to `cookies`, before those given there, so that all cookies are in one place. Spaces
+    around a value are removed. Headers of framing or of one connection are not checked here.
 
     Raises:
-        HeadError: a status outside 200 to 599 (an integration response cannot say 1xx), a name
-            that is no token, a value with control or non-Latin-1 characters, or more than
+        HeadError: a status outside 200 to 599 (an integration response has no 1xx), a name that is
+            no token, a value with control or non-Latin-1 characters, or more than
             `HEADER_COUNT_MAX` fields.
     """
 
@@ -82,7 +82,7 @@ class Head:
         object.__setattr__(self, "cookies", tuple(all_cookies))
 
     def get(self, name: str) -> str | None:
-        """Return the first value of a header, whatever the case of its name."""
+        """Return the first value of a header; the case of names does not matter."""
         wanted = name.lower()
         for own_name, value in self.headers:
             if own_name.lower() == wanted:
@@ -130,7 +130,7 @@ class Head:
 
 
 def encode_prelude(head: Head) -> bytes:
-    """Return a head as it begins an integration response: JSON, then eight NUL bytes.
+    """Return the start of an integration response: the head as JSON, then eight NUL bytes.
 
     Repeated headers are joined with ", ": the format has one value for each name.
 
@@ -149,21 +149,21 @@ def encode_prelude(head: Head) -> bytes:
 
 
 class PreludeParser:
-    """Finds the head at the beginning of an integration response, however it was cut up.
+    """Reads the head at the start of an integration response, from chunks of any size.
 
-    `keys` are those of `KEYS` that the reader knows; all others are ignored. Null means absent, a
-    missing status is 200, and a status may be text of three digits. A name that stands in
-    `multiValueHeaders` has its values from there only.
+    `keys` are those of `KEYS` that are read; all others are ignored. Null means absent, a missing
+    status is 200, and a status may be text of three digits. A name in `multiValueHeaders` has its
+    values from there only.
     """
 
     __slots__ = ("_buffer", "_is_complete", "_keys", "_scan", "_scanned", "rest", "unread")
 
     rest: bytes
-    """The body's first bytes, those that came with the end of the prelude."""
+    """The first bytes of the body, received together with the end of the prelude."""
 
     unread: dict[str, Any]
-    """What the prelude had under keys of `KEYS` that the reader does not know; valid with the head.
-    Objects are tuples of pairs."""
+    """The values of the keys of `KEYS` that are not read; valid with the head. Objects are
+    tuples of pairs."""
 
     def __init__(self, keys: frozenset[str] = KEYS) -> None:
         from tailrace.wire.object_scan import ObjectScan  # no function parses a prelude
@@ -177,12 +177,12 @@ class PreludeParser:
         self.rest = b""
 
     def feed(self, data: bytes) -> Head | None:
-        """Take the next bytes; return the head once it is complete, then never be called again.
+        """Take the next bytes; return the head once it is complete. Not to be called after that.
 
         Raises:
             PreludeError: this is no prelude: too long, not a JSON object in UTF-8, or with a NUL
-                byte inside. Raised as early as the bytes show it.
-            HeadError: the prelude says something that HTTP does not allow.
+                byte inside. Raised as soon as the bytes show it.
+            HeadError: the prelude has a value that HTTP does not allow.
         """
         assert not self._is_complete, "the head was returned already"
         buffer = self._buffer
@@ -192,7 +192,7 @@ class PreludeParser:
         json_size = len(buffer) if nul_at < 0 else nul_at
         if json_size + len(DELIMITER) > PRELUDE_BYTES_MAX:
             raise _too_long(json_size + len(DELIMITER))
-        # A NUL stays unscanned: the search finds it again when more of the eight have come.
+        # A NUL stays unscanned: the search finds it again with the next bytes.
         self._scanned = json_size
         if nul_at < 0:
             if behind := self._scan.find_behind(buffer):
@@ -215,7 +215,7 @@ class PreludeParser:
         return head
 
     def finish(self) -> None:
-        """Say that the response has ended.
+        """End the input: the response has ended.
 
         Raises:
             PreludeError: it ended before the prelude was complete.
@@ -230,7 +230,7 @@ class PreludeParser:
         )
 
     def _refuse_other_beginning(self) -> None:
-        """Refuse what does not begin like an object at once: a client waits for the answer."""
+        """Refuse a start that is no object, without the rest: a client waits for the answer."""
         if self._scan.has_begun:
             return
         beginning = self._buffer.lstrip(b" \t\r\n")
@@ -242,7 +242,7 @@ class PreludeParser:
 
 
 def _parse_prelude(encoded: bytes) -> dict[str, Any]:
-    """Return what a prelude has under `KEYS`; objects are tuples of pairs here."""
+    """Return the values of `KEYS` in a prelude; objects are tuples of pairs."""
     try:
         prelude = _DECODER.decode(encoded.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -278,10 +278,10 @@ def _head_of(prelude: dict[str, Any]) -> Head:
 def merged_headers(
     singles: Iterable[tuple[str, Any]], multiples: Iterable[tuple[str, Any]], cookies: object
 ) -> list[tuple[str, Any]]:
-    """Return what `headers` and `multiValueHeaders` give together.
+    """Return the fields of `headers` and `multiValueHeaders` together.
 
-    A name in the second has its values from there only. A Set-Cookie there that stands in
-    `cookies` too is left out: functions that serve several kinds of callers give both.
+    A name in the second has its values from there only. A Set-Cookie there that is in `cookies` as
+    well is left out: functions that serve several kinds of callers set both.
     """
     multiples = list(multiples)
     replaced = {str(name).lower() for name, _ in multiples}
@@ -308,7 +308,7 @@ def _object(prelude: dict[str, Any], key: str) -> tuple[tuple[str, Any], ...]:
 
 
 def _check_count(fields: list[tuple[str, str]], cookies: list[str]) -> None:
-    """Refuse too many as soon as they are: a list of millions must not be worked through."""
+    """Refuse too many fields before the rest is read: a list may have millions."""
     if len(fields) + len(cookies) > HEADER_COUNT_MAX:
         raise HeadError(f"more than {HEADER_COUNT_MAX} headers and cookies")
 
@@ -357,7 +357,7 @@ def _field_value(name: str, value: Any) -> str:
 
 
 def _status(status: Any) -> int:
-    """Return a status as int. Lambda takes text of digits too."""
+    """Return a status as int. Lambda accepts text of digits as well."""
     number = status
     if isinstance(status, str) and len(status) == 3 and status.isascii() and status.isdigit():
         number = int(status)
@@ -372,7 +372,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=tuple,
-    parse_int=str,  # numbers stay text: it is what a header is made of, and none is too long for it
+    parse_int=str,  # numbers stay text: headers are text, and no number is too long for it
     parse_float=str,
     parse_constant=_refuse_constant,
 )

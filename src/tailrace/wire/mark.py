@@ -28,7 +28,7 @@ _RESPONSE_STREAM: Final = "response-stream"
 
 
 class Mark(NamedTuple):
-    """What a gateway asks of the function that gets its event."""
+    """Where a gateway expects the response to its event."""
 
     version: object
     """As the event has it; `MARK_VERSION` from a gateway of this version."""

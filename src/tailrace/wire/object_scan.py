@@ -1,4 +1,4 @@
-"""Where a JSON object ends, and what its members are called, while it still comes."""
+"""The end of a JSON object and the names of its members, found while it is received."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CLOSING: Final = b"}]"
 
 
 class ObjectScan:
-    """Reads along in a buffer that begins with an object; whether it is JSON is not judged.
+    """Scans a buffer that starts with an object; it does not check that the object is JSON.
 
-    `end` is the place behind the object once that is known; `names` are those of its members so
-    far, as they are written.
+    `end` is the place behind the object, None until it has been found. `names` are the names of the
+    members so far, as they are written.
     """
 
     __slots__ = ("_at", "_depth", "_is_name_next", "_text_at", "end", "names")
@@ -30,10 +30,10 @@ class ObjectScan:
         self._at = 0
         self._depth = 0
         self._is_name_next = False
-        self._text_at = 0  # where the text begins in which the scan is, behind its quote; else 0
+        self._text_at = 0  # in a text: where it starts, behind its quote; else 0
 
     def scan(self, buffer: bytes | bytearray, until: int) -> None:
-        """Read on up to a place; what was read before stays as it was."""
+        """Scan up to a place. What was scanned before must not have changed."""
         while self.end is None and self._at < until:
             if self._text_at:
                 if not self._read_text(buffer, until):
@@ -52,17 +52,17 @@ class ObjectScan:
         return self._depth > 0 or self.end is not None
 
     def find_behind(self, buffer: bytes | bytearray) -> str:
-        """Read all of the buffer; return the beginning of what follows the object, if anything."""
+        """Scan all of the buffer; return the first characters behind the object, if any."""
         self.scan(buffer, len(buffer))
         behind = b"" if self.end is None else bytes(buffer[self.end :]).lstrip(b" \t\r\n")
         return behind[:16].decode("latin-1")
 
     def _read_text(self, buffer: bytes | bytearray, until: int) -> bool:
-        """Read on in a text; whether its end has come."""
+        """Scan a text; return whether its end was found."""
         text = _TEXT.match(buffer, self._at, until)
-        assert text is not None  # it matches nothing, too
+        assert text is not None  # the pattern matches the empty text
         at = text.end()
-        if at == until or buffer[at] == _BACKSLASH:  # an escape, of which only this has come
+        if at == until or buffer[at] == _BACKSLASH:  # an escape whose second character is missing
             self._at = at
             return False
         if self._is_name_next and self._depth == 1:

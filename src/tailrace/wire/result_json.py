@@ -1,6 +1,6 @@
-"""Results as JSON, as AWS's Python runtime writes them (awslambdaric 4.2.2, by way of simplejson).
+"""Results as JSON, as AWS's Python runtime writes them (awslambdaric 4.2.2, with simplejson).
 
-What Python's own `json` does not do: a named tuple, or any object with `_asdict`, is an object;
+The differences from Python's own `json`: a named tuple, or any object with `_asdict`, is an object;
 bytes are text in UTF-8; a `Decimal` is a number of exactly its digits, NaN and infinities included.
 """
 
@@ -28,12 +28,12 @@ def encode(
 ) -> str:
     """Return a value as JSON.
 
-    Python's own encoder, written in C, does all it can; the rest takes five times as long.
+    Python's own encoder, written in C, encodes most values; the others take five times as long.
 
     Raises:
-        Exception: what AWS's runtime raises, in its words: a value or a key that JSON does not
-            know (TypeError), a cycle (ValueError), bytes that are no UTF-8, nesting too deep for
-            the interpreter (RecursionError), or what a method of the value raised.
+        Exception: the exception of AWS's runtime, with its message: for a value or a key that JSON
+            does not have (TypeError), a cycle (ValueError), bytes that are no UTF-8, nesting too
+            deep for the interpreter (RecursionError), or from a method of the value.
     """
     separators = (",", ":") if is_minified else (", ", ": ")
     try:
@@ -46,7 +46,7 @@ def encode(
         )
         if not _holds_record(value):
             return text
-    except Exception:  # whatever is wrong with the value, the writer finds it, too
+    except Exception:  # the writer raises the exception that AWS's runtime would
         pass
     writer = _Writer(is_ascii=is_ascii, allows_nan=allows_nan, separators=separators)
     writer.write(value)
@@ -54,10 +54,10 @@ def encode(
 
 
 def fields_of_record(value: object) -> dict[Any, Any] | None:
-    """Return what `_asdict` of a named tuple or the like returns, None without such a method.
+    """Return the fields of a named tuple, or of any object with `_asdict`; None for other values.
 
     Raises:
-        TypeError: it returned no dict.
+        TypeError: `_asdict` returned no dict.
     """
     method = getattr(value, "_asdict", None)
     if not callable(method):
@@ -86,7 +86,7 @@ def _number_or_refusal(value: object) -> int | float:
 
 
 def _is_decimal(value: object) -> bool:
-    decimal = sys.modules.get("decimal")  # a program that has a Decimal has imported it
+    decimal = sys.modules.get("decimal")  # a program with a Decimal has imported it
     return decimal is not None and isinstance(value, decimal.Decimal)
 
 
@@ -112,7 +112,7 @@ def _holds_record(value: object) -> bool:
 
 
 class _Writer:
-    """Writes any value that AWS's runtime knows; the text is in `pieces`."""
+    """Writes any value that AWS's runtime accepts; the text is in `pieces`."""
 
     def __init__(self, *, is_ascii: bool, allows_nan: bool, separators: tuple[str, str]) -> None:
         self.pieces: list[str] = []
@@ -175,7 +175,7 @@ class _Writer:
         return text if isinstance(key, str | bytes) else f'"{text}"'
 
     def _scalar(self, value: object) -> str | None:
-        """Return the text of what is neither a container nor a Decimal, None for those."""
+        """Return the text of a scalar; None for a container or a Decimal."""
         if isinstance(value, str):
             return self._quote(value)
         if isinstance(value, bytes):

@@ -16,20 +16,21 @@ from tailrace.wire.integration import Head
 
 
 def response_from_result(result: object) -> tuple[Head, bytes]:
-    """Return the response that a buffered result means.
+    """Return the response of a buffered result.
 
-    A result is what AWS's Python runtime makes JSON of (`result_json`), Decimals and named tuples
-    included. A dict with `statusCode` is a response: `headers`, `cookies`, `body` (text) and
-    `isBase64Encoded` are understood, other keys (`multiValueHeaders` too) are ignored, and a body
-    without a content type is `application/json`, as Lambda says it. A body that is a dict or a
-    list, which Lambda accepts too, is its minified JSON.
+    A result is any value that AWS's Python runtime writes as JSON (`result_json`), Decimals and
+    named tuples included. A dict with `statusCode` is a response: `headers`, `cookies`, `body`
+    (text) and `isBase64Encoded` are read, other keys (`multiValueHeaders` as well) are ignored, and
+    a body without a content type is `application/json`, as in Lambda. A body that is a dict or a
+    list, which Lambda accepts as well, becomes minified JSON.
 
-    Anything else is a 200 of `application/json`: text as it is, without quotes; None as `null`;
-    the rest as minified JSON. Bytes, which Lambda does not know, are `application/octet-stream`.
+    Any other result is a 200 of `application/json`: text as it is, without quotes; None as `null`;
+    other values as minified JSON. Bytes, which Lambda does not accept, are
+    `application/octet-stream`.
 
     Raises:
         ResultError: a status, header or cookie that HTTP does not allow, a body that is not text,
-            base64 that is none, or a value that JSON does not know.
+            malformed base64, or a value that JSON does not have.
     """
     envelope = result if isinstance(result, dict) else _record(result)
     if envelope is not None and "statusCode" in envelope:
@@ -41,10 +42,10 @@ def response_from_result(result: object) -> tuple[Head, bytes]:
 
 
 def result_from_response(head: Head, body: bytes) -> dict[str, Any]:
-    """Return the buffered result that means a response: the inverse of `response_from_result`.
+    """Return the buffered result of a response: the inverse of `response_from_result`.
 
-    The body is base64 when it is not UTF-8, or has a NUL byte: it is not text then, and JSON would
-    take six characters for each. Repeated headers are joined with ", ".
+    The body is base64 if it is not UTF-8 or has a NUL byte: then it is not text, and JSON would
+    take six characters for each NUL. Repeated headers are joined with ", ".
     """
     result: dict[str, Any] = {"statusCode": head.status, "headers": head.joined_headers()}
     if head.cookies:
@@ -61,13 +62,13 @@ def result_from_response(head: Head, body: bytes) -> dict[str, Any]:
 def lost_names(head: Head, several: object) -> list[str]:
     """The names in `multiValueHeaders` of which a value is not in the head.
 
-    Some functions give each header in both keys, for callers of several kinds: they lose nothing.
+    Functions that set each header in both keys, for several kinds of callers, lose nothing.
     """
     if several is None:
         return []
     pairs = several.items() if isinstance(several, Mapping) else several
     if not isinstance(pairs, ItemsView | tuple):
-        return ["multiValueHeaders"]  # whatever it is
+        return ["multiValueHeaders"]  # not an object: none of it is read
     given = {name.lower(): _parts(value) for name, value in head.joined_headers().items()}
     given["set-cookie"] = {part for cookie in head.cookies for part in _parts(cookie)}
     lost = []
@@ -115,7 +116,7 @@ def _envelope_body(envelope: dict[Any, Any]) -> bytes:
     if is_base64 is not True:
         raise ResultError(f"isBase64Encoded: a boolean is wanted, not {type(is_base64).__name__}")
     try:
-        # Line breaks are allowed, other characters outside the alphabet are not.
+        # Line breaks are allowed; any other character outside the alphabet is refused.
         encoded = body.encode("ascii")
         if b"\n" in encoded or b"\r" in encoded:
             encoded = encoded.translate(None, b"\r\n")
@@ -129,7 +130,9 @@ def _envelope_body(envelope: dict[Any, Any]) -> bytes:
 def _record(value: object) -> dict[Any, Any] | None:
     if not hasattr(value, "_asdict"):
         return None
-    from tailrace.wire import result_json  # here and below: most handlers return no result
+    from tailrace.wire import (
+        result_json,
+    )  # here and below, because most results need no such encoder
 
     try:
         return result_json.fields_of_record(value)
@@ -140,7 +143,7 @@ def _record(value: object) -> dict[Any, Any] | None:
 def _as_json(value: object) -> Any:
     """Return a member of a response as it is read back from JSON.
 
-    What JSON does not know is returned as it is, for the check of the member, which names it.
+    A value that JSON does not have is returned unchanged; the check of the member refuses it.
     """
     if value is None or type(value) in (str, int):
         return value
@@ -148,7 +151,7 @@ def _as_json(value: object) -> Any:
 
     try:
         return json.loads(result_json.encode(value, is_ascii=True))
-    except Exception:  # what a method of the value raises, too
+    except Exception:  # a method of the value may raise any
         return value
 
 
@@ -157,7 +160,7 @@ def _json(value: object) -> str:
 
     try:
         return result_json.encode(value, is_ascii=False, is_minified=True, allows_nan=False)
-    except Exception as error:  # what a method of the value raises, too
+    except Exception as error:  # a method of the value may raise any
         raise ResultError(f"the result is not JSON: {error}") from None
 
 

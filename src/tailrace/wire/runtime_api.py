@@ -22,8 +22,8 @@ PING_PATH: Final = "/2018-06-01/ping"
 INVOCATION_PREFIX: Final = "/2018-06-01/runtime/invocation/"
 
 MEDIA_TYPE: Final = "application/json"
-"""Of an event, exactly so: without it AWS's clients for Node.js and Python crash, and the latter
-takes an event of any other type for bytes."""
+"""Of an event, spelled exactly so: without it AWS's clients for Node.js and Python crash, and the
+latter hands an event of any other type on as bytes."""
 
 REQUEST_ID: Final = "lambda-runtime-aws-request-id"
 DEADLINE_MS: Final = "lambda-runtime-deadline-ms"
@@ -33,7 +33,7 @@ CLIENT_CONTEXT: Final = "lambda-runtime-client-context"
 COGNITO_IDENTITY: Final = "lambda-runtime-cognito-identity"
 TENANT_ID: Final = "lambda-runtime-aws-tenant-id"
 INVOCATION_ID: Final = "lambda-runtime-invocation-id"
-"""Of one attempt; a runtime that was given it sends it back with its response or error."""
+"""Of one attempt; a runtime sends it back with its response or error."""
 
 FUNCTION_ERROR_TYPE: Final = "lambda-runtime-function-error-type"
 """Header of an error report, and trailer of a streamed response that failed."""
@@ -47,7 +47,7 @@ ACCEPTED_BODY: Final = b'{"status":"OK"}\n'
 
 
 class Invocation(NamedTuple):
-    """One event for a runtime, and what the Runtime API says about it; None is not said."""
+    """One event for a runtime, and its headers; None for a header that is not sent."""
 
     request_id: str
     deadline_ms: int
@@ -66,8 +66,8 @@ class Invocation(NamedTuple):
 def next_headers(invocation: Invocation) -> list[tuple[str, str]]:
     """Return the headers of a `next` response, content type included.
 
-    Values are text in which every character is one byte, as HTTP sends it: JSON beyond ASCII is
-    UTF-8, and line breaks in it, which are only layout there, become spaces.
+    In values every character is one byte, as HTTP sends it: JSON beyond ASCII is UTF-8, and its
+    line breaks, which are only layout, become spaces.
     """
     headers = [
         ("content-type", MEDIA_TYPE),
@@ -143,12 +143,12 @@ def error_body(
     *,
     is_ascii: bool = True,
 ) -> bytes:
-    """Return an error as AWS's Python runtime reports it; Lambda passes it on as it is.
+    """Return an error as AWS's Python runtime reports it; Lambda passes it on unchanged.
 
-    Text beyond ASCII is escaped, or else UTF-8, lone surrogates excepted.
+    With `is_ascii` text beyond ASCII is escaped; otherwise it is UTF-8, except lone surrogates.
 
-    An error of the init phase has an empty request id. The errors that Lambda itself reports
-    (`Runtime.ExitError`, `Sandbox.Timedout`) have neither stack trace nor id: None leaves out.
+    An error of the init phase has an empty request id. The errors of Lambda itself
+    (`Runtime.ExitError`, `Sandbox.Timedout`) have neither stack trace nor id: None leaves them out.
     """
     error: dict[str, object] = {"errorMessage": message, "errorType": error_type}
     if request_id is not None:
@@ -162,7 +162,7 @@ def error_body(
 
 
 def api_error_body(error_type: str, message: str) -> bytes:
-    """Return the body with which the Runtime API itself refuses a request."""
+    """Return the body of a refusal by the Runtime API itself."""
     return json.dumps({"errorMessage": message, "errorType": error_type}).encode("ascii") + b"\n"
 
 

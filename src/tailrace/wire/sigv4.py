@@ -8,10 +8,10 @@ Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. AWS's p
 in tests/vectors/sigv4.json.
 
 Paths follow the rule of every service but S3: dot segments and empty segments are removed, and what
-is percent-encoded already is encoded once more. A verifier that needs S3's rule would pass a path
-of its own to `canonical_request`.
+is percent-encoded already is encoded once more. Callers that need S3's
+rule pass a path that they have encoded themselves.
 
-A signature carries no time of its own: callers bring the time, and decide how old one may be.
+Callers also bring the time, and decide how old a signature may be.
 """
 
 from __future__ import annotations

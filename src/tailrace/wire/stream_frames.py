@@ -1,16 +1,16 @@
-"""The frames of a response stream that a gateway reads: data, padding, error and end told apart.
+"""Frames of a response stream for a gateway: data, padding, an error or the end.
 
     type (1 byte) · length of the payload (4 bytes, big-endian) · payload
 
     D  data      bytes of the body
-    P  padding   bytes that only push others out; of no meaning
+    P  padding   bytes without meaning, which push out the bytes before them
     X  error     the function has failed: JSON; the last frame
     E  end       how many bytes of data there were (8 bytes, big-endian); the last frame
 
-They follow the prelude and its eight NUL bytes, if the event asked for them and the prelude says
-that it has them. Any content type can be flushed so, no byte of a body can pass for padding, and
-a body is complete when its end says so, and how long it is. The format is our own.
-Functions import this module at their cold start.
+They follow the prelude and its eight NUL bytes, if the event's mark allows them and the prelude
+has `FRAMES_FIELD`. They serve every content type: no byte of a body looks like padding, and the end
+proves that a body is complete. The format is not AWS's. Functions import this module when their
+response has frames.
 """
 
 from __future__ import annotations
@@ -42,37 +42,37 @@ _NOTHING: Final = memoryview(b"")
 
 
 def data_header(size: int) -> bytes:
-    """What comes before `size` bytes of data, at most `FRAME_BYTES_MAX`, in their frame."""
+    """Return the header of a frame with `size` bytes of data, at most `FRAME_BYTES_MAX`."""
     assert size <= FRAME_BYTES_MAX, "too long a frame"
     return _HEADER.pack(_DATA, size)
 
 
 def encode_data(data: bytes) -> bytes:
-    """A frame of data, at most `FRAME_BYTES_MAX` bytes."""
+    """Return a frame of data, at most `FRAME_BYTES_MAX` bytes."""
     return data_header(len(data)) + data
 
 
 def encode_padding(padding: bytes) -> bytes:
-    """A frame of padding, at most `FRAME_BYTES_MAX` bytes."""
+    """Return a frame of padding, at most `FRAME_BYTES_MAX` bytes."""
     assert len(padding) <= FRAME_BYTES_MAX, "too long a frame"
     return _HEADER.pack(_PADDING, len(padding)) + padding
 
 
 def encode_error(text: bytes) -> bytes:
-    """The error that ends a response, at most `FRAME_ERROR_BYTES_MAX` bytes of JSON."""
+    """Return the error that ends a response, at most `FRAME_ERROR_BYTES_MAX` bytes of JSON."""
     assert len(text) <= FRAME_ERROR_BYTES_MAX, "too long an error"
     return _HEADER.pack(_ERROR, len(text)) + text
 
 
 def encode_end(count: int) -> bytes:
-    """The end of a response with so many bytes of data."""
+    """Return the end of a response with `count` bytes of data."""
     return _HEADER.pack(_END, _COUNT.size) + _COUNT.pack(count)
 
 
 class FrameDecoder:
-    """Reads frames, however they were cut up; data is not held. After an error it is of no use.
+    """Reads frames from chunks of any size; it holds no data. It is of no use after an exception.
 
-    `padded_bytes` counts the padding; `error` is what an error frame says.
+    `padded_bytes` counts the padding; `error` is the payload of an error frame.
     """
 
     __slots__ = ("_count", "_is_over", "_kind", "_left", "_unread", "error", "padded_bytes", "rest")
@@ -83,24 +83,24 @@ class FrameDecoder:
     """What has been fed and not been read: more frames than one call reads."""
 
     def __init__(self) -> None:
-        self._kind = 0  # of the frame whose payload comes; 0 while its header does
+        self._kind = 0  # of the frame whose payload is read; 0 while its header is
         self._left = 0  # of that payload
         self._unread = b""  # a part of a header, or of the payload of an error or an end
         self._count = 0  # of all data
-        self._is_over = False  # the last frame has come, the end or an error
+        self._is_over = False  # the last frame, the end or an error, has been read
         self.padded_bytes = 0
         self.error = None
         self.rest = _NOTHING
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes; return the data among them. Behind an error nothing is read.
+        """Take the next bytes; return the data among them. Bytes behind an error are not read.
 
-        `FRAMES_PER_TURN_MAX` frames are read. If more have come, `rest` is not empty, and
-        `feed_rest` is to be called before the next bytes.
+        At most `FRAMES_PER_TURN_MAX` frames are read. If there are more, `rest` is not empty, and
+        `feed_rest` must be called before the next bytes are fed.
 
         Raises:
-            FrameError: a frame is unknown, too long, or behind the end; or the end says another
-                number of bytes than came.
+            FrameError: a frame is unknown, too long, or behind the end; or the count of the end is
+                not the number of bytes of data.
         """
         if self._kind == _DATA and len(data) < self._left:
             self._left -= len(data)
@@ -114,14 +114,14 @@ class FrameDecoder:
         return self._read(memoryview(data))
 
     def feed_rest(self) -> bytes:
-        """Read on in `rest`; see `feed`."""
+        """Read the frames in `rest`; see `feed`."""
         return self._read(self.rest)
 
     def finish(self) -> None:
-        """Say that no more bytes come.
+        """End the input: no more bytes follow.
 
         Raises:
-            FrameError: the end has not come.
+            FrameError: there was no end frame.
         """
         assert not self.rest, "not all frames have been read"
         if not self._is_over or self.error is not None:
@@ -154,10 +154,10 @@ class FrameDecoder:
         return bytes(body)
 
     def _read_whole(self, data: memoryview, at: int, left: int, body: bytearray) -> tuple[int, int]:
-        """Read up to `left` frames of data and padding that are here whole.
+        """Read up to `left` complete frames of data and padding.
 
-        Returns the place behind them, and how many more may be read. A short way: a read may
-        bring thousands.
+        Returns the place behind them, and how many more may be read. It is the fast path: one chunk
+        may have thousands.
         """
         if self._unread or self._is_over:
             return at, left
@@ -182,7 +182,7 @@ class FrameDecoder:
         return at, left
 
     def _read_header(self, data: memoryview, at: int) -> int:
-        """Read a header, or a part of one; return the place behind it."""
+        """Read a header or a part of one; return the place behind it."""
         if self._is_over:
             raise _malformed("bytes follow the end frame")
         until = at + _HEADER_BYTES - len(self._unread)
@@ -208,9 +208,9 @@ class FrameDecoder:
             self._is_over = True
             self.error = self._unread
         elif kind == _END:
-            (said,) = _COUNT.unpack(self._unread)
-            if said != self._count:
-                raise _malformed(f"the end says {said} bytes of data, {self._count} have come")
+            (count,) = _COUNT.unpack(self._unread)
+            if count != self._count:
+                raise _malformed(f"the end says {count} bytes of data, {self._count} have come")
             self._is_over = True
             self._unread = b""
 

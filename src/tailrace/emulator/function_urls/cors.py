@@ -2,7 +2,7 @@
 
 Source: Lambda Developer Guide "urls-configuration", CORS, and the Fetch standard, read 2026-11. A
 preflight is answered without the function. Every other response has the configured headers and the
-function's, also where they are the same: browsers refuse two of `NOT_TWICE`. What AWS sends to an
+function's, even if they are the same: browsers refuse two of `NOT_TWICE`. What AWS sends to an
 origin that is not allowed is not documented; see `response_fields`.
 """
 
@@ -36,7 +36,7 @@ class CorsPolicy(Protocol):
 
 
 def is_preflight(head: RequestHead) -> bool:
-    """Whether a browser asks if it may send another request (Fetch standard, "CORS-preflight")."""
+    """Whether a request is a preflight (Fetch standard, "CORS-preflight")."""
     return (
         head.method == "OPTIONS"
         and head.get(b"origin") is not None
@@ -45,20 +45,20 @@ def is_preflight(head: RequestHead) -> bool:
 
 
 def preflight_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
-    """The answer's fields; without any permission when the origin is not allowed.
+    """Return the fields of its answer; without any permission if the origin is not allowed.
 
-    A list is sent whole, header names in lower case, as Lambda keeps them (recorded 2026-07). For a
-    wildcard what the browser asked for is sent: with credentials it takes no wildcard. Whether
-    method and headers are allowed is the browser's to compare.
+    A list is sent whole, with header names in lower case, as Lambda keeps them (recorded 2026-07).
+    A wildcard is replaced with what the preflight requests, because browsers refuse a wildcard
+    together with credentials. The browser compares whether method and headers are allowed.
     """
     fields = _origin_fields(policy, head)
     if len(fields) == 1:
         return fields
     method = head.get(b"access-control-request-method") or b""
-    methods = _said(policy.allow_methods, method)
+    methods = _allowed(policy.allow_methods, method)
     if methods:
         fields.append((b"access-control-allow-methods", methods))
-    headers = _said(
+    headers = _allowed(
         _lower(policy.allow_headers), head.get(b"access-control-request-headers") or b""
     )
     if headers:
@@ -69,11 +69,11 @@ def preflight_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
 
 
 def response_fields(policy: CorsPolicy, head: RequestHead) -> Headers:
-    """The fields of any other response.
+    """Return the fields of any other response.
 
-    An origin is compared byte by byte, and sent back, also for "*" (reported 2024: powertools for
-    Python, issue 4163). An origin that is not allowed gets no permission. `Vary: Origin` is always
-    there: the answer depends on it.
+    An origin is compared byte by byte and sent back, for "*" as well (reported 2024: powertools for
+    Python, issue 4163). An origin that is not allowed gets no permission. `Vary: Origin` is in each
+    response, because each depends on it.
     """
     fields = _origin_fields(policy, head)
     if len(fields) > 1 and policy.expose_headers:
@@ -99,5 +99,5 @@ def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
-def _said(allowed: tuple[str, ...], wanted: bytes) -> bytes:
-    return wanted if "*" in allowed else ",".join(allowed).encode("latin-1")
+def _allowed(names: tuple[str, ...], requested: bytes) -> bytes:
+    return requested if "*" in names else ",".join(names).encode("latin-1")

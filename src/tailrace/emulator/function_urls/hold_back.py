@@ -1,7 +1,6 @@
-"""How a response stream is held back and slowed down on its way: a model of Lambda's front end.
+"""How Lambda's front end holds back and slows down a response stream: a model.
 
-Two independent parts, each pure: the caller brings the time, in seconds of any clock that does not
-go back.
+The two parts are independent. Callers bring the time, in seconds of a monotonic clock.
 
     write ──► HoldBack ──(released)──► Shaper ──(granted)──► the client
 
@@ -9,8 +8,8 @@ Sources, read 2026-11. The hold-back: betterdev.blog, "Lambda response streaming
 whose two runs the defaults yield; padding to 100 KB helped there, to 10 KB it did not. Others
 reported about 15,000 bytes (serverless-adapter issue 166, January 2024), 16 KB and 100 KB (issues
 94 and 102 of aws-lambda-nodejs-runtime-interface-client, 2024), and whole responses withheld whose
-prelude came together with the first bytes of the body (issue 94, 12 March 2024). AWS says nothing
-about it, and some saw none. The rate: Lambda Developer Guide "configuration-response-streaming";
+prelude came together with the first bytes of the body (issue 94, 12 March 2024). AWS does not
+document it, and some saw none. The rate: Lambda Developer Guide "configuration-response-streaming";
 its steps: the source of aws-lambda-runtime-interface-emulator, `bandwidthlimiter`.
 """
 
@@ -31,13 +30,13 @@ from tailrace.wire.integration import DELIMITER
 
 
 class HoldBack:
-    """What one response has written and what has not left yet, by the rule of a configuration.
+    """What a response has written and what is still held, by the rule of a configuration.
 
-    The end releases all of it in any case. While a joined body is withheld, neither writes nor the
-    threshold release anything; `WITHHELD_BYTES_MAX` bytes do.
+    The end releases all of it. While a joined body is withheld, only the end or
+    `WITHHELD_BYTES_MAX` bytes release anything; neither writes nor the threshold do.
 
-    A head, whatever the caller's is, leaves with the first bytes of the body. It is no write, and
-    is not counted among the held bytes.
+    The head leaves with the first bytes of the body. It is not a write, and its bytes do not count
+    as held.
     """
 
     __slots__ = (
@@ -62,14 +61,14 @@ class HoldBack:
         self.is_head_held = False
         self.write_count = 0
         self._is_flowing = False  # each write releases those before it
-        self._is_withheld = False  # nothing does but the end
+        self._is_withheld = False  # only the end releases anything
         self._ahead = 0  # bytes that the last write has released
-        self._is_through = False  # the last write has left, and what is still to come of it will
+        self._is_through = False  # the last write has left; so will the rest of it
         self._since_s = inf  # when the oldest of what is held was written
 
     @property
     def due_s(self) -> float:
-        """When `expire` releases what is held; infinite when nothing is, or no time is set."""
+        """When `expire` releases what is held; infinite if nothing is held or no time is set."""
         return self._since_s + self._hold_s
 
     @property
@@ -78,10 +77,10 @@ class HoldBack:
         return len(self._body)
 
     def begin(self, now_s: float, head: bytes = b"", *, is_joined: bool = False) -> bytes:
-        """Take the head; return what leaves with it. Without a head, don't call it.
+        """Take the head; return what leaves with it. A response without a head does not call it.
 
-        `head` is empty when the caller keeps it and only looks at `is_head_held`. `is_joined`
-        says that the first bytes of the body came together with the end of a prelude.
+        `head` is empty if the caller keeps the head itself and reads `is_head_held`. `is_joined`:
+        the first bytes of the body came together with the end of a prelude.
         """
         self._head = head
         self.is_head_held = True
@@ -94,7 +93,7 @@ class HoldBack:
     def write(self, data: bytes, now_s: float, *, is_rest: bool = False) -> bytes:
         """Take a write; return what leaves with it.
 
-        `is_rest`: it is not a write of its own but more of the last one.
+        `is_rest`: it continues the last write.
         """
         if not data:
             return b""
@@ -144,7 +143,7 @@ class HoldBack:
 
 
 class PreludeEnd:
-    """Finds the end of a prelude in a stream that is passed on as it is, whatever it says."""
+    """Finds the end of a prelude in a stream that is passed on unread."""
 
     __slots__ = ("_buffer", "_scanned", "body")
 
@@ -156,8 +155,8 @@ class PreludeEnd:
     def feed(self, data: bytes) -> bytes | None:
         """Take the next bytes; return the prelude with its NUL bytes once it is complete.
 
-        `body` is what has come behind it. A beginning that cannot be one any more, because it is
-        longer than `PRELUDE_BYTES_MAX`, is all body: the prelude is empty then.
+        `body` is what follows it. A stream without a prelude in its first `PRELUDE_BYTES_MAX` bytes
+        is all body, and its prelude is empty.
         """
         buffer = self._buffer
         buffer += data
@@ -170,7 +169,7 @@ class PreludeEnd:
         return bytes(buffer[:end])
 
     def finish(self) -> bytes:
-        """Return what came of a prelude that will not be complete: the response has ended."""
+        """Return the part of a prelude that was received before the response ended."""
         return bytes(self._buffer)
 
 

@@ -1,6 +1,6 @@
-"""What a Function URL makes of the head of a function's response.
+"""How a Function URL changes the head of a function's response.
 
-AWS documents little of it. Each entry says where it comes from; read 2026-11.
+AWS documents little of it. Each entry names its source; read 2026-11.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ RENAMED: Final = frozenset(
         "www-authenticate",  # reported 2026
     )
 )
-"""Headers that reach the client behind `PREFIX`: they would speak of Lambda's own connection."""
+"""Headers that reach the client with `PREFIX`: their names belong to Lambda's own connection."""
 
 STRIPPED: Final = frozenset(
     (
-        # RFC 9110 §7.6.1: fields of one connection. That Lambda drops them is our inference.
+        # RFC 9110, section 7.6.1: fields of one connection. We infer that Lambda removes them.
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
@@ -41,7 +41,7 @@ STRIPPED: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
-        # Lambda says its own.
+        # Lambda sets them itself.
         "x-amzn-requestid",
         "x-amzn-trace-id",
     )
@@ -53,9 +53,9 @@ FORBIDDEN: Final = frozenset((f"{PREFIX}connection", f"{PREFIX}content-length"))
 
 
 def response_fields(head: Head, *, dropped: frozenset[str] = frozenset()) -> Headers:
-    """The header fields for the client, names in lower case; each cookie is a field of its own.
+    """Return the header fields for the client, with names in lower case and one for each cookie.
 
-    A name that comes several times is joined with ", ". Names in `dropped` are left out.
+    Repeated names are joined with ", ". Names in `dropped` are left out.
 
     Raises:
         HeadError: with status 500: see `FORBIDDEN`.
