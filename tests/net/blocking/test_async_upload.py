@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,18 +16,6 @@ from tailrace.net.blocking.async_upload import AsyncUpload
 from tailrace.net.blocking.upload import Upload, open_upload
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-@pytest.fixture(autouse=True)
-def no_leaks() -> Iterator[None]:
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    with Peer() as peer:
-        yield peer
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

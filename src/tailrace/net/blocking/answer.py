@@ -1,4 +1,4 @@
-"""The answer to an HTTP/1.1 request of ours: an incremental parser that does no I/O.
+"""The answer to an HTTP/1.1 request: an incremental parser without I/O.
 
 Source: RFC 9112, sections 4 to 7. Functions import this at their cold start: standard library only,
 and no http.client, which brings the email package with it.
@@ -31,11 +31,11 @@ class HttpAnswer(NamedTuple):
 
 
 class AnswerParser:
-    """Reads the answer to one request, however it was cut up.
+    """Reads the answer to one request, from reads of any size.
 
-    `status` is known with the head of the final answer, `answer` once its body is complete.
-    `is_continued` says that a `100 Continue` has come, `continue_headers` are those of the first
-    one; other interim answers are skipped.
+    `status` is set with the head of the final answer, `answer` once its body is complete.
+    `is_continued` is set by a `100 Continue`, `continue_headers` are those of the first one; other
+    interim answers are skipped.
     """
 
     __slots__ = (
@@ -72,12 +72,12 @@ class AnswerParser:
 
     @property
     def has_begun(self) -> bool:
-        """Whether any byte of an answer has come."""
+        """Whether any byte of an answer has arrived."""
         return bool(self._buffer) or self.is_continued or self.status is not None
 
     @property
     def body_so_far(self) -> bytes:
-        """What has come of the final answer's body."""
+        """The part of the final answer's body that has arrived."""
         if self.answer is not None:
             return self.answer.body
         if self.status is None:
@@ -85,10 +85,11 @@ class AnswerParser:
         return bytes(self._buffer if self._body is None else self._body)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. What follows a complete answer is ignored, and ends the connection.
+        """Take the next bytes. Bytes behind a complete answer are ignored; then the connection
+        cannot be kept.
 
         Raises:
-            PeerError: this is not HTTP/1.1, or it is over a limit.
+            PeerError: the answer is not HTTP/1.1, or it is over a limit.
         """
         if self.answer is not None:
             self.can_keep = False
@@ -100,7 +101,7 @@ class AnswerParser:
         self._read_body()
 
     def end(self) -> None:
-        """Say that the peer has closed its side.
+        """Take the end of the connection.
 
         Raises:
             PeerError: the answer is not complete.
@@ -114,7 +115,7 @@ class AnswerParser:
         self._complete(bytes(self._buffer))
 
     def _read_head(self) -> bool:
-        """Read one head if it is there; an interim one is forgotten."""
+        """Read one head if it is complete; return whether it was. An interim one is skipped."""
         end = self._buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
         if end < 0:
             self._scanned = len(self._buffer)
@@ -177,7 +178,7 @@ class AnswerParser:
             self._complete(bytes(self._buffer[: self._left]))
 
     def _read_chunk(self, body: bytearray) -> bool:
-        """Read one chunk, or a line of trailers, if it is there; return whether to go on."""
+        """Read one chunk, or one trailer, if it is complete; return whether to continue."""
         if self._left is None:
             line = self._read_line()
             if line is None:
@@ -228,7 +229,7 @@ class AnswerParser:
 
 
 def _read_status(line: bytes) -> int:
-    """Read a status line. By hand, as all of this: to compile patterns costs a cold start more."""
+    """Read a status line. No regular expressions here: compiling them slows a cold start."""
     version, code, reason = line[:9], line[9:12], line[12:]
     is_legal = (
         version in (b"HTTP/1.1 ", b"HTTP/1.0 ")

@@ -1,7 +1,7 @@
-"""An upload in an asyncio event loop: waiting without blocking, and hearing of its end at once.
+"""An upload in an asyncio event loop: waits without blocking, and reports its end at once.
 
-Concurrency law: callbacks and coroutines of one loop. Sending is done by the blocking upload's own
-non-blocking half; this module only waits for the socket. Any number of tasks may wait.
+Concurrency law: callbacks and coroutines of one loop. The upload sends without blocking; this
+module only waits for its socket. Any number of tasks may wait.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class AsyncUpload:
         self._loop.add_reader(self._fd, self._on_readable)
 
     async def drain(self, timeout_s: float = SEND_STALL_TIMEOUT_S) -> None:
-        """Wait until the kernel has taken all.
+        """Wait until the kernel has taken all bytes.
 
-        Cancelling is safe: what was queued stays queued, and is sent.
+        Cancelling is safe: what is queued stays queued, and is sent.
 
         Raises:
             AnsweredEarlyError: the peer has answered although the body is not complete.
-            PeerError: it is gone, or nothing moves for `timeout_s`.
+            PeerError: the peer has left, or takes nothing for `timeout_s`.
         """
         if not self._upload.has_unsent:
             return
@@ -49,7 +49,7 @@ class AsyncUpload:
         self._upload.look()
 
     def send_queued(self) -> None:
-        """See that what is queued is sent as the kernel takes it, though nobody waits for that."""
+        """Send what is queued as the kernel takes it, without waiting."""
         if self._is_attached and not self._is_writing and self._upload.has_unsent:
             self._is_writing = True
             self._loop.add_writer(self._fd, self._on_writable)
@@ -97,7 +97,7 @@ class AsyncUpload:
         self._on_over(error)
 
     def _stop_writing(self) -> None:
-        """Nothing waits for the socket any more; whoever waited looks what has become of it."""
+        """Stop waiting for the socket, and wake the tasks in `drain`, which check the upload."""
         if self._is_writing:
             self._is_writing = False
             self._loop.remove_writer(self._fd)

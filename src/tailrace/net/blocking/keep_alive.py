@@ -1,9 +1,9 @@
-"""Whole requests over one connection that is kept: what a runtime asks of its Runtime API.
+"""Whole requests over one kept connection: a runtime's client of the Runtime API.
 
 Concurrency law: one thread, one request at a time. Calls block; a signal handler that raises ends
 them, and the connection is not used again. Python runs signal handlers between its own steps: a
-signal that comes just before a call blocks would be seen only when the call returns. Therefore the
-wait also watches `wake_fd`, to which Python writes when a signal comes (`signal.set_wakeup_fd`).
+signal that arrives just before a call blocks would be handled only when the call returns. Therefore
+the wait also watches `wake_fd`, to which Python writes at each signal (`signal.set_wakeup_fd`).
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class KeepAliveClient:
         *,
         timeout_s: float | None,
     ) -> HttpAnswer:
-        """Send a request and return its answer; `timeout_s` bounds all of it, None nothing.
+        """Send a request and return its answer within `timeout_s`; None waits without a limit.
 
         A kept connection that turns out to be dead (an environment was frozen for long) is
-        replaced once: before anything was sent, or when a GET got no byte of an answer.
+        replaced once: if nothing was sent yet, or if a GET got no byte of an answer.
 
         Raises:
             PeerError: no connection, no answer, or one that is not HTTP.
@@ -84,12 +84,12 @@ class KeepAliveClient:
             self._sock = None
 
     def _has_live_connection(self) -> bool:
-        """Look whether the kept connection is still open; close it if it is not."""
+        """Return whether the kept connection is still open; close it if it is not."""
         if self._sock is None:
             return False
         self._sock.setblocking(False)
         try:
-            self._sock.recv(1)  # an end, or bytes that nobody asked for
+            self._sock.recv(1)  # its end, or bytes that answer no request
         except BlockingIOError:
             return True
         except OSError:
@@ -133,7 +133,7 @@ class KeepAliveClient:
         return parser.answer
 
     def _wait_readable(self, sock: _socket.socket) -> None:
-        """Wait for ever; signal handlers get their turn."""
+        """Wait without a limit; signal handlers run meanwhile."""
         if self._wake_fd is None:
             return
         poll = select.poll()

@@ -1,8 +1,8 @@
-"""A request whose body is streamed: blocking use; `http_client_async` adds the asyncio use.
+"""A request whose body is streamed, for blocking code; `async_upload` adds asyncio.
 
 Concurrency law: one thread at a time. The socket never blocks: `put` queues and sends what the
-kernel takes now, `drain` waits for the rest, and both look for what the peer says meanwhile, so
-that an early answer is noticed before and while bytes are sent.
+kernel takes now, `drain` waits for the rest. Both read what the peer sends meanwhile, so that an
+early answer is noticed before and while bytes are sent.
 
 No redirects, no proxies from the environment, standard library only; ssl is imported for https.
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import ssl
 
 Fields = Iterable[tuple[str, str]]
-"""Header or trailer fields; the caller sees to it that names and values are legal."""
+"""Header or trailer fields; the caller ensures that names and values are legal."""
 
 _READ_BYTES: Final = 64 * 1024
 _PIECES_PER_CALL: Final = 64  # far below the kernel's IOV_MAX
@@ -55,7 +55,7 @@ class Url(NamedTuple):
 
 
 def parse_url(url: str) -> Url:
-    """Take a URL apart. Not urllib.parse, which costs a cold start 14 ms.
+    """Split a URL. Not with urllib.parse, which adds 14 ms to a cold start.
 
     Raises:
         PeerError: not an absolute http or https URL in ASCII; user names are not supported.
@@ -70,10 +70,10 @@ def parse_url(url: str) -> Url:
 
 
 def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
-    """Open a connection without Nagle's delay; over TLS when the URL says https.
+    """Open a connection without Nagle's delay; over TLS for an https URL.
 
     Raises:
-        PeerError: the name is unknown, nobody listens, or it takes too long.
+        PeerError: the name is unknown, the connection is refused, or it takes too long.
     """
     try:
         sock = _connected(url.host, url.port, timeout_s)
@@ -114,11 +114,11 @@ def open_upload(
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     answer_timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> Upload:
-    """POST a body of unknown length; return once the peer has said `100 Continue`.
+    """POST a body of unknown length; return once the peer has sent `100 Continue`.
 
     Raises:
-        AnsweredEarlyError: the peer answered at once: it does not want the body.
-        PeerError: no connection, or no word within `answer_timeout_s`.
+        AnsweredEarlyError: the peer sent a final answer: it does not want the body.
+        PeerError: no connection, or no answer within `answer_timeout_s`.
     """
     parts = parse_url(url)
     upload = Upload(connect(parts, connect_timeout_s))
@@ -133,10 +133,10 @@ def open_upload(
 
 
 class Upload:
-    """The body of one POST, sent as it is made, and the answer to it.
+    """One POST whose body is sent as it is written, and the answer to it.
 
-    `queue_head`, `put` … `put_end`, then `wait_answer`, then `close`; `abort` at any time. Whoever
-    holds one must call `close` or `abort`.
+    `queue_head`, `put` … `put_end`, then `wait_answer`, then `close`; `abort` at any time. The
+    owner must call `close` or `abort`.
     """
 
     __slots__ = ("_is_ended", "_is_tls", "_loss", "_parser", "_sock", "_unsent", "_would_block")
@@ -152,9 +152,9 @@ class Upload:
         self._would_block = _would_block_errors(sock)
 
     def queue_head(self, url: Url, headers: Fields, *, is_asking: bool = False) -> None:
-        """Queue the request's head: it leaves together with the first chunk, or with `push`.
+        """Queue the request's head: it is sent together with the first chunk, or by `push`.
 
-        `is_asking`: the peer is to say first whether it wants the body; see `wait_continue`.
+        `is_asking`: ask the peer whether it wants the body; see `wait_continue`.
         """
         lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
         lines += [f"{name}: {value}" for name, value in headers]
@@ -164,11 +164,11 @@ class Upload:
         self._unsent.append("\r\n".join((*lines, "", "")).encode("latin-1"))
 
     def wait_continue(self, timeout_s: float) -> None:
-        """Wait until the peer wants the body.
+        """Wait for the peer's `100 Continue`.
 
         Raises:
-            AnsweredEarlyError: it does not want it.
-            PeerError: it is gone, or says nothing for so long.
+            AnsweredEarlyError: the peer sent a final answer instead.
+            PeerError: the peer has left, or sends nothing within `timeout_s`.
         """
         deadline_s = time.monotonic() + timeout_s
         self.look()
@@ -177,7 +177,7 @@ class Upload:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the end of the body was put."""
+        """Whether `put_end` was called."""
         return self._is_ended
 
     @property
@@ -197,7 +197,7 @@ class Upload:
 
     @property
     def is_over(self) -> bool:
-        """Whether the peer has begun a final answer, or is gone."""
+        """Whether the peer has started a final answer, or has left."""
         return self._loss is not None or self._parser.status is not None
 
     def fileno(self) -> int:
@@ -205,10 +205,10 @@ class Upload:
         return self._sock.fileno()
 
     def put(self, data: bytes) -> None:
-        """Queue one chunk, and send what the kernel takes at once; no bytes are no chunk.
+        """Queue one chunk, and send what the kernel takes now. Without bytes, do nothing.
 
         Raises:
-            AnsweredEarlyError, PeerError: as `look`; the chunk is then not sent, or only in part.
+            AnsweredEarlyError, PeerError: as `look`; the chunk is not sent, or only in part.
         """
         assert not self._is_ended, "the body has ended"
         self.look()
@@ -242,21 +242,21 @@ class Upload:
         self._push()
 
     def look(self) -> None:
-        """Read what the peer has said, without waiting.
+        """Read what the peer has sent, without waiting.
 
         Raises:
-            AnsweredEarlyError: it has answered although the body is not complete.
-            PeerError: it is gone, or talks nonsense. Every later call raises the same.
+            AnsweredEarlyError: the peer has answered although the body is not complete.
+            PeerError: the peer has left, or sent what is not HTTP. Later calls raise the same.
         """
         if not self.is_over or (self._is_ended and self.answer is None):
             self._read()
         self._raise_if_over()
 
     def drain(self, timeout_s: float = SEND_STALL_TIMEOUT_S) -> None:
-        """Wait until the kernel has taken all; `timeout_s` bounds a time without progress.
+        """Wait until the kernel has taken all bytes, for at most `timeout_s` without progress.
 
         Raises:
-            AnsweredEarlyError, PeerError: as `look`, also in the middle of waiting.
+            AnsweredEarlyError, PeerError: as `look`, also while it waits.
         """
         while self._unsent:
             self._wait(timeout_s, "took no bytes within the time-out")
@@ -265,7 +265,7 @@ class Upload:
         """Wait, after `put_end`, until all is sent and the peer has answered.
 
         Raises:
-            PeerError: it is gone, talks nonsense, or all of it takes longer than `timeout_s`.
+            PeerError: the peer has left, sent what is not HTTP, or took longer than `timeout_s`.
         """
         assert self._is_ended, "the body has not ended"
         deadline_s = time.monotonic() + timeout_s
@@ -283,11 +283,11 @@ class Upload:
         self._sock.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._sock.close()
 
     def _wait(self, timeout_s: float, complaint: str) -> None:
-        """Wait for the peer's word, or for room to send; then read and send."""
+        """Wait for bytes of the peer, or for room to send; then read and send."""
         poll = select.poll()
         poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._unsent else 0))
         if not poll.poll(min(max(0.0, timeout_s), _WAIT_S_MAX) * 1000):
@@ -310,13 +310,13 @@ class Upload:
         except self._would_block:
             return
         except OSError as error:
-            # The peer may have said why before it hung up.
+            # The peer may have sent a reason before it closed.
             self._read()
             self._loss = self._loss or f"the connection broke: {_reason(error)}"
             self._raise_if_over()
 
     def _read(self) -> None:
-        """Take what has come; never raises, what is wrong becomes the loss."""
+        """Read what has arrived. Never raises: an error is kept in `_loss`."""
         try:
             while True:
                 data = self._sock.recv(_READ_BYTES)
@@ -348,7 +348,7 @@ class Upload:
 
 @lru_cache(maxsize=1)
 def _url_pattern() -> re.Pattern[str]:
-    """Compiled when it is needed: a runtime at its start has no URL."""
+    """Compiled at the first use: a runtime needs none at its start."""
     return re.compile(
         r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?(/[!-\"$-~]*)?"
     )
@@ -356,7 +356,7 @@ def _url_pattern() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _tls_context() -> ssl.SSLContext:
-    """The platform's trust, read once: it takes tens of milliseconds."""
+    """The platform's certificates, read once: it takes tens of milliseconds."""
     import ssl
 
     return ssl.create_default_context()
