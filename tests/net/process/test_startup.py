@@ -27,3 +27,17 @@ print(faults() - before)
 
     # Without it, each of the 600 buffers of 64 pages is fetched anew: over 30,000 faults.
     assert int(result.stdout) < 600
+
+
+def test_a_process_is_set_up_with_all_descriptors_that_it_may_have() -> None:
+    code = """
+import resource
+from tailrace.net.process.startup import set_up
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256))
+print(set_up(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert result.stdout.split() == ["256"] * 3
