@@ -55,12 +55,12 @@ class HttpPool:
     """Connections to one origin, kept between requests; the last one used is taken first.
 
     `request` collects an answer of at most `answer_bytes_max` within `timeout_s`, connecting
-    included. It sends a request again when a kept connection turns out to be closed before a byte
-    of the answer has come: the peer may close those when it likes. Should it have taken the first
-    all the same, it has the request twice.
+    included. It repeats a request if a kept connection ends before a byte of the answer arrives:
+    the peer may close those at any time. If the peer read the first all the same, it gets the
+    request twice.
 
-    `open` streams an answer to a receiver. It sends nothing twice: what a peer streams it has
-    usually worked for.
+    `open` streams an answer to a receiver. It repeats nothing: a peer that streams has usually
+    worked for it.
 
     At most `connections_max` work at a time (None: any number; the caller bounds them); further
     requests wait, in their order. At most `kept_max` idle ones are kept, for `kept_timeout_s`.
@@ -119,7 +119,7 @@ class HttpPool:
         """Send an encoded request and wait for its answer; cancelling is safe.
 
         Raises:
-            PeerError: the peer cannot be reached, broke off, or sent what is not an answer.
+            PeerError: the peer is unreachable, ended the answer early, or sent no HTTP.
             TimeoutError: waiting for a connection, connecting and the answer took too long.
         """
         deadline_s = self.clock.now_s() + self._timeout_s
@@ -145,7 +145,7 @@ class HttpPool:
         Cancelling is safe: until this returns nothing has been sent.
 
         Raises:
-            PeerError: the peer cannot be reached.
+            PeerError: the peer is unreachable.
             TimeoutError: connecting took too long.
         """
         connection = await self.connect()
@@ -244,7 +244,7 @@ class HttpPool:
 
 @dataclass(slots=True)
 class _WholeAnswer:
-    """Collects an answer; `answer` is None when a kept connection ended before it began."""
+    """Collects an answer; `answer` is None if a kept connection ended before its first byte."""
 
     connection: ClientConnection
     was_used: bool

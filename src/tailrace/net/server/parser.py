@@ -2,8 +2,8 @@
 
 httptools (llhttp, the parser that Node.js uses) calls back in the middle of a read; nothing but
 recording happens there. A second request in the same read is not recorded: it is not served.
-What llhttp takes for HTTP though it is not is refused here (the request line), and what it takes
-without end is bounded here (empty lines before a request, framing of chunks).
+What llhttp accepts although it is not HTTP is refused here (in the request line), and what it
+accepts without a bound is bounded here (empty lines before a request, framing of chunks).
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class HttpLimits:
     descriptors_left: int = limits.DESCRIPTORS_LEFT
     """File descriptors of the process that this listener's connections leave to others."""
     uploads: int | None = limits.UPLOADS_MAX
-    """Request bodies under way; None on a listener whose requests are streams."""
+    """Request bodies at a time; None on a listener whose requests are streams."""
     keeps_alive: bool = True
     tells_chunks: bool = False
-    """Connections know where chunks of a request begin, which costs two calls for each."""
+    """Track the start and end of each chunk of a request, which costs two calls per chunk."""
 
 
 @lru_cache(maxsize=32)
 def bare_head(method: str, version: str) -> RequestHead:
-    """A head of which nothing else is known; equal ones are one object."""
+    """A head with a method and a version only; equal ones are one object."""
     return RequestHead(method, "/", version, [])
 
 
@@ -90,7 +90,7 @@ class RequestParser:
     )
 
     is_inside_chunk = False
-    """Whether the last read began in the middle of a chunk; see `HttpLimits.tells_chunks`."""
+    """Whether the last read started inside a chunk; see `HttpLimits.tells_chunks`."""
 
     def __init__(self, bounds: HttpLimits) -> None:
         self._limits = bounds
@@ -130,7 +130,7 @@ class RequestParser:
         self._parser = None
 
     def feed(self, data: bytes) -> None:
-        """Read on.
+        """Parse the next bytes.
 
         Raises:
             HttpError: the request is malformed or over a limit; nothing more can be read.
@@ -279,7 +279,7 @@ class RequestParser:
 
 
 class ChunkTellingParser(RequestParser):
-    """Knows, too, whether a read went on with a chunk that an earlier one had begun."""
+    """Tracks, too, whether a read starts inside a chunk of an earlier read."""
 
     __slots__ = ("_open", "is_inside_chunk", "on_chunk_complete", "on_chunk_header")
 
@@ -296,6 +296,6 @@ class ChunkTellingParser(RequestParser):
         self.is_inside_chunk = False
 
     def feed(self, data: bytes) -> None:
-        """Read on; see `RequestParser.feed`."""
+        """Parse the next bytes; see `RequestParser.feed`."""
         self.is_inside_chunk = bool(self._open)
         super().feed(data)
