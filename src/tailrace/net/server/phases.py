@@ -38,7 +38,7 @@ class PhaseEvent(Enum):
     MADE = "the peer has connected"
     REQUEST_BEGUN = "the first bytes of a request"
     HEAD_READ = "a head is complete: the application is called"
-    ACCEPTED = "the application takes a request whose body is to come"
+    ACCEPTED = "the application accepts the request, whose body follows"
     REQUEST_READ = "the request is complete"
     ENDED_KEPT = "the response has ended, another request may follow"
     ENDED_LAST = "the last response has ended"
