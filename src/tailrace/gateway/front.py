@@ -65,7 +65,7 @@ class Front:
         self.refusals: Tallies[Route] = Tallies(clock)
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
-        """Answer at once what needs no function; receive the body of everything else."""
+        """Answer at once a request that needs no function; collect the body of any other."""
         if self._guard is not None and (refusal := self._guard.find_refusal(head)) is not None:
             return _answer(connection, head, 403, str(refusal))
         if head.path == self._health_path:
@@ -78,7 +78,7 @@ class Front:
         on_complete = partial(self._begin, head, connection, route, transport)
         request = WholeBody(head, transport.request_bytes_max, on_complete, _nothing)
         try:
-            self.registry.check_room(route)  # an upload without a place at its end is of no use
+            self.registry.check_room(route)  # before an upload that could only be refused
         except ThrottledError as error:
             return self._refuse(connection, head, route, error)
         return request
@@ -114,7 +114,7 @@ class Front:
     def _refuse(
         self, connection: Connection, head: RequestHead, route: Route, error: ThrottledError
     ) -> Receiver:
-        """Answer 503. Refusals come in floods: one warning of a route now and then counts them."""
+        """Answer 503. Refusals may be many: a warning of each route counts them now and then."""
         if count := self.refusals.add(route):
             logger.warning("function=%s refused=%d: %s", name_of(route), count, error)
         return _answer(connection, head, error.status, str(error), error.retry_after_s)
@@ -126,7 +126,7 @@ class Front:
 
 
 async def _invoke(transport: Transport, held: Held, payload: bytes) -> None:
-    """Send the event; a refusal is the client's answer."""
+    """Send the event; if it is refused, answer the client."""
     route = held.route
     try:
         await transport.dispatch(held, payload)
@@ -146,7 +146,7 @@ async def _invoke(transport: Transport, held: Held, payload: bytes) -> None:
 
 
 def _nothing() -> None:
-    """A client that leaves during its upload leaves nothing behind."""
+    """Nothing is held for a client that leaves during its upload."""
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""The gateway as a whole: two listeners, the registry between them, drain."""
+"""The gateway as a whole: two listeners, the registry between them, and its drain."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Holds responses, invokes, accepts callbacks, relays.
+    """Holds clients' responses, invokes functions, and relays what they send.
 
-    `start`, then `drain` (which lets held responses end) or not, then `stop`.
+    Call `start`, then perhaps `drain`, which lets held responses end, then `stop`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Gateway:
         self._find_route = find_route
         access = settings.web_access
         self._guard = None if access is None else WebGuard("gateway", access, self._clock)
-        # A function's silence in mid-body has a deadline of its own, and so has the answer.
+        # The exchange has deadlines for a function's silence and for the whole callback.
         bounds = HttpLimits(
             body_timeout_s=None,
             keeps_alive=False,
@@ -67,17 +67,17 @@ class Gateway:
         )
 
     async def start(self) -> None:
-        """Listen. When that fails, nothing is left open.
+        """Open the listeners. If that fails, nothing is left open.
 
         Raises:
-            ConfigError: no credentials can be found.
-            OSError: an address cannot be had.
+            ConfigError: no credentials were found.
+            OSError: an address is in use, or not one of this machine.
         """
         settings = self.settings
         async with AsyncExitStack() as undo:
             await self._transports.start()
             undo.push_async_callback(self._transports.close)
-            self._registry.start()  # before anybody can call back
+            self._registry.start()  # before a function can call back
             undo.callback(self._registry.stop)
             await self._callbacks.start(*settings.callback_listen)
             undo.push_async_callback(self._callbacks.stop)
@@ -114,32 +114,33 @@ class Gateway:
         return self.settings.advertise or _url(self._callbacks)
 
     def route_by(self, find_route: Callable[[str, str], Route | None]) -> None:
-        """Use other routes from now on; what is held stays as it is."""
+        """Use other routes from now on; open exchanges stay as they are."""
         self._find_route = self._front.find_route = find_route
 
     def admit_by(self, access: WebAccess) -> None:
-        """Let web pages do this from now on; only where `web_access` was set at the start."""
+        """Replace the rules for web pages; `web_access` must have been set at the start."""
         assert self._guard is not None
         self._guard.access = access
 
     def fail(self, event: bytes, detail: str) -> None:
-        """Answer 502 to the client of an event whose invocation has ended, unless it called back.
+        """Answer 502 to the client of an event whose invocation has ended without a callback.
 
-        For whoever runs the functions and so knows of the end; Lambda does not tell it. A callback
-        that has come, or that comes within CALLBACK_GRACE_S, goes before. Events that are not of
-        this gateway are ignored.
+        For a program that runs the functions, and so knows of the end: Lambda does not report it. A
+        callback that has come, or that comes within CALLBACK_GRACE_S, takes precedence. Events of
+        other gateways are ignored.
         """
         held = self._registry.find(exchange_of(event) or "")
         if held is not None and held.is_waiting:
             self._clock.call_later(limits.CALLBACK_GRACE_S, held.apply, InvocationFailed(detail))
 
     async def drain(self) -> bool:
-        """Stop taking requests and let held responses end, up to the last byte.
+        """Take no new requests, and wait until held responses have ended, up to the last byte.
 
-        Health turns 503 first; after `drain_delay_s`, which gives load balancers the time to see
+        The health document is a 503 first. After `drain_delay_s`, in which load balancers notice
         it, the public listener closes. Requests that have begun are served, and one more on each
-        connection that is idle, if it comes within `drain_idle_timeout_s`. False when the drain
-        time was over first; cancelling is safe, `stop` then cuts what is left.
+        idle connection, if it comes within `drain_idle_timeout_s`.
+
+        Returns False if the drain time was over first. Cancelling is safe: `stop` aborts the rest.
         """
         self._front.is_draining = True
         await sleep(self._clock, self.settings.config.drain_delay_s)
@@ -149,7 +150,7 @@ class Gateway:
             async with time_limit(self._clock, timeout_s):
                 await self._registry.wait_empty()
                 await self._public.drain(timeout_s)  # clients take the ends of their responses
-                await self._registry.wait_empty()  # that of a request which had just begun
+                await self._registry.wait_empty()  # an exchange whose request had just begun
                 await self._callbacks.drain(timeout_s)  # and functions their answers
         except TimeoutError:
             counts = self.statistics()
@@ -160,7 +161,7 @@ class Gateway:
         return True
 
     async def stop(self) -> None:
-        """Cut what is left, visibly, and close everything."""
+        """Abort what is left, and close everything."""
         self._front.is_draining = True
         self._registry.stop()
         await self._public.stop()
@@ -178,7 +179,7 @@ class Gateway:
         )
 
     def statistics(self) -> dict[str, int]:
-        """Counts of what is open now; all are zero when nothing goes on."""
+        """Return counts of what is open now; all are zero if nothing is."""
         public = self._public.statistics()
         return {
             **self._registry.statistics(),
@@ -191,7 +192,7 @@ class Gateway:
 
 
 def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
-    """Take no more at a time than the process has descriptors for."""
+    """Lower the bounds to what the process has file descriptors for."""
     descriptors = descriptor_limit()
     if descriptors is None:
         return settings

@@ -41,8 +41,8 @@ def refusal(answer: PoolAnswer) -> InvokeError:
     name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
     error = _refusal(answer, name)
     # It may repeat the event, with the callback URL, and anything that the client sent.
-    said = redact(_message(answer.body))
-    error.note = f"Lambda answered {answer.status} {name!a}: {said!a}"
+    message = redact(_message(answer.body))
+    error.note = f"Lambda answered {answer.status} {name!a}: {message!a}"
     error.request_id = answer.headers.get(REQUEST_ID)
     return error
 
@@ -69,8 +69,8 @@ def _refusal(answer: PoolAnswer, name: str) -> InvokeError:
 
 def retry_after_s(answer: PoolAnswer) -> int:
     """Return the time after which a refused request may be sent again; 1 if there is none."""
-    said = _SECONDS(answer.headers.get("retry-after", ""))
-    return int(said[0]) if said else 1
+    seconds = _SECONDS(answer.headers.get("retry-after", ""))
+    return int(seconds[0]) if seconds else 1
 
 
 def _message(body: bytes) -> str:

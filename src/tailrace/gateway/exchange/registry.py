@@ -72,13 +72,13 @@ class Registry:
         return len(self._held)
 
     def start(self) -> None:
-        """Begin to watch deadlines."""
+        """Start to watch deadlines."""
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Give up every exchange, visibly."""
+        """End every exchange, visibly incomplete."""
         for held in list(self._held.values()):
-            self._give_up(held)
+            self._end_visibly(held)
         self._sweeper.stop()
 
     async def wait_empty(self) -> None:
@@ -99,7 +99,7 @@ class Registry:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
 
     def hold(self, seat: ClientSeat, head: RequestHead, route: Route) -> Held:
-        """Begin an exchange for a client's complete request.
+        """Open an exchange for a client's complete request.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
@@ -124,15 +124,15 @@ class Registry:
         return held
 
     def find(self, exchange_id: str) -> Held | None:
-        """The exchange with this id, if it is held."""
+        """Return the exchange with this id, if it is open."""
         return self._held.get(exchange_id)
 
     def claim(self, capability: Capability) -> Held:
-        """Find the exchange that a callback may have.
+        """Return the exchange that a callback may answer.
 
         Raises:
-            CallbackRefusedError: 404 for an unknown id or a wrong secret (which are not told
-                apart), 409 when another callback has or had it, 410 when it ended without one.
+            CallbackRefusedError: 404 for an unknown id or a wrong secret, with the same text; 409
+                if another callback has or had it; 410 if it ended without one.
         """
         held = self._held.get(capability.exchange_id)
         if held is not None and is_same_secret(held.capability.secret, capability.secret):
@@ -148,7 +148,7 @@ class Registry:
         raise CallbackRefusedError(410, "the client has left, or a deadline has passed")
 
     def statistics(self) -> dict[str, int]:
-        """Counts of what is held now."""
+        """Return counts of what is held now."""
         return {"held": len(self._held), "tombstones": len(self._tombstones)}
 
     def release(self, held: Held, record: ExchangeRecord) -> None:
@@ -174,7 +174,7 @@ class Registry:
             self._empty.set()
 
     def _bury_none_older_than(self, oldest_s: float) -> None:
-        """Drop tombstones that have had their time; the oldest come first."""
+        """Remove the tombstones that are older than that; the oldest come first."""
         while self._tombstones and next(iter(self._tombstones.values())).ended_s < oldest_s:
             self._tombstones.popitem(last=False)
 
@@ -187,7 +187,7 @@ class Registry:
         self._bury_none_older_than(now_s - limits.TOMBSTONE_AGE_S)
 
     def _check(self, held: Held, now_s: float) -> bool:
-        """End an exchange whose deadline has passed; whether it was ended."""
+        """End an exchange whose deadline has passed; return whether it was."""
         if held.capability.exchange_id not in self._held:
             return False  # since this round began
         try:
@@ -198,11 +198,11 @@ class Registry:
             held.apply(DeadlinePassed(name, describe(self.deadlines, name)))
         except Exception:
             logger.exception("exchange %s failed", held.capability.exchange_id)
-            self._give_up(held)
+            self._end_visibly(held)
         return True
 
-    def _give_up(self, held: Held) -> None:
-        """End an exchange, and let go of it even if that fails."""
+    def _end_visibly(self, held: Held) -> None:
+        """End an exchange, and forget it even if that fails."""
         try:
             held.apply(Stopped())
         except Exception:

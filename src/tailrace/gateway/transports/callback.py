@@ -63,7 +63,7 @@ class Callbacks:
             _answer(connection, error.status, str(error), 0)
             return IGNORE
         body = held.source = CallbackBody(held, connection)
-        # The proof that the 100 is ours, and not that of something in between.
+        # Proves that the 100 is the gateway's: a proxy in between may send one as well.
         proof = f"{EXCHANGE_FIELD}: {held.capability.exchange_id}\r\n"
         connection.continue_fields = proof.encode()
         held.apply(SourceOpened())
@@ -72,7 +72,7 @@ class Callbacks:
 
 
 class CallbackBody:
-    """Receives a callback's body: first the prelude, if it has one, then what is relayed."""
+    """Receives a callback, and is the source of its exchange: first a prelude, if it has one."""
 
     __slots__ = ("_connection", "_held", "_prelude")
 
@@ -82,7 +82,7 @@ class CallbackBody:
         self._prelude: PreludeParser | None = None
 
     def open(self, head: RequestHead) -> None:
-        """Begin to relay, in the form that the callback has."""
+        """Start to relay, in the form that the media type announces."""
         media_type = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
         if media_type == _MEDIA_TYPE:
             self._prelude = PreludeParser()
@@ -117,7 +117,7 @@ class CallbackBody:
             held.seat.uncork()  # otherwise the end follows at once, and sends all of it
 
     def on_end(self, trailers: Headers) -> None:
-        """The callback's message is complete; its trailers mean nothing to the client."""
+        """The callback's message is complete. Its trailers are not relayed."""
         held = self._held
         if self._prelude is not None:
             try:
@@ -128,12 +128,12 @@ class CallbackBody:
             held.body_ended()
 
     def on_gone(self) -> None:
-        """The function died, or broke its callback off."""
+        """The function died, or aborted its callback."""
         self._held.source = None
         self._held.apply(SourceBroken())
 
     def on_pause(self) -> None:
-        """The answer to a callback is too short for this."""
+        """Not called: the answer to a callback is short."""
 
     def on_resume(self) -> None:
         """See `on_pause`."""
@@ -154,7 +154,7 @@ class CallbackBody:
 
 
 def _answer(connection: Connection, status: int, detail: str, count: int) -> None:
-    """Answer a callback: JSON, with the byte count when all was relayed."""
+    """Answer a callback with JSON: the byte count if all was relayed, otherwise the reason."""
     if status == 200:
         connection.respond(200, _JSON, b'{"bytes": %d}\n' % count)
         return

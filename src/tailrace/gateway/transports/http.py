@@ -1,4 +1,4 @@
-"""Invoking functions by a URL: any platform that takes an event as a POST and lets it call back."""
+"""Functions that a URL invokes, on any platform: an event is a POST, the response a callback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tailrace.net.clock import LoopClock, TimerClock
 
 
 class _Target(NamedTuple):
-    """Where the events of one URL go."""
+    """Where the events of one URL are sent."""
 
     pool: HttpPool
     path: str
@@ -29,11 +29,11 @@ class _Target(NamedTuple):
 
 
 class HttpInvoker:
-    """POSTs events as JSON; any 2xx takes an event. Redirects are not followed.
+    """Sends events as JSON in a POST. Any 2xx accepts an event; redirects are not followed.
 
-    Name and password in a URL become its `Authorization`. Connections are pooled for each origin.
-    An event is sent once more when a kept connection turns out to be closed; the second callback
-    is refused.
+    Name and password in a URL become its `Authorization`. There is a pool of connections for each
+    origin. If a kept connection was closed by its peer, the event is sent again; should both
+    arrive, the second callback is refused.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class HttpInvoker:
         self._targets: dict[str, _Target] = {}  # of as many URLs as the routes have had
 
     async def start(self) -> None:
-        """Nothing is needed before the first event."""
+        """See `Invoker.start`: pools are opened with the first event of an origin."""
 
     async def invoke(self, function: str, payload: bytes) -> str | None:
-        """Hand an event over to the URL `function`; see `Invoker.invoke`."""
+        """See `Invoker.invoke`; `function` is the URL."""
         to = self._targets.get(function)
         if to is None:
             to = self._targets[function] = self._find(function)
@@ -92,13 +92,13 @@ class HttpInvoker:
         return _Target(pool, path, headers)
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close all connections."""
         for pool in self._pools.values():
             await pool.close()
 
 
 def _refusal(answer: PoolAnswer) -> InvokeError:
-    """A refusal as an error; texts for clients do not repeat what was said."""
+    """Return a refusal as an error; texts for clients do not repeat the peer's."""
     if answer.status in (429, 503):
         return ThrottledError("the function is at its limit", retry_after_s(answer))
     if answer.status == 413:

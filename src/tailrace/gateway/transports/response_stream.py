@@ -92,8 +92,8 @@ class StreamTransport:
     async def dispatch(self, held: Held, payload: bytes) -> None:
         """See `Transport.dispatch`; the answer becomes the source of `held`.
 
-        Returns when Lambda has begun the stream, and does not wait for what it carries. When this
-        is cancelled before, the connection is aborted.
+        Returns when Lambda has started the stream, and does not wait for its content. If this is
+        cancelled before, the connection is aborted.
         """
         if len(payload) > limits.SYNC_INVOKE_BYTES_MAX:
             raise too_large(payload, limits.SYNC_INVOKE_BYTES_MAX)
@@ -112,13 +112,13 @@ class StreamTransport:
         try:
             failure = await answer.opened
         except asyncio.CancelledError:
-            answer.give_up()
+            answer.cancel()
             raise
         if failure is not None:
             raise failure
 
     async def close(self) -> None:
-        """Cut every connection."""
+        """Close all connections."""
         await self._signer.close()
         await self._streams.close()
 
@@ -154,19 +154,19 @@ class _Answer:
         self.opened: asyncio.Future[InvokeError | None]
         self.opened = asyncio.get_running_loop().create_future()
 
-    def give_up(self) -> None:
-        """Nobody waits for a stream that has not begun; one that has belongs to its exchange."""
+    def cancel(self) -> None:
+        """Abort a stream that has not started; one that has belongs to its exchange."""
         if self.opened.cancelled():
             self.stream.abort()
 
     # --- the receiver of an HTTP answer ---------------------------------------------------------
 
     def on_head(self, status: int, fields: dict[str, str]) -> None:
-        """A stream begins, or a refusal."""
+        """A stream starts, or a refusal."""
         held = self._held
         held.request_id = fields.get(REQUEST_ID)
         if self.opened.done() or not held.is_waiting:
-            self.stream.abort()  # given up in this turn of the loop
+            self.stream.abort()  # cancelled in this turn of the loop
         elif status != 200:
             self._refused = PoolAnswer(status, fields, b"")
         else:
@@ -187,19 +187,19 @@ class _Answer:
             self._held.apply(ResponseMalformed(str(error)))
 
     def _reject_frames(self, error: FrameError) -> None:
-        """Log what no answer can report: frames come behind the head."""
+        """Log the reason: frames come behind the head, so no answer can have it."""
         self._log("was cut short: %s", error)
         self._held.apply(ResponseMalformed(str(error)))
 
     def on_end(self) -> None:
-        """Only a refusal ends so: a stream's last word is a message of its own."""
+        """Only a refusal ends here: a stream ends with a message."""
         if self._refused is not None:
             self._fail_to_open(refusal(self._refused))
         else:
             self.on_broken(PeerError("the stream ended without InvokeComplete"))
 
     def on_broken(self, error: PeerError) -> None:
-        """The connection has ended before its time."""
+        """The connection has ended before the answer."""
         held = self._held
         if held.source is not self:
             failure = unreachable("the Lambda endpoint", error)
@@ -220,7 +220,7 @@ class _Answer:
             self.stream.abort()
             self._fail_to_open(refusal(refused))
 
-    # --- what the messages say ------------------------------------------------------------------
+    # --- the messages ---------------------------------------------------------------------------
 
     def _relay(self, messages: Iterator[Message]) -> None:
         payloads, last = split(messages)
@@ -237,13 +237,13 @@ class _Answer:
         if last is not None and held.source is self:
             if self._is_behind:
                 self._last = last
-                self.stream.release()  # from now on it is not ours
+                self.stream.release()  # it may carry another request now
             else:
                 self._end(last)
         held.seat.uncork()
 
     def _begin(self, head: Head, body: HeadFinder) -> None:
-        """The head is known."""
+        """The response head is known."""
         self._body = None
         if body.form is not StreamForm.PRELUDE:
             self._form_warnings.note(self._held.route.function, body.form)
@@ -253,7 +253,7 @@ class _Answer:
         self._pass_on(body.rest)
 
     def _pass_on(self, data: bytes) -> None:
-        """Relay bytes of the body; of frames what is data among them."""
+        """Relay bytes of the body; of frames, their data."""
         frames = self._frames
         if frames is None:
             self._held.relay(data)
@@ -261,7 +261,7 @@ class _Answer:
             self._pass_on_frames(frames, data)
 
     def _pass_on_frames(self, frames: FrameDecoder, data: bytes | None) -> None:
-        """Relay what is data among frames, the next ones or those that are left over."""
+        """Relay the data of frames: of these, or of those that were left over."""
         held = self._held
         try:
             clean = frames.feed_rest() if data is None else frames.feed(data)
@@ -278,11 +278,11 @@ class _Answer:
 
     @property
     def _is_behind(self) -> bool:
-        """Whether frames that have come wait for the next turn of the event loop."""
+        """Whether received frames wait for the next turn of the event loop."""
         return self._frames is not None and len(self._frames.rest) > 0
 
     def _catch_up(self, frames: FrameDecoder) -> None:
-        """Another turn of the event loop: read more of the frames that have come."""
+        """In another turn of the event loop: read more of the received frames."""
         if self._held.source is not self:
             return  # ended meanwhile
         try:
@@ -299,19 +299,19 @@ class _Answer:
             self._held.apply(ResponseMalformed(str(error)))
 
     def _fail(self, failure: str) -> None:
-        """The function says that it has failed."""
+        """The function has reported a failure."""
         self._log("failed: %a", failure)
         self._held.source = None
         self._held.apply(FunctionFailed())
 
     def _end(self, last: Message) -> None:
-        """Lambda's last word."""
+        """Take the message that ends the stream."""
         held = self._held
         headers = last.headers
         if headers.get(":message-type") != "event":
             name = headers.get(":error-code") or headers.get(":exception-type") or "no name"
-            said = headers.get(":error-message") or last.payload.decode("utf-8", "replace")
-            self._log("was broken off by Lambda: %a", shortened(f"{name}: {said}"))
+            message = headers.get(":error-message") or last.payload.decode("utf-8", "replace")
+            self._log("was broken off by Lambda: %a", shortened(f"{name}: {message}"))
             self._abort()
             held.source = None
             held.apply(SourceBroken("stream"))
@@ -330,7 +330,7 @@ class _Answer:
         held.body_ended()
 
     def _abort(self) -> None:
-        """Cut the connection, while it is ours."""
+        """Abort the connection, unless it was released."""
         if self._last is None:
             self.stream.abort()
 
@@ -354,7 +354,7 @@ class _Answer:
             self.stream.resume_reading()
 
     def answer(self, status: int, detail: str, count: int) -> None:
-        """See `Source`. Lambda cannot be told: the function runs on, and is billed."""
+        """See `Source`. Lambda takes no answer: the function runs on, and is billed."""
         if status == 200:
             return
         self._abort()

@@ -1,8 +1,8 @@
-"""The head of a response stream that does not say in which form it is.
+"""The head of a response stream whose form is not announced.
 
-Whoever invokes a function with a response stream gets bytes without their media type. A prelude
-and its eight NUL bytes tell by themselves; what has none is a plain stream, or the result of a
-function that does not stream.
+The bytes of a response stream come without their media type. A prelude is recognized by its eight
+NUL bytes; without one, the bytes are a plain stream, or the result of a function that does not
+stream.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Raises ValueError for what is not a JSON object, and ResultError.
 
 
 class StreamForm(Enum):
-    """What a response stream turned out to be."""
+    """The form of a response stream."""
 
     PRELUDE = "a prelude and a body"
     PLAIN = "a plain stream"
@@ -43,14 +43,14 @@ class StreamForm(Enum):
 
 
 class HeadFinder:
-    """Finds the head of a response stream, however it was cut up.
+    """Finds the head of a response stream, wherever its pieces were cut.
 
-    - A JSON object and eight NUL bytes within `PRELUDE_BYTES_MAX`: a prelude. It may say that
-      frames follow; whoever asked the function for them takes it at its word.
-    - What does not begin with "{", spaces aside: a plain stream, 200 `application/octet-stream`,
-      as soon as that shows.
-    - An object behind which anything follows: a plain stream, from then on. White space counts
-      when no member of the object is one of a prelude: no runtime writes any behind a result.
+    - A JSON object and eight NUL bytes within `PRELUDE_BYTES_MAX`: a prelude. It may announce
+      frames.
+    - Bytes that do not begin with "{", white space aside: a plain stream, 200
+      `application/octet-stream`.
+    - An object with anything behind it: a plain stream, from there on. White space counts only if
+      no member of the object is one of a prelude: no runtime writes any behind a result.
     - An object that is not complete within `PRELUDE_BYTES_MAX`, and of whose members so far none
       is one of a prelude or a result: a plain stream, 200 `application/json`.
     - Another object: the result of a function that does not stream. It is collected to the end.
@@ -95,16 +95,16 @@ class HeadFinder:
 
     @property
     def held_bytes(self) -> int:
-        """How much has come of a stream whose head is not known yet."""
+        """Bytes received of a stream whose head is not known yet."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Head | None:
-        """Take the next bytes; return the head once it is known, then never be called again.
+        """Take the next bytes; return the head once it is known. Not to be called again then.
 
         Raises:
             PreludeError: there is a prelude, and it is malformed or too long, or announces frames
                 that are not known here.
-            HeadError: the prelude says something that HTTP does not allow.
+            HeadError: the prelude has a status or header that HTTP does not allow.
         """
         if self._prelude is not None:
             return self._feed_prelude(self._prelude, data)
@@ -128,7 +128,7 @@ class HeadFinder:
         return self._plain(_OCTETS) if len(buffer) > BUFFERED_RESPONSE_BYTES_MAX else None
 
     def finish(self) -> Head:
-        """Say that the stream has ended before its head was known; `rest` is the whole body.
+        """Return the head of a stream that ended before it was known; `rest` is the whole body.
 
         Raises:
             PreludeError: it is empty, or ends inside a prelude.
@@ -152,7 +152,7 @@ class HeadFinder:
         return head
 
     def _look(self, until: int) -> Head | None:
-        """Look whether the bytes up to there can be neither a prelude nor a result."""
+        """Return a plain stream's head if these bytes are neither a prelude nor a result."""
         scan, buffer = self._scan, self._buffer
         scan.scan(buffer, min(until, PRELUDE_BYTES_MAX))
         if scan.end is None:
@@ -169,7 +169,7 @@ class HeadFinder:
         return None
 
     def _read_result(self) -> tuple[Head, bytes] | None:
-        """The response that an envelope means; None for another JSON object."""
+        """Return the response of an envelope; None for another JSON object."""
         names = self._scan.names
         if self._is_result or (
             b"statusCode" in names and (b"body" in names or names <= _IN_RESULT)
@@ -206,7 +206,7 @@ class HeadFinder:
 
 
 def _announces_frames(head: Head) -> bool:
-    said = head.get(FRAMES_FIELD)
-    if said is not None and said != str(FRAMES_VERSION):
-        raise PreludeError(f"{FRAMES_FIELD}: version {said[:40]!a} is not known")
-    return said is not None
+    version = head.get(FRAMES_FIELD)
+    if version is not None and version != str(FRAMES_VERSION):
+        raise PreludeError(f"{FRAMES_FIELD}: version {version[:40]!a} is not known")
+    return version is not None

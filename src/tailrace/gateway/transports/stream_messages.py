@@ -17,14 +17,14 @@ from tailrace.wire.event_stream import Message
 logger = logging.getLogger(__name__)
 
 _COMPLETE: Final = Members("ErrorCode", "ErrorDetails")
-_SAID_MAX: Final = 1_000
+_TEXT_MAX: Final = 1_000
 """Characters of an error's text in a log line."""
 
 
 def split(messages: Iterable[Message]) -> tuple[list[bytes], Message | None]:
-    """The payloads in order, and the message that ends the stream, behind which nothing counts.
+    """Return the payloads in order, and the message that ends the stream, if it has come.
 
-    Events that are not known yet are passed over.
+    Messages behind that one, and events of unknown types, are ignored.
     """
     payloads: list[bytes] = []
     for message in messages:
@@ -40,32 +40,32 @@ def split(messages: Iterable[Message]) -> tuple[list[bytes], Message | None]:
 
 
 def failure_in(payload: bytes) -> str | None:
-    """How the function failed, for the log; None when it did not.
+    """Return how the function failed, for the log; None if it did not.
 
     Raises:
         EventStreamError: the message cannot be read.
     """
     try:
-        said = _COMPLETE.find(payload or b"{}")
+        members = _COMPLETE.find(payload or b"{}")
     except ValueError:
         raise EventStreamError("InvokeComplete is not a JSON object") from None
-    code, details = (_text_of(said, name) for name in ("ErrorCode", "ErrorDetails"))
+    code, details = (_text_of(members, name) for name in ("ErrorCode", "ErrorDetails"))
     if not code and not details:
         return None
     return shortened(f"{code or 'no ErrorCode'}: {details}")
 
 
 def _text_of(members: dict[str, bytes], name: str) -> str:
-    """A member as text; what is no text as it is written, and empty when it is null."""
+    """Return a member as text: another type as it is written, null as an empty text."""
     raw = members.get(name, b"null")
     if raw.startswith(b'"'):
         return find_text(members, name)
-    return "" if raw == b"null" else raw[:_SAID_MAX].decode("utf-8", "replace")
+    return "" if raw == b"null" else raw[:_TEXT_MAX].decode("utf-8", "replace")
 
 
 def shortened(text: str) -> str:
-    """A text for the log: it may repeat what a client sent, and a secret of ours."""
-    return redact(text[:_SAID_MAX])
+    """Return a text for the log, shortened and without secrets: it may repeat a callback URL."""
+    return redact(text[:_TEXT_MAX])
 
 
 _TEXTS: Final = {
