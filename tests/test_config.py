@@ -1126,3 +1126,34 @@ def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
 
     assert message.startswith("emulator.allowed_origins: ")
     assert 'such as "https://example.com" (lower case, no path, no usual port)' in message
+
+
+def test_a_mistake_has_fields() -> None:
+    """The message is made of them; nothing needs to take it apart."""
+    with pytest.raises(ConfigError) as caught:
+        read(function("timeout = 3"))
+
+    error = caught.value
+    assert error.where == "tailrace.toml: functions.lines.timeout"
+    assert (error.problem, error.meant, error.allowed) == (
+        "unknown key",
+        "timeout_s",
+        FUNCTION_KEYS,
+    )
+    assert str(error) == f"{error.where}: unknown key; did you mean timeout_s? allowed: " + (
+        FUNCTION_KEYS
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConfigError("it is wrong"), "it is wrong"),
+        (ConfigError("it is wrong", where="--x"), "--x: it is wrong"),
+        (ConfigError("no", where="--x", allowed="yes"), "--x: no; allowed: yes"),
+        (ConfigError("no", meant="yes"), "no; did you mean yes?"),
+        (ConfigError("no", meant="a", allowed="a, b"), "no; did you mean a? allowed: a, b"),
+    ],
+)
+def test_the_message_of_a_mistake(error: ConfigError, message: str) -> None:
+    assert str(error) == message

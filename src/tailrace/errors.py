@@ -49,9 +49,34 @@ class TailraceError(Exception):
 
 
 class ConfigError(TailraceError):
-    """The configuration is wrong: names file, key, what is allowed and the nearest name."""
+    """The configuration is wrong: names file, key, what is allowed and the nearest name.
+
+    `where` is the file and key, or the option; `problem` what is wrong there; `meant` a probable
+    replacement; `allowed` what is allowed. The message is composed of these.
+    """
 
     source: ClassVar[Source] = "operator"
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str = "",
+        meant: str | None = None,
+        allowed: str | None = None,
+    ) -> None:
+        text = f"{where}: {problem}" if where else problem
+        if meant is not None or allowed is not None:
+            text += ";"
+        if meant is not None:
+            text += f" did you mean {meant}?"
+        if allowed is not None:
+            text += f" allowed: {allowed}"
+        super().__init__(text)
+        self.where = where
+        self.problem = problem
+        self.meant = meant
+        self.allowed = allowed
 
 
 class HttpError(TailraceError):

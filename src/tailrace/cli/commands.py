@@ -116,19 +116,22 @@ def _routes(options: GatewayOptions) -> tuple[GatewayConfig, tuple[RouteConfig, 
         if route.invoke_url is not None:
             check_url(route.invoke_url, name="--function")
             if transport != "callback":
-                raise ConfigError("--transport: what a URL invokes calls back; allowed: callback")
+                problem = "what a URL invokes calls back"
+                raise ConfigError(problem, where="--transport", allowed="callback")
         config = GatewayConfig() if path is None else load(path, runs_functions=False).gateway
         return config, (route,)
     found = _find_config(path, "give --config FILE, or --function NAME")
     file = load(found, runs_functions=False)
     if not file.routes:
-        raise ConfigError(f"{file.path.name}: routes: missing; add [[routes]], or --function NAME")
+        problem = "missing; add [[routes]], or --function NAME"
+        raise ConfigError(problem, where=f"{file.path.name}: routes")
     return file.gateway, file.routes
 
 
 def _check_transport(function: str | None, transport: TransportName | None) -> None:
     if transport is not None and function is None:
-        raise ConfigError("--transport: belongs to --function; routes of the file have their own")
+        problem = "belongs to --function; routes of the file have their own"
+        raise ConfigError(problem, where="--transport")
 
 
 def _find_config(path: Path | None, hint: str) -> Path:

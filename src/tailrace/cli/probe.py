@@ -34,7 +34,8 @@ def _read_picture(
 
         picture_format(value)
         if not value.parent.is_dir():
-            raise ConfigError(f"{value}: cannot be written: {value.parent} is no directory")
+            problem = f"cannot be written: {value.parent} is no directory"
+            raise ConfigError(problem, where=str(value))
     return value
 
 
@@ -78,10 +79,12 @@ def probe(
     other URL, when its bytes arrived. Several URLs are measured one after the other.
     """
     if is_sweep and (picture is not None or late_max_s is not None or fail_if_merged):
-        raise ConfigError("--sweep: many responses, so no --plot and no --fail-if-… with it")
+        problem = "many responses, so no --plot and no --fail-if-… with it"
+        raise ConfigError(problem, where="--sweep")
     if options["count"] * (options["size"] + options["pad_bytes"]) > limits.PROBE_STREAM_BYTES_MAX:
         most = limits.PROBE_STREAM_BYTES_MAX
-        raise ConfigError(f"--count: with --size and --pad more than {most} bytes in all")
+        problem = f"with --size and --pad more than {most} bytes in all"
+        raise ConfigError(problem, where="--count")
     from tailrace.cli.probe_session import Conditions, Session
     from tailrace.net.process.startup import run
 

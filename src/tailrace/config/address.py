@@ -34,12 +34,11 @@ def parse_address(text: str, *, name: str = "address") -> Address:
     """
     meant = _meant(text)
     if meant is not None:
-        raise ConfigError(
-            f"{name}: {text[:80]!r} is no address; did you mean {meant}? allowed: HOST:PORT"
-        )
+        problem = f"{text[:80]!r} is no address"
+        raise ConfigError(problem, where=name, meant=meant, allowed="HOST:PORT")
     host, port = _split_host(text, name, "HOST:PORT")
     if port is None:
-        raise ConfigError(f"{name}: {text[:80]!r} has no port; allowed: HOST:PORT")
+        raise ConfigError(f"{text[:80]!r} has no port", where=name, allowed="HOST:PORT")
     return Address(host, port)
 
 
@@ -57,16 +56,19 @@ def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") 
     if not separator:
         scheme, rest = "http", text
     if scheme not in ("http", "https"):
-        raise ConfigError(f"{name}: {text[:80]!r} is neither http nor https; allowed: {allowed}")
+        problem = f"{text[:80]!r} is neither http nor https"
+        raise ConfigError(problem, where=name, allowed=allowed)
     host, port = _split_host(rest.removesuffix("/"), name, allowed)
     if host in ("0.0.0.0", "::"):
-        raise ConfigError(f"{name}: functions cannot call {host}; name an address of this machine")
+        problem = f"functions cannot call {host}; name an address of this machine"
+        raise ConfigError(problem, where=name)
     if port == 0:
-        raise ConfigError(f"{name}: functions cannot call port 0; allowed: {allowed}")
+        raise ConfigError("functions cannot call port 0", where=name, allowed=allowed)
     if port is None:
         port = 443 if scheme == "https" else default_port
     if port == 0:
-        raise ConfigError(f"{name}: has no port, and --callback-listen takes any; name one")
+        problem = "has no port, and --callback-listen takes any; name one"
+        raise ConfigError(problem, where=name)
     return f"{scheme}://{Address(host, port)}"
 
 
@@ -78,8 +80,10 @@ def parse_host_name(text: str, *, name: str) -> str:
     """
     if not _HOST_NAME(text):
         raise ConfigError(
-            f"{name}: {text[:80]!r} is no host name; allowed: a name without scheme and port,"
-            ' such as my-laptop.local, or ".example.com" for all names below it, too'
+            f"{text[:80]!r} is no host name",
+            where=name,
+            allowed="a name without scheme and port, such as my-laptop.local, or"
+            ' ".example.com" for all names below it, too',
         )
     return text
 
@@ -94,7 +98,7 @@ def check_url(url: str, *, name: str) -> None:
     host = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
     _, port = _split_host(host, name, "http[s]://HOST[:PORT]/PATH")
     if port == 0:
-        raise ConfigError(f"{name}: nobody can be reached at port 0")
+        raise ConfigError("nobody can be reached at port 0", where=name)
 
 
 def _meant(text: str) -> str | None:
@@ -110,17 +114,16 @@ def _split_host(text: str, name: str, allowed: str) -> tuple[str, int | None]:
     """Return host, without brackets, and port of HOST[:PORT]."""
     match = _HOST_PORT(text)
     if match is None:
-        raise ConfigError(
-            f"{name}: {text[:80]!r} is no address; allowed: {allowed}, IPv6 in brackets"
-        )
+        problem = f"{text[:80]!r} is no address"
+        raise ConfigError(problem, where=name, allowed=f"{allowed}, IPv6 in brackets")
     bracketed, host, digits = match.groups()
     if bracketed is not None:
         try:
             host = str(IPv6Address(bracketed))
         except ValueError as error:
-            raise ConfigError(f"{name}: no IPv6 address: {error}") from None
+            raise ConfigError(f"no IPv6 address: {error}", where=name) from None
     if digits is None:
         return host, None
     if int(digits) > 65_535:
-        raise ConfigError(f"{name}: port {digits} is not allowed; allowed: 0 to 65535")
+        raise ConfigError(f"port {digits} is not allowed", where=name, allowed="0 to 65535")
     return host, int(digits)

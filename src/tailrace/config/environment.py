@@ -43,19 +43,19 @@ def check_environment(key: str, table: Mapping[str, Any]) -> None:
     for name, value in table.items():
         if not _NAME(name):
             shown = repr(name) if len(name) <= 80 else repr(name)[:79] + "…"
-            raise ConfigError(
-                f"{key}.{shown}: "
-                "illegal name; allowed: a letter, then letters, digits and '_', at least two"
-            )
+            allowed = "a letter, then letters, digits and '_', at least two"
+            raise ConfigError("illegal name", where=f"{key}.{shown}", allowed=allowed)
         if name in CREDENTIALS or name in REGIONS:
             raise ConfigError(
-                f"{key}.{name}: Lambda sets this name itself; set aws_profile, or put it into a"
-                " file and name that in env_file"
+                "Lambda sets this name itself; set aws_profile, or put it into a file and name"
+                " that in env_file",
+                where=f"{key}.{name}",
             )
         if _RESERVED(name):
-            raise ConfigError(f"{key}.{name}: Lambda sets this name itself; choose another")
+            raise ConfigError("Lambda sets this name itself; choose another", where=f"{key}.{name}")
         if not isinstance(value, str) or "\0" in value:
-            raise ConfigError(f"{key}.{name}: not allowed; allowed: text in quotes, without NUL")
+            allowed = "text in quotes, without NUL"
+            raise ConfigError("not allowed", where=f"{key}.{name}", allowed=allowed)
 
 
 def check_size(key: str, variables: Mapping[str, str]) -> None:
@@ -70,9 +70,8 @@ def check_size(key: str, variables: Mapping[str, str]) -> None:
         if name not in CREDENTIALS
     )
     if size > limits.ENVIRONMENT_BYTES_MAX:
-        raise ConfigError(
-            f"{key}: {size} bytes; allowed: {limits.ENVIRONMENT_BYTES_MAX} for all together"
-        )
+        allowed = f"{limits.ENVIRONMENT_BYTES_MAX} for all together"
+        raise ConfigError(f"{size} bytes", where=key, allowed=allowed)
 
 
 def expand(key: str, value: str, known: Mapping[str, str]) -> str:
@@ -87,11 +86,12 @@ def expand(key: str, value: str, known: Mapping[str, str]) -> str:
         if escape:
             return match[0][1:]
         if name is None:
-            raise ConfigError(f"{key}: ${{ without NAME}}; write $${{ for a literal ${{")
+            raise ConfigError("${ without NAME}; write $${ for a literal ${", where=key)
         if name not in known:
             raise ConfigError(
-                f"{key}: ${{{name}}} is set neither where tailrace was started nor in env_file;"
-                " set it, or write $${ for a literal ${"
+                f"${{{name}}} is set neither where tailrace was started nor in env_file;"
+                " set it, or write $${ for a literal ${",
+                where=key,
             )
         return known[name]
 
@@ -109,11 +109,12 @@ def read_env_file(key: str, path: Path) -> dict[str, str]:
             data = file.read(limits.ENV_FILE_BYTES_MAX + 1)
         text = data.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{key}: {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", where=key) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{key}: {path} is not UTF-8 at byte {error.start}") from None
+        raise ConfigError(f"{path} is not UTF-8 at byte {error.start}", where=key) from None
     if len(data) > limits.ENV_FILE_BYTES_MAX:
-        raise ConfigError(f"{key}: {path} is larger than {limits.ENV_FILE_BYTES_MAX} bytes")
+        problem = f"{path} is larger than {limits.ENV_FILE_BYTES_MAX} bytes"
+        raise ConfigError(problem, where=key)
     found: dict[str, str] = {}
     for number, line in enumerate(_NEW_LINE.split(text), 1):
         stripped = line.strip()
@@ -123,7 +124,8 @@ def read_env_file(key: str, path: Path) -> dict[str, str]:
         match = _LINE(stripped)
         value = None if match is None else _value(match[2])
         if match is None or value is None or "\0" in value:
-            raise ConfigError(f"{where}: allowed: NAME=VALUE, or an end of quotes is missing")
+            problem = "allowed: NAME=VALUE, or an end of quotes is missing"
+            raise ConfigError(problem, where=where)
         _check_name(where, match[1])
         found[match[1]] = value
     return found
@@ -131,9 +133,10 @@ def read_env_file(key: str, path: Path) -> dict[str, str]:
 
 def _check_name(where: str, name: str) -> None:
     if name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
-        raise ConfigError(f"{where}: {name} has no effect here; set aws_profile in the function")
+        problem = f"{name} has no effect here; set aws_profile in the function"
+        raise ConfigError(problem, where=where)
     if _RESERVED(name) and name not in CREDENTIALS and name not in REGIONS:
-        raise ConfigError(f"{where}: Lambda sets {name} itself; choose another name")
+        raise ConfigError(f"Lambda sets {name} itself; choose another name", where=where)
 
 
 def _value(text: str) -> str | None:

@@ -102,8 +102,8 @@ class _Reader:
             return tomllib.loads(path.read_bytes().decode("utf-8"))
         except OSError as error:
             inside = path / "tailrace.toml"
-            more = f"; did you mean {inside}?" if inside.is_file() else ""
-            raise self._error("", f"cannot be read: {error.strerror}{more}") from error
+            meant = str(inside) if inside.is_file() else None
+            raise self._error("", f"cannot be read: {error.strerror}", meant=meant) from error
         except UnicodeDecodeError as error:
             raise self._error("", f"not UTF-8 at byte {error.start}") from error
         except (ValueError, RecursionError) as error:
@@ -116,10 +116,8 @@ class _Reader:
     def _function(self, name: str, table: Any, directory: Path) -> FunctionConfig:
         key = f"functions.{name}"
         if not _FUNCTION_NAME(name):
-            raise self._error(
-                f"functions.{_shown(name)}",
-                f"illegal name; allowed: {_allowed(FunctionConfig, 'name')}",
-            )
+            allowed = fields_of(FunctionConfig)["name"].allowed
+            raise self._error(f"functions.{_shown(name)}", "illegal name", allowed=allowed)
         given = dict(self._table(key, table, _FUNCTION_TABLE))
         path = self._directory(f"{key}.path", given.get("path", "."), directory)
         given |= self._environment(key, given, directory)
@@ -132,7 +130,7 @@ class _Reader:
         )
         if (function.handler is None) == (function.command is None):
             which = "neither is there" if function.handler is None else "both are there"
-            raise self._error(key, f"{which}; allowed: exactly one of handler and command")
+            raise self._error(key, which, allowed="exactly one of handler and command")
         return function
 
     def _url(self, key: str, value: Any) -> UrlConfig:
@@ -173,13 +171,12 @@ class _Reader:
             for name, place in dataclasses.asdict(function.destinations).items():
                 target = (place or "").removeprefix("function:")
                 if place is not None and target != place and target not in functions:
-                    raise self._error(
-                        f"functions.{function.name}.destinations.{name}",
-                        f"there is no function {_shown(target)}" + _nearest(target, functions),
+                    key = f"functions.{function.name}.destinations.{name}"
+                    raise self._unknown(
+                        key, f"there is no function {_shown(target)}", target, functions
                     )
 
     def _directory(self, key: str, value: Any, base: Path) -> Path:
-        allowed = _allowed(FunctionConfig, "path")
         if not isinstance(value, str):
             raise self._not_allowed(key, value, FunctionConfig)
         try:
@@ -188,7 +185,8 @@ class _Reader:
         except (OSError, ValueError, RuntimeError):  # too long, a NUL inside, a loop of links
             path, is_directory = Path(value[:80]), False
         if not is_directory:
-            raise self._error(key, f"{path} is not a directory; allowed: {allowed}")
+            allowed = fields_of(FunctionConfig)["path"].allowed
+            raise self._error(key, f"{path} is not a directory", allowed=allowed)
         return path
 
     def _environment(self, key: str, given: dict[str, Any], directory: Path) -> dict[str, Any]:
@@ -234,11 +232,8 @@ class _Reader:
                 check_url(route.invoke_url, name=f"{self._name}: {key}.function".lstrip(": "))
             # A file without functions belongs to a gateway whose functions run elsewhere.
             if functions and route.invoke_url is None and route.function_name not in functions:
-                raise self._error(
-                    f"{key}.function",
-                    f"there is no function {_shown(route.function)}"
-                    + _nearest(route.function_name, functions),
-                )
+                problem = f"there is no function {_shown(route.function)}"
+                raise self._unknown(f"{key}.function", problem, route.function_name, functions)
             target = (route.host and route.host.lower(), route.path)
             if target in keys_by_target:
                 raise self._error(
@@ -261,17 +256,21 @@ class _Reader:
                 raise self._not_allowed(f"{key}.{name}", value, record) from None
         for name, field in fields.items():
             if field.default is REQUIRED and name not in values:
-                raise self._error(f"{key}.{name}", f"missing; allowed: {field.allowed}")
+                raise self._error(f"{key}.{name}", "missing", allowed=field.allowed)
         return record(**values)
 
     def _not_allowed(self, key: str, value: object, record: type[Any]) -> ConfigError:
         name = key.rpartition(".")[2]
         field = fields_of(record)[name]
         if field.is_secret:
-            return self._error(key, f"not allowed; allowed: {field.allowed}")
+            return self._error(key, "not allowed", allowed=field.allowed)
         meant = hints.suggestion(record, name, value)
-        guess = "" if meant is None else f" did you mean {_cut(meant)}?"
-        return self._error(key, f"{_shown(value)} is not allowed;{guess} allowed: {field.allowed}")
+        return self._error(
+            key,
+            f"{_shown(value)} is not allowed",
+            meant=None if meant is None else _cut(meant),
+            allowed=field.allowed,
+        )
 
     def _table(self, key: str, value: Any, instead: str = "allowed: a table") -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -283,11 +282,21 @@ class _Reader:
             if name not in known:
                 full = f"{key}.{_shown_key(name)}" if key else _shown_key(name)
                 where = hints.elsewhere(key, name)
-                more = _nearest(name, known) if where is None else f"; {where}"
-                raise self._error(full, f"unknown key{more}")
+                if where is not None:
+                    raise self._error(full, f"unknown key; {where}")
+                raise self._unknown(full, "unknown key", name, known)
 
-    def _error(self, key: str, message: str) -> ConfigError:
-        return ConfigError(": ".join(part for part in (self._name, key, message) if part))
+    def _unknown(self, key: str, problem: str, name: str, known: Iterable[str]) -> ConfigError:
+        names = list(known)
+        near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.startswith(name)]
+        meant = near[0] if near else None
+        return self._error(key, problem, meant=meant, allowed=", ".join(names))
+
+    def _error(
+        self, key: str, problem: str, *, meant: str | None = None, allowed: str | None = None
+    ) -> ConfigError:
+        where = ": ".join(part for part in (self._name, key) if part)
+        return ConfigError(problem, where=where, meant=meant, allowed=allowed)
 
 
 def _is_of_a_value(error: Exception) -> bool:
@@ -299,10 +308,6 @@ def _is_of_a_value(error: Exception) -> bool:
     return "Invalid value" in str(error)
 
 
-def _allowed(record: type[Any], name: str) -> str:
-    return fields_of(record)[name].allowed
-
-
 def _kind(value: object) -> str:
     """Name the type of a value in the place of a table; its content may be secret."""
     return (
@@ -312,13 +317,6 @@ def _kind(value: object) -> str:
         if isinstance(value, dict)
         else ("text" if isinstance(value, str) else _shown(value))
     )
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(name, names, 1) or [n for n in names if n.startswith(name)]
-    hint = f"; did you mean {close[0]}?" if close else ";"
-    return f"{hint} allowed: {', '.join(names)}"
 
 
 def _shown(value: object) -> str:

@@ -41,7 +41,7 @@ def _only(name: str, transport: TransportName, config: Config) -> Config:
     """Return the configuration with a single route, which sends every path to one function."""
     if name not in config.functions:
         known = ", ".join(config.functions) or "there are none"
-        raise ConfigError(f"--function: there is no function {name!r}; allowed: {known}")
+        raise ConfigError(f"there is no function {name!r}", where="--function", allowed=known)
     route = RouteConfig(path="/*", function=name, transport=transport)
     return dataclasses.replace(config, routes=(route,))
 
@@ -51,9 +51,10 @@ def _refuse_routes_to_elsewhere(options: DevOptions, config: Config) -> None:
     for index, route in enumerate(config.routes):
         if route.invoke_url is None and route.function_name not in config.functions:
             raise ConfigError(
-                f"{options.config_path}: routes[{index}].function: there is no function"
-                f" {route.function[:80]!r} to run here; add [functions.{route.function_name[:64]}],"
-                " or run `tailrace gateway` for functions that run elsewhere"
+                f"there is no function {route.function[:80]!r} to run here;"
+                f" add [functions.{route.function_name[:64]}],"
+                " or run `tailrace gateway` for functions that run elsewhere",
+                where=f"{options.config_path}: routes[{index}].function",
             )
 
 

@@ -54,8 +54,9 @@ def settings_from(
     """
     if advertise is None and callback_listen.host in _WILDCARDS:
         raise ConfigError(
-            f"--advertise: missing; --callback-listen {callback_listen} is no address that"
-            " functions can call; allowed: [https://]HOST[:PORT]"
+            f"missing; --callback-listen {callback_listen} is no address that functions can call",
+            where="--advertise",
+            allowed="[https://]HOST[:PORT]",
         )
     return GatewaySettings(
         listen=listen,
