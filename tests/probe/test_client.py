@@ -20,7 +20,7 @@ from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer,
 from tailrace.errors import PeerError, ProbeError
 from tailrace.net.client.pool import Origin
 from tailrace.net.process.startup import run
-from tailrace.probe.client import Answer, Client, Head, Patience, Stop
+from tailrace.probe.client import Answer, AnswerHead, Client, Patience, Stop
 from tailrace.probe.connecting import explain
 from tailrace.probe.limits import PROBE_REDIRECTS_MAX
 from tailrace.probe.request import check, encode_get, shown
@@ -33,7 +33,7 @@ class Kept:
 
     def __init__(self, on_read: Callable[[bytes], str | None] = lambda data: None) -> None:
         self.sent_s = 0.0
-        self.head: Head | None = None
+        self.head: AnswerHead | None = None
         self.reads: list[tuple[float, bytes]] = []
         self._on_read = on_read
 
@@ -44,7 +44,7 @@ class Kept:
     def on_sent(self, sent_s: float) -> None:
         self.sent_s = sent_s
 
-    def on_head(self, head: Head) -> None:
+    def on_head(self, head: AnswerHead) -> None:
         assert self.head is None
         self.head = head
 

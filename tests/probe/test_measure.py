@@ -18,7 +18,7 @@ from tests.probe.servers import CHUNKED, OK, WAIT_S, Connection, Server, answer,
 
 from tailrace.errors import ProbeError
 from tailrace.net.process.startup import run
-from tailrace.probe.client import Head, Stop
+from tailrace.probe.client import AnswerHead, Stop
 from tailrace.probe.limits import PROBE_ANSWER_BYTES_MAX, PROBE_BODY_BYTES_MAX, PROBE_RECORDED_MAX
 from tailrace.probe.measure import measure
 from tailrace.probe.merging import merged
@@ -625,7 +625,7 @@ def test_another_version_of_the_companion_is_any_url() -> None:
 def recorder_of(head: dict[str, str], **options: Any) -> Recorder:
     recorder = Recorder(**options)
     recorder.on_sent(0.0)
-    recorder.on_head(Head(0.0, 200, "1.1", head))
+    recorder.on_head(AnswerHead(0.0, 200, "1.1", head))
     return recorder
 
 

@@ -28,7 +28,7 @@ _PRIVATE: Final = frozenset(("authorization", "cookie", "host", "proxy-authoriza
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class AnswerHead:
     """An answer's head."""
 
     at_s: float
@@ -45,7 +45,7 @@ class Taker(Protocol):
     def on_sent(self, sent_s: float) -> None:
         """The request goes out now."""
 
-    def on_head(self, head: Head) -> None:
+    def on_head(self, head: AnswerHead) -> None:
         """Status and headers."""
 
     def on_read(self, at_s: float, data: bytes) -> str | None:
@@ -64,7 +64,7 @@ class Answer:
     """Just before the request was sent."""
     sent_wall_ns: int
     """The same moment on this machine's clock."""
-    head: Head
+    head: AnswerHead
     ended_s: float
     broken: str | None
     """How it broke off."""
@@ -304,7 +304,7 @@ class _Receiver:
         self.over = asyncio.Event()
         self.sent_s = 0.0
         self.sent_wall_ns = 0
-        self.head: Head | None = None
+        self.head: AnswerHead | None = None
         self.heard_s = clock.now_s()  # the last time; of the request until then
         self.ended_s = 0.0
         self.waited_s = 0.0
@@ -329,7 +329,7 @@ class _Receiver:
     def on_head(self, status: int, fields: dict[str, str]) -> None:
         at_s = time.perf_counter()
         self.heard_s = self._clock.now_s()
-        self.head = Head(at_s, status, self._stream.http_version, fields)
+        self.head = AnswerHead(at_s, status, self._stream.http_version, fields)
         if status in _REDIRECTS and "location" in fields:
             self.location = fields["location"]
             self._leave(at_s)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from tailrace.probe import limits
-from tailrace.probe.client import Head
+from tailrace.probe.client import AnswerHead
 from tailrace.probe.messages import Cut, Cutter, Decoder, cutter_for, decoder_for
 from tailrace.probe.protocol import FIELD, VERSION, parse_parameters
 from tailrace.probe.record import Chunk, Unit
@@ -55,7 +55,7 @@ class Recorder:
         """The request goes out: what progress is counted from."""
         self._sent_s = sent_s
 
-    def on_head(self, head: Head) -> None:
+    def on_head(self, head: AnswerHead) -> None:
         field = head.fields.get(FIELD)
         self.said = {} if field is None else parse_parameters(field)
         self.is_companion = self.said.get("v") == str(VERSION)
