@@ -69,3 +69,10 @@ def test_a_value_that_appears_twice_is_no_cycle() -> None:
     inner = [Point(1, 2)]
 
     assert json.loads(result_json.encode([inner, inner], is_ascii=True)) == [[{"x": 1, "y": 2}]] * 2
+
+
+def test_the_class_of_a_record_has_no_fields() -> None:
+    """Its `_asdict` lacks an object. AWS's runtime cannot write a class either."""
+    assert result_json.fields_of_record(Point) is None
+    with pytest.raises(TypeError, match="Object of type type is not JSON serializable"):
+        result_json.encode([Point], is_ascii=True)

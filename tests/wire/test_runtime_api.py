@@ -147,6 +147,11 @@ def test_other_paths_are_no_answer_paths(path: str) -> None:
     assert parse_answer_path(path) is None
 
 
+def test_an_error_beyond_ascii_is_utf_8_unless_it_cannot_be() -> None:
+    assert "caf\xe9".encode() in error_body("E", "caf\xe9", None, is_ascii=False)
+    assert b"caf\\u00e9 \\ud800" in error_body("E", "caf\xe9 \ud800", None, is_ascii=False)
+
+
 def test_an_error_of_a_handler() -> None:
     body = error_body("ValueError", "no such line", ['  File "a.py"…\n', "\ud800"], ID)
 

@@ -127,8 +127,9 @@ class _Writer:
             self.pieces.append(text)
             return
         fields = fields_of_record(value)
-        is_container = fields is not None or isinstance(value, list | tuple | dict)
-        if not is_container:
+        if fields is None and isinstance(value, dict):
+            fields = value
+        if fields is None and not isinstance(value, list | tuple):
             self._write_decimal(value)
             return
         if id(value) in self._open:
@@ -136,9 +137,8 @@ class _Writer:
         self._open.add(id(value))
         if fields is not None:
             self._write_object(fields)
-        elif isinstance(value, dict):
-            self._write_object(value)
-        elif isinstance(value, list | tuple):
+        else:
+            assert isinstance(value, list | tuple)
             self._write_array(value)
         self._open.remove(id(value))
 
