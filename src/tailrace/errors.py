@@ -8,18 +8,18 @@ TailraceError                      source, retryable, status
 │   ├── HeadError                  an illegal status, header or cookie
 │   ├── FrameError                 frames of a response stream that are malformed or lack their end
 │   └── ResultError                a buffered result
-├── EventStreamError               a streamed answer of the Lambda API is corrupt or cut
+├── EventStreamError               a streamed answer of the Lambda API is corrupt or incomplete
 ├── CapabilityError                a callback URL is malformed
-├── InvokeError                    the Lambda API did not take an invocation
+├── InvokeError                    the Lambda API did not accept an invocation
 │   ├── ThrottledError             the API or the account is at its limit; try again later
-│   ├── PayloadTooLargeError       the event is larger than Lambda carries
+│   ├── PayloadTooLargeError       the event is larger than Lambda's limit
 │   ├── FunctionUnavailableError   no such function, or no permission to invoke it
-│   ├── EndpointError              the endpoint is down, unreachable or answers rubbish
+│   ├── EndpointError              the endpoint is unreachable, or its answer is malformed
 │   └── InvokeTimeoutError         the endpoint did not answer in time
-├── RuntimeApiError                the Runtime API answered something that it must not
-├── PeerError                      a peer is unreachable, broke off or sent malformed HTTP
+├── RuntimeApiError                the Runtime API sent an illegal answer
+├── PeerError                      a peer is unreachable, or its answer malformed or incomplete
 │   └── AnsweredEarlyError         a peer answered before the request was complete
-├── CallbackRefusedError           the gateway does not want this callback (403 to 410)
+├── CallbackRefusedError           the gateway refuses this callback (403 to 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
 ├── FlushError                     no padding may be added to this response
 ├── ProbeError                     a URL cannot be measured
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 class TailraceError(Exception):
     """The root of all errors that tailrace raises on purpose.
 
-    `source` says on whose side the cause lies, `retryable` whether the same
-    call may succeed later, `status` which HTTP status to answer a client with.
+    `source` is the side of the cause, `retryable` whether the same call may succeed later, `status`
+    the HTTP status of the answer to a client.
     """
 
     source: ClassVar[Source] = "gateway"
@@ -80,7 +80,7 @@ class ConfigError(TailraceError):
 
 
 class HttpError(TailraceError):
-    """An HTTP message of a peer is refused; `status` is what to answer it.
+    """An HTTP message of a peer is refused; `status` is that of the answer.
 
     `retry_after_s` is for the answer's `Retry-After`, if the same request may succeed later.
     """
@@ -109,7 +109,7 @@ class HeadError(ResponseFormatError):
 
 
 class FrameError(ResponseFormatError):
-    """The frames of a response stream are malformed, or do not end as they should."""
+    """The frames of a response stream are malformed, or their end is missing."""
 
 
 class ResultError(ResponseFormatError):
@@ -117,7 +117,7 @@ class ResultError(ResponseFormatError):
 
 
 class EventStreamError(TailraceError):
-    """A streamed answer of the Lambda API is corrupt, cut off or over a limit."""
+    """A streamed answer of the Lambda API is corrupt, incomplete or over a limit."""
 
     source: ClassVar[Source] = "cloud"
     status = 502
@@ -131,7 +131,7 @@ class CapabilityError(TailraceError):
 
 
 class InvokeError(TailraceError):
-    """The Lambda API did not take an invocation.
+    """The Lambda API did not accept an invocation.
 
     The message is for the client; `note`, if any, is what the operator needs to know as well.
     `request_id` is that of Lambda's answer. `retry_after_s` is the time after which the same
@@ -157,7 +157,7 @@ class ThrottledError(InvokeError):
 
 
 class PayloadTooLargeError(InvokeError):
-    """The event is larger than an asynchronous invocation carries."""
+    """The event is larger than the limit of an asynchronous invocation."""
 
     source: ClassVar[Source] = "client"
     status = 413
@@ -168,7 +168,7 @@ class FunctionUnavailableError(InvokeError):
 
 
 class EndpointError(InvokeError):
-    """The Lambda endpoint is down, unreachable or answers rubbish."""
+    """The Lambda endpoint is unreachable, or its answer is malformed."""
 
     retryable = True
 
@@ -181,13 +181,13 @@ class InvokeTimeoutError(InvokeError):
 
 
 class RuntimeApiError(TailraceError):
-    """The Runtime API answered something that it must not; a runtime then exits."""
+    """The Runtime API sent an illegal answer; a runtime then exits."""
 
     source: ClassVar[Source] = "cloud"
 
 
 class PeerError(TailraceError):
-    """A peer that we asked is unreachable, broke off, was silent or sent malformed HTTP.
+    """A peer is unreachable or silent, or its answer is incomplete or malformed.
 
     `fault` names what callers act upon: "not-http", its bytes are no answer of HTTP; "cut-short",
     its connection ended before its answer was complete; "overdue", its answer took too long.
@@ -201,7 +201,7 @@ class PeerError(TailraceError):
 
 
 class AnsweredEarlyError(PeerError):
-    """A peer answered before the request was complete; it takes nothing more of it.
+    """A peer answered before the request was complete, and reads no more of it.
 
     `status` is that of the answer.
     """
@@ -212,7 +212,7 @@ class AnsweredEarlyError(PeerError):
 
 
 class CallbackRefusedError(TailraceError):
-    """The gateway does not want this callback; the handler must not run, or must stop.
+    """The gateway refuses this callback; the handler must not run, or must stop.
 
     `status` is 403 (its host is not one that may be called), 404 (unknown exchange or wrong
     secret), 409 (another callback has it) or 410 (the client has left, or a deadline has passed).
@@ -226,7 +226,7 @@ class CallbackRefusedError(TailraceError):
 
 
 class ClientDisconnected(TailraceError):
-    """The client has left, or the gateway gave up the exchange; nobody reads what is written."""
+    """The client has left, or the gateway has ended the exchange; further output is discarded."""
 
     source: ClassVar[Source] = "client"
 
@@ -241,7 +241,7 @@ class FlushError(TailraceError):
 
 
 class ProbeError(TailraceError):
-    """A URL cannot be measured; the message says why, and what to do."""
+    """A URL cannot be measured; the message has the reason and a remedy."""
 
     source: ClassVar[Source] = "operator"
 
