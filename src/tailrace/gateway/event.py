@@ -1,4 +1,4 @@
-"""A request becomes an event: that of a Function URL, with the gateway's keys."""
+"""A client's request as an event: that of a Function URL, with the gateway's keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def encode_event(
     callback_base: str,
     trusted_hops: int,
 ) -> bytes:
-    """Return the event of a client's request, as JSON; note the client's address.
+    """Return the event of a client's request, as JSON; set `held.client_address`.
 
     `peer` is the address of the connection, `callback_base` the base of callback URLs.
     """
@@ -63,7 +63,7 @@ class _OwnEvent(msgspec.Struct):
 
 
 def exchange_of(payload: bytes) -> str | None:
-    """The id of the exchange for which an event was made; None for an event of another origin."""
+    """Return the id of an event's exchange; None for an event of another origin."""
     try:
         return msgspec.json.decode(payload, type=_OwnEvent).requestId
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

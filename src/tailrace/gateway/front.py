@@ -75,7 +75,7 @@ class Front:
         if route is None:
             return _answer(connection, head, 404, f"no route for {head.path[:200]}")
         transport = self.transports.of(route)
-        on_complete = partial(self._begin, head, connection, route, transport)
+        on_complete = partial(self._hold, head, connection, route, transport)
         request = WholeBody(head, transport.request_bytes_max, on_complete, _nothing)
         try:
             self.registry.check_room(route)  # before an upload that could only be refused
@@ -83,7 +83,7 @@ class Front:
             return self._refuse(connection, head, route, error)
         return request
 
-    def _begin(
+    def _hold(
         self,
         head: RequestHead,
         connection: Connection,

@@ -68,7 +68,7 @@ def response_fields(head: Head) -> tuple[Headers, int | None]:
     """Return a function's head as header fields for the client, and the announced length.
 
     Raises:
-        HeadError: several lengths, or one that is not a number.
+        HeadError: there are several lengths, or one is not a number.
     """
     fields: Headers = []
     length: int | None = None

@@ -1,4 +1,4 @@
-"""Routes: what a request invokes, and which route it takes by its host and path."""
+"""Routes: the function that a request invokes, found by the request's host and path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PORT: Final = re.compile(r":[0-9]*\Z")
 
 
 class Route(Protocol):
-    """Where a request goes. Equal routes share one count of exchanges."""
+    """A rule that sends requests to a function. Equal routes share one count of exchanges."""
 
     @property
     def function(self) -> str:
@@ -19,7 +19,7 @@ class Route(Protocol):
 
     @property
     def invoke_url(self) -> str | None:
-        """Where events are sent instead of to Lambda."""
+        """The URL to which events are sent instead of to Lambda; None for Lambda."""
 
     @property
     def transport(self) -> str:
@@ -27,7 +27,7 @@ class Route(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """Exchanges at a time."""
+        """The highest number of exchanges at a time."""
 
     def __hash__(self) -> int: ...
 
@@ -68,7 +68,7 @@ class Router(Generic[R]):
             self._by_host.setdefault(host, []).append(route)
 
     def match(self, host: str | None, path: str) -> R | None:
-        """Return the route of a request with this Host header and raw path, if there is one."""
+        """Return the route of a request with this Host header and raw path; None if none match."""
         for key in (_PORT.sub("", host or "").lower(), None):
             for route in self._by_host.get(key, ()):
                 if _is_match(route.path, path):

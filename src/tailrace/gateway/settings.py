@@ -1,4 +1,4 @@
-"""How a gateway listens and behaves: its part of the configuration, addresses and bounds."""
+"""The settings of a gateway: its part of the configuration, addresses and bounds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DEFAULTS: Final = GatewayOptions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """How a gateway listens and behaves.
+    """The addresses, configuration and bounds of a gateway.
 
-    What it may take at a time, `…_max`, is less where the process has too few file descriptors.
+    The bounds `…_max` are lowered if the process has too few file descriptors.
     """
 
     listen: Address = _DEFAULTS.listen
@@ -34,8 +34,8 @@ class GatewaySettings:
     body_total_timeout_s: float = limits.BODY_TOTAL_TIMEOUT_S
     drain_idle_timeout_s: float = limits.DRAIN_IDLE_TIMEOUT_S
     web_access: WebAccess | None = None
-    """What web pages may do, on a developer's machine; None: a public proxy, which any page uses
-    as it does the functions behind it."""
+    """What web pages may do on a developer's machine. None: a public proxy, which checks no pages;
+    pages reach it as they reach the functions behind it."""
 
 
 def settings_from(
@@ -50,7 +50,7 @@ def settings_from(
 
     Raises:
         ConfigError: the callback listener is on every address of the machine, and `advertise`
-            does not name one of them that functions can call.
+            does not name one that functions can call.
     """
     if advertise is None and callback_listen.host in _WILDCARDS:
         raise ConfigError(

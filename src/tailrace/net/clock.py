@@ -19,7 +19,7 @@ class TimerClock(Protocol):
     """Seconds from an arbitrary start, and calls at a later time."""
 
     def now_s(self) -> float:
-        """The time now; it never goes back."""
+        """Return the time now; it never decreases."""
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
         """Call `callback(*args)` in the event loop after a delay."""
@@ -37,7 +37,7 @@ class LoopClock:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def now_s(self) -> float:
-        """The loop's time: uvloop reads it once a turn."""
+        """Return the loop's time, which uvloop updates once a turn."""
         return (self._loop or self._bind()).time()
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
@@ -49,13 +49,13 @@ class LoopClock:
         return (self._loop or self._bind()).call_at(at_s, callback, *args)
 
     def _bind(self) -> asyncio.AbstractEventLoop:
-        # Kept: on Python 3.11 each look-up of the running loop costs a system call.
+        # Cached: on Python 3.11 each look-up of the running loop costs a system call.
         self._loop = asyncio.get_running_loop()
         return self._loop
 
 
 async def sleep(clock: TimerClock, delay_s: float) -> None:
-    """Wait for so long; cancelling is safe."""
+    """Wait for `delay_s`; cancelling is safe."""
     if delay_s <= 0:
         await asyncio.sleep(0)
         return
@@ -68,8 +68,8 @@ async def sleep(clock: TimerClock, delay_s: float) -> None:
 
 
 def time_limit(clock: TimerClock, delay_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
-    """Cancel the block after so long and raise TimeoutError, as `asyncio.timeout` does."""
-    if isinstance(clock, LoopClock):  # each invocation has one
+    """Cancel the block after `delay_s` and raise TimeoutError, as `asyncio.timeout` does."""
+    if isinstance(clock, LoopClock):  # the fast way, for each invocation
         return asyncio.timeout(delay_s)
     return _time_limit(clock, delay_s)
 

@@ -32,7 +32,7 @@ def check(text: bytes) -> None:
     """
     if not text.isascii():
         text.decode("utf-8")
-    # A lone surrogate is JSON (RFC 8259 §8.2), and what JavaScript writes; the scanner refuses it.
+    # A lone surrogate is JSON (RFC 8259 §8.2), and JavaScript writes it; the scanner refuses it.
     if b"\\u" in text:
         text = text.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0")
     try:
@@ -42,7 +42,7 @@ def check(text: bytes) -> None:
 
 
 class Members:
-    """Finds members of a JSON object by their names; the others are scanned, and not built."""
+    """Finds members of a JSON object by their names; other members are scanned, and not built."""
 
     __slots__ = ("_decoder", "_names")
 
@@ -52,10 +52,10 @@ class Members:
         self._names = names
 
     def find(self, text: bytes) -> dict[str, bytes]:
-        """Return the JSON text of each member that is there; of repeats the last one.
+        """Return the JSON text of each named member that exists; of repeats the last one.
 
         Raises:
-            ValueError: this is not a JSON object in UTF-8.
+            ValueError: `text` is not a JSON object in UTF-8.
         """
         if not text.isascii():
             text.decode("utf-8")
@@ -71,7 +71,7 @@ class Members:
         return {name: value for name, value in raw if value}
 
     def _find_slowly(self, text: bytes) -> dict[str, bytes]:
-        """The same of a text with a lone surrogate, which the scanner refuses."""
+        """Do the same for a text with a lone surrogate, which the scanner refuses."""
         try:
             built = json.loads(text)
         except RecursionError:
@@ -82,7 +82,7 @@ class Members:
 
 
 def find_text(members: dict[str, bytes], name: str) -> str:
-    """The text that a member is; empty when it is something else, or not there."""
+    """Return a member that is a string; empty if it is something else, or missing."""
     raw = members.get(name, b"")
     return str(_built(raw)) if raw.startswith(b'"') else ""
 
@@ -93,20 +93,20 @@ _FIND_ENVELOPE: Final = Members(*_ENVELOPE, _UNREAD).find
 def response_from_json(text: bytes) -> tuple[Head, bytes, Any]:
     """Return the response that a buffered result means: see `wire.results`.
 
-    With it comes what an envelope has under `multiValueHeaders`, which is not read there; if that
-    is larger than a head may be, it is True.
+    The third item is the value of an envelope's `multiValueHeaders`, which `wire.results` does not
+    read; True if it is larger than a head may be.
 
-    Over JSON_BUILT_BYTES_MAX what is neither an envelope nor a text keeps the spelling of its
-    numbers and texts, and loses its layout only.
+    A result over JSON_BUILT_BYTES_MAX that is neither an envelope nor a string keeps the spelling
+    of its numbers and strings; only its layout is removed.
 
     Raises:
-        ResultError: it is not JSON, or an envelope that is no response.
+        ResultError: it is not JSON, or an envelope that is not a legal response.
     """
     blanks = _BLANKS(text)
-    assert blanks is not None  # it matches nothing, too
-    beginning = text[blanks.end() : blanks.end() + 1]
+    assert blanks is not None  # the pattern matches an empty text, too
+    start = text[blanks.end() : blanks.end() + 1]
     try:
-        if beginning == b"{":
+        if start == b"{":
             members = _FIND_ENVELOPE(text)
             if "statusCode" in members:
                 several = members.get(_UNREAD, b"null")
@@ -115,7 +115,7 @@ def response_from_json(text: bytes) -> tuple[Head, bytes, Any]:
                 return *response_from_result(_envelope(members)), unread
         else:
             check(text)
-        if beginning == b'"':
+        if start == b'"':
             return *response_from_result(_built(text)), None
         if len(text) <= limits.JSON_BUILT_BYTES_MAX:
             return *response_from_result(json.loads(text)), None
@@ -131,15 +131,15 @@ def response_from_envelope(text: bytes) -> tuple[Head, bytes] | None:
     """Return the response that an object with `statusCode` means; None for another object.
 
     Raises:
-        ValueError: this is not a JSON object.
-        ResultError: the envelope is no response.
+        ValueError: `text` is not a JSON object.
+        ResultError: the envelope is not a legal response.
     """
     members = _FIND_ENVELOPE(text)
     return response_from_result(_envelope(members)) if "statusCode" in members else None
 
 
 def _envelope(members: dict[str, bytes]) -> dict[str, Any]:
-    """The members of an envelope, built: none of them is larger than what it may mean."""
+    """Return the members of an envelope, built; each is bounded by what it may mean."""
     head_bytes = sum(len(members.get(name, b"")) for name in _IN_HEAD)
     if head_bytes > limits.HEAD_BYTES_MAX:
         raise ResultError(
@@ -157,7 +157,7 @@ def _envelope(members: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _built(text: bytes) -> Any:
-    """A text, or another scalar, as msgspec builds it: in a tenth of the time of json.loads."""
+    """Build a string or another scalar, with msgspec: in a tenth of the time of json.loads."""
     try:
         return msgspec.json.decode(text)
     except ValueError:

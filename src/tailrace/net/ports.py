@@ -9,7 +9,7 @@ from collections.abc import Container
 from typing import Final
 
 _NEIGHBOURS: Final = 20
-"""How many ports after the wanted one are tried before any free one is taken."""
+"""How many ports from the wanted one on are tried before any free one is used."""
 _OF_THIS_MACHINE: Final = (
     "allowed: 127.0.0.1 (for this machine alone), 0.0.0.0 (for all that reach it),"
     " or another address of its own"
@@ -76,15 +76,15 @@ def _obstacle(family: int, address: object) -> int | None:
     """The number of the error with which listening fails; None if it succeeds."""
     try:
         probe = socket.socket(family, socket.SOCK_STREAM)
-    except OSError:  # a machine without IPv6: the listener leaves it out, too
+    except OSError:  # a machine without IPv6, which the listener skips as well
         return None
     with probe:
-        if sys.platform != "win32":  # there, the option would let us share the port
+        if sys.platform != "win32":  # on Windows the option would share the port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
-            probe.bind(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+            probe.bind(address)  # type: ignore[arg-type]  # as returned by getaddrinfo
             probe.listen(1)
         except OSError as error:
             return error.errno

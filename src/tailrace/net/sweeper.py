@@ -38,7 +38,7 @@ class Sweeper:
 
     def start(self) -> None:
         """Start; the first round comes after one interval."""
-        self._timer = self._clock.call_later(self._interval_s(), self._begin)
+        self._timer = self._clock.call_later(self._interval_s(), self._start_sweep)
 
     def stop(self) -> None:
         """Stop, also in the middle of a round."""
@@ -46,12 +46,12 @@ class Sweeper:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _begin(self) -> None:
+    def _start_sweep(self) -> None:
         self._round = self._look()
         self._go_on()
 
     def _go_on(self) -> None:
-        delay_s, then = self._interval_s(), self._begin
+        delay_s, then = self._interval_s(), self._start_sweep
         ended = 0
         try:
             for seen, has_ended in enumerate(self._round, 1):

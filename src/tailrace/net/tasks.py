@@ -1,4 +1,4 @@
-"""The one place where tasks are started: named, owned, awaited."""
+"""The only place where tasks are started: each has a name, an owner, and is awaited."""
 
 from __future__ import annotations
 

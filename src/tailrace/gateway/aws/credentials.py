@@ -33,7 +33,7 @@ _DUMMY_KEY: Final = "tailrace"
 
 
 def open_session() -> Session:
-    """The user's AWS configuration. AWS_REGION counts, as in every other SDK."""
+    """Return a session with the user's AWS configuration; AWS_REGION overrides its region."""
     session = Session()
     if region := os.environ.get("AWS_REGION"):
         session.set_config_variable("region", region)
@@ -41,10 +41,10 @@ def open_session() -> Session:
 
 
 def find_credentials() -> Credentials:
-    """The credentials of environment variables, profiles or the machine's role; blocks.
+    """Return the credentials of environment variables, profiles or the machine's role; blocks.
 
     Raises:
-        ConfigError: there are none, or the configuration of AWS is wrong.
+        ConfigError: there are none, or the AWS configuration is invalid.
     """
     try:
         found = open_session().get_credentials()
@@ -58,7 +58,7 @@ def find_credentials() -> Credentials:
 
 
 def environment_credentials() -> Credentials | None:
-    """The credentials of the environment variables and of nothing else.
+    """Return the credentials of the environment variables alone; None if none are set.
 
     Raises:
         ConfigError: a part of them is missing.
@@ -102,7 +102,7 @@ class LambdaKeys:
         except Exception as error:  # botocore's sources raise any exception
             raise ConfigError(f"AWS credentials: {error}") from error
         self.static = None if isinstance(source, RefreshableCredentials) else self._present
-        """Keys that never expire, for which there is nothing to wait for."""
+        """Keys that never expire; None if `current` must be called for each request."""
 
     async def current(self) -> ReadOnlyCredentials:
         """Return the keys to sign with now.
@@ -118,7 +118,7 @@ class LambdaKeys:
                 return self._present
             if self._clock.now_s() >= self._retry_at_s:
                 self._renewal = self._tasks.spawn(self._renew(source), "renew AWS credentials")
-        # The source may be ahead of us while its thread ends.
+        # The source may have new keys already while the renewal's thread still ends.
         self._are_expired = self._are_expired or source.refresh_needed(0)
         if self._are_expired and self._renewal is not None:
             with suppress(TimeoutError):

@@ -24,11 +24,11 @@ from tailrace.wire.sigv4 import DATE_FORMAT, PreparedRequest
 logger = logging.getLogger(__name__)
 
 _PREPARED_MAX: Final = 256
-"""Requests that are kept prepared: one for each function, transport and set of keys."""
+"""Prepared requests that are cached: one for each function, transport and set of keys."""
 
 
 class SigningKeys(Protocol):
-    """Keys to sign with, as botocore has them; a source that finds none returns no such object."""
+    """Keys to sign with, as botocore represents them; both keys are set."""
 
     @property
     def access_key(self) -> str | None: ...

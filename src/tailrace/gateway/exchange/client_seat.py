@@ -1,7 +1,7 @@
-"""The client's seat of an exchange: what the exchange writes to, and what reports to it.
+"""The client's seat of an exchange: the exchange writes to it, and receives its client's events.
 
-An exchange knows its client by the seat alone. A seat is taken while a client is connected and its
-response has not ended. Whatever the client speaks, here are HTTP/1.1 and nothing else.
+The seat is the exchange's only link to its client. It is taken while a client is connected and its
+response has not ended. The only implementation is for HTTP/1.1 connections.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from tailrace.net.server.listener import Connection, Headers
 
 
 class Occupied(Protocol):
-    """What a seat reports to: its exchange."""
+    """The receiver of a seat's events: its exchange."""
 
     def client_left(self) -> None:
         """The client's connection has ended before its response."""
 
     def client_stalled(self) -> None:
-        """The client's connection was reset, because it took nothing for too long."""
+        """The client's connection was aborted: it accepted no bytes for too long."""
 
     def client_is_slow(self) -> None:
-        """Unsent bytes have passed the high water mark."""
+        """Unsent bytes have risen above the high water mark."""
 
     def client_has_caught_up(self) -> None:
         """Unsent bytes have fallen below the low water mark."""
 
 
 class ClientSeat(Protocol):
-    """The client of an exchange, present or gone.
+    """The place of an exchange's client: taken, or free once the client has left.
 
-    A response is started once, written to, and then ended or aborted; or answered as a whole.
-    Either leaves the seat free, as the client does when it leaves. A free seat reports nothing;
-    its properties may be read, and corking has no effect.
+    A response is started once, written, and then ended or aborted; or it is answered as a whole.
+    The seat is free after that, and after the client has left. A free seat reports no events; its
+    properties may be read, and corking has no effect.
     """
 
     exchange: Occupied | None
-    """What it reports to; None while it is free."""
+    """The receiver of its events; None while it is free."""
 
     @property
     def is_taken(self) -> bool:
@@ -45,14 +45,14 @@ class ClientSeat(Protocol):
 
     @property
     def unsent_bytes(self) -> int:
-        """Bytes of the response that the client has not taken; 0 if the seat is free."""
+        """Bytes of the response that the client has not accepted; 0 if the seat is free."""
 
     @property
     def missing_bytes(self) -> int:
-        """What the response's body lacks of its announced length; 0 if the seat is free."""
+        """Bytes that the body lacks of its announced length; 0 if the seat is free."""
 
     def start(self, status: int, headers: Headers, length: int | None) -> None:
-        """Start a response; `length` is that of its body, if it is known."""
+        """Start a response; `length` is that of its body, None if unknown."""
 
     def write(self, data: bytes) -> None:
         """Write body bytes.
@@ -62,10 +62,10 @@ class ClientSeat(Protocol):
         """
 
     def cork(self) -> None:
-        """Keep what is written until `uncork`, the end or the abort."""
+        """Buffer what is written until `uncork`, `end` or `abort`."""
 
     def uncork(self) -> None:
-        """Send what was kept."""
+        """Send what was buffered."""
 
     def end(self) -> None:
         """End the response: it is complete."""
@@ -79,7 +79,7 @@ class ClientSeat(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)
 class HttpSeat:
-    """The seat of a client on an HTTP/1.1 connection, and the receiver of what happens to it."""
+    """The seat of a client on an HTTP/1.1 connection, and that connection's receiver."""
 
     _connection: Connection | None
     exchange: Occupied | None = None
@@ -138,7 +138,7 @@ class HttpSeat:
         self._leave().respond(status, headers, body)
 
     def _leave(self) -> Connection:
-        """Free the seat, before the connection may call back."""
+        """Free the seat; this must precede calls of the connection, which may call back."""
         connection = self._connection
         assert connection is not None, "the seat is free"
         self._connection = self.exchange = None
@@ -153,7 +153,7 @@ class HttpSeat:
         """See `on_body`."""
 
     def on_gone(self) -> None:
-        """The client has left, or was cut because it took nothing."""
+        """The connection has ended: the client has left, or it was aborted after a stall."""
         connection, exchange = self._connection, self.exchange
         assert connection is not None and exchange is not None
         if connection.has_stalled:

@@ -1,4 +1,4 @@
-"""The deadlines of an exchange: a decision on numbers, without a clock of its own."""
+"""The deadlines of an exchange: pure functions of numbers; callers pass the time."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SETTINGS: Final = {
 """The four deadlines of an exchange, each with the setting of its length.
 
 `first byte`: from the invocation to the response head. `idle`: the longest silence of a function
-in mid-body. `stall`: how long a client may take nothing while bytes wait for it; the client's
-connection watches that one. `total`: the whole exchange.
+in mid-body. `stall`: how long a client may accept no bytes while some wait for it; the client's
+connection measures that one. `total`: the whole exchange.
 """
 
 
 def describe(bounds: GatewayConfig, name: str) -> str:
-    """Name a deadline that has passed, its length, and the setting that changes it."""
+    """Return a text with a passed deadline's name, its length, and the setting that changes it."""
     setting = _SETTINGS[name]
     return f"the {name} deadline of {getattr(bounds, setting):g} s has passed ({setting})"
 
 
 def sweep_interval_s(bounds: GatewayConfig) -> float:
-    """How often to look: a deadline is met a quarter of its length late at the most."""
+    """Return the time between sweeps: a deadline is noticed at most a quarter of it late."""
     shortest_s = min(
         bounds.first_byte_timeout_s, bounds.function_idle_timeout_s, bounds.total_timeout_s
     )
@@ -38,7 +38,7 @@ def sweep_interval_s(bounds: GatewayConfig) -> float:
 
 @dataclass(slots=True, eq=False)
 class Progress:
-    """When an exchange started, and when its function last sent, as the sweeps saw it."""
+    """When an exchange started, and when its function last sent, as seen by the sweeps."""
 
     started_s: float
     function_moved_s: float = 0.0
@@ -51,8 +51,8 @@ class Progress:
     ) -> None:
         """Note the counts of one sweep.
 
-        The function's silence does not count while bytes wait for the client, which holds it back,
-        nor before the head, for which there is another deadline.
+        The function's idle time does not run while bytes wait for the client, because
+        back-pressure pauses the function then, nor before the head, which has its own deadline.
         """
         if unsent_bytes or relayed_bytes != self.relayed_bytes or not self.has_head:
             self.function_moved_s = now_s
@@ -61,9 +61,9 @@ class Progress:
 
 
 def passed_deadline(bounds: GatewayConfig, progress: Progress, now_s: float) -> str | None:
-    """Return the name of the deadline that an exchange has passed, or None: numbers alone decide.
+    """Return the name of the deadline that an exchange has passed, or None.
 
-    If several have passed since the last sweep, the total deadline is named.
+    If several have passed since the last sweep, the total deadline takes precedence.
     """
     if now_s - progress.started_s >= bounds.total_timeout_s:
         return "total"

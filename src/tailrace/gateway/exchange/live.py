@@ -1,6 +1,6 @@
-"""One live exchange: relays its body, and carries out what its tables command.
+"""One live exchange: relays the body, and performs the commands of the exchange's tables.
 
-Concurrency law: called from protocol callbacks and sweeps of one event loop, never awaits.
+Concurrency law: called from protocol callbacks and sweeps of one event loop; nothing awaits.
 Callbacks may re-enter `apply`; the state is updated before commands run.
 """
 
@@ -47,35 +47,35 @@ logger = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """Where the response of a held exchange comes from."""
+    """The origin of an exchange's response: a callback, or Lambda's response stream."""
 
     def pause_reading(self) -> None:
-        """Read no more for now: the client reads too slowly."""
+        """Pause reading from the function: the client reads too slowly."""
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Resume reading from the function."""
 
     def answer(self, status: int, detail: str, count: int) -> None:
         """Answer the function: 200 when all `count` bytes were relayed, otherwise the reason."""
 
 
 class Owner(Protocol):
-    """What an exchange needs of the registry."""
+    """The registry, as an exchange uses it."""
 
     deadlines: GatewayConfig
 
     def now_s(self) -> float: ...
 
     def release(self, held: Held, record: ExchangeRecord) -> None:
-        """Forget an exchange that has ended."""
+        """Remove an exchange that has ended, and observe its record."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Held:
     """An exchange with its client, its source and its counts.
 
-    `source` is None until there is one, and again once it is answered. `client_address` is that of
-    the client, `request_id` the invocation's in Lambda's log.
+    `source` is None before a source opens and after it was answered. `client_address` is the
+    client's, `request_id` the invocation's in Lambda's log.
     """
 
     capability: Capability
@@ -85,7 +85,7 @@ class Held:
     method: str
     path: str
     accept: bytes | None
-    """The client's `accept` header, for a response of the gateway's own."""
+    """The client's `accept` header, which selects the format of the gateway's own responses."""
     started_s: float
     progress: Progress
     exchange: Exchange
@@ -97,10 +97,10 @@ class Held:
     was_called_back: bool = False
     bytes_relayed: int = 0
     bytes_padded: int = 0
-    """Received beside the body; not relayed."""
+    """Bytes of padding that were received, and not relayed."""
     first_byte_s: float | None = None
     outgoing: tuple[Headers, int | None] | None = None
-    """The response head as it is sent, between its arrival and the start of the response."""
+    """Fields and length for the client, set between the head's arrival and the response's start."""
 
     @property
     def is_waiting(self) -> bool:
@@ -115,7 +115,7 @@ class Held:
     # --- from the source ------------------------------------------------------------------------
 
     def relay(self, data: bytes) -> None:
-        """Relay body bytes to the client: the data path.
+        """Relay body bytes to the client. This is the data path: once per read.
 
         Raises:
             ResponseFormatError: the body is longer than its content-length.
@@ -125,18 +125,18 @@ class Held:
             self.seat.write(data)
 
     def head_arrived(self, head: Head) -> None:
-        """Take the response head; one that cannot be relayed is malformed."""
+        """Start the client's response; a head that cannot be relayed makes it malformed."""
         try:
             self.outgoing = response_fields(head)
         except HeadError as error:
             self.apply(ResponseMalformed(str(error)))
             return
-        # A body of announced length zero is complete with its head, as a 204 is.
+        # A body with an announced length of zero is complete with its head, like a 204.
         length = self.outgoing[1]
         self.apply(HeadArrived(head, length == 0 or not has_body(self.method, head.status)))
 
     def body_ended(self) -> None:
-        """The source is complete; a body that is shorter than announced is malformed."""
+        """End the response; a body that is shorter than announced makes it malformed."""
         if missing := self.seat.missing_bytes:
             self.apply(ResponseMalformed(f"the body lacks {missing} bytes of its content-length"))
         else:
@@ -153,21 +153,21 @@ class Held:
         self.apply(DeadlinePassed("stall", describe(self.owner.deadlines, "stall")))
 
     def client_is_slow(self) -> None:
-        """See `Occupied`: the function is held back."""
+        """See `Occupied`: pause the source."""
         if self.source is not None:
             self.source.pause_reading()
 
     def client_has_caught_up(self) -> None:
-        """See `Occupied`."""
+        """See `Occupied`: resume the source."""
         if self.source is not None:
             self.source.resume_reading()
 
     # --- events and commands --------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
-        """Feed an event and carry out the commands that follow.
+        """Feed an event to the tables, and perform the commands that follow.
 
-        An event that is impossible is logged, and ends the exchange.
+        An impossible event is logged, and ends the exchange with `GatewayFailed`.
         """
         try:
             commands = self.exchange.feed(event)
@@ -214,7 +214,7 @@ class Held:
 
     def _close(self, outcome: str) -> None:
         if self.invocation is not None:
-            self.invocation.cancel()  # an event that has not been sent yet is not needed
+            self.invocation.cancel()  # if the event has not been sent, it need not be
             self.invocation = None
         self.owner.release(self, self._record(outcome))
 

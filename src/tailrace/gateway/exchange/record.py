@@ -1,6 +1,6 @@
-"""What is known of an exchange at its end: one frozen record, from which logs and metrics are made.
+"""The facts of an exchange at its end: one frozen record, the source of logs and metrics.
 
-The record has no secret: neither the callback URL's secret nor a query, a header or a body.
+It holds no secrets: neither the callback URL's secret nor a query, a header or a body.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ class ExchangeRecord:
 
     exchange_id: str
     request_id: str | None
-    """The invocation's in Lambda's log; None if it is unknown."""
+    """The invocation's id in Lambda's log; None if unknown."""
     client: str
-    """The client's address, as the nearest trusted proxy has it; empty if it is unknown."""
+    """The client's address, as reported by the nearest trusted proxy; empty if unknown."""
     method: str
     path: str
     """As sent, without the query."""
@@ -26,13 +26,13 @@ class ExchangeRecord:
     transport: str
     """The name of the route's transport in the configuration."""
     status: int
-    """Of the response to the client; 0 if none was started."""
+    """The status of the response to the client; 0 if none was started."""
     outcome: str
-    """One of a small set of words: see the reference of the gateway's log."""
+    """One word of a bounded set; see the reference of the gateway's log."""
     bytes_relayed: int
     """Of the body, as received from the function."""
     bytes_padded: int
-    """Received beside the body; not sent to the client."""
+    """Bytes of padding that were received, and not relayed."""
     first_byte_s: float | None
     """From the start of the exchange to the response head; None if none was started."""
     total_s: float
@@ -40,7 +40,7 @@ class ExchangeRecord:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing failed: neither the gateway, nor the function, nor the way to it."""
+        """Whether neither the gateway, nor the function, nor the connection to it failed."""
         return self.outcome in ("complete", "client-left") and self.status < 500
 
 

@@ -1,4 +1,4 @@
-"""Live exchanges by id: admission, deadlines, tombstones. The only owner of exchanges."""
+"""The registry owns all live exchanges, by id: admission, deadlines, tombstones."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class _Tombstone:
 
 
 class Registry:
-    """Holds exchanges from the invocation until both sides have ended.
+    """Holds exchanges from the complete request until both sides have ended.
 
-    `observers` are called with the record of each exchange at its end.
+    Each of `observers` is called with the record of each exchange, at its end.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Registry:
             await self._empty.wait()
 
     def check_room(self, route: Route) -> None:
-        """Check that there is room for one more exchange now. Nothing is reserved.
+        """Check that there is room for one more exchange now; reserves nothing.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
@@ -152,7 +152,7 @@ class Registry:
         return {"held": len(self._held), "tombstones": len(self._tombstones)}
 
     def release(self, held: Held, record: ExchangeRecord) -> None:
-        """Forget an exchange that has ended, and pass its record on."""
+        """Replace an exchange that has ended by a tombstone, and call the observers."""
         self._forget(held)
         for observe in self._observers:
             observe(record)
@@ -189,7 +189,7 @@ class Registry:
     def _check(self, held: Held, now_s: float) -> bool:
         """End an exchange whose deadline has passed; return whether it was."""
         if held.capability.exchange_id not in self._held:
-            return False  # since this round began
+            return False  # it has ended since this sweep started
         try:
             _note_progress(held, now_s)
             name = passed_deadline(self.deadlines, held.progress, now_s)

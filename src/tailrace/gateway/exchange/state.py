@@ -1,11 +1,11 @@
 """The tables of one exchange: two small state machines, one per party; events in, commands out.
 
-The function's side is how far the response has come, the client's side is what the client has
+The function's side is the progress of the response, the client's side is what the client has
 received. The response comes from the exchange's source: a callback of the function, or the response
 stream of an invocation.
 
 For each state and event the table has the next state, or a verdict. LATE: something else ended the
-exchange first, and the event is ignored. IMPOSSIBLE: no order of what peers do leads to it, so the
+exchange first, and the event is ignored. IMPOSSIBLE: no behaviour of the peers leads to it, so the
 gateway has an error. Body bytes are no events: they are relayed while `is_relaying`.
 
     function   WAITING ──SourceOpened──► OPENED ──HeadArrived──► SENDING ──SourceEnded──► ENDED
@@ -27,7 +27,7 @@ class FunctionState(Enum):
     """How far the function's response has come."""
 
     WAITING = "waiting"  # invoked; no source yet
-    OPENED = "opened"  # a source has it; no head yet
+    OPENED = "opened"  # a source has opened; no head yet
     SENDING = "sending"  # the head has arrived; body bytes follow
     ENDED = "ended"  # the response is complete
     FAILED = "failed"  # it will never be complete
@@ -42,7 +42,7 @@ class ClientState(Enum):
 
 
 class Verdict(Enum):
-    """What an event means in a state that it does not change."""
+    """The meaning of an event that has no next state."""
 
     LATE = "late"  # something else ended the exchange first: ignored
     IMPOSSIBLE = "impossible"  # an error in the gateway: raised
@@ -53,7 +53,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SourceOpened:
-    """A callback has presented the secret of the exchange, or Lambda has begun a stream."""
+    """A callback has presented the secret of the exchange, or Lambda has started a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,14 @@ class InvocationFailed:
 
 @dataclass(frozen=True, slots=True)
 class FunctionFailed:
-    """The source reports that the function has failed: its response stays incomplete."""
+    """The source reports that the function has failed; its response is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """A deadline has passed; `name` is one of "first byte", "idle", "stall", "total".
 
-    `detail` is a text with its length, for both sides.
+    `detail` is a text for both sides, which names the deadline's length.
     """
 
     name: str
@@ -125,12 +125,12 @@ class ClientLeft:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The gateway stops: the time of its drain is over."""
+    """The gateway stops, because the time of its drain has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayFailed:
-    """The gateway has an error of its own in this exchange."""
+    """The gateway has failed in this exchange: an error in its code."""
 
 
 Event = (
@@ -153,12 +153,12 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class AcceptSource:
-    """Let the function run: the exchange belongs to its source now."""
+    """Accept the source: it alone may answer the exchange from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSource:
-    """Answer the source; any status but 200 stops the function, where the transport can do that."""
+    """Answer the source; any status but 200 stops the function, if the transport can do that."""
 
     status: int
     detail: str
@@ -188,7 +188,7 @@ class AbortResponse:
 
 @dataclass(frozen=True, slots=True)
 class AnswerClient:
-    """Send the client a whole response of the gateway's own."""
+    """Send the client a whole response from the gateway, such as a 502."""
 
     status: int
     detail: str
@@ -221,7 +221,7 @@ _TRANSITIONS: Final[dict[type[Event], tuple[FunctionState | Verdict, ...]]] = {
     ClientLeft:        (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
     Stopped:           (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
     GatewayFailed:     (_FAILED, _FAILED,  _FAILED, _LATE,  _LATE),
-    # A source's own: there is none in WAITING, and its message is complete in ENDED.
+    # Events of a source: there is none in WAITING, and its message is complete in ENDED.
     HeadArrived:       (_NEVER,  _SENDING, _NEVER,  _NEVER, _LATE),
     SourceBroken:      (_NEVER,  _FAILED,  _FAILED, _NEVER, _LATE),
     ResponseMalformed: (_NEVER,  _FAILED,  _FAILED, _NEVER, _LATE),
@@ -247,25 +247,28 @@ CLIENT_SIDE: Final[dict[ClientState, dict[FunctionState, ClientState]]] = {
     },
     ClientState.DONE: {},
 }
-"""The client's side follows the function's: its next state by the state that was reached there.
+"""The client's next state, by its state and the state that the function's side has reached.
 
-A client that is DONE may leave: `ClientLeft` is late then, whatever the function's side.
+After DONE, `ClientLeft` is late in every state of the function's side.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What each side receives when a response is lost; texts may have the event's own in them."""
+    """What each side receives when a response is lost.
+
+    Texts may have the placeholders `{detail}` and `{name}`, filled from the event.
+    """
 
     client_status: int
-    """0: the event has a status, or the client has left."""
+    """0: the status comes from the event, or the client has left."""
     client_detail: str
     source_status: int
     """0: the source has ended as well, or there was none."""
     source_detail: str
     outcome: str
     is_flushed: bool = True
-    """Whether what was relayed before still goes to the client."""
+    """Whether bytes that were relayed before are still sent to the client."""
 
 
 LOSSES: Final[dict[type[Event], Loss]] = {
@@ -298,7 +301,7 @@ LOSSES: Final[dict[type[Event], Loss]] = {
 
 
 class ImpossibleEventError(Exception):
-    """An event came in a state in which nothing can lead to it: an error in the gateway."""
+    """An event came in a state in which it is impossible: an error in the gateway's code."""
 
 
 @dataclass(slots=True, eq=False)
@@ -306,8 +309,8 @@ class Exchange:
     """The state of one exchange.
 
     `feed` takes an event and returns the commands that follow, in the order in which they must be
-    carried out. After `Close` it returns none. `is_relaying`: whether body bytes from the function
-    go to the client now.
+    performed. After `Close` it returns none. `is_relaying`: whether body bytes from the function
+    are written to the client now.
     """
 
     function: FunctionState = FunctionState.WAITING
@@ -315,10 +318,10 @@ class Exchange:
     is_relaying: bool = False
 
     def feed(self, event: Event) -> tuple[Command, ...]:
-        """Take an event; a late one has no effect.
+        """Take an event, and return the commands that follow; a late event has none.
 
         Raises:
-            ImpossibleEventError: it is impossible in this state, which stays as it is.
+            ImpossibleEventError: it is impossible in this state, which does not change.
         """
         before, had = self.function, self.client
         after = FUNCTION_SIDE[before][type(event)]

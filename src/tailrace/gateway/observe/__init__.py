@@ -1,6 +1,6 @@
 """What operators see of the gateway: the log line of each exchange, counts, and health.
 
-A metric at the end of an exchange is one more observer here: a function of an `ExchangeRecord`.
+To add a metric at the end of exchanges, add an observer here: a function of an `ExchangeRecord`.
 """
 
 from __future__ import annotations

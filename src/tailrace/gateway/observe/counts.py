@@ -38,12 +38,12 @@ def health_counts(
 
 
 class Tallies(Generic[K]):
-    """Counts equal events of a key, for a warning now and then.
+    """Counts events by key, and limits how often a warning of each key is due.
 
-    One tally for each key; `total` counts all of them since the start.
+    There is one tally for each key; `total` counts all events since the start.
 
-    Keys come and go with the configuration. Above REFUSAL_ROUTES_MAX all tallies begin again, and
-    the next event of each key is due at once.
+    Keys change with the configuration. Above REFUSAL_ROUTES_MAX keys all tallies are reset, and
+    the next event of each key is due immediately.
     """
 
     def __init__(self, clock: TimerClock) -> None:
@@ -55,7 +55,7 @@ class Tallies(Generic[K]):
         return len(self._by_key)
 
     def add(self, key: K) -> int:
-        """Count an event; return how many of this key a warning is due for now, often 0."""
+        """Count an event; return how many of this key to warn of now, 0 if no warning is due."""
         self.total += 1
         tally = self._by_key.get(key)
         if tally is None:

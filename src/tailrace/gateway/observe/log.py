@@ -1,4 +1,4 @@
-"""The log line of an exchange: one at its end, made of its record and of nothing else."""
+"""The log line of an exchange, written once at its end, from its record alone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _is_word: Final = re.compile(r"[0-9A-Za-z.:_%/@+-]{1,100}").fullmatch
 
 
 def log_exchange(record: ExchangeRecord) -> None:
-    """Log the summary of an exchange: as information, or as a warning if something failed."""
+    """Log the summary of an exchange, at INFO, or at WARNING if something failed."""
     if not logger.isEnabledFor(logging.INFO):
         return
-    # A mapping, so that a formatter can have the values.
+    # A mapping, so that a log formatter can use the values.
     values: dict[str, str | int] = {
         "exchange": record.exchange_id,
         "request_id": _word(record.request_id),
@@ -48,5 +48,5 @@ def _ms(seconds: float | None) -> int | str:
 
 
 def _word(text: str | None) -> str:
-    """A peer's text, if it can stand in a line as it is."""
+    """Return a peer's text if it is safe in a log line, otherwise "-"."""
     return text if text and _is_word(text) else _UNKNOWN

@@ -1,8 +1,8 @@
-"""The callback transport: an event has a URL, and the function sends its response there.
+"""The callback transport: the event has a URL, and the function sends its response there.
 
 A callback is one POST to the capability URL. With the integration media type its body is an
-integration response; without it, status and headers are those of the POST itself and all of the
-body is relayed.
+integration response; without it, the response's headers are those of the POST, and the whole body
+is relayed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _JSON: Final = [(b"content-type", b"application/json")]
 
 
 class CallbackTransport:
-    """Events by an invoker that does not wait for the function; responses by callback."""
+    """Sends events by an invoker that does not wait for the function, which calls back."""
 
     request_bytes_max = limits.REQUEST_BODY_BYTES_MAX
     keys = staticmethod(keys_for_callback)
@@ -53,7 +53,7 @@ class Callbacks:
         self._registry = registry
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
-        """Find the exchange; refuse with 404, 405, 409 or 410."""
+        """Open the callback of its exchange, or refuse it with 404, 405, 409 or 410."""
         if head.method != "POST":
             connection.respond(405, [(b"allow", b"POST")])
             return IGNORE
@@ -109,12 +109,12 @@ class CallbackBody:
             return
         self._prelude = None
         held = self._held
-        held.seat.cork()  # what came in one read leaves in one write
+        held.seat.cork()  # bytes of one read are sent in one write
         held.head_arrived(head)
         if prelude.rest:
             held.relay(prelude.rest)
         if held.source is None or not self._connection.is_whole:
-            held.seat.uncork()  # otherwise the end follows at once, and sends all of it
+            held.seat.uncork()  # otherwise the end follows in the same read, and sends everything
 
     def on_end(self, trailers: Headers) -> None:
         """The callback's message is complete. Its trailers are not relayed."""

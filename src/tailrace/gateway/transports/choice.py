@@ -1,4 +1,4 @@
-"""The transports of a gateway, and which of them a route has: the only place that knows names."""
+"""The transports of a gateway, and the choice among them: nothing else compares their names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _RESPONSE_STREAM: Final = "response-stream"
 class Transports:
     """The transports of a gateway; one that has no routes may be missing.
 
-    `callback` invokes functions of Lambda that call back, `url` those that a URL invokes;
-    `response_stream` has the routes of that name.
+    `callback` invokes Lambda functions that call back, `url` functions that a URL invokes.
+    `response_stream` serves the routes with that transport.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Transports:
 
     @classmethod
     def at(cls, endpoint: LambdaEndpoint | None, url_origins: int = 0) -> Transports:
-        """Transports for routes of Lambda at `endpoint`, if there is one, and for those of URLs.
+        """Return transports for routes to Lambda at `endpoint`, if not None, and for URL routes.
 
-        INVOKE_CONNECTIONS_MAX is shared between Lambda and so many origins of URLs.
+        INVOKE_CONNECTIONS_MAX is shared equally by Lambda and the `url_origins` origins of URLs.
         """
         pools = max(1, url_origins + (endpoint is not None))
         most = max(1, limits.INVOKE_CONNECTIONS_MAX // pools)
@@ -67,7 +67,7 @@ class Transports:
 
     @property
     def streams(self) -> int:
-        """Response streams of Lambda that are open."""
+        """The number of response streams that are open."""
         return 0 if self.response_stream is None else self.response_stream.stream_count
 
     async def start(self) -> None:

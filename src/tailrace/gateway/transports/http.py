@@ -47,7 +47,7 @@ class HttpInvoker:
         self._timeout_s = timeout_s
         self._connections_max = connections_max
         self._pools: dict[Origin, HttpPool] = {}
-        self._targets: dict[str, _Target] = {}  # of as many URLs as the routes have had
+        self._targets: dict[str, _Target] = {}  # bounded by the number of URLs in routes
 
     async def start(self) -> None:
         """See `Invoker.start`: pools are opened with the first event of an origin."""

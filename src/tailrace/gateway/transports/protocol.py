@@ -1,7 +1,7 @@
-"""What a transport is: one way of events to functions, and of their responses back.
+"""The interface of a transport: how events reach functions, and how their responses come back.
 
 The configuration names the transport of a route, and `transports.choice` finds it by that name.
-What differs between transports is asked of the object: nothing else compares names.
+All differences between transports are behind this interface: nothing else compares names.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from tailrace.gateway.exchange.live import Held
 
 
 class Transport(Protocol):
-    """One way of events to functions, and of their responses back.
+    """Sends events to functions, and receives their responses.
 
-    A response comes through the `Source` of its exchange. `dispatch` sets it if the response is in
+    A response comes from the `Source` of its exchange. `dispatch` sets it if the response is in
     the answer to the event; otherwise the callback listener does, when the function calls back.
     """
 
     @property
     def request_bytes_max(self) -> int:
-        """How long a request's body may be: its event must be within what the transport carries."""
+        """The longest request body whose event fits into what the transport carries."""
 
     def keys(self, url: str, target: str, exchange_id: str) -> dict[str, Any]:
         """Return the keys that mark an event of this transport (`wire.mark`).
@@ -32,14 +32,14 @@ class Transport(Protocol):
         """Open resources. Raises ConfigError if one is unavailable."""
 
     async def dispatch(self, held: Held, payload: bytes) -> None:
-        """Send an event, and note the invocation's request id if the answer has it.
+        """Send an event, and set `held.request_id` if the answer has it.
 
         Returns when the event was accepted, which may be before the function runs. Cancelling is
-        safe; the function may run all the same.
+        safe, but the function may run nevertheless.
 
         Raises:
-            InvokeError: it was not accepted. The function may run all the same after an
-                `InvokeTimeoutError` or an `EndpointError`.
+            InvokeError: it was not accepted. After an `InvokeTimeoutError` or an `EndpointError`
+                the function may run nevertheless.
         """
 
     async def close(self) -> None:

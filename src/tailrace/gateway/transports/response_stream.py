@@ -1,8 +1,8 @@
 """The response-stream transport: the response is in Lambda's answer to the invocation.
 
-Facts: InvokeWithResponseStream 2021-11-15 (Lambda API reference), and what its clients in botocore
-and the AWS SDK for JavaScript do, read 2026-11. Both take a stream that ends without
-`InvokeComplete` for a success; here it is broken.
+Facts: InvokeWithResponseStream 2021-11-15 (Lambda API reference), and the clients in botocore and
+the AWS SDK for JavaScript, read 2026-11. Both treat a stream that ends without `InvokeComplete` as
+a success; the gateway treats it as broken.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ logger = logging.getLogger(__name__)
 
 
 class StreamTransport:
-    """Events by `InvokeWithResponseStream`; nothing is invoked a second time.
+    """Sends events by `InvokeWithResponseStream`; none is sent a second time.
 
-    A request may have run although its connection broke, and a function's side effects would
-    happen twice: its client gets 502.
+    If the connection breaks, the function may have run, and would run twice. So the client is
+    answered 502.
     """
 
     request_bytes_max = limits.STREAM_REQUEST_BODY_BYTES_MAX
@@ -77,7 +77,7 @@ class StreamTransport:
 
     @property
     def stream_count(self) -> int:
-        """Streams that are open."""
+        """The number of streams that are open."""
         return len(self._streams)
 
     async def start(self) -> None:
@@ -101,7 +101,7 @@ class StreamTransport:
         path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
         answer = _Answer(held, self._form_warnings)
         try:
-            # The message, of megabytes, is not kept while the function works.
+            # No name is bound to the message, so that its megabytes are freed once it was sent.
             answer.stream = await self._streams.open(
                 await self._signer.post(path, {}, payload), answer
             )
@@ -229,7 +229,7 @@ class _Answer:
         if last is None and self._body is None:
             self._pass_on(data)
             return
-        held.seat.cork()  # what came in one read leaves in one write
+        held.seat.cork()  # bytes of one read are sent in one write
         if self._body is None:
             self._pass_on(data)
         elif data and (head := self._body.feed(data)) is not None:
@@ -284,7 +284,7 @@ class _Answer:
     def _catch_up(self, frames: FrameDecoder) -> None:
         """In another turn of the event loop: read more of the received frames."""
         if self._held.source is not self:
-            return  # ended meanwhile
+            return  # the exchange has ended meanwhile
         try:
             self._pass_on_frames(frames, None)
             if frames.rest or self._held.source is not self:

@@ -21,16 +21,16 @@ from tailrace.wire.object_scan import ObjectScan
 from tailrace.wire.stream_frames import FRAMES_FIELD
 
 _BLANKS: Final = b" \t\r\n"
-_BEGINS_JSON: Final = re.compile(rb'\s*\{\s*["}]').match
+_STARTS_JSON: Final = re.compile(rb'\s*\{\s*["}]').match
 _IN_PRELUDE: Final = frozenset((b"statusCode", b"headers", b"multiValueHeaders", b"cookies"))
 _IN_RESULT: Final = _IN_PRELUDE | {b"body", b"isBase64Encoded", b"statusDescription"}
 _OCTETS: Final = Head(200, (("content-type", "application/octet-stream"),))
 _JSON: Final = Head(200, (("content-type", "application/json"),))
 
 ReadEnvelope = Callable[[bytes], tuple[Head, bytes] | None]
-"""Reads a buffered result: the response that it means, or None when it has no `statusCode`.
+"""Parses a buffered result: returns the response, or None if it has no `statusCode`.
 
-Raises ValueError for what is not a JSON object, and ResultError.
+Raises ValueError if it is not a JSON object, and ResultError if it is not a legal response.
 """
 
 
@@ -73,13 +73,13 @@ class HeadFinder:
     )
 
     rest: bytes
-    """The body's first bytes, those that are known with the head."""
+    """The body's first bytes, received together with the head."""
 
     form: StreamForm
     """Valid once the head is known."""
 
     is_framed: bool
-    """Whether a prelude says that frames follow (`stream_frames`)."""
+    """Whether a prelude announces frames (`wire.stream_frames`)."""
 
     def __init__(self, read_envelope: ReadEnvelope) -> None:
         self._read_envelope = read_envelope
@@ -87,7 +87,7 @@ class HeadFinder:
         self._scan = ObjectScan()
         self._scanned = 0  # for NUL bytes
         self._is_object = False
-        self._is_result = False  # whatever follows, it is collected
+        self._is_result = False  # if set, everything is collected
         self._prelude: PreludeParser | None = None
         self.rest = b""
         self.form = StreamForm.PRELUDE
@@ -111,17 +111,17 @@ class HeadFinder:
         buffer = self._buffer
         buffer += data
         if not self._is_object:
-            beginning = buffer.lstrip(_BLANKS)
-            if not beginning and len(buffer) <= PRELUDE_BYTES_MAX:
+            start = buffer.lstrip(_BLANKS)
+            if not start and len(buffer) <= PRELUDE_BYTES_MAX:
                 return None
-            if beginning[:1] != b"{":
+            if start[:1] != b"{":
                 return self._plain(_OCTETS)
             self._is_object = True
         nul_at = buffer.find(0, self._scanned)
         self._scanned = len(buffer) if nul_at < 0 else nul_at
         if not self._is_result and (head := self._look(self._scanned)) is not None:
             return head
-        if nul_at >= 0:  # no JSON text has one: this is a prelude, or nothing
+        if nul_at >= 0:  # JSON text has no NUL: this is a prelude, or malformed
             self._check_prelude(nul_at)
             self._prelude = PreludeParser()
             return self._feed_prelude(self._prelude, self._take())
@@ -131,8 +131,8 @@ class HeadFinder:
         """Return the head of a stream that ended before it was known; `rest` is the whole body.
 
         Raises:
-            PreludeError: it is empty, or ends inside a prelude.
-            ResultError: it is a buffered result, and not a legal response.
+            PreludeError: the stream is empty, or ends inside a prelude.
+            ResultError: it is a buffered result, but not a legal response.
         """
         if self._prelude is not None:
             self._prelude.finish()
@@ -159,7 +159,7 @@ class HeadFinder:
             if until <= PRELUDE_BYTES_MAX:
                 return None
             if scan.names.isdisjoint(_IN_RESULT):
-                return self._plain(_JSON if _BEGINS_JSON(buffer) else _OCTETS)
+                return self._plain(_JSON if _STARTS_JSON(buffer) else _OCTETS)
             self._is_result = True
             return None
         if until > PRELUDE_BYTES_MAX or buffer[scan.end : until].strip(_BLANKS):

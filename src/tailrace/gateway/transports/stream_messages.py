@@ -1,4 +1,4 @@
-"""The messages of a response stream of Lambda: payloads, the end, and what the log has of them."""
+"""The messages of Lambda's response stream: payloads, the end, and texts for the log."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def failure_in(payload: bytes) -> str | None:
     """Return how the function failed, for the log; None if it did not.
 
     Raises:
-        EventStreamError: the message cannot be read.
+        EventStreamError: the payload is not a JSON object.
     """
     try:
         members = _COMPLETE.find(payload or b"{}")
@@ -87,12 +87,12 @@ _TEXTS: Final = {
 
 
 class FormWarnings:
-    """Warns of responses without a prelude, of a function now and then, with a count."""
+    """Warns of responses without a prelude: at intervals for each function, with a count."""
 
     def __init__(self, clock: TimerClock) -> None:
         self._tallies: Tallies[tuple[str, StreamForm]] = Tallies(clock)
 
     def note(self, function: str, form: StreamForm) -> None:
-        """A response of a function had no prelude."""
+        """Count a response without a prelude, and warn if a warning is due."""
         if count := self._tallies.add((function, form)):
             logger.warning(_TEXTS[form], function, count)

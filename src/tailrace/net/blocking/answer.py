@@ -1,7 +1,7 @@
 """The answer to an HTTP/1.1 request: an incremental parser without I/O.
 
 Source: RFC 9112, sections 4 to 7. Functions import this at their cold start: standard library only,
-and no http.client, which brings the email package with it.
+and not http.client, which imports the email package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LINE_BYTES_MAX: Final = 4096
 
 
 class HttpAnswer(NamedTuple):
-    """A complete, final answer."""
+    """A complete final answer."""
 
     status: int
     headers: dict[str, str]
@@ -60,7 +60,7 @@ class AnswerParser:
         self.status: int | None = None
         self.is_continued = False
         self.continue_headers: dict[str, str] = {}
-        self.can_keep = False  # the connection may carry another request once `answer` is there
+        self.can_keep = False  # once `answer` is set: the connection may carry another request
         self._body_bytes_max = body_bytes_max
         self._buffer = bytearray()
         self._scanned = 0
@@ -137,10 +137,10 @@ class AnswerParser:
                 self.is_continued = True
                 self.continue_headers = headers
             return True
-        self._begin_body(status, headers, is_old=lines[0].startswith(b"HTTP/1.0"))
+        self._start_body(status, headers, is_old=lines[0].startswith(b"HTTP/1.0"))
         return True
 
-    def _begin_body(self, status: int, headers: dict[str, str], *, is_old: bool) -> None:
+    def _start_body(self, status: int, headers: dict[str, str], *, is_old: bool) -> None:
         self._headers = headers
         coding = headers.get("transfer-encoding")
         length = headers.get("content-length")

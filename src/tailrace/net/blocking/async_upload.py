@@ -17,8 +17,8 @@ from tailrace.net.blocking.upload import Upload
 class AsyncUpload:
     """Watches an opened upload for as long as it is attached to the running loop.
 
-    `on_over` is called once, from the loop, when the peer answers early or is gone. `detach` must
-    be called before the upload is closed; the upload can then be used in the blocking way.
+    `on_over` is called once, from the loop, if the peer answers early or the connection breaks.
+    Call `detach` before the upload is closed; after it the upload can be used in the blocking way.
     """
 
     __slots__ = ("_fd", "_is_attached", "_is_writing", "_loop", "_on_over", "_upload", "_waiters")
@@ -55,7 +55,7 @@ class AsyncUpload:
             self._loop.add_writer(self._fd, self._on_writable)
 
     def detach(self) -> None:
-        """Stop watching; safe to call again."""
+        """Stop watching the socket; idempotent."""
         if not self._is_attached:
             return
         self._is_attached = False

@@ -8,7 +8,7 @@ the wait also watches `wake_fd`, to which Python writes at each signal (`signal.
 
 from __future__ import annotations
 
-# Not `socket`: to make its enumerations costs a cold start as much as all of our own modules.
+# Not `socket`: its enumerations cost a cold start as much as all modules of tailrace.
 import _socket
 import os
 import select
@@ -61,7 +61,7 @@ class KeepAliveClient:
         replaced once: if nothing was sent yet, or if a GET got no byte of an answer.
 
         Raises:
-            PeerError: no connection, no answer, or one that is not HTTP.
+            PeerError: there is no connection, no answer in time, or it is not HTTP.
         """
         head = [f"{method} {path} HTTP/1.1", f"host: {self.authority}"]
         head += [f"{name}: {value}" for name, value in headers]
@@ -148,10 +148,10 @@ class KeepAliveClient:
 
 
 def _connect(host: str, port: int) -> _socket.socket:
-    """Open a connection without Nagle's delay.
+    """Open a connection with TCP_NODELAY set.
 
     Raises:
-        PeerError: the name is unknown, nobody listens, or it takes too long.
+        PeerError: the name is unknown, the connection is refused, or takes too long.
     """
     reason: OSError | None = None
     try:

@@ -39,7 +39,7 @@ Fields = Iterable[tuple[str, str]]
 
 _READ_BYTES: Final = 64 * 1024
 _PIECES_PER_CALL: Final = 64  # far below the kernel's IOV_MAX
-_WAIT_S_MAX: Final = 86_400  # longer than any response takes; `poll` refuses 25 days
+_WAIT_S_MAX: Final = 86_400  # longer than any response takes; `poll` fails above 24 days
 _LINGER_0: Final = struct.pack("ii", 1, 0)
 
 
@@ -58,7 +58,7 @@ def parse_url(url: str) -> Url:
     """Split a URL. Not with urllib.parse, which adds 14 ms to a cold start.
 
     Raises:
-        PeerError: not an absolute http or https URL in ASCII; user names are not supported.
+        PeerError: it is not an absolute http or https URL in ASCII, or has a user name.
     """
     match = _url_pattern().fullmatch(url)
     if match is None or int(match[3] or 0) > 65535:
@@ -96,7 +96,7 @@ def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
     if not host.replace(".", "").isdecimal():
         # As bytes: text would go through the idna codec, whose import costs a cold start.
         return socket.create_connection((host.encode("ascii"), port), timeout_s)  # type: ignore[arg-type]  # typeshed
-    # An address as that of the Runtime API: to ask the resolver takes as long as to connect.
+    # An IP address, as of the Runtime API: the resolver would take as long as the connection.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.settimeout(timeout_s)
@@ -147,7 +147,7 @@ class Upload:
         self._parser = AnswerParser(ANSWER_BODY_BYTES_MAX)
         self._unsent: deque[bytes | memoryview] = deque()
         self._is_ended = False
-        self._loss: str | None = None  # why nothing more will come
+        self._loss: str | None = None  # why the connection can no longer be used
         self._is_tls = type(sock) is not socket.socket
         self._would_block = _would_block_errors(sock)
 
@@ -182,7 +182,7 @@ class Upload:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether the kernel has not taken all bytes yet."""
+        """Whether the kernel has not accepted all bytes yet."""
         return bool(self._unsent)
 
     @property
@@ -221,7 +221,7 @@ class Upload:
         self._push()
 
     def put_end(self, trailers: Fields = ()) -> None:
-        """Queue the end of the body; the message is complete once it is sent.
+        """Queue the end of the body, and send what the kernel accepts now.
 
         Raises:
             AnsweredEarlyError, PeerError: as `look`.
@@ -233,7 +233,7 @@ class Upload:
         self._push()
 
     def push(self) -> None:
-        """Send what the kernel takes of the queue.
+        """Send what the kernel accepts of the queue now.
 
         Raises:
             AnsweredEarlyError, PeerError: as `look`.
@@ -262,7 +262,7 @@ class Upload:
             self._wait(timeout_s, "took no bytes within the time-out")
 
     def wait_answer(self, timeout_s: float = FINISH_TIMEOUT_S) -> HttpAnswer:
-        """Wait, after `put_end`, until all is sent and the peer has answered.
+        """Wait, after `put_end`, until everything was sent and the answer is complete.
 
         Raises:
             PeerError: the peer has left, sent what is not HTTP, or took longer than `timeout_s`.
@@ -275,7 +275,7 @@ class Upload:
         return self.answer
 
     def abort(self) -> None:
-        """Reset the connection: a body that has not ended can never look complete."""
+        """Reset the connection, so that an incomplete body cannot look complete."""
         try:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
         except OSError:
@@ -333,7 +333,7 @@ class Upload:
 
     def _raise_if_over(self) -> None:
         if self._parser.status is not None:
-            self._unsent.clear()  # whatever the answer is, the peer takes no more
+            self._unsent.clear()  # after any final answer, the peer reads no more of the body
         if self._is_ended and self.answer is not None:
             return
         if self._parser.status is not None and not self._is_ended:

@@ -1,7 +1,7 @@
 """One client-side HTTP/1.1 connection: sends a request, streams the answer to its receiver.
 
-Concurrency law: everything happens in protocol callbacks of one event loop. A connection carries
-one request at a time. There is no task, queue or future for a piece of an answer.
+Concurrency law: everything runs in protocol callbacks of one event loop. A connection carries one
+request at a time. There is no task, queue or future for a piece of an answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class StreamReceiver(Protocol):
     """What gets an answer. Calls are never concurrent; none follows `on_end` or `on_broken`."""
 
     def on_head(self, status: int, fields: dict[str, str]) -> None:
-        """Status and headers: names in lower case, the last of repeats."""
+        """Status and headers: names in lower case; of repeats the last value."""
 
     def on_body(self, data: bytes) -> None:
         """Body bytes: one call per read, however many chunks it had."""
@@ -29,11 +29,11 @@ class StreamReceiver(Protocol):
         """The answer is complete."""
 
     def on_broken(self, error: PeerError) -> None:
-        """The answer will never be complete."""
+        """The answer stays incomplete."""
 
 
 class Pool(Protocol):
-    """What a connection needs of its pool (`HttpPool`, below which this module stands)."""
+    """The pool of a connection (`HttpPool`, which imports this module)."""
 
     clock: TimerClock
     kept_timeout_s: float
@@ -43,7 +43,7 @@ class Pool(Protocol):
 
 
 class ClientConnection(asyncio.Protocol):
-    """One connection: a request, the answer to it, the next request."""
+    """One connection: it sends a request, receives the answer, then takes the next request."""
 
     __slots__ = (
         "_bytes_max",
@@ -72,12 +72,12 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the connection has ended, or is about to."""
+        """Whether the connection has ended or is closing."""
         return self._transport.is_closing()
 
     @property
     def http_version(self) -> str:
-        """Of the answer that is being read: "1.1"."""
+        """The version of the present answer, such as "1.1"."""
         return self._parser.http_version
 
     @property
@@ -95,8 +95,8 @@ class ClientConnection(asyncio.Protocol):
     ) -> None:
         """Send a request.
 
-        An answer that is not complete at `deadline_s`, or that has more than `bytes_max` with its
-        head, is broken ("overdue", or over the limit).
+        The receiver gets `on_broken` if the answer is not complete at `deadline_s`, with the fault
+        "overdue", or if it has more than `bytes_max` bytes, head included.
         """
         self.deadline_s = deadline_s
         self._bytes_max = bytes_max
@@ -115,9 +115,10 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def release(self) -> None:
-        """Expect nothing but the end of the answer: its receiver is not called again.
+        """Wait for the end of the answer only; the receiver is not called again.
 
-        The connection is kept when the end follows, and aborted when anything else does.
+        When the end follows, the connection returns to the pool; if body bytes follow, it is
+        aborted.
         """
         if self._receiver is not None:
             self._receiver = None
@@ -170,7 +171,7 @@ class ClientConnection(asyncio.Protocol):
             self.fail(error)
             return
         if body and self._receiver is None:
-            self._transport.abort()  # released, and it goes on
+            self._transport.abort()  # released, but the body continues
             return
         if parser.status and not has_head and self._receiver is not None:
             self._receiver.on_head(parser.status, parser.fields)
@@ -180,13 +181,13 @@ class ClientConnection(asyncio.Protocol):
             self._end()
 
     def _check_size(self, count: int) -> None:
-        """Bound an answer that is collected: before it is parsed."""
+        """Bound an answer with `bytes_max`, before its bytes are parsed."""
         most = self._bytes_max
         if most is not None and self._parser.read_bytes + count > most:
             raise PeerError(f"the answer is over {most} bytes")
 
     def _check_progress(self, count: int, body_count: int) -> None:
-        """Bound a head, chunk extensions and trailers, which the parser reports too late."""
+        """Bound heads, chunk extensions and trailers, which the parser buffers without limit."""
         if body_count:
             self._silent_bytes = 0
             return
@@ -195,7 +196,7 @@ class ClientConnection(asyncio.Protocol):
             raise PeerError(f"more than {limits.HEAD_BYTES_MAX} bytes without one of the body")
 
     def _end(self) -> None:
-        """The answer is complete: prepare for another request, or close."""
+        """Report a complete answer; then prepare for another request, or close."""
         parser, receiver = self._parser, self._receiver
         # After an answer to a request that was not sent completely, the peer may read anything.
         is_kept = parser.is_kept and not self._transport.get_write_buffer_size()

@@ -1,8 +1,8 @@
 """The connections to one origin: requests whose answers are collected, or streamed.
 
-Concurrency law: protocol callbacks and coroutines of one event loop. A connection returns itself to
-the pool when its answer is complete, whether or not the request was cancelled meanwhile; so
-cancelling a request costs no connection.
+Concurrency law: protocol callbacks and coroutines of one event loop. A connection returns to the
+pool when its answer is complete, even if the request was cancelled meanwhile; so cancelling a
+request costs no connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tailrace.net.sweeper import Sweeper
 
 
 class PoolAnswer(NamedTuple):
-    """A whole answer; header names in lower case, the last of repeats."""
+    """A whole answer; header names in lower case, of repeats the last value."""
 
     status: int
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class PoolAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where requests go."""
+    """The host and port to which requests are sent, with or without TLS."""
 
     host: str
     port: int
@@ -40,19 +40,19 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """The origin of an http or https URL. Raises ValueError for a port that is none."""
+        """Return the origin of an http or https URL. Raises ValueError if its port is invalid."""
         parts = urlsplit(url)
         is_tls = parts.scheme == "https"
         port = parts.port or (443 if is_tls else 80)
         return cls(host=parts.hostname or "", port=port, is_tls=is_tls)
 
     def tls(self) -> ssl.SSLContext | None:
-        """What connections to it are encrypted with."""
+        """Return a new TLS context for its connections; None without TLS."""
         return ssl.create_default_context() if self.is_tls else None
 
 
 class HttpPool:
-    """Connections to one origin, kept between requests; the last one used is taken first.
+    """Connections to one origin, kept between requests; the most recently used is taken first.
 
     `request` collects an answer of at most `answer_bytes_max` within `timeout_s`, connecting
     included. It repeats a request if a kept connection ends before a byte of the answer arrives:
@@ -62,9 +62,9 @@ class HttpPool:
     `open` streams an answer to a receiver. It repeats nothing: a peer that streams has usually
     worked for it.
 
-    At most `connections_max` work at a time (None: any number; the caller bounds them); further
-    requests wait, in their order. At most `kept_max` idle ones are kept, for `kept_timeout_s`.
-    `len()` is the number of connections that work.
+    At most `connections_max` connections are in use at a time (None: the caller bounds them);
+    further requests wait in order. At most `kept_max` idle ones are kept, for `kept_timeout_s`.
+    `len()` is the number of connections in use.
     """
 
     def __init__(
@@ -103,14 +103,14 @@ class HttpPool:
 
     @property
     def kept_count(self) -> int:
-        """Connections that wait for another request; their peers may close them at any time."""
+        """The number of idle connections; their peers may close them at any time."""
         return len(self._idle)
 
     def start(self) -> None:
-        """Start to watch time-outs; requests may follow."""
+        """Start the sweep for time-outs; call this before the first request."""
         self.loop = asyncio.get_running_loop()
         self._tls = self._origin.tls()
-        self._has_ended = asyncio.Event()  # a connection, or the way to one
+        self._has_ended = asyncio.Event()  # set when a connection, or an attempt to connect, ends
         self._sweeper.start()
 
     # --- whole answers ------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class HttpPool:
         most = self._answer_bytes_max
         while True:
             if self._idle and not self._places.locked():
-                await self._places.acquire()  # at once
+                await self._places.acquire()  # does not wait
                 connection = self._idle.pop()
             else:
                 connection = await self._enter(deadline_s)
@@ -135,14 +135,14 @@ class HttpPool:
             answer = await whole.answer
             if answer is not None:
                 return answer
-            # Other kept connections may be dead as well; a new one is not.
+            # Other kept connections may be closed as well; the loop ends with a new one.
 
     # --- streamed answers ---------------------------------------------------------------------
 
     async def open(self, message: bytes, receiver: StreamReceiver) -> ClientConnection:
-        """Send an encoded request; its answer goes to the receiver, perhaps before this returns.
+        """Send an encoded request; the receiver gets the answer, perhaps before this returns.
 
-        Cancelling is safe: until this returns nothing has been sent.
+        Cancelling is safe: then nothing was sent.
 
         Raises:
             PeerError: the peer is unreachable.
@@ -153,9 +153,9 @@ class HttpPool:
         return connection
 
     async def connect(self) -> ClientConnection:
-        """Return a connection on which the caller must `ask` at once; raises as `open` does.
+        """Return a connection on which the caller must `ask` without waiting; raises as `open`.
 
-        For a caller that records when the request was sent.
+        For callers that record when the request was sent.
         """
         deadline_s = self.clock.now_s() + self._connect_timeout_s
         while (connection := await self._enter(deadline_s)).is_closing:
@@ -165,7 +165,7 @@ class HttpPool:
     # --- connections --------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Reset every connection; requests that are under way end with an error."""
+        """Reset every connection; requests that are not answered yet raise PeerError."""
         self._is_closed = True
         self._sweeper.stop()
         for timeout in list(self._entering):
@@ -178,7 +178,7 @@ class HttpPool:
             await self._has_ended.wait()
 
     async def _enter(self, deadline_s: float) -> ClientConnection:
-        """Wait for a place; return an idle connection, or a new one, that goes with it."""
+        """Wait for a place; return an idle connection or a new one, which holds the place."""
         async with time_limit(self.clock, deadline_s - self.clock.now_s()) as timeout:
             self._entering.add(timeout)
             try:
@@ -209,7 +209,7 @@ class HttpPool:
             raise PeerError(f"no connection to {where}: {reason}") from error
         if connection.is_lost:
             raise PeerError(f"the connection to {where} broke at once")
-        # Not in `connection_made`: when we are cancelled then, uvloop does not report the end.
+        # Not in `connection_made`: if this is cancelled then, uvloop does not report the end.
         self._open.add(connection)
         return connection
 
@@ -225,7 +225,7 @@ class HttpPool:
     # --- for connections ----------------------------------------------------------------------
 
     def keep(self, connection: ClientConnection) -> bool:
-        """A connection's answer is complete: whether it is kept for another request."""
+        """Keep a connection whose answer is complete, if there is room; return whether it is."""
         if self._is_closed or len(self._idle) >= self._kept_max:
             return False
         self._idle.append(connection)
@@ -233,7 +233,7 @@ class HttpPool:
         return True
 
     def drop(self, connection: ClientConnection) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         if connection in self._idle:
             self._idle.remove(connection)
         elif connection in self._open:
@@ -266,11 +266,11 @@ class _WholeAnswer:
     def on_broken(self, error: PeerError) -> None:
         if self.answer.done():
             return  # cancelled
-        is_begun = self.connection.read_bytes > 0
+        has_started = self.connection.read_bytes > 0
         match error.fault:
             case "overdue":
                 self.answer.set_exception(TimeoutError(str(error)))
-            case "cut-short" if self.was_used and not is_begun:
+            case "cut-short" if self.was_used and not has_started:
                 self.answer.set_result(None)
             case "cut-short":
                 text = "the connection broke before the answer was complete"
@@ -280,7 +280,7 @@ class _WholeAnswer:
 
 
 def encode_post(target: str, headers: dict[str, str], body: bytes) -> bytes:
-    """A whole POST as bytes; target and headers are taken as they are."""
+    """Return a whole POST as bytes; target and headers must be legal, and are not checked."""
     lines = [f"POST {target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"content-length: {len(body)}", "", ""]

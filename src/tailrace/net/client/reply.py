@@ -1,6 +1,6 @@
-"""Answers of HTTP/1.1 servers as httptools reads them: a recorder with limits.
+"""Parses answers of HTTP/1.1 servers with httptools: records what it reports, within limits.
 
-httptools calls back in the middle of a read; nothing but recording happens there.
+httptools calls back in the middle of a read; the callbacks only record.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from tailrace.errors import PeerError
 
 
 class ReplyParser:
-    """Reads one answer after the other.
+    """Parses one answer after the other.
 
-    After each `feed`: `status` and `fields` once the head is complete, `take_body` for what came of
-    the body, `is_complete` at the end. `renew` begins the next answer.
+    After each `feed`: `status` and `fields` are set once the head is complete, `take_body` returns
+    the body bytes of this read, `is_complete` is set at the end. `renew` prepares for the next
+    answer.
     """
 
     __slots__ = (
@@ -32,29 +33,30 @@ class ReplyParser:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # called for each chunk: a method would cost twice that
+        # Called for each chunk: a method would cost twice as much.
+        self.on_body = self._pieces.append
         self.renew()
 
     def renew(self) -> None:
         """Prepare for the next answer."""
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.status = 0  # until the head is complete
-        self.fields: dict[str, str] = {}  # names in lower case, the last of repeats
+        self.fields: dict[str, str] = {}  # names in lower case, of repeats the last value
         self.is_complete = False
-        self.is_kept = False  # the peer expects another request on this connection
-        self.read_bytes = 0  # of this answer, as they came
-        self._start = b""  # of the first status line: the parser takes RTSP as well
+        self.is_kept = False  # the peer accepts another request on this connection
+        self.read_bytes = 0  # of this answer, head and framing included
+        self._start = b""  # of the first status line, because the parser accepts RTSP as well
         self._pieces.clear()
 
     def close(self) -> None:
-        """Release the parser, which holds our bound methods: they would be a cycle."""
+        """Release the parser: it refers to our bound methods, which makes a reference cycle."""
         self._parser = None
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Parse the bytes of one read.
 
         Raises:
-            PeerError: they are not an answer, or one without end.
+            PeerError: they are not an HTTP/1.1 answer, or its head is over a limit.
         """
         assert self._parser is not None
         self.read_bytes += len(data)
@@ -68,10 +70,10 @@ class ReplyParser:
                 if isinstance(cause, PeerError):
                     raise cause from None
                 raise PeerError("the answer is not HTTP", "not-http") from error
-            self.is_kept = False  # more came than the answer
+            self.is_kept = False  # bytes follow the answer
 
     def take_body(self) -> bytes:
-        """The body bytes of the last read, in one piece."""
+        """Return the body bytes of the last read, joined."""
         pieces = self._pieces
         if not pieces:
             return b""
@@ -81,14 +83,14 @@ class ReplyParser:
 
     @property
     def http_version(self) -> str:
-        """Of the answer that is being read: "1.1"."""
+        """The version of the present answer, such as "1.1"."""
         assert self._parser is not None
         version: str = self._parser.get_http_version()
         return version
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether the end of the connection is the end of this answer, which has not come yet."""
+        """Whether this answer is not complete, and the end of the connection will end it."""
         framing = {"content-length", "transfer-encoding"}
         return self.status > 0 and not (self.is_complete or framing & self.fields.keys())
 
@@ -97,7 +99,7 @@ class ReplyParser:
     def on_message_begin(self) -> None:
         if self.is_complete:
             raise PeerError("more came than the answer")
-        self.fields = {}  # those of an informational answer (RFC 9110 §15.2), if one came before
+        self.fields = {}  # discard those of an informational answer (RFC 9110 §15.2), if any
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.status:
@@ -119,4 +121,4 @@ class ReplyParser:
             raise PeerError("the answer has no status")
 
     def on_message_complete(self) -> None:
-        self.is_complete = self.status > 0  # or an informational one is
+        self.is_complete = self.status > 0  # not for an informational answer

@@ -39,7 +39,7 @@ def raise_descriptor_limit() -> int:
     target = max(soft, WANTED) if hard == resource.RLIM_INFINITY else hard
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-    except (OSError, ValueError):  # macOS has a lower limit than it says
+    except (OSError, ValueError):  # macOS enforces a lower limit than it reports
         return soft
     return target
 

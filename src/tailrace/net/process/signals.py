@@ -20,9 +20,9 @@ _HANGUP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
 class StopSignals:
-    """Turns SIGINT, SIGTERM and SIGHUP into two events of the running loop, while it is entered.
+    """Turns SIGINT, SIGTERM and SIGHUP into two events of the running loop: a context manager.
 
-    SIGHUP sets the first event only. Where it is ignored, as under nohup, it stays ignored.
+    SIGHUP sets the first event only. If it is ignored already, as under nohup, it stays ignored.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class StopSignals:
         if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
             self._numbers = (*_NUMBERS, _HANGUP)
         for number in self._numbers:
-            if sys.platform == "win32":  # the loop has no handlers of its own there
+            if sys.platform == "win32":  # the event loop has no signal handlers there
                 signal.signal(number, self._on_foreign_thread)
             else:
                 self._loop.add_signal_handler(number, self._on_signal, number)

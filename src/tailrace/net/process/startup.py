@@ -1,4 +1,4 @@
-"""What is set once for the whole process: its event loop, its descriptors, its heap.
+"""Process-wide settings: the event loop, the limit of descriptors, the allocator.
 
 A command calls `set_up` before it listens, and runs its coroutine with `run`.
 """
@@ -30,11 +30,11 @@ def set_up() -> int:
 
 
 def keep_read_buffers() -> None:
-    """Make the allocator keep the memory of one read for the next.
+    """Configure the allocator to reuse the memory of one read for the next.
 
-    A read of a large body takes 256 KiB. By default glibc may return them to the system after
-    each and fetch them anew: measured with `make bench`, bulk relaying then costs up to four times
-    the CPU. Only glibc has this setting; with another C library nothing happens.
+    A read of a large body takes 256 KiB. By default glibc may return the memory to the system
+    after each read and map it again: measured with `make bench`, bulk relaying then costs up to
+    four times the CPU. With a C library other than glibc this does nothing.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""One server-side HTTP/1.1 connection: hands requests to an application, frames its responses.
+"""One server-side HTTP/1.1 connection: passes requests to an application, frames its responses.
 
 Concurrency law: everything runs in protocol callbacks of one event loop. The parser only records;
 the application gets what one read brought once, at the end of that read, so no application code
@@ -23,12 +23,12 @@ from tailrace.net.server.receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request
 
 Application = Callable[[RequestHead, "Connection"], Receiver]
-"""Called when a head is complete. On return the request is accepted, unless it has been answered or
-`Connection.defer` was called: then `Connection.accept` accepts it later."""
+"""Called when a head is complete. On return the request is accepted, unless it was answered, or
+`Connection.defer` was called; then `Connection.accept` accepts it later."""
 
 
 class Server(Protocol):
-    """What a connection needs of its server (`HttpServer`, below which this module stands)."""
+    """The server of a connection (`HttpServer`, which imports this module)."""
 
     application: Application
     limits: HttpLimits
@@ -91,7 +91,7 @@ class Connection(FramedWriter, asyncio.Protocol):
     ) -> None:
         """Send a whole response."""
         self.cork()
-        # A 304 must not say that what it stands for is empty (RFC 9110 §8.6).
+        # A 304 must not announce that the representation is empty (RFC 9110 §8.6).
         self.start(status, headers, None if status == 304 else len(body))
         if body:
             self.write(body)
@@ -143,7 +143,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._move(PhaseEvent.ENDED_LAST)
             self._transport.close()
         else:
-            # Closing with unread bytes would reset the connection under the answer.
+            # To close with unread bytes would reset the connection, and lose the answer.
             self._move(PhaseEvent.ENDED_UNREAD)
             self._early = b""
             self.resume_reading()
@@ -189,7 +189,7 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the request is complete: when `on_body` is called, whether `on_end` follows."""
+        """Whether the request is complete; within `on_body`: whether `on_end` follows."""
         return self._parser.is_complete
 
     @property
@@ -221,7 +221,7 @@ class Connection(FramedWriter, asyncio.Protocol):
     def eof_received(self) -> None:
         """Called by the event loop. A peer that ends its side counts as one that left."""
         if self.phase is Phase.LINGER:
-            return  # it has had its answer
+            return  # it has received its answer
         framing = self._framing
         self._move(PhaseEvent.PEER_ENDED)  # returning None closes once all is sent
         self._discard_rest()
@@ -259,7 +259,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             if self.phase is Phase.HEAD:
                 if parser.head is None:
                     if phase is Phase.IDLE:
-                        self._server.deadlines.watch(self)  # that of the head counts from here
+                        self._server.deadlines.watch(self)  # the head's deadline counts from here
                     return
                 self._begin(parser.head)
             receiver = self.receiver
@@ -269,7 +269,7 @@ class Connection(FramedWriter, asyncio.Protocol):
                 receiver.on_body(body)
             if parser.is_complete and self.receiver is receiver:
                 self.phase = PHASES[self.phase][PhaseEvent.REQUEST_READ]
-                # Bytes of the response before count: the application may wait until they are taken.
+                # Bytes of the previous response count: the application may wait until it is sent.
                 if self.is_answered or self._is_full:
                     self._server.deadlines.watch(self)
                 else:
@@ -326,7 +326,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self.data_received(early)
 
     def _begin(self, head: RequestHead) -> None:
-        """A head is complete: check it and call the application."""
+        """Check a complete head, and call the application."""
         check_request(head)
         self.phase = PHASES[self.phase][PhaseEvent.HEAD_READ]
         receiver = self._server.application(head, self)
@@ -383,7 +383,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._transport.abort()
 
     def _move(self, event: PhaseEvent) -> None:
-        """Enter the phase that an event leads to; the peer's deadline counts from here."""
+        """Enter the phase that an event leads to; the phase's deadline counts from here."""
         self.phase = PHASES[self.phase][event]
         self._server.deadlines.watch(self)
 

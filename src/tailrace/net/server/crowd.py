@@ -45,20 +45,20 @@ class Crowd:
         self._limits = bounds
         self._clock = clock
         self._descriptors: int | None = None
-        self._unasked = 0  # connections since one was asked for its descriptor
-        self._is_close = False  # whether that one was close to the last of them
+        self._unasked = 0  # connections since a descriptor number was last read
+        self._is_close = False  # whether that number was close to the limit
         self._uploads: set[Connection] = set()
         self._connections_refused = Tally(clock.now_s)
         self._uploads_refused = Tally(clock.now_s)
         self._descriptors_missed = Tally(clock.now_s)
 
     def start(self) -> None:
-        """Read the process's limit of open files, which may have been raised before."""
+        """Read the process's limit of open files, which may have been raised at its start."""
         self._descriptors = descriptor_limit()
 
     @property
     def refused(self) -> dict[str, int]:
-        """Counts since the start."""
+        """Counts of refusals since the start, by bound."""
         return {
             "connections": self._connections_refused.total,
             "uploads": self._uploads_refused.total,
@@ -92,18 +92,18 @@ class Crowd:
         if self._descriptors is None:
             return False
         left = min(self._limits.descriptors_left, self._descriptors // 8)
-        # uvloop keeps an object for each connection that is asked: ask a few, until it is close.
+        # uvloop keeps an object for each connection whose socket is read: read few, until close.
         self._unasked += 1
         if not self._is_close and self._unasked < left // _ASKED_PER_LEFT:
             return False
         self._unasked = 0
-        # The kernel gives the lowest number that is free: all below it are taken.
+        # The kernel assigns the lowest free number, so all below it are taken.
         descriptor = connection.descriptor
         self._is_close = descriptor >= self._descriptors - 2 * left
         return descriptor >= self._descriptors - left
 
     def _make_room(self, newcomer: Connection, waiting: Iterable[Waiting]) -> int:
-        """Close connections; return how many."""
+        """Close idle connections, or the new one; return how many were closed."""
         # One with unsent bytes would keep its descriptor until its client has read them.
         idle = [
             each
@@ -145,7 +145,7 @@ class Crowd:
         most = self._limits.uploads
         if most is None:
             return
-        if len(self._uploads) >= most:  # by now most of them have ended
+        if len(self._uploads) >= most:  # remove those that have ended
             self._uploads = self._uploading()
         if len(self._uploads) >= most:
             self._warn(self._uploads_refused.add(), "uploads refused", most)
@@ -166,7 +166,7 @@ class Crowd:
         longest.refuse(HttpError(408, f"the body took more than {kept_s:g} s, others wait"))
 
     def forget(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         self._uploads.discard(connection)
 
     def _uploading(self) -> set[Connection]:

@@ -1,8 +1,8 @@
-"""How long a connection waits for its peer.
+"""The deadlines of connections that wait for their peers.
 
-This is the one place where a peer's stall is noticed: a connection whose peer takes nothing of a
+This is the only implementation of the stall deadline: a connection whose peer accepts no byte of a
 response for `stall_timeout_s` is reset, and its application gets `on_gone` once, with `has_stalled`
-set. Applications configure the seconds and react; they do not watch their peers.
+set. Applications configure the seconds, and react; they do not measure stalls themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Passed(Enum):
 
 
 class Waiting(Protocol):
-    """What the deadlines need of a connection."""
+    """A connection, as the deadlines use it."""
 
     phase: Phase
     began_s: float
@@ -57,7 +57,7 @@ class Waiting(Protocol):
 
 
 class PeerDeadlines:
-    """The connections of a listener that wait for their peer.
+    """The connections of a listener that wait for their peers.
 
     A sweep checks them at intervals: a timer for each would cost more than all the rest of a short
     request. `waiting` has no connection that waits for its application to respond.
@@ -84,7 +84,7 @@ class PeerDeadlines:
         self._sweeper.stop()
 
     def shorten_idle(self) -> None:
-        """Give idle connections `drain_idle_timeout_s` from now on."""
+        """Lower the deadline of idle connections to `drain_idle_timeout_s`, from now on."""
         bounds = self._bounds
         timeout_s = min(bounds.drain_idle_timeout_s, bounds.keep_alive_timeout_s)
         self._bounds = replace(bounds, keep_alive_timeout_s=timeout_s)
@@ -172,7 +172,7 @@ def passed_deadline(
             if waited_s >= bounds.stall_timeout_s:
                 return Passed.RESET
         case Phase.LINGER if waited_s >= bounds.linger_timeout_s:
-            return Passed.CLOSE  # the kernel may still have some of a complete answer
+            return Passed.CLOSE  # not a reset: the kernel may still be sending a complete answer
         case Phase.CLOSING if waited_s >= bounds.stall_timeout_s:
             return Passed.RESET
     return None

@@ -33,7 +33,7 @@ class Framing(Enum):
 
 
 def set_reset_on_close(transport: asyncio.BaseTransport, is_reset: bool) -> None:
-    """Choose what closing a socket does: reset it and lose unsent bytes, or send them and a FIN."""
+    """Set whether closing a socket resets it, and loses unsent bytes, or sends them and a FIN."""
     # The transport keeps its socket until it has called `connection_lost`.
     sock = transport.get_extra_info("socket")
     try:
@@ -61,12 +61,12 @@ class FramedWriter:
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # connection_made
-        self._corked: list[bytes] | None = None  # pieces that wait for the end of a read
+        self._corked: list[bytes] | None = None  # pieces that wait for `uncork`
         self._framing = Framing.NONE
         self._left = 0
         self._written_bytes = 0
         self._last_byte = b""
-        self._resets_until_sent = False  # the body has ended with its connection's end to come
+        self._resets_until_sent = False  # a body with CLOSE framing has ended, but is not sent yet
 
     def _attach(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -76,23 +76,23 @@ class FramedWriter:
 
     @property
     def unsent_bytes(self) -> int:
-        """Bytes of responses that the kernel has not taken yet."""
+        """Bytes of responses that the kernel has not accepted yet."""
         return self._transport.get_write_buffer_size()
 
     @property
     def taken_bytes(self) -> int:
-        """How much of the responses the kernel has taken; it grows while the peer reads."""
+        """Bytes of responses that the kernel has accepted; the count grows while the peer reads."""
         return self._written_bytes - self._transport.get_write_buffer_size()
 
     @property
     def descriptor(self) -> int:
-        """The number of its file descriptor."""
+        """The number of the socket's file descriptor."""
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
 
     @property
     def missing_bytes(self) -> int:
-        """What the response's body still lacks of its announced length."""
+        """Bytes that the body still lacks of its announced length."""
         return self._left
 
     @property
@@ -103,7 +103,7 @@ class FramedWriter:
 
     @property
     def is_reading(self) -> bool:
-        """Whether the request is read as it comes."""
+        """Whether reading is not paused."""
         return self._transport.is_reading()
 
     def resume_reading(self) -> None:

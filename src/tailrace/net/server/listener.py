@@ -95,7 +95,7 @@ class HttpServer:
     def _serve_backlog(self, listener: asyncio.Server) -> None:
         """Accept the connections that wait in the kernel's queue.
 
-        Their clients have connected, and closing the listener would reset them.
+        Their clients are connected already, and closing the listener would reset them.
         """
         for sock in listener.sockets:
             try:
@@ -112,7 +112,7 @@ class HttpServer:
         await loop.connect_accepted_socket(lambda: Connection(self), accepted)
 
     async def wait_empty(self) -> None:
-        """Wait until no connection is open; others may be made later. Cancelling is safe."""
+        """Wait until no connection is open; new ones may follow. Cancelling is safe."""
         while self._connections:
             self._empty.clear()
             await self._empty.wait()
@@ -122,7 +122,7 @@ class HttpServer:
         self.stop_accepting()
         try:
             async with time_limit(self._clock, timeout_s):
-                # Connections that were accepted before are made within a turn; see `stop_accepting`
+                # uvloop makes connections that it has accepted before within one turn.
                 await asyncio.sleep(0)
                 await self._tasks.wait_all()
                 await self.wait_empty()
@@ -174,7 +174,7 @@ class HttpServer:
             self._empty.set()
 
     def date(self) -> bytes:
-        """The Date header's value (RFC 9110 §6.6.1), made once a second."""
+        """Return the Date header's value (RFC 9110 §6.6.1), computed once a second."""
         now = int(time.time())
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True).encode())
@@ -185,7 +185,7 @@ def _accepted(queue: socket.socket) -> socket.socket | None:
     """Accept the next connection of a queue that does not block; None if there is none."""
     try:
         return queue.accept()[0]
-    except OSError:  # also when its peer has left, or no file descriptor is left
+    except OSError:  # also if its peer has left, or no file descriptor is free
         return None
 
 

@@ -1,4 +1,4 @@
-"""Requests as httptools reads them: a recorder with limits.
+"""Parses requests with httptools: records what it reports, within limits.
 
 httptools (llhttp, the parser that Node.js uses) calls back in the middle of a read; nothing but
 recording happens there. A second request in the same read is not recorded: it is not served.
@@ -36,7 +36,7 @@ class HttpLimits:
     target_bytes: int = limits.TARGET_BYTES_MAX
     framing_bytes: int = limits.FRAMING_BYTES_SLACK
     small_chunks: int | None = limits.SMALL_CHUNKS_MAX
-    """Of one request; None on a listener whose requests are streams."""
+    """Small chunks of one request; None on a listener whose requests are streams."""
     head_timeout_s: float = limits.HEAD_TIMEOUT_S
     body_timeout_s: float | None = limits.BODY_TIMEOUT_S
     body_total_timeout_s: float | None = None
@@ -46,7 +46,7 @@ class HttpLimits:
     stall_timeout_s: float = limits.CLIENT_STALL_TIMEOUT_S
     connections: int = limits.CONNECTIONS_MAX
     descriptors_left: int = limits.DESCRIPTORS_LEFT
-    """File descriptors of the process that this listener's connections leave to others."""
+    """File descriptors of the process that are reserved for uses other than connections."""
     uploads: int | None = limits.UPLOADS_MAX
     """Request bodies at a time; None on a listener whose requests are streams."""
     keeps_alive: bool = True
@@ -95,30 +95,31 @@ class RequestParser:
     def __init__(self, bounds: HttpLimits) -> None:
         self._limits = bounds
         self.pieces: list[bytes] = []  # of the body, in the last read
-        self.on_body = self.pieces.append  # called for each chunk: a method would cost twice that
+        # Called for each chunk: a method would cost twice as much.
+        self.on_body = self.pieces.append
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self.renew()
 
     def renew(self) -> None:
-        """Forget the last request."""
+        """Prepare for the next request."""
         self.head: RequestHead | None = None
         self.trailers: Headers = []  # the head's fields until the head is complete
         self.is_complete = False
-        self.is_last = not self._limits.keeps_alive  # nothing is read behind this request
-        self.raw_count = 0  # bytes of this request as they came
+        self.is_last = not self._limits.keeps_alive  # no request is served behind this one
+        self.raw_count = 0  # bytes of this request, framing included
         self.overhead = 0  # bytes of the body that were neither data nor plain chunk framing
         self._small_chunks = 0
-        self._line = self._head_tail = b""  # the request line; the last bytes of a head so far
+        self._line = self._head_tail = b""  # the request line; the head's last bytes so far
         self._empty_lines = 0  # before the request line
         self.pieces.clear()
-        self._end = 0  # how many pieces belong to this request, when more has come
+        self._end = 0  # if `is_behind`: how many pieces belong to this request
         self._is_begun = self.is_behind = False
 
     def finish(self) -> Headers:
         """Return the trailers of a complete request.
 
-        Of the request nothing is kept but what the framing of its answer depends on: a response
-        may be held for minutes, and its application has had the rest.
+        Only what the framing of the answer depends on is kept of the request: a response may be
+        held for minutes, and its application has received the rest.
         """
         assert self.head is not None
         trailers, self.trailers = self.trailers, []
@@ -126,14 +127,14 @@ class RequestParser:
         return trailers
 
     def close(self) -> None:
-        """Release the parser, which holds our bound methods: they would be a cycle."""
+        """Release the parser: it refers to our bound methods, which makes a reference cycle."""
         self._parser = None
 
     def feed(self, data: bytes) -> None:
         """Parse the next bytes.
 
         Raises:
-            HttpError: the request is malformed or over a limit; nothing more can be read.
+            HttpError: the request is malformed or over a limit; do not call `feed` again.
         """
         parser = self._parser
         assert parser is not None
@@ -161,7 +162,7 @@ class RequestParser:
             self.is_last = self.is_behind = True
         if not is_in_head:
             return
-        # Bound a head that goes on; count what has come behind it once it is complete.
+        # Bound an incomplete head; count the bytes behind a complete one.
         seen = self._head_tail + data
         if is_first:  # empty lines before the request line do not end its head
             seen = seen.lstrip(b"\r\n")
@@ -174,7 +175,7 @@ class RequestParser:
             self._head_tail = seen[-3:]
 
     def _take_line(self, data: bytes) -> None:
-        """Keep a request line that comes in pieces, without the empty lines before it."""
+        """Collect a request line that arrives in pieces, without the empty lines before it."""
         start = 0
         while not self._line.endswith(b"\n"):
             end = data.find(b"\n", start) + 1
@@ -190,16 +191,16 @@ class RequestParser:
             start = end
 
     def _check_version(self) -> None:
-        """Refuse what the parser calls malformed because of another version of HTTP."""
+        """Refuse another version of HTTP with 505, which the parser reports as malformed."""
         found = _VERSION.search(self._line) if self.head is None else None
         if found is not None and found[1] not in _SERVED:
             raise HttpError(505, f"HTTP version {found[1].decode()} is not served here")
 
     def take_body(self) -> bytes:
-        """The body bytes of the last read, in one piece.
+        """Return the body bytes of the last read, joined.
 
         Raises:
-            HttpError: chunk extensions or trailers have no end, or too many chunks are small.
+            HttpError: chunk extensions and trailers are too long, or too many chunks are small.
         """
         pieces = self.pieces
         data = b""
@@ -217,8 +218,8 @@ class RequestParser:
         return data
 
     def _check_overhead(self) -> None:
-        """Refuse chunk framing without end. What has come behind a request counts as well, for the
-        parser does not tell where that begins."""
+        """Bound chunk framing. Bytes behind a request count as well, because the parser does not
+        report where they start."""
         most = self._limits.framing_bytes
         behind = limits.PIPELINED_BYTES_MAX if self.is_behind else 0
         is_chunked = self.head is not None and self.head.get(b"transfer-encoding") is not None
@@ -226,9 +227,9 @@ class RequestParser:
             raise HttpError(400, f"chunk sizes, extensions and trailers are over {most} bytes")
 
     def _count_small(self, count: int, size: int) -> None:
-        """Bound the chunks that are more than their bytes call for: each costs a call.
+        """Bound the number of small chunks, because each costs a call.
 
-        The first piece of a read is not counted: a read brings one, however small.
+        The first piece of a read is not counted: each read has one, of whatever size.
         """
         most = self._limits.small_chunks
         self._small_chunks += max(0, count - 1 - size // limits.SMALL_CHUNK_BYTES)
@@ -246,7 +247,7 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.is_behind:
             return
-        # The parser leaves what space is behind a value on it (RFC 9110 §5.5: not part of it).
+        # The parser leaves trailing white space, which is not part of the value (RFC 9110 §5.5).
         self.trailers.append((name.lower(), value.rstrip(b" \t")))
         if len(self.trailers) > self._limits.header_count:
             raise HttpError(431, f"more than {self._limits.header_count} header fields")
@@ -263,7 +264,7 @@ class RequestParser:
         if sum(len(name) + len(value) for name, value in fields) > bounds.head_bytes:
             raise HttpError(431, f"the head is over {bounds.head_bytes} bytes")
         version = parser.get_http_version()
-        # Another version has an answer of its own, see `check_request`.
+        # `check_request` refuses other versions, with another status.
         if version in ("1.1", "1.0") and not _REQUEST_LINE.fullmatch(self._line):
             line = self._line[:80].decode("latin-1")
             raise HttpError(400, f"malformed request line {line!r}: not METHOD TARGET HTTP/1.1")
@@ -285,12 +286,12 @@ class ChunkTellingParser(RequestParser):
 
     def __init__(self, bounds: HttpLimits) -> None:
         self._open: list[bool] = []  # holds one item while a chunk is open
-        self.on_chunk_header = partial(self._open.append, True)  # as `on_body`: no methods
+        self.on_chunk_header = partial(self._open.append, True)  # no methods: see `on_body`
         self.on_chunk_complete = self._open.clear
         super().__init__(bounds)
 
     def renew(self) -> None:
-        """Forget the last request."""
+        """Prepare for the next request."""
         super().renew()
         self._open.clear()
         self.is_inside_chunk = False

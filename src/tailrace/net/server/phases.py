@@ -1,8 +1,8 @@
-"""What a server's connection waits for, as a table: phases, and the events that lead to others.
+"""The phases of a server's connection as a table: for each phase and event, the next phase.
 
     CLOSED ──► IDLE ──► HEAD ──► PENDING ──► BODY ──► ANSWER ──► IDLE, LINGER or CLOSING ──► CLOSED
 
-An event that is missing in a phase cannot happen there; to feed it is a KeyError.
+An event that is missing in a phase is impossible there, and raises KeyError.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Phase(Enum):
     has deadlines of its own.
     """
 
-    __hash__ = object.__hash__  # members are looked up by identity: Enum's own hash is a call
+    __hash__ = object.__hash__  # faster than Enum's, which is a call in Python
 
     IDLE = "the next request"
     HEAD = "the rest of a head"
@@ -84,12 +84,12 @@ PHASES: Final[dict[Phase, dict[PhaseEvent, Phase]]] = {
     Phase.CLOSING: _ENDS,
     Phase.CLOSED: {PhaseEvent.MADE: Phase.IDLE, PhaseEvent.LOST: Phase.CLOSED},
 }
-"""An event and the phase it leads to. A peer that ends its side in LINGER has had its answer: that
-has no effect."""
+"""For each phase and event, the next phase. PEER_ENDED in LINGER has no effect: the peer has
+received its answer."""
 
 
 class Intake(Enum):
-    """What becomes of bytes that come."""
+    """The treatment of bytes that are received."""
 
     READ = "read"
     KEPT = "kept, up to a limit; more resets the connection"
@@ -98,7 +98,7 @@ class Intake(Enum):
 
 
 INTAKE: Final[dict[Phase, Intake]] = {
-    Phase.IDLE: Intake.READ,  # once the response before has been taken; until then KEPT
+    Phase.IDLE: Intake.READ,  # KEPT, until the previous response was sent
     Phase.HEAD: Intake.READ,
     Phase.PENDING: Intake.HELD,
     Phase.BODY: Intake.READ,

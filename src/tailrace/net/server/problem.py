@@ -1,4 +1,4 @@
-"""What a client gets instead of a response: a problem document (RFC 9457), or a small page."""
+"""Encodes error responses: a problem document (RFC 9457), or a small HTML page."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def encode_problem(
     exchange_id: str | None = None,
     retry_after_s: int | None = None,
 ) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Headers and body of an answer that reports a problem.
+    """Return headers and body of an answer that reports a problem.
 
-    JSON, unless `accept` (the request's Accept header) names HTML. `exchange_id` lets the
-    client's user and the operator speak of the same exchange.
+    It is JSON, unless `accept` (the request's Accept header) names HTML. `exchange_id` is shown
+    in it, so that a user's report can be matched with the gateway's log.
     """
     fields, body = _encode(status, detail, accept, exchange_id)
     fields.append((b"cache-control", b"no-store"))
@@ -42,7 +42,7 @@ def encode_problem(
 def encode_refusal(
     error: HttpError, head: RequestHead | None
 ) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Headers and body of the answer to a request that cannot be served, perhaps for its head."""
+    """Return headers and body of the answer to a refused request; `head` is None if unknown."""
     accept = head.get(b"accept") if head is not None else None
     fields, body = encode_problem(
         error.status, str(error), accept=accept, retry_after_s=error.retry_after_s

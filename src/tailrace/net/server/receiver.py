@@ -16,7 +16,7 @@ class Receiver(Protocol):
     """
 
     def on_body(self, data: bytes) -> None:
-        """Body bytes: one call per read, whatever number of chunks it carried."""
+        """Body bytes: one call per read, however many chunks it carried."""
 
     def on_end(self, trailers: Headers) -> None:
         """The request is complete."""
@@ -26,7 +26,7 @@ class Receiver(Protocol):
         its response for the stall time-out (`Connection.has_stalled`)."""
 
     def on_pause(self) -> None:
-        """The response's unsent bytes have passed the high water mark."""
+        """The response's unsent bytes have risen above the high water mark."""
 
     def on_resume(self) -> None:
         """The response's unsent bytes have fallen below the low water mark."""
@@ -68,7 +68,7 @@ class WholeBody:
         self._bytes_max = bytes_max
         self._on_complete = on_complete
         self._on_gone = on_gone
-        self._body = bytearray()  # pieces of a dribbled body would take many times their bytes
+        self._body = bytearray()  # not a list: for tiny pieces it would take many times their size
         if (head.content_length or 0) > bytes_max:
             self._refuse()
 
@@ -76,7 +76,7 @@ class WholeBody:
         raise HttpError(413, f"the body is over the limit of {self._bytes_max} bytes")
 
     def on_body(self, data: bytes) -> None:
-        """Collect."""
+        """Append to the body, or refuse it."""
         if len(self._body) + len(data) > self._bytes_max:
             self._refuse()
         self._body += data

@@ -1,4 +1,4 @@
-"""Refusals, which come in floods: all are counted, one warning now and then names the count."""
+"""Refusals: all are counted, and warnings with the count are written at intervals only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Tally:
         self._logged_s: float | None = None
 
     def add(self, count: int = 1) -> int:
-        """Count more; return the number to log now, 0 while the last log line is recent."""
+        """Count events; return the number to log now, or 0 if the last log line is recent."""
         self._count += count
         self.total += count
         now_s = self._now_s()
@@ -52,9 +52,9 @@ class WebGuard:
         self._tally = Tally(clock.now_s)
 
     def find_refusal(self, head: RequestHead) -> WebRefusal | None:
-        """Return why a request must not be served, None when it may be.
+        """Return why a request must not be served, None if it may be.
 
-        A page can send thousands of requests: one warning now and then counts them.
+        A page can send thousands of requests, so refusals are counted in one warning at intervals.
         """
         refusal = find_refusal(self.access, head)
         if refusal is not None and (count := self._tally.add()):

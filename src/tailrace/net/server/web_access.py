@@ -1,10 +1,10 @@
 """Which requests of web browsers a server on a developer's machine serves.
 
-Any web page can send requests to 127.0.0.1, and with a DNS name of its own that resolves to it
-(DNS rebinding) it can read the answers, too. Three headers tell such requests apart, since a page
-cannot set them: Host names the server, `Origin` the page (on every request but GET and HEAD, and on
-all that are made with CORS), and `Sec-Fetch-Site` how the two are related (Fetch and Fetch Metadata
-standards, read 2026-11). Programs that are no browsers send neither of the last two.
+Any web page can send requests to 127.0.0.1. With a DNS name that resolves to 127.0.0.1 (DNS
+rebinding) it can also read the answers. Three headers, which a page cannot set, distinguish such
+requests: Host names the server, `Origin` the page (on every request but GET and HEAD, and on all
+with CORS), and `Sec-Fetch-Site` the relation of the two (Fetch and Fetch Metadata standards, read
+2026-11). Programs other than browsers send neither of the last two.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ _SHOWN_CHARACTERS_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebAccess:
-    """What one listener allows browsers.
+    """The requests of browsers that one listener serves.
 
-    `hosts` are names that requests may use beside loopback and IP addresses (`.example.com` is all
-    names below it, too). `origins` are pages that may send requests beside those of this machine
-    and of the listener's own host; "*" is all. `serves_links`: a link on any page may lead here,
-    as a GET of a whole document, with which browsers also send cookies of SameSite=Lax.
+    `hosts`: Host names to serve in addition to loopback names and IP addresses (`.example.com`
+    includes all names below it). `origins`: pages that may send requests, in addition to pages of
+    this machine and of the listener's own host; "*" allows all. `serves_links`: whether links on
+    any page may lead here, as a GET of a whole document, with which browsers also send cookies of
+    SameSite=Lax.
     """
 
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     serves_links: bool = False
     origins_setting: str = "allowed_origins in [emulator] of tailrace.toml"
-    """What allows more origins, for messages."""
+    """The setting that allows more origins, for messages."""
 
 
 class WebRefusal(NamedTuple):
-    """Why a request is not served, and what would allow it."""
+    """The reason why a request is refused, and the setting that would allow it."""
 
     reason: str
     remedy: str
@@ -48,7 +49,7 @@ class WebRefusal(NamedTuple):
 
 
 def find_refusal(access: WebAccess, head: RequestHead) -> WebRefusal | None:
-    """Return why a request must not be served; None when it may be."""
+    """Return why a request must not be served; None if it may be."""
     authority = (head.get(b"host") or b"").decode("latin-1")
     host = parse_host(authority)
     if authority and (host is None or not _is_served(access, host)):
@@ -59,8 +60,8 @@ def find_refusal(access: WebAccess, head: RequestHead) -> WebRefusal | None:
     sites = {_text(value).lower() for name, value in head.headers if name == b"sec-fetch-site"}
     for origin in origins:
         if not _is_own_page(access, origin, host) and not (
-            # The page's origin is withheld (by `Referrer-Policy: no-referrer`, say), but the
-            # browser vouches for it: opaque origins, as of sandboxed frames, are cross-site.
+            # The page's origin is withheld (for example by `Referrer-Policy: no-referrer`), but the
+            # browser reports the same site; opaque origins, as of sandboxed frames, are cross-site.
             origin == "null" and sites and sites <= _SAME_SITES
         ):
             return _foreign_page(access, f"a web page of {_shown(origin)}", origin)
@@ -68,7 +69,7 @@ def find_refusal(access: WebAccess, head: RequestHead) -> WebRefusal | None:
         return None
     if access.serves_links and _is_link(head):
         return None
-    # Images and the like have no Origin, also where a page of localhost embeds one of 127.0.0.1.
+    # Images and the like have no Origin, even if a page of localhost embeds one of 127.0.0.1.
     referer = _text(head.get(b"referer") or b"")
     if _is_own_page(access, _origin_of(referer), host):
         return None
@@ -81,9 +82,9 @@ def _is_served(access: WebAccess, host: HostPort) -> bool:
 
 
 def _is_own_page(access: WebAccess, origin: str, host: HostPort | None) -> bool:
-    """Whether a page may send requests: one of this machine, of the same host, or an allowed one.
+    """Whether a page may send requests: it is of this machine, of the same host, or allowed.
 
-    Another port of the same host is no other site to browsers either.
+    The port is ignored: to browsers, too, another port of the same host is the same site.
     """
     if origin in access.origins:
         return True
@@ -95,7 +96,7 @@ def _is_own_page(access: WebAccess, origin: str, host: HostPort | None) -> bool:
 
 
 def _is_link(head: RequestHead) -> bool:
-    """Whether the browser goes to this document as a whole, and not as a part of a page."""
+    """Whether the browser loads a whole document, and not a part of a page."""
     return (
         head.method in _SAFE_METHODS
         and head.get(b"sec-fetch-mode") == b"navigate"
