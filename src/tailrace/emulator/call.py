@@ -52,10 +52,7 @@ class Call:
 
     def headers(self) -> Headers:
         """The headers of every answer to this call."""
-        return [
-            (b"x-amzn-RequestId", self.request_id.encode()),
-            trace.answer_field(self.trace_root),
-        ]
+        return trace.answer_fields(self.request_id, trace.for_caller(self.trace_root))
 
     def invocation(self, payload: bytes) -> Invocation:
         """What the runtime will be given. Lambda gives no client context to an Event."""

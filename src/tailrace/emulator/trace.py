@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 
-from tailrace.net.server.listener import RequestHead
+from tailrace.net.server.listener import Headers, RequestHead
 from tailrace.wire.forwarded import find_trace_root, new_trace_root
 
 
@@ -30,6 +30,11 @@ def with_lineage(root: str, arn: str) -> str:
     return f"{for_runtime(root)};Lineage=1:{hashlib.sha256(arn.encode()).hexdigest()[:8]}:0"
 
 
-def answer_field(root: str) -> tuple[bytes, bytes]:
-    """Return the header of the Invoke API's answers."""
-    return b"X-Amzn-Trace-Id", f"root={root};sampled=0".encode()
+def for_caller(root: str) -> str:
+    """Return the header for a caller of the Invoke API."""
+    return f"root={root};sampled=0"
+
+
+def answer_fields(request_id: str, trace: str) -> Headers:
+    """Return the fields that Lambda adds to each answer to a request for a function."""
+    return [(b"x-amzn-RequestId", request_id.encode()), (b"X-Amzn-Trace-Id", trace.encode())]

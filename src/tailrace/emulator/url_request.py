@@ -69,7 +69,7 @@ class UrlService:
         if refusal is not None:
             return Refused(connection, ServiceError(403, "AccessDeniedException", str(refusal)))
         if self.cors is not None and cors.is_preflight(head):
-            own = _own_fields(str(uuid.uuid4()), self.trace_text(trace.root_of(head)))
+            own = trace.answer_fields(str(uuid.uuid4()), self.trace_text(trace.root_of(head)))
             fields = [*cors.preflight_fields(self.cors, head), *own]
             connection.respond(200, fields)
             return IGNORE
@@ -152,7 +152,7 @@ def _call(
     service: UrlService, head: RequestHead, request_id: str, trace_root: str, payload: bytes
 ) -> UrlCall:
     trace_text = service.trace_text(trace_root)
-    fields = _own_fields(request_id, trace_text)
+    fields = trace.answer_fields(request_id, trace_text)
     if service.cors is not None:
         fields += cors.response_fields(service.cors, head)
     return UrlCall(
@@ -223,14 +223,6 @@ def _identity(access_key_id: str) -> dict[str, str | None]:
         "userArn": f"arn:aws:iam::{ACCOUNT}:user/{access_key_id}",
         "userId": access_key_id,
     }
-
-
-def _own_fields(request_id: str, trace_text: str) -> Headers:
-    """Return the fields that Lambda adds to every answer."""
-    return [
-        (b"x-amzn-RequestId", request_id.encode()),
-        (b"X-Amzn-Trace-Id", trace_text.encode()),
-    ]
 
 
 def _too_large() -> ServiceError:
