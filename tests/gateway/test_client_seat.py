@@ -10,7 +10,7 @@ from tests.fakes import encode_head
 from tests.gateway.world import FixedRoute, World, played
 
 from tailrace.config import GatewayConfig
-from tailrace.gateway.exchange.client_seat import ClientSeat, HttpSeat, Occupied
+from tailrace.gateway.exchange.client_seat import ClientSeat, HttpSeat, SeatedExchange
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.exchange.registry import Registry
@@ -23,7 +23,7 @@ class RecordingSeat:
     """A client that speaks no HTTP: it keeps what it is sent."""
 
     def __init__(self) -> None:
-        self.exchange: Occupied | None = None
+        self.exchange: SeatedExchange | None = None
         self.is_taken = True
         self.unsent_bytes = self.missing_bytes = 0
         self.got: list[object] = []

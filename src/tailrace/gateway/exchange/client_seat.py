@@ -12,7 +12,7 @@ from typing import Protocol
 from tailrace.net.server.listener import Connection, Headers
 
 
-class Occupied(Protocol):
+class SeatedExchange(Protocol):
     """The receiver of a seat's events: its exchange."""
 
     def client_left(self) -> None:
@@ -36,7 +36,7 @@ class ClientSeat(Protocol):
     properties may be read, and corking has no effect.
     """
 
-    exchange: Occupied | None
+    exchange: SeatedExchange | None
     """The receiver of its events; None while it is free."""
 
     @property
@@ -82,7 +82,7 @@ class HttpSeat:
     """The seat of a client on an HTTP/1.1 connection, and that connection's receiver."""
 
     _connection: Connection | None
-    exchange: Occupied | None = None
+    exchange: SeatedExchange | None = None
 
     # --- for the exchange -----------------------------------------------------------------------
 

@@ -145,20 +145,20 @@ class Held:
     # --- from the client's seat -----------------------------------------------------------------
 
     def client_left(self) -> None:
-        """See `Occupied`."""
+        """See `SeatedExchange`."""
         self.apply(ClientLeft())
 
     def client_stalled(self) -> None:
-        """See `Occupied`."""
+        """See `SeatedExchange`."""
         self.apply(DeadlinePassed("stall", describe(self.owner.deadlines, "stall")))
 
     def client_is_slow(self) -> None:
-        """See `Occupied`: pause the source."""
+        """See `SeatedExchange`: pause the source."""
         if self.source is not None:
             self.source.pause_reading()
 
     def client_has_caught_up(self) -> None:
-        """See `Occupied`: resume the source."""
+        """See `SeatedExchange`: resume the source."""
         if self.source is not None:
             self.source.resume_reading()
 
