@@ -100,7 +100,7 @@ here, there = socket.socketpair()
 
 class Native:
     upload = Upload(here)
-    def begin(self, media_type): pass
+    def start(self, media_type): pass
     def fail(self, failure): pass
 
 class Context:

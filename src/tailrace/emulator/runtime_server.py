@@ -49,7 +49,7 @@ _BOUNDS: Final = HttpLimits(
     descriptors_left=limits.DESCRIPTORS_LEFT_LAST,
     uploads=None,  # a streamed response is one; its connections are bounded
     small_chunks=None,
-    tells_chunks=True,  # a chunk of a streamed response is a write
+    tracks_chunks=True,  # a chunk of a streamed response is a write
 )
 _METHODS: Final = {
     runtime_api.NEXT_PATH: "GET",

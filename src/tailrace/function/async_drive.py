@@ -33,7 +33,7 @@ def drive_async(result: Any, stream: Stream, response: ResponseStream | None = N
         run_in_loop(drive.run(result, response))
     finally:
         drive.detach()
-        if not drive.is_begun and hasattr(result, "close"):
+        if not drive.has_started and hasattr(result, "close"):
             result.close()  # there is a running loop already
 
 
@@ -46,7 +46,7 @@ class _Drive:
         "_task",
         "_timer",
         "_upload",
-        "is_begun",
+        "has_started",
     )
 
     def __init__(self, stream: Stream) -> None:
@@ -54,13 +54,13 @@ class _Drive:
         self._peer = stream.output.transport.peer
         self._upload: AsyncUpload | None = None  # of a transport that has a peer
         self._timer: QuietTimer | None = None
-        self.is_begun = False
+        self.has_started = False
         self._task: asyncio.Task[Any] | None = None
         self._is_waiting = False  # the handler's own task waits in `drain`
         self._is_cancelled = False  # because the client has left
 
     async def run(self, result: Any, response: ResponseStream | None) -> None:
-        self.is_begun = True
+        self.has_started = True
         self._task = asyncio.current_task()
         if response is not None:
             response._attach(self.drain)

@@ -96,8 +96,8 @@ def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
     """Whether a handler that is streamed has called another, whose response is the response."""
     is_same = event is outer.event or (context is not None and context is outer.context)
     stream = outer.stream
-    has_begun = stream.head is not None or stream.is_ended
-    return is_same and stream.output.transport.peer is not None and not has_begun
+    has_started = stream.head is not None or stream.is_ended
+    return is_same and stream.output.transport.peer is not None and not has_started
 
 
 def _return_response(handler: Handler, request: Request, context: Any) -> Any:
@@ -124,7 +124,7 @@ def _stream_natively(
     from tailrace.function.output.upload import UploadTransport
 
     # The runtime reports a plain result of an event that is no HTTP request.
-    transport = UploadTransport(native.upload, native.begin, keeps_results=not request.is_http)
+    transport = UploadTransport(native.upload, native.start, keeps_results=not request.is_http)
     output = Output(transport, _native_encoder(request), Flushes(handler.flush_policy))
     stream = Stream(output, is_head_request=request.method == "HEAD")
     try:

@@ -221,7 +221,7 @@ class Client:
         message = encode_get(url, headers)
         receiver.sent_wall_ns, receiver.sent_s = _now()
         taker.on_sent(receiver.sent_s)
-        stream.ask(message, receiver)
+        stream.send_request(message, receiver)
         try:
             with self._stop.ending(lambda: receiver.stop("it was interrupted")):
                 await self._wait(receiver)

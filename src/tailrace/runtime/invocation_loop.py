@@ -156,7 +156,7 @@ class _StreamSlot:
     @property
     def begun(self) -> NativeStream | None:
         """The stream if it is the response, complete or not."""
-        return self.stream if self.stream is not None and self.stream.has_begun else None
+        return self.stream if self.stream is not None and self.stream.has_started else None
 
     def open(self) -> NativeStream:
         """Open the stream, once.

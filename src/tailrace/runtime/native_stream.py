@@ -43,18 +43,18 @@ class NativeStream:
         PeerError: the Runtime API cannot be reached.
     """
 
-    __slots__ = ("_invocation", "_url", "has_begun", "upload")
+    __slots__ = ("_invocation", "_url", "has_started", "upload")
 
     def __init__(self, api: KeepAliveClient, invocation: Invocation) -> None:
         path = response_path(invocation.request_id)
         self._url = Url(False, api.host, api.port, path, api.authority)
         self._invocation = invocation
         self.upload = Upload(connect(self._url))
-        self.has_begun = False  # the response is this stream, complete or not
+        self.has_started = False  # the response is this stream, complete or not
 
-    def begin(self, media_type: str) -> None:
+    def start(self, media_type: str) -> None:
         """Queue the head, which leaves with the first chunk; from here on errors are trailers."""
-        self.has_begun = True
+        self.has_started = True
         headers = [
             ("content-type", media_type),
             (RESPONSE_MODE, "streaming"),
@@ -97,7 +97,7 @@ class NativeStream:
         """Close the connection, so that an incomplete response does not look complete."""
         upload = self.upload
         is_complete = upload.is_ended and not upload.has_unsent
-        if is_complete or not self.has_begun:  # a reset could take bytes from the peer
+        if is_complete or not self.has_started:  # a reset could take bytes from the peer
             upload.close()
         else:
             upload.abort()

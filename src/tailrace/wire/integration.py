@@ -231,7 +231,7 @@ class PreludeParser:
 
     def _refuse_other_beginning(self) -> None:
         """Refuse a start that is no object, without the rest: a client waits for the answer."""
-        if self._scan.has_begun:
+        if self._scan.has_started:
             return
         beginning = self._buffer.lstrip(b" \t\r\n")
         if not beginning:

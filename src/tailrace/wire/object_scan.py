@@ -47,7 +47,7 @@ class ObjectScan:
             self._take(mark[0])
 
     @property
-    def has_begun(self) -> bool:
+    def has_started(self) -> bool:
         """Whether the object's first brace has been read."""
         return self._depth > 0 or self.end is not None
 

@@ -80,7 +80,7 @@ class Stage:
         self.clock = ManualFlushClock()
         self._client = KeepAliveClient("127.0.0.1", peer.port)
         self._native = NativeStream(self._client, Invocation("r1", 1, "arn:f"))
-        transport = UploadTransport(self._native.upload, self._native.begin)
+        transport = UploadTransport(self._native.upload, self._native.start)
         self.output = Output(transport, PRELUDE, Flushes(POLICY, self.clock))
         self.api = StreamPost(peer.socket.accept()[0])
         peer.connections.append(self.api)

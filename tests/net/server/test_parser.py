@@ -9,7 +9,7 @@ import pytest
 
 from tailrace import limits
 from tailrace.errors import HttpError
-from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser
+from tailrace.net.server.parser import ChunkTrackingParser, HttpLimits, RequestParser
 from tailrace.wire.http_head import Headers, check_request
 
 PLAIN = (
@@ -70,7 +70,7 @@ EXPECTED = {
 def test_a_read_that_goes_on_with_a_chunk_is_told() -> None:
     head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     reads = [head, b"5\r\nhe", b"ll", b"o", b"\r\n", b"2\r\nab\r\n3\r\nc", b"de\r\n0\r\n\r\n"]
-    parser = ChunkTellingParser(HttpLimits())
+    parser = ChunkTrackingParser(HttpLimits())
 
     seen = []
     for data in reads:

@@ -26,7 +26,7 @@ class Peer:
         self.clock = ManualClock()
         self.deadlines = PeerDeadlines(HttpLimits(stall_timeout_s=STALL_S), self.clock)
         self.phase = Phase.ANSWER
-        self.since_s = self.began_s = 0.0
+        self.since_s = self.phase_since_s = 0.0
         self.seen = 0
         self.request_bytes = 0
         self.is_reading = True

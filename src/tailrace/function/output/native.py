@@ -28,7 +28,7 @@ class NativeResponse(Protocol):
     @property
     def upload(self) -> Upload: ...
 
-    def begin(self, media_type: str) -> None:
+    def start(self, media_type: str) -> None:
         """Queue the head of the request; it leaves with the first chunk, or by a `push`."""
 
     def fail(self, failure: Failure) -> None:

@@ -139,7 +139,7 @@ class Registry:
             if held.is_waiting:
                 return held
             raise CallbackRefusedError(409, "another callback has this exchange")
-        self._bury_none_older_than(self._clock.now_s() - limits.TOMBSTONE_AGE_S)
+        self._remove_tombstones_before(self._clock.now_s() - limits.TOMBSTONE_AGE_S)
         tomb = self._tombstones.get(capability.exchange_id)
         if tomb is None or not is_same_secret(tomb.secret, capability.secret):
             raise CallbackRefusedError(404, "no such exchange")
@@ -173,7 +173,7 @@ class Registry:
         if not self._held:
             self._empty.set()
 
-    def _bury_none_older_than(self, oldest_s: float) -> None:
+    def _remove_tombstones_before(self, oldest_s: float) -> None:
         """Remove the tombstones that are older than that; the oldest come first."""
         while self._tombstones and next(iter(self._tombstones.values())).ended_s < oldest_s:
             self._tombstones.popitem(last=False)
@@ -184,7 +184,7 @@ class Registry:
         now_s = self._clock.now_s()
         for held in list(self._held.values()):
             yield self._check(held, now_s)
-        self._bury_none_older_than(now_s - limits.TOMBSTONE_AGE_S)
+        self._remove_tombstones_before(now_s - limits.TOMBSTONE_AGE_S)
 
     def _check(self, held: Held, now_s: float) -> bool:
         """End an exchange whose deadline has passed; return whether it was."""

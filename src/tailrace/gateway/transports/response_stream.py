@@ -233,7 +233,7 @@ class _Answer:
         if self._body is None:
             self._pass_on(data)
         elif data and (head := self._body.feed(data)) is not None:
-            self._begin(head, self._body)
+            self._start_response(head, self._body)
         if last is not None and held.source is self:
             if self._is_behind:
                 self._last = last
@@ -242,7 +242,7 @@ class _Answer:
                 self._end(last)
         held.seat.uncork()
 
-    def _begin(self, head: Head, body: HeadFinder) -> None:
+    def _start_response(self, head: Head, body: HeadFinder) -> None:
         """The response head is known."""
         self._body = None
         if body.form is not StreamForm.PRELUDE:
@@ -324,7 +324,7 @@ class _Answer:
             return
         if self._body is not None:
             body = self._body
-            self._begin(body.finish(), body)
+            self._start_response(body.finish(), body)
         if self._frames is not None:
             self._frames.finish()
         held.body_ended()

@@ -71,7 +71,7 @@ class AnswerParser:
         self._interim_count = self._trailer_count = 0
 
     @property
-    def has_begun(self) -> bool:
+    def has_started(self) -> bool:
         """Whether any byte of an answer has arrived."""
         return bool(self._buffer) or self.is_continued or self.status is not None
 
@@ -110,7 +110,7 @@ class AnswerParser:
             self.can_keep = False
             return
         if self.status is None or self._left is not None or self._body is not None:
-            where = "in mid-answer" if self.has_begun else "without an answer"
+            where = "in mid-answer" if self.has_started else "without an answer"
             raise PeerError(f"the peer closed the connection {where}")
         self._complete(bytes(self._buffer))
 

@@ -73,7 +73,7 @@ class KeepAliveClient:
         try:
             return self._exchange(message, parser, timeout_s)
         except PeerError:
-            if not was_kept or method != "GET" or parser.has_begun:
+            if not was_kept or method != "GET" or parser.has_started:
                 raise
         return self._exchange(message, AnswerParser(self._body_bytes_max), timeout_s)
 

@@ -123,7 +123,7 @@ def open_upload(
     parts = parse_url(url)
     upload = Upload(connect(parts, connect_timeout_s))
     try:
-        upload.queue_head(parts, headers, is_asking=True)
+        upload.queue_head(parts, headers, expects_continue=True)
         upload.push()
         upload.wait_continue(answer_timeout_s)
     except BaseException:
@@ -151,15 +151,15 @@ class Upload:
         self._is_tls = type(sock) is not socket.socket
         self._would_block = _would_block_errors(sock)
 
-    def queue_head(self, url: Url, headers: Fields, *, is_asking: bool = False) -> None:
+    def queue_head(self, url: Url, headers: Fields, *, expects_continue: bool = False) -> None:
         """Queue the request's head: it is sent together with the first chunk, or by `push`.
 
-        `is_asking`: ask the peer whether it wants the body; see `wait_continue`.
+        `expects_continue`: ask the peer whether it wants the body; see `wait_continue`.
         """
         lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
         lines += [f"{name}: {value}" for name, value in headers]
         lines.append("transfer-encoding: chunked")
-        if is_asking:
+        if expects_continue:
             lines.append("expect: 100-continue")
         self._unsent.append("\r\n".join((*lines, "", "")).encode("latin-1"))
 

@@ -39,7 +39,7 @@ class Pool(Protocol):
     kept_timeout_s: float
 
     def keep(self, connection: ClientConnection) -> bool: ...
-    def drop(self, connection: ClientConnection) -> None: ...
+    def discard(self, connection: ClientConnection) -> None: ...
 
 
 class ClientConnection(asyncio.Protocol):
@@ -47,7 +47,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_bytes_max",
-        "_is_asked",
+        "_has_request",
         "_parser",
         "_pool",
         "_receiver",
@@ -63,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self._parser = ReplyParser()
         self._transport: asyncio.Transport
         self._receiver: StreamReceiver | None = None
-        self._is_asked = False  # a request was sent whose answer has not ended
+        self._has_request = False  # a request was sent whose answer has not ended
         self._bytes_max: int | None = None
         self._silent_bytes = 0  # since the last byte of a body
         self.deadline_s = math.inf
@@ -85,7 +85,7 @@ class ClientConnection(asyncio.Protocol):
         """How much of the answer has arrived, framing included."""
         return self._parser.read_bytes
 
-    def ask(
+    def send_request(
         self,
         message: bytes,
         receiver: StreamReceiver,
@@ -101,7 +101,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline_s = deadline_s
         self._bytes_max = bytes_max
         self._receiver = receiver
-        self._is_asked = True
+        self._has_request = True
         self._transport.write(message)
 
     def pause_reading(self) -> None:
@@ -144,7 +144,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
-        self._pool.drop(self)
+        self._pool.discard(self)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             if self._parser.ends_with_connection and exc is None:
@@ -157,7 +157,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.is_closing:
             return
-        if not self._is_asked:
+        if not self._has_request:
             self._transport.abort()
             return
         parser = self._parser
@@ -206,7 +206,7 @@ class ClientConnection(asyncio.Protocol):
         if not is_kept or self.is_closing or not self._pool.keep(self):
             self._transport.abort()
             return
-        self._is_asked = False
+        self._has_request = False
         self.is_used = True
         self.deadline_s = self._pool.clock.now_s() + self._pool.kept_timeout_s
         self.resume_reading()

@@ -131,7 +131,7 @@ class HttpPool:
             else:
                 connection = await self._enter(deadline_s)
             whole = _WholeAnswer(connection, connection.is_used, self.loop.create_future())
-            connection.ask(message, whole, deadline_s=deadline_s, bytes_max=most)
+            connection.send_request(message, whole, deadline_s=deadline_s, bytes_max=most)
             answer = await whole.answer
             if answer is not None:
                 return answer
@@ -149,11 +149,11 @@ class HttpPool:
             TimeoutError: connecting took too long.
         """
         connection = await self.connect()
-        connection.ask(message, receiver)
+        connection.send_request(message, receiver)
         return connection
 
     async def connect(self) -> ClientConnection:
-        """Return a connection on which the caller must `ask` without waiting; raises as `open`.
+        """Return a connection for one `send_request`, before any wait; raises as `open` does.
 
         For callers that record when the request was sent.
         """
@@ -232,7 +232,7 @@ class HttpPool:
         self._places.release()
         return True
 
-    def drop(self, connection: ClientConnection) -> None:
+    def discard(self, connection: ClientConnection) -> None:
         """Remove a connection that has ended."""
         if connection in self._idle:
             self._idle.remove(connection)

@@ -16,7 +16,7 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.server.deadlines import PeerDeadlines
 from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
-from tailrace.net.server.parser import ChunkTellingParser, HttpLimits, RequestParser, bare_head
+from tailrace.net.server.parser import ChunkTrackingParser, HttpLimits, RequestParser, bare_head
 from tailrace.net.server.phases import INTAKE, PHASES, Intake, Phase, PhaseEvent
 from tailrace.net.server.problem import encode_refusal
 from tailrace.net.server.receiver import Receiver
@@ -52,11 +52,11 @@ class Connection(FramedWriter, asyncio.Protocol):
         "_is_last",
         "_parser",
         "_server",
-        "began_s",
         "continue_fields",
         "has_stalled",
         "is_answered",
         "phase",
+        "phase_since_s",
         "receiver",
         "seen",
         "since_s",
@@ -66,9 +66,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         super().__init__()
         self._server = server
         bounds = server.limits
-        self._parser = (ChunkTellingParser if bounds.tells_chunks else RequestParser)(bounds)
+        self._parser = (ChunkTrackingParser if bounds.tracks_chunks else RequestParser)(bounds)
         self.phase = Phase.CLOSED
-        self.since_s = self.began_s = 0.0
+        self.since_s = self.phase_since_s = 0.0
         self.seen = 0
         self._discarded_bytes = 0
         self._early = b""  # what arrived too early: behind a request, or before `accept`
@@ -194,7 +194,7 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     @property
     def is_inside_chunk(self) -> bool:
-        """Whether this read began inside a chunk; see `HttpLimits.tells_chunks`."""
+        """Whether this read began inside a chunk; see `HttpLimits.tracks_chunks`."""
         return self._parser.is_inside_chunk
 
     def pause_reading(self) -> None:
@@ -261,7 +261,7 @@ class Connection(FramedWriter, asyncio.Protocol):
                     if phase is Phase.IDLE:
                         self._server.deadlines.watch(self)  # the head's deadline counts from here
                     return
-                self._begin(parser.head)
+                self._call_application(parser.head)
             receiver = self.receiver
             if receiver is None or self._is_deferred:
                 return
@@ -325,7 +325,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._early = self._early[len(early) :]
         self.data_received(early)
 
-    def _begin(self, head: RequestHead) -> None:
+    def _call_application(self, head: RequestHead) -> None:
         """Check a complete head, and call the application."""
         check_request(head)
         self.phase = PHASES[self.phase][PhaseEvent.HEAD_READ]

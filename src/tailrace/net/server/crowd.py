@@ -158,14 +158,14 @@ class Crowd:
         Raises:
             HttpError: 503, no other upload has taken long.
         """
-        longest = min(self._uploads, key=_began_s)
-        if self._clock.now_s() - longest.began_s < limits.UPLOAD_KEPT_S:
+        longest = min(self._uploads, key=_phase_since_s)
+        if self._clock.now_s() - longest.phase_since_s < limits.UPLOAD_KEPT_S:
             raise HttpError(503, f"busy: {most} uploads at a time", retry_after_s=1)
         self._uploads.discard(longest)
         kept_s = limits.UPLOAD_KEPT_S
         longest.refuse(HttpError(408, f"the body took more than {kept_s:g} s, others wait"))
 
-    def forget(self, connection: Connection) -> None:
+    def discard(self, connection: Connection) -> None:
         """Remove a connection that has ended."""
         self._uploads.discard(connection)
 
@@ -173,8 +173,8 @@ class Crowd:
         return {each for each in self._uploads if each.phase is Phase.BODY}
 
 
-def _began_s(connection: Connection) -> float:
-    return connection.began_s
+def _phase_since_s(connection: Connection) -> float:
+    return connection.phase_since_s
 
 
 def _since_s(connection: Waiting) -> float:

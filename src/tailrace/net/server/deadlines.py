@@ -35,7 +35,7 @@ class Waiting(Protocol):
     """A connection, as the deadlines use it."""
 
     phase: Phase
-    began_s: float
+    phase_since_s: float
     """When the phase began."""
     since_s: float
     """When the wait began, or when `seen` last changed."""
@@ -94,7 +94,7 @@ class PeerDeadlines:
 
     def watch(self, connection: Waiting) -> None:
         """Count the connection's deadline from now on."""
-        connection.since_s = connection.began_s = self._clock.now_s()
+        connection.since_s = connection.phase_since_s = self._clock.now_s()
         connection.seen = 0
         self.waiting.add(connection)
 
@@ -132,7 +132,7 @@ class PeerDeadlines:
             self._bounds,
             phase,
             waited_s=now_s - connection.since_s,
-            phase_s=now_s - connection.began_s,
+            phase_s=now_s - connection.phase_since_s,
             has_unsent=has_unsent,
         ):
             case Passed.CLOSE:

@@ -168,7 +168,7 @@ class HttpServer:
     def discard(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self._connections.discard(connection)
-        self.crowd.forget(connection)
+        self.crowd.discard(connection)
         self.deadlines.waiting.discard(connection)
         if not self._connections:
             self._empty.set()

@@ -50,7 +50,7 @@ class HttpLimits:
     uploads: int | None = limits.UPLOADS_MAX
     """Request bodies at a time; None on a listener whose requests are streams."""
     keeps_alive: bool = True
-    tells_chunks: bool = False
+    tracks_chunks: bool = False
     """Track the start and end of each chunk of a request, which costs two calls per chunk."""
 
 
@@ -72,8 +72,8 @@ class RequestParser:
     __slots__ = (
         "_empty_lines",
         "_end",
+        "_has_started",
         "_head_tail",
-        "_is_begun",
         "_limits",
         "_line",
         "_parser",
@@ -90,7 +90,7 @@ class RequestParser:
     )
 
     is_inside_chunk = False
-    """Whether the last read started inside a chunk; see `HttpLimits.tells_chunks`."""
+    """Whether the last read started inside a chunk; see `HttpLimits.tracks_chunks`."""
 
     def __init__(self, bounds: HttpLimits) -> None:
         self._limits = bounds
@@ -113,7 +113,7 @@ class RequestParser:
         self._empty_lines = 0  # before the request line
         self.pieces.clear()
         self._end = 0  # if `is_behind`: how many pieces belong to this request
-        self._is_begun = self.is_behind = False
+        self._has_started = self.is_behind = False
 
     def finish(self) -> Headers:
         """Return the trailers of a complete request.
@@ -240,9 +240,9 @@ class RequestParser:
     # --- called by httptools -------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        if self._is_begun:
+        if self._has_started:
             self.is_behind = self.is_last = True
-        self._is_begun = True
+        self._has_started = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.is_behind:
@@ -279,7 +279,7 @@ class RequestParser:
             self._end = len(self.pieces)
 
 
-class ChunkTellingParser(RequestParser):
+class ChunkTrackingParser(RequestParser):
     """Tracks, too, whether a read starts inside a chunk of an earlier read."""
 
     __slots__ = ("_open", "is_inside_chunk", "on_chunk_complete", "on_chunk_header")
