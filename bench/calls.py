@@ -217,7 +217,7 @@ def _error(text: bytes) -> Callable[[], object]:
 
 
 def _signed(names: str, query: str = "") -> Callable[[], object]:
-    keys = signature.Keys("key", "secret")
+    keys = signature.KeyPair("key", "secret")
     claim = f"Credential=key/19700101/us-east-1/lambda/aws4_request, SignedHeaders={names}"
     value = f"AWS4-HMAC-SHA256 {claim}, Signature={'0' * 64}".encode()
     headers = [(b"host", b"a"), (b"x-amz-date", b"19700101T000000Z"), (b"authorization", value)]
