@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 
 import pytest
@@ -13,8 +14,9 @@ from tests.gateway.world import World, played
 from tailrace import limits
 from tailrace.gateway import observe
 from tailrace.gateway.exchange.record import ExchangeRecord
-from tailrace.gateway.observe.counts import Tallies, health_counts
+from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.observe.log import log_exchange
+from tailrace.gateway.observe.tallies import Tallies
 
 RECORD = ExchangeRecord(
     exchange_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
@@ -131,17 +133,26 @@ def test_tallies_are_bounded() -> None:
     assert tallies.total == 3 * limits.REFUSAL_ROUTES_MAX
 
 
-def test_health_has_what_is_open_and_what_was_refused() -> None:
+@pytest.mark.parametrize(
+    ("is_draining", "status", "text"), [(False, 200, "ok"), (True, 503, "draining")]
+)
+def test_health_has_what_is_open_and_what_was_refused(
+    is_draining: bool, status: int, text: str
+) -> None:
     statistics = {"held": 1, "uploads": 2, "clients": 3, "callbacks": 4, "tombstones": 5}
 
-    counts = health_counts(
+    answered, fields, body = encode_health(
         statistics,
+        is_draining=is_draining,
         requests_refused=6,
         clients_refused={"uploads": 7, "connections": 8, "descriptors": 9},
         callbacks_refused={"uploads": 0, "connections": 10, "descriptors": 11},
     )
 
-    assert counts == {
+    assert answered == status
+    assert (b"cache-control", b"no-store") in fields
+    assert json.loads(body) == {
+        "status": text,
         "held": 1,
         "uploads": 2,
         "clients": 3,

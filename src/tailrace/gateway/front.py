@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.event import encode_event
@@ -14,7 +12,7 @@ from tailrace.gateway.exchange.client_seat import HttpSeat
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvokeRefused
-from tailrace.gateway.observe.counts import Tallies
+from tailrace.gateway.observe.tallies import Tallies
 from tailrace.gateway.routes import Route, name_of
 from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.protocol import Transport
@@ -33,8 +31,6 @@ from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
 
-_JSON: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-
 
 class Front:
     """The application of the public listener."""
@@ -47,7 +43,7 @@ class Front:
         find_route: Callable[[str, str], Route | None],
         callback_base: str,
         health_path: str,
-        health: Callable[[], dict[str, object]],
+        health: Callable[[], tuple[int, Headers, bytes]],
         trusted_hops: int,
         clock: TimerClock,
         guard: WebGuard | None = None,
@@ -69,7 +65,7 @@ class Front:
         if self._guard is not None and (refusal := self._guard.find_refusal(head)) is not None:
             return _answer(connection, head, 403, str(refusal))
         if head.path == self._health_path:
-            self._answer_health(connection)
+            connection.respond(*self._health())
             return IGNORE
         route = self.find_route(head.host, head.path)
         if route is None:
@@ -118,11 +114,6 @@ class Front:
         if count := self.refusals.add(route):
             logger.warning("function=%s refused=%d: %s", name_of(route), count, error)
         return _answer(connection, head, error.status, str(error), error.retry_after_s)
-
-    def _answer_health(self, connection: Connection) -> None:
-        status, text = (503, "draining") if self.is_draining else (200, "ok")
-        document = {"status": text, **self._health()}
-        connection.respond(status, _JSON, json.dumps(document).encode() + b"\n")
 
 
 async def _invoke(transport: Transport, held: Held, payload: bytes) -> None:

@@ -13,14 +13,14 @@ from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
 from tailrace.gateway.front import Front
 from tailrace.gateway.observe import OBSERVERS
-from tailrace.gateway.observe.counts import health_counts
+from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.routes import Route
 from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.choice import Transports
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.process.descriptors import descriptor_limit, shares_of
-from tailrace.net.server.listener import HttpLimits, HttpServer
+from tailrace.net.server.listener import Headers, HttpLimits, HttpServer
 from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
 
@@ -169,10 +169,11 @@ class Gateway:
         await self._front.tasks.cancel_all()
         await self._transports.close()
 
-    def _health(self) -> dict[str, object]:
-        """See `health_counts`."""
-        return health_counts(
+    def _health(self) -> tuple[int, Headers, bytes]:
+        """See `encode_health`."""
+        return encode_health(
             self.statistics(),
+            is_draining=self._front.is_draining,
             requests_refused=self._front.refusals.total,
             clients_refused=self._public.crowd.refused,
             callbacks_refused=self._callbacks.crowd.refused,

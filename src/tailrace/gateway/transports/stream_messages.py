@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tailrace.errors import EventStreamError
-from tailrace.gateway.observe.counts import Tallies
+from tailrace.gateway.observe.tallies import Tallies
 from tailrace.gateway.transports.stream_head import StreamForm
 from tailrace.net.clock import TimerClock
 from tailrace.net.json_text import Members, find_text

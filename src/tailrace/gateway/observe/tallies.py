@@ -1,40 +1,18 @@
-"""Counts for operators: those of the health document, and those in warnings."""
+"""Warnings that count: many equal events of a route or function become one line now and then.
+
+The line has the number of events since the last one, so none is lost and the log stays short.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Final, Generic, TypeVar
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from tailrace import limits
 from tailrace.net.clock import TimerClock
 from tailrace.net.server.refusals import Tally
 
 K = TypeVar("K", bound=Hashable)
-
-_OPEN: Final = ("held", "uploads", "clients", "callbacks")
-
-
-def health_counts(
-    statistics: Mapping[str, int],
-    *,
-    requests_refused: int,
-    clients_refused: Mapping[str, int],
-    callbacks_refused: Mapping[str, int],
-) -> dict[str, object]:
-    """Return the members of the health document that are counts.
-
-    `statistics` are those of the gateway. `requests_refused` counts requests for which a route or
-    the gateway had no room; the two mappings are what each listener has refused, by its bounds.
-    Descriptors belong to the process, so both listeners count into one member.
-    """
-    refused = {
-        "requests": requests_refused,
-        "uploads": clients_refused["uploads"],
-        "clients": clients_refused["connections"],
-        "callbacks": callbacks_refused["connections"],
-        "descriptors": clients_refused["descriptors"] + callbacks_refused["descriptors"],
-    }
-    return {**{name: statistics[name] for name in _OPEN}, "refused": refused}
 
 
 class Tallies(Generic[K]):
