@@ -51,11 +51,6 @@ class Conditions:
     late_max_s: float | None
     is_merged_bad: bool
 
-    @property
-    def is_any(self) -> bool:
-        """Whether there is a condition."""
-        return self.late_max_s is not None or self.is_merged_bad
-
     def judge(self, reading: Reading) -> list[tuple[Literal[1, 3], str]]:
         """Return the conditions that do not hold or are undecided, each with its exit code."""
         found: list[tuple[Literal[1, 3], str]] = []

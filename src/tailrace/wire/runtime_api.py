@@ -40,7 +40,6 @@ FUNCTION_ERROR_TYPE: Final = "lambda-runtime-function-error-type"
 FUNCTION_ERROR_BODY: Final = "lambda-runtime-function-error-body"
 """Trailer of a streamed response that failed: the error body in base64."""
 RESPONSE_MODE: Final = "lambda-runtime-function-response-mode"
-XRAY_ERROR_CAUSE: Final = "lambda-runtime-function-xray-error-cause"
 
 ACCEPTED_BODY: Final = b'{"status":"OK"}\n'
 """Of the 202 that answers a response or an error."""

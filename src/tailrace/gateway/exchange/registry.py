@@ -8,7 +8,6 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from tailrace import limits
 from tailrace.config import GatewayConfig
@@ -30,8 +29,6 @@ from tailrace.net.sweeper import Sweeper
 from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
 
 logger = logging.getLogger(__name__)
-
-_RETRY_AFTER_S: Final = 1
 
 
 @dataclass(frozen=True, slots=True)

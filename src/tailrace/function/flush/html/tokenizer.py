@@ -32,7 +32,6 @@ _VALUE: Final = re.compile(rb"[^\t\n\f\r >]*+")
 _SPACE: Final = re.compile(rb"[\t\n\f\r ]*+")
 _BEGINNING: Final = re.compile(rb"[\t\n\f\r \xef\xbb\xbf]*+")
 
-_SPACES: Final = b"\t\n\f\r "
 _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 BEGINNING, TEXT, REFERENCE, OPEN, OPEN_END, OPEN_MARK, OPEN_MARK_DASH, BOGUS = range(8)
