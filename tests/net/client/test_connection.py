@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,38 @@ def test_what_has_no_end_is_bounded(begin: bytes, endless: bytes) -> None:
         assert record.ends == [f"more than {limits.HEAD_BYTES_MAX} bytes without one of the body"]
 
     play(story, sending(begin, then=flood))
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+@pytest.mark.parametrize("loop", [run, asyncio.run])
+def test_a_peer_that_ends_each_connection_at_once_has_one_for_each_request(
+    loop: Callable[..., None], is_reset: bool
+) -> None:
+    """uvloop has seen the end when the connection is made; another would end like it."""
+
+    async def main() -> None:
+        connected = 0
+
+        async def leave(peer: Peer) -> None:
+            nonlocal connected
+            connected += 1
+            if is_reset:
+                peer.reset()
+            else:
+                peer.close()
+
+        async with raw_server(leave) as url:
+            streams = HttpPool(Origin.of(url))
+            streams.start()
+            for _ in range(9):
+                record = Record()
+                with suppress(PeerError):
+                    await soon(streams.open(POST, record), "a connection")
+                    await until(lambda record=record: record.ends, "the end")  # type: ignore[misc]
+            await soon(streams.close(), "the connections to end")
+        assert connected == 9
+
+    loop(main())
 
 
 def test_a_peer_that_cannot_be_reached_is_an_error() -> None:

@@ -158,8 +158,10 @@ class HttpPool:
         For callers that record when the request was sent.
         """
         deadline_s = self.clock.now_s() + self._connect_timeout_s
-        while (connection := await self._enter(deadline_s)).is_closing:
+        connection = await self._enter(deadline_s)
+        while connection.is_closing and connection.is_used:  # a new one fails when it is asked
             connection.abort()  # its place is free once it has ended
+            connection = await self._enter(deadline_s)
         return connection
 
     # --- connections --------------------------------------------------------------------------
