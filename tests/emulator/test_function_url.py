@@ -79,6 +79,12 @@ def test_the_event_is_a_payload_of_version_two(tmp_path: Path) -> None:
             "body": '["é"]',
             "isBase64Encoded": False,
         }
+        assert list(given)[-4:] == [
+            "x-amzn-trace-id",
+            "x-forwarded-for",
+            "x-forwarded-port",
+            "x-forwarded-proto",
+        ]
         trace = given.pop("x-amzn-trace-id")
         assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", trace)
         assert given == {

@@ -187,6 +187,7 @@ def _event(
     host = (head.get(b"host") or b"").decode("latin-1")
     name, _, port = host.rpartition(":")
     headers, _ = forwarded_fields(head, peer, trace=f"Root={trace_root}", port=str(service.port))
+    headers[-4:] = sorted(headers[-4:])  # those that were added: the trace comes first
     event = event_from_request(
         method=head.method,
         path=head.path,
