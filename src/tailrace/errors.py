@@ -133,9 +133,8 @@ class CapabilityError(TailraceError):
 class InvokeError(TailraceError):
     """The Lambda API did not accept an invocation.
 
-    The message is for the client; `note`, if any, is what the operator needs to know as well.
-    `request_id` is that of Lambda's answer. `retry_after_s` is the time after which the same
-    request may succeed, if it may.
+    The message is for the client; `note`, if any, is more detail for the operator. `request_id` is
+    that of Lambda's answer. `retry_after_s` is the time after which the same request may succeed.
     """
 
     source: ClassVar[Source] = "cloud"
@@ -189,8 +188,8 @@ class RuntimeApiError(TailraceError):
 class PeerError(TailraceError):
     """A peer is unreachable or silent, or its answer is incomplete or malformed.
 
-    `fault` names what callers act upon: "not-http", its bytes are no answer of HTTP; "cut-short",
-    its connection ended before its answer was complete; "overdue", its answer took too long.
+    `fault` is the kind of the failure: "not-http", the bytes are no HTTP answer; "cut-short", the
+    connection ended before the answer was complete; "overdue", the answer took too long.
     """
 
     status = 502

@@ -1,9 +1,9 @@
-"""A setting, declared once: its type, default, range and texts stand at one field of a record.
+"""Settings, each declared once: type, default, range and texts are at one field of a record.
 
-A record of settings is a frozen dataclass. The annotation of a field may have two objects beside
-its type: a `Setting` with what the setting means, and msgspec's `Meta`, or a `Range`, with its
-range and a description of what is allowed. The reader of
-`tailrace.toml`, the options of the commands and the tables of the reference are derived from them.
+A record of settings is a frozen dataclass. The annotation of a field may have two objects in
+addition to its type: a `Setting` with its texts, and msgspec's `Meta`, or a `Range`, with the range
+and a description of what is allowed. The reader of `tailrace.toml`, the options of the commands and
+the tables of the reference are derived from them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNITS: Final = {"_s": "seconds", "_bytes": "bytes", "_mb": "MB"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """The range of a number, where msgspec does not check it."""
+    """The range of a number that msgspec does not check."""
 
     ge: float | None = None
     gt: float | None = None
@@ -31,41 +31,41 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a setting means, and how it is written where the field itself does not tell."""
+    """The texts of a setting, and how it is written where that does not follow from the field."""
 
     meaning: str
     """For the reference, in Markdown."""
     help: str | None = None
     """For `--help`, a line; None: the setting is no option."""
     option: str | None = None
-    """The option's name, where it is not the field's."""
+    """The option's name; None: it follows from the field's name."""
     short: str | None = None
-    """Its short name."""
+    """The option's short name."""
     metavar: str | None = None
-    """What stands for the option's value in `--help`, where it is not the unit."""
+    """The placeholder of the option's value in `--help`; None: it is the unit."""
     default: str | None = None
-    """The default in Markdown, where it is not the record's: it follows from something else."""
+    """The default in Markdown, if it is not a constant; None: it is that of the record."""
     kind: str | None = None
-    """The type of the key in the file, where it is not the field's."""
+    """The type of the key in the file; None: it follows from the field's type."""
     parse: Callable[..., Any] | None = None
-    """Reads one value of the option: `parse(text, name=option)`. It raises ConfigError, or
+    """Parses one value of the option: `parse(text, name=option)`. It raises ConfigError, or
     ValueError for the usual message of a command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingField:
-    """A field of a record of settings, with all that is declared of it."""
+    """A field of a record of settings, with everything that is declared at it."""
 
     name: str
     type: Any
-    """As it is annotated."""
+    """The annotation, with its metadata."""
     default: Any
-    """REQUIRED where there is none."""
+    """REQUIRED if there is none."""
     setting: Setting | None
     bounds: Any
-    """The object with the range; None without one."""
+    """The `Meta` or `Range`; None if there is none."""
     is_secret: bool
-    """Whether its value may be secret: records do not show such values either."""
+    """Whether its value may be secret; the repr of its record leaves such values out."""
 
     @property
     def allowed(self) -> str:
@@ -74,19 +74,19 @@ class SettingField:
 
     @property
     def option(self) -> str:
-        """The name of its option."""
+        """The name of the option, such as `--drain-delay`."""
         if self.setting is not None and self.setting.option is not None:
             return self.setting.option
         return "--" + self.name.removesuffix("_s").replace("_", "-")
 
     @property
     def unit(self) -> str | None:
-        """The unit of its values, which is in its name."""
+        """The unit of its values, from the end of its name; None if it has none."""
         return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), None)
 
     @property
     def metavar(self) -> str | None:
-        """What stands for a value of its option; None where the option's type says it."""
+        """The placeholder of the option's value in `--help`; None if the option has none."""
         if self.setting is not None and self.setting.metavar is not None:
             return self.setting.metavar
         if self.unit is not None:
@@ -95,7 +95,7 @@ class SettingField:
 
     @property
     def default_text(self) -> str | None:
-        """The default of its option in Markdown; None where there is none."""
+        """The default of the option in Markdown; None if there is none."""
         if self.setting is not None and self.setting.default is not None:
             return self.setting.default
         return f"`{self.default}`" if self.has_default else None
@@ -107,17 +107,17 @@ class SettingField:
 
     @property
     def bare_type(self) -> Any:
-        """Its type without metadata and without None."""
+        """The type without metadata and without None."""
         return _bare(self.type)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The texts that it may be, also inside a list; empty where it may be any."""
+        """The texts that are allowed, also as items of a list; empty if any text is."""
         return tuple(_choices(self.type))
 
 
 def fields_of(record: type[Any]) -> dict[str, SettingField]:
-    """The fields of a record by name, in their order."""
+    """Return the fields of a record by name, in their order."""
     hints = get_type_hints(record, include_extras=True)
     return {field.name: _field(field, hints[field.name]) for field in dataclasses.fields(record)}
 

@@ -45,7 +45,7 @@ class Duration(click.ParamType[float]):
 
 
 class SettingOption(click.Option):
-    """An option that knows the field from which it was derived."""
+    """An option, with the field from which it was derived."""
 
     def __init__(self, *names: Any, field: SettingField, **attributes: Any) -> None:
         super().__init__(*names, **attributes)

@@ -239,7 +239,7 @@ def _own_outputs() -> set[tuple[int, int]]:
 def _is_own_output(path: Path) -> bool:
     try:
         status = path.stat()
-    except OSError:  # it is gone
+    except OSError:  # it was removed
         return False
     return (status.st_dev, status.st_ino) in _own_outputs()
 

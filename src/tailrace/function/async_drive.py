@@ -1,8 +1,8 @@
-"""Runs an async handler. Imported, with asyncio, only for one.
+"""Runs an async handler. Imported, with asyncio, only for such a handler.
 
-Concurrency law: the handler runs in one task, this module's own code in that task and in callbacks
-of its loop. When the client leaves, the handler gets one exception: that of the write that it waits
-for, otherwise its cancellation.
+Concurrency law: the handler runs in one task; this module runs in that task and in callbacks of its
+loop. When the client leaves, the handler gets one exception: from the write that it waits for, or
+else a cancellation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def drive_async(result: Any, stream: Stream, response: ResponseStream | None = N
     finally:
         drive.detach()
         if not drive.has_started and hasattr(result, "close"):
-            result.close()  # there is a running loop already
+            result.close()  # not started: a loop is running in this thread already
 
 
 class _Drive:
@@ -52,7 +52,7 @@ class _Drive:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._peer = stream.output.transport.peer
-        self._upload: AsyncUpload | None = None  # of a transport that has a peer
+        self._upload: AsyncUpload | None = None  # set if the transport has a peer
         self._timer: QuietTimer | None = None
         self.has_started = False
         self._task: asyncio.Task[Any] | None = None
@@ -119,7 +119,7 @@ class _Drive:
         if hasattr(type(result), "__await__"):
             result = await result
         if not is_sent:
-            return  # it was written to the response
+            return  # the handler has written to the response
         if hasattr(type(result), "__anext__"):
             await self._pump_async(result)
         elif hasattr(type(result), "__next__"):
@@ -139,7 +139,7 @@ class _Drive:
                 await chunks.aclose()
 
     async def _pump(self, chunks: Any) -> None:
-        """Send a plain iterator's chunks: while it works, the loop stands still."""
+        """Send the chunks of a sync iterator, which blocks the loop while it works."""
         watch = self._watch_by_thread()
         try:
             for item in chunks:
@@ -156,7 +156,7 @@ class _Drive:
                 chunks.close()
 
     def _start_timer(self) -> None:
-        """Called when something is held for the first time under an adaptive policy."""
+        """Start the timer of adaptive flushes; called when bytes are held for the first time."""
         from tailrace.function.output.quiet import QuietTimer
 
         output = self._stream.output
@@ -181,7 +181,7 @@ class _Drive:
         return QuietThread(output, output.flushes)
 
     async def _take_from(self, chunks: Any, item: object) -> None:
-        """As `Stream.take_from`, for an async iterator."""
+        """Do as `Stream.take_from`, for an async iterator."""
         while True:
             try:
                 self._stream.take(item)

@@ -1,9 +1,9 @@
 """The event loop of an execution environment: one, kept between invocations.
 
 Clients at module level (HTTP pools, database connections) are bound to the loop in which they were
-first used, so every invocation runs in the same one. Tasks that a handler leaves behind are not
-cancelled, because such clients have some. They are suspended between invocations, as everything is
-on Lambda, and go on in the next one. At the process's end they are cancelled.
+first used, so every invocation runs in the same one. Tasks that a handler leaves running are not
+cancelled, because such clients have tasks. Lambda suspends them between invocations with the whole
+process, and they continue in the next one. When the process ends they are cancelled.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in the environment's loop, in the caller's context.
 
     Raises:
-        RuntimeError: a loop is running in this thread already, or the coroutine was cancelled: as
-            a CancelledError, which is no Exception, it would end the process.
+        RuntimeError: a loop is running in this thread already, or the coroutine was cancelled. A
+            CancelledError is not an Exception, and would end the process.
     """
     if _is_in_loop():
         coroutine.close()
@@ -49,7 +49,7 @@ def _is_in_loop() -> bool:
 
 
 async def _caught(coroutine: Coroutine[Any, Any, T]) -> tuple[list[T], Exception | None]:
-    """Return the result in a list, or the exception, whose traceback then has no loop's frames."""
+    """Return the result in a list, or the exception, so that its traceback has no loop frames."""
     try:
         return [await coroutine], None
     except Exception as error:
@@ -61,7 +61,7 @@ async def _caught(coroutine: Coroutine[Any, Any, T]) -> tuple[list[T], Exception
 
 
 def environment_loop() -> asyncio.AbstractEventLoop:
-    """Return the environment's loop; the current one of this thread, or a new one, is adopted."""
+    """Return the environment's loop: at first this thread's current loop, or a new one."""
     if _loops and not _loops[0].is_closed():
         return _loops[0]
     loop = _current_loop() or asyncio.new_event_loop()
@@ -71,7 +71,7 @@ def environment_loop() -> asyncio.AbstractEventLoop:
 
 
 def _current_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that the function's modules may have got while they were imported."""
+    """Return the current loop, which the function's modules may have created at their import."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -83,7 +83,7 @@ def _current_loop() -> asyncio.AbstractEventLoop | None:
 
 @atexit.register
 def _close() -> None:
-    """Cancel what is left, so that its clean-up runs, and close the loop."""
+    """Cancel the tasks that are left, so that their clean-up runs, and close the loop."""
     if not _loops or _loops[0].is_closed() or _loops[0].is_running():
         return
     loop = _loops[0]

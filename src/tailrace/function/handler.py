@@ -72,8 +72,8 @@ def streamify_response(
     A handler is one of
 
     - a generator or async generator `handler(event, context)`. It may yield a `Head` first; then
-      str (sent as UTF-8) or bytes. Each is sent at once; `FLUSH` among them lets out what is held
-      back on the way;
+      str (sent as UTF-8) or bytes, each of which is sent immediately. It may yield `FLUSH` to
+      flush what Lambda holds back;
     - `async def handler(event, response, context)` that writes to `response`;
     - a function, async or not, that returns a result as Lambda expects it, or a generator.
 
@@ -83,21 +83,22 @@ def streamify_response(
     other the body alone, str if all chunks were str, else bytes. `TAILRACE_RESPONSE_MODE`, read
     here, overrides the runtime: `stream` or `buffer`.
 
-    `on_error="raise"`: the handler's exception ends the invocation too, after it has ended the
-    response; Lambda then repeats an asynchronous invocation. Without a callback it always does.
+    `on_error="raise"`: an exception of the handler also fails the invocation, after it has ended
+    the response; Lambda then retries an asynchronous invocation. Without a callback an exception
+    always fails the invocation.
 
-    `flush` is when the response is flushed without being asked: "explicit", never;
-    "every-write"; "adaptive", when it is quiet while something is held back; or a `FlushPolicy`.
-    Only native streaming needs padding for that. If it is not given, it is that of a handler that
-    has handed its event on to this one, and otherwise "explicit".
+    `flush` is when the response is flushed automatically: "explicit", never; "every-write";
+    "adaptive", when nothing is written for a while and bytes are held back; or a `FlushPolicy`.
+    Only native streaming needs padding for that. By default it is "explicit", or the policy of a
+    handler that has passed its event on to this one.
 
     If the client leaves, an async handler is cancelled where it waits; a sync generator is closed
     at its next yield.
 
     Raises:
-        TypeError: a handler with three parameters that is not async, or with neither of the
-            signatures above, or an unknown `on_error` or `flush`.
-        ConfigError: `TAILRACE_RESPONSE_MODE` is something else.
+        TypeError: the handler has neither of the signatures above, has three parameters and is not
+            async, or `on_error` or `flush` is unknown.
+        ConfigError: `TAILRACE_RESPONSE_MODE` has another value.
     """
     if on_error not in ("log", "raise"):
         raise TypeError(f'on_error is "log" or "raise", not {on_error!r}')
@@ -142,7 +143,7 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
 
 
 def _import_early(flags: int, *, takes_response: bool) -> None:
-    """Import, in the init phase, what the first invocation will need: that is its client's time."""
+    """Import in the init phase what the first invocation needs, so that no client waits for it."""
     import tailrace.function.output.callback
 
     if flags & (_COROUTINE | _ASYNC_GENERATOR):
@@ -154,7 +155,7 @@ def _import_early(flags: int, *, takes_response: bool) -> None:
 
 
 def is_streamified(function: object) -> bool:
-    """Whether a function streams, or was made by `functools.wraps` from one that does."""
+    """Whether a function streams, or wraps one that does (`functools.wraps`)."""
     return getattr(function, STREAMIFIED, False) is True
 
 

@@ -1,10 +1,10 @@
-"""One invocation of a streaming handler: its output is composed, it runs, its response ends.
+"""One invocation of a streaming handler: composes its output, runs it, and ends its response.
 
-A callback is opened before the handler runs. If the gateway refuses it (unknown, taken, client
-gone) or cannot be reached, the handler does not run, so a repeated invocation has no second effect.
-After that the invocation succeeds for Lambda, because a retry would serve a client that has its
-answer already: an exception is logged, and becomes a complete 500, or aborts the callback once the
-head has been sent.
+A callback is opened before the handler runs. If the gateway refuses it (unknown, answered already,
+or its client has left) or cannot be reached, the handler does not run, so a repeated invocation has
+no second effect. After that the invocation succeeds for Lambda, because a retry would serve a
+client that has its answer already. An exception is logged; the client gets a complete 500, or the
+callback is aborted if the head was sent.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Handler(NamedTuple):
     takes_response: bool
     """It is `async def handler(event, response, context)`."""
     raises: bool
-    """Its exceptions end the invocation, too, after they have ended the response."""
+    """Its exceptions also fail the invocation, after they have ended the response."""
     mode: Mode | None
-    """How its response leaves without a callback; None leaves it to the runtime."""
+    """How its response is sent without a callback; None: the runtime decides."""
     flush_policy: FlushPolicy | None = None
-    """When its response is flushed; None: as a handler that hands its event on decides."""
+    """When its response is flushed; None: the policy of a handler that passes its event on."""
 
 
 class _Outer:
-    """A handler that runs, and may hand its event on to another."""
+    """A handler that runs, and may pass its event on to another."""
 
     __slots__ = ("context", "event", "stream")
 
@@ -93,7 +93,7 @@ def _name_exchange(request: Request, context: Any) -> None:
 
 
 def _is_handed_on(event: Any, context: Any, outer: _Outer) -> bool:
-    """Whether a handler that is streamed has called another, whose response is the response."""
+    """Whether a running handler has called another one, which is to write the same response."""
     is_same = event is outer.event or (context is not None and context is outer.context)
     stream = outer.stream
     has_started = stream.head is not None or stream.is_ended
@@ -104,7 +104,7 @@ def _return_response(handler: Handler, request: Request, context: Any) -> Any:
     from tailrace.function.output.result import ResultTransport
 
     transport = ResultTransport(is_http=request.is_http)
-    # The reader of the result drops the body of a HEAD, and takes the content-length from it.
+    # The caller removes the body of a HEAD, and takes the content-length from it.
     stream = Stream(Output(transport, RAW), is_head_request=False)
     try:
         drive(handler, request.event, context, stream)
@@ -204,7 +204,7 @@ def _call_back_by(
 
 
 def _finish_timeout_s(context: Any) -> float:
-    """Return the time left in the invocation: how slow a client may be, the gateway decides."""
+    """Return the time left in the invocation; the gateway bounds how slow a client may be."""
     remaining_ms = getattr(context, "get_remaining_time_in_millis", None)
     if remaining_ms is None:
         return FINISH_TIMEOUT_S
@@ -212,7 +212,7 @@ def _finish_timeout_s(context: Any) -> float:
 
 
 def _is_departure(error: Exception) -> bool:
-    """Whether an exception means only that the client has left; a task group wraps it up."""
+    """Whether an exception, or all of a group, is a ClientDisconnected."""
     return ExceptionGroup("", [error]).split(ClientDisconnected)[1] is None
 
 
@@ -247,7 +247,7 @@ def _drive_async(result: Any, stream: Stream, response: ResponseStream | None = 
 
 
 def _pump(chunks: Any, stream: Stream) -> None:
-    """Send what a generator, or another iterator, yields; it is closed in any case."""
+    """Send what a generator or another iterator yields, and close it."""
     flushes = stream.output.flushes
     if flushes is not None and flushes.is_adaptive:
         _pump_watched(chunks, stream, flushes)

@@ -35,12 +35,12 @@ class Request:
 
     def __init__(self, event: object) -> None:
         self.event: Final = event
-        """As the handler gets it."""
+        """The event, as the handler receives it."""
         self.fields: Final = _fields_of(event)
 
     @cached_property
     def mark(self) -> Mark | None:
-        """What the gateway asks for; None if no gateway has sent the event.
+        """The gateway's mark; None if no gateway has sent the event.
 
         An unknown version of the mark is served, with a warning (see `wire.mark`).
         """

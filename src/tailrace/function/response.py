@@ -17,9 +17,9 @@ _METADATA_KEYS: Final = ("statusCode", "headers", "multiValueHeaders", "cookies"
 class ResponseStream:
     """The response of `async def handler(event, response, context)`.
 
-    What is written leaves at once. Several tasks may write; each chunk stays whole. When the
-    client leaves, the handler is cancelled, or its write raises `ClientDisconnected` if it waits
-    for one just then. A handler that returns without `end` has ended its response.
+    Each chunk is sent immediately. Several tasks may write; chunks are never mixed. If the client
+    leaves, the handler is cancelled; if it waits for a write, that raises `ClientDisconnected`
+    instead. When the handler returns, its response ends.
     """
 
     __slots__ = ("_drain", "_stream")
@@ -31,8 +31,8 @@ class ResponseStream:
     def set_head(self, head: Head) -> None:
         """Set status, headers and cookies; they are sent with the first chunk, `flush` or `end`.
 
-        Without it: 200, and text/plain in UTF-8 or application/octet-stream, as the first chunk is
-        str or bytes.
+        The default is 200, with text/plain in UTF-8 if the first chunk is str, or
+        application/octet-stream if it is bytes.
 
         Raises:
             RuntimeError: the head has been sent already.
@@ -40,7 +40,7 @@ class ResponseStream:
         self._stream.set_head(head)
 
     def set_content_type(self, content_type: str) -> None:
-        """Set the content type; status, other headers and cookies stay what they were.
+        """Set the content type; status, other headers and cookies do not change.
 
         Raises:
             HeadError: HTTP does not allow the text.
@@ -56,32 +56,32 @@ class ResponseStream:
         Raises:
             ClientDisconnected: the client has left.
             RuntimeError: the response has ended.
-            TypeError: this is no chunk.
+            TypeError: `chunk` is not a chunk.
         """
         self._stream.write(chunk)
         await self._drain()
 
     async def flush(self) -> None:
-        """Let out all that was written, the head included if it was set.
+        """Make all that was written leave now, including the head if it was set.
 
-        A callback holds nothing back. Lambda's native streaming holds small chunks back: there
-        padding pushes them out, if the content type ignores it. At a place where padding may not
-        stand, the flush is done later, at the next such place of what is written.
+        A callback holds nothing back, so this sends nothing more. Lambda's native streaming holds
+        small chunks back; there this sends padding, if the content type allows it. Where padding
+        may not stand, it is sent later, at the next allowed place in what is written.
 
         Raises:
-            FlushError: the native stream's content type ignores nothing, or the head promises a
-                `Content-Length`, a content coding or a digest. Nothing is lost; what was written
-                leaves when Lambda lets it, and the response can go on.
+            FlushError: the native stream's content type allows no padding, or the head has a
+                `Content-Length`, a content coding or a digest. Nothing is lost: what was written
+                leaves when Lambda sends it, and the response can continue.
             ClientDisconnected: the client has left.
         """
         self._stream.flush()
         await self._drain()
 
     def set_flush_policy(self, policy: FlushPolicy | When) -> None:
-        """Set when this response is flushed without being asked, whatever its handler's rule is.
+        """Set when this response is flushed automatically, in place of its handler's policy.
 
         Raises:
-            TypeError: this is neither a policy nor the name of one.
+            TypeError: `policy` is neither a policy nor the name of one.
             RuntimeError: the head has been sent already.
         """
         from tailrace.function.flush.policy import policy_from
@@ -90,15 +90,15 @@ class ResponseStream:
 
     @property
     def flush_counts(self) -> FlushCounts:
-        """The flushes by now; zero where nothing is held back, as over a callback."""
+        """The flushes so far; all zero if nothing is held back, as over a callback."""
         from tailrace.function.flush.policy import FlushCounts
 
         return FlushCounts(*self._stream.flush_counts)
 
     async def end(self) -> None:
-        """Complete the client's response now; the handler may work on.
+        """End the response: it is complete. The handler may continue to work.
 
-        The client may leave then. A second call does nothing.
+        After this, it does not matter if the client leaves. A second call does nothing.
 
         Raises:
             ClientDisconnected: the client has left before.
@@ -119,11 +119,11 @@ class HttpResponseStream:
     ) -> ResponseStream:
         """Set status, headers and cookies as `awslambda.HttpResponseStream.from` does.
 
-        `metadata` may have `statusCode`, `headers`, `multiValueHeaders` and `cookies`. Returns the
-        response itself. Unlike Node's, a response that is never written to has its head, too.
+        `metadata` may have `statusCode`, `headers`, `multiValueHeaders` and `cookies`. Returns
+        `response`. Unlike in Node.js, the head is also sent if nothing is written.
 
         Raises:
-            TypeError: there is another key.
+            TypeError: `metadata` has another key.
             HeadError: HTTP does not allow a value.
             RuntimeError: the head has been sent already.
         """

@@ -36,7 +36,7 @@ class Flush:
 
 
 FLUSH: Final = Flush()
-"""A generator yields it to have all that it has yielded before leave now."""
+"""A generator yields it to flush the chunks that it has yielded before."""
 
 _TEXT: Final = Head(200, (("content-type", "text/plain; charset=utf-8"),))
 _BINARY: Final = Head(200, (("content-type", "application/octet-stream"),))
@@ -45,7 +45,7 @@ _CHUNK_TYPES: Final = (str, bytes, bytearray, memoryview)
 
 
 class Stream:
-    """What the handler has written so far, and what of it has been sent.
+    """The state of a response that a handler writes.
 
     A response without a body (to HEAD, or 204 and 304) is complete with its head: `is_ended` is
     then true, and further chunks are ignored.
@@ -71,10 +71,10 @@ class Stream:
         self._next_head: Head | None = None
 
     def take(self, item: object) -> None:
-        """Take what a generator has yielded: a Head, which is sent at once, a chunk, or FLUSH.
+        """Handle what a generator has yielded: send a Head or a chunk, or flush for FLUSH.
 
         Raises:
-            TypeError: it is none of these, or a Head that comes too late.
+            TypeError: it is none of these, or a Head after the first chunk.
             FlushError: this response cannot be flushed.
             ClientDisconnected: the client has left.
         """
@@ -93,10 +93,10 @@ class Stream:
             self._start(item, b"")
 
     def take_from(self, chunks: Any, item: object) -> None:
-        """Take what an iterator has yielded; an error is raised in it, at that `yield`.
+        """Do as `take`, but raise errors in the iterator, at its `yield`.
 
-        A generator may catch a FlushError; what it yields then is taken, too. It cannot undo any
-        other error.
+        A generator may catch a FlushError; what it yields next is handled as well. Any other error
+        is raised here as well, even if the generator catches it.
         """
         while True:
             try:
@@ -148,7 +148,7 @@ class Stream:
         """Send a chunk; an empty one writes nothing.
 
         Raises:
-            TypeError: it is no chunk.
+            TypeError: `chunk` is not a chunk.
             RuntimeError: the response has ended.
             ClientDisconnected: the client has left.
         """
@@ -171,7 +171,7 @@ class Stream:
             self.output.write(data)
 
     def set_flush_policy(self, policy: FlushPolicy) -> None:
-        """Set when the response is flushed without being asked.
+        """Set when the response is flushed automatically.
 
         Raises:
             RuntimeError: the head has been sent.
@@ -185,10 +185,10 @@ class Stream:
         return self.output.flush_counts
 
     def flush(self) -> None:
-        """Send the head if it was set and not yet sent; let out what is held on the way.
+        """Send the head if it was set and not yet sent, and flush what Lambda holds back.
 
         Raises:
-            FlushError: this response cannot be flushed; nothing is lost, and it can go on.
+            FlushError: this response cannot be flushed; nothing is lost, and it can continue.
             ClientDisconnected: the client has left.
         """
         if self.head is None and self._next_head is not None and not self.is_ended:
@@ -197,14 +197,14 @@ class Stream:
             self.output.flush()
 
     def write_result(self, result: object) -> None:
-        """Send a plain result: all of the response at once.
+        """Send a plain result as a whole response.
 
-        If the response has ended already, the event was handed on, and the other handler's response
-        stands.
+        If the response has ended already, the event was passed on to another handler, which has
+        written it; then the result is ignored.
 
         Raises:
-            ResultError: the result cannot be understood as a response.
-            RuntimeError: the other handler's response has begun and has not ended.
+            ResultError: the result is not a legal response.
+            RuntimeError: another handler has started the response, and not ended it.
         """
         if self.is_ended:
             if result is not None:
@@ -221,12 +221,12 @@ class Stream:
         head, body = response_from_result(result)
         if isinstance(result, dict) and "statusCode" in result and "multiValueHeaders" in result:
             _warn_of_unread(head, result["multiValueHeaders"])
-        self.output.set_flush_policy(None)  # the end follows, and lets all out
+        self.output.set_flush_policy(None)  # not needed: the end follows, and flushes everything
         self._start(head, body)
         self.end()
 
     def end(self) -> None:
-        """Complete the response; a second call does nothing."""
+        """End the response: it is complete. A second call does nothing."""
         if self.is_ended:
             return
         if self.head is None:
@@ -236,7 +236,7 @@ class Stream:
             self.is_ended = True
 
     def fail(self) -> None:
-        """End the response of a failed handler: a complete 500 before the head, else an abort."""
+        """End a failed handler's response: a complete 500, or an abort if the head was sent."""
         if self.is_ended:
             return
         if self.head is None:
@@ -269,7 +269,7 @@ class Stream:
     def _start(self, head: Head, data: bytes) -> None:
         is_bodiless = self._is_head_request or head.status in _BODILESS
         if is_bodiless:
-            self.output.set_flush_policy(None)  # the end follows, and nothing may be between
+            self.output.set_flush_policy(None)  # no padding may stand between head and end
         self.output.start(head, b"" if is_bodiless else data)
         self.head = head
         if is_bodiless:
@@ -279,7 +279,7 @@ class Stream:
 
 
 def _is_head(value: object) -> TypeGuard[Head]:
-    """Whether a value is a Head, which only its methods tell: a user may derive from it."""
+    """Whether a value is a Head, or of a subclass; found by a method that only Head has."""
     return hasattr(type(value), "joined_headers")
 
 

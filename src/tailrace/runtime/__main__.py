@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         if ended is not None:
             return ended
         redirect_output(environment)
-    # Before the handler's module is loaded, which may install a handler of its own.
+    # Before the handler's module is loaded, which may install its own signal handler.
     signal.signal(signal.SIGTERM, _on_sigterm)
     wake_fd, signal_fd = os.pipe()
     os.set_blocking(signal_fd, False)
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _in_mode(handler: HandlerFunction) -> HandlerFunction:
-    """Return the handler, made to stream if it is plain and the environment asks for that."""
+    """Return the handler; a plain one is made to stream if the environment requires it."""
     from tailrace.function.handler import is_streamified, streamify_response
     from tailrace.function.request import mode_from
 
@@ -89,7 +89,7 @@ def _in_mode(handler: HandlerFunction) -> HandlerFunction:
 
 
 def _on_sigterm(signum: int, frame: object) -> NoReturn:
-    # An orderly end: open callbacks are aborted, atexit functions run.
+    # A normal end of the interpreter: open callbacks are aborted, atexit functions run.
     sys.exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Gets an event, calls the handler, reports the outcome; again and again."""
+"""The invocation loop: gets an event, calls the handler, reports the outcome."""
 
 from __future__ import annotations
 

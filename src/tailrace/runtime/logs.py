@@ -197,7 +197,7 @@ def flush_output() -> None:
         try:
             stream.flush()
         except (AttributeError, OSError, ValueError):
-            pass  # the handler has closed it, or put something else in its place
+            pass  # the handler has closed it, or replaced it
 
 
 def _level_from(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""One invocation's streamed response: a POST of its own to the Runtime API.
+"""One invocation's streamed response: a separate POST to the Runtime API.
 
 Source: Lambda Developer Guide "runtimes-custom", section on response streaming, read 2026-11. An
 error before the first byte is posted to the invocation's error path, so that the invocation fails;
@@ -50,10 +50,10 @@ class NativeStream:
         self._url = Url(False, api.host, api.port, path, api.authority)
         self._invocation = invocation
         self.upload = Upload(connect(self._url))
-        self.has_started = False  # the response is this stream, complete or not
+        self.has_started = False  # if set, the response is this stream, complete or not
 
     def start(self, media_type: str) -> None:
-        """Queue the head, which leaves with the first chunk; from here on errors are trailers."""
+        """Queue the head, which is sent with the first chunk; later errors are sent in trailers."""
         self.has_started = True
         headers = [
             ("content-type", media_type),
@@ -97,7 +97,7 @@ class NativeStream:
         """Close the connection, so that an incomplete response does not look complete."""
         upload = self.upload
         is_complete = upload.is_ended and not upload.has_unsent
-        if is_complete or not self.has_started:  # a reset could take bytes from the peer
+        if is_complete or not self.has_started:  # a reset could discard bytes that the peer needs
             upload.close()
         else:
             upload.abort()

@@ -26,7 +26,7 @@ All variables: docs/reference/sdk.md
 
 
 def explain(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """The exit code and the text for a command line that cannot be run, or asks for help."""
+    """Return exit code and text for a command line that is invalid, or requests help."""
     if arguments and arguments[0] in ("-h", "--help"):
         return 0, _USAGE + _HELP
     if arguments and arguments[0].startswith("-"):

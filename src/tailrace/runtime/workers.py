@@ -31,7 +31,7 @@ def fork_workers(count: int) -> int | None:
                 pass  # it has ended this moment
 
     signals = (signal.SIGTERM, signal.SIGINT)
-    # A signal stays pending until all workers are known and have their own handlers.
+    # Signals stay blocked until all workers are recorded and have their own handlers.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     defaults = [signal.signal(signum, pass_on) for signum in signals]
     for _ in range(count):
@@ -53,7 +53,7 @@ def fork_workers(count: int) -> int | None:
 
 
 def redirect_output(environment: Mapping[str, str]) -> None:
-    """Give a worker an output of its own, if the platform provides one."""
+    """Give a worker a separate output, if the platform provides one."""
     path = environment.get(_OUTPUT_SOCKET)
     if not path:
         return

@@ -1,7 +1,7 @@
 """Callback URLs: `http://HOST:PORT/<exchange id>/<secret>`.
 
-The URL is the right to answer the exchange, once. Both parts are 128 random bits. The id names the
-exchange and may be logged; the secret proves the right and must not be logged.
+A client with the URL may answer the exchange, once. Both parts are 128 random bits. The id names
+the exchange and may be logged; the secret authorizes the callback and must not be logged.
 """
 
 from __future__ import annotations

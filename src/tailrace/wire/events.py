@@ -24,7 +24,7 @@ _MONTHS: Final = (
 )
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte not in b"\b\t\n\f\r")
-"""Characters that take six in JSON."""
+"""Characters that JSON escapes with six characters."""
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
 
 
@@ -128,7 +128,7 @@ SHAPES: Final = (
     ),
     EventShape("CloudFront (Lambda@Edge)", lambda fields, context: "cf" in _first_record(fields)),
 )
-"""In the order in which they are tried."""
+"""All shapes, in the order in which they are tried."""
 
 
 def context_of(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ _FOR: Final = "x-forwarded-for"
 _PORT: Final = "x-forwarded-port"
 _PROTO: Final = "x-forwarded-proto"
 _NOT_REMOVABLE: Final = frozenset(("host", _FOR, _PORT, _PROTO))
-"""Fields that a client's Connection header cannot remove: it could hide its address so."""
+"""Fields that a client's Connection header cannot remove; otherwise it could hide its address."""
 
 _ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
 _RANDOM_DIGITS: Final = 24

@@ -83,8 +83,8 @@ class RequestHead:
 def check_request(head: RequestHead) -> None:
     """Refuse a request that the parser accepts but that must not be served.
 
-    Sets what is derived of the fields. The checks of most requests are made here; a rare field has
-    a function.
+    Sets the attributes that are derived from the fields. The checks of common fields are inline,
+    for speed; those of rare fields are functions.
 
     Raises:
         HttpError: with the status to answer: 400, 405 (CONNECT), 417, 501 or 505.
@@ -147,7 +147,7 @@ def _check_coding(head: RequestHead, coding: bytes) -> None:
 
 
 def _check_target(head: RequestHead) -> None:
-    """Take an absolute URL apart (RFC 9112, section 3.2.2); refuse any other target."""
+    """Split an absolute URL (RFC 9112, section 3.2.2); refuse any other target."""
     if "#" in head.target:
         raise HttpError(400, "the request target has a fragment")
     url = _URL.fullmatch(head.target)

@@ -119,7 +119,7 @@ class Head:
         return hash(self._key())
 
     def __repr__(self) -> str:
-        # Cookies are credentials, and a repr ends in logs.
+        # Without cookies, because they are credentials, and a repr may be logged.
         return f"Head({self.status}, {self.headers!r}, cookies={len(self.cookies)})"
 
     def __reduce__(self) -> tuple[type[Head], tuple[object, ...]]:
@@ -230,7 +230,7 @@ class PreludeParser:
         )
 
     def _refuse_other_beginning(self) -> None:
-        """Refuse a start that is no object, without the rest: a client waits for the answer."""
+        """Refuse a start that is no object before the rest arrives, because a client waits."""
         if self._scan.has_started:
             return
         beginning = self._buffer.lstrip(b" \t\r\n")

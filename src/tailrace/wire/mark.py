@@ -6,8 +6,8 @@
 The object below `tailrace` is the mark. A function without the SDK needs only the three other keys.
 
 Version rule: a later version may add members, but `callback` stays the URL of a version 1
-callback, and a gateway that takes no such callback leaves it out. An unknown version is therefore
-served, with a warning. An unknown version of frames means a stream without frames.
+callback, and a gateway that accepts no such callback omits it. An unknown version is therefore
+served, with a warning. With an unknown version of frames, the stream has no frames.
 
 Functions import this module at their cold start.
 """

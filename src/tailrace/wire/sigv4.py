@@ -8,10 +8,10 @@ Source: IAM User Guide, "Create a signed AWS API request", read 2026-11. AWS's p
 in tests/vectors/sigv4.json.
 
 Paths follow the rule of every service but S3: dot segments and empty segments are removed, and what
-is percent-encoded already is encoded once more. Callers that need S3's
-rule pass a path that they have encoded themselves.
+is percent-encoded already is encoded once more. Callers that need S3's rule pass a path that they
+have encoded themselves.
 
-Callers also bring the time, and decide how old a signature may be.
+Callers pass the time, and decide how old a signature may be.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _SIGNATURE_PARAMETER: Final = "X-Amz-Signature"
 _UNRESERVED: Final = "-_.~"
 _AUTHORIZATION_FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")
 _KEYS_MAX: Final = 16
-"""Signing keys that are kept: each is good for one secret and scope."""
+"""Signing keys that are cached: each is valid for one secret and scope."""
 _SLOT: Final = "\0"
 """Stands for the time and the digest in a prepared request; no field can contain it."""
 
 
 class Credential(NamedTuple):
-    """Whose key has signed a request, and what the signature is good for."""
+    """The id of the key that signed a request, and the scope in which the signature is valid."""
 
     key_id: str
     day: str

@@ -37,7 +37,7 @@ def declared_charset(parameters: str) -> str | None:
 
 
 def is_ascii_based(charset: str) -> bool:
-    """Whether every byte below 128 is an ASCII character of its own in this charset."""
+    """Whether every byte below 128 is always an ASCII character in this charset."""
     return _ASCII_BASED.fullmatch(charset.strip().lower()) is not None
 
 

@@ -1,7 +1,7 @@
 """Padding: bytes that a content type ignores, and the places where it ignores them.
 
-A scanner parses a body as it is written and knows whether padding may follow what it has parsed.
-Where that is not certain there is no place: a late flush is better than a changed document.
+A scanner parses a body as it is written, and finds the places where padding may stand. Where that
+is not certain there is no place: a late flush is better than a changed document.
 """
 
 from __future__ import annotations

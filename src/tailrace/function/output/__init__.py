@@ -1,11 +1,11 @@
-"""Where a response goes: an encoder writes it, flushes let it out, a transport carries it.
+"""The output of a response: an encoder, flushes, and a transport.
 
     transport   `UploadTransport`: a callback, or a native stream; `ResultTransport`: a result
     encoder     `RAW`, `PRELUDE`, `FRAMES`
     flushes     `Flushes` where Lambda holds small writes back; None elsewhere
 
-`invocation` composes one of each for an event. A new transport or encoder implements its protocol
-and is composed there; nothing else has to know it.
+`invocation` composes one of each for an event. To add a transport or an encoder, implement its
+protocol and compose it there; nothing else changes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class OutputTransport(Protocol):
         """Whether bytes wait to be sent."""
 
     def keep_result(self, result: object) -> bool:
-        """Take a plain result as it is; False if it must be written as a response."""
+        """Keep a plain result unchanged; return False if it must be written as a response."""
 
     def start(self, head: Head, media_type: str) -> None:
         """Start the response; `media_type` is that of the encoded response."""
@@ -45,23 +45,23 @@ class OutputTransport(Protocol):
         """Send encoded bytes."""
 
     def push(self) -> None:
-        """Send what is queued, though no bytes follow it now."""
+        """Send what is queued; no bytes follow it now."""
 
     def look(self) -> None:
-        """Check whether the client is still there."""
+        """Check whether the client has left."""
 
     def drain(self) -> None:
         """Block until there is room for more."""
 
     def end(self) -> None:
-        """Complete the response."""
+        """End the response: it is complete."""
 
     def abort(self) -> None:
-        """End the response so that its reader sees that it is incomplete."""
+        """Abort the response: it is visibly incomplete."""
 
 
 class Output:
-    """One response on its way out: one head, then body bytes, then the end.
+    """Writes one response: one head, then body bytes, then the end.
 
     Nothing blocks but `drain`. Every method may raise ClientDisconnected.
     """
@@ -75,7 +75,7 @@ class Output:
         self.flushes: Final = flushes
         self.body_bytes = 0
         self._encoder = encoder
-        # The transport's own methods: a chunk passes through as few calls as possible.
+        # Bound directly, to save a call for each chunk.
         self.look: Final = transport.look
         self.drain: Final = transport.drain
         self.abort: Final = transport.abort
@@ -91,7 +91,7 @@ class Output:
         if not pieces:
             self.transport.push()
         if self.flushes is not None:
-            # Behind the first bytes: imports and scanning must not delay them.
+            # After the first bytes were sent: imports and scanning must not delay them.
             self._send_padding(self.flushes.start(head, data, is_framed=encoder.is_framed))
             if self.flushes.on_held is not None:
                 self.flushes.on_held()
@@ -115,21 +115,21 @@ class Output:
             flushes.on_held()
 
     def set_flush_policy(self, policy: FlushPolicy | None) -> None:
-        """Set, before the head, when held bytes are let out; None is "explicit"."""
+        """Set, before the head, when held bytes are flushed; None is "explicit"."""
         if self.flushes is not None:
             self.flushes.policy = policy
 
     def flush(self) -> None:
-        """Let out what is held on the way to the client.
+        """Flush what is held back between here and the client.
 
         Raises:
-            FlushError: nothing may be added to this response to do that.
+            FlushError: no padding may be added to this response.
         """
         if self._flusher is not None:
             self._send_padding(self._flusher.flush())
 
     def expire(self, now_s: float) -> None:
-        """Let out what is held if the response has been quiet for long enough."""
+        """Flush what is held back, if nothing was written for the policy's quiet time."""
         if self._flusher is not None:
             is_blocked = self.transport.has_unsent
             self._send_padding(self._flusher.expire(now_s, is_blocked=is_blocked))
@@ -140,13 +140,13 @@ class Output:
         return (0, 0, 0) if self._flusher is None else self._flusher.counts
 
     def write_error(self, failure: Failure) -> None:
-        """Write why the response ends early, if the encoding has a place for that."""
+        """Write the reason why the response is aborted, if the encoding has a place for it."""
         error = self._encoder.error(failure)
         if error:
             self.transport.send(error)
 
     def end(self) -> None:
-        """Complete the response."""
+        """End the response: it is complete."""
         last = self._encoder.end(self.body_bytes)
         if last:
             self.transport.send(last)
@@ -164,7 +164,7 @@ class Output:
             self.transport.send(self._encoder.padding(padding))
 
     def _send_split(self, pieces: Iterable[bytes]) -> None:
-        """Send body bytes and padding by turns."""
+        """Send pieces that are body bytes and padding in turn."""
         for number, piece in enumerate(pieces):
             if number % 2:
                 self._send_padding(piece)

@@ -27,12 +27,12 @@ _NOT_THE_GATEWAY: Final = (
 
 
 def open_callback(url: str) -> UploadTransport:
-    """Open the callback; return when the gateway has given the exchange to it.
+    """Open the callback; return when the gateway has accepted it.
 
     Raises:
-        CallbackRefusedError: the gateway refuses this callback or is unreachable, a server in its
-            place has answered (`status` is then 502), or its host may not be called (403). The
-            message has no secret.
+        CallbackRefusedError: the gateway refuses this callback or is unreachable, another server
+            has answered (`status` is then 502), or its host may not be called (403). The message
+            has no secret.
     """
     check_callback(url)
     base = url.rpartition("/")[0]  # the secret is the last part of the URL

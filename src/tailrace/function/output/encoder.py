@@ -1,4 +1,4 @@
-"""How a response is written: the body alone, or behind a prelude. Frames are in `frames`."""
+"""Encoders of a response: the body alone, or behind a prelude. Frames are in `frames`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """Turns the parts of a response into bytes. Pure, and without state: one serves all."""
+    """Encodes the parts of a response. Pure, and without state: all responses share one."""
 
     @property
     def is_framed(self) -> bool:
@@ -42,7 +42,7 @@ class Encoder(Protocol):
 
 
 class BodyEncoder:
-    """The body as it is, behind a prelude if the response has one."""
+    """The body unchanged, behind a prelude if the response has one."""
 
     __slots__ = ("_has_prelude",)
 

@@ -1,4 +1,4 @@
-"""The flushes of a natively streamed response: by which policy, by which clock, and where.
+"""The flushes of a natively streamed response: their policy, their clock, their places.
 
 Lambda holds small writes back, so a flush sends padding. `flush.flusher` decides what is held and
 what is due; this module connects it with a response's head and with the time.
@@ -36,7 +36,7 @@ _PROMISES: Final = frozenset(
         "repr-digest",
     )
 )
-"""Header fields that padding would make untrue."""
+"""Header fields that padding would make wrong."""
 _UNFLUSHABLE: Final = (
     "the response cannot be flushed on Lambda's native streaming, where that takes padding: {}"
 )
@@ -51,7 +51,7 @@ class FlushTimer(Protocol):
     """A call that is due later."""
 
     def cancel(self) -> None:
-        """Do not make the call."""
+        """Cancel the call."""
 
 
 class FlushClock:
@@ -60,7 +60,7 @@ class FlushClock:
     __slots__ = ("now_s",)
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        # Not a loop's time: uvloop's stands still while its callbacks run.
+        # Not a loop's time: uvloop does not update it while callbacks run.
         self.now_s = now_s
 
     def call_later(
@@ -70,15 +70,15 @@ class FlushClock:
         return loop.call_later(delay_s, callback)
 
     def wait(self, change: Condition, timeout_s: float | None) -> None:
-        """Wait until a condition that is held is notified, or the time is over."""
+        """Wait until `change`, which the caller holds, is notified, or the time-out passes."""
         change.wait(timeout_s)
 
 
 class Flushes:
     """The flushes of one response.
 
-    `policy` may be set until the head is sent; None is "explicit". `flusher` exists from the head
-    on. `on_held` is called at the end of each write after which a flush will be due, at `due_s`.
+    `policy` may be set until the head is sent; None is "explicit". `flusher` is set with the head.
+    `on_held` is called at the end of each write after which a flush will be due, at `due_s`.
     """
 
     __slots__ = ("clock", "flusher", "now_s", "on_held", "policy")
@@ -101,7 +101,7 @@ class Flushes:
         return inf if self.flusher is None else self.flusher.due_s
 
     def start(self, head: Head, data: bytes, *, is_framed: bool) -> bytes:
-        """Start to count what is held; return the padding to send behind the head and `data`."""
+        """Create the flusher; return the padding to send behind the head and `data`."""
         from tailrace.function.flush.flusher import Flusher
         from tailrace.function.flush.policy import FlushPolicy
 
@@ -123,10 +123,10 @@ def _anywhere() -> Scanner:
 
 
 def _scanner_of(head: Head, policy: FlushPolicy) -> Scanner:
-    """Return what finds the places for padding in a response.
+    """Return the scanner that finds places for padding in a response.
 
     Raises:
-        FlushError: there are none.
+        FlushError: no padding may be added to it.
     """
     from tailrace.function.flush.scanners import scanner_for
 

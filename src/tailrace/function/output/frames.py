@@ -1,7 +1,7 @@
-"""A response in frames, for a gateway that asks for them (see `wire.stream_frames`).
+"""A response in frames, for a gateway that reads them (see `wire.stream_frames`).
 
-Padding is a frame of its own, which the gateway removes: any content type can be flushed. The last
-frame has the body's length. Imported only for an event that asks for frames.
+Padding is in separate frames, which the gateway removes: any content type can be flushed. The last
+frame has the body's length. Imported only for an event whose mark allows frames.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class AnywhereScanner:
         return 1
 
     def padding(self, size: int) -> bytes:
-        """Return NUL bytes, which begin no frame."""
+        """Return NUL bytes; no frame starts with one."""
         return bytes(size)
 
 

@@ -29,18 +29,18 @@ class NativeResponse(Protocol):
     def upload(self) -> Upload: ...
 
     def start(self, media_type: str) -> None:
-        """Queue the head of the request; it leaves with the first chunk, or by a `push`."""
+        """Queue the head of the request; it is sent with the first chunk, or by a `push`."""
 
     def fail(self, failure: Failure) -> None:
-        """End the response, once it has begun, by an error, unless it has ended."""
+        """End a started response by an error, unless it has ended."""
 
 
 def open_native(context: Any, mode: Mode | None, *, is_wanted: bool) -> NativeResponse | None:
     """Open the native stream if the runtime has one and the response should take it.
 
     `is_wanted`: the gateway reads a stream, whatever the mode is. A runtime that can stream has a
-    method `open_response_stream` in its context's class. The class is asked, because the contexts
-    of many unit tests are mocks with every attribute.
+    method `open_response_stream` in its context's class. It is looked up in the class, because the
+    contexts of many unit tests are mocks with every attribute.
 
     Raises:
         RuntimeError: the invocation's response is streamed already.
@@ -64,7 +64,7 @@ def _warn_once() -> None:
 
 
 def fail_native(native: NativeResponse, output: Output, failure: Failure) -> None:
-    """End a native response that has begun by an error, unless it has ended."""
+    """End a started native response by an error, unless it has ended."""
     if not native.upload.is_ended:
         try:
             output.write_error(failure)

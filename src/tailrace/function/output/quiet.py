@@ -1,7 +1,7 @@
-"""Adaptive flushes: let out what is held of a response while its handler does not write.
+"""Adaptive flushes: flush what is held of a response while its handler does not write.
 
-An async handler has a timer in its loop, a sync one a thread beside it. Imported, with
-`threading`, only when something is held under an adaptive policy.
+For an async handler a timer of its loop does this, for a sync one a thread. Imported, with
+`threading`, only when bytes are held under an adaptive policy.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class QuietTimer:
             self._handle.cancel()
 
     def watch(self) -> None:
-        """Set the timer for the next flush, unless it is set: it is set again when it is over."""
+        """Set the timer for the next flush, unless it is set already."""
         if self._handle is not None:
             return
         due_s = self._flushes.due_s
@@ -68,11 +68,11 @@ class QuietTimer:
 
 
 class QuietThread:
-    """Watches an output until it is closed; started when something is held for the first time.
+    """Watches an output until it is closed; started when bytes are held for the first time.
 
-    Concurrency law: the holder of `turn` uses the output. The handler's thread takes it for each
-    chunk, until there is room for another; this thread takes it to check whether a flush is due,
-    and never blocks while it has it.
+    Concurrency law: only the holder of `turn` uses the output. The handler's thread acquires it for
+    each chunk, and releases it when there is room for another. This thread acquires it to check
+    whether a flush is due, and never blocks while it holds it.
     """
 
     __slots__ = (
@@ -88,16 +88,16 @@ class QuietThread:
 
     def __init__(self, output: Output, flushes: Flushes) -> None:
         self.turn: Final = Lock()
-        """The right to use the output.
+        """The lock of the output.
 
-        A bare lock: a signal's exception cannot come between its taking and the `with` block, as
-        it can inside `Condition.__enter__`, which is Python.
+        Not a Condition: `Condition.__enter__` is written in Python, so the exception of a signal
+        handler could come between the acquisition and the `with` block.
         """
         self._change: Final = Condition(self.turn)
         self._output = output
         self._flushes = flushes
         self._thread: Thread | None = None
-        self._is_idle = False  # it waits for something to be held
+        self._is_idle = False  # the thread waits until bytes are held
         self._is_closed = False
         flushes.on_held = self._on_held
         # `on_loss` is for the thread of an event loop. Here the handler's next write raises.
@@ -119,14 +119,14 @@ class QuietThread:
             return
         with self.turn:
             self._is_closed = True
-            # All: a signal's exception in an earlier `notify` may have left a stale waiter, which
-            # would take the only notification.
+            # Notify all: after a signal's exception in an earlier `notify` there may be a stale
+            # waiter, which would consume a single notification.
             self._change.notify_all()
-        if self._thread.is_alive():  # not if a signal's exception came between start and life
+        if self._thread.is_alive():  # not if a signal's exception interrupted its start
             self._thread.join()
 
     def _on_held(self) -> None:
-        """Called in a write, by the holder of the turn."""
+        """Start or notify the thread; called within a write, by the holder of the turn."""
         if self._thread is None:
             self._start()
         elif self._is_idle:
@@ -151,7 +151,7 @@ class QuietThread:
                 pass  # the handler's next write raises it, too
 
     def _wait(self) -> None:
-        """Release the turn until there may be something to do."""
+        """Release the turn until a flush may be due, or bytes can be sent."""
         transport = self._output.transport
         if transport.has_unsent:
             transport.push()

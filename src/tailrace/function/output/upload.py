@@ -1,4 +1,4 @@
-"""The transport of responses that leave while the handler runs."""
+"""The transport of responses that are sent while the handler runs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tailrace.function")
 
 GONE: Final = 410
-"""The gateway's answer when the client has left."""
+"""The status of the gateway's answer after the client has left."""
 
 
 class UploadTransport:
     """Sends a response as the body of an upload: to the gateway's callback, or to the Runtime API.
 
-    `start_upload` is called with the content type before the first bytes, where the request's head
-    has not been sent yet. `keeps_results`: a plain result goes to `result` in place of the upload.
+    `start_upload`, if given, is called with the content type before the first bytes, and queues the
+    request's head. `keeps_results`: a plain result is stored in `result`, and not uploaded.
 
     `loss` is the reason why no more can be sent, None until then. `on_loss` is called once, when
-    it is set.
+    `loss` is set.
     """
 
     __slots__ = (
@@ -115,17 +115,17 @@ class UploadTransport:
 
     def abort(self) -> None:
         if self.is_ended and not self.upload.has_unsent:
-            self.upload.close()  # it is complete; a reset could still take bytes from the peer
+            self.upload.close()  # it is complete; a reset could discard bytes that the peer needs
             return
         self.upload.abort()
 
     def lose(self, error: PeerError) -> ClientDisconnected:
-        """Note that the peer takes no more; return the exception for the writer."""
+        """Set `loss`, because the peer reads no more; return the exception for the writer."""
         if self.loss is None:
             self.loss = f"nobody takes the response any more: {error}"
             if self.on_loss is not None:
                 self.on_loss()
-            # Imported here: few responses are cut short.
+            # Imported here: few responses are aborted.
             from tailrace.wire.capability import redact
 
             level = logging.INFO if error.status == GONE else logging.WARNING
