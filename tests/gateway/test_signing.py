@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +15,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from tailrace.gateway.aws.credentials import LambdaKeys
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.wire.sigv4 import DATE_FORMAT, PreparedRequest
 
 URLS = (
     "http://127.0.0.1:9000/2015-03-31/functions/f/invocations",
@@ -55,3 +58,32 @@ def test_the_signature_is_the_one_botocore_gives_its_own_request(
     assert ours["Authorization"] == theirs.headers["Authorization"]
     assert ours.get("X-Amz-Security-Token") == token
     assert line == f"POST {urlsplit(url).path} HTTP/1.1"
+
+
+def test_renewed_keys_sign_the_next_request() -> None:
+    """What is kept prepared of a request belongs to its keys."""
+    secrets = [("AKID", "one", "first"), ("AKID", "one", "second"), ("AKID", "two", None)]
+
+    found = [signed(URLS[0], LambdaKeys(Credentials(*each)), b"{}")[1] for each in secrets * 2]
+
+    assert [each.get("X-Amz-Security-Token") for each in found] == ["first", "second", None] * 2
+    signatures = [each["Authorization"] for each in found]
+    assert len({each.rpartition("=")[2] for each in signatures}) >= len(secrets)
+    assert ["x-amz-security-token" in each for each in signatures] == [True, True, False] * 2
+
+
+def test_a_prepared_request_is_signed_for_the_day_on_which_it_is_sent() -> None:
+    fields = [("host", "h"), ("x-amz-security-token", "t")]
+    prepared = PreparedRequest(
+        "POST", "/x", "", fields, key_id="AKID", secret="s", region="eu-west-1", service="lambda"
+    )
+
+    for moment in (datetime(2026, 12, 31, 23, 59, 59), datetime(2027, 1, 1), datetime(2027, 1, 2)):
+        request = AWSRequest("POST", "http://h/x", data=b"{}")
+        with patch("botocore.auth.get_current_datetime", return_value=moment):
+            credentials = ReadOnlyCredentials("AKID", "s", "t")
+            SigV4Auth(credentials, "lambda", "eu-west-1").add_auth(request)
+
+        date = moment.strftime(DATE_FORMAT)
+        assert request.headers["X-Amz-Date"] == date
+        assert prepared.authorization(date, b"{}") == request.headers["Authorization"]
