@@ -81,7 +81,8 @@ class LambdaSigner:
             keys.static or await keys.current(),
             self._endpoint.region,
         )
-        date = time.strftime(DATE_FORMAT, time.gmtime())
+        # gmtime() alone reads a coarse clock, some milliseconds behind at the turn of a second.
+        date = time.strftime(DATE_FORMAT, time.gmtime(time.time()))
         rest = (
             f"X-Amz-Date: {date}\r\nAuthorization: {prepared.authorization(date, body)}\r\n"
             f"content-length: {len(body)}\r\n\r\n"
