@@ -21,6 +21,8 @@ sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
 from docs.drawn import declared, machines, structure  # noqa: E402
 
+COMMANDS: Final = ("dev", "gateway", "emulator", "probe")
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "function side": machines.function_side,
     "client side": machines.client_side,
@@ -33,10 +35,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "layers": structure.layers,
     "libraries": structure.libraries,
     "layers described": structure.layers_described,
-    **{
-        f"options of {name}": partial(declared.options_of, name)
-        for name in ("dev", "gateway", "emulator")
-    },
+    **{f"options of {name}": partial(declared.options_of, name) for name in COMMANDS},
     **{
         f"keys of {key}": partial(declared.keys_of, record)
         for key, record in declared.SETTINGS.items()

@@ -132,3 +132,22 @@ def test_what_is_no_duration_is_refused(text: str, message: str) -> None:
         Duration(0, 900).convert(text, None, None)
 
     assert caught.value.message == message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    is_loud: Annotated[bool, Setting("", help="Shout.", option="--loud", short="-l")] = False
+
+
+@click.command()
+@options_of(Flags)
+def flagged(**values: Any) -> None:
+    SEEN.append(values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_loud"), [([], False), (["-l"], True), (["--loud"], True)]
+)
+def test_a_switch_is_a_flag(arguments: list[str], is_loud: bool) -> None:
+    assert take(Flags, run(flagged, *arguments)) == Flags(is_loud=is_loud)
+    assert "default" not in CliRunner().invoke(flagged, ["--help"]).output

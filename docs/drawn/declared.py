@@ -159,13 +159,19 @@ def _key_default(field: SettingField) -> str:
     return "none" if is_table else f"`{json.dumps(field.default)}`"
 
 
+_ARGUMENTS: Final = {"URL...": "What to measure, one after the other: http or https."}
+
+
 def options_of(command: str) -> str:
     """The options of a command, in their order."""
     rows = []
     for parameter in command_line.commands[command].params:
-        assert isinstance(parameter, SettingOption)
+        if not isinstance(parameter, SettingOption):
+            rows.append([f"`{parameter.metavar}`", "none", _ARGUMENTS[parameter.metavar or ""]])
+            continue
         field = parameter.field
         assert field.setting is not None
-        name = f"`{field.option} {parameter.metavar}`"
-        rows.append([name, field.default_text or "none", field.setting.meaning])
+        names = ", ".join(each for each in (field.setting.short, field.option) if each)
+        name = names if parameter.metavar is None else f"{names} {parameter.metavar}"
+        rows.append([f"`{name}`", field.default_text or "none", field.setting.meaning])
     return table(["option", "default", "meaning"], rows)

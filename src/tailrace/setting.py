@@ -103,7 +103,7 @@ class SettingField:
     @property
     def has_default(self) -> bool:
         """Whether it has a value without being set."""
-        return self.default not in (REQUIRED, None, ())
+        return self.default is not False and self.default not in (REQUIRED, None, ())
 
     @property
     def bare_type(self) -> Any:

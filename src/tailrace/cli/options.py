@@ -95,11 +95,7 @@ def _is_option(field: SettingField) -> bool:
 def _option(field: SettingField, has_default: bool) -> Callable[[Command], Command]:
     assert field.setting is not None
     default = field.default_text
-    shown = (
-        ""
-        if default is None or field.default is False
-        else f"  [default: {default.replace('`', '')}]"
-    )
+    shown = "" if default is None else f"  [default: {default.replace('`', '')}]"
     is_list = get_origin(field.bare_type) is tuple
     names = [field.option] if field.setting.short is None else [field.setting.short, field.option]
     is_flag = field.bare_type is bool
@@ -111,7 +107,7 @@ def _option(field: SettingField, has_default: bool) -> Callable[[Command], Comma
         metavar=field.metavar,
         type=None if is_flag else _type_of(field),
         is_flag=is_flag,
-        default=_default_of(field) if has_default and field.has_default else None,
+        default=_default_of(field) if has_default else None,
         multiple=is_list,
         callback=_read,
         help=f"{field.setting.help}{shown}",
@@ -120,7 +116,9 @@ def _option(field: SettingField, has_default: bool) -> Callable[[Command], Comma
 
 def _default_of(field: SettingField) -> Any:
     """Return a default as it is written on a command line; for a flag, the value itself."""
-    return field.default if field.bare_type is bool else str(field.default)
+    if field.bare_type is bool:
+        return field.default
+    return str(field.default) if field.has_default else None
 
 
 def _type_of(field: SettingField) -> click.ParamType[Any]:
