@@ -184,7 +184,7 @@ CALLBACK_GRACE_S: Final = 0.25
 """How long a callback may arrive after the end of its invocation, where that end is known."""
 CREDENTIALS_RETRY_S: Final = 5.0
 """The shortest time between two renewals of the AWS credentials. botocore renews them from 15
-minutes before their end, so a source that is down is asked often enough, and not too often."""
+minutes before their end, so a source that is down is tried often enough, and not too often."""
 INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint and the routes' URLs, for asynchronous invocations."""
 POOL_KEPT_TIMEOUT_S: Final = 15.0
@@ -198,9 +198,9 @@ ROUTE_CONCURRENCY: Final = 1_000
 HELD_MAX: Final = 10_000
 """Exchanges of one gateway at a time."""
 TOMBSTONES_MAX: Final = 10_000
-"""Ended exchanges that are remembered, so that late callbacks get 409 or 410 and not 404."""
+"""Tombstones of ended exchanges, so that late callbacks get 409 or 410 and not 404."""
 TOMBSTONE_AGE_S: Final = 300.0
-"""How long an ended exchange is remembered: covers Lambda's retries, after 1 and 2 minutes."""
+"""How long a tombstone is kept: covers Lambda's retries, after 1 and 2 minutes."""
 
 # --- the function's side -----------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Front:
         self.refusals: Tallies[Route] = Tallies(clock)
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
-        """Answer at once a request that needs no function; collect the body of any other."""
+        """Answer a request that needs no function; collect the body of any other."""
         if self._guard is not None and (refusal := self._guard.find_refusal(head)) is not None:
             return _answer(connection, head, 403, str(refusal))
         if head.path == self._health_path:
@@ -110,7 +110,7 @@ class Front:
     def _refuse(
         self, connection: Connection, head: RequestHead, route: Route, error: ThrottledError
     ) -> Receiver:
-        """Answer 503. Refusals may be many: a warning of each route counts them now and then."""
+        """Answer 503. Refusals may be many, so a warning counts those of a route since the last."""
         if count := self.refusals.add(route):
             logger.warning("function=%s refused=%d: %s", name_of(route), count, error)
         return _answer(connection, head, error.status, str(error), error.retry_after_s)
@@ -137,7 +137,7 @@ async def _invoke(transport: Transport, held: Held, payload: bytes) -> None:
 
 
 def _nothing() -> None:
-    """Nothing is held for a client that leaves during its upload."""
+    """Do nothing: a client that leaves during its upload has no exchange yet."""
 
 
 def _answer(

@@ -1,7 +1,7 @@
 """The head of a response, from what a function sends to what the client gets.
 
-Fields that belong to one connection are left out (RFC 9110, section 7.6.1): both sides have framing
-of their own.
+Fields that belong to one connection are left out (RFC 9110, section 7.6.1): the gateway frames each
+side separately.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _OF_REQUESTS_PREFIXES: Final = ("sec-", "x-b3-", "x-datadog-", "x-forwarded-")
 """Prefixes of such headers: of browsers and of fetch in Node.js, of traces, of proxies."""
 
 _LENGTH_DIGITS_MAX: Final = 18
-"""Of a content-length: every 64-bit integer of a client holds it."""
+"""Digits of a content-length that fits into a signed 64-bit integer, as clients use it."""
 
 
 def response_fields(head: Head) -> tuple[Headers, int | None]:

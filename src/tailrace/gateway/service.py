@@ -125,9 +125,9 @@ class Gateway:
     def fail(self, event: bytes, detail: str) -> None:
         """Answer 502 to the client of an event whose invocation has ended without a callback.
 
-        For a program that runs the functions, and so knows of the end: Lambda does not report it. A
-        callback that has come, or that comes within CALLBACK_GRACE_S, takes precedence. Events of
-        other gateways are ignored.
+        For `tailrace dev`, whose emulator reports the end of an invocation; Lambda does not. A
+        callback that has opened, or that opens within CALLBACK_GRACE_S, takes precedence. Events
+        of other origins are ignored.
         """
         held = self._registry.find(exchange_of(event) or "")
         if held is not None and held.is_waiting:
@@ -137,7 +137,7 @@ class Gateway:
         """Take no new requests, and wait until held responses have ended, up to the last byte.
 
         The health document is a 503 first. After `drain_delay_s`, in which load balancers notice
-        it, the public listener closes. Requests that have begun are served, and one more on each
+        it, the public listener closes. Requests that have started are served, and one more on each
         idle connection, if it comes within `drain_idle_timeout_s`.
 
         Returns False if the drain time was over first. Cancelling is safe: `stop` aborts the rest.

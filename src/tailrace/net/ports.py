@@ -1,4 +1,4 @@
-"""Which addresses and ports are available, and errors that tell what to do."""
+"""Checks whether addresses are available, finds free ports, and suggests remedies in errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def free_port(host: str, wanted: int, *, avoid: Container[int] = ()) -> int:
-    """A port that is free now, near the wanted one; 0 (any free port) if all of those are taken.
+    """Return a port that is free now, near the wanted one; 0 (any free port) if all are taken.
 
     Args:
         avoid: ports that other listeners of this process are about to use.

@@ -70,12 +70,12 @@ def environment_credentials() -> Credentials | None:
 
 
 def dummy_credentials() -> Credentials:
-    """Return credentials for an emulator, which takes any."""
+    """Return credentials for an emulator, which accepts any."""
     return Credentials(_DUMMY_KEY, _DUMMY_KEY)
 
 
 class LambdaKeys:
-    """Keys to sign with, renewed in time. botocore asks for new ones 15 minutes before the end.
+    """Keys to sign with, renewed before they expire: botocore renews 15 minutes before.
 
     The constructor blocks if the keys come over the network.
 
@@ -108,7 +108,7 @@ class LambdaKeys:
         """Return the keys to sign with now.
 
         Raises:
-            EndpointError: they have expired, and there are no others in time.
+            EndpointError: they have expired, and the renewal failed or took too long.
         """
         source = self._source
         if not isinstance(source, RefreshableCredentials):

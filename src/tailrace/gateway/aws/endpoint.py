@@ -1,4 +1,4 @@
-"""Where Lambda is: from an option, or from the user's AWS configuration."""
+"""The endpoint of the Lambda API: from an option, or from the user's AWS configuration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tailrace.gateway.aws.credentials import open_session
 
 @dataclass(frozen=True, slots=True)
 class LambdaEndpoint:
-    """Where Lambda is; one on this machine needs no real keys.
+    """An endpoint of the Lambda API. A loopback endpoint needs no real keys.
 
-    With `has_dummy_keys` it is signed for with dummy keys, whatever keys the environment has: an
-    emulator that we run ourselves.
+    With `has_dummy_keys` requests are signed with dummy keys, even if the environment has keys:
+    for an emulator in the same process.
     """
 
     url: str
@@ -27,14 +27,14 @@ class LambdaEndpoint:
 
 
 def find_endpoint(url: str | None) -> LambdaEndpoint:
-    """The endpoint to use, from an option or from the user's AWS configuration.
+    """Return the endpoint of an option, or of the user's AWS configuration if `url` is None.
 
     A loopback endpoint is an emulator: requests to it are signed with the keys of the environment
-    variables or with dummy keys; profiles and the instance metadata service are not asked.
+    variables or with dummy keys; profiles and the instance metadata service are not used.
 
     Raises:
-        ConfigError: no region is configured and no endpoint is given, or the AWS configuration is
-            wrong.
+        ConfigError: `url` is not an HTTP URL, no region is configured and no endpoint is given, or
+            the AWS configuration is invalid.
     """
     if url is None:
         return _configured_endpoint()
@@ -47,9 +47,9 @@ def find_endpoint(url: str | None) -> LambdaEndpoint:
 
 
 def _configured_endpoint() -> LambdaEndpoint:
-    """What botocore makes of the configuration: partitions, FIPS, AWS_ENDPOINT_URL and so on.
+    """Return the endpoint as botocore resolves it: partitions, FIPS, AWS_ENDPOINT_URL and so on.
 
-    That takes 80 ms, once; requests are not botocore's.
+    This takes 80 ms, once; botocore sends no requests.
     """
     region = _configured_region()
     if not region:

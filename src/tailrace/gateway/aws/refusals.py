@@ -24,13 +24,13 @@ REQUEST_ID: Final = "x-amzn-requestid"
 """The header of an answer that names the invocation."""
 
 _UNAVAILABLE: Final = frozenset((400, 402, 403, 404, 409))
-"""The function is missing, not ready, or not ours to invoke: nothing that this request changes."""
+"""The function is missing, not ready, or may not be invoked: another attempt fails as well."""
 
 _SECONDS: Final = re.compile("[0-9]{1,5}").fullmatch
 
 
 def too_large(payload: bytes, bytes_max: int) -> PayloadTooLargeError:
-    """Return the error of an event that Lambda does not carry."""
+    """Return the error of an event that is too large for Lambda."""
     return PayloadTooLargeError(
         f"the request makes an event of {len(payload)} bytes; Lambda takes {bytes_max}"
     )
@@ -40,7 +40,7 @@ def refusal(answer: PoolAnswer) -> InvokeError:
     """Return Lambda's refusal as an error; texts for clients do not repeat Lambda's own."""
     name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
     error = _refusal(answer, name)
-    # It may repeat the event, with the callback URL, and anything that the client sent.
+    # The message may repeat the event, with the callback URL and anything that the client sent.
     message = redact(_message(answer.body))
     error.note = f"Lambda answered {answer.status} {name!a}: {message!a}"
     error.request_id = answer.headers.get(REQUEST_ID)
@@ -48,7 +48,7 @@ def refusal(answer: PoolAnswer) -> InvokeError:
 
 
 def unreachable(whom: str, cause: PeerError) -> EndpointError:
-    """Return the error of an invocation that found no connection, or lost it."""
+    """Return the error of an invocation whose connection failed to open, or broke."""
     error = EndpointError(f"{whom} cannot be reached")
     error.note = f"invoking failed: {cause}"
     return error

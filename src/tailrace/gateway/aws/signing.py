@@ -71,7 +71,7 @@ class LambdaSigner:
         """Return a whole request, signed, to a path below the endpoint's.
 
         Raises:
-            EndpointError: the keys have expired, and there are no others in time.
+            EndpointError: the keys have expired, and the renewal failed or took too long.
         """
         keys = self._keys
         assert keys is not None, "not started"
@@ -114,7 +114,7 @@ class LambdaSigner:
 def _prepare(
     url: str, headers: tuple[tuple[str, str], ...], credentials: SigningKeys, region: str
 ) -> tuple[str, PreparedRequest]:
-    """Return the beginning of a POST, and the part of its signature that is fixed as well.
+    """Return the start of a POST and the prepared part of its signature: both are fixed.
 
     `url` must not have a query, and must be sent in the same spelling.
     """

@@ -71,7 +71,7 @@ class ClientSeat(Protocol):
         """End the response: it is complete."""
 
     def abort(self, *, is_flushed: bool) -> None:
-        """Abort the response: it is visibly incomplete. With `is_flushed` unsent bytes still go."""
+        """Abort the response: it is visibly incomplete. With `is_flushed` unsent bytes are sent."""
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole response."""

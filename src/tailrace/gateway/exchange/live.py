@@ -104,7 +104,7 @@ class Held:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there is no source yet."""
+        """Whether no source has opened yet."""
         return self.exchange.function is FunctionState.WAITING
 
     @property

@@ -69,11 +69,11 @@ class Registry:
         return len(self._held)
 
     def start(self) -> None:
-        """Start to watch deadlines."""
+        """Start the sweep for passed deadlines."""
         self._sweeper.start()
 
     def stop(self) -> None:
-        """End every exchange, visibly incomplete."""
+        """Abort every exchange, and stop the sweep."""
         for held in list(self._held.values()):
             self._end_visibly(held)
         self._sweeper.stop()
@@ -199,7 +199,7 @@ class Registry:
         return True
 
     def _end_visibly(self, held: Held) -> None:
-        """End an exchange, and forget it even if that fails."""
+        """Abort an exchange, and remove it even if that fails."""
         try:
             held.apply(Stopped())
         except Exception:

@@ -24,7 +24,7 @@ from tailrace.wire.integration import Head
 
 
 class FunctionState(Enum):
-    """How far the function's response has come."""
+    """The progress of the function's response."""
 
     WAITING = "waiting"  # invoked; no source yet
     OPENED = "opened"  # a source has opened; no head yet
@@ -331,7 +331,7 @@ class Exchange:
             return ()
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
-        # A plain attribute: a chunk looks at it.
+        # A plain attribute, because it is read for each chunk.
         self.is_relaying = self.client is ClientState.RECEIVING
         match event:
             case SourceOpened():
@@ -339,7 +339,9 @@ class Exchange:
             case HeadArrived(head, is_bodiless):
                 if not is_bodiless:
                     return (StartResponse(head),)
-                self.client = ClientState.DONE  # the function may go on; no client waits for it
+                self.client = (
+                    ClientState.DONE
+                )  # the client has all of it; the function may continue
                 self.is_relaying = False
                 return (StartResponse(head), EndResponse())
             case SourceEnded():
@@ -349,7 +351,7 @@ class Exchange:
 
 
 def _lose(event: Event, function: FunctionState, client: ClientState) -> Iterator[Command]:
-    """The commands that make a loss visible to the sides that are still there."""
+    """Yield the commands that make a loss visible to the sides that are still connected."""
     loss = LOSSES[type(event)]
     name = detail = ""
     status = loss.client_status

@@ -128,12 +128,12 @@ class CallbackBody:
             held.body_ended()
 
     def on_gone(self) -> None:
-        """The function died, or aborted its callback."""
+        """The connection ended before the message: the function died, or aborted its callback."""
         self._held.source = None
         self._held.apply(SourceBroken())
 
     def on_pause(self) -> None:
-        """Not called: the answer to a callback is short."""
+        """Do nothing: the answer to a callback is too short for back-pressure."""
 
     def on_resume(self) -> None:
         """See `on_pause`."""

@@ -145,24 +145,24 @@ class _Answer:
         self._held = held
         self._form_warnings = form_warnings
         self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
-        self._body: HeadFinder | None  # until the head is known
+        self._body: HeadFinder | None  # None once the head is known
         self._body = HeadFinder(response_from_envelope)
-        self._frames: FrameDecoder | None = None  # when the head says that frames follow
-        self._is_paused = False  # the client reads too slowly
-        self._last: Message | None = None  # it waits for the frames before it
+        self._frames: FrameDecoder | None = None  # set if the head announces frames
+        self._is_paused = False  # by back-pressure from the client
+        self._last: Message | None = None  # received, but frames before it are not relayed yet
         self._refused: PoolAnswer | None = None
         self.opened: asyncio.Future[InvokeError | None]
         self.opened = asyncio.get_running_loop().create_future()
 
     def cancel(self) -> None:
-        """Abort a stream that has not started; one that has belongs to its exchange."""
+        """Abort a stream whose `dispatch` was cancelled before Lambda started it."""
         if self.opened.cancelled():
             self.stream.abort()
 
     # --- the receiver of an HTTP answer ---------------------------------------------------------
 
     def on_head(self, status: int, fields: dict[str, str]) -> None:
-        """A stream starts, or a refusal."""
+        """Open the source with a 200; collect the body of a refusal."""
         held = self._held
         held.request_id = fields.get(REQUEST_ID)
         if self.opened.done() or not held.is_waiting:
@@ -187,19 +187,22 @@ class _Answer:
             self._held.apply(ResponseMalformed(str(error)))
 
     def _reject_frames(self, error: FrameError) -> None:
-        """Log the reason: frames come behind the head, so no answer can have it."""
+        """Log the error, because the client's response has started; then abort it."""
         self._log("was cut short: %s", error)
         self._held.apply(ResponseMalformed(str(error)))
 
     def on_end(self) -> None:
-        """Only a refusal ends here: a stream ends with a message."""
+        """The HTTP answer is complete: expected for a refusal, too early for a stream.
+
+        A stream is complete with the message `InvokeComplete`, which `_end` handles before this.
+        """
         if self._refused is not None:
             self._fail_to_open(refusal(self._refused))
         else:
             self.on_broken(PeerError("the stream ended without InvokeComplete"))
 
     def on_broken(self, error: PeerError) -> None:
-        """The connection has ended before the answer."""
+        """The connection broke before the answer was complete."""
         held = self._held
         if held.source is not self:
             failure = unreachable("the Lambda endpoint", error)
@@ -243,7 +246,7 @@ class _Answer:
         held.seat.uncork()
 
     def _start_response(self, head: Head, body: HeadFinder) -> None:
-        """The response head is known."""
+        """Start the client's response: the head is known."""
         self._body = None
         if body.form is not StreamForm.PRELUDE:
             self._form_warnings.note(self._held.route.function, body.form)
@@ -253,7 +256,7 @@ class _Answer:
         self._pass_on(body.rest)
 
     def _pass_on(self, data: bytes) -> None:
-        """Relay bytes of the body; of frames, their data."""
+        """Relay bytes of the body; of frames, only their data."""
         frames = self._frames
         if frames is None:
             self._held.relay(data)
@@ -261,7 +264,7 @@ class _Answer:
             self._pass_on_frames(frames, data)
 
     def _pass_on_frames(self, frames: FrameDecoder, data: bytes | None) -> None:
-        """Relay the data of frames: of these, or of those that were left over."""
+        """Relay the data of the next frames; of those left over from before if `data` is None."""
         held = self._held
         try:
             clean = frames.feed_rest() if data is None else frames.feed(data)
@@ -282,7 +285,7 @@ class _Answer:
         return self._frames is not None and len(self._frames.rest) > 0
 
     def _catch_up(self, frames: FrameDecoder) -> None:
-        """In another turn of the event loop: read more of the received frames."""
+        """Decode more of the frames that were received, in another turn of the event loop."""
         if self._held.source is not self:
             return  # the exchange has ended meanwhile
         try:
@@ -299,13 +302,13 @@ class _Answer:
             self._held.apply(ResponseMalformed(str(error)))
 
     def _fail(self, failure: str) -> None:
-        """The function has reported a failure."""
+        """End the exchange: the stream reports that the function has failed."""
         self._log("failed: %a", failure)
         self._held.source = None
         self._held.apply(FunctionFailed())
 
     def _end(self, last: Message) -> None:
-        """Take the message that ends the stream."""
+        """Handle the message that ends the stream: `InvokeComplete`, or an exception."""
         held = self._held
         headers = last.headers
         if headers.get(":message-type") != "event":
@@ -330,7 +333,7 @@ class _Answer:
         held.body_ended()
 
     def _abort(self) -> None:
-        """Abort the connection, unless it was released."""
+        """Abort the connection, unless it was released to the pool."""
         if self._last is None:
             self.stream.abort()
 

@@ -43,20 +43,20 @@ class StreamForm(Enum):
 
 
 class HeadFinder:
-    """Finds the head of a response stream, wherever its pieces were cut.
+    """Finds the head of a response stream, whatever the boundaries of its pieces.
 
     - A JSON object and eight NUL bytes within `PRELUDE_BYTES_MAX`: a prelude. It may announce
       frames.
-    - Bytes that do not begin with "{", white space aside: a plain stream, 200
+    - The first character, white space aside, is not "{": a plain stream, 200
       `application/octet-stream`.
-    - An object with anything behind it: a plain stream, from there on. White space counts only if
-      no member of the object is one of a prelude: no runtime writes any behind a result.
-    - An object that is not complete within `PRELUDE_BYTES_MAX`, and of whose members so far none
-      is one of a prelude or a result: a plain stream, 200 `application/json`.
-    - Another object: the result of a function that does not stream. It is collected to the end.
-      With a `statusCode`, and no members but those of a result unless it has a `body`, it is an
-      envelope (`ReadEnvelope`); otherwise it is a 200 `application/json` as it stands. If it is no
-      JSON, or longer than a buffered response can be, it is a plain stream after all.
+    - Bytes follow an object: a plain stream, as soon as they are received. White space counts only
+      if no member of the object is one of a prelude: no runtime writes any behind a result.
+    - An object is not complete within `PRELUDE_BYTES_MAX`, and none of its members so far is one of
+      a prelude or a result: a plain stream, 200 `application/json`.
+    - Any other object: the result of a function that does not stream. It is collected to the end.
+      It is an envelope (`ReadEnvelope`) if it has a `statusCode`, and either a `body` or no members
+      but those of a result; otherwise its bytes are the body of a 200 `application/json`. If it is
+      not JSON, or longer than a buffered response can be, it is a plain stream.
     """
 
     __slots__ = (
@@ -95,15 +95,15 @@ class HeadFinder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes received of a stream whose head is not known yet."""
+        """The number of bytes received while the head is not known yet."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Head | None:
-        """Take the next bytes; return the head once it is known. Not to be called again then.
+        """Take the next bytes; return the head once it is known. Do not call it after that.
 
         Raises:
-            PreludeError: there is a prelude, and it is malformed or too long, or announces frames
-                that are not known here.
+            PreludeError: there is a prelude, and it is malformed, too long, or announces frames of
+                another version.
             HeadError: the prelude has a status or header that HTTP does not allow.
         """
         if self._prelude is not None:

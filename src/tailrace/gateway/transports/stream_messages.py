@@ -22,7 +22,7 @@ _TEXT_MAX: Final = 1_000
 
 
 def split(messages: Iterable[Message]) -> tuple[list[bytes], Message | None]:
-    """Return the payloads in order, and the message that ends the stream, if it has come.
+    """Return the payloads in order, and the message that ends the stream, if it is among them.
 
     Messages behind that one, and events of unknown types, are ignored.
     """
@@ -56,7 +56,7 @@ def failure_in(payload: bytes) -> str | None:
 
 
 def _text_of(members: dict[str, bytes], name: str) -> str:
-    """Return a member as text: another type as it is written, null as an empty text."""
+    """Return a member as text: the raw JSON if it is not a string, empty if it is null."""
     raw = members.get(name, b"null")
     if raw.startswith(b'"'):
         return find_text(members, name)

@@ -1,4 +1,4 @@
-"""An upload in an asyncio event loop: waits without blocking, and reports its end at once.
+"""An upload in an asyncio event loop: waits without blocking, and reports early answers.
 
 Concurrency law: callbacks and coroutines of one loop. The upload sends without blocking; this
 module only waits for its socket. Any number of tasks may wait.

@@ -117,7 +117,7 @@ def open_upload(
     """POST a body of unknown length; return once the peer has sent `100 Continue`.
 
     Raises:
-        AnsweredEarlyError: the peer sent a final answer: it does not want the body.
+        AnsweredEarlyError: the peer sent a final answer instead, and refuses the body.
         PeerError: no connection, or no answer within `answer_timeout_s`.
     """
     parts = parse_url(url)
@@ -154,7 +154,7 @@ class Upload:
     def queue_head(self, url: Url, headers: Fields, *, expects_continue: bool = False) -> None:
         """Queue the request's head: it is sent together with the first chunk, or by `push`.
 
-        `expects_continue`: ask the peer whether it wants the body; see `wait_continue`.
+        `expects_continue`: send `Expect: 100-continue`; see `wait_continue`.
         """
         lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
         lines += [f"{name}: {value}" for name, value in headers]

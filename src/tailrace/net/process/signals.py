@@ -1,4 +1,4 @@
-"""The signals that stop a program: the first one drains it, the second one stops it at once.
+"""The signals that stop a program: the first one starts a drain, the second one stops it now.
 
 SIGHUP only drains. To other programs it means "read your configuration again", and a terminal that
 closes sends it: in neither case may open responses be aborted.

@@ -73,12 +73,12 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._discarded_bytes = 0
         self._early = b""  # what arrived too early: behind a request, or before `accept`
         self._is_full = False  # unsent bytes are above the high water mark
-        self.has_stalled = False  # the peer is gone: it took nothing for the stall time-out
+        self.has_stalled = False  # reset, because the peer accepted no bytes for too long
         self._renew()
 
     def _renew(self) -> None:
-        """Forget the last request."""
-        self.receiver: Receiver | None = None  # an application may set another one in its place
+        """Clear the state of the last request."""
+        self.receiver: Receiver | None = None  # an application may replace it
         self._is_last = False
         self._is_deferred = False  # the application has not accepted the request yet
         self.is_answered = False
@@ -119,7 +119,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             or self._server.is_draining
         )
         if self.phase is Phase.ANSWER or self._is_deferred:
-            self._server.deadlines.watch(self)  # from now on the peer may stall
+            self._server.deadlines.watch(self)  # the stall deadline counts from now on
         self._send_head(status, fields, self._server.date(), is_last=self._is_last)
 
     def end(self) -> None:
@@ -150,10 +150,10 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._transport.write_eof()
 
     def defer(self) -> None:
-        """Accept the request later, with `accept`. The application calls this while it is called.
+        """Accept the request later, with `accept`. An application calls this within its own call.
 
         Until then no `100 Continue` is sent, and neither body nor end of the request is delivered;
-        what arrives all the same is kept, up to a limit. The client has no deadline. If it leaves,
+        bytes that arrive are buffered, up to a limit. The client has no deadline. If it leaves,
         the receiver gets `on_gone`. The application may respond instead of accepting.
         """
         self._is_deferred = True
@@ -194,7 +194,7 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     @property
     def is_inside_chunk(self) -> bool:
-        """Whether this read began inside a chunk; see `HttpLimits.tracks_chunks`."""
+        """Whether this read started inside a chunk; see `HttpLimits.tracks_chunks`."""
         return self._parser.is_inside_chunk
 
     def pause_reading(self) -> None:
@@ -227,7 +227,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._discard_rest()
         self._report_gone()
         if framing is Framing.CLOSE:
-            self.reset()  # a peer that still reads would take a clean end for the body's
+            self.reset()  # a clean end would look like the body's end to a peer that still reads
 
     def pause_writing(self) -> None:
         """Called by the event loop."""
@@ -303,7 +303,7 @@ class Connection(FramedWriter, asyncio.Protocol):
     def _read_on(self) -> None:
         """Read what arrived behind the last request, once its response has been taken.
 
-        Otherwise responses to a client that reads nothing would pile up in the buffer.
+        Otherwise responses to a client that reads nothing would be buffered without end.
         """
         if self._early and not self._is_full:
             # Later: the application, or the transport, is still in its own call.
@@ -373,7 +373,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._transport.close()
 
     def reset(self) -> None:
-        """Close at once with a reset; unsent bytes are lost."""
+        """Reset the connection; unsent bytes are lost."""
         if self.phase is Phase.CLOSED:
             return
         self.phase = PHASES[self.phase][PhaseEvent.RESET]
@@ -388,7 +388,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._server.deadlines.watch(self)
 
     def end_stalled(self) -> None:
-        """Report that the peer takes nothing, and reset the connection."""
+        """Report a stall to the application (`has_stalled`), and reset the connection."""
         self.has_stalled = True
         self._report_gone()
         self.reset()

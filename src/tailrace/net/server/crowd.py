@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 
 _IDLE: Final = (Phase.IDLE, Phase.HEAD)
 _EVICTED_MAX: Final = 32
-"""How many connections are closed at once, so that not every new one is a search (as in nginx)."""
+"""Idle connections that one eviction closes, so that not every new one searches (as in nginx)."""
 
 _ASKED_PER_LEFT: Final = 8
-"""How many connections are asked for their descriptor while the reserved ones are being taken."""
+"""Connections whose descriptor number is read while the reserved descriptors would be used up."""
 
 
 class Crowd:
@@ -116,7 +116,7 @@ class Crowd:
         count = min(_EVICTED_MAX, max(1, self._limits.connections // _EVICTED_MAX))
         chosen = heapq.nsmallest(count, idle, key=_since_s)
         for each in chosen:
-            # A close would let one that has begun to send finish, and be answered.
+            # One in HEAD is reset: after a close it could still complete its request.
             (each.close if each.phase is Phase.IDLE else each.reset)()
         return len(chosen)
 
@@ -136,8 +136,8 @@ class Crowd:
     def admit_upload(self, connection: Connection) -> None:
         """Admit a request's body, which counts while its connection is in the phase BODY.
 
-        At the bound it replaces the one that has taken longest, if that is at least
-        UPLOAD_KEPT_S: so long can clients that send slowly on purpose keep others away.
+        At the bound it replaces the one that has taken longest, if that is at least UPLOAD_KEPT_S:
+        clients that send slowly on purpose block others for no longer than that.
 
         Raises:
             HttpError: 503, there is no room for another.

@@ -36,9 +36,9 @@ class Waiting(Protocol):
 
     phase: Phase
     phase_since_s: float
-    """When the phase began."""
+    """The start of the phase."""
     since_s: float
-    """When the wait began, or when `seen` last changed."""
+    """The start of the wait, or the last change of `seen`."""
     seen: int
 
     @property
@@ -76,11 +76,11 @@ class PeerDeadlines:
         return iter(self.waiting)
 
     def start(self) -> None:
-        """Start to sweep."""
+        """Start the sweep."""
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Stop sweeping."""
+        """Stop the sweep."""
         self._sweeper.stop()
 
     def shorten_idle(self) -> None:

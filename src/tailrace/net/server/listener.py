@@ -166,7 +166,7 @@ class HttpServer:
         self.crowd.admit_upload(connection)
 
     def discard(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
+        """Remove a connection that has ended."""
         self._connections.discard(connection)
         self.crowd.discard(connection)
         self.deadlines.waiting.discard(connection)

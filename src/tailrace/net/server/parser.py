@@ -1,7 +1,7 @@
 """Parses requests with httptools: records what it reports, within limits.
 
-httptools (llhttp, the parser that Node.js uses) calls back in the middle of a read; nothing but
-recording happens there. A second request in the same read is not recorded: it is not served.
+httptools (llhttp, the parser that Node.js uses) calls back in the middle of a read; the callbacks
+only record. A second request in the same read is not recorded: it is not served.
 What llhttp accepts although it is not HTTP is refused here (in the request line), and what it
 accepts without a bound is bounded here (empty lines before a request, framing of chunks).
 """
@@ -61,12 +61,12 @@ def bare_head(method: str, version: str) -> RequestHead:
 
 
 class RequestParser:
-    """Reads one request after the other.
+    """Parses one request after the other.
 
-    After each `feed`: `head` once the head is complete; `take_body` for what came of the body, if
-    there are `pieces` or `overhead`; `is_complete`; `is_behind` when more has come than this
-    request, which is not served. `finish` returns the trailers of a complete request, `renew`
-    begins the next one.
+    After each `feed`: `head` is set once the head is complete; `take_body` returns the body bytes
+    of this read, if there are `pieces` or `overhead`; `is_complete` is set at the end; `is_behind`
+    if bytes follow the request, which are not served. `finish` returns the trailers of a complete
+    request, `renew` prepares for the next one.
     """
 
     __slots__ = (

@@ -14,8 +14,8 @@ from typing import Final
 class Phase(Enum):
     """What a connection waits for. All but CLOSED have a deadline.
 
-    In PENDING and ANSWER it is the stall deadline, from the start of the response: the application
-    has deadlines of its own.
+    In PENDING and ANSWER it is the stall deadline, from the start of the response; the time until
+    then is bounded by the application.
     """
 
     __hash__ = object.__hash__  # faster than Enum's, which is a call in Python

@@ -10,7 +10,7 @@ from tailrace.wire.http_head import Headers, RequestHead
 
 
 class Receiver(Protocol):
-    """What an application returns for a request: it gets the rest of the request.
+    """Receives the body and the events of one request. An application returns it.
 
     Calls are never concurrent. None follows `on_gone` or the end of the response.
     """
@@ -91,7 +91,7 @@ class WholeBody:
         self._on_gone()
 
     def on_pause(self) -> None:
-        """The callable that gets the body also writes the response."""
+        """Do nothing: `on_complete` may set another receiver for the response."""
 
     def on_resume(self) -> None:
         """See `on_pause`."""
