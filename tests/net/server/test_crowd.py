@@ -192,3 +192,17 @@ def test_clients_leave_the_last_descriptors_to_functions() -> None:
     assert of_clients >= 8
     assert of_functions == 0
     assert re.search(r"^clients listener: \d+ connections closed: the limit of 256 open", log)
+
+
+@played(stall_timeout_s=10.0)
+async def test_responses_that_are_being_sent_are_not_searched_for_idle_connections(
+    stage: Stage,
+) -> None:
+    """A flood of newcomers would cost a search of all of them each."""
+    _, request = await stage.exchange(GET, receive_bytes=4_096)
+    request.connection.start(200)
+    assert stage.watched_count == 1
+    assert list(stage.server.deadlines) == []
+
+    request.connection.end()
+    assert list(stage.server.deadlines) == [request.connection]

@@ -273,7 +273,7 @@ class Connection(FramedWriter, asyncio.Protocol):
                 if self.is_answered or self._is_full:
                     self._server.deadlines.watch(self)
                 else:
-                    self._server.deadlines.waiting.discard(self)
+                    self._server.deadlines.unwatch(self)
                 if not self._transport.is_closing():
                     self._transport.resume_reading()  # paused, a leaving peer is not noticed
                 receiver.on_end(parser.finish())
@@ -336,7 +336,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         if self._is_full:
             receiver.on_pause()
         if self._is_deferred and not self.is_answered:
-            self._server.deadlines.waiting.discard(self)
+            self._server.deadlines.unwatch(self)
         elif not (self._is_deferred or self._parser.is_complete):
             self._start_body()
 

@@ -60,20 +60,23 @@ class PeerDeadlines:
     """The connections of a listener that wait for their peers.
 
     A sweep checks them at intervals: a timer for each would cost more than all the rest of a short
-    request. `waiting` has no connection that waits for its application to respond.
+    request. A connection that waits for its application to respond is not watched. One whose
+    response has started is not among those that are iterated over: a crowd searches these for idle
+    ones at each newcomer above a bound.
     """
 
     def __init__(self, bounds: HttpLimits, clock: TimerClock) -> None:
         self._clock = clock
         self._bounds = bounds
-        self.waiting: set[Waiting] = set()
+        self._waiting: set[Waiting] = set()
+        self._responding: set[Waiting] = set()  # their peers may stall
         self._sweeper = Sweeper(clock, interval_s=self._interval_s, look=self._look)
 
     def __len__(self) -> int:
-        return len(self.waiting)
+        return len(self._waiting) + len(self._responding)
 
     def __iter__(self) -> Iterator[Waiting]:
-        return iter(self.waiting)
+        return iter(self._waiting)
 
     def start(self) -> None:
         """Start the sweep."""
@@ -88,7 +91,7 @@ class PeerDeadlines:
         bounds = self._bounds
         timeout_s = min(bounds.drain_idle_timeout_s, bounds.keep_alive_timeout_s)
         self._bounds = replace(bounds, keep_alive_timeout_s=timeout_s)
-        for connection in self.waiting:
+        for connection in self._waiting:
             if connection.phase is Phase.IDLE:
                 connection.since_s = self._clock.now_s()
 
@@ -96,7 +99,17 @@ class PeerDeadlines:
         """Count the connection's deadline from now on."""
         connection.since_s = connection.phase_since_s = self._clock.now_s()
         connection.seen = 0
-        self.waiting.add(connection)
+        if connection.phase is Phase.ANSWER or connection.phase is Phase.PENDING:
+            self._waiting.discard(connection)
+            self._responding.add(connection)
+        else:
+            self._responding.discard(connection)
+            self._waiting.add(connection)
+
+    def unwatch(self, connection: Waiting) -> None:
+        """Stop counting: the connection waits for its application, or has ended."""
+        self._waiting.discard(connection)
+        self._responding.discard(connection)
 
     def _interval_s(self) -> float:
         """A quarter of the shortest deadline: none passes by more than that unnoticed."""
@@ -113,7 +126,7 @@ class PeerDeadlines:
 
     def _look(self) -> Iterator[bool]:
         now_s = self._clock.now_s()
-        for connection in list(self.waiting):
+        for connection in [*self._waiting, *self._responding]:
             yield self._check(connection, now_s)
 
     def _check(self, connection: Waiting, now_s: float) -> bool:

@@ -169,7 +169,7 @@ class HttpServer:
         """Remove a connection that has ended."""
         self._connections.discard(connection)
         self.crowd.discard(connection)
-        self.deadlines.waiting.discard(connection)
+        self.deadlines.unwatch(connection)
         if not self._connections:
             self._empty.set()
 
