@@ -37,7 +37,7 @@ class HintingCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
         given = list(args)
-        ctx.allow_extra_args = True  # refused below, where each of them is known
+        ctx.allow_extra_args = True  # refused below, where each of them is named
         try:
             extra = super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -38,7 +38,7 @@ def check_environment(key: str, table: Mapping[str, Any]) -> None:
     """Refuse the names and values that Lambda refuses in `environment`.
 
     Raises:
-        ConfigError: a name or a value is not allowed. The message begins with the key.
+        ConfigError: a name or a value is not allowed. The message starts with the key.
     """
     for name, value in table.items():
         if not _NAME(name):

@@ -1,7 +1,7 @@
 """Padding between lines: of Server-Sent Events, newline-delimited JSON and plain text.
 
 Sources: HTML Standard, section 9.2.6, "Interpreting an event stream", read 2026-11: a line that
-begins with a colon is ignored, also between the fields of an event. RFC 8259, section 2: spaces
+starts with a colon is ignored, also between the fields of an event. RFC 8259, section 2: spaces
 may stand before a value.
 """
 

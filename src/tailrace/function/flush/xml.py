@@ -23,7 +23,7 @@ NAMES_MAX: Final = 8192
 
 _OPAQUE: Final = ("script", "style")
 _ENDS: Final = {0x3C: b">", 0x26: b";"}
-"""The last byte of a token that begins with `<` or `&`; any byte may end another."""
+"""The last byte of a token that starts with `<` or `&`; any byte may end another."""
 
 
 class XmlScanner:
@@ -91,7 +91,7 @@ class XmlScanner:
         return -1
 
     def padding(self, size: int) -> bytes:
-        """A comment; 7 bytes at least."""
+        """Return a comment of `size` bytes, at least 7."""
         return b"<!--" + b" " * (size - 7) + b"-->"
 
     def _next_end(self) -> bytes:

@@ -65,7 +65,7 @@ class HtmlContent:
         return not (is_in_table or self._tables_are_uncertain)
 
     def context(self) -> tuple[object, ...]:
-        """All that decides how the following content is read."""
+        """The state that decides how the following content is parsed."""
         return (
             self.foreign_depth,
             self._expected_end,

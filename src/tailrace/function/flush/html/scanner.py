@@ -65,7 +65,7 @@ class HtmlScanner:
         return -1
 
     def padding(self, size: int) -> bytes:
-        """A comment; 7 bytes at least."""
+        """Return a comment of `size` bytes, at least 7."""
         return b"<!--" + b" " * (size - 7) + b"-->"
 
     def _is_place(self) -> bool:
@@ -77,13 +77,13 @@ class HtmlScanner:
         return self._content.allows_comment(has_text=tokens.has_text)
 
     def _take(self, data: bytes, at: int, *, finds: bool) -> int:
-        """Read on; return the new position. With `finds` it passes no place."""
+        """Parse on; return the new position. With `finds` it passes no place."""
         if self._check is None:
             return self._read(data, at, finds=finds)
         return self._take_undeclared(data, at, self._check, finds=finds)
 
     def _take_undeclared(self, data: bytes, at: int, check: Utf8Check, *, finds: bool) -> int:
-        """Read on; no step passes the end of the bytes in which a charset is searched for."""
+        """Parse on; no step passes the end of the bytes in which a charset is searched for."""
         if len(self._start) < len(_BOM):
             self._start += data[at : at + 1]
             piece = data[: at + 1]
@@ -109,10 +109,10 @@ class HtmlScanner:
         return self._tokens.step(data, at, finds=finds and not self._content.foreign_depth)
 
     def _read_noscript(self, data: bytes, at: int) -> int:
-        """Read a noscript element, which is raw text where scripts run, and markup elsewhere.
+        """Parse a noscript element, which is raw text where scripts run, and markup elsewhere.
 
-        It is read as markup up to the end that it has as raw text. If it ends there as markup as
-        well, and in the context in which it began, what follows is the same for both.
+        It is parsed as markup up to its end as raw text. If it ends there as markup as well, and in
+        the context in which it started, what follows is the same for both.
         """
         tail, tokens = self._noscript_tail, self._tokens
         whole = tail + data[at:]

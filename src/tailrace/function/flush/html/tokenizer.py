@@ -43,7 +43,7 @@ DOUBLE_QUOTED, SINGLE_QUOTED, UNQUOTED, SLASH, RAW_TEXT, LOST = range(19, 25)
 
 
 class TokenReceiver(Protocol):
-    """Gives the tokens a meaning, and so decides how the tokenizer reads on."""
+    """Receives the tokens, and decides how the tokenizer parses what follows."""
 
     def complete_tag(self, name: bytes, *, is_end: bool, is_self_closing: bool) -> int:
         """A tag is complete; return the state that follows: TEXT, RAW_TEXT or LOST."""
@@ -52,13 +52,13 @@ class TokenReceiver(Protocol):
         """Text and tags that PLAIN_TAGS matches are complete; False: LOST follows."""
 
     def begin_markup(self, byte: int) -> bool:
-        """A comment, or what is read as one, begins with this byte after `<` or `<!`.
+        """A comment, or what is parsed as one, starts with this byte after `<` or `<!`.
 
         False: LOST follows.
         """
 
     def complete_markup(self) -> None:
-        """A comment is complete, or what a browser reads as one."""
+        """A comment, or what a browser parses as one, is complete."""
 
 
 class HtmlTokenizer:
@@ -97,7 +97,7 @@ class HtmlTokenizer:
         self._raw_tail = b""
 
     def step(self, data: bytes, at: int, *, finds: bool) -> int:
-        """Read on from `at`, which is less than len(data); return the new position.
+        """Parse on from `at`, which is less than len(data); return the new position.
 
         With `finds` a step ends after a byte of text or at the end of a token, so that it passes no
         place. A step that reads nothing changes the state for the next byte.
@@ -257,7 +257,7 @@ class HtmlTokenizer:
             return at
         if data[at] in b"/>":
             return self._end_of_name(data, at)
-        self.state = ATTRIBUTE_NAME  # also when it begins with `=`
+        self.state = ATTRIBUTE_NAME  # also when it starts with `=`
         return at + 1
 
     def _read_attribute_name(self, data: bytes, at: int) -> int:
@@ -313,7 +313,7 @@ class HtmlTokenizer:
         return at
 
     def _read_raw_text(self, data: bytes, at: int) -> int:
-        """Search for the end tag; bytes that may begin one are kept for the next chunk."""
+        """Search for the end tag; bytes that may start one are kept for the next chunk."""
         tail = self._raw_tail
         whole = tail + data[at:]
         match = self._raw_end.search(whole)
