@@ -150,7 +150,7 @@ class Gateway:
             async with time_limit(self._clock, timeout_s):
                 await self._registry.wait_empty()
                 await self._public.drain(timeout_s)  # clients take the ends of their responses
-                await self._registry.wait_empty()  # an exchange whose request had just begun
+                await self._registry.wait_empty()  # an exchange whose request had just started
                 await self._callbacks.drain(timeout_s)  # and functions their answers
         except TimeoutError:
             counts = self.statistics()

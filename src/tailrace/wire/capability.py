@@ -1,6 +1,6 @@
 """Callback URLs: `http://HOST:PORT/<exchange id>/<secret>`.
 
-A client with the URL may answer the exchange, once. Both parts are 128 random bits. The id names
+The holder of the URL may answer the exchange, once. Both parts are 128 random bits. The id names
 the exchange and may be logged; the secret authorizes the callback and must not be logged.
 """
 

@@ -34,7 +34,7 @@ class ResultTransport:
 
     def keep_result(self, result: object) -> bool:
         if self._is_http and isinstance(result, bytes | bytearray | memoryview):
-            return False  # a result has no bytes: they must become base64
+            return False  # a Function URL accepts no bytes: they become base64
         self._result = result
         self._has_result = True
         return True

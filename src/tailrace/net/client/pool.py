@@ -159,7 +159,7 @@ class HttpPool:
         """
         deadline_s = self.clock.now_s() + self._connect_timeout_s
         connection = await self._enter(deadline_s)
-        while connection.is_closing and connection.is_used:  # a new one fails when it is asked
+        while connection.is_closing and connection.is_used:  # a new one fails when it is used
             connection.abort()  # its place is free once it has ended
             connection = await self._enter(deadline_s)
         return connection
