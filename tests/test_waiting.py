@@ -16,7 +16,6 @@ SLEEPS = {
     "function/output/test_quiet.py": "random pauses between writes, whatever their length",
     "net/blocking/test_async_upload.py": POLL,
     "net/client/test_pool.py": "a random moment to cancel at, whatever it meets",
-    "net/server/test_accept.py": "an application that asks another node, however long that takes",
     "net/test_clock.py": "the sleep of a manual clock",
 }
 
