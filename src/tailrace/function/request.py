@@ -1,7 +1,7 @@
 """The input of a handler: an event, and what the SDK reads from it.
 
-A part is read when it is first used, and once. A handler that uses none of them costs nothing
-beyond the check that the event can be read at all.
+What every invocation needs is read at once: the gateway's mark, and the event's shape. Headers and
+body are read when they are first used, and once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from tailrace.errors import ConfigError
-from tailrace.wire.events import EventShape, FunctionUrlReader, context_of, find_shape
+from tailrace.wire.events import FunctionUrlReader, context_of, find_shape
 from tailrace.wire.mark import MARK_VERSION, Mark, read_mark
 
 logger = logging.getLogger("tailrace.function")
@@ -37,23 +37,11 @@ class Request:
         self.event: Final = event
         """The event, as the handler receives it."""
         self.fields: Final = _fields_of(event)
-
-    @cached_property
-    def mark(self) -> Mark | None:
-        """The gateway's mark; None if no gateway has sent the event.
-
-        An unknown version of the mark is served, with a warning (see `wire.mark`).
-        """
-        mark = read_mark(self.fields)
-        if mark is not None and mark.version != MARK_VERSION:
-            has_callback = mark.callback is not None
-            logger.warning(
-                "the event's tailrace version is %.20r, this SDK knows %d: %s",
-                mark.version,
-                MARK_VERSION,
-                "its callback is taken for known" if has_callback else "the response is returned",
-            )
-        return mark
+        self.mark: Final = _mark_of(self.fields)
+        """The gateway's mark; None if no gateway has sent the event."""
+        self._context: Final = context_of(self.fields)
+        self.shape: Final = find_shape(self.fields, self._context)
+        """The form of the event; None if it is no HTTP request, or of an unknown front end."""
 
     @property
     def callback(self) -> str | None:
@@ -76,11 +64,6 @@ class Request:
         if self.mark is None:
             return None
         return FunctionUrlReader(self.fields, self._context).request_id or None
-
-    @cached_property
-    def shape(self) -> EventShape | None:
-        """The form of the event; None if it is no HTTP request, or of an unknown front end."""
-        return find_shape(self.fields, self._context)
 
     @property
     def is_http(self) -> bool:
@@ -116,16 +99,12 @@ class Request:
         """
         return self._http.body
 
-    @cached_property
+    @property
     def _http(self) -> FunctionUrlReader:
         shape = self.shape
         if shape is None or shape.reader is None:
             return FunctionUrlReader({}, {})
         return shape.reader(self.fields, self._context)
-
-    @cached_property
-    def _context(self) -> Mapping[str, Any]:
-        return context_of(self.fields)
 
 
 def mode_from(environment: Mapping[str, str]) -> Mode | None:
@@ -165,6 +144,21 @@ def _warn_once(front_end: str) -> None:
         " with payload format 2.0, or the gateway in front of the function",
         front_end,
     )
+
+
+def _mark_of(fields: Mapping[str, Any]) -> Mark | None:
+    """Return the gateway's mark. An unknown version is served, with a warning (`wire.mark`)."""
+    mark = read_mark(fields)
+    if mark is not None and mark.version != MARK_VERSION:
+        logger.warning(
+            "the event's tailrace version is %.20r, this SDK knows %d: %s",
+            mark.version,
+            MARK_VERSION,
+            "its callback is taken for known"
+            if mark.callback is not None
+            else "the response is returned",
+        )
+    return mark
 
 
 def _fields_of(event: object) -> Mapping[str, Any]:
