@@ -75,3 +75,8 @@ def test_each_key_of_the_file_declares_range_and_meaning(record: type[Any]) -> N
     keys = [each for each in fields_of(record).values() if each.name != "name"]
 
     assert all(is_complete(each) for each in keys)
+
+
+def test_the_fields_of_a_record_are_read_once() -> None:
+    """A file has a record for each of its routes, and may have thousands."""
+    assert fields_of(config.RouteConfig) is fields_of(config.RouteConfig)

@@ -9,13 +9,15 @@ the tables of the reference are derived from them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 REQUIRED: Final = dataclasses.MISSING
 _UNITS: Final = {"_s": "seconds", "_bytes": "bytes", "_mb": "MB"}
+_FIELDS: Final[dict[type[Any], Mapping[str, SettingField]]] = {}
+"""Of each record that has been read: a file may have thousands of routes, each one a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +118,16 @@ class SettingField:
         return tuple(_choices(self.type))
 
 
-def fields_of(record: type[Any]) -> dict[str, SettingField]:
+def fields_of(record: type[Any]) -> Mapping[str, SettingField]:
     """Return the fields of a record by name, in their order."""
-    hints = get_type_hints(record, include_extras=True)
-    return {field.name: _field(field, hints[field.name]) for field in dataclasses.fields(record)}
+    fields = _FIELDS.get(record)
+    if fields is None:
+        hints = get_type_hints(record, include_extras=True)
+        found = {
+            field.name: _field(field, hints[field.name]) for field in dataclasses.fields(record)
+        }
+        fields = _FIELDS[record] = MappingProxyType(found)
+    return fields
 
 
 def _field(field: dataclasses.Field[Any], hint: Any) -> SettingField:
@@ -131,7 +139,7 @@ def _field(field: dataclasses.Field[Any], hint: Any) -> SettingField:
         name=field.name,
         type=hint,
         default=default,
-        setting=next((each for each in extras if hasattr(each, "meaning")), None),
+        setting=next((each for each in extras if isinstance(each, Setting)), None),
         bounds=next((each for each in extras if hasattr(each, "description")), None),
         is_secret=not field.repr,
     )
