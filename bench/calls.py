@@ -156,7 +156,7 @@ def _event(body: bytes, query: str = "") -> Callable[[], object]:
             source_ip="127.0.0.1",
             request_id="1",
             time_epoch_ms=0,
-            domain_name="localhost",
+            host="localhost",
         )
         return msgspec.json.encode(event)
 

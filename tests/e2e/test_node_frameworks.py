@@ -51,7 +51,7 @@ def event_of_request(query: str) -> bytes:
         source_ip="127.0.0.1",
         request_id="r",
         time_epoch_ms=0,
-        domain_name="localhost",
+        host="localhost",
     )
     return json.dumps(event).encode()
 

@@ -82,7 +82,7 @@ def request_event(method: str = "GET", **more: Any) -> dict[str, Any]:
         source_ip="127.0.0.1",
         request_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
         time_epoch_ms=1_795_288_703_702,
-        domain_name="example.com",
+        host="example.com",
     )
     return event | more
 
@@ -326,7 +326,7 @@ def posted(body: bytes, content_type: str = "text/plain") -> dict[str, Any]:
         source_ip="127.0.0.1",
         request_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
         time_epoch_ms=1_795_288_703_702,
-        domain_name="example.com",
+        host="example.com",
     )
 
 

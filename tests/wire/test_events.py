@@ -32,7 +32,7 @@ def parts(
         "source_ip": "203.0.113.9",
         "request_id": "8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
         "time_epoch_ms": 1795283123000,
-        "domain_name": DOMAIN,
+        "host": DOMAIN,
     }
     return {"path": path, "query": query, "headers": headers, "body": body, **required, **others}
 
@@ -123,7 +123,7 @@ def test_the_smallest_event_leaves_out_what_there_is_none_of() -> None:
 
 def test_account_protocol_and_a_host_without_dots() -> None:
     context = event_from_request(
-        **parts(protocol="HTTP/1.0", domain_name="localhost", account_id="123456789012")
+        **parts(protocol="HTTP/1.0", host="localhost", account_id="123456789012")
     )["requestContext"]
 
     assert context["accountId"] == "123456789012"

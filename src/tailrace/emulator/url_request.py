@@ -184,8 +184,6 @@ def _event(
     The emulator serves plain HTTP, so it adds no x-amzn-tls-* headers. With AWS_IAM there is one
     account, and all names of its caller are derived from the access key.
     """
-    host = (head.get(b"host") or b"").decode("latin-1")
-    name, _, port = host.rpartition(":")
     headers, _ = forwarded_fields(head, peer, trace=f"Root={trace_root}", port=str(service.port))
     headers[-4:] = sorted(headers[-4:])  # those that were added: the trace comes first
     event = event_from_request(
@@ -197,7 +195,7 @@ def _event(
         source_ip=peer,
         request_id=request_id,
         time_epoch_ms=int(time.time() * 1000),
-        domain_name=name if port.isdigit() else host,
+        host=(head.get(b"host") or b"").decode("latin-1"),
         protocol=f"HTTP/{head.version}",
         account_id="anonymous" if service.find_fault is None else ACCOUNT,
     )

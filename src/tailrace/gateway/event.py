@@ -39,7 +39,6 @@ def encode_event(
         trusted_hops=trusted_hops,
     )
     held.client_address = source_ip
-    host = head.host
     event = event_from_request(
         method=head.method,
         path=head.path,
@@ -49,7 +48,7 @@ def encode_event(
         source_ip=source_ip,
         request_id=capability.exchange_id,
         time_epoch_ms=int(now_s * 1000),
-        domain_name=host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host,
+        host=head.host,
         protocol="HTTP/" + head.version,
     )
     url = callback_url(callback_base, capability)

@@ -157,7 +157,7 @@ def event_from_request(
     source_ip: str,
     request_id: str,
     time_epoch_ms: int,
-    domain_name: str,
+    host: str,
     protocol: str = "HTTP/1.1",
     account_id: str = "anonymous",
 ) -> dict[str, Any]:
@@ -165,12 +165,11 @@ def event_from_request(
 
     `path` and `query` are as sent: percent-encoded, the query without the question mark. `headers`
     are in the order in which they came, with names in lower case and values decoded as Latin-1.
-    `domain_name` is the host of the request, without a port.
+    `host` is the Host field; the event has it without a port.
 
     As recorded on AWS: repeated headers and query parameters are joined with a comma and no space;
     the Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
     if there are none.
-
     """
     from urllib.parse import unquote  # here: a function writes no event, but pays for imports
 
@@ -181,6 +180,8 @@ def event_from_request(
         else:
             # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
             joined[name] += ("; " if name == "cookie" else ",") + value
+    before_port, _, port = host.rpartition(":")
+    domain_name = before_port if port.isdigit() else host
     prefix = domain_name.partition(".")[0]
     event: dict[str, Any] = {
         "version": "2.0",
