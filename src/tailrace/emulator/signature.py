@@ -113,13 +113,14 @@ def _check(keys: KeyPair, head: RequestHead, body: bytes, now_s: float) -> None:
             "the host header is not signed",
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
         )
-    _check_payload(head, body)
+    body_sha256 = hashlib.sha256(body).hexdigest()
+    _check_payload(head, body_sha256)
     canonical, _ = sigv4.canonical_request(
         head.method,
         sigv4.canonical_path(head.path),
         sigv4.canonical_query(head.query),
         _signed_fields(head, names),
-        hashlib.sha256(body).hexdigest(),
+        body_sha256,
     )
     expected = sigv4.sign(canonical, claim.date, credential.scope, keys.secret_access_key)
     if not sigv4.is_signature(claim.signature, expected):
@@ -245,13 +246,13 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:g}"
 
 
-def _check_payload(head: RequestHead, body: bytes) -> None:
+def _check_payload(head: RequestHead, body_sha256: str) -> None:
     said = head.get(b"x-amz-content-sha256")
     if said is None:
         return  # the body's own digest is what must have been signed
     if said == b"UNSIGNED-PAYLOAD" or said.startswith(b"STREAMING-"):
         raise _invalid("the payload is not signed")
-    if said.lower() != hashlib.sha256(body).hexdigest().encode():
+    if said.lower() != body_sha256.encode():
         raise _invalid("x-amz-content-sha256 is not the digest of the body")
 
 
