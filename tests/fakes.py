@@ -25,6 +25,22 @@ from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 PATIENCE_S = 30.0
 """When a wait is in vain."""
 
+HOP_BY_HOP = [
+    b"connection",
+    b"expect",
+    b"http2-settings",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"tailrace-frames",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+]
+"""Names of fields that belong to one connection, and must not cross the gateway."""
+
 _ROUNDS = 50
 """More than any chain of calls, each of which makes the next one ready, has links."""
 

@@ -49,7 +49,7 @@ class RecordingSeat:
 
 
 class RecordingSource:
-    """A function that is told to wait and to go on."""
+    """Records when it is paused and resumed."""
 
     def __init__(self) -> None:
         self.told: list[object] = []

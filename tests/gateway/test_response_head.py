@@ -1,32 +1,12 @@
 """Response heads that cross the gateway, and what must not cross with them."""
 
 import pytest
+from tests.fakes import HOP_BY_HOP
 
 from tailrace.errors import HeadError
 from tailrace.gateway.response_head import head_from_callback, response_fields
 from tailrace.wire.http_head import Headers, RequestHead
 from tailrace.wire.integration import Head
-
-
-def request(*headers: tuple[bytes, bytes]) -> RequestHead:
-    return RequestHead("GET", "/", "1.1", list(headers))
-
-
-HOP_BY_HOP = [
-    b"connection",
-    b"expect",
-    b"http2-settings",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"tailrace-frames",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-]
-
 
 # --- responses -----------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Requests that cross the gateway or reach a Function URL: what is dropped, and what is added."""
 
 import pytest
+from tests.fakes import HOP_BY_HOP
 
 from tailrace.wire.forwarded import find_trace_root, forwarded_fields, new_trace_root
 from tailrace.wire.http_head import RequestHead
@@ -33,22 +34,6 @@ def test_a_request_keeps_its_fields_their_order_and_repeats() -> None:
         ("b", "3"),
         ("x", "é"),
     ]
-
-
-HOP_BY_HOP = [
-    b"connection",
-    b"expect",
-    b"http2-settings",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"tailrace-frames",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-]
 
 
 @pytest.mark.parametrize("name", HOP_BY_HOP)

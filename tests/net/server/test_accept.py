@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.fakes import settle, until
+from tests.fakes import Peer, settle, until
 from tests.net.server.stage import BOTH, CHUNKED_POST, GET, Request, Stage, played, post
 
 from tailrace import limits
@@ -14,6 +14,15 @@ from tailrace.net.server.phases import Phase
 TIMEOUT_S = 10.0
 EXPECT = b"Expect: 100-continue"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def serve_next(stage: Stage, peer: Peer) -> None:
+    """Answer the request behind the first one; the peer gets both answers in their order."""
+    follower = await stage.request()
+    assert follower.head.path == "/next"
+    follower.connection.respond(204)
+    assert (await peer.read_response()).status == 200
+    assert (await peer.read_response()).status == 204
 
 
 @played(loops=BOTH)
@@ -95,11 +104,7 @@ async def test_what_comes_behind_a_deferred_request_is_the_next_one(stage: Stage
     await until(lambda: request.events == ["end"])
     request.connection.respond(200)
 
-    follower = await stage.request()
-    assert follower.head.path == "/next"
-    follower.connection.respond(204)
-    assert (await peer.read_response()).status == 200
-    assert (await peer.read_response()).status == 204
+    await serve_next(stage, peer)
 
 
 @played(loops=BOTH)
@@ -253,11 +258,7 @@ async def test_what_comes_behind_an_accepted_request_without_a_body_is_the_next_
     await until(lambda: request.events == ["end"])
     request.connection.respond(200)
 
-    follower = await stage.request()
-    assert follower.head.path == "/next"
-    follower.connection.respond(204)
-    assert (await peer.read_response()).status == 200
-    assert (await peer.read_response()).status == 204
+    await serve_next(stage, peer)
 
 
 @played(loops=BOTH)
