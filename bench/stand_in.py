@@ -1,8 +1,11 @@
 """A stand-in for Lambda and for the function, cheap enough to load any relay.
 
-The function's side of three kinds of relay: tailrace invokes it through the Lambda API and is
-called back; nginx asks it as an upstream; the floor names a client on its control connection and
-is called back. In each case the response is written by the same code to a `Sink`.
+The function's side of three kinds of relay: tailrace and its like invoke it through the Lambda API
+and are called back; nginx asks it as an upstream; the floor names a client on its control
+connection and is called back. In each case the response is written by the same code to a `Sink`.
+
+An event with `rawPath` is a Function URL's: the callback is that of tailrace's SDK, with a prelude.
+An event without it has the path in `url`: the callback's headers are those of the response.
 
 Concurrency law: protocol callbacks of one event loop; nothing is awaited but connecting.
 """
@@ -23,6 +26,10 @@ CALLBACK_HEAD = (
     "POST {path} HTTP/1.1\r\nhost: {host}\r\n"
     "content-type: application/vnd.awslambda.http-integration-response\r\n"
     "transfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n"
+)
+HEADERS_CALLBACK_HEAD = (
+    "POST {path} HTTP/1.1\r\nhost: {host}\r\n"
+    "content-type: text/plain\r\nx-status-code: 200\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 UPSTREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
 ACCEPTED = (
@@ -65,6 +72,12 @@ class Sink:
         self._transport.write(data)
         if is_last and not self._is_chunked:
             self._transport.close()
+
+    def open(self) -> None:
+        """The response's head alone, unless it has gone with a chunk."""
+        if self._opening:
+            self._transport.write(self._opening)
+            self._opening = b""
 
 
 class _Writer(asyncio.Protocol):
@@ -176,13 +189,16 @@ class _LambdaApi(asyncio.Protocol):
         self._run(json.loads(event))
 
     def _run(self, event: dict[str, str]) -> None:
-        path = event["rawPath"] if "rawPath" in event else event["url"]
+        is_url_event = "rawPath" in event
+        path = event["rawPath" if is_url_event else "url"]
         if self._stand_in.skips_callback(path):
             self._stand_in.on_held()
             return
         origin = urlsplit(event["origin"])
-        head = CALLBACK_HEAD.format(path=origin.path, host=origin.netloc).encode()
-        self._stand_in.call_back(origin.port or 80, partial(_Callback, self._stand_in, path, head))
+        opening = CALLBACK_HEAD if is_url_event else HEADERS_CALLBACK_HEAD
+        head = opening.format(path=origin.path, host=origin.netloc).encode()
+        kind = _Callback if is_url_event else _HeadersCallback
+        self._stand_in.call_back(origin.port or 80, partial(kind, self._stand_in, path, head))
 
 
 class _Callback(_Writer):
@@ -218,6 +234,16 @@ class _Callback(_Writer):
     def connection_lost(self, error: Exception | None) -> None:
         if not self._answer:
             self._fail(f"the callback for {self._path} got no answer: {error}")
+
+
+class _HeadersCallback(_Callback):
+    """The same without a 100: the head goes with the first chunk, if there is one at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        _Writer.connection_made(self, transport)
+        self.sink = Sink(self.transport, self._head, is_chunked=True)
+        self._stand_in.play(self._path, self.sink)
+        self.sink.open()
 
 
 def _content_length(head: bytes) -> int:
