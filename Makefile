@@ -7,13 +7,14 @@ BIN := .venv/bin
 SPREAD := -n 2 --dist loadfile
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
-.PHONY: demo test check bench torture docs format clean help
+.PHONY: demo test check bench budget torture docs format clean help
 
 help:
 	@echo "make demo   run the examples on http://127.0.0.1:8080 (make demo PORT=…)"
 	@echo "make test   run all tests; installs what they need"
 	@echo "make check  format, lint and types"
 	@echo "make torture slow attacks and kill -9 under load, for minutes (JSON=FILE)"
+	@echo "make budget count the gateway's instructions per request and per chunk"
 	@echo "make bench  measure the data path beside nginx, a C relay and AWS's runtimes (JSON=FILE)"
 
 demo: .venv/.demo
@@ -49,12 +50,24 @@ bench: .venv/.test
 	sh scripts/install-npm.sh
 	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
 
+# Instructions of a request and of a chunk against the record: callgrind counts them, so it does not
+# matter what else the machine does.
+budget: .venv/.test .venv/.reference
+	sh scripts/install-tools.sh valgrind
+	$(BIN)/python -m bench.budget $(ARGS)
+
+# Debian's Python is built with optimizations; figures of other builds cannot be compared.
+.venv/.reference: $(SOURCES)
+	sh scripts/install-tools.sh /usr/bin/python3.11
+	sh scripts/make-venv.sh /usr/bin/python3.11 .venv/reference ".[gateway]"
+	touch $@
+
 .venv/.demo: $(SOURCES)
-	sh scripts/make-venv.sh "$(PYTHON)" ".[dev]"
+	sh scripts/make-venv.sh "$(PYTHON)" .venv ".[dev]"
 	touch $@
 
 .venv/.test: $(SOURCES)
-	sh scripts/make-venv.sh "$(PYTHON)" ".[all]" --group test --group check
+	sh scripts/make-venv.sh "$(PYTHON)" .venv ".[all]" --group test --group check
 	touch $@ .venv/.demo
 
 clean:

@@ -21,7 +21,7 @@ from bench.stand_in import StandIn
 from tailrace.net import ports
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 DESCRIPTORS = 20_000
 

@@ -5,7 +5,8 @@ and are called back; nginx asks it as an upstream; the floor names a client on i
 connection and is called back. In each case the response is written by the same code to a `Sink`.
 
 An event with `rawPath` is a Function URL's: the callback is that of tailrace's SDK, with a prelude.
-An event without it has the path in `url`: the callback's headers are those of the response.
+An event without it has the path in `url`: the callback's headers are those of the response. So are
+those of a path that starts with `HEADERS_PATH`.
 
 Concurrency law: protocol callbacks of one event loop; nothing is awaited but connecting.
 """
@@ -31,6 +32,7 @@ HEADERS_CALLBACK_HEAD = (
     "POST {path} HTTP/1.1\r\nhost: {host}\r\n"
     "content-type: text/plain\r\nx-status-code: 200\r\ntransfer-encoding: chunked\r\n\r\n"
 )
+HEADERS_PATH = "/headers/"
 UPSTREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
 ACCEPTED = (
     b"HTTP/1.1 202 Accepted\r\nx-amzn-requestid: 00000000-0000-0000-0000-000000000000\r\n"
@@ -195,9 +197,10 @@ class _LambdaApi(asyncio.Protocol):
             self._stand_in.on_held()
             return
         origin = urlsplit(event["origin"])
-        opening = CALLBACK_HEAD if is_url_event else HEADERS_CALLBACK_HEAD
+        has_prelude = is_url_event and not path.startswith(HEADERS_PATH)
+        opening = CALLBACK_HEAD if has_prelude else HEADERS_CALLBACK_HEAD
         head = opening.format(path=origin.path, host=origin.netloc).encode()
-        kind = _Callback if is_url_event else _HeadersCallback
+        kind = _Callback if has_prelude else _HeadersCallback
         self._stand_in.call_back(origin.port or 80, partial(kind, self._stand_in, path, head))
 
 
@@ -242,7 +245,7 @@ class _HeadersCallback(_Callback):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         _Writer.connection_made(self, transport)
         self.sink = Sink(self.transport, self._head, is_chunked=True)
-        self._stand_in.play(self._path, self.sink)
+        self._stand_in.play(self._path.removeprefix(HEADERS_PATH[:-1]), self.sink)
         self.sink.open()
 
 
