@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ CHUNK_COUNT: Final = 300
 REST_S: Final = 0.005
 """After a response: its connection to the function ends before the next request starts."""
 QUIET_S: Final = 0.2
+IDLE_S: Final = 2.0
 TIMEOUT_S: Final = 300.0
 
 _TOTAL: Final = re.compile(r"^(?:totals|summary): ([0-9]+)$", re.MULTILINE)
@@ -112,8 +114,8 @@ def find_facts(interpreter: Path) -> dict[str, str]:
 async def count(interpreter: Path, profile: Path | None = None) -> dict[str, int]:
     """Return the instructions of each kind of work, by its name: a request, a chunk.
 
-    `profile` is a folder in which callgrind's files are kept: `callgrind.2` is that of the first
-    kind, and each second one that of the next.
+    `profile` is a folder in which callgrind's files are kept: `callgrind.4` is that of the first
+    kind, `callgrind.6` that of the second, and so on.
 
     Raises:
         BenchError: the gateway did not start, or a response was not as expected.
@@ -137,20 +139,33 @@ async def count(interpreter: Path, profile: Path | None = None) -> dict[str, int
 
 @dataclass(slots=True)
 class Gateway:
-    """A gateway under callgrind. `mark` returns the instructions since the last mark."""
+    """A gateway under callgrind."""
 
     relay: Relay
     profile: Path
     marks: int = 0
+    marked_s: float = 0.0
+    idle_per_s: float = 0.0
+    """Instructions of a second without work: those of the sweeps."""
+
+    async def rest(self) -> None:
+        """Find out what a second without work costs."""
+        await self.mark()
+        await asyncio.sleep(IDLE_S)
+        started_s = self.marked_s
+        counted = await self.mark()
+        self.idle_per_s = counted / (self.marked_s - started_s)
 
     async def mark(self) -> int:
+        """Return the instructions since the last mark, without those of the sweeps."""
         self.marks += 1
         dump = self.profile.with_name(f"{self.profile.name}.{self.marks}")
         await asyncio.sleep(QUIET_S)
         self.relay.process.send_signal(signal.SIGUSR1)
         while self.relay.process.poll() is None:
             if dump.exists() and (found := _TOTAL.search(dump.read_text())):
-                return int(found[1])
+                before_s, self.marked_s = self.marked_s, time.monotonic()
+                return int(int(found[1]) - self.idle_per_s * (self.marked_s - before_s))
             await asyncio.sleep(REST_S)
         raise BenchError("the gateway has ended")
 
@@ -202,6 +217,7 @@ class Visit:
 
     async def count(self) -> dict[str, int]:
         """See `count`."""
+        await self._gateway.rest()
         port = self._gateway.relay.port
         client = await connect(port, lambda: Client(self._on_bytes, self._on_end, self._on_failure))
         counts = {
