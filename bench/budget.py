@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -35,8 +35,9 @@ RECORD: Final = Path(__file__).parent / "budget.json"
 REFERENCE: Final = ROOT / ".venv/reference/bin/python"
 """Debian's Python with the pinned packages: `make .venv/.reference`."""
 
-EXCESS_MAX: Final = 1.03
-"""How many times the recorded count may be."""
+EXCESS_MAX: Final = {"request": 1.03, "request-headers": 1.03, "chunk": 1.02}
+"""How many times its recorded count each may be. Counts of a request differ by 0.5 % from run to
+run; a chunk is counted more exactly, and one more object for each is found."""
 
 WARM_COUNT: Final = 40
 """Requests and chunks before those that are counted."""
@@ -79,11 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.record:
         document = {"counted_with": facts, "instructions": counts}
         RECORD.write_text(json.dumps(document, indent=2) + "\n")
-    record = json.loads(RECORD.read_text())
     print(*(f"{name}: {value}" for name, value in facts.items()), "", sep="\n")
-    if differences := [name for name in facts if record["counted_with"].get(name) != facts[name]]:
+    return judge(facts, counts, json.loads(RECORD.read_text()))
+
+
+def judge(
+    facts: Mapping[str, str], counts: Mapping[str, int], record: Mapping[str, Mapping[str, Any]]
+) -> int:
+    """Print the counts beside a record, and return an exit code; see the module."""
+    if others := [name for name in facts if record["counted_with"].get(name) != facts[name]]:
         print("\n".join(f"{name}: {count:,} instructions" for name, count in counts.items()))
-        print(f"no record for this interpreter: other {', '.join(differences)}", file=sys.stderr)
+        print(f"no record for this interpreter: other {', '.join(others)}", file=sys.stderr)
         return NO_RECORD
     lines, is_above = compare(counts, record["instructions"])
     print("\n".join(lines))
@@ -94,9 +101,9 @@ def compare(counts: Mapping[str, int], recorded: Mapping[str, int]) -> tuple[lis
     """Return a line for each count, and whether one is above its budget."""
     lines, is_above = [], False
     for name, instructions in counts.items():
-        ratio = instructions / recorded[name]
-        verdict = "within the budget" if ratio <= EXCESS_MAX else f"ABOVE {EXCESS_MAX} ×"
-        is_above = is_above or ratio > EXCESS_MAX
+        ratio, most = instructions / recorded[name], EXCESS_MAX[name]
+        verdict = "within the budget" if ratio <= most else f"ABOVE {most} ×"
+        is_above = is_above or ratio > most
         lines.append(
             f"{name}: {instructions:,} instructions, {ratio:.3f} × {recorded[name]:,}: {verdict}"
         )
