@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -18,10 +17,10 @@ from pathlib import Path
 from bench.load import REQUEST, BenchError, Client, Goal, connect
 from bench.process import children
 from bench.relays import Bed, Relay, free_port
+from bench.versions import NPM
 from tailrace.wire.event_stream import MessageDecoder
 
 FUNCTIONS = Path(__file__).parent / "functions"
-NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace" / "npm"
 PATHS = ("Function URL", "InvokeWithResponseStream", "response-stream route", "callback")
 NODE = {"nodejs20.x": "aws-lambda-ric 3.3.0", "nodejs22.x": "aws-lambda-ric 4.0.2"}
 RUNTIME = "tailrace.runtime"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Literal
+
+from bench import versions
 
 BASELINES = ("nginx", "floor")
 
@@ -243,10 +242,7 @@ def machine() -> dict[str, str]:
         "load": f"{os.getloadavg()[0]:.1f} processes ran in the last minute",
         "python": f"{platform.python_version()}, {_build()}",
         "speed": f"{_loop_ms():.0f} ms for a million turns of a Python loop",
-        "uvloop": version("uvloop"),
-        "httptools": version("httptools"),
-        "nginx": _said("nginx", "-v").removeprefix("nginx version: nginx/"),
-        "cc": _said("cc", "--version"),
+        **versions.found(),
     }
 
 
@@ -265,11 +261,3 @@ def _loop_ms() -> float:
             total += turn & 3
         best_s = min(best_s, time.process_time() - before_s)
     return best_s * 1000
-
-
-def _said(program: str, option: str) -> str:
-    if shutil.which(program) is None:
-        return "missing"
-    answer = subprocess.run([program, option], capture_output=True, text=True, check=False)
-    lines = (answer.stdout or answer.stderr).splitlines()
-    return lines[0].strip() if lines else "unknown"
