@@ -15,7 +15,7 @@ help:
 	@echo "make check  format, lint and types"
 	@echo "make torture slow attacks and kill -9 under load, for minutes (JSON=FILE)"
 	@echo "make budget count the gateway's instructions per request and per chunk"
-	@echo "make bench  measure the data path beside nginx, a C relay and AWS's runtimes (JSON=FILE)"
+	@echo "make bench  measure the data path beside other relays and AWS's runtimes (JSON=FILE)"
 
 demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
@@ -46,7 +46,8 @@ torture: .venv/.test
 	$(BIN)/python -m tests.torture $(if $(JSON),--json $(JSON))
 
 bench: .venv/.test
-	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc libtoolize make nginx node npm
+	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc haproxy libtoolize make \
+		nginx node npm
 	sh scripts/install-npm.sh
 	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
 

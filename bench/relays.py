@@ -132,7 +132,7 @@ class Bed:
     def __init__(self, directory: Path, cores: Cores, stand_in: StandIn) -> None:
         self._directory = directory
         self._cores = cores
-        self._stand_in = stand_in
+        self.stand_in = stand_in
         self._relays: list[Relay] = []
         self._count = 0
 
@@ -145,7 +145,7 @@ class Bed:
             *shlex.split(command),
             *("--config", str(config), "--listen", f"127.0.0.1:{port}"),
             *("--callback-listen", f"127.0.0.1:{callback_port}"),
-            *("--endpoint-url", f"http://127.0.0.1:{self._stand_in.invoke_port}"),
+            *("--endpoint-url", f"http://127.0.0.1:{self.stand_in.invoke_port}"),
         ]
         return self._start(name, Starting(words, port))
 
@@ -159,7 +159,7 @@ class Bed:
                 directory=directory,
                 descriptors=DESCRIPTORS,
                 connections=DESCRIPTORS - 500,
-                upstream_port=self._stand_in.upstream_port,
+                upstream_port=self.stand_in.upstream_port,
                 port=port,
                 options=options,
             )
@@ -170,7 +170,7 @@ class Bed:
 
     async def floor(self, name: str, program: Path) -> Relay:
         port, callback_port = free_port(), free_port()
-        control_port = await self._stand_in.control(callback_port)
+        control_port = await self.stand_in.control(callback_port)
         words = [str(program), str(port), str(callback_port), str(control_port)]
         return self._start(name, Starting(words, port, is_raw=True))
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import uvloop
 
-from bench import native
+from bench import native, peers
 from bench.load import BenchError
 from bench.measure import QUICK, Bench, Load
 from bench.relays import TAILRACE_COMMAND, Bed, Cores, Relay, compile_floor
@@ -172,7 +172,7 @@ def choose_relays(settings: Settings) -> dict[str, Start]:
         starts["floor"] = lambda bed: bed.floor("floor", program)
     else:
         _say("no C compiler here: the floor is left out (Debian: apt install gcc libc6-dev)")
-    return starts
+    return starts | peers.choose(_say)
 
 
 async def _measure_relays(settings: Settings, bed: Bed, bench: Bench, results: Results) -> None:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from bench import calls
 from bench.chain import NODE, PATHS
+from bench.peers import PEERS
 from bench.report import judge, listing, new_native_rows, new_rows, number, table
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,8 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
     relay_rows = ["request", "chunk", "merged", "bulk", "held", "held_open"]
     assert list(measured) == [*relay_rows, "native", "native-memory", "first-byte", "start"]
     assert all("tailrace" in measured[name] for name in relay_rows)
-    assert set(measured["request"]) == {"tailrace", "nginx", "nginx-64k", "floor"}
+    assert set(measured["request"]) == {"tailrace", "nginx", "nginx-64k", "floor", *PEERS}
+    assert all(set(PEERS) <= set(measured[name]) for name in relay_rows)
     assert set(measured["native"]) == set(PATHS)
     assert set(measured["first-byte"]) == {"tailrace.runtime", *NODE.values()}
     assert set(measured["start"]) == {"tailrace.runtime", "awslambdaric"}
