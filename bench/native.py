@@ -1,13 +1,12 @@
 """What Lambda's own streaming costs with tailrace at both ends, beside the callback path.
 
-Four rows: CPU time and memory of large streams, the time to the first byte, and the start of a
-runtime. Everything is on one machine and warm, unless it says otherwise.
+CPU time and memory of large streams, the time to the first byte, the start of a runtime, and what
+an invocation and a chunk cost it. Everything is on one machine and warm, unless it says otherwise.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -16,12 +15,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bench.chain import FUNCTIONS, PATHS, RUNTIME, Chain, start_chain
+from bench.function import WAYS, chunk_us, invocation_us
+from bench.invoker import variables
 from bench.load import REQUEST, BenchError, Client, Goal, connect
 from bench.process import cpu_s, peak_bytes, reset_peak, resident_bytes
 from bench.relays import Bed
 from bench.report import Row
 
-ROWS = ("native", "native-memory", "first-byte", "start")
+ROWS = ("native", "native-memory", "first-byte", "start", "invocation", "function-chunk")
 CHUNK_BYTES = 65_536
 STREAMED_BYTES = 200_000_000
 REST_S = 0.1
@@ -40,9 +41,20 @@ class NativeLoad:
     memory_bytes: int = STREAMED_BYTES
     requests: int = 60
     starts: int = 10
+    invocations: int = 500
+    long_invocations: int = 50
+    chunks: int = 200
 
 
-QUICK = NativeLoad(stream_bytes=4_000_000, memory_bytes=8_000_000, requests=3, starts=1)
+QUICK = NativeLoad(
+    stream_bytes=4_000_000,
+    memory_bytes=8_000_000,
+    requests=3,
+    starts=1,
+    invocations=10,
+    long_invocations=5,
+    chunks=20,
+)
 
 
 class NativeBench:
@@ -60,6 +72,8 @@ class NativeBench:
             await self._starts()
         elif name == "native-memory":
             await self._memory()
+        elif name in ("invocation", "function-chunk"):
+            await self._function(name)
         else:
             chain = self._chain = self._chain or start_chain(self._bed)
             measuring = self._cpu(chain) if name == "native" else self._first_bytes(chain)
@@ -126,6 +140,18 @@ class NativeBench:
         for name, values in times.items():
             self._rows["start"].add_median(name, values)
 
+    async def _function(self, name: str) -> None:
+        """Microseconds of CPU time of the function's process, way by way."""
+        load, prepare_child = self._load, self._bed.prepare_child
+        for way in WAYS:
+            if name == "invocation":
+                used_us = await invocation_us(way, load.invocations, prepare_child)
+            elif way.streams:
+                used_us = await chunk_us(way, load.long_invocations, load.chunks, prepare_child)
+            else:
+                continue
+            self._rows[name].add(way.name, used_us)
+
 
 def _rotated(items: Mapping[str, T], turn: int) -> list[tuple[str, T]]:
     """Another one comes first each time: what one leaves behind falls on the next."""
@@ -167,7 +193,7 @@ async def _start_ms(module: str, prepare_child: Callable[[], None]) -> float:
     process = subprocess.Popen(
         [sys.executable, "-m", module, "plain.handler"],
         cwd=FUNCTIONS,
-        env=_variables(port),
+        env=variables(port),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         preexec_fn=prepare_child,
@@ -181,18 +207,6 @@ async def _start_ms(module: str, prepare_child: Callable[[], None]) -> float:
         process.kill()
         process.wait()
         server.close()
-
-
-def _variables(port: int) -> dict[str, str]:
-    """Those of Lambda that a runtime needs."""
-    return {
-        "PATH": os.environ["PATH"],
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
-        "AWS_LAMBDA_FUNCTION_NAME": "bench",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-        "LAMBDA_TASK_ROOT": str(FUNCTIONS),
-    }
 
 
 async def _explained(chain: Chain, measuring: Awaitable[None]) -> None:

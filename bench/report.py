@@ -94,6 +94,8 @@ def new_native_rows() -> dict[str, Row]:
         Row("native-memory", "growth of memory over 200 MB", "MiB"),
         Row("first-byte", "request to first byte, Function URL", "ms"),
         Row("start", "process start to first request for an event", "ms"),
+        Row("invocation", "CPU of the function's process per invocation", "µs"),
+        Row("function-chunk", "CPU of the function's process per 64-byte chunk", "µs"),
     )
     return {row.name: row for row in rows}
 

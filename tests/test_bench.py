@@ -12,6 +12,7 @@ import psutil
 import pytest
 from bench import calls
 from bench.chain import NODE, PATHS
+from bench.function import WAYS
 from bench.peers import PEERS
 from bench.report import judge, listing, new_native_rows, new_rows, number, table
 
@@ -37,13 +38,17 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
     document = json.loads(results.read_text())
     measured = {row["name"]: row["relays"] for row in document["rows"]}
     relay_rows = ["request", "chunk", "merged", "bulk", "held", "held_open"]
-    assert list(measured) == [*relay_rows, "native", "native-memory", "first-byte", "start"]
+    native_rows = ["native", "native-memory", "first-byte", "start"]
+    assert list(measured) == [*relay_rows, *native_rows, "invocation", "function-chunk"]
     assert all("tailrace" in measured[name] for name in relay_rows)
     assert set(measured["request"]) == {"tailrace", "nginx", "nginx-64k", "floor", *PEERS}
     assert all(set(PEERS) <= set(measured[name]) for name in relay_rows)
     assert set(measured["native"]) == set(PATHS)
     assert set(measured["first-byte"]) == {"tailrace.runtime", *NODE.values()}
     assert set(measured["start"]) == {"tailrace.runtime", "awslambdaric"}
+    assert set(measured["invocation"]) == {way.name for way in WAYS}
+    assert set(measured["function-chunk"]) == {way.name for way in WAYS if way.streams}
+    assert all(each["median"] > 0 for each in measured["function-chunk"].values())
     targets = document["targets"]
     assert [each["limit"] for each in targets] == [375, 1.5, 2.2, 1.5, 8, *NATIVE_LIMITS]
     assert all(each["value"] is not None for each in targets)

@@ -19,3 +19,11 @@ def small(event, context):
     """One chunk of 64 bytes; app.mjs has the same."""
     yield Head(200, {"content-type": "text/plain"})
     yield SMALL
+
+
+@streamify_response
+def tokens(event, context):
+    """As many chunks of 64 bytes as are asked for, one directly after the other."""
+    yield Head(200, {"content-type": "text/plain"})
+    for _ in range(int(event["queryStringParameters"]["chunks"])):
+        yield SMALL
