@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +17,12 @@ from pathlib import Path
 import pytest
 from tests.command import ANY_PORTS, Command, DevCommand
 
-from tailrace.cli.logs import JsonLineFormatter
+from tailrace import limits
+from tailrace.cli.exchange_log import ExchangeLog
+from tailrace.cli.logs import JsonLineFormatter, LogSettings
+from tailrace.cli.terminal import Terminal
+from tailrace.gateway.exchange.record import ExchangeRecord
+from tailrace.gateway.observe.log import log_exchange
 
 HANDLER = """
 from tailrace.function import streamify_response
@@ -125,3 +134,121 @@ def test_what_is_not_known_is_null() -> None:
 
     assert document["message"] == "exchange=8f5b6a0e request_id=- bytes=5"
     assert {name: document[name] for name in values} == {**values, "request_id": None}
+
+
+RECORD = ExchangeRecord(
+    exchange_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
+    request_id=None,
+    client="203.0.113.7",
+    method="GET",
+    path="/lines",
+    function="lines",
+    transport="callback",
+    status=200,
+    outcome="complete",
+    bytes_relayed=420,
+    bytes_padded=7,
+    first_byte_s=0.1394,
+    total_s=3.1666,
+)
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root of the loggers, whose handlers and levels a test may replace."""
+    root, ours = logging.getLogger(), logging.getLogger("tailrace")
+    before = root.handlers[:], root.level, ours.level
+    yield root
+    root.handlers[:], level, our_level = before
+    root.setLevel(level)
+    ours.setLevel(our_level)
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_a_gateway_writes_the_same_line_as_a_log_record(
+    root: logging.Logger, is_json: bool
+) -> None:
+    stream, settings = io.StringIO(), LogSettings("json" if is_json else "text")
+    terminal = Terminal(stream, {})
+    terminal.take_log(settings=settings)
+
+    async def log_both() -> None:
+        ExchangeLog(terminal, settings)(RECORD)
+        log_exchange(RECORD)
+
+    asyncio.run(log_both())
+
+    ours, theirs = (
+        re.sub(r"[0-9]+:[0-9:.]+Z?", "…", line) for line in stream.getvalue().split("\n", 1)
+    )
+    assert ours == theirs.removesuffix("\n")
+    assert "outcome" in ours
+
+
+async def _log_lines(terminal: Terminal, settings: LogSettings) -> None:
+    log = ExchangeLog(terminal, settings)
+    log(RECORD)
+    assert isinstance(terminal.stream, io.StringIO)
+    assert terminal.stream.getvalue() == ""
+    log(RECORD._replace(path="/failed", outcome="malformed"))
+
+
+def test_a_warning_is_written_at_once_behind_the_lines_that_wait(root: logging.Logger) -> None:
+    stream = io.StringIO()
+    terminal = Terminal(stream, {})
+    terminal.take_log()
+
+    asyncio.run(_log_lines(terminal, LogSettings()))
+
+    first, second = stream.getvalue().splitlines()
+    assert "path=/lines" in first
+    assert "warning: " in second and "path=/failed" in second
+
+
+def test_a_line_is_written_after_a_while_though_nothing_follows() -> None:
+    async def write() -> str:
+        lines: asyncio.Queue[str] = asyncio.Queue()
+        stream = io.StringIO()
+        stream.flush = lambda: lines.put_nowait(stream.getvalue())  # type: ignore[method-assign]
+        terminal = Terminal(stream, {})
+        for text in ("one", "two"):
+            terminal.write_soon(text)
+        assert lines.empty()
+        return await asyncio.wait_for(lines.get(), 20)
+
+    assert asyncio.run(write()) == "one\ntwo\n"
+
+
+def test_lines_that_wait_are_bounded() -> None:
+    async def write() -> int:
+        stream = io.StringIO()
+        terminal = Terminal(stream, {})
+        count = 0
+        while not stream.getvalue():
+            terminal.write_soon("x" * 1000)
+            count += 1
+        return count
+
+    assert asyncio.run(write()) == limits.LOG_WAITING_CHARS_MAX // 1000 + 1
+
+
+def test_no_line_is_lost_when_the_process_ends() -> None:
+    program = """
+import asyncio, os, sys
+from tailrace.cli.terminal import Terminal
+terminal = Terminal(sys.stderr, os.environ)
+terminal.take_log()
+
+async def end() -> None:
+    terminal.write_soon("the last line")
+    raise ValueError("an error that nothing catches")
+
+asyncio.run(end())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ
+    )
+
+    assert ended.returncode == 1
+    assert "ValueError" in ended.stderr
+    assert ended.stderr.endswith("the last line\n")

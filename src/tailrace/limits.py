@@ -97,6 +97,11 @@ WARNING_INTERVAL_S: Final = 10.0
 """The interval of warnings about repeated events, which have a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000
 """Routes whose refusals are counted for such a warning; with more, all counts start again."""
+LOG_DELAY_S: Final = 0.05
+"""How long the gateway's line of an exchange waits for others, which are written with it. A warning
+or an error of any part is written at once, and all that wait before it."""
+LOG_WAITING_CHARS_MAX: Final = 64 * KIB
+"""Characters of such lines; with more they are written at once."""
 
 # --- the function's response -------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 
@@ -15,7 +14,7 @@ from tailrace import limits
 from tailrace.gateway import observe
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.observe.health import encode_health
-from tailrace.gateway.observe.log import log_exchange
+from tailrace.gateway.observe.log import LINE, NAMES, log_exchange, values_of
 from tailrace.gateway.observe.tallies import Tallies
 
 RECORD = ExchangeRecord(
@@ -53,9 +52,16 @@ def test_a_line_has_every_value_of_the_record(caplog: pytest.LogCaptureFixture) 
     )
 
 
+def test_a_line_can_be_made_without_a_log_record(caplog: pytest.LogCaptureFixture) -> None:
+    values = values_of(RECORD)
+
+    assert LINE % values == line_of(RECORD, caplog)[1]
+    assert caplog.records[0].args == dict(zip(NAMES, values, strict=True))
+
+
 def test_what_is_unknown_or_no_word_is_a_hyphen(caplog: pytest.LogCaptureFixture) -> None:
-    record = dataclasses.replace(
-        RECORD, request_id=None, client="a b", status=0, first_byte_s=None, outcome="client-left"
+    record = RECORD._replace(
+        request_id=None, client="a b", status=0, first_byte_s=None, outcome="client-left"
     )
 
     _, text = line_of(record, caplog)
@@ -77,7 +83,7 @@ def test_what_is_unknown_or_no_word_is_a_hyphen(caplog: pytest.LogCaptureFixture
 def test_a_failure_is_a_warning(
     caplog: pytest.LogCaptureFixture, outcome: str, status: int, level: str
 ) -> None:
-    record = dataclasses.replace(RECORD, outcome=outcome, status=status)
+    record = RECORD._replace(outcome=outcome, status=status)
 
     assert line_of(record, caplog)[0] == level
 
@@ -91,10 +97,10 @@ def test_nothing_is_logged_below_the_level(caplog: pytest.LogCaptureFixture) -> 
 
 @played()
 async def test_each_observer_gets_each_record_once(world: World) -> None:
-    """As a metric would; the log line is one of them."""
+    """As a metric would; the log line is the first of them."""
     records: list[ExchangeRecord] = []
-    assert world.gateway._registry._observers == observe.OBSERVERS == (log_exchange,)
-    world.gateway._registry._observers = (*observe.OBSERVERS, records.append)
+    assert world.gateway._registry._observers == (log_exchange, *observe.OBSERVERS)
+    world.gateway._registry._observers = (log_exchange, records.append)
     client, function = await world.pair("POST", "/a?secret=1")
     await function.write(encode_head(201) + b"hello")
     await function.end()
@@ -110,7 +116,7 @@ async def test_each_observer_gets_each_record_once(world: World) -> None:
     assert 0 <= first.first_byte_s <= first.total_s
     assert (second.status, second.outcome, second.first_byte_s) == (0, "client-left", None)
     assert len(world.summaries()) == 2
-    assert not [value for value in dataclasses.astuple(first) if value in world.secrets]
+    assert not [value for value in first if value in world.secrets]
 
 
 def test_tallies_count_each_key_and_warn_now_and_then() -> None:

@@ -55,10 +55,9 @@ class JsonLineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Called by logging."""
-        named = record.args if isinstance(record.args, Mapping) else {}
-        fields = {name: None if value == "-" else value for name, value in named.items()}
         line = _line(record.created, record.levelname.lower(), record.name, record.getMessage())
-        line.update(fields)
+        if isinstance(record.args, Mapping):
+            line.update(_known(record.args))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
@@ -68,6 +67,16 @@ def function_line(name: str, text: str) -> str:
     """Return one line of a function's output, or of the emulator about the function, as JSON."""
     now_s = datetime.now(UTC).timestamp()
     return json.dumps({**_line(now_s, "info", "function", text), "function": name})
+
+
+def exchange_line(at_s: float, logger: str, message: str, values: Mapping[str, object]) -> str:
+    """Return the line of an exchange as JSON: what `JsonLineFormatter` makes of its record."""
+    return json.dumps({**_line(at_s, "info", logger, message), **_known(values)})
+
+
+def _known(values: Mapping[str, object]) -> dict[str, object]:
+    """Return values as JSON has them: None for what is not known."""
+    return {name: None if value == "-" else value for name, value in values.items()}
 
 
 def _line(at_s: float, level: str, logger: str, message: str) -> dict[str, object]:

@@ -68,15 +68,18 @@ async def serve_gateway(
 
     Without an endpoint, each route must invoke a URL.
     """
+    from tailrace.cli.exchange_log import ExchangeLog
     from tailrace.gateway.service import Gateway
     from tailrace.gateway.transports.choice import Transports
 
-    Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
+    terminal = Terminal(sys.stderr, os.environ)
+    terminal.take_log(settings=log_settings)
     refuse_unusable("--listen", *settings.listen)
     refuse_unusable("--callback-listen", *settings.callback_listen)
     descriptors = set_up()
     origins = {Origin.of(route.invoke_url) for route in routes if route.invoke_url is not None}
-    gateway = Gateway(settings, Transports.at(endpoint, len(origins)), Router(routes).match)
+    transports, match = Transports.at(endpoint, len(origins)), Router(routes).match
+    gateway = Gateway(settings, transports, match, log=ExchangeLog(terminal, log_settings))
     _warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
     with StopSignals() as signals:
         await gateway.start()
@@ -92,6 +95,7 @@ async def serve_gateway(
             )
         finally:
             await gateway.stop()
+            _flush_log()
 
 
 async def serve_emulator(config: Config, listen: Address, log_settings: LogSettings) -> int:
@@ -130,6 +134,7 @@ async def _end(
 ) -> int:
     """Wait for the first signal; then for the end of the drain, or for the second signal."""
     await signals.first.wait()
+    _flush_log()  # whatever follows the signal
     count = count_open()
     if count:
         what = "1 open response" if count == 1 else f"{count} open responses"
@@ -143,6 +148,12 @@ async def _end(
     if is_drained:
         return 0
     return 128 + signals.number if signals.second.is_set() else 1
+
+
+def _flush_log() -> None:
+    """Write the lines that wait for others: see `Terminal.write_soon`."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def _warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:

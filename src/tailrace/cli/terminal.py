@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TextIO
 
+from tailrace import limits
 from tailrace.cli.logs import JsonLineFormatter, LogSettings
+from tailrace.net.clock import LoopClock
 
 DIM: Final = 2
 BOLD: Final = 1
@@ -20,7 +23,7 @@ _DEFAULT_LOG: Final = LogSettings()
 
 
 class Terminal:
-    """A text stream that has colours if it is a terminal."""
+    """A text stream that has colours if it is a terminal. Lines keep their order."""
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
@@ -28,6 +31,13 @@ class Terminal:
         self.is_colored = stream.isatty() and not is_plain
         self.failure: OSError | None = None
         """The first error of a write, except that of a reader that has left."""
+        self._waiting: list[str] = []  # lines, see `write_soon`
+        self._waiting_chars = 0
+        self._has_timer = False
+        self._lock = threading.RLock()
+        self._clock = LoopClock()
+        self._second = 0
+        self._time = ""  # of day, in that second
 
     @property
     def columns(self) -> int | None:
@@ -46,19 +56,55 @@ class Terminal:
 
         Any other error, such as that of a full disk, is kept in `failure`.
         """
-        try:
-            self.stream.write(text + "\n")
-            self.stream.flush()
-        except BrokenPipeError:
-            pass
-        except OSError as error:
-            self.failure = self.failure or error
-        except ValueError:
-            pass
+        with self._lock:
+            self._waiting.append(text)
+            self.flush()
+
+    def write_soon(self, text: str) -> None:
+        """Write a line within LOG_DELAY_S, together with others: a write is a system call.
+
+        Called in an event loop. What `write` is given before then takes the line along.
+        """
+        with self._lock:
+            self._waiting.append(text)
+            self._waiting_chars += len(text)
+            if self._waiting_chars >= limits.LOG_WAITING_CHARS_MAX:
+                self.flush()
+            elif not self._has_timer:
+                self._has_timer = True
+                self._clock.call_later(limits.LOG_DELAY_S, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._has_timer = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait; see `write`."""
+        with self._lock:
+            if not self._waiting:
+                return
+            lines, self._waiting, self._waiting_chars = self._waiting, [], 0
+            try:
+                self.stream.write("\n".join(lines) + "\n")
+                self.stream.flush()
+            except BrokenPipeError:
+                pass
+            except OSError as error:
+                self.failure = self.failure or error
+            except ValueError:
+                pass
 
     def log(self, text: str) -> None:
         """Write a line with the time of day."""
-        self.write(f"{self.paint(time.strftime('%H:%M:%S'), DIM)} {text}")
+        self.write(self.timed(text))
+
+    def timed(self, text: str) -> str:
+        """Return a line with the time of day, which is formatted once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._time = self.paint(time.strftime("%H:%M:%S", time.localtime(second)), DIM)
+        return f"{self._time} {text}"
 
     def take_log(
         self,
@@ -92,6 +138,9 @@ class _JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self._terminal.write(self.format(record))
 
+    def flush(self) -> None:
+        self._terminal.flush()
+
 
 class _Handler(logging.Handler):
     """Writes each record with the part of the program, and with its level from WARNING on."""
@@ -108,3 +157,6 @@ class _Handler(logging.Handler):
             text = f"{self._terminal.paint(record.levelname.lower(), color)}: {text}"
         package, _, rest = record.name.partition(".")
         self._write(rest.partition(".")[0] if package == "tailrace" and rest else package, text)
+
+    def flush(self) -> None:
+        self._terminal.flush()

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from tailrace import limits
 from tailrace.gateway.event import exchange_of
+from tailrace.gateway.exchange.record import Observer
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
 from tailrace.gateway.front import Front
 from tailrace.gateway.observe import OBSERVERS
 from tailrace.gateway.observe.health import encode_health
+from tailrace.gateway.observe.log import log_exchange
 from tailrace.gateway.routes import Route
 from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
@@ -30,7 +32,8 @@ logger = logging.getLogger(__name__)
 class Gateway:
     """Holds clients' responses, invokes functions, and relays what they send.
 
-    Call `start`, then perhaps `drain`, which lets held responses end, then `stop`.
+    Call `start`, then perhaps `drain`, which lets held responses end, then `stop`. `log` is the
+    observer that logs the end of each exchange, before those of `observe.OBSERVERS`.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Gateway:
         transports: Transports,
         find_route: Callable[[str, str], Route | None],
         *,
+        log: Observer = log_exchange,
         clock: TimerClock | None = None,
     ) -> None:
         self.settings = settings = _within_descriptors(settings)
@@ -46,7 +50,7 @@ class Gateway:
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(
             settings.config,
-            observers=OBSERVERS,
+            observers=(log, *OBSERVERS),
             held_max=settings.held_max,
             clock=self._clock,
         )

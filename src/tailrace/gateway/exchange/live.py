@@ -220,18 +220,18 @@ class Held:
 
     def _record(self, outcome: str) -> ExchangeRecord:
         started_s, first_byte_s = self.started_s, self.first_byte_s
-        return ExchangeRecord(
-            exchange_id=self.capability.exchange_id,
-            request_id=self.request_id,
-            client=self.client_address,
-            method=self.method,
-            path=self.path,
-            function=name_of(self.route),
-            transport=self.route.transport,
-            status=self.status,
-            outcome=outcome,
-            bytes_relayed=self.bytes_relayed,
-            bytes_padded=self.bytes_padded,
-            first_byte_s=None if first_byte_s is None else first_byte_s - started_s,
-            total_s=self.owner.now_s() - started_s,
+        return ExchangeRecord(  # by position, which costs half as much
+            self.capability.exchange_id,
+            self.request_id,
+            self.client_address,
+            self.method,
+            self.path,
+            name_of(self.route),
+            self.route.transport,
+            self.status,
+            outcome,
+            self.bytes_relayed,
+            self.bytes_padded,
+            None if first_byte_s is None else first_byte_s - started_s,
+            self.owner.now_s() - started_s,
         )

@@ -6,11 +6,10 @@ It holds no secrets: neither the callback URL's secret nor a query, a header or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangeRecord:
+class ExchangeRecord(NamedTuple):
     """An exchange that has ended. Texts are as peers sent them, and may be of any length."""
 
     exchange_id: str

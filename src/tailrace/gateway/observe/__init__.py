@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from tailrace.gateway.exchange.record import Observer
-from tailrace.gateway.observe.log import log_exchange
 
-OBSERVERS: Final[tuple[Observer, ...]] = (log_exchange,)
-"""Called with the record of each exchange, in this order."""
+OBSERVERS: Final[tuple[Observer, ...]] = ()
+"""Called with the record of each exchange, in this order, after `log_exchange`."""

@@ -10,11 +10,15 @@ from tailrace.gateway.exchange.record import ExchangeRecord
 
 logger = logging.getLogger("tailrace.gateway.exchange")
 
-_NAMES: Final = (
+NAMES: Final = (
     *("exchange", "request_id", "client", "method", "path", "function", "transport"),
     *("status", "outcome", "bytes", "padded", "first_byte_ms", "total_ms"),
 )
-_LINE: Final = " ".join(f"{name}=%({name})s" for name in _NAMES)
+"""The names of a line's values, in order."""
+LINE: Final = " ".join(f"{name}=%s" for name in NAMES)
+"""The line, to be filled with `values_of` a record."""
+
+_LINE_OF_NAMED: Final = " ".join(f"{name}=%({name})s" for name in NAMES)
 _UNKNOWN: Final = "-"
 
 _is_word: Final = re.compile(r"[0-9A-Za-z.:_%/@+-]{1,100}").fullmatch
@@ -25,28 +29,25 @@ def log_exchange(record: ExchangeRecord) -> None:
     if not logger.isEnabledFor(logging.INFO):
         return
     # A mapping, so that a log formatter can use the values.
-    values: dict[str, str | int] = {
-        "exchange": record.exchange_id,
-        "request_id": _word(record.request_id),
-        "client": _word(record.client),
-        "method": record.method,
-        "path": record.path,
-        "function": record.function,
-        "transport": record.transport,
-        "status": record.status or _UNKNOWN,
-        "outcome": record.outcome,
-        "bytes": record.bytes_relayed,
-        "padded": record.bytes_padded,
-        "first_byte_ms": _ms(record.first_byte_s),
-        "total_ms": _ms(record.total_s),
-    }
-    logger.log(logging.INFO if record.is_good else logging.WARNING, _LINE, values)
+    values = dict(zip(NAMES, values_of(record), strict=True))
+    logger.log(logging.INFO if record.is_good else logging.WARNING, _LINE_OF_NAMED, values)
 
 
-def _ms(seconds: float | None) -> int | str:
-    return _UNKNOWN if seconds is None else round(seconds * 1000)
-
-
-def _word(text: str | None) -> str:
-    """Return a peer's text if it is safe in a log line, otherwise "-"."""
-    return text if text and _is_word(text) else _UNKNOWN
+def values_of(record: ExchangeRecord) -> tuple[str | int, ...]:
+    """Return the values of a line in the order of `NAMES`: "-" for what is unknown, or unsafe."""
+    request_id, client, first_byte_s = record.request_id, record.client, record.first_byte_s
+    return (
+        record.exchange_id,
+        request_id if request_id and _is_word(request_id) else _UNKNOWN,
+        client if client and _is_word(client) else _UNKNOWN,
+        record.method,
+        record.path,
+        record.function,
+        record.transport,
+        record.status or _UNKNOWN,
+        record.outcome,
+        record.bytes_relayed,
+        record.bytes_padded,
+        _UNKNOWN if first_byte_s is None else round(first_byte_s * 1000),
+        round(record.total_s * 1000),
+    )
