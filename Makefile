@@ -45,11 +45,11 @@ torture: .venv/.test
 	sh scripts/install-tools.sh slowhttptest
 	$(BIN)/python -m tests.torture $(if $(JSON),--json $(JSON))
 
-bench: .venv/.test
+bench: .venv/.test .venv/.reference
 	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc haproxy libtoolize make \
 		nginx node npm
 	sh scripts/install-npm.sh
-	$(BIN)/python -m bench $(if $(JSON),--json $(JSON))
+	$(BIN)/python -m bench $(if $(JSON),--json $(JSON)) $(ARGS)
 
 # Instructions of a request and of a chunk against the record: callgrind counts them, so it does not
 # matter what else the machine does.

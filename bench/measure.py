@@ -10,11 +10,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.load import BenchError, Client, Goal, RawClient, connect
 from bench.relays import Relay
-from bench.stand_in import Sink, StandIn
+from bench.stand_in import HEADERS_PATH, Sink, StandIn
 
 CHUNK = b"data: 0123456789 0123456789 0123456789 0123456789 0123456789 12\n"
 BULK_CHUNK = bytes(range(256)) * 256
@@ -28,9 +28,6 @@ class Load:
 
     connections: int = 16
     requests: int = 1_500
-    streams: int = 100
-    chunk_interval_s: float = 0.010
-    chunks_per_stream: int = 150
     bulk_streams: int = 2
     bulk_bytes: int = 256 * 1024 * 1024
     held: int = 9_000
@@ -39,7 +36,7 @@ class Load:
         """The body of each response, in bytes; a held one never ends."""
         return {
             "/one": len(CHUNK),
-            "/paced": len(CHUNK) * (1 + self.chunks_per_stream),
+            f"{HEADERS_PATH}one": len(CHUNK),
             "/bulk": self.bulk_bytes,
             "/held": sys.maxsize,
             "/held-open": sys.maxsize,
@@ -49,8 +46,6 @@ class Load:
 QUICK = Load(
     connections=4,
     requests=40,
-    streams=8,
-    chunks_per_stream=20,
     bulk_bytes=4 * 1024 * 1024,
     held=100,
 )
@@ -61,16 +56,13 @@ class Function:
     """What the stand-in plays; the path says which response."""
 
     load: Load
-    sinks: list[Sink] = field(default_factory=list)
     on_held: Callable[[], None] = lambda: None
 
     def play(self, path: str, sink: Sink) -> None:
-        match path:
+        # A relay that is not called back, as nginx, asks for the path as it is.
+        match path.removeprefix(HEADERS_PATH[:-1]):
             case "/one":
                 sink.write(CHUNK, is_last=True)
-            case "/paced":
-                sink.write(CHUNK)
-                self.sinks.append(sink)
             case "/bulk":
                 _Bulk(sink, self.load.bulk_bytes).go_on()
             case "/held-open":
@@ -103,10 +95,13 @@ class Bench:
         stand_in.play = self._function.play
         stand_in.skips_callback = lambda path: path == "/held"
 
-    async def request_us(self, relay: Relay, requests: int | None = None) -> float:
+    async def request_us(
+        self, relay: Relay, requests: int | None = None, *, path: str = "/one"
+    ) -> float:
         """CPU time of a request that is answered with one 64-byte chunk, in microseconds.
 
-        A few clients ask again as soon as they are answered, on connections kept alive.
+        A few clients ask again as soon as they are answered, on connections kept alive. The path
+        under HEADERS_PATH is called back with the response's headers instead of a prelude.
         """
         count = requests or self.load.requests
         (goal,) = self._goals((count, "responses"))
@@ -119,58 +114,14 @@ class Bench:
                 client.transport.close()
                 return
             left -= 1
-            client.ask("/one")
+            client.ask(path)
 
         factory = self._factory(relay, lambda read_bytes: None, again)
         before_s = relay.cpu_s()
         for _ in range(self.load.connections):
-            (await connect(relay.port, factory)).ask("/one")
+            (await connect(relay.port, factory)).ask(path)
         await goal.wait()
         return (relay.cpu_s() - before_s) / count * 1e6
-
-    async def chunk_us(self, relay: Relay) -> tuple[float, float]:
-        """CPU time of a 64-byte chunk of a paced stream, in microseconds, and the merged share.
-
-        Only the time between the streams' first chunks and their last ones counts. Each chunk of
-        a stream is written an interval after the one before, so it should be a read of its own,
-        for the relay and for the client; the merged share says how many were not, by the reads
-        that the clients counted.
-        """
-        load = self.load
-        is_open = False
-        count = load.streams * load.chunks_per_stream
-        opened, arrived, ended = self._goals(
-            (load.streams, "streams"),
-            (count * len(CHUNK), "bytes of paced chunks"),
-            (load.streams, "ends of paced streams"),
-        )
-        reads = 0
-
-        def on_bytes(read_bytes: int) -> None:
-            nonlocal reads
-            if not is_open:
-                opened.add(read_bytes // len(CHUNK))
-                return
-            reads += 1
-            arrived.add(read_bytes)
-
-        self._function.sinks.clear()
-        factory = self._factory(relay, on_bytes, lambda client: ended.add())
-        clients = [await connect(relay.port, factory) for _ in range(load.streams)]
-        for client in clients:
-            client.ask("/paced")
-        await opened.wait()
-        is_open = True
-        before_s = relay.cpu_s()
-        await _pace(self._function.sinks, load)
-        await arrived.wait()
-        used_s = relay.cpu_s() - before_s
-        for sink in self._function.sinks:
-            sink.write(b"", is_last=True)
-        await ended.wait()
-        for client in clients:
-            client.transport.close()
-        return used_s / count * 1e6, max(0.0, 1 - reads / count)
 
     async def bulk_mb(self, relay: Relay) -> float:
         """Megabytes of large bodies that a second of CPU time relays."""
@@ -246,22 +197,6 @@ class Bench:
 
 def _no_end(goal: Goal) -> Callable[[Client], None]:
     return lambda client: goal.fail("a held response ended")
-
-
-async def _pace(sinks: list[Sink], load: Load) -> None:
-    """Writes to the streams in turn, each at its interval; late writes do not catch up in bursts.
-
-    The event loop's timers have a resolution of a millisecond, so it is polled instead: the
-    chunks of different streams must not come in bunches that a relay reads in one go.
-    """
-    step_s = load.chunk_interval_s / len(sinks)
-    due_s = time.perf_counter()
-    for _ in range(load.chunks_per_stream):
-        for sink in sinks:
-            while time.perf_counter() < due_s:
-                await asyncio.sleep(0)
-            sink.write(CHUNK)
-            due_s = max(due_s + step_s, time.perf_counter() - load.chunk_interval_s / 2)
 
 
 async def _wait_until_quiet(relay: Relay, timeout_s: float = 30.0) -> None:

@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from bench import process
 from bench.load import BenchError
-from bench.stand_in import StandIn
 from tailrace.net import ports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +26,9 @@ STOP_TIMEOUT_S = 5.0
 DESCRIPTORS = 20_000
 
 TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway"
+REFERENCE = ROOT / ".venv/reference/bin/python"
+"""Debian's Python with the gateway's packages: `make .venv/.reference`."""
+REFERENCE_COMMAND = f"{shlex.quote(str(REFERENCE))} -m tailrace.cli gateway"
 TAILRACE_CONFIG = """\
 [gateway]
 first_byte_timeout_s = 120
@@ -118,6 +121,28 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Direct:
+    """No relay: the client is connected to the function. It shows what the method itself adds."""
+
+    port: int
+    name: str
+    is_raw: bool = False
+
+    def cpu_s(self) -> float:
+        return 0.0
+
+    def explain(self) -> str:
+        return "there is no relay"
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+Measured = Relay | Direct
+"""What a client can be connected to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Starting:
     """How to start one relay: its command line, and where it will listen."""
 
@@ -126,15 +151,29 @@ class Starting:
     is_raw: bool = False
 
 
+class FunctionSide(Protocol):
+    """Where the function's side listens; see `StandIn`."""
+
+    invoke_port: int
+    upstream_port: int
+
+    async def control(self, callback_port: int) -> int:
+        """Listens for the control connection of a floor relay; returns the port to give it."""
+
+
 class Bed:
     """Starts relays in a directory of its own and stops them all in the end."""
 
-    def __init__(self, directory: Path, cores: Cores, stand_in: StandIn) -> None:
+    def __init__(self, directory: Path, cores: Cores, stand_in: FunctionSide) -> None:
         self._directory = directory
         self._cores = cores
         self.stand_in = stand_in
         self._relays: list[Relay] = []
         self._count = 0
+
+    def beside(self, stand_in: FunctionSide) -> Bed:
+        """Another bed on the same cores, for relays with another function's side."""
+        return Bed(self.subdirectory("bed"), self._cores, stand_in)
 
     async def tailrace(self, name: str, command: str) -> Relay:
         """`command` is `tailrace gateway` or something that takes the same options."""

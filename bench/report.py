@@ -13,6 +13,7 @@ from statistics import median
 from typing import Literal
 
 from bench import versions
+from bench.schedule import ALONE_RATE, RATES
 
 BASELINES = ("nginx", "floor")
 
@@ -29,11 +30,12 @@ class Target:
 
 
 TARGETS = (
-    Target("request", "<=", 375.0),
-    Target("chunk", "<=", 1.5, "nginx"),
+    Target("request", "<=", 150.0),
+    Target("chunk", "<=", 1.3, "nginx"),
     Target("chunk", "<=", 2.2, "floor"),
     Target("bulk", ">=", 1.5, "nginx"),
     Target("held", "<=", 8.0),
+    Target("chunk-p99-500", "<=", 1.5, "nginx"),
     Target("native", ">=", 0.5, "callback", "Function URL"),
     Target("native", ">=", 0.5, "callback", "InvokeWithResponseStream"),
     *(
@@ -50,40 +52,69 @@ TARGETS = (
 @dataclass(slots=True)
 class Row:
     """One measurement of every relay, or other column; `values[relay][n]` were taken side by side
-    in run n."""
+    in run n. None stands for a run without a figure."""
 
     name: str
     title: str
     unit: str
-    values: dict[str, list[float]] = field(default_factory=dict)
+    values: dict[str, list[float | None]] = field(default_factory=dict)
 
-    def add(self, relay: str, value: float) -> None:
+    def add(self, relay: str, value: float | None) -> None:
         self.values.setdefault(relay, []).append(value)
 
     def add_median(self, relay: str, values: Sequence[float]) -> None:
         """Of a run with many values the median counts."""
         self.add(relay, median(values))
 
-    def median(self, relay: str) -> float:
-        return median(self.values[relay])
+    def figures(self, relay: str) -> list[float]:
+        """Those of the runs that have one."""
+        return [value for value in self.values.get(relay, ()) if value is not None]
+
+    def median(self, relay: str) -> float | None:
+        figures = self.figures(relay)
+        return median(figures) if figures else None
 
     def ratio(self, relay: str, baseline: str) -> float | None:
         """The median of the ratios of each run, or None where either was not measured or is 0."""
-        if relay not in self.values or not all(self.values.get(baseline, [0])):
-            return None
-        pairs = zip(self.values[relay], self.values[baseline], strict=False)
-        return median(mine / theirs for mine, theirs in pairs)
+        pairs = zip(self.values.get(relay, ()), self.values.get(baseline, ()), strict=False)
+        ratios = [mine / theirs for mine, theirs in pairs if mine is not None and theirs]
+        return median(ratios) if ratios else None
 
 
 def new_rows() -> dict[str, Row]:
+    """Those of relays: CPU time and memory."""
     rows = (
         Row("request", "CPU per request of one chunk", "µs"),
+        Row("request-headers", "CPU per request, header style", "µs"),
+        Row(f"request-{ALONE_RATE}", f"CPU per request at {ALONE_RATE}/s", "µs"),
+        Row(
+            f"request-headers-{ALONE_RATE}",
+            f"CPU per request, header style, at {ALONE_RATE}/s",
+            "µs",
+        ),
         Row("chunk", "CPU per paced 64-byte chunk", "µs"),
         Row("merged", "  chunks that shared a read", "%"),
         Row("bulk", "large bodies per CPU-second", "MB"),
         Row("held", "memory per held response", "KB"),
         Row("held_open", "  the same, callback open", "KB"),
     )
+    return {row.name: row for row in rows}
+
+
+def new_lateness_rows() -> dict[str, Row]:
+    """Those of relays under load: lateness of chunks, and first bytes of requests."""
+    rows = []
+    for rate in RATES:
+        rows += [
+            Row(f"chunk-p50-{rate}", f"chunk p50 beside {rate:,} requests/s", "µs"),
+            Row(f"chunk-p99-{rate}", "  p99", "µs"),
+            Row(f"chunk-p99.9-{rate}", "  p99.9", "µs"),
+        ]
+        if rate:
+            rows.append(Row(f"first-p50-{rate}", "  first byte of a request p50", "µs"))
+            rows.append(Row(f"first-p99-{rate}", "  first byte of a request p99", "µs"))
+        rows.append(Row(f"busy-{rate}", "  the relay's core in use", "%"))
+        rows.append(Row(f"behind-{rate}", "  writes of the generator behind", "%"))
     return {row.name: row for row in rows}
 
 
@@ -127,7 +158,7 @@ def judge(rows: Mapping[str, Row]) -> list[Verdict]:
         value: float | None = None
         if target.baseline is not None:
             value = row.ratio(target.subject, target.baseline)
-        elif target.subject in row.values:
+        else:
             value = row.median(target.subject)
         is_met = None
         if value is not None:
@@ -136,8 +167,10 @@ def judge(rows: Mapping[str, Row]) -> list[Verdict]:
     return verdicts
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Three digits that count, without a fraction when there are that many before the point."""
+    if value is None:
+        return "–"
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -156,7 +189,7 @@ def table(rows: Mapping[str, Row], relays: Sequence[str]) -> str:
         marks = [str(verdict) for verdict in verdicts if verdict.target.row == row.name]
         cells = [_ratio(row, name) for name in ratios]
         names = ["tailrace", *columns]
-        medians = [number(row.median(name)) if name in row.values else "–" for name in names]
+        medians = [number(row.median(name)) for name in names]
         spreads = [_spread(row, name) for name in names]
         lines.append([f"{row.title}, {row.unit}", *medians, *cells, *marks[:1]])
         lines.append(["", *spreads, *("" for _ in ratios), *marks[1:]])
@@ -188,7 +221,7 @@ def _ratio(row: Row, baseline: str) -> str:
 
 
 def _spread(row: Row, relay: str) -> str:
-    values = row.values.get(relay, [])
+    values = row.figures(relay)
     return f"{number(min(values))}–{number(max(values))}" if len(values) > 1 else ""
 
 
@@ -204,10 +237,12 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(line for line in written if line)
 
 
-def as_json(rows: Mapping[str, Row], settings: Mapping[str, object]) -> dict[str, object]:
-    """Everything that was measured, and on what."""
+def as_json(
+    rows: Mapping[str, Row], facts: Mapping[str, str], settings: Mapping[str, object]
+) -> dict[str, object]:
+    """Everything that was measured, and on what; `facts` are those of the machine."""
     return {
-        "machine": machine(),
+        "machine": dict(facts),
         "settings": dict(settings),
         "rows": [
             {

@@ -12,37 +12,55 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import uvloop
 
-from bench import native, peers
+from bench import interpreter, native, peers, process, steps
 from bench.load import BenchError
 from bench.measure import QUICK, Bench, Load
-from bench.relays import TAILRACE_COMMAND, Bed, Cores, Relay, compile_floor
+from bench.open_loop import OpenLoop
+from bench.relays import (
+    REFERENCE,
+    REFERENCE_COMMAND,
+    TAILRACE_COMMAND,
+    Bed,
+    Cores,
+    Direct,
+    Relay,
+    compile_floor,
+)
 from bench.report import (
     Row,
     as_json,
     judge,
     listing,
     machine,
+    new_lateness_rows,
     new_native_rows,
     new_rows,
     table,
 )
-from bench.stand_in import StandIn
+from bench.responder import Responder
+from bench.sockets import Poll
+from bench.stand_in import HEADERS_PATH, StandIn
 
 TIMEOUT_S = 600.0
-MERGED_SHARE_MAX = 0.01
-CHUNK_TRIES = 3
+"""For all that is not open loop: those runs have deadlines of their own."""
 NGINX_BIG_BUFFERS = """
       proxy_buffer_size 64k;
       proxy_buffers 8 64k;"""
-CPU_ROWS = ("request", "chunk", "bulk")
+PRIORITIES = {
+    True: "real-time in open-loop runs",
+    False: "normal: what others use of the two cores makes chunks late",
+}
+DIRECT = "direct"
+REFERENCE_NAME = "tailrace, Debian's Python"
+CPU_ROWS = ("request", "request-headers", "bulk")
 HELD_ROWS = ("held", "held-open")
-ROWS = (*CPU_ROWS, *HELD_ROWS, *native.ROWS)
+ROWS = (*CPU_ROWS, *HELD_ROWS, *steps.STEPS, *native.ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,53 +68,67 @@ class Settings:
     """What to measure, how often, and of whom."""
 
     load: Load
+    open_load: steps.OpenLoad
     native_load: native.NativeLoad
     runs: int
     held_runs: int
     only: tuple[str, ...]
     also: tuple[tuple[str, str], ...]
     build: Path
+    wants_real_time: bool
 
 
 Start = Callable[[Bed], Awaitable[Relay]]
+Starts = dict[str, Start]
 T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table; 0, or 1 when something failed (or, with --check, missed its target)."""
     options = _parse(arguments)
-    load = QUICK if options.quick else Load()
-    settings = Settings(
-        load=load,
-        native_load=native.QUICK if options.quick else native.NativeLoad(),
-        runs=options.runs or (1 if options.quick else 5),
-        held_runs=min(options.runs or 3, 1 if options.quick else 3),
-        only=tuple(options.only.split(",")),
-        also=tuple(tuple(pair.split("=", 1)) for pair in options.also),
-        build=Path(__file__).parent / "build",
-    )
+    settings = _settings(options)
     signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(143))
     try:
         results = uvloop.run(_run(settings))
     except (BenchError, TimeoutError) as error:
         print(f"bench: {error or f'not done after {TIMEOUT_S:.0f} s'}", file=sys.stderr)
         return 1
-    print("\n".join(f"{name}: {value}" for name, value in machine().items()), end="\n\n")
-    if results.relays:
-        print(table(results.rows, results.relays), end="\n\n")
+    facts = machine() | results.facts
+    print("\n".join(f"{name}: {value}" for name, value in facts.items()), end="\n\n")
+    for rows in (results.rows, results.lateness_rows):
+        if measured := {name for row in rows.values() for name in row.values}:
+            print(table(rows, [name for name in results.relays if name in measured]), end="\n\n")
+    if results.left_out:
+        print("left out:", *results.left_out, sep="\n  ", end="\n\n")
     if any(row.values for row in results.native_rows.values()):
         print(listing(results.native_rows))
-    rows = {**results.rows, **results.native_rows}
+    all_rows = {**results.rows, **results.lateness_rows, **results.native_rows}
     if options.json:
-        facts = {
-            "load": asdict(load) | asdict(settings.native_load),
+        used = {
+            "load": asdict(settings.load) | asdict(settings.native_load),
+            "open_load": asdict(settings.open_load),
             "runs": settings.runs,
             "held_runs": settings.held_runs,
         }
-        text = json.dumps(as_json(rows, facts), indent=2, ensure_ascii=False)
-        options.json.write_text(text + "\n")
-    is_missed = any(verdict.is_met is False for verdict in judge(rows))
+        document = as_json(all_rows, facts, used) | {"left_out": results.left_out}
+        options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    is_missed = any(verdict.is_met is False for verdict in judge(all_rows))
     return 1 if options.check and is_missed else 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    open_load = steps.QUICK if options.quick else steps.OpenLoad()
+    return Settings(
+        load=QUICK if options.quick else Load(),
+        open_load=replace(open_load, seconds=options.seconds or open_load.seconds),
+        native_load=native.QUICK if options.quick else native.NativeLoad(),
+        runs=options.runs or (1 if options.quick else 5),
+        held_runs=min(options.runs or 3, 1 if options.quick else 3),
+        only=tuple(options.only.split(",")),
+        also=tuple(tuple(pair.split("=", 1)) for pair in options.also),
+        build=Path(__file__).parent / "build",
+        wants_real_time=not options.quick,
+    )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -104,6 +136,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--json", type=Path, metavar="FILE", help="write the rows, each run and the machine")
     add("--runs", type=int, help="how often each row is measured (5; memory at most 3 times)")
+    add("--seconds", type=float, help="length of an open-loop run (4)")
     add("--only", default=",".join(ROWS), metavar="ROW,ROW", help="default: %(default)s")
     add("--quick", action="store_true", help="tiny loads, one run: shows that it works")
     add("--check", action="store_true", help="exit with 1 when a target is missed")
@@ -127,24 +160,33 @@ class Results:
     """What was measured: of the gateway beside other relays, and of Lambda's own streaming."""
 
     rows: dict[str, Row] = field(default_factory=new_rows)
-    relays: list[str] = field(default_factory=list)
+    lateness_rows: dict[str, Row] = field(default_factory=new_lateness_rows)
     native_rows: dict[str, Row] = field(default_factory=new_native_rows)
+    relays: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 async def _run(settings: Settings) -> Results:
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.load})
-    stand_in = StandIn()
+    stand_in, results = StandIn(), Results()
     await stand_in.start()
     with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as directory:
         bed = Bed(Path(directory), cores, stand_in)
+        starts = choose_relays(settings)
         try:
+            if {*CPU_ROWS, *HELD_ROWS} & {*settings.only}:
+                async with asyncio.timeout(TIMEOUT_S):
+                    bench = Bench(stand_in, settings.load)
+                    await _measure_relays(settings, starts, bed, bench, results)
+            if {*steps.STEPS} & {*settings.only}:
+                with process.real_time(is_wanted=settings.wants_real_time) as has_it:
+                    results.facts["priority"] = PRIORITIES[has_it]
+                    await _measure_open_loop(settings, starts, bed, results)
             async with asyncio.timeout(TIMEOUT_S):
-                results = Results()
-                if {*CPU_ROWS, *HELD_ROWS} & {*settings.only}:
-                    await _measure_relays(settings, bed, Bench(stand_in, settings.load), results)
                 await _measure_native(settings, bed, results.native_rows)
-                return results
+            return results
         finally:
             bed.stop()
             await stand_in.stop()
@@ -158,10 +200,15 @@ def choose_cores() -> Cores:
     return Cores(available[0], available[-1 if len(available) < 2 else 1])
 
 
-def choose_relays(settings: Settings) -> dict[str, Start]:
+def choose_relays(settings: Settings) -> Starts:
     """How to start each relay that this machine can run; tailrace comes first."""
-    starts: dict[str, Start] = {"tailrace": lambda bed: bed.tailrace("tailrace", TAILRACE_COMMAND)}
-    for name, command in settings.also:
+    starts: Starts = {"tailrace": lambda bed: bed.tailrace("tailrace", TAILRACE_COMMAND)}
+    also = settings.also
+    if REFERENCE.exists():
+        also = ((REFERENCE_NAME, REFERENCE_COMMAND), *also)
+    else:
+        _say("no Debian's Python here: its column is left out (make .venv/.reference)")
+    for name, command in also:
         starts[name] = lambda bed, name=name, command=command: bed.tailrace(name, command)  # type: ignore[misc]
     if shutil.which("nginx"):
         starts["nginx"] = lambda bed: bed.nginx("nginx", "")
@@ -175,10 +222,11 @@ def choose_relays(settings: Settings) -> dict[str, Start]:
     return starts | peers.choose(_say)
 
 
-async def _measure_relays(settings: Settings, bed: Bed, bench: Bench, results: Results) -> None:
+async def _measure_relays(
+    settings: Settings, starts: Starts, bed: Bed, bench: Bench, results: Results
+) -> None:
     rows = results.rows
-    starts = choose_relays(settings)
-    results.relays += starts
+    results.relays = [*starts]
     relays = [await start(bed) for start in starts.values()]
     for relay in relays:
         await bench.request_us(relay)  # brings in what the first requests need
@@ -199,6 +247,44 @@ async def _measure_relays(settings: Settings, bed: Bed, bench: Bench, results: R
         relay.stop()
 
 
+async def _measure_open_loop(
+    settings: Settings, starts: Starts, other: Bed, results: Results
+) -> None:
+    """On relays of its own, whose function's side is made of plain sockets."""
+    poll = Poll()
+    responder = Responder(poll)
+    bed = other.beside(responder)
+    # With larger buffers nginx is the same here.
+    starts = {name: start for name, start in starts.items() if name != "nginx-64k"}
+    measured = steps.Steps(
+        OpenLoop(poll, responder), settings.open_load, results.rows | results.lateness_rows
+    )
+    results.left_out = measured.left_out
+    results.relays = [*dict.fromkeys([*results.relays, *starts, DIRECT])]
+    try:
+        relays = {name: await start(bed) for name, start in starts.items()}
+        for relay in relays.values():
+            measured.warm_up(relay)
+            if described := interpreter.describe(relay.process.pid):
+                results.facts[f"python of {relay.name}"] = described
+        for run in range(1, settings.runs + 1):
+            for step in steps.STEPS:
+                if step not in settings.only:
+                    continue
+                _say(f"run {run} of {settings.runs}: {step}")
+                for name, start in starts.items():
+                    if not measured.measure(step, relays[name], run):
+                        relays[name].stop()
+                        relays[name] = await start(bed)
+                        measured.warm_up(relays[name])
+                if step in steps.BESIDE:
+                    measured.measure(step, Direct(responder.upstream_port, DIRECT), run)
+    finally:
+        bed.stop()
+        responder.stop()
+        poll.stop()
+
+
 async def _measure_native(settings: Settings, bed: Bed, rows: dict[str, Row]) -> None:
     bench = native.NativeBench(bed, settings.native_load, rows)
     for run in range(settings.runs):
@@ -211,23 +297,12 @@ async def _measure_native(settings: Settings, bed: Bed, rows: dict[str, Row]) ->
 async def _measure_cpu(bench: Bench, rows: dict[str, Row], row: str, relay: Relay) -> None:
     match row:
         case "request":
-            rows["request"].add(relay.name, await bench.request_us(relay))
-        case "chunk":
-            used_us, merged = await _least_merged(bench, relay)
-            rows["chunk"].add(relay.name, used_us)
-            rows["merged"].add(relay.name, merged * 100)
+            rows[row].add(relay.name, await bench.request_us(relay))
+        case "request-headers":
+            path = f"{HEADERS_PATH}one"
+            rows[row].add(relay.name, await bench.request_us(relay, path=path))
         case "bulk":
-            rows["bulk"].add(relay.name, await bench.bulk_mb(relay))
-
-
-async def _least_merged(bench: Bench, relay: Relay) -> tuple[float, float]:
-    """A core that others use for a while merges chunks, which makes them cheaper: try again."""
-    results = []
-    for _ in range(CHUNK_TRIES):
-        results.append(await bench.chunk_us(relay))
-        if results[-1][1] <= MERGED_SHARE_MAX:
-            break
-    return min(results, key=lambda result: result[1])
+            rows[row].add(relay.name, await bench.bulk_mb(relay))
 
 
 async def _measure_held(
