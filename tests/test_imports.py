@@ -144,6 +144,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.net",
         "tailrace.net.blocking",
         "tailrace.net.blocking.answer",
+        "tailrace.net.blocking.connection",
         "tailrace.net.blocking.upload",
         "tailrace.records",
         "tailrace.wire",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+
 import pytest
-from tests.peers import Peer, Running
+from tests.peers import Peer, Running, until
 
 from tailrace.errors import PeerError
 from tailrace.net.blocking.keep_alive import KeepAliveClient
@@ -105,3 +108,42 @@ def test_a_bounded_request_ends_at_its_time_out(peer: Peer) -> None:
 
     with pytest.raises(PeerError, match=f"no answer from 127.0.0.1:{peer.port}: timed out"):
         client.request("POST", "/x", body=b"", timeout_s=0.05)
+
+
+def test_a_body_larger_than_the_kernels_buffers_arrives_whole(peer: Peer) -> None:
+    client = KeepAliveClient("127.0.0.1", peer.port)
+    sent = bytes(range(256)) * 40_000
+
+    call = Running(client.request, "POST", "/x", body=sent, timeout_s=10)
+    connection = peer.accept()
+    _, _, body = connection.read_message()
+    assert call.is_running
+    connection.answer(202)
+
+    assert call.result().status == 202
+    assert body == sent
+
+
+def test_a_peer_that_takes_no_body_ends_the_request_at_its_time_out(peer: Peer) -> None:
+    client = KeepAliveClient("127.0.0.1", peer.port)
+
+    with pytest.raises(PeerError, match=f"no answer from 127.0.0.1:{peer.port}: timed out"):
+        client.request("POST", "/x", body=bytes(30_000_000), timeout_s=0.05)
+
+
+def test_a_signal_ends_no_wait_by_itself(peer: Peer) -> None:
+    """What Python writes to the wake descriptor is read, and the wait goes on."""
+    wake_fd, signal_fd = os.pipe()
+    client = KeepAliveClient("127.0.0.1", peer.port, wake_fd=wake_fd)
+    call = Running(client.request, "POST", "/x", body=b"", timeout_s=10)
+    connection = peer.accept()
+    connection.read_message()
+
+    os.write(signal_fd, b"\x0f")
+    until(lambda: not select.select([wake_fd], [], [], 0)[0], "the read of the wake descriptor")
+    assert call.is_running
+    connection.answer(202)
+
+    assert call.result().status == 202
+    os.close(wake_fd)
+    os.close(signal_fd)

@@ -8,8 +8,6 @@ the wait also watches `wake_fd`, to which Python writes at each signal (`signal.
 
 from __future__ import annotations
 
-# Not `socket`: its enumerations cost a cold start as much as all modules of tailrace.
-import _socket
 import os
 import select
 import time
@@ -17,9 +15,11 @@ import time
 from tailrace.errors import PeerError
 from tailrace.limits import CONNECT_TIMEOUT_S, EVENT_BYTES_MAX
 from tailrace.net.blocking.answer import AnswerParser, HttpAnswer
+from tailrace.net.blocking.connection import open_connection, text_of
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Iterable
     from typing import Final
 
@@ -29,7 +29,7 @@ _READ_BYTES: Final = 64 * 1024  # more would be mapped and unmapped for each eve
 class KeepAliveClient:
     """Requests to one server, over plain HTTP, one after the other."""
 
-    __slots__ = ("_body_bytes_max", "_sock", "_wake_fd", "authority", "host", "port")
+    __slots__ = ("_body_bytes_max", "_poll", "_sock", "_wake_fd", "authority", "host", "port")
 
     def __init__(
         self,
@@ -45,6 +45,9 @@ class KeepAliveClient:
         self._body_bytes_max = body_bytes_max
         self._wake_fd = wake_fd
         self._sock: _socket.socket | None = None
+        self._poll = select.poll()  # of `_wake_fd`, and of the socket while there is one
+        if wake_fd is not None:
+            self._poll.register(wake_fd, select.POLLIN)
 
     def request(
         self,
@@ -80,6 +83,7 @@ class KeepAliveClient:
     def close(self) -> None:
         """Close the connection; the next request opens another."""
         if self._sock is not None:
+            self._poll.unregister(self._sock)
             self._sock.close()
             self._sock = None
 
@@ -87,15 +91,10 @@ class KeepAliveClient:
         """Return whether the kept connection is still open; close it if it is not."""
         if self._sock is None:
             return False
-        self._sock.setblocking(False)
-        try:
-            self._sock.recv(1)  # its end, or bytes that answer no request
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        self.close()
-        return False
+        if self._wait(self._sock, 0.0):  # its end, or bytes that answer no request
+            self.close()
+            return False
+        return True
 
     def _exchange(
         self, message: bytes, parser: AnswerParser, timeout_s: float | None
@@ -103,12 +102,14 @@ class KeepAliveClient:
         is_done = False
         try:
             if self._sock is None:
-                self._sock = _connect(self.host, self.port)
+                sock = open_connection(self.host, self.port, CONNECT_TIMEOUT_S)
+                sock.setblocking(False)
+                self._poll.register(sock, select.POLLIN)
+                self._sock = sock
             answer = self._talk(self._sock, message, parser, timeout_s)
             is_done = parser.can_keep
         except OSError as error:
-            reason = error.strerror or str(error) or type(error).__name__
-            raise PeerError(f"no answer from {self.authority}: {reason}") from error
+            raise PeerError(f"no answer from {self.authority}: {text_of(error)}") from error
         finally:
             if not is_done:
                 self.close()
@@ -118,13 +119,12 @@ class KeepAliveClient:
         self, sock: _socket.socket, message: bytes, parser: AnswerParser, timeout_s: float | None
     ) -> HttpAnswer:
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        sock.settimeout(timeout_s)
-        sock.sendall(message)
+        unsent = memoryview(message)
+        while unsent := unsent[_send(sock, unsent) :]:
+            self._wait_writable(sock, deadline_s)
         while parser.answer is None:
-            if deadline_s is None:
-                self._wait_readable(sock)
-            else:
-                sock.settimeout(max(0.001, deadline_s - time.monotonic()))
+            if not self._wait(sock, deadline_s):
+                raise TimeoutError("timed out")
             data = sock.recv(_READ_BYTES)
             if data:
                 parser.feed(data)
@@ -132,46 +132,38 @@ class KeepAliveClient:
                 parser.end()
         return parser.answer
 
-    def _wait_readable(self, sock: _socket.socket) -> None:
-        """Wait without a limit; signal handlers run meanwhile."""
-        if self._wake_fd is None:
-            return
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        poll.register(self._wake_fd, select.POLLIN)
+    def _wait(self, sock: _socket.socket, deadline_s: float | None) -> bool:
+        """Wait until the peer has sent or left; return whether it has before the deadline.
+
+        Without a deadline the wait has no limit. Signal handlers run meanwhile.
+        """
+        descriptor = sock.fileno()
         while True:
-            ready = {fd for fd, _ in poll.poll()}
-            if self._wake_fd in ready:
+            ready = self._poll.poll(_left_ms(deadline_s))
+            for ready_fd, _ in ready:
+                if ready_fd == descriptor:
+                    return True
+            if not ready:
+                return False
+            if self._wake_fd is not None:
                 os.read(self._wake_fd, 4096)
-            if sock.fileno() in ready:
-                return
 
-
-def _connect(host: str, port: int) -> _socket.socket:
-    """Open a connection with TCP_NODELAY set.
-
-    Raises:
-        PeerError: the name is unknown, the connection is refused, or takes too long.
-    """
-    reason: OSError | None = None
-    try:
-        # As bytes: text would go through the idna codec, whose import costs a cold start.
-        found = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
-    except OSError as error:
-        reason, found = error, []
-    for family, kind, protocol, _, address in found:
-        sock = _socket.socket(family, kind, protocol)
+    def _wait_writable(self, sock: _socket.socket, deadline_s: float | None) -> None:
+        self._poll.modify(sock, select.POLLOUT)
         try:
-            sock.settimeout(CONNECT_TIMEOUT_S)
-            sock.connect(address)
-            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        except OSError as error:
-            sock.close()
-            reason = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    text = (reason and (reason.strerror or str(reason))) or "no address"
-    raise PeerError(f"no connection to {host}:{port}: {text}") from reason
+            if not self._wait(sock, deadline_s):
+                raise TimeoutError("timed out")
+        finally:
+            self._poll.modify(sock, select.POLLIN)
+
+
+def _send(sock: _socket.socket, data: memoryview) -> int:
+    """Send what the kernel accepts now; return how many bytes."""
+    try:
+        return sock.send(data)
+    except BlockingIOError:
+        return 0
+
+
+def _left_ms(deadline_s: float | None) -> float | None:
+    return None if deadline_s is None else max(0.0, deadline_s - time.monotonic()) * 1000

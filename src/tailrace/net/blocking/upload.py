@@ -9,9 +9,9 @@ No redirects, no proxies from the environment, standard library only; ssl is imp
 
 from __future__ import annotations
 
+import _socket
 import re
 import select
-import socket
 import struct
 import time
 from collections import deque
@@ -30,6 +30,7 @@ from tailrace.limits import (
     SEND_STALL_TIMEOUT_S,
 )
 from tailrace.net.blocking.answer import AnswerParser, HttpAnswer
+from tailrace.net.blocking.connection import open_connection, text_of
 
 if TYPE_CHECKING:
     import ssl
@@ -69,42 +70,23 @@ def parse_url(url: str) -> Url:
     return Url(is_tls, match[2].strip("[]"), port, match[4] or "/", authority)
 
 
-def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.socket:
+def connect(url: Url, timeout_s: float = CONNECT_TIMEOUT_S) -> _socket.socket:
     """Open a connection without Nagle's delay; over TLS for an https URL.
 
     Raises:
         PeerError: the name is unknown, the connection is refused, or it takes too long.
     """
+    sock = open_connection(url.host, url.port, timeout_s)
+    if not url.is_tls:
+        return sock
     try:
-        sock = _connected(url.host, url.port, timeout_s)
-    except OSError as error:
-        raise PeerError(f"no connection to {url.host}:{url.port}: {_reason(error)}") from error
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not url.is_tls:
-            return sock
-        return _tls_context().wrap_socket(sock, server_hostname=url.host)
+        return _tls_context().wrap_socket(sock, server_hostname=url.host)  # type: ignore[arg-type]  # typeshed: a `socket.socket`
     except OSError as error:
         sock.close()
-        raise PeerError(f"no connection to {url.host}:{url.port}: {_reason(error)}") from error
+        raise PeerError(f"no connection to {url.host}:{url.port}: {text_of(error)}") from error
     except BaseException:
         sock.close()
         raise
-
-
-def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
-    if not host.replace(".", "").isdecimal():
-        # As bytes: text would go through the idna codec, whose import costs a cold start.
-        return socket.create_connection((host.encode("ascii"), port), timeout_s)  # type: ignore[arg-type]  # typeshed
-    # An IP address, as of the Runtime API: the resolver would take as long as the connection.
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(timeout_s)
-        sock.connect((host, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def open_upload(
@@ -139,17 +121,28 @@ class Upload:
     owner must call `close` or `abort`.
     """
 
-    __slots__ = ("_is_ended", "_is_tls", "_loss", "_parser", "_sock", "_unsent", "_would_block")
+    __slots__ = (
+        "_is_ended",
+        "_is_tls",
+        "_loss",
+        "_parser",
+        "_poll",
+        "_sock",
+        "_unsent",
+        "_would_block",
+    )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._parser = AnswerParser(ANSWER_BODY_BYTES_MAX)
         self._unsent: deque[bytes | memoryview] = deque()
         self._is_ended = False
         self._loss: str | None = None  # why the connection can no longer be used
-        self._is_tls = type(sock) is not socket.socket
-        self._would_block = _would_block_errors(sock)
+        self._is_tls = hasattr(sock, "pending")
+        self._would_block = _would_block_errors(is_tls=self._is_tls)
 
     def queue_head(self, url: Url, headers: Fields, *, expects_continue: bool = False) -> None:
         """Queue the request's head: it is sent together with the first chunk, or by `push`.
@@ -248,9 +241,11 @@ class Upload:
             AnsweredEarlyError: the peer has answered although the body is not complete.
             PeerError: the peer has left, or sent what is not HTTP. Later calls raise the same.
         """
-        if not self.is_over or (self._is_ended and self.answer is None):
-            self._read()
-        self._raise_if_over()
+        # A poll is cheaper than a read that raises. TLS may hold bytes that no poll shows.
+        if self._is_tls or self._poll.poll(0) or self.is_over:
+            if not self.is_over or (self._is_ended and self.answer is None):
+                self._read()
+            self._raise_if_over()
 
     def drain(self, timeout_s: float = SEND_STALL_TIMEOUT_S) -> None:
         """Wait until the kernel has taken all bytes, for at most `timeout_s` without progress.
@@ -277,7 +272,7 @@ class Upload:
     def abort(self) -> None:
         """Reset the connection, so that an incomplete body cannot look complete."""
         try:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
+            self._sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _LINGER_0)
         except OSError:
             pass  # it is closed, or broken already
         self._sock.close()
@@ -288,9 +283,16 @@ class Upload:
 
     def _wait(self, timeout_s: float, complaint: str) -> None:
         """Wait for bytes of the peer, or for room to send; then read and send."""
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-        if not poll.poll(min(max(0.0, timeout_s), _WAIT_S_MAX) * 1000):
+        timeout_ms = min(max(0.0, timeout_s), _WAIT_S_MAX) * 1000
+        if not self._unsent:
+            is_ready = self._poll.poll(timeout_ms)
+        else:
+            self._poll.modify(self._sock, select.POLLIN | select.POLLOUT)
+            try:
+                is_ready = self._poll.poll(timeout_ms)
+            finally:
+                self._poll.modify(self._sock, select.POLLIN)
+        if not is_ready:
             self._loss = f"the peer {complaint}"
         self.look()
         self._push()
@@ -312,7 +314,7 @@ class Upload:
         except OSError as error:
             # The peer may have sent a reason before it closed.
             self._read()
-            self._loss = self._loss or f"the connection broke: {_reason(error)}"
+            self._loss = self._loss or f"the connection broke: {text_of(error)}"
             self._raise_if_over()
 
     def _read(self) -> None:
@@ -324,10 +326,12 @@ class Upload:
                     self._parser.end()
                     return
                 self._parser.feed(data)
+                if not (self._is_tls or self._poll.poll(0)):
+                    return
         except self._would_block:
             return
         except OSError as error:
-            self._loss = f"the connection broke: {_reason(error)}"
+            self._loss = f"the connection broke: {text_of(error)}"
         except PeerError as error:
             self._loss = str(error)
 
@@ -362,13 +366,9 @@ def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _would_block_errors(sock: socket.socket) -> tuple[type[OSError], ...]:
-    if type(sock) is socket.socket:
+def _would_block_errors(*, is_tls: bool) -> tuple[type[OSError], ...]:
+    if not is_tls:
         return (BlockingIOError,)
     import ssl
 
     return (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
