@@ -47,7 +47,7 @@ from bench.responder import Responder
 from bench.sockets import Poll
 from bench.stand_in import HEADERS_PATH, StandIn
 
-TIMEOUT_S = 600.0
+TIMEOUT_S = 1_800.0
 """For all that is not open loop: those runs have deadlines of their own."""
 NGINX_BIG_BUFFERS = """
       proxy_buffer_size 64k;
