@@ -34,6 +34,8 @@ _UNRESERVED: Final = "-_.~"
 _AUTHORIZATION_FIELD: Final = re.compile(r"(Credential|SignedHeaders|Signature)=([^\s,]+)")
 _KEYS_MAX: Final = 16
 """Signing keys that are cached: each is valid for one secret and scope."""
+_HMAC_BLOCK_BYTES: Final = 64
+"""Of SHA-256: a signing key has 32 bytes, and is filled up."""
 _SLOT: Final = "\0"
 """Stands for the time and the digest in a prepared request; no field can contain it."""
 
@@ -113,7 +115,7 @@ def sign(canonical: str, date: str, scope: str, secret: str) -> str:
     `date` is in `DATE_FORMAT`, `scope` is DAY/REGION/SERVICE/aws4_request.
     """
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    text = f"{ALGORITHM}\n{date}\n{scope}\n{digest}"
+    text = _before_digest(date, scope) + digest
     return hmac.digest(_signing_key(secret, scope), text.encode(), "sha256").hex()
 
 
@@ -125,10 +127,24 @@ def is_signature(given: str, expected: str) -> bool:
 class PreparedRequest:
     """A request of which only time and body change: all else of its signature is prepared.
 
+    What depends on the time is prepared once for each second, and hashed as far as it is known.
+
     `fields` are those to sign beside `x-amz-date`, names in lower case.
     """
 
-    __slots__ = ("_after_date", "_before_date", "_key_id", "_scope_end", "_secret", "_signed_names")
+    __slots__ = (
+        "_after_date",
+        "_before_date",
+        "_canonical",
+        "_date",
+        "_inner",
+        "_key_id",
+        "_outer",
+        "_scope_end",
+        "_secret",
+        "_signed_names",
+        "_start",
+    )
 
     def __init__(
         self,
@@ -153,16 +169,40 @@ class PreparedRequest:
         self._key_id = key_id
         self._secret = secret
         self._scope_end = f"/{region}/{service}/{_TERMINATION}"
+        self._date = ""  # for which the rest is prepared
+        self._start = ""
+        self._canonical = self._inner = self._outer = hashlib.sha256()
 
     def authorization(self, date: str, body: bytes) -> str:
         """Return the Authorization header of this request at a time, with a body."""
+        if date != self._date:
+            self._prepare(date)
+        canonical = self._canonical.copy()
+        canonical.update(hashlib.sha256(body).hexdigest().encode())
+        # As `sign`: the states of an HMAC are copied at half the price of a new one.
+        inner = self._inner.copy()
+        inner.update(canonical.hexdigest().encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return self._start + outer.hexdigest()
+
+    def _prepare(self, date: str) -> None:
+        self._date = date
         scope = date[:8] + self._scope_end
-        body_sha256 = hashlib.sha256(body).hexdigest()
-        canonical = f"{self._before_date}{date}{self._after_date}{body_sha256}"
-        return (
+        self._start = (
             f"{ALGORITHM} Credential={self._key_id}/{scope}, SignedHeaders={self._signed_names},"
-            f" Signature={sign(canonical, date, scope, self._secret)}"
+            " Signature="
         )
+        self._canonical = hashlib.sha256(f"{self._before_date}{date}{self._after_date}".encode())
+        key = _signing_key(self._secret, scope).ljust(_HMAC_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))  # RFC 2104, section 2
+        self._inner.update(_before_digest(date, scope).encode())
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+
+def _before_digest(date: str, scope: str) -> str:
+    """Return the string to sign up to the digest of the canonical request."""
+    return f"{ALGORITHM}\n{date}\n{scope}\n"
 
 
 @lru_cache(maxsize=_KEYS_MAX)
