@@ -22,12 +22,15 @@ from typing import Any, NamedTuple, get_type_hints
 import pytest
 from docs.drawn import machines
 from tests.browser import Chromium
+from tests.fakes import FakeLambda
 
 from tailrace import config, function, limits
 from tailrace.cli import commands
 from tailrace.config import Address, RouteConfig
 from tailrace.errors import ConfigError
 from tailrace.gateway import response_head
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
@@ -67,33 +70,22 @@ def block(name: str, language: str) -> Block:
 # --- the gateway's formats -------------------------------------------------------------------
 
 
-class RecordingInvoker:
-    """Takes every event, as Lambda would, and keeps it."""
-
-    def __init__(self) -> None:
-        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    async def start(self) -> None: ...
-
-    async def invoke(self, function: str, payload: bytes) -> None:
-        self.events.put_nowait(json.loads(payload))
-
-    async def close(self) -> None: ...
-
-
-def run_gateway(story: Callable[[Gateway, RecordingInvoker], Awaitable[None]]) -> None:
+def run_gateway(story: Callable[[Gateway, FakeLambda], Awaitable[None]]) -> None:
     """Run a story against a gateway whose events are recorded."""
 
     async def main() -> None:
-        invoker = RecordingInvoker()
+        endpoint = FakeLambda()
+        await endpoint.start()
+        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", is_loopback=True))
         routes = Router([RouteConfig(path="/*", function="documented")])
         settings = GatewaySettings(listen=ANY, callback_listen=ANY)
         gateway = Gateway(settings, Transports(callback=invoker), routes.match)
         await gateway.start()
         try:
-            await asyncio.wait_for(story(gateway, invoker), TIMEOUT_S)
+            await asyncio.wait_for(story(gateway, endpoint), TIMEOUT_S)
         finally:
             await gateway.stop()
+            await endpoint.stop()
 
     run(main())
 
@@ -114,14 +106,14 @@ def test_the_event_is_the_documented_one() -> None:
         next(b.text for b in blocks("docs/reference/event.md") if "json" in b.info)
     )
 
-    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+    async def story(gateway: Gateway, endpoint: FakeLambda) -> None:
         request = documented["headers"]
         client = await curl(
             "--user-agent", request["user-agent"], "--header", "host: example.com",
             "--header", "content-type: application/json", "--cookie", request["cookie"],
             "--data", documented["body"], f"{gateway.public_url}{documented['url']}",
         )  # fmt: skip
-        event = await invoker.events.get()
+        event = (await endpoint.invocation()).event
         client.terminate()
         await client.wait()
 
@@ -159,10 +151,10 @@ def callback_conversations() -> Iterator[list[Block]]:
 
 @pytest.mark.parametrize("conversation", list(callback_conversations()))
 def test_the_bytes_of_a_callback_are_the_documented_ones(conversation: list[Block]) -> None:
-    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+    async def story(gateway: Gateway, endpoint: FakeLambda) -> None:
         client = await asyncio.open_connection(*gateway.public_url[7:].split(":"))
         client[1].write(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n")
-        event = await invoker.events.get()
+        event = (await endpoint.invocation()).event
         address, exchange_id, secret = event["origin"].removeprefix("http://").split("/")
         function = await asyncio.open_connection(*address.split(":"))
 
@@ -440,7 +432,7 @@ def test_a_mistake_is_reported_as_documented(tmp_path: Path, monkeypatch: Any) -
 def test_health_is_as_documented() -> None:
     ((command, shown),) = console_commands(block("docs/how-to/run-the-gateway.md", "console").text)
 
-    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+    async def story(gateway: Gateway, endpoint: FakeLambda) -> None:
         url = command.split()[-1].replace("http://127.0.0.1:8080", gateway.public_url)
         client = await curl(url)
         output, _ = await client.communicate()
@@ -453,9 +445,9 @@ def test_the_function_for_node_calls_back(tmp_path: Path) -> None:
     (tmp_path / "app.mjs").write_text(block("docs/how-to/any-language.md", "js").text)
     call = "import('./app.mjs').then((app) => app.handler(JSON.parse(process.argv[1])))"
 
-    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+    async def story(gateway: Gateway, endpoint: FakeLambda) -> None:
         client = await curl(gateway.public_url)
-        event = json.dumps(await invoker.events.get())
+        event = json.dumps((await endpoint.invocation()).event)
         node = await asyncio.create_subprocess_exec("node", "-e", call, event, cwd=tmp_path)
         output, _ = await client.communicate()
         assert await node.wait() == 0
@@ -467,7 +459,7 @@ def test_the_function_for_node_calls_back(tmp_path: Path) -> None:
 def test_the_nginx_configuration_streams(tmp_path: Path) -> None:
     """Each piece is at the client before the function sends the next one."""
 
-    async def story(gateway: Gateway, invoker: RecordingInvoker) -> None:
+    async def story(gateway: Gateway, endpoint: FakeLambda) -> None:
         port = free_port()
         server = block("docs/how-to/behind-a-proxy.md", "nginx").text
         server = server.replace("127.0.0.1:8080", gateway.public_url.removeprefix("http://"))
@@ -485,7 +477,7 @@ def test_the_nginx_configuration_streams(tmp_path: Path) -> None:
             client = await connected("127.0.0.1", port)
             writers.append(client[1])
             client[1].write(b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n")
-            event = await invoker.events.get()
+            event = (await endpoint.invocation()).event
             address, path = event["origin"].removeprefix("http://").split("/", 1)
             function = await connected(*address.split(":"))
             writers.append(function[1])

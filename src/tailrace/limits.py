@@ -192,6 +192,8 @@ CREDENTIALS_RETRY_S: Final = 5.0
 minutes before their end, so a source that is down is tried often enough, and not too often."""
 INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint and the routes' URLs, for asynchronous invocations."""
+INVOKED_FUNCTIONS_KEPT_MAX: Final = 256
+"""Functions of a transport whose prepared requests are kept."""
 POOL_KEPT_TIMEOUT_S: Final = 15.0
 """How long an unused connection to the Lambda endpoint is kept."""
 STREAM_CONNECTIONS_KEPT_MAX: Final = 64

@@ -11,6 +11,8 @@ from tests.fakes import Client, Response, encode_head, encode_request, until
 from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
+from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.routes import Router
 from tailrace.gateway.transports.choice import Transports
 
@@ -729,21 +731,24 @@ async def test_what_is_not_printable_ascii_in_a_path_is_refused(world: World, ta
 # --- an error of our own -------------------------------------------------------------------------
 
 
-class FailingInvoker:
-    """An invoker with a fault of its own."""
+class FailingInvoker(LambdaInvoker):
+    """An invoker with a fault of its own, in one of its methods."""
 
-    async def start(self) -> None: ...
+    def __init__(self, url: str, method: str) -> None:
+        super().__init__(LambdaEndpoint(url, "us-east-1", True))
+        setattr(self, method, self._fail)
 
-    async def invoke(self, function: str, payload: bytes) -> None:
+    def _fail(self, *_: object) -> None:
         raise RuntimeError("a fault")
 
-    async def close(self) -> None: ...
 
-
+@pytest.mark.parametrize("method", ["invoke", "outcome"])
 @played()
-async def test_a_fault_of_an_invoker_is_500_and_one_traceback(world: World) -> None:
+async def test_a_fault_of_an_invoker_is_500_and_one_traceback(world: World, method: str) -> None:
     world.errors_expected = True
-    world.gateway._front.transports = Transports(callback=FailingInvoker())
+    invoker = FailingInvoker(world.endpoint.url, method)
+    await invoker.start()
+    world.gateway._front.transports = Transports(callback=invoker)
     client = await world.client()
 
     await client.request()
@@ -751,3 +756,4 @@ async def test_a_fault_of_an_invoker_is_500_and_one_traceback(world: World) -> N
     assert (await answered(client)).status == 500
     assert world.log.text().count("RuntimeError: a fault") == 1
     assert world.outcomes() == ["invoke-refused"]
+    await invoker.close()

@@ -42,6 +42,7 @@ from tailrace.gateway.aws.credentials import LambdaKeys
 from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.net.client.request import EncodedRequest, WholeRequest
 from tailrace.net.process.startup import run
 from tailrace.net.server.listener import Connection
 
@@ -81,6 +82,31 @@ async def test_connections_to_lambda_are_kept(world: World) -> None:
     assert len(world.endpoint.connections) == 1
 
 
+@played()
+async def test_an_invocation_on_a_kept_connection_runs_no_task(world: World) -> None:
+    first, _ = await world.hold()
+    first.close()
+    await world.assert_settled()
+    world.endpoint.answer = never
+    client = await world.client()
+    before = asyncio.all_tasks()
+
+    await client.request()
+    await world.invocation()
+
+    assert asyncio.all_tasks() == before
+    assert world.gateway.statistics()["invocations"] == 1
+    client.reset()
+    await world.assert_settled()
+
+
+async def invoked(invoker: LambdaInvoker, function: str, payload: bytes) -> str | None:
+    """Wait for the outcome of an invocation."""
+    done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()
+    invoker.invoke(function, payload, done.set_result)
+    return invoker.outcome(function, await done)
+
+
 def test_an_arn_is_one_path_segment() -> None:
     async def play() -> None:
         endpoint = FakeLambda()
@@ -88,7 +114,7 @@ def test_an_arn_is_one_path_segment() -> None:
         invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
         await invoker.start()
 
-        await invoker.invoke("arn:aws:lambda:eu-west-1:123456789012:function:f:prod", b"{}")
+        await invoked(invoker, "arn:aws:lambda:eu-west-1:123456789012:function:f:prod", b"{}")
 
         await invoker.close()
         await endpoint.stop()
@@ -151,7 +177,7 @@ def test_a_refusal_is_an_error_of_its_own(case: str) -> None:
         await invoker.start()
         try:
             with pytest.raises(error) as raised:
-                await invoker.invoke("f", b"{}")
+                await invoked(invoker, "f", b"{}")
             assert type(raised.value) is error
             assert raised.value.status == status
         finally:
@@ -348,7 +374,7 @@ def test_an_endpoint_that_answers_rubbish_is_an_endpoint_error(case: str) -> Non
             await invoker.start()
             try:
                 with pytest.raises(EndpointError):
-                    await invoker.invoke("f", b"{}")
+                    await invoked(invoker, "f", b"{}")
             finally:
                 await invoker.close()
 
@@ -372,7 +398,7 @@ def test_an_endless_answer_is_a_timeout() -> None:
             await invoker.start()
             try:
                 with pytest.raises(InvokeTimeoutError):
-                    await invoker.invoke("f", b"{}")
+                    await invoked(invoker, "f", b"{}")
             finally:
                 await invoker.close()
 
@@ -397,7 +423,7 @@ def test_an_endpoint_that_closes_kept_connections_silently_is_asked_again() -> N
             await invoker.start()
             try:
                 for _ in range(4):
-                    await invoker.invoke("f", b"{}")
+                    await invoked(invoker, "f", b"{}")
             finally:
                 await invoker.close()
 
@@ -462,6 +488,12 @@ def test_an_endpoint_on_this_machine_is_known(url: str, is_loopback: bool) -> No
     assert not endpoint.url.endswith("/")
 
 
+async def signed(signer: LambdaSigner) -> bytes:
+    """A signed request, after a wait for keys if need be."""
+    message: EncodedRequest = signer.prepare("/x", {}).encode(b"{}")
+    return message if isinstance(message, bytes) else await message()
+
+
 def keys_used(endpoint: LambdaEndpoint) -> str:
     """The access key of a signed request."""
 
@@ -469,7 +501,7 @@ def keys_used(endpoint: LambdaEndpoint) -> str:
         signer = LambdaSigner(endpoint)
         await signer.start()
         try:
-            message = await signer.post("/x", {}, b"{}")
+            message = await signed(signer)
         finally:
             await signer.close()
         return message.decode().partition("Credential=")[2].partition("/")[0]
@@ -531,8 +563,8 @@ def test_keys_that_end_soon_are_fetched_again(tmp_path: Path) -> None:
         await signer.start()
         write_keys(tmp_path, "AKIASECOND")
         try:
-            assert b"Credential=AKIAFIRST/" in await signer.post("/x", {}, b"{}")
-            while b"Credential=AKIASECOND/" not in await signer.post("/x", {}, b"{}"):
+            assert b"Credential=AKIAFIRST/" in await signed(signer)
+            while b"Credential=AKIASECOND/" not in await signed(signer):
                 await asyncio.sleep(0)
         finally:
             await signer.close()
@@ -558,7 +590,7 @@ def test_keys_that_have_expired_and_cannot_be_renewed_are_an_endpoint_error() ->
         now += timedelta(hours=2)
         try:
             with pytest.raises(EndpointError, match="credentials"):
-                await invoker.invoke("f", b"{}")
+                await invoked(invoker, "f", b"{}")
         finally:
             await invoker.close()
 

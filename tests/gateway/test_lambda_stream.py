@@ -170,6 +170,34 @@ async def test_a_content_length_holds_to_the_byte(world: World) -> None:
 
 
 @streamed()
+async def test_a_kept_connection_that_closes_is_not_used_for_a_stream(world: World) -> None:
+    """A stream that breaks there would not be opened again."""
+    client, stream = await pair(world)
+    stream.chunk(encode_head())
+    stream.finish()
+    await client.read_response()
+    transports = world.gateway._transports.response_stream
+    assert transports is not None
+    pool = transports._streams
+    await until(lambda: pool.kept_count == 1)
+
+    def route(host: str, path: str) -> FixedRoute:
+        """Called in the turn of the loop in which the event is sent."""
+        (kept,) = pool._idle
+        kept.abort()
+        assert pool.kept_count == 1
+        return ROUTE
+
+    world.gateway.route_by(route)
+    client, stream = await pair(world)
+
+    stream.chunk(HEAD, BODY)
+    stream.finish()
+    assert await outcome_of(client) == (201, BODY, True)
+    assert len(world.endpoint.connections) == 2
+
+
+@streamed()
 async def test_connections_to_lambda_are_used_again(world: World) -> None:
     for _ in range(3):
         client, stream = await pair(world)

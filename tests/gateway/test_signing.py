@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -33,7 +32,8 @@ def signed(url: str, keys: LambdaKeys, body: bytes) -> tuple[str, dict[str, str]
     endpoint = LambdaEndpoint(f"{parts.scheme}://{parts.netloc}", "eu-west-1", is_loopback=True)
     signer = LambdaSigner(endpoint)
     signer._keys = keys
-    message = asyncio.run(signer.post(parts.path, HEADERS, body))
+    message = signer.prepare(parts.path, HEADERS).encode(body)
+    assert isinstance(message, bytes)
     head, _, sent_body = message.partition(b"\r\n\r\n")
     assert sent_body == body
     line, *fields = head.decode().split("\r\n")

@@ -27,7 +27,6 @@ from tailrace.net.server.listener import (
 )
 from tailrace.net.server.problem import encode_problem
 from tailrace.net.server.refusals import WebGuard
-from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,6 @@ class Front:
         self.find_route = find_route
         self.callback_base = callback_base
         self.trusted_hops = trusted_hops
-        self.tasks = TaskSet()
         self.is_draining = False
         self._health_path = health_path
         self._health = health
@@ -105,7 +103,10 @@ class Front:
             callback_base=self.callback_base,
             trusted_hops=self.trusted_hops,
         )
-        held.invocation = self.tasks.spawn(_invoke(transport, held, payload), "invoke")
+        try:
+            held.invocation = transport.dispatch(held, payload, _invoked)
+        except Exception as error:
+            _invoked(held, error)
 
     def _refuse(
         self, connection: Connection, head: RequestHead, route: Route, error: ThrottledError
@@ -116,24 +117,22 @@ class Front:
         return _answer(connection, head, error.status, str(error), error.retry_after_s)
 
 
-async def _invoke(transport: Transport, held: Held, payload: bytes) -> None:
-    """Send the event; if it is refused, answer the client."""
-    route = held.route
-    try:
-        await transport.dispatch(held, payload)
-    except InvokeError as error:
-        held.invocation = None  # this task: it must not cancel itself
+def _invoked(held: Held, error: Exception | None) -> None:
+    """The outcome of an invocation is known: if the event was refused, answer the client."""
+    held.invocation = None
+    if error is None:
+        return
+    exchange_id, function = held.capability.exchange_id, name_of(held.route)
+    if isinstance(error, InvokeError):
         held.request_id = error.request_id
         if error.note is not None:
-            exchange_id = held.capability.exchange_id
-            logger.warning("exchange=%s function=%s %s", exchange_id, name_of(route), error.note)
+            logger.warning("exchange=%s function=%s %s", exchange_id, function, error.note)
         held.apply(InvokeRefused(error.status, str(error), error.retry_after_s))
-    except Exception:
-        exchange_id = held.capability.exchange_id
-        logger.exception("exchange=%s function=%s invoking failed", exchange_id, name_of(route))
-        held.invocation = None
+    else:
+        logger.error(
+            "exchange=%s function=%s invoking failed", exchange_id, function, exc_info=error
+        )
         held.apply(InvokeRefused(500, "the gateway failed to invoke the function"))
-    held.invocation = None
 
 
 def _nothing() -> None:

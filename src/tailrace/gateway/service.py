@@ -170,7 +170,6 @@ class Gateway:
         self._registry.stop()
         await self._public.stop()
         await self._callbacks.stop()
-        await self._front.tasks.cancel_all()
         await self._transports.close()
 
     def _health(self) -> tuple[int, Headers, bytes]:
@@ -191,7 +190,7 @@ class Gateway:
             "uploads": public["uploads"],
             "clients": public["connections"],
             "callbacks": self._callbacks.statistics()["connections"],
-            "invocations": len(self._front.tasks),
+            "invocations": self._registry.invocations,
             "streams": self._transports.streams,
         }
 

@@ -68,13 +68,22 @@ class Stage:
     async def ask(self, message: bytes = POST, **record: Any) -> tuple[ClientConnection, Record]:
         """Send a request."""
         receiver = Record(**record)
-        return await soon(self.streams.open(message, receiver), "a connection"), receiver
+        return await soon(open_stream(self.streams, receiver, message), "a connection"), receiver
 
     async def answer(self, message: bytes = POST) -> Record:
         """Send a request and wait for the end of its answer."""
         _, record = await self.ask(message)
         await until(lambda: record.ends, "the end")
         return record
+
+
+async def open_stream(
+    streams: HttpPool, receiver: Record, message: bytes = POST
+) -> ClientConnection:
+    """Send a request on a kept connection or a new one."""
+    connection = streams.take_kept() or await streams.connect()
+    connection.send_request(message, receiver)
+    return connection
 
 
 async def read_request(peer: Peer) -> None:
@@ -260,7 +269,7 @@ def test_a_peer_that_ends_each_connection_at_once_has_one_for_each_request(
             for _ in range(9):
                 record = Record()
                 with suppress(PeerError):
-                    await soon(streams.open(POST, record), "a connection")
+                    await soon(open_stream(streams, record), "a connection")
                     await until(lambda record=record: record.ends, "the end")  # type: ignore[misc]
             await soon(streams.close(), "the connections to end")
         assert connected == 9
@@ -273,7 +282,7 @@ def test_a_peer_that_cannot_be_reached_is_an_error() -> None:
         streams = HttpPool(Origin(host="127.0.0.1", port=1, is_tls=False))
         streams.start()
         with pytest.raises(PeerError, match=r"no connection to .*:1: Connect"):
-            await streams.open(POST, Record())
+            await open_stream(streams, Record())
         await streams.close()
 
     run(story())
@@ -290,7 +299,7 @@ def test_connecting_has_a_deadline() -> None:
             clock=stage.clock,
         )
         tls.start()
-        opening = asyncio.ensure_future(tls.open(POST, Record()))
+        opening = asyncio.ensure_future(open_stream(tls, Record()))
         await until(lambda: tls._entering)
         stage.clock.advance(9.0)
         await settle()
@@ -329,7 +338,7 @@ def test_answers_over_tls(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
         async with server:
             if host == "127.0.0.2":
                 with pytest.raises(PeerError, match=r"no connection to .*certificate"):
-                    await soon(streams.open(POST, Record()))
+                    await soon(open_stream(streams, Record()))
             else:
                 for _ in range(2):
                     stream, record = await Stage(streams).ask()
@@ -410,7 +419,7 @@ def test_closing_breaks_open_answers_off() -> None:
         await stage.streams.close()
         assert record.ends == ["the connections are closed"]
         with pytest.raises(PeerError):
-            await stage.streams.open(POST, Record())
+            await open_stream(stage.streams, Record())
 
     play(story, sending(CHUNKED, then=idle))
 
@@ -418,7 +427,7 @@ def test_closing_breaks_open_answers_off() -> None:
 def test_cancelling_while_connecting_leaves_nothing() -> None:
     async def story(stage: Stage) -> None:
         for rounds in range(6):
-            opening = asyncio.ensure_future(stage.streams.open(POST, Record()))
+            opening = asyncio.ensure_future(open_stream(stage.streams, Record()))
             for _ in range(rounds):
                 await asyncio.sleep(0)
             if not opening.cancel():

@@ -27,7 +27,8 @@ from tests.net.server.stage import BOTH, LONG_S, LOOPS, Warnings, open_sockets
 from tailrace import limits
 from tailrace.errors import PeerError
 from tailrace.net.client.connection import ClientConnection
-from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, encode_post
+from tailrace.net.client.pool import HttpPool, Origin, encode_post
+from tailrace.net.client.request import EncodedRequest, PoolAnswer, WholeRequest
 
 CERTIFICATE = Path(__file__).parent.parent / "tls" / "localhost.pem"  # self-signed, for loopback
 BYTES_MAX = 10_000
@@ -87,7 +88,7 @@ class Stage:
 
     def ask(self, target: str) -> asyncio.Task[PoolAnswer]:
         """A request that is under way."""
-        task = asyncio.create_task(self.pool.request(post(target)))
+        task = asyncio.create_task(whole(self.pool, post(target)))
         self.tasks.append(task)
         return task
 
@@ -142,6 +143,19 @@ async def failure(task: asyncio.Task[PoolAnswer]) -> BaseException | None:
     await asyncio.wait((task,), timeout=PATIENCE_S)
     assert task.done()
     return task.exception()
+
+
+async def whole(pool: HttpPool, message: EncodedRequest) -> PoolAnswer:
+    """Wait for an answer; to cancel this cancels the request."""
+    done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()
+    request = pool.request(message, done.set_result)
+    assert not done.done()
+    try:
+        assert await done is request
+    except asyncio.CancelledError:
+        request.cancel()
+        raise
+    return request.result()
 
 
 def post(target: str) -> bytes:
@@ -236,7 +250,9 @@ async def test_whole_and_streamed_answers_share_their_connections(stage: Stage) 
     end = await stage.kept()
 
     receiver = Ends()
-    await soon(stage.pool.open(post("/streamed"), receiver))
+    connection = stage.pool.take_kept()
+    assert connection is not None
+    connection.send_request(post("/streamed"), receiver)
     await end.serve("/streamed")
     await soon(receiver.over.wait())
     task = stage.ask("/whole")
@@ -251,11 +267,12 @@ async def test_whole_and_streamed_answers_share_their_connections(stage: Stage) 
 async def test_a_streamed_answer_waits_for_a_place_as_others_do(stage: Stage) -> None:
     first, end = await stage.asked("/first")
     receiver = Ends()
-    opening = asyncio.create_task(stage.pool.open(post("/streamed"), receiver))
+    opening = asyncio.create_task(stage.pool.connect())
     assert await stage.has_no_other()
 
     await end.answer()
-    await soon(asyncio.gather(first, opening))
+    await soon(first)
+    (await soon(opening)).send_request(post("/streamed"), receiver)
     await end.serve("/streamed")
 
     await soon(receiver.over.wait())
@@ -348,21 +365,24 @@ async def test_requests_wait_for_a_connection_in_their_order(stage: Stage) -> No
 
 @played(connections_max=1)
 async def test_a_new_request_does_not_overtake_one_that_waits(stage: Stage) -> None:
-    async def twice() -> None:
-        await stage.pool.request(post("/a"))
-        await stage.pool.request(post("/c"))  # in the same step in which the connection is free
+    loop = asyncio.get_running_loop()
+    last: asyncio.Future[WholeRequest] = loop.create_future()
 
-    both = asyncio.create_task(twice())
+    def ask_again() -> None:
+        stage.pool.request(post("/c"), last.set_result)
+
+    # In the turn of the loop in which the connection is free.
+    stage.pool.request(post("/a"), lambda request: loop.call_soon(ask_again))
     end = await stage.accept()
     assert await end.asked() == "/a"
     waiting = stage.ask("/b")
-    await asyncio.sleep(0)
+    await settle()
     await end.answer()
 
     await end.serve("/b")
     await end.serve("/c")
 
-    await soon(asyncio.gather(both, waiting))
+    await soon(asyncio.gather(waiting, last))
 
 
 @pytest.mark.parametrize("field", [b"X: y", b"Connection: close"])
@@ -552,22 +572,22 @@ async def test_cancelling_the_wait_for_a_connection_keeps_the_order(stage: Stage
 
 
 @played(connections_max=1)
-async def test_a_connection_is_not_lost_with_whoever_was_to_have_it(stage: Stage) -> None:
-    async def story() -> None:
-        await stage.pool.request(post("/a"))
-        b.cancel()  # the connection is b's, and b has not run yet
-
-    first = asyncio.create_task(story())
+async def test_a_connection_is_not_lost_with_the_request_that_was_to_have_it(stage: Stage) -> None:
+    loop = asyncio.get_running_loop()
+    outcomes: list[WholeRequest] = []
+    # Cancelled when the connection is b's, and the task of b has not run yet.
+    stage.pool.request(post("/a"), lambda request: loop.call_soon(b.cancel))
     end = await stage.accept()
     assert await end.asked() == "/a"
-    b, c = stage.ask("/b"), stage.ask("/c")
-    await asyncio.sleep(0)
+    b = stage.pool.request(post("/b"), outcomes.append)
+    c = stage.ask("/c")
+    await settle()
     await end.answer()
 
     await end.serve("/c")
 
-    await soon(asyncio.gather(first, c))
-    assert b.cancelled()
+    await soon(c)
+    assert not outcomes
 
 
 @played(connections_max=1)
@@ -590,6 +610,7 @@ async def test_a_cancelled_request_that_is_not_answered_costs_its_connection(sta
     a, end = await stage.asked("/a")
 
     a.cancel()
+    await settle()
     stage.clock.advance(TIMEOUT_S + 1)
     await end.ended()
 
@@ -603,9 +624,11 @@ async def test_a_cancelled_request_that_is_not_answered_costs_its_connection(sta
 async def test_cancelling_at_any_step_leaves_one_place(stage: Stage, steps: int) -> None:
     async with echo_server() as server:
         stage.pool = stage.new_pool(server.port)
-        cancelled = stage.ask("/a")
+        outcomes: list[WholeRequest] = []
+        cancelled = stage.pool.request(post("/a"), outcomes.append)
         for _ in range(steps):
             await asyncio.sleep(0)
+        has_ended = len(outcomes)
         cancelled.cancel()
 
         await soon(stage.ask("/b"))
@@ -614,6 +637,7 @@ async def test_cancelling_at_any_step_leaves_one_place(stage: Stage, steps: int)
 
         assert [answer.body for answer in answers] == [b"/c", b"/d"]
         assert server.connections == count
+        assert len(outcomes) == has_ended
 
 
 @pytest.mark.parametrize("steps", range(12))
@@ -624,9 +648,11 @@ async def test_cancelling_at_any_step_of_a_handshake_leaves_one_place(
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     async with echo_server(is_tls=True) as server:
         stage.pool = stage.new_pool(server.port, is_tls=True)
-        cancelled = stage.ask("/a")
+        outcomes: list[WholeRequest] = []
+        cancelled = stage.pool.request(post("/a"), outcomes.append)
         for _ in range(steps):
             await asyncio.sleep(0.001)
+        has_ended = len(outcomes)
         cancelled.cancel()
 
         await soon(stage.ask("/b"))
@@ -635,6 +661,7 @@ async def test_cancelling_at_any_step_of_a_handshake_leaves_one_place(
 
         assert [answer.body for answer in answers] == [b"/c", b"/d"]
         assert server.connections == count
+        assert len(outcomes) == has_ended
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -817,7 +844,7 @@ async def test_a_reset_does_not_delimit_an_answer(stage: Stage) -> None:
 @played()
 async def test_a_large_request_arrives_whole(stage: Stage) -> None:
     body = bytes(range(256)) * 4_000
-    task = asyncio.create_task(stage.pool.request(encode_post("/a", {"host": "h"}, body)))
+    task = asyncio.create_task(whole(stage.pool, encode_post("/a", {"host": "h"}, body)))
     end = await stage.accept()
 
     assert await end.asked() == "/a"
@@ -881,7 +908,7 @@ async def test_a_closed_pool_takes_no_requests(stage: Stage) -> None:
     await soon(stage.pool.close())
 
     with pytest.raises(PeerError, match="the connections are closed"):
-        await soon(stage.pool.request(post("/a")))
+        await soon(whole(stage.pool, post("/a")))
 
     await end.ended()
     assert await stage.has_no_other()
@@ -899,7 +926,7 @@ async def test_connections_over_tls_are_kept(
     async with echo_server(is_tls=True) as server:
         pool = stage.new_pool(server.port, host=host, is_tls=True)
 
-        answers = [await soon(pool.request(post(target))) for target in ("/a", "/b")]
+        answers = [await soon(whole(pool, post(target))) for target in ("/a", "/b")]
 
         assert [answer.body for answer in answers] == [b"/a", b"/b"]
         assert server.connections == 1
@@ -917,7 +944,7 @@ async def test_a_certificate_that_nobody_trusts_or_for_another_name_is_refused(
         pool = stage.new_pool(server.port, host=host, is_tls=True)
 
         with pytest.raises(PeerError, match=f"no connection to {host}:.* certificate") as raised:
-            await soon(pool.request(post("/a")))
+            await soon(whole(pool, post("/a")))
 
         assert isinstance(raised.value.__cause__, ssl.SSLCertVerificationError)
         assert server.connections == 0

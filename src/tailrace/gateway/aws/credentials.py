@@ -104,12 +104,8 @@ class LambdaKeys:
         self.static = None if isinstance(source, RefreshableCredentials) else self._present
         """Keys that never expire; None if `current` must be called for each request."""
 
-    async def current(self) -> ReadOnlyCredentials:
-        """Return the keys to sign with now.
-
-        Raises:
-            EndpointError: they have expired, and the renewal failed or took too long.
-        """
+    def current(self) -> ReadOnlyCredentials | None:
+        """Return the keys to sign with now; None if they have expired: then `renewed` waits."""
         source = self._source
         if not isinstance(source, RefreshableCredentials):
             return self._present
@@ -120,7 +116,15 @@ class LambdaKeys:
                 self._renewal = self._tasks.spawn(self._renew(source), "renew AWS credentials")
         # The source may have new keys already while the renewal's thread still ends.
         self._are_expired = self._are_expired or source.refresh_needed(0)
-        if self._are_expired and self._renewal is not None:
+        return None if self._are_expired else self._present
+
+    async def renewed(self) -> ReadOnlyCredentials:
+        """Wait for the renewal of expired keys, and return the new ones; cancelling is safe.
+
+        Raises:
+            EndpointError: the renewal failed or took too long.
+        """
+        if self._renewal is not None:
             with suppress(TimeoutError):
                 async with time_limit(self._clock, self._timeout_s):
                     await asyncio.wait({self._renewal})

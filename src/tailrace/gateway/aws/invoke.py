@@ -5,14 +5,17 @@ Facts: Invoke API 2015-03-31 (Lambda API reference, "Invoke"), read 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import quote
 
 from tailrace import limits
 from tailrace.errors import InvokeTimeoutError, PeerError
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.signing import LambdaPost, LambdaSigner
 from tailrace.net.client.pool import HttpPool
+from tailrace.net.client.request import WholeRequest
 from tailrace.net.clock import TimerClock
 
 
@@ -29,6 +32,7 @@ class LambdaInvoker:
         clock: TimerClock | None = None,
     ) -> None:
         self._timeout_s = timeout_s
+        self._post_to = lru_cache(limits.INVOKED_FUNCTIONS_KEPT_MAX)(self._prepare)
         self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s, clock=clock)
         self._pool = HttpPool(
             self._signer.origin,
@@ -42,16 +46,20 @@ class LambdaInvoker:
         await self._signer.start()
         self._pool.start()
 
-    async def invoke(self, function: str, payload: bytes) -> str | None:
+    def invoke(
+        self, function: str, payload: bytes, on_done: Callable[[WholeRequest], None]
+    ) -> WholeRequest:
         """See `Invoker.invoke`."""
         if len(payload) > limits.EVENT_INVOKE_BYTES_MAX:
             raise too_large(payload, limits.EVENT_INVOKE_BYTES_MAX)
-        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+        # If a kept connection breaks, and both attempts have arrived, the second callback is
+        # refused.
+        return self._pool.request(self._post_to(function).encode(payload), on_done)
+
+    def outcome(self, function: str, request: WholeRequest) -> str | None:
+        """See `Invoker.outcome`."""
         try:
-            message = await self._signer.post(path, {"X-Amz-Invocation-Type": "Event"}, payload)
-            # If a kept connection breaks, and both attempts have arrived, the second callback is
-            # refused.
-            answer = await self._pool.request(message)
+            answer = request.result()
         except TimeoutError as error:
             raise InvokeTimeoutError(
                 f"the Lambda endpoint did not answer within {self._timeout_s:g} s"
@@ -61,6 +69,10 @@ class LambdaInvoker:
         if answer.status != 202:
             raise refusal(answer)
         return answer.headers.get(REQUEST_ID)
+
+    def _prepare(self, function: str) -> LambdaPost:
+        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+        return self._signer.prepare(path, {"X-Amz-Invocation-Type": "Event"})
 
     async def close(self) -> None:
         """Close all connections."""

@@ -17,7 +17,7 @@ from tailrace.errors import (
     PeerError,
     ThrottledError,
 )
-from tailrace.net.client.pool import PoolAnswer
+from tailrace.net.client.request import PoolAnswer
 from tailrace.wire.capability import redact
 
 REQUEST_ID: Final = "x-amzn-requestid"

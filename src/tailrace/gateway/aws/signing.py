@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from functools import lru_cache
-from typing import Final, Protocol
+from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from tailrace import limits
@@ -18,13 +18,11 @@ from tailrace.gateway.aws.credentials import (
 )
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.net.client.pool import Origin
+from tailrace.net.client.request import EncodedRequest
 from tailrace.net.clock import TimerClock
 from tailrace.wire.sigv4 import DATE_FORMAT, PreparedRequest
 
 logger = logging.getLogger(__name__)
-
-_PREPARED_MAX: Final = 256
-"""Prepared requests that are cached: one for each function, transport and set of keys."""
 
 
 class SigningKeys(Protocol):
@@ -36,7 +34,6 @@ class SigningKeys(Protocol):
     def secret_key(self) -> str | None: ...
     @property
     def token(self) -> str | None: ...
-    def __hash__(self) -> int: ...
 
 
 class LambdaSigner:
@@ -67,27 +64,10 @@ class LambdaSigner:
         if self._keys is None:
             self._keys = await asyncio.to_thread(self._find_keys)
 
-    async def post(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
-        """Return a whole request, signed, to a path below the endpoint's.
-
-        Raises:
-            EndpointError: the keys have expired, and the renewal failed or took too long.
-        """
-        keys = self._keys
-        assert keys is not None, "not started"
-        head, prepared = _prepare(
-            self._endpoint.url + path,
-            tuple(headers.items()),
-            keys.static or await keys.current(),
-            self._endpoint.region,
-        )
-        # gmtime() alone reads a coarse clock, some milliseconds behind at the turn of a second.
-        date = time.strftime(DATE_FORMAT, time.gmtime(time.time()))
-        rest = (
-            f"X-Amz-Date: {date}\r\nAuthorization: {prepared.authorization(date, body)}\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
-        )
-        return (head + rest).encode("latin-1") + body
+    def prepare(self, path: str, headers: dict[str, str]) -> LambdaPost:
+        """Return what is the same in each POST to a path below the endpoint's; after `start`."""
+        assert self._keys is not None, "not started"
+        return LambdaPost(self._endpoint, self._keys, path, headers)
 
     async def close(self) -> None:
         """Cancel the renewal of keys."""
@@ -110,28 +90,79 @@ class LambdaSigner:
         return LambdaKeys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
 
 
-@lru_cache(maxsize=_PREPARED_MAX)
-def _prepare(
-    url: str, headers: tuple[tuple[str, str], ...], credentials: SigningKeys, region: str
-) -> tuple[str, PreparedRequest]:
-    """Return the start of a POST and the prepared part of its signature: both are fixed.
+class LambdaPost:
+    """Signed POSTs to one path of the Lambda API, which has no query.
 
-    `url` must not have a query, and must be sent in the same spelling.
+    Their heads are prepared as far as the time, once for each second and for new keys.
     """
-    assert credentials.access_key is not None and credentials.secret_key is not None
-    parts = urlsplit(url)
-    fields = {"host": parts.netloc, **dict(headers)}
-    if credentials.token:
-        fields["X-Amz-Security-Token"] = credentials.token
-    prepared = PreparedRequest(
-        "POST",
-        parts.path,
-        "",
-        [(name.lower(), value) for name, value in fields.items()],
-        key_id=credentials.access_key,
-        secret=credentials.secret_key,
-        region=region,
-        service="lambda",
+
+    __slots__ = (
+        "_date",
+        "_endpoint",
+        "_headers",
+        "_keys",
+        "_path",
+        "_prepared",
+        "_second",
+        "_signed_with",
+        "_start",
     )
-    lines = (f"POST {parts.path} HTTP/1.1", *(f"{name}: {fields[name]}" for name in fields), "")
-    return "\r\n".join(lines), prepared
+
+    _prepared: PreparedRequest
+
+    def __init__(
+        self, endpoint: LambdaEndpoint, keys: LambdaKeys, path: str, headers: dict[str, str]
+    ) -> None:
+        self._endpoint = endpoint
+        self._keys = keys
+        self._path = path
+        self._headers = headers
+        self._signed_with: SigningKeys | None = None
+        self._second = 0
+        self._date = ""
+        self._start = b""
+
+    def encode(self, body: bytes, keys: SigningKeys | None = None) -> EncodedRequest:
+        """Return a whole request, signed with these keys or with the present ones.
+
+        If those have expired, it is a function that waits for new ones. That raises EndpointError
+        if the renewal failed or took too long.
+        """
+        keys = keys or self._keys.static or self._keys.current()
+        if keys is None:
+            return partial(self._encode_later, body)
+        second = int(time.time())
+        if second != self._second or keys is not self._signed_with:
+            self._prepare(second, keys)
+        authorization = self._prepared.authorization(self._date, body).encode("latin-1")
+        length = b"\r\ncontent-length: %d\r\n\r\n" % len(body)
+        return b"".join((self._start, authorization, length, body))
+
+    async def _encode_later(self, body: bytes) -> bytes:
+        encoded = self.encode(body, await self._keys.renewed())
+        assert isinstance(encoded, bytes)  # there were keys
+        return encoded
+
+    def _prepare(self, second: int, keys: SigningKeys) -> None:
+        parts = urlsplit(self._endpoint.url + self._path)
+        fields = {"host": parts.netloc, **self._headers}
+        if keys.token:
+            fields["X-Amz-Security-Token"] = keys.token
+        if keys is not self._signed_with:
+            assert keys.access_key is not None and keys.secret_key is not None
+            self._signed_with = keys
+            self._prepared = PreparedRequest(
+                "POST",
+                parts.path,
+                "",
+                [(name.lower(), value) for name, value in fields.items()],
+                key_id=keys.access_key,
+                secret=keys.secret_key,
+                region=self._endpoint.region,
+                service="lambda",
+            )
+        self._second = second
+        self._date = fields["X-Amz-Date"] = time.strftime(DATE_FORMAT, time.gmtime(second))
+        lines = [f"{name}: {value}\r\n" for name, value in fields.items()]
+        start = f"POST {parts.path} HTTP/1.1\r\n{''.join(lines)}Authorization: "
+        self._start = start.encode("latin-1")

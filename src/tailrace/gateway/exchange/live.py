@@ -6,7 +6,6 @@ Callbacks may re-enter `apply`; the state is updated before commands run.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,6 +58,13 @@ class Source(Protocol):
         """Answer the function: 200 when all `count` bytes were relayed, otherwise the reason."""
 
 
+class Invocation(Protocol):
+    """An event that was sent, or that waits to be sent, until its outcome is known."""
+
+    def cancel(self) -> None:
+        """Wait no longer for the outcome; an event that was not sent yet is not sent."""
+
+
 class Owner(Protocol):
     """The registry, as an exchange uses it."""
 
@@ -90,7 +96,7 @@ class Held:
     progress: Progress
     exchange: Exchange
     source: Source | None = None
-    invocation: asyncio.Task[None] | None = None
+    invocation: Invocation | None = None
     client_address: str = ""
     request_id: str | None = None
     status: int = 0

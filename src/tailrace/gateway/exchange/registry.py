@@ -120,6 +120,11 @@ class Registry:
         self._by_route[route] += 1
         return held
 
+    @property
+    def invocations(self) -> int:
+        """The number of exchanges whose invocation has no outcome yet; counts them."""
+        return sum(held.invocation is not None for held in self._held.values())
+
     def find(self, exchange_id: str) -> Held | None:
         """Return the exchange with this id, if it is open."""
         return self._held.get(exchange_id)

@@ -8,11 +8,12 @@ is relayed.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
-from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.exchange.live import Held, Invocation
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import (
     ResponseMalformed,
@@ -20,7 +21,8 @@ from tailrace.gateway.exchange.state import (
     SourceOpened,
 )
 from tailrace.gateway.response_head import head_from_callback
-from tailrace.gateway.transports.protocol import Invoker
+from tailrace.gateway.transports.protocol import Invoker, OnOutcome
+from tailrace.net.client.request import WholeRequest
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
@@ -41,9 +43,18 @@ class CallbackTransport:
         self.start = invoker.start
         self.close = invoker.close
 
-    async def dispatch(self, held: Held, payload: bytes) -> None:
+    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> Invocation:
         """See `Transport.dispatch`."""
-        held.request_id = await self._invoker.invoke(held.route.function, payload)
+        on_done = partial(self._on_done, held, on_outcome)
+        return self._invoker.invoke(held.route.function, payload, on_done)
+
+    def _on_done(self, held: Held, on_outcome: OnOutcome, request: WholeRequest) -> None:
+        try:
+            held.request_id = self._invoker.outcome(held.route.function, request)
+        except Exception as error:
+            on_outcome(held, error)
+        else:
+            on_outcome(held, None)
 
 
 class Callbacks:

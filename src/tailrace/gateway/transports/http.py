@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +17,8 @@ from tailrace.errors import (
     ThrottledError,
 )
 from tailrace.gateway.aws.refusals import REQUEST_ID, retry_after_s, unreachable
-from tailrace.net.client.pool import HttpPool, Origin, PoolAnswer, encode_post
+from tailrace.net.client.pool import HttpPool, Origin, encode_post
+from tailrace.net.client.request import PoolAnswer, WholeRequest
 from tailrace.net.clock import LoopClock, TimerClock
 
 
@@ -52,13 +54,19 @@ class HttpInvoker:
     async def start(self) -> None:
         """See `Invoker.start`: pools are opened with the first event of an origin."""
 
-    async def invoke(self, function: str, payload: bytes) -> str | None:
+    def invoke(
+        self, function: str, payload: bytes, on_done: Callable[[WholeRequest], None]
+    ) -> WholeRequest:
         """See `Invoker.invoke`; `function` is the URL."""
         to = self._targets.get(function)
         if to is None:
             to = self._targets[function] = self._find(function)
+        return to.pool.request(encode_post(to.path, to.headers, payload), on_done)
+
+    def outcome(self, function: str, request: WholeRequest) -> str | None:
+        """See `Invoker.outcome`."""
         try:
-            answer = await to.pool.request(encode_post(to.path, to.headers, payload))
+            answer = request.result()
         except TimeoutError as error:
             raise InvokeTimeoutError(
                 f"the function's URL did not answer within {self._timeout_s:g} s"
@@ -67,7 +75,7 @@ class HttpInvoker:
             raise unreachable("the function's URL", error) from error
         if not 200 <= answer.status <= 299:
             refusal = _refusal(answer)
-            refusal.note = f"{to.headers['host']} answered {answer.status}"
+            refusal.note = f"{self._targets[function].headers['host']} answered {answer.status}"
             refusal.request_id = answer.headers.get(REQUEST_ID)
             raise refusal
         return answer.headers.get(REQUEST_ID)  # the URL may be a Function URL

@@ -6,9 +6,14 @@ All differences between transports are behind this interface: nothing else compa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.exchange.live import Held, Invocation
+from tailrace.net.client.request import WholeRequest
+
+OnOutcome = Callable[[Held, Exception | None], None]
+"""Is called with an exchange when its event was accepted, or with the reason why it was not."""
 
 
 class Transport(Protocol):
@@ -31,15 +36,16 @@ class Transport(Protocol):
     async def start(self) -> None:
         """Open resources. Raises ConfigError if one is unavailable."""
 
-    async def dispatch(self, held: Held, payload: bytes) -> None:
-        """Send an event, and set `held.request_id` if the answer has it.
+    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> Invocation:
+        """Send an event; set `held.request_id` once the answer has it.
 
-        Returns when the event was accepted, which may be before the function runs. Cancelling is
-        safe, but the function may run nevertheless.
+        `on_outcome` is called once, later, unless the invocation is cancelled before. An event is
+        accepted when the endpoint has answered so, which may be before the function runs. If it was
+        not accepted, the reason is an `InvokeError`; after an `InvokeTimeoutError`, an
+        `EndpointError`, or after cancelling the function may run nevertheless.
 
         Raises:
-            InvokeError: it was not accepted. After an `InvokeTimeoutError` or an `EndpointError`
-                the function may run nevertheless.
+            InvokeError: the event cannot be sent; `on_outcome` is not called.
         """
 
     async def close(self) -> None:
@@ -52,13 +58,20 @@ class Invoker(Protocol):
     async def start(self) -> None:
         """Open resources. Raises ConfigError if one is unavailable."""
 
-    async def invoke(self, function: str, payload: bytes) -> str | None:
+    def invoke(
+        self, function: str, payload: bytes, on_done: Callable[[WholeRequest], None]
+    ) -> WholeRequest:
         """Send an event; `function` is a name, an ARN, or the URL that invokes it.
 
-        Returns the invocation's request id, which is in the function's log, if the answer has it.
+        Raises:
+            InvokeError: the event cannot be sent; `on_done` is not called.
+        """
+
+    def outcome(self, function: str, request: WholeRequest) -> str | None:
+        """Return the invocation's request id, which is in the function's log, if there is one.
 
         Raises:
-            InvokeError: see `Transport.dispatch`.
+            InvokeError: the event was not accepted; see `Transport.dispatch`.
         """
 
     async def close(self) -> None:

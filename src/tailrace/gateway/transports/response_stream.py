@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -17,21 +18,21 @@ from tailrace import limits
 from tailrace.errors import (
     EventStreamError,
     FrameError,
-    InvokeError,
     InvokeTimeoutError,
     PeerError,
     ResponseFormatError,
 )
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
-from tailrace.gateway.aws.signing import LambdaSigner
-from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.aws.signing import LambdaPost, LambdaSigner
+from tailrace.gateway.exchange.live import Held, Invocation
 from tailrace.gateway.exchange.state import (
     FunctionFailed,
     ResponseMalformed,
     SourceBroken,
     SourceOpened,
 )
+from tailrace.gateway.transports.protocol import OnOutcome
 from tailrace.gateway.transports.stream_head import HeadFinder, StreamForm
 from tailrace.gateway.transports.stream_messages import (
     FormWarnings,
@@ -40,7 +41,8 @@ from tailrace.gateway.transports.stream_messages import (
     split,
 )
 from tailrace.net.client.connection import ClientConnection
-from tailrace.net.client.pool import HttpPool, PoolAnswer
+from tailrace.net.client.pool import HttpPool
+from tailrace.net.client.request import EncodedRequest, PoolAnswer
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.json_text import response_from_envelope
 from tailrace.wire.event_stream import Message, MessageDecoder
@@ -73,6 +75,7 @@ class StreamTransport:
         self._streams = HttpPool(
             self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )
+        self._post_to = lru_cache(limits.INVOKED_FUNCTIONS_KEPT_MAX)(self._prepare)
         self._form_warnings = FormWarnings(clock)
 
     @property
@@ -89,33 +92,38 @@ class StreamTransport:
         """See `Transport.keys`: these are the same for each exchange."""
         return keys_for_stream()
 
-    async def dispatch(self, held: Held, payload: bytes) -> None:
+    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> Invocation:
         """See `Transport.dispatch`; the answer becomes the source of `held`.
 
-        Returns when Lambda has started the stream, and does not wait for its content. If this is
-        cancelled before, the connection is aborted.
+        The event is accepted when Lambda has started the stream. If the invocation is cancelled
+        before, the connection is aborted.
         """
         if len(payload) > limits.SYNC_INVOKE_BYTES_MAX:
             raise too_large(payload, limits.SYNC_INVOKE_BYTES_MAX)
-        name = quote(held.route.function, safe="")
+        answer = _Answer(held, on_outcome, self._form_warnings)
+        message = self._post_to(held.route.function).encode(payload)
+        stream = self._streams.take_kept() if isinstance(message, bytes) else None
+        if isinstance(message, bytes) and stream is not None and not stream.is_closing:
+            answer.send(stream, message)
+        else:
+            answer.opening = self._streams.tasks.spawn(self._open(answer, message), "open a stream")
+        return answer
+
+    async def _open(self, answer: _Answer, message: EncodedRequest) -> None:
+        """Send an event that must wait for keys or for a connection."""
+        try:
+            if not isinstance(message, bytes):
+                message = await message()
+            stream = await self._streams.connect()
+        except Exception as error:
+            answer.fail(error)
+        else:
+            answer.send(stream, message)
+
+    def _prepare(self, function: str) -> LambdaPost:
+        name = quote(function, safe="")
         path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
-        answer = _Answer(held, self._form_warnings)
-        try:
-            # No name is bound to the message, so that its megabytes are freed once it was sent.
-            answer.stream = await self._streams.open(
-                await self._signer.post(path, {}, payload), answer
-            )
-        except TimeoutError as error:
-            raise InvokeTimeoutError("the Lambda endpoint did not answer in time") from error
-        except PeerError as error:
-            raise unreachable("the Lambda endpoint", error) from error
-        try:
-            failure = await answer.opened
-        except asyncio.CancelledError:
-            answer.cancel()
-            raise
-        if failure is not None:
-            raise failure
+        return self._signer.prepare(path, {})
 
     async def close(self) -> None:
         """Close all connections."""
@@ -134,15 +142,18 @@ class _Answer:
         "_held",
         "_is_paused",
         "_last",
+        "_on_outcome",
         "_refused",
-        "opened",
+        "opening",
         "stream",
     )
 
     stream: ClientConnection
 
-    def __init__(self, held: Held, form_warnings: FormWarnings) -> None:
+    def __init__(self, held: Held, on_outcome: OnOutcome, form_warnings: FormWarnings) -> None:
         self._held = held
+        self._on_outcome: OnOutcome | None = on_outcome  # None once the outcome is known
+        self.opening: asyncio.Task[None] | None = None  # while the event waits to be sent
         self._form_warnings = form_warnings
         self._decoder = MessageDecoder(payload_bytes_max=limits.STREAM_FRAME_BYTES_MAX)
         self._body: HeadFinder | None  # None once the head is known
@@ -151,12 +162,37 @@ class _Answer:
         self._is_paused = False  # by back-pressure from the client
         self._last: Message | None = None  # received, but frames before it are not relayed yet
         self._refused: PoolAnswer | None = None
-        self.opened: asyncio.Future[InvokeError | None]
-        self.opened = asyncio.get_running_loop().create_future()
+
+    def send(self, stream: ClientConnection, message: bytes) -> None:
+        """Send the event."""
+        self.opening = None
+        self.stream = stream
+        stream.send_request(message, self)
+
+    def fail(self, error: Exception) -> None:
+        """Report why Lambda has not started the stream."""
+        failure: Exception = error
+        if isinstance(error, TimeoutError):
+            failure = InvokeTimeoutError("the Lambda endpoint did not answer in time")
+        elif isinstance(error, PeerError):
+            failure = unreachable("the Lambda endpoint", error)
+        if failure is not error:
+            failure.__cause__ = error
+        self._settle(failure)
+
+    def _settle(self, failure: Exception | None) -> None:
+        on_outcome, self._on_outcome = self._on_outcome, None
+        if on_outcome is not None:
+            on_outcome(self._held, failure)
+
+    # --- the invocation of an exchange ----------------------------------------------------------
 
     def cancel(self) -> None:
-        """Abort a stream whose `dispatch` was cancelled before Lambda started it."""
-        if self.opened.cancelled():
+        """See `Invocation`; called before Lambda has started the stream."""
+        self._on_outcome = None
+        if self.opening is not None:
+            self.opening.cancel()
+        else:
             self.stream.abort()
 
     # --- the receiver of an HTTP answer ---------------------------------------------------------
@@ -165,12 +201,10 @@ class _Answer:
         """Open the source with a 200; collect the body of a refusal."""
         held = self._held
         held.request_id = fields.get(REQUEST_ID)
-        if self.opened.done() or not held.is_waiting:
-            self.stream.abort()  # cancelled in this turn of the loop
-        elif status != 200:
+        if status != 200:
             self._refused = PoolAnswer(status, fields, b"")
         else:
-            self.opened.set_result(None)
+            self._settle(None)
             held.source = self
             held.apply(SourceOpened())
 
@@ -197,7 +231,7 @@ class _Answer:
         A stream is complete with the message `InvokeComplete`, which `_end` handles before this.
         """
         if self._refused is not None:
-            self._fail_to_open(refusal(self._refused))
+            self._settle(refusal(self._refused))
         else:
             self.on_broken(PeerError("the stream ended without InvokeComplete"))
 
@@ -205,23 +239,17 @@ class _Answer:
         """The connection broke before the answer was complete."""
         held = self._held
         if held.source is not self:
-            failure = unreachable("the Lambda endpoint", error)
-            failure.__cause__ = error
-            self._fail_to_open(failure)
+            self.fail(error)
             return
         self._log("broke off: %s", error)
         held.source = None
         held.apply(SourceBroken("stream"))
 
-    def _fail_to_open(self, failure: InvokeError) -> None:
-        if not self.opened.done():
-            self.opened.set_result(failure)
-
     def _collect(self, refused: PoolAnswer, data: bytes) -> None:
         self._refused = refused = refused._replace(body=refused.body + data)
         if len(refused.body) > limits.POOL_ANSWER_BYTES_MAX:
             self.stream.abort()
-            self._fail_to_open(refusal(refused))
+            self._settle(refusal(refused))
 
     # --- the messages ---------------------------------------------------------------------------
 

@@ -89,7 +89,6 @@ class ClientConnection(asyncio.Protocol):
         self,
         message: bytes,
         receiver: StreamReceiver,
-        *,
         deadline_s: float = math.inf,
         bytes_max: int | None = None,
     ) -> None:

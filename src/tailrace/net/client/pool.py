@@ -1,8 +1,8 @@
 """The connections to one origin: requests whose answers are collected, or streamed.
 
-Concurrency law: protocol callbacks and coroutines of one event loop. A connection returns to the
-pool when its answer is complete, even if the request was cancelled meanwhile; so cancelling a
-request costs no connection.
+Concurrency law: protocol callbacks and coroutines of one event loop. A request runs no task if a
+kept connection is free. A connection returns to the pool when its answer is complete, even if the
+request was cancelled meanwhile; so cancelling a request costs no connection.
 """
 
 from __future__ import annotations
@@ -10,24 +10,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tailrace import limits
 from tailrace.errors import PeerError
-from tailrace.net.client.connection import ClientConnection, StreamReceiver
+from tailrace.net.client.connection import ClientConnection
+from tailrace.net.client.places import Places
+from tailrace.net.client.request import EncodedRequest, WholeRequest
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.sweeper import Sweeper
-
-
-class PoolAnswer(NamedTuple):
-    """A whole answer; header names in lower case, of repeats the last value."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
+from tailrace.net.tasks import TaskSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +53,8 @@ class HttpPool:
     the peer may close those at any time. If the peer read the first all the same, it gets the
     request twice.
 
-    `open` streams an answer to a receiver. It repeats nothing: a peer that streams has usually
-    worked for it.
+    `connect` and `take_kept` are for answers that are streamed to a receiver. Nothing is repeated:
+    a peer that streams has usually worked for it.
 
     At most `connections_max` connections are in use at a time (None: the caller bounds them);
     further requests wait in order. At most `kept_max` idle ones are kept, for `kept_timeout_s`.
@@ -81,16 +75,17 @@ class HttpPool:
     ) -> None:
         self.clock = clock if clock is not None else LoopClock()
         self.kept_timeout_s = kept_timeout_s
+        self.answer_bytes_max = answer_bytes_max
+        self.tasks = TaskSet()  # of requests that wait for a connection
         self._origin = origin
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
-        self._answer_bytes_max = answer_bytes_max
         if kept_max is None:
             kept_max = connections_max or limits.STREAM_CONNECTIONS_KEPT_MAX
         self._kept_max = kept_max
         # One is taken by each connection that works, and by each that is being made. An idle
         # connection has none: a request that takes a place takes an idle connection, if any.
-        self._places = asyncio.Semaphore(connections_max or sys.maxsize)
+        self._places = Places(connections_max or sys.maxsize)
         self._entering: set[asyncio.Timeout] = set()
         self._open: set[ClientConnection] = set()
         self._idle: list[ClientConnection] = []
@@ -115,53 +110,31 @@ class HttpPool:
 
     # --- whole answers ------------------------------------------------------------------------
 
-    async def request(self, message: bytes) -> PoolAnswer:
-        """Send an encoded request and wait for its answer; cancelling is safe.
+    def request(
+        self, message: EncodedRequest, on_done: Callable[[WholeRequest], None]
+    ) -> WholeRequest:
+        """Send an encoded request; `on_done` is called once, after this has returned.
 
-        Raises:
-            PeerError: the peer is unreachable, ended the answer early, or sent no HTTP.
-            TimeoutError: waiting for a connection, connecting and the answer took too long.
+        See `WholeRequest` for its result, and for cancelling.
         """
-        deadline_s = self.clock.now_s() + self._timeout_s
-        most = self._answer_bytes_max
-        while True:
-            if self._idle and not self._places.locked():
-                await self._places.acquire()  # does not wait
-                connection = self._idle.pop()
-            else:
-                connection = await self._enter(deadline_s)
-            whole = _WholeAnswer(connection, connection.is_used, self.loop.create_future())
-            connection.send_request(message, whole, deadline_s=deadline_s, bytes_max=most)
-            answer = await whole.answer
-            if answer is not None:
-                return answer
-            # Other kept connections may be closed as well; the loop ends with a new one.
+        request = WholeRequest(self, message, self.clock.now_s() + self._timeout_s, on_done)
+        request.start()
+        return request
 
     # --- streamed answers ---------------------------------------------------------------------
 
-    async def open(self, message: bytes, receiver: StreamReceiver) -> ClientConnection:
-        """Send an encoded request; the receiver gets the answer, perhaps before this returns.
-
-        Cancelling is safe: then nothing was sent.
+    async def connect(self) -> ClientConnection:
+        """Return a connection for one `send_request`, which must follow before any other wait.
 
         Raises:
             PeerError: the peer is unreachable.
             TimeoutError: connecting took too long.
         """
-        connection = await self.connect()
-        connection.send_request(message, receiver)
-        return connection
-
-    async def connect(self) -> ClientConnection:
-        """Return a connection for one `send_request`, before any wait; raises as `open` does.
-
-        For callers that record when the request was sent.
-        """
         deadline_s = self.clock.now_s() + self._connect_timeout_s
-        connection = await self._enter(deadline_s)
+        connection = await self.enter(deadline_s)
         while connection.is_closing and connection.is_used:  # a new one fails when it is used
             connection.abort()  # its place is free once it has ended
-            connection = await self._enter(deadline_s)
+            connection = await self.enter(deadline_s)
         return connection
 
     # --- connections --------------------------------------------------------------------------
@@ -178,21 +151,7 @@ class HttpPool:
                 connection.fail(PeerError("the connections are closed"))
             self._has_ended.clear()
             await self._has_ended.wait()
-
-    async def _enter(self, deadline_s: float) -> ClientConnection:
-        """Wait for a place; return an idle connection or a new one, which holds the place."""
-        async with time_limit(self.clock, deadline_s - self.clock.now_s()) as timeout:
-            self._entering.add(timeout)
-            try:
-                await self._places.acquire()
-                try:
-                    return self._idle.pop() if self._idle else await self._connect()
-                except BaseException:
-                    self._places.release()
-                    raise
-            finally:
-                self._entering.remove(timeout)
-                self._has_ended.set()
+        await self.tasks.cancel_all()
 
     async def _connect(self) -> ClientConnection:
         origin = self._origin
@@ -224,6 +183,34 @@ class HttpPool:
                 connection.fail(PeerError("the answer took too long", "overdue"))
             yield is_overdue
 
+    # --- for requests -------------------------------------------------------------------------
+
+    def deadline_s(self) -> float:
+        """Return when a request that starts now must have its answer."""
+        return self.clock.now_s() + self._timeout_s
+
+    def take_kept(self) -> ClientConnection | None:
+        """Return an idle connection with a place, before any wait; None if there is none.
+
+        It may be closing; its place is free once it has ended.
+        """
+        return self._idle.pop() if self._idle and self._places.take() else None
+
+    async def enter(self, deadline_s: float) -> ClientConnection:
+        """Wait for a place; return an idle connection or a new one, which holds the place."""
+        async with time_limit(self.clock, deadline_s - self.clock.now_s()) as timeout:
+            self._entering.add(timeout)
+            try:
+                await self._places.wait()
+                try:
+                    return self._idle.pop() if self._idle else await self._connect()
+                except BaseException:
+                    self._places.free()
+                    raise
+            finally:
+                self._entering.remove(timeout)
+                self._has_ended.set()
+
     # --- for connections ----------------------------------------------------------------------
 
     def keep(self, connection: ClientConnection) -> bool:
@@ -231,7 +218,7 @@ class HttpPool:
         if self._is_closed or len(self._idle) >= self._kept_max:
             return False
         self._idle.append(connection)
-        self._places.release()
+        self._places.free()
         return True
 
     def discard(self, connection: ClientConnection) -> None:
@@ -239,46 +226,9 @@ class HttpPool:
         if connection in self._idle:
             self._idle.remove(connection)
         elif connection in self._open:
-            self._places.release()
+            self._places.free()
         self._open.discard(connection)
         self._has_ended.set()
-
-
-@dataclass(slots=True)
-class _WholeAnswer:
-    """Collects an answer; `answer` is None if a kept connection ended before its first byte."""
-
-    connection: ClientConnection
-    was_used: bool
-    answer: asyncio.Future[PoolAnswer | None]
-    status: int = 0
-    fields: dict[str, str] = field(default_factory=dict)
-    pieces: list[bytes] = field(default_factory=list)
-
-    def on_head(self, status: int, fields: dict[str, str]) -> None:
-        self.status, self.fields = status, fields
-
-    def on_body(self, data: bytes) -> None:
-        self.pieces.append(data)
-
-    def on_end(self) -> None:
-        if not self.answer.done():
-            self.answer.set_result(PoolAnswer(self.status, self.fields, b"".join(self.pieces)))
-
-    def on_broken(self, error: PeerError) -> None:
-        if self.answer.done():
-            return  # cancelled
-        has_started = self.connection.read_bytes > 0
-        match error.fault:
-            case "overdue":
-                self.answer.set_exception(TimeoutError(str(error)))
-            case "cut-short" if self.was_used and not has_started:
-                self.answer.set_result(None)
-            case "cut-short":
-                text = "the connection broke before the answer was complete"
-                self.answer.set_exception(PeerError(text, error.fault))
-            case _:
-                self.answer.set_exception(error)
 
 
 def encode_post(target: str, headers: dict[str, str], body: bytes) -> bytes:
