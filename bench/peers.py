@@ -20,9 +20,9 @@ from bench.versions import NODE_SDK, NPM, which
 PROGRAMS = Path(__file__).parent / "programs"
 BIN = Path(sys.executable).parent
 BACKLOG = 4096
-NORMAL_PRIORITY = ("chrt", "--other", "0")
-"""For Node.js: with real-time priority its main thread never sleeps while helpers collect garbage,
-and never lets them run on the one core that they share."""
+NODE_OPTIONS = ("--no-warnings", "--single-threaded-gc")
+"""With real-time priority the main thread would never sleep while helpers collect garbage, and so
+never let them run on the one core that they share."""
 KEEP_ALIVE_S = 600
 """Longer than any measurement: what an idle connection costs is in none of them."""
 
@@ -55,8 +55,8 @@ def _start_haproxy(bed: Bed) -> Relay:
 def _start_poc(bed: Bed) -> Relay:
     """The proof of concept's way in Node.js, with AWS's SDK; see the program."""
     port = free_port()
-    words = ["node", "--no-warnings", str(PROGRAMS / "poc.mjs"), str(port), _lambda_url(bed)]
-    return bed.command("poc", [*NORMAL_PRIORITY, *words, str(NPM)], port)
+    words = ["node", *NODE_OPTIONS, str(PROGRAMS / "poc.mjs"), str(port), _lambda_url(bed)]
+    return bed.command("poc", [*words, str(NPM)], port)
 
 
 def _start_uvicorn(bed: Bed) -> Relay:
