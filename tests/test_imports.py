@@ -62,8 +62,12 @@ SLOW = {
     "http",
     "inspect",
     "ipaddress",
+    "selectors",
+    "signal",
+    "socket",
     "ssl",
     "subprocess",
+    "typing",
     "urllib",
     "uuid",
 }
@@ -93,10 +97,10 @@ def served(handler: str, peer: Peer) -> set[str]:
 
 
 NATIVE = """
-import socket
+import _socket
 from tailrace.net.blocking.upload import Upload
 
-here, there = socket.socketpair()
+here, there = _socket.socketpair()
 
 class Native:
     upload = Upload(here)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
     from tailrace.function.flush.policy import FlushCounts, FlushPolicy
-    from tailrace.function.handler import StreamifiedHandler, streamify_response
+    from tailrace.function.handler import streamify_response
     from tailrace.function.response import HttpResponseStream, ResponseStream
     from tailrace.function.stream import FLUSH, Chunk, Flush
+    from tailrace.function.streamified import StreamifiedHandler
     from tailrace.wire.integration import Head
 
 __all__ = [
@@ -53,7 +54,7 @@ _HOMES: Final = {
     "HttpResponseStream": "tailrace.function.response",
     "ResponseStream": "tailrace.function.response",
     "ResponseTooLargeError": "tailrace.errors",
-    "StreamifiedHandler": "tailrace.function.handler",
+    "StreamifiedHandler": "tailrace.function.streamified",
     "streamify_response": "tailrace.function.handler",
 }
 

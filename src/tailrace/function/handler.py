@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Awaitable, Callable
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Final,
-    Literal,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    cast,
-    overload,
-)
+from collections.abc import Callable
 
 from tailrace.function.invocation import Handler, invoke
 from tailrace.function.request import mode_from
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+
     from tailrace.function.flush.policy import FlushPolicy, When
-    from tailrace.function.response import ResponseStream
+    from tailrace.function.streamified import AnyHandler, StreamifiedHandler
+
+    H = TypeVar("H", bound=AnyHandler)
+    OnError: TypeAlias = Literal["log", "raise"]
+    FlushOption: TypeAlias = FlushPolicy | When | None
 
 STREAMIFIED: Final = "__tailrace_streamified__"
 _COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
@@ -31,37 +27,17 @@ _GENERATOR: Final = 0x20  # inspect.CO_GENERATOR
 _ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
 _FUNCTION: Final = type(lambda: None)
 
-AnyHandler: TypeAlias = (
-    "Callable[[Any, Any], object] | Callable[[Any, ResponseStream, Any], Awaitable[object]]"
-)
-H = TypeVar("H", bound="AnyHandler")
-H_co = TypeVar("H_co", bound="AnyHandler", covariant=True)
-OnError: TypeAlias = Literal["log", "raise"]
-FlushOption: TypeAlias = "FlushPolicy | When | None"
+if TYPE_CHECKING:
 
+    @overload
+    def streamify_response(
+        handler: H, /, *, on_error: OnError = ..., flush: FlushOption = ...
+    ) -> StreamifiedHandler[H]: ...
 
-class StreamifiedHandler(Protocol[H_co]):
-    """The function that Lambda calls; the handler itself is `__wrapped__`."""
-
-    __name__: str
-
-    @property
-    def __wrapped__(self) -> H_co: ...
-
-    def __call__(self, event: Any, context: Any = None) -> Any:
-        """Run the handler; return None after a callback, otherwise its response as a result."""
-
-
-@overload
-def streamify_response(
-    handler: H, /, *, on_error: OnError = ..., flush: FlushOption = ...
-) -> StreamifiedHandler[H]: ...
-
-
-@overload
-def streamify_response(
-    *, on_error: OnError = ..., flush: FlushOption = ...
-) -> Callable[[H], StreamifiedHandler[H]]: ...
+    @overload
+    def streamify_response(
+        *, on_error: OnError = ..., flush: FlushOption = ...
+    ) -> Callable[[H], StreamifiedHandler[H]]: ...
 
 
 def streamify_response(
@@ -139,7 +115,7 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
 
     functools.update_wrapper(call, function)
     setattr(call, STREAMIFIED, True)
-    return cast(StreamifiedHandler[H], call)
+    return call  # type: ignore[return-value]  # it has `__wrapped__` now
 
 
 def _import_early(flags: int, *, takes_response: bool) -> None:

@@ -12,22 +12,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
 from tailrace.function.failure import describe, print_failure
 from tailrace.function.output import Output
 from tailrace.function.output.encoder import PRELUDE, RAW
-from tailrace.function.request import Mode, Request, warn_of_lost_head
+from tailrace.function.request import Request, warn_of_lost_head
 from tailrace.function.stream import Stream
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
+from tailrace.records import NamedTuple
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from tailrace.function.flush.policy import FlushPolicy
     from tailrace.function.output.encoder import Encoder
     from tailrace.function.output.flushes import Flushes
     from tailrace.function.output.native import NativeResponse
     from tailrace.function.output.upload import UploadTransport
+    from tailrace.function.request import Mode
     from tailrace.function.response import ResponseStream
 
 logger = logging.getLogger("tailrace.function")

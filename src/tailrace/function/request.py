@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Any, Final, Literal, TypeAlias
 
 from tailrace.errors import ConfigError
 from tailrace.wire.events import FunctionUrlReader, context_of, find_shape
 from tailrace.wire.mark import MARK_VERSION, Mark, read_mark
 
-logger = logging.getLogger("tailrace.function")
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final, Literal, TypeAlias
 
-Mode: TypeAlias = Literal["stream", "buffer"]
+    Mode: TypeAlias = Literal["stream", "buffer"]
+
+logger = logging.getLogger("tailrace.function")
 
 MODE_VARIABLE: Final = "TAILRACE_RESPONSE_MODE"
 _WITHOUT_FIELDS: Final = (str, int, float, list, tuple, bytes, type(None))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.function.stream import Chunk, Stream
 from tailrace.wire.integration import Head, merged_headers
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
 
 _METADATA_KEYS: Final = ("statusCode", "headers", "multiValueHeaders", "cookies")

@@ -6,13 +6,13 @@ Concurrency law: nothing here blocks or awaits but `drain`.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tailrace.errors import ClientDisconnected, FlushError
 from tailrace.wire.integration import Head
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
-    from typing import TypeGuard
+    from typing import Any, Final, TypeAlias, TypeGuard
 
     from tailrace.function.flush.policy import FlushPolicy
     from tailrace.function.output import Output

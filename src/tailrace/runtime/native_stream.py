@@ -9,7 +9,6 @@ stream.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import PeerError
 from tailrace.function.failure import Failure
@@ -27,7 +26,10 @@ from tailrace.wire.runtime_api import (
     response_path,
 )
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Final
+
     from tailrace.net.blocking.keep_alive import KeepAliveClient
 
 _FRAMING_BYTES: Final = len(f"{FUNCTION_ERROR_TYPE}: \r\n{FUNCTION_ERROR_BODY}: \r\n\r\n")

@@ -7,22 +7,28 @@ the exchange and may be logged; the secret authorizes the callback and must not 
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from functools import lru_cache
 
 from tailrace.errors import CapabilityError
+from tailrace.records import NamedTuple
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 RANDOM_BYTES: Final = 32
 EXCHANGE_FIELD: Final = "tailrace-exchange"
 """The field of the gateway's `100 Continue` that names the exchange. A 100 without it is from a
 proxy in between, and does not mean that the exchange was accepted."""
 
+# Compiled when they are first used: most functions need neither before they respond.
 _ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_PATH: Final = re.compile(f"/({_ID})/([0-9a-f]{{32}})").fullmatch
+_PATH: Final = f"/({_ID})/([0-9a-f]{{32}})"
 # A URL in a text may have its slashes escaped (by JSON or percent-encoding), hex digits in either
 # case, and a missing end. The search is for the last hyphen of the id and looks back from there: a
 # search from the first digit would try 36 characters at each place of a text of digits.
 _HEX: Final = "[0-9a-fA-F]"
-_SECRETS: Final = re.compile(
+_SECRETS: Final = (
     f"(-(?<={_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-){_HEX}{{12}}(?:\\\\?/|%2[fF])){_HEX}+"
 )
 
@@ -59,7 +65,7 @@ def parse_path(path: str) -> Capability:
         CapabilityError: it is not `/<exchange id>/<secret>` in lower-case hex digits. The message
             does not show the path.
     """
-    match = _PATH(path)
+    match = _compiled(_PATH).fullmatch(path)
     if match is None:
         raise CapabilityError("the path is not that of a callback URL: /<exchange id>/<secret>")
     return Capability(match[1], match[2])
@@ -75,4 +81,9 @@ def is_same_secret(a: str, b: str) -> bool:
 
 def redact(text: str) -> str:
     """Return a text with "…" in place of the secret of every callback URL in it."""
-    return _SECRETS.sub(r"\1…", text)
+    return _compiled(_SECRETS).sub(r"\1…", text)
+
+
+@lru_cache(maxsize=2)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -14,9 +14,12 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final
 
 from tailrace.limits import EVENT_CONTROLS_MAX
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),

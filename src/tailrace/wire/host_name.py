@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+
+from tailrace.records import NamedTuple
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"({_OCTET})(?:\.{_OCTET}){{3}}").fullmatch

@@ -13,15 +13,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
 
 from tailrace.errors import HeadError, PreludeError
 from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
 
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
+
 MEDIA_TYPE: Final = "application/vnd.awslambda.http-integration-response"
 DELIMITER: Final = b"\0" * 8
 
-HeadersInput: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+HeadersInput: TypeAlias = "Mapping[str, Any] | Iterable[tuple[str, Any]]"
 """A mapping of names to a value or a list of values, or pairs of name and value.
 
 A value is text; a number or a boolean is taken as its JSON text, as Lambda's users rely on.

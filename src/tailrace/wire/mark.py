@@ -15,9 +15,12 @@ Functions import this module at their cold start.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
 
 from tailrace.records import NamedTuple
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 KEY: Final = "tailrace"
 MARK_VERSION: Final = 1

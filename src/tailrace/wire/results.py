@@ -9,10 +9,13 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import ItemsView, Mapping
-from typing import Any
 
 from tailrace.errors import HeadError, ResultError
 from tailrace.wire.integration import Head
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def response_from_result(result: object) -> tuple[Head, bytes]:

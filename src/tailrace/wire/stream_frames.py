@@ -16,10 +16,13 @@ response has frames.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final
 
 from tailrace.errors import FrameError
 from tailrace.limits import FRAME_BYTES_MAX, FRAME_ERROR_BYTES_MAX, FRAMES_PER_TURN_MAX
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 FRAMES_FIELD: Final = "tailrace-frames"
 """The header of a prelude that frames follow, for the gateway only; `mark.FRAMES_VERSION` in it."""

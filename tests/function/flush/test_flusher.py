@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, chain, cycle, islice
 from math import inf
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -15,8 +15,11 @@ from tailrace.config import HoldBackConfig
 from tailrace.emulator.function_urls.hold_back import HoldBack
 from tailrace.errors import FlushError
 from tailrace.function.flush.flusher import Flusher
-from tailrace.function.flush.policy import FlushCounts, FlushPolicy, When
+from tailrace.function.flush.policy import FlushCounts, FlushPolicy
 from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
+
+if TYPE_CHECKING:
+    from tailrace.function.flush.policy import When
 
 QUIET_S = 0.05
 PAD_BYTES = 100

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from codecs import utf_8_decode
-from typing import Final
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 _ASCII_BASED: Final = re.compile(
     r"utf-?8|(us-)?ascii|latin-?[1-9]|(iso-?8859|windows|cp)-?(1[0-6]|[1-9]|125[0-8]|874)"

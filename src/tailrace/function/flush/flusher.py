@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final, NoReturn
 
 from tailrace.errors import FlushError
 from tailrace.function.flush.policy import FlushCounts, FlushPolicy
 from tailrace.limits import FLUSH_UNSCANNED_BYTES_MAX
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Final, NoReturn
+
     from tailrace.function.flush.scanners import Scanner
 
 _PIECE_BYTES: Final = 64  # of memory that a piece needs in addition to its bytes

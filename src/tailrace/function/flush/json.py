@@ -7,7 +7,10 @@ document keeps its lines.
 from __future__ import annotations
 
 import re
-from typing import Final
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 _BETWEEN: Final = rb"{}\[\],: \t\r\n"
 _LITERAL: Final = rb"0-9A-Za-z+\-."

@@ -8,7 +8,10 @@ may stand before a value.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 COMMENT_BYTES_MAX: Final = 4096
 """Of one comment line. Clients limit a line: asyncio's and aiohttp's readers to 64 KiB."""

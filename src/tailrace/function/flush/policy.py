@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NoReturn, TypeAlias, cast
-
 from tailrace.limits import (
     FLUSH_PAD_BYTES,
     FLUSH_PAD_BYTES_MAX,
@@ -12,7 +10,11 @@ from tailrace.limits import (
 )
 from tailrace.records import NamedTuple
 
-When: TypeAlias = Literal["explicit", "every-write", "adaptive"]
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final, Literal, NoReturn, TypeAlias
+
+    When: TypeAlias = Literal["explicit", "every-write", "adaptive"]
 
 _WHEN: Final = ("explicit", "every-write", "adaptive")
 
@@ -110,7 +112,7 @@ def policy_from(value: object) -> FlushPolicy:
         case FlushPolicy():
             return value
         case str() if value in _WHEN:
-            return FlushPolicy(cast("When", value))
+            return FlushPolicy(value)  # type: ignore[arg-type]  # one of `_WHEN`
     raise TypeError(f"flush is {_listed()} or a FlushPolicy, not {value!r}")
 
 

@@ -6,9 +6,12 @@ is not certain there is no place: a late flush is better than a changed document
 
 from __future__ import annotations
 
-from typing import Final, Protocol
-
 from tailrace.function.flush.charset import declared_charset, is_ascii_based
+from tailrace.records import Protocol
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class Scanner(Protocol):

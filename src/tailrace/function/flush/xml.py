@@ -7,10 +7,13 @@ position shows where a token ends: `CurrentByteIndex` is the start of the first 
 
 from __future__ import annotations
 
-from typing import Final
 from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
 
 from tailrace.function.flush.charset import is_ascii_based, open_character
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 TOKEN_BYTES_MAX: Final = 65_536
 """Of an unfinished token, which expat and this scanner keep in memory."""

@@ -10,10 +10,12 @@ protocol and compose it there; nothing else changes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from tailrace.records import Protocol
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
     from tailrace.function.failure import Failure
     from tailrace.function.flush.flusher import Flusher

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import CallbackRefusedError, PeerError
 from tailrace.function.output.upload import GONE, UploadTransport
@@ -13,7 +12,10 @@ from tailrace.net.blocking.upload import open_upload, parse_url
 from tailrace.wire.capability import EXCHANGE_FIELD, redact
 from tailrace.wire.integration import MEDIA_TYPE
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Final
+
     from tailrace.net.blocking.answer import HttpAnswer
 
 logger = logging.getLogger("tailrace.function")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
 
+from tailrace.records import Protocol
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Final
+
     from tailrace.function.failure import Failure
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import time
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol
 
 from tailrace.errors import FlushError
+from tailrace.records import Protocol
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
     from threading import Condition
+    from typing import Final
 
     from tailrace.function.flush.flusher import Flusher
     from tailrace.function.flush.policy import FlushPolicy

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import HeadError, PreludeError
 from tailrace.function.output.encoder import PRELUDE
@@ -24,7 +23,10 @@ from tailrace.wire.stream_frames import (
     encode_padding,
 )
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Final
+
     from tailrace.function.failure import Failure
     from tailrace.function.output.encoder import Encoder
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
 
 from tailrace.errors import ClientDisconnected
 from tailrace.function.request import MODE_VARIABLE
+from tailrace.records import Protocol
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from typing import Any
+
     from tailrace.function.failure import Failure
     from tailrace.function.output import Output
     from tailrace.function.request import Mode

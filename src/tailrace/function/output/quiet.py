@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from math import inf
 from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import ClientDisconnected
 from tailrace.limits import FLUSH_RETRY_S
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from typing import Final
 
     from tailrace.function.output import Output
     from tailrace.function.output.flushes import Flushes, FlushTimer

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
 from tailrace.wire.integration import Head
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Any, Final
 
 
 class ResultTransport:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import ClientDisconnected, PeerError
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from tailrace.net.blocking.upload import Upload
     from tailrace.wire.integration import Head

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from tailrace.errors import AnsweredEarlyError, PeerError
 from tailrace.limits import (
@@ -31,9 +30,12 @@ from tailrace.limits import (
 )
 from tailrace.net.blocking.answer import AnswerParser, HttpAnswer
 from tailrace.net.blocking.connection import open_connection, text_of
+from tailrace.records import NamedTuple
 
+TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     import ssl
+    from typing import Final, NoReturn
 
 Fields = Iterable[tuple[str, str]]
 """Header or trailer fields; the caller ensures that names and values are legal."""

@@ -5,12 +5,14 @@ Source: HTML Standard, section 13.2, read 2026-11.
 
 from __future__ import annotations
 
-from typing import Final
-
 from tailrace.function.flush.charset import Utf8Check, is_ascii_based
 from tailrace.function.flush.html.content import HtmlContent
 from tailrace.function.flush.html.tags import NOSCRIPT_END
 from tailrace.function.flush.html.tokenizer import LOST, NAME, TEXT, HtmlTokenizer
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 PRESCAN_BYTES: Final = 1024
 """In which browsers search for a charset if the content type has none."""

@@ -6,7 +6,10 @@ Source: HTML Standard, sections 13.2.5 (tokenization) and 13.2.6 (tree construct
 from __future__ import annotations
 
 import re
-from typing import Final
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 RAW: Final = frozenset(
     (b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes")

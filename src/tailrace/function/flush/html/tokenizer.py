@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, Protocol
 
 from tailrace.function.flush.charset import open_character
 from tailrace.function.flush.html.tags import (
@@ -18,6 +17,11 @@ from tailrace.function.flush.html.tags import (
     SCRIPT_END,
     meta_charset,
 )
+from tailrace.records import Protocol
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
 
 NAME_BYTES_MAX: Final = 32
 """Of a tag's name that are kept: more than the longest name in `tags`."""
