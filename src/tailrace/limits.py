@@ -31,6 +31,8 @@ SMALL_CHUNKS_MAX: Final = 16_384
 they cost 20 times as much as the same body in one piece. Streams have no such limit."""
 INTERIM_ANSWERS_MAX: Final = 16
 """Answers of status 1xx before the final answer to one of our requests."""
+HOSTS_KEPT: Final = 16
+"""Host fields that are kept once they have been checked."""
 EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line (RFC 9112 §2.2: at least one is ignored)."""
 FRAMING_BYTES_PER_READ_PIECE: Final = 32

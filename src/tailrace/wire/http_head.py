@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+from tailrace import limits
 from tailrace.errors import HttpError
 
 Headers = list[tuple[bytes, bytes]]
@@ -38,13 +40,17 @@ class RequestHead:
     `check_request` sets the rest. `host` is the Host header, or the authority of an absolute
     target (RFC 9112, section 3.2.2), with its port; empty if there is none. `accept` is the first
     Accept header. `content_length` is None if the body is chunked, or if there is none.
+    `is_chunked` is set if the body is chunked, `expects_continue` if the sender waits for
+    `100 Continue` before it sends the body.
     """
 
     __slots__ = (
         "accept",
         "content_length",
+        "expects_continue",
         "headers",
         "host",
+        "is_chunked",
         "method",
         "path",
         "query",
@@ -61,6 +67,7 @@ class RequestHead:
         self.host = ""
         self.accept: bytes | None = None
         self.content_length: int | None = None
+        self.is_chunked = self.expects_continue = False
 
     def get(self, name: bytes) -> bytes | None:
         """Return the first value of a header; `name` is in lower case."""
@@ -72,58 +79,56 @@ class RequestHead:
     @property
     def has_body(self) -> bool:
         """Whether a body is announced, even one of length zero."""
-        return self.content_length is not None or self.get(b"transfer-encoding") is not None
-
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the sender waits for `100 Continue` before it sends the body."""
-        return self.version == "1.1" and (self.get(b"expect") or b"").lower() == b"100-continue"
+        return self.content_length is not None or self.is_chunked
 
 
 def check_request(head: RequestHead) -> None:
     """Refuse a request that the parser accepts but that must not be served.
 
-    Sets the attributes that are derived from the fields. The checks of common fields are inline,
-    for speed; those of rare fields are functions.
+    Sets the attributes that are derived from the fields.
 
     Raises:
         HttpError: with the status to answer: 400, 405 (CONNECT), 417, 501 or 505.
     """
-    if head.version not in ("1.1", "1.0"):
-        raise HttpError(505, f"HTTP version {head.version} is not served here")
+    version, fields = head.version, head.headers
+    if version != "1.1" and version != "1.0":
+        raise HttpError(505, f"HTTP version {version} is not served here")
     if head.method == "CONNECT":
         raise HttpError(405, "CONNECT is not served here")
-    first: dict[bytes, bytes] = {}
-    repeated = set()
-    for name, value in head.headers:
-        if not name:
-            raise HttpError(400, "a header field has no name")
-        if name in first:
-            repeated.add(name)
-        else:
-            first[name] = value
-        if name == b"content-length":
-            head.content_length = _length(value)
-    for name in (b"host", b"transfer-encoding", b"content-length"):
-        if name in repeated:
-            raise HttpError(400, f"more than one {name.decode()} header")
+    first = dict(reversed(fields))  # the first value of each name
+    if len(first) < len(fields) or b"" in first:
+        _check_names([name for name, _ in fields])
+    if b"content-length" in first:
+        head.content_length = _length(first[b"content-length"])
     if b"transfer-encoding" in first:
         _check_coding(head, first[b"transfer-encoding"])
-    host = first.get(b"host")
-    if host is None:
-        if head.version == "1.1":
-            raise HttpError(400, "no host header")
-    elif not _HOST.fullmatch(host):
-        raise HttpError(400, "the host header is not a host")
-    else:
-        head.host = host.decode("latin-1")
+    if b"host" in first:
+        head.host = _host_in(first[b"host"])
+    elif version == "1.1":
+        raise HttpError(400, "no host header")
     head.accept = first.get(b"accept")
     if "#" in head.target or not head.path.startswith("/"):
         _check_target(head)
     if b"upgrade" in first:
         _check_upgrade(head)
-    if b"expect" in first and _values(head, b"expect") != {b"100-continue"}:
-        raise HttpError(417, "the only expectation met here is 100-continue")
+    if b"expect" in first:
+        _check_expectation(head)
+
+
+def _check_names(names: list[bytes]) -> None:
+    if b"" in names:
+        raise HttpError(400, "a header field has no name")
+    for name in (b"host", b"transfer-encoding", b"content-length"):
+        if names.count(name) > 1:
+            raise HttpError(400, f"more than one {name.decode()} header")
+
+
+@lru_cache(maxsize=limits.HOSTS_KEPT)
+def _host_in(value: bytes) -> str:
+    """Return the value of a Host field as text."""
+    if not _HOST.fullmatch(value):
+        raise HttpError(400, "the host header is not a host")
+    return value.decode("latin-1")
 
 
 def _length(value: bytes) -> int:
@@ -144,6 +149,13 @@ def _check_coding(head: RequestHead, coding: bytes) -> None:
         raise HttpError(400, "content-length and transfer-encoding in one request")
     if coding.lower() != b"chunked":
         raise HttpError(501, "the only transfer coding served here is chunked")
+    head.is_chunked = True
+
+
+def _check_expectation(head: RequestHead) -> None:
+    if _values(head, b"expect") != {b"100-continue"}:
+        raise HttpError(417, "the only expectation met here is 100-continue")
+    head.expects_continue = head.version == "1.1"
 
 
 def _check_target(head: RequestHead) -> None:

@@ -1,7 +1,7 @@
 """Parses requests with httptools: records what it reports, within limits.
 
 httptools (llhttp, the parser that Node.js uses) calls back in the middle of a read; the callbacks
-only record. A second request in the same read is not recorded: it is not served.
+only record. A second request in the same read is not parsed: it is not served.
 What llhttp accepts although it is not HTTP is refused here (in the request line), and what it
 accepts without a bound is bounded here (empty lines before a request, framing of chunks).
 """
@@ -19,7 +19,7 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.wire.http_head import Headers, RequestHead
 
-_REQUEST_LINE: Final = re.compile(rb"[A-Z_-]+ [!-~]+ HTTP/1\.[01]\r\n")
+_REQUEST_LINE: Final = re.compile(r"([A-Z_-]+) ([!-~]+) HTTP/(1\.[01])\r\n")
 _VERSION: Final = re.compile(rb" HTTP/([0-9]\.[0-9])")
 _SERVED: Final = (b"1.0", b"1.1")
 
@@ -71,8 +71,6 @@ class RequestParser:
 
     __slots__ = (
         "_empty_lines",
-        "_end",
-        "_has_started",
         "_head_tail",
         "_limits",
         "_line",
@@ -112,8 +110,7 @@ class RequestParser:
         self._line = self._head_tail = b""  # the request line; the head's last bytes so far
         self._empty_lines = 0  # before the request line
         self.pieces.clear()
-        self._end = 0  # if `is_behind`: how many pieces belong to this request
-        self._has_started = self.is_behind = False
+        self.is_behind = False
 
     def finish(self) -> Headers:
         """Return the trailers of a complete request.
@@ -204,8 +201,6 @@ class RequestParser:
         """
         pieces = self.pieces
         data = b""
-        if self.is_behind:
-            del pieces[self._end :]
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             plain = len(data) + len(pieces) * limits.FRAMING_BYTES_PER_READ_PIECE
@@ -240,43 +235,53 @@ class RequestParser:
     # --- called by httptools -------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        if self._has_started:
-            self.is_behind = self.is_last = True
-        self._has_started = True
+        if self.is_complete:
+            raise _BehindError  # which ends the parser's work
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.is_behind:
-            return
+        fields = self.trailers
         # The parser leaves trailing white space, which is not part of the value (RFC 9110 §5.5).
-        self.trailers.append((name.lower(), value.rstrip(b" \t")))
-        if len(self.trailers) > self._limits.header_count:
+        fields.append((name.lower(), value.rstrip(b" \t")))
+        if len(fields) > self._limits.header_count:
             raise HttpError(431, f"more than {self._limits.header_count} header fields")
 
     def on_headers_complete(self) -> None:
-        if self.is_behind:
-            return
         bounds, fields, parser = self._limits, self.trailers, self._parser
         assert parser is not None
-        words = self._line.split(None, 2)
-        target = words[1] if len(words) > 1 else b""
+        line = self._line.decode("latin-1")
+        found = _REQUEST_LINE.fullmatch(line)
+        method, target, version = found.groups() if found else _parts_of(line, parser)
         if len(target) > bounds.target_bytes:
             raise HttpError(414, f"the request target is over {bounds.target_bytes} bytes")
-        if sum(len(name) + len(value) for name, value in fields) > bounds.head_bytes:
+        # Fields are shorter than what was read.
+        if self.raw_count > bounds.head_bytes and _size_of(fields) > bounds.head_bytes:
             raise HttpError(431, f"the head is over {bounds.head_bytes} bytes")
-        version = parser.get_http_version()
         # `check_request` refuses other versions, with another status.
-        if version in ("1.1", "1.0") and not _REQUEST_LINE.fullmatch(self._line):
-            line = self._line[:80].decode("latin-1")
-            raise HttpError(400, f"malformed request line {line!r}: not METHOD TARGET HTTP/1.1")
-        method = parser.get_method().decode()
-        self.head = RequestHead(method, target.decode("latin-1"), version, fields)
+        if found is None and version in ("1.1", "1.0"):
+            raise HttpError(
+                400, f"malformed request line {line[:80]!r}: not METHOD TARGET HTTP/1.1"
+            )
+        self.head = RequestHead(method, target, version, fields)
         self.trailers = []
         self.is_last = self.is_last or version != "1.1" or not parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
-        if not self.is_behind:
-            self.is_complete = True
-            self._end = len(self.pieces)
+        self.is_complete = True
+
+
+class _BehindError(Exception):
+    """Bytes follow the request in the same read."""
+
+
+def _parts_of(line: str, parser: httptools.HttpRequestParser) -> tuple[str, str, str]:
+    """Return method, target and version of a line that is not as it should be."""
+    words = line.encode("latin-1").split(None, 2)
+    target = words[1].decode("latin-1") if len(words) > 1 else ""
+    return parser.get_method().decode(), target, parser.get_http_version()
+
+
+def _size_of(fields: Headers) -> int:
+    return sum(len(name) + len(value) for name, value in fields)
 
 
 class ChunkTrackingParser(RequestParser):
