@@ -21,7 +21,7 @@ from tailrace.net.client.pool import Origin
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.process.descriptors import WANTED
 from tailrace.net.process.signals import StopSignals
-from tailrace.net.process.startup import set_up
+from tailrace.net.process.startup import freeze_loaded, set_up
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
@@ -45,6 +45,7 @@ async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
     dev = Dev(options, log)
     with StopSignals() as signals:
         await dev.start()
+        freeze_loaded()
         try:
             await dev.watch()
             report = logging.getLogger("tailrace.dev").info
@@ -83,6 +84,7 @@ async def serve_gateway(
     _warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
     with StopSignals() as signals:
         await gateway.start()
+        freeze_loaded()
         try:
             logger.info(
                 "gateway on %s, called back at %s, invokes at %s",
@@ -112,6 +114,7 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
     tasks = TaskSet()
     with StopSignals() as signals:
         await emulator.start()
+        freeze_loaded()
         try:
             names = ", ".join(config.functions)
             names = names or f"no functions; add [functions.NAME] to {config.path.name}"

@@ -1,11 +1,13 @@
 """Process-wide settings: the event loop, the limit of descriptors, the allocator.
 
-A command calls `set_up` before it listens, and runs its coroutine with `run`.
+A command calls `set_up` before it listens, `freeze_loaded` when it listens, and runs its coroutine
+with `run`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from typing import Final
 
@@ -17,7 +19,7 @@ if sys.platform == "win32":  # uvloop has no Windows build; asyncio's own loop s
 else:
     from uvloop import run
 
-__all__ = ["keep_read_buffers", "run", "set_up"]
+__all__ = ["freeze_loaded", "keep_read_buffers", "run", "set_up"]
 
 _M_TRIM_THRESHOLD: Final = -1  # <malloc.h>
 _M_MMAP_THRESHOLD: Final = -3
@@ -43,3 +45,13 @@ def keep_read_buffers() -> None:
         return
     libc.mallopt(_M_MMAP_THRESHOLD, 1 * MIB)
     libc.mallopt(_M_TRIM_THRESHOLD, 4 * MIB)
+
+
+def freeze_loaded() -> None:
+    """Leave what the process has loaded so far out of all later garbage collections.
+
+    A full collection searches every object in one call, while no stream moves. The modules of a
+    gateway are some 150,000 objects: 20 ms each time; without them it takes less than 1 ms.
+    """
+    gc.collect()
+    gc.freeze()
