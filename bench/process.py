@@ -44,8 +44,10 @@ def real_time(*, is_wanted: bool) -> Iterator[bool]:
     """Real-time priority for this process and those that it starts meanwhile, if that is allowed.
 
     No process of normal priority takes their cores then. Yields whether they have it.
+
+    They take turns (round robin): threads of Node.js spin until another one has run.
     """
-    has_it = is_wanted and _set_policy(os.SCHED_FIFO, 1)
+    has_it = is_wanted and _set_policy(os.SCHED_RR, 1)
     try:
         yield has_it
     finally:
