@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import sysconfig
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from bench import versions
+from bench import interpreter, versions
 from bench.schedule import ALONE_RATE, RATES
 
 BASELINES = ("nginx", "floor")
@@ -277,24 +275,6 @@ def machine() -> dict[str, str]:
         "cores": str(len(models)),
         "kernel": platform.release(),
         "load": f"{os.getloadavg()[0]:.1f} processes ran in the last minute",
-        "python": f"{platform.python_version()}, {_build()}",
-        "speed": f"{_loop_ms():.0f} ms for a million turns of a Python loop",
+        "python": interpreter.of_command() or "unknown",
         **versions.found(),
     }
-
-
-def _build() -> str:
-    """Python built without profile-guided optimisation is slower by a quarter or more."""
-    is_optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
-    return "optimised build" if is_optimised else "built without --enable-optimizations"
-
-
-def _loop_ms() -> float:
-    """How fast this Python is here: the best of five, so that others count little."""
-    best_s = 1.0
-    for _ in range(5):
-        before_s, total = time.process_time(), 0
-        for turn in range(1_000_000):
-            total += turn & 3
-        best_s = min(best_s, time.process_time() - before_s)
-    return best_s * 1000

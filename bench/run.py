@@ -265,7 +265,7 @@ async def _measure_open_loop(
         relays = {name: await start(bed) for name, start in starts.items()}
         for relay in relays.values():
             measured.warm_up(relay)
-            if described := interpreter.describe(relay.process.pid):
+            if described := interpreter.of_process(relay.process.pid):
                 results.facts[f"python of {relay.name}"] = described
         for run in range(1, settings.runs + 1):
             for step in steps.STEPS:
