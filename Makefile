@@ -15,7 +15,7 @@ help:
 	@echo "make check  format, lint and types"
 	@echo "make torture slow attacks and kill -9 under load, for minutes (JSON=FILE)"
 	@echo "make budget count the gateway's instructions per request and per chunk"
-	@echo "make bench  measure the data path beside other relays and AWS's runtimes (JSON=FILE)"
+	@echo "make bench  measure the data path beside other relays and AWS's runtimes (JSON=FILE PLOT=FILE.svg)"
 
 demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
@@ -49,7 +49,7 @@ bench: .venv/.test .venv/.reference
 	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc haproxy libtoolize make \
 		nginx node npm
 	sh scripts/install-npm.sh
-	$(BIN)/python -m bench $(if $(JSON),--json $(JSON)) $(ARGS)
+	$(BIN)/python -m bench $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT)) $(ARGS)
 
 # Instructions of a request and of a chunk against the record: callgrind counts them, so it does not
 # matter what else the machine does.

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import uvloop
 
-from bench import interpreter, native, peers, process, steps
+from bench import interpreter, native, peers, picture, process, steps
 from bench.load import BenchError
 from bench.measure import QUICK, Bench, Load
 from bench.open_loop import OpenLoop
@@ -112,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         document = as_json(all_rows, facts, used) | {"left_out": results.left_out}
         options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    if options.plot:
+        options.plot.write_text(picture.draw(all_rows, results.relays))
     is_missed = any(verdict.is_met is False for verdict in judge(all_rows))
     return 1 if options.check and is_missed else 0
 
@@ -135,6 +137,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add("--json", type=Path, metavar="FILE", help="write the rows, each run and the machine")
+    add("--plot", type=Path, metavar="FILE.svg", help="draw lateness and CPU time")
     add("--runs", type=int, help="how often each row is measured (5; memory at most 3 times)")
     add("--seconds", type=float, help="length of an open-loop run (4)")
     add("--only", default=",".join(ROWS), metavar="ROW,ROW", help="default: %(default)s")

@@ -15,7 +15,6 @@ from bench.stand_in import HEADERS_PATH
 
 MERGED_SHARE_MAX: Final = 0.01
 """If more chunks shared a read with the one before, they were cheaper than chunks are."""
-WARM_UP_S: Final = 0.5
 WARM_UP_RATE: Final = 200
 
 REQUESTS: Final = f"request-{ALONE_RATE}"
@@ -32,13 +31,14 @@ class OpenLoad:
     streams: int = 100
     chunk_interval_s: float = 0.020
     seconds: float = 4.0
+    warm_up_s: float = 0.5
     behind_share_max: float = 0.01
     """If a larger share of the generator's writes was behind, a run gives no figures."""
     tries: int = 3
     """For a run that gives none: others may have used the generator's core for a moment."""
 
 
-QUICK: Final = OpenLoad(streams=8, seconds=0.3, behind_share_max=1.0, tries=1)
+QUICK: Final = OpenLoad(streams=8, seconds=0.1, warm_up_s=0.1, behind_share_max=1.0, tries=1)
 
 
 def plans(load: OpenLoad) -> dict[str, Plan]:
@@ -95,7 +95,8 @@ class Steps:
 
     def warm_up(self, relay: Measured) -> None:
         """Brings in what the first requests need."""
-        self._loop.measure(relay, Plan(0, self._load.chunk_interval_s, WARM_UP_RATE, WARM_UP_S))
+        plan = replace(self._plans[REQUESTS], rate=WARM_UP_RATE, seconds=self._load.warm_up_s)
+        self._loop.measure(relay, plan)
 
     def measure(self, step: str, relay: Measured, run: int) -> bool:
         """Adds the values of a run. False if the relay has failed and must be started again.

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from bench.report import (
     number,
     table,
 )
+from bench.run import REFERENCE_NAME
 
 ROOT = Path(__file__).parent.parent
 NATIVE_LIMITS = [0.5, 0.5, 16, 16, 16, 16, 1, 1, 1]
@@ -30,15 +32,16 @@ NATIVE_LIMITS = [0.5, 0.5, 16, 16, 16, 16, 1, 1, 1]
 
 def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
     results, temporary = tmp_path / "rows.json", tmp_path / "tmp"
+    picture = tmp_path / "rows.svg"
     temporary.mkdir()
 
     run = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--json", str(results)],
+        [sys.executable, "-m", "bench", "--quick", "--json", str(results), "--plot", str(picture)],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -56,7 +59,8 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
         for relay in relays.values()
         for value in relay["values"]
     )
-    assert set(measured["request"]) == {"tailrace", "nginx", "nginx-64k", "floor", *PEERS}
+    relays = {"tailrace", "nginx", "nginx-64k", "floor", *PEERS}
+    assert set(measured["request"]) - {REFERENCE_NAME} == relays
     assert "direct" in measured["first-p99-1000"]
     assert "direct" not in measured["chunk"]
     assert set(measured["native"]) == set(PATHS)
@@ -70,6 +74,8 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
     assert all(each["value"] is not None for each in targets)
     assert document["machine"]["cores"] == str(os.cpu_count())
     assert document["machine"]["python of tailrace"].startswith(document["machine"]["python"])
+    drawn = ["".join(each.itertext()) for each in ElementTree.parse(picture).iter()]
+    assert {"tailrace", "direct", *PEERS, "CPU per paced chunk, µs"} <= set(drawn)
     assert "CPU per paced 64-byte chunk, µs" in run.stdout
     assert "chunk p50 beside 500 requests/s, µs" in run.stdout
     assert "process start to first request for an event, ms" in run.stdout
