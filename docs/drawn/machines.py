@@ -22,7 +22,6 @@ from tailrace.gateway.exchange.state import (
 from tailrace.net.server.deadlines import passed_deadline
 from tailrace.net.server.parser import HttpLimits
 from tailrace.net.server.phases import INTAKE, PHASES, Phase, PhaseEvent
-from tailrace.wire.integration import Head
 
 # --- the exchange ----------------------------------------------------------------------------
 
@@ -52,15 +51,14 @@ def client_side() -> str:
     return table(["when", *(f"in {state.name}" for state in states)], rows)
 
 
-_HEAD: Final = Head(200)
 _PATHS: Final[dict[FunctionState, tuple[exchange.Event, ...]]] = {
     FunctionState.WAITING: (),
     FunctionState.OPENED: (exchange.SourceOpened(),),
-    FunctionState.SENDING: (exchange.SourceOpened(), exchange.HeadArrived(_HEAD)),
+    FunctionState.SENDING: (exchange.SourceOpened(), exchange.HeadArrived()),
 }
 _EVENTS: Final[tuple[exchange.Event, ...]] = (
     exchange.SourceOpened(),
-    exchange.HeadArrived(_HEAD),
+    exchange.HeadArrived(),
     exchange.SourceEnded(),
     exchange.SourceBroken(),
     exchange.ResponseMalformed("…"),

@@ -38,21 +38,18 @@ from tailrace.gateway.exchange.state import (
     Stopped,
     Verdict,
 )
-from tailrace.wire.integration import Head
-
-HEAD = Head(201, {"content-type": "text/plain"})
 
 WAITING: tuple[Event, ...] = ()
 OPENED = (SourceOpened(),)
-SENDING = (SourceOpened(), HeadArrived(HEAD))
-BODILESS = (SourceOpened(), HeadArrived(HEAD, is_bodiless=True))
+SENDING = (SourceOpened(), HeadArrived())
+BODILESS = (SourceOpened(), HeadArrived(is_bodiless=True))
 ENDED = (*SENDING, SourceEnded())
 FAILED = (*OPENED, SourceBroken())
 
 EVENTS: tuple[Event, ...] = (
     SourceOpened(),
-    HeadArrived(HEAD),
-    HeadArrived(HEAD, is_bodiless=True),
+    HeadArrived(),
+    HeadArrived(is_bodiless=True),
     SourceEnded(),
     SourceBroken(),
     ResponseMalformed("no {prelude}"),
@@ -133,15 +130,15 @@ PLAYBOOK: list[tuple[tuple[Event, ...], Event, tuple[Command, ...], FunctionStat
     # A callback has the exchange and has said no head: both sides get a whole answer.
     (
         OPENED,
-        HeadArrived(HEAD),
-        (StartResponse(HEAD),),
+        HeadArrived(),
+        (StartResponse(),),
         FunctionState.SENDING,
         ClientState.RECEIVING,
     ),
     (
         OPENED,
-        HeadArrived(HEAD, is_bodiless=True),
-        (StartResponse(HEAD), EndResponse()),
+        HeadArrived(is_bodiless=True),
+        (StartResponse(), EndResponse()),
         FunctionState.SENDING,
         ClientState.DONE,
     ),
@@ -396,7 +393,7 @@ LATE: list[tuple[tuple[Event, ...], Event]] = [
 ]
 
 IMPOSSIBLE: list[tuple[tuple[Event, ...], Event]] = [
-    (WAITING, HeadArrived(HEAD)),
+    (WAITING, HeadArrived()),
     (WAITING, SourceEnded()),
     (WAITING, SourceBroken()),
     (WAITING, ResponseMalformed("x")),
@@ -404,8 +401,8 @@ IMPOSSIBLE: list[tuple[tuple[Event, ...], Event]] = [
     (OPENED, SourceOpened()),
     (OPENED, SourceEnded()),
     (SENDING, SourceOpened()),
-    (SENDING, HeadArrived(HEAD)),
-    *((ENDED, event) for event in (SourceOpened(), HeadArrived(HEAD), SourceEnded())),
+    (SENDING, HeadArrived()),
+    *((ENDED, event) for event in (SourceOpened(), HeadArrived(), SourceEnded())),
     *((ENDED, event) for event in (SourceBroken(), ResponseMalformed("x"), FunctionFailed())),
 ]
 

@@ -10,7 +10,6 @@ from tests.gateway.world import World, played
 
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.state import HeadArrived, SourceEnded
-from tailrace.wire.integration import Head
 
 
 def only_exchange(world: World) -> Held:
@@ -55,7 +54,7 @@ async def test_an_impossible_event_aborts_a_response_that_has_begun(world: World
     await function.write(encode_head() + b"half")
     head = await client.read_head()
 
-    only_exchange(world).apply(HeadArrived(Head(200)))
+    only_exchange(world).apply(HeadArrived())
 
     with pytest.raises(Broken) as broken:
         await client.read_body(head)

@@ -10,7 +10,6 @@ from tailrace.errors import CapabilityError
 from tailrace.wire.capability import (
     Capability,
     callback_url,
-    is_same_secret,
     mint,
     parse_path,
     redact,
@@ -78,13 +77,6 @@ def test_other_paths_are_refused_without_being_shown(path: str) -> None:
 
     assert str(caught.value) == ("the path is not that of a callback URL: /<exchange id>/<secret>")
     assert caught.value.status == 404
-
-
-def test_secrets_are_compared() -> None:
-    assert is_same_secret(SECRET, SECRET)
-    assert not is_same_secret(SECRET, SECRET[:-1] + "0")
-    assert not is_same_secret(SECRET, "")
-    assert not is_same_secret(SECRET, "é")
 
 
 def test_a_capability_does_not_show_its_secret() -> None:

@@ -79,6 +79,9 @@ class RouteConfig:
         ),
     ] = limits.ROUTE_CONCURRENCY
 
+    def __hash__(self) -> int:
+        return hash(self.path)  # of all fields it would cost more, for each look-up of a count
+
     @property
     def invoke_url(self) -> str | None:
         """The URL to which events are sent; None if Lambda invokes the function."""

@@ -59,7 +59,8 @@ def callback_url(base: str, capability: Capability) -> str:
 
 
 def parse_path(path: str) -> Capability:
-    """Read the path of a callback request.
+    """Read the path of a callback request. Both parts are ASCII: compare secrets with
+    `hmac.compare_digest`, in a time that does not depend on where they differ.
 
     Raises:
         CapabilityError: it is not `/<exchange id>/<secret>` in lower-case hex digits. The message
@@ -69,14 +70,6 @@ def parse_path(path: str) -> Capability:
     if match is None:
         raise CapabilityError("the path is not that of a callback URL: /<exchange id>/<secret>")
     return Capability(match[1], match[2])
-
-
-def is_same_secret(a: str, b: str) -> bool:
-    """Compare two secrets in a time that does not depend on where they differ."""
-    # Imported here because functions import this module and never compare.
-    from hmac import compare_digest
-
-    return compare_digest(a.encode("utf-8"), b.encode("utf-8"))
 
 
 def redact(text: str) -> str:

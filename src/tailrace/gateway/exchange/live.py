@@ -7,8 +7,9 @@ Callbacks may re-enter `apply`; the state is updated before commands run.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from tailrace.config import GatewayConfig
 from tailrace.errors import HeadError
@@ -43,6 +44,13 @@ from tailrace.wire.http_head import Headers, has_body
 from tailrace.wire.integration import Head
 
 logger = logging.getLogger(__name__)
+
+
+_NOTHING: Final[tuple[int, Headers, int | None]] = (0, [], None)
+# Events are immutable, so equal ones are made once.
+_HEAD: Final = HeadArrived()
+_BODILESS_HEAD: Final = HeadArrived(is_bodiless=True)
+_ENDED: Final = SourceEnded()
 
 
 class Source(Protocol):
@@ -105,8 +113,8 @@ class Held:
     bytes_padded: int = 0
     """Bytes of padding that were received, and not relayed."""
     first_byte_s: float | None = None
-    outgoing: tuple[Headers, int | None] | None = None
-    """Fields and length for the client, set between the head's arrival and the response's start."""
+    outgoing: tuple[int, Headers, int | None] = _NOTHING
+    """Status, fields and length for the client, from the head's arrival to the response's start."""
 
     @property
     def is_waiting(self) -> bool:
@@ -133,20 +141,21 @@ class Held:
     def head_arrived(self, head: Head) -> None:
         """Start the client's response; a head that cannot be relayed makes it malformed."""
         try:
-            self.outgoing = response_fields(head)
+            fields, length = response_fields(head)
         except HeadError as error:
             self.apply(ResponseMalformed(str(error)))
             return
+        self.outgoing = head.status, fields, length
         # A body with an announced length of zero is complete with its head, like a 204.
-        length = self.outgoing[1]
-        self.apply(HeadArrived(head, length == 0 or not has_body(self.method, head.status)))
+        is_bodiless = length == 0 or not has_body(self.method, head.status)
+        self.apply(_BODILESS_HEAD if is_bodiless else _HEAD)
 
     def body_ended(self) -> None:
         """End the response; a body that is shorter than announced makes it malformed."""
         if missing := self.seat.missing_bytes:
             self.apply(ResponseMalformed(f"the body lacks {missing} bytes of its content-length"))
         else:
-            self.apply(SourceEnded())
+            self.apply(_ENDED)
 
     # --- from the client's seat -----------------------------------------------------------------
 
@@ -181,48 +190,45 @@ class Held:
             logger.exception("exchange %s failed", self.capability.exchange_id)
             commands = self.exchange.feed(GatewayFailed())
         for command in commands:
-            self._perform(command)
+            _PERFORM[type(command)](self, command)
 
-    def _perform(self, command: Command) -> None:
-        match command:
-            case AcceptSource():
-                self.was_called_back = True  # the callback's connection sends the 100
-            case StartResponse(head):
-                self.status = head.status
-                self.first_byte_s = self.owner.now_s()
-                assert self.outgoing is not None
-                fields, length = self.outgoing
-                self.outgoing = None
-                self.seat.start(head.status, fields, length)
-            case EndResponse():
-                self.seat.end()
-            case AbortResponse(is_flushed):
-                self.seat.abort(is_flushed=is_flushed)
-            case AnswerClient(status, detail, retry_after_s):
-                self._answer_client(status, detail, retry_after_s)
-            case AnswerSource(status, detail):
-                source, self.source = self.source, None
-                if source is not None:
-                    source.answer(status, detail, self.bytes_relayed)
-            case Close(outcome):
-                self._close(outcome)
+    def _accept_source(self, command: AcceptSource) -> None:
+        self.was_called_back = True  # the callback's connection sends the 100
 
-    def _answer_client(self, status: int, detail: str, retry_after_s: int | None) -> None:
+    def _start_response(self, command: StartResponse) -> None:
+        status, fields, length = self.outgoing
+        self.outgoing = _NOTHING
         self.status = status
+        self.first_byte_s = self.owner.now_s()
+        self.seat.start(status, fields, length)
+
+    def _end_response(self, command: EndResponse) -> None:
+        self.seat.end()
+
+    def _abort_response(self, command: AbortResponse) -> None:
+        self.seat.abort(is_flushed=command.is_flushed)
+
+    def _answer_source(self, command: AnswerSource) -> None:
+        source, self.source = self.source, None
+        if source is not None:
+            source.answer(command.status, command.detail, self.bytes_relayed)
+
+    def _answer_client(self, command: AnswerClient) -> None:
+        self.status = command.status
         fields, body = encode_problem(
-            status,
-            detail,
+            command.status,
+            command.detail,
             accept=self.accept,
             exchange_id=self.capability.exchange_id,
-            retry_after_s=retry_after_s,
+            retry_after_s=command.retry_after_s,
         )
-        self.seat.answer(status, fields, body)
+        self.seat.answer(command.status, fields, body)
 
-    def _close(self, outcome: str) -> None:
+    def _close(self, command: Close) -> None:
         if self.invocation is not None:
             self.invocation.cancel()  # if the event has not been sent, it need not be
             self.invocation = None
-        self.owner.release(self, self._record(outcome))
+        self.owner.release(self, self._record(command.outcome))
 
     def _record(self, outcome: str) -> ExchangeRecord:
         started_s, first_byte_s = self.started_s, self.first_byte_s
@@ -241,3 +247,14 @@ class Held:
             None if first_byte_s is None else first_byte_s - started_s,
             self.owner.now_s() - started_s,
         )
+
+
+_PERFORM: Final[dict[type[Command], Callable[[Held, Any], None]]] = {
+    AcceptSource: Held._accept_source,
+    StartResponse: Held._start_response,
+    EndResponse: Held._end_response,
+    AbortResponse: Held._abort_response,
+    AnswerClient: Held._answer_client,
+    AnswerSource: Held._answer_source,
+    Close: Held._close,
+}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from hmac import compare_digest
+from typing import NamedTuple
 
 from tailrace import limits
 from tailrace.config import GatewayConfig
@@ -26,13 +27,12 @@ from tailrace.gateway.routes import Route
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.server.listener import RequestHead
 from tailrace.net.sweeper import Sweeper
-from tailrace.wire.capability import RANDOM_BYTES, Capability, is_same_secret, mint
+from tailrace.wire.capability import RANDOM_BYTES, mint, parse_path
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tombstone:
+class _Tombstone(NamedTuple):
     secret: str
     ended_s: float
     had_callback: bool
@@ -58,7 +58,7 @@ class Registry:
         self._observers = observers
         self._held_max = held_max
         self._held: dict[str, Held] = {}
-        self._by_route: Counter[Route] = Counter()
+        self._by_route: dict[Route, int] = {}
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
         self._sweeper = Sweeper(
@@ -90,7 +90,7 @@ class Registry:
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
-        if self._by_route[route] >= route.concurrency:
+        if self._by_route.get(route, 0) >= route.concurrency:
             raise ThrottledError(f"the function is busy: {route.concurrency} requests at a time")
         if len(self._held) >= self._held_max:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
@@ -117,7 +117,7 @@ class Registry:
         )
         seat.exchange = held
         self._held[held.capability.exchange_id] = held
-        self._by_route[route] += 1
+        self._by_route[route] = self._by_route.get(route, 0) + 1
         return held
 
     @property
@@ -129,21 +129,23 @@ class Registry:
         """Return the exchange with this id, if it is open."""
         return self._held.get(exchange_id)
 
-    def claim(self, capability: Capability) -> Held:
-        """Return the exchange that a callback may answer.
+    def claim(self, path: str) -> Held:
+        """Return the exchange that a callback to this path may answer.
 
         Raises:
+            CapabilityError: it is not the path of a callback URL.
             CallbackRefusedError: 404 for an unknown id or a wrong secret, with the same text; 409
                 if another callback has or had it; 410 if it ended without one.
         """
+        capability = parse_path(path)
         held = self._held.get(capability.exchange_id)
-        if held is not None and is_same_secret(held.capability.secret, capability.secret):
+        if held is not None and compare_digest(held.capability.secret, capability.secret):
             if held.is_waiting:
                 return held
             raise CallbackRefusedError(409, "another callback has this exchange")
         self._remove_tombstones_before(self._clock.now_s() - limits.TOMBSTONE_AGE_S)
         tomb = self._tombstones.get(capability.exchange_id)
-        if tomb is None or not is_same_secret(tomb.secret, capability.secret):
+        if tomb is None or not compare_digest(tomb.secret, capability.secret):
             raise CallbackRefusedError(404, "no such exchange")
         if tomb.had_callback:
             raise CallbackRefusedError(409, "another callback had this exchange")
@@ -160,16 +162,13 @@ class Registry:
             observe(record)
 
     def _forget(self, held: Held) -> None:
-        capability = held.capability
-        del self._held[capability.exchange_id]
-        self._by_route[held.route] -= 1
-        if not self._by_route[held.route]:
-            del self._by_route[held.route]
-        now_s = self._clock.now_s()
-        had_callback = held.was_called_back
-        self._tombstones[capability.exchange_id] = _Tombstone(
-            capability.secret, now_s, had_callback
-        )
+        exchange_id, secret = held.capability
+        del self._held[exchange_id]
+        others = self._by_route.pop(held.route) - 1
+        if others:
+            self._by_route[held.route] = others
+        tombstone = _Tombstone(secret, self._clock.now_s(), held.was_called_back)
+        self._tombstones[exchange_id] = tombstone
         if len(self._tombstones) > limits.TOMBSTONES_MAX:
             self._tombstones.popitem(last=False)
         if not self._held:

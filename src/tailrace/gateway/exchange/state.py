@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from tailrace.wire.integration import Head
-
 
 class FunctionState(Enum):
     """The progress of the function's response."""
+
+    __hash__ = object.__hash__  # faster than Enum's, which is a call in Python
 
     WAITING = "waiting"  # invoked; no source yet
     OPENED = "opened"  # a source has opened; no head yet
@@ -35,6 +35,8 @@ class FunctionState(Enum):
 
 class ClientState(Enum):
     """What the client has received."""
+
+    __hash__ = object.__hash__
 
     HELD = "held"  # nothing
     RECEIVING = "receiving"  # the head, perhaps more
@@ -60,7 +62,6 @@ class SourceOpened:
 class HeadArrived:
     """The response head has been received; `is_bodiless` if no body can follow it."""
 
-    head: Head
     is_bodiless: bool = False
 
 
@@ -167,8 +168,6 @@ class AnswerSource:
 @dataclass(frozen=True, slots=True)
 class StartResponse:
     """Send the head to the client."""
-
-    head: Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,23 +330,25 @@ class Exchange:
             return ()
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
+        if type(event) is HeadArrived and event.is_bodiless:
+            self.client = ClientState.DONE  # it has all; the function may continue
         # A plain attribute, because it is read for each chunk.
         self.is_relaying = self.client is ClientState.RECEIVING
-        match event:
-            case SourceOpened():
-                return (AcceptSource(),)
-            case HeadArrived(head, is_bodiless):
-                if not is_bodiless:
-                    return (StartResponse(head),)
-                self.client = (
-                    ClientState.DONE
-                )  # the client has all of it; the function may continue
-                self.is_relaying = False
-                return (StartResponse(head), EndResponse())
-            case SourceEnded():
-                end = (EndResponse(),) if had is ClientState.RECEIVING else ()
-                return (*end, AnswerSource(200, "relayed"), Close("complete"))
-        return tuple(_lose(event, before, had))
+        if after is FunctionState.FAILED:
+            return tuple(_lose(event, before, had))
+        if after is FunctionState.OPENED:
+            return _ACCEPT
+        if after is FunctionState.SENDING:
+            return _START if self.is_relaying else _START_AND_END
+        return _END_BOTH if had is ClientState.RECEIVING else _END_SOURCE
+
+
+# Commands are immutable, so equal ones are made once.
+_ACCEPT: Final = (AcceptSource(),)
+_START: Final = (StartResponse(),)
+_START_AND_END: Final = (StartResponse(), EndResponse())
+_END_SOURCE: Final = (AnswerSource(200, "relayed"), Close("complete"))
+_END_BOTH: Final = (EndResponse(), *_END_SOURCE)
 
 
 def _lose(event: Event, function: FunctionState, client: ClientState) -> Iterator[Command]:

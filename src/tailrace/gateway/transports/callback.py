@@ -24,11 +24,12 @@ from tailrace.gateway.response_head import head_from_callback
 from tailrace.gateway.transports.protocol import Invoker, OnOutcome
 from tailrace.net.client.request import WholeRequest
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
-from tailrace.wire.capability import EXCHANGE_FIELD, parse_path
+from tailrace.wire.capability import EXCHANGE_FIELD
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
 from tailrace.wire.mark import keys_for_callback
 
 _MEDIA_TYPE: Final = MEDIA_TYPE.encode()
+_OPENED: Final = SourceOpened()
 _JSON: Final = [(b"content-type", b"application/json")]
 
 
@@ -69,7 +70,7 @@ class Callbacks:
             connection.respond(405, [(b"allow", b"POST")])
             return IGNORE
         try:
-            held = self._registry.claim(parse_path(head.path))
+            held = self._registry.claim(head.path)
         except (CapabilityError, CallbackRefusedError) as error:
             _answer(connection, error.status, str(error), 0)
             return IGNORE
@@ -77,7 +78,7 @@ class Callbacks:
         # Proves that the 100 is the gateway's: a proxy in between may send one as well.
         proof = f"{EXCHANGE_FIELD}: {held.capability.exchange_id}\r\n"
         connection.continue_fields = proof.encode()
-        held.apply(SourceOpened())
+        held.apply(_OPENED)
         body.open(head)
         return body
 
