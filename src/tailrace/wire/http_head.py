@@ -192,9 +192,17 @@ def has_body(method: str, status: int) -> bool:
     return method != "HEAD" and status not in _BODILESS
 
 
-def encode_response_head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return a response head with its empty line; `headers` are not checked."""
+def encode_response_head(
+    status: int, headers: Iterable[tuple[bytes, bytes]], framing: bytes = b"", date: bytes = b""
+) -> bytes:
+    """Return a response head with its empty line; `headers` are not checked.
+
+    `framing` and `date` are whole lines, behind the headers; a date in `headers` replaces `date`.
+    """
     parts = [_STATUS_LINES[status]]
-    parts += [b"%b: %b\r\n" % field for field in headers]
-    parts.append(b"\r\n")
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")  # joined, which costs less than formatting
+        if name == b"date":
+            date = b""
+    parts += (framing, date, b"\r\n")
     return b"".join(parts)

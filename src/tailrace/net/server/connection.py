@@ -20,7 +20,7 @@ from tailrace.net.server.parser import ChunkTrackingParser, HttpLimits, RequestP
 from tailrace.net.server.phases import INTAKE, PHASES, Intake, Phase, PhaseEvent
 from tailrace.net.server.problem import encode_refusal
 from tailrace.net.server.receiver import Receiver
-from tailrace.wire.http_head import RequestHead, check_request
+from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
 
 Application = Callable[[RequestHead, "Connection"], Receiver]
 """Called when a head is complete. On return the request is accepted, unless it was answered, or
@@ -38,7 +38,7 @@ class Server(Protocol):
     def add(self, connection: Connection) -> None: ...
     def admit_upload(self, connection: Connection) -> None: ...
     def discard(self, connection: Connection) -> None: ...
-    def date(self) -> bytes: ...
+    def date_line(self) -> bytes: ...
 
 
 class Connection(FramedWriter, asyncio.Protocol):
@@ -90,12 +90,13 @@ class Connection(FramedWriter, asyncio.Protocol):
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
     ) -> None:
         """Send a whole response."""
-        self.cork()
         # A 304 must not announce that the representation is empty (RFC 9110 §8.6).
-        self.start(status, headers, None if status == 304 else len(body))
-        if body:
-            self.write(body)
-        self.end()
+        head = self._open(status, headers, None if status == 304 else len(body))
+        if head:
+            self.receiver = None  # before the write, which may pass the high water mark
+            self._left = 0
+            self._send(head if self._framing is Framing.EMPTY else head + body)
+            self.end()
 
     def start(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), length: int | None = None
@@ -106,21 +107,26 @@ class Connection(FramedWriter, asyncio.Protocol):
         connection for an HTTP/1.0 client. A response to HEAD, a 204 and a 304 have no body;
         for HEAD and 304 `length`, if any, is sent (RFC 9110 §8.6).
         """
+        if head := self._open(status, headers, length):
+            if self.phase is Phase.ANSWER or self._is_deferred:
+                self._server.deadlines.watch(self)  # the stall deadline counts from now on
+            self._send(head)
+
+    def _open(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None
+    ) -> bytes:
+        """Choose the framing of a response; return its head, or nothing if the peer has left."""
         assert not self.is_answered, "a response has been started already"
         self.is_answered = True
         if self.phase is Phase.CLOSING or self.phase is Phase.CLOSED:
-            return  # the peer has left
-        head = self._parser.head or bare_head("GET", "1.1")
-        fields = [*headers, *self._frame(head, status, length)]
-        self._is_last = (
-            self._is_last
-            or self._parser.is_last
-            or not self._parser.is_complete
-            or self._server.is_draining
-        )
-        if self.phase is Phase.ANSWER or self._is_deferred:
-            self._server.deadlines.watch(self)  # the stall deadline counts from now on
-        self._send_head(status, fields, self._server.date(), is_last=self._is_last)
+            return b""
+        parser, server = self._parser, self._server
+        framing = self._frame(parser.head or bare_head("GET", "1.1"), status, length)
+        if parser.is_last or not parser.is_complete or server.is_draining:
+            self._is_last = True
+        if self._is_last:
+            framing += b"connection: close\r\n"
+        return encode_response_head(status, headers, framing, server.date_line())
 
     def end(self) -> None:
         """End the response: it is complete. `missing_bytes` must be zero.

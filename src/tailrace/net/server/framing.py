@@ -15,11 +15,14 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import ResponseFormatError
-from tailrace.wire.http_head import Headers, RequestHead, encode_response_head, has_body
+from tailrace.wire.http_head import RequestHead, has_body
 
 _JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
 _RESET: Final = struct.pack("ii", 1, 0)
 _CLOSE: Final = struct.pack("ii", 0, 0)
+_CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+_LENGTH: Final = b"content-length: %d\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class Framing(Enum):
@@ -133,13 +136,6 @@ class FramedWriter:
         else:
             self._corked.append(data)
 
-    def _send_head(self, status: int, fields: Headers, date: bytes, *, is_last: bool) -> None:
-        if is_last:
-            fields.append((b"connection", b"close"))
-        if not any(name == b"date" for name, _ in fields):
-            fields.append((b"date", date))
-        self._send(encode_response_head(status, fields))
-
     def write(self, data: bytes) -> None:
         """Write a piece of the body, framed; where no body is allowed it is discarded.
 
@@ -179,35 +175,35 @@ class FramedWriter:
         if data:
             self._send(data)
 
-    def _frame(self, head: RequestHead, status: int, length: int | None) -> Headers:
-        """Choose the framing of a response's body; return the fields that announce it."""
+    def _frame(self, head: RequestHead, status: int, length: int | None) -> bytes:
+        """Choose the framing of a response's body; return the line that announces it, if any."""
         if not has_body(head.method, status):
             self._framing = Framing.EMPTY
-            if length is None or status == 204:
-                return []
-            return [(b"content-length", b"%d" % length)]
+            return b"" if length is None or status == 204 else _LENGTH % length
         if length is not None:
             self._framing = Framing.LENGTH
             self._left = length
-            return [(b"content-length", b"%d" % length)]
+            return _LENGTH % length
         if head.version == "1.1":
             self._framing = Framing.CHUNKED
-            return [(b"transfer-encoding", b"chunked")]
+            return _CHUNKED
         self._framing = Framing.CLOSE
         set_reset_on_close(self._transport, True)
-        return []
+        return b""
 
     def _finish(self) -> None:
         """End the body: it is complete."""
-        if self._framing is Framing.CHUNKED:
-            self._send(b"0\r\n\r\n")
-        elif self._framing is Framing.LENGTH and self._last_byte:
+        framing, self._framing = self._framing, Framing.NONE
+        if framing is Framing.CHUNKED:
+            self._send(_LAST_CHUNK)
+        elif self._last_byte:
             self._send(self._last_byte)
             self._last_byte = b""
-        self._resets_until_sent = self._framing is Framing.CLOSE
-        self._framing = Framing.NONE
-        self.uncork()
-        if self._resets_until_sent:
+        if framing is Framing.CLOSE:
+            self._resets_until_sent = True
+        if self._corked is not None:
+            self.uncork()
+        if framing is Framing.CLOSE:
             self._allow_clean_close()
 
     def _allow_clean_close(self) -> None:

@@ -173,11 +173,11 @@ class HttpServer:
         if not self._connections:
             self._empty.set()
 
-    def date(self) -> bytes:
-        """Return the Date header's value (RFC 9110 §6.6.1), computed once a second."""
+    def date_line(self) -> bytes:
+        """Return the Date field as a line (RFC 9110 §6.6.1), made once a second."""
         now = int(time.time())
         if now != self._date[0]:
-            self._date = (now, formatdate(now, usegmt=True).encode())
+            self._date = (now, f"date: {formatdate(now, usegmt=True)}\r\n".encode())
         return self._date[1]
 
 
