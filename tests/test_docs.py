@@ -618,8 +618,8 @@ def test_headers_of_a_callback_are_documented() -> None:
 
     documented = re.findall(r"`([\w-]+)\*?`", paragraph)
 
-    names = {*vars(response_head)["_OF_REQUESTS"], *vars(response_head)["_OF_REQUESTS_PREFIXES"]}
-    assert documented == sorted(names)
+    prefixes = [prefix.decode() for prefix in vars(response_head)["_OF_REQUESTS_PREFIXES"]]
+    assert documented == sorted({*vars(response_head)["_OF_REQUESTS"], *prefixes})
 
 
 def test_outcomes_in_the_log_are_documented() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.fakes import (
@@ -720,6 +722,51 @@ async def test_a_header_style_callback_with_a_length_is_held_to_it(world: World)
     answer = await client.read_response()
     assert (answer.get("content-length"), answer.body) == ("5", b"hello")
     assert await function.read_status() == 200
+
+
+class CountedWrites:
+    """A client's transport, whose writes are counted: each is a system call."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.count = 0
+
+    def write(self, data: bytes) -> None:
+        self.count += 1
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+@pytest.mark.parametrize("form", ["prelude", "headers"])
+@pytest.mark.parametrize("body", [b"one", b""])
+@pytest.mark.parametrize("rest", [b"two", b""])
+@played()
+async def test_what_one_read_brings_is_one_write(
+    world: World, form: str, body: bytes, rest: bytes
+) -> None:
+    client, invocation = await world.hold()
+    (connection,) = world.gateway._public._connections
+    counted: Any = CountedWrites(connection._transport)
+    connection._transport = counted
+    function = await world.function(invocation.url)
+    parts = urlsplit(invocation.url)
+    fields = [("host", parts.netloc), ("transfer-encoding", "chunked")]
+    raw = encode_request("POST", parts.path, fields)
+    if form == "prelude":
+        await function.post()
+        assert await function.read_status() == 100
+        raw = encode_chunk(encode_head())
+    raw += encode_chunk(body) if body else b""
+
+    await function.send(raw if rest else raw + b"0\r\n\r\n")
+
+    head = await client.read_head()
+    assert counted.count == 1
+    if rest:
+        await function.finish(encode_chunk(rest))
+    assert await client.read_body(head) == body + rest
 
 
 @pytest.mark.parametrize("status", ["99", "600", "abc", "20", "2000", "-20", "\xb2\xb2\xb2"])

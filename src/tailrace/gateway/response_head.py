@@ -6,12 +6,12 @@ side separately.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from tailrace.errors import HeadError
 from tailrace.wire.forwarded import HOP_BY_HOP, named_by_connection
 from tailrace.wire.http_head import Headers, RequestHead
-from tailrace.wire.integration import Head
+from tailrace.wire.integration import Head, legal_status
 
 _OF_REQUESTS: Final = frozenset(
     (
@@ -57,55 +57,94 @@ _OF_REQUESTS: Final = frozenset(
 )
 """Headers of a callback that describe its request, not the response that it carries."""
 
-_OF_REQUESTS_PREFIXES: Final = ("sec-", "x-b3-", "x-datadog-", "x-forwarded-")
+_OF_REQUESTS_PREFIXES: Final = (b"sec-", b"x-b3-", b"x-datadog-", b"x-forwarded-")
 """Prefixes of such headers: of browsers and of fetch in Node.js, of traces, of proxies."""
+
+_NOT_SENT: Final = HOP_BY_HOP | {"content-length"}
+"""Headers of a response that its framing replaces."""
+
+_NOT_OF_CALLBACKS: Final = frozenset(
+    name.encode() for name in _OF_REQUESTS | _NOT_SENT | {"set-cookie"}
+)
+"""The headers of a callback that are not copied as they are."""
 
 _LENGTH_DIGITS_MAX: Final = 18
 """Digits of a content-length that fits into a signed 64-bit integer, as clients use it."""
 
 
-def response_fields(head: Head) -> tuple[Headers, int | None]:
-    """Return a function's head as header fields for the client, and the announced length.
+class ResponseFields(NamedTuple):
+    """A response head as the client's connection sends it, without framing."""
+
+    status: int
+    fields: Headers
+    length: int | None
+    """The announced length of the body."""
+
+
+def response_fields(head: Head) -> ResponseFields:
+    """Return a function's head as it is sent to the client.
 
     Raises:
         HeadError: there are several lengths, or one is not a number.
     """
     fields: Headers = []
     length: int | None = None
-    dropped = named_by_connection(
-        value for name, value in head.headers if name.lower() == "connection"
-    )
+    dropped: frozenset[str] = frozenset()
     for name, value in head.headers:
         lower = name.lower()
-        if lower == "content-length":
-            if length is not None or not _is_length(value):
-                raise HeadError(f"content-length: {value[:40]!r} is not one length")
-            length = int(value)
-        elif lower not in HOP_BY_HOP and lower not in dropped:
+        if lower not in _NOT_SENT:
             fields.append((lower.encode("latin-1"), value.encode("latin-1")))
-    fields += [(b"set-cookie", cookie.encode("latin-1")) for cookie in head.cookies]
-    return fields, length
+        elif lower == "content-length":
+            if length is not None:
+                raise HeadError(f"content-length: {value[:40]!r} is not one length")
+            length = _length_of(value)
+        elif lower == "connection":
+            dropped |= named_by_connection((value,))
+    if dropped:
+        fields = [field for field in fields if field[0].decode("latin-1") not in dropped]
+    for cookie in head.cookies:
+        fields.append((b"set-cookie", cookie.encode("latin-1")))
+    return ResponseFields(head.status, fields, length)
 
 
-def _is_length(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) <= _LENGTH_DIGITS_MAX
+def _length_of(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= _LENGTH_DIGITS_MAX):
+        raise HeadError(f"content-length: {value[:40]!r} is not one length")
+    return int(value)
 
 
-def head_from_callback(head: RequestHead) -> Head:
+def fields_from_callback(head: RequestHead) -> ResponseFields:
     """Return the response head in the headers of a callback without the integration type.
 
     The status is in `x-status-code`; 200 if it is missing. All headers are the response's, except
-    those of a request; `response_fields` leaves out those of the connection, as on other paths.
+    those of a request and of the connection. Cookies come last, as on other paths.
 
     Raises:
-        HeadError: the status or a header is not legal.
+        HeadError: the status is not legal, or the length not a number.
     """
-    status = head.get(b"x-status-code") or b"200"
-    fields = []
-    for raw_name, raw_value in head.headers:
-        name = raw_name.decode("latin-1")
-        if name not in _OF_REQUESTS and not name.startswith(_OF_REQUESTS_PREFIXES):
-            fields.append((name, raw_value.decode("latin-1")))
-    if not (len(status) == 3 and status.isdigit()):
+    fields: Headers = []
+    cookies: Headers = []
+    status = length = b""
+    dropped: frozenset[str] = frozenset()
+    for field in head.headers:  # of which the parser has checked names and values
+        name, value = field
+        if name not in _NOT_OF_CALLBACKS and not name.startswith(_OF_REQUESTS_PREFIXES):
+            fields.append(field)
+        elif name == b"x-status-code":
+            status = status or value
+        elif name == b"set-cookie":
+            cookies.append(field)
+        elif name == b"content-length":
+            length = value
+        elif name == b"connection":
+            dropped |= named_by_connection((value.decode("latin-1"),))
+    if status and not (len(status) == 3 and status.isdigit()):
         raise HeadError(f"x-status-code: {status[:40]!r} is not a status")
-    return Head(int(status), fields)
+    if dropped:
+        fields = [field for field in fields if field[0].decode("latin-1") not in dropped]
+        cookies = [] if "set-cookie" in dropped else cookies
+    return ResponseFields(
+        legal_status(int(status or b"200")),
+        fields + cookies,
+        _length_of(length.decode("latin-1")) if length else None,
+    )

@@ -80,7 +80,7 @@ class Head:
         for cookie in cookies:
             all_cookies.append(_field_value("cookies", cookie))
             _check_count(fields, all_cookies)
-        object.__setattr__(self, "status", _status(status))
+        object.__setattr__(self, "status", legal_status(status))
         object.__setattr__(self, "headers", tuple(fields))
         object.__setattr__(self, "cookies", tuple(all_cookies))
 
@@ -359,7 +359,7 @@ def _field_value(name: str, value: Any) -> str:
     raise HeadError(f"{message} of {_shown(text)}")
 
 
-def _status(status: Any) -> int:
+def legal_status(status: Any) -> int:
     """Return a status as int. Lambda accepts text of digits as well."""
     number = status
     if isinstance(status, str) and len(status) == 3 and status.isascii() and status.isdigit():

@@ -283,7 +283,7 @@ async def test_a_body_arrives_as_it_is_sent(stage: Stage) -> None:
 @played()
 async def test_the_last_piece_of_a_body_is_known_as_such(stage: Stage) -> None:
     seen = []
-    stage.scripts["body"] = lambda r: seen.append(r.connection.is_whole)
+    stage.scripts["body"] = lambda r: seen.append(r.connection.has_more_in_read)
     peer, request = await stage.exchange(post(3) + b"a")
     await until(lambda: seen == [False])
 

@@ -36,17 +36,16 @@ from tailrace.gateway.exchange.state import (
     SourceEnded,
     StartResponse,
 )
-from tailrace.gateway.response_head import response_fields
+from tailrace.gateway.response_head import ResponseFields, response_fields
 from tailrace.gateway.routes import Route, name_of
 from tailrace.net.server.problem import encode_problem
 from tailrace.wire.capability import Capability
-from tailrace.wire.http_head import Headers, has_body
+from tailrace.wire.http_head import has_body
 from tailrace.wire.integration import Head
 
 logger = logging.getLogger(__name__)
 
 
-_NOTHING: Final[tuple[int, Headers, int | None]] = (0, [], None)
 # Events are immutable, so equal ones are made once.
 _HEAD: Final = HeadArrived()
 _BODILESS_HEAD: Final = HeadArrived(is_bodiless=True)
@@ -113,8 +112,8 @@ class Held:
     bytes_padded: int = 0
     """Bytes of padding that were received, and not relayed."""
     first_byte_s: float | None = None
-    outgoing: tuple[int, Headers, int | None] = _NOTHING
-    """Status, fields and length for the client, from the head's arrival to the response's start."""
+    outgoing: ResponseFields | None = None
+    """The head for the client, set between its arrival and the response's start."""
 
     @property
     def is_waiting(self) -> bool:
@@ -141,13 +140,17 @@ class Held:
     def head_arrived(self, head: Head) -> None:
         """Start the client's response; a head that cannot be relayed makes it malformed."""
         try:
-            fields, length = response_fields(head)
+            fields = response_fields(head)
         except HeadError as error:
             self.apply(ResponseMalformed(str(error)))
             return
-        self.outgoing = head.status, fields, length
+        self.start(fields)
+
+    def start(self, head: ResponseFields) -> None:
+        """Start the client's response."""
+        self.outgoing = head
         # A body with an announced length of zero is complete with its head, like a 204.
-        is_bodiless = length == 0 or not has_body(self.method, head.status)
+        is_bodiless = head.length == 0 or not has_body(self.method, head.status)
         self.apply(_BODILESS_HEAD if is_bodiless else _HEAD)
 
     def body_ended(self) -> None:
@@ -196,8 +199,9 @@ class Held:
         self.was_called_back = True  # the callback's connection sends the 100
 
     def _start_response(self, command: StartResponse) -> None:
+        assert self.outgoing is not None
         status, fields, length = self.outgoing
-        self.outgoing = _NOTHING
+        self.outgoing = None
         self.status = status
         self.first_byte_s = self.owner.now_s()
         self.seat.start(status, fields, length)

@@ -20,12 +20,12 @@ from tailrace.gateway.exchange.state import (
     SourceBroken,
     SourceOpened,
 )
-from tailrace.gateway.response_head import head_from_callback
+from tailrace.gateway.response_head import fields_from_callback
 from tailrace.gateway.transports.protocol import Invoker, OnOutcome
 from tailrace.net.client.request import WholeRequest
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.wire.capability import EXCHANGE_FIELD
-from tailrace.wire.integration import MEDIA_TYPE, PreludeParser
+from tailrace.wire.integration import MEDIA_TYPE, PreludeParser, is_integration
 from tailrace.wire.mark import keys_for_callback
 
 _MEDIA_TYPE: Final = MEDIA_TYPE.encode()
@@ -84,32 +84,42 @@ class Callbacks:
 
 
 class CallbackBody:
-    """Receives a callback, and is the source of its exchange: first a prelude, if it has one."""
+    """Receives a callback, and is the source of its exchange: first a prelude, if it has one.
 
-    __slots__ = ("_connection", "_held", "_prelude")
+    What one read brings up to the first bytes of the body is sent to the client in one write; so
+    is the end, if it is in that read.
+    """
+
+    __slots__ = ("_connection", "_has_begun", "_held", "_prelude")
 
     def __init__(self, held: Held, connection: Connection) -> None:
         self._held = held
         self._connection = connection
         self._prelude: PreludeParser | None = None
+        self._has_begun = False  # the head was sent, and any body bytes of its read
 
     def open(self, head: RequestHead) -> None:
         """Start to relay, in the form that the media type announces."""
-        media_type = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
-        if media_type == _MEDIA_TYPE:
+        media_type = head.get(b"content-type") or b""
+        if media_type == _MEDIA_TYPE or is_integration(media_type.decode("latin-1")):
             self._prelude = PreludeParser()
             return
         held = self._held
+        held.seat.cork()
         try:
-            held.head_arrived(head_from_callback(head))
+            held.start(fields_from_callback(head))
         except ResponseFormatError as error:
             held.apply(ResponseMalformed(str(error)))
+        if not self._connection.has_more_in_read:
+            self._begin(b"")
 
     def on_body(self, data: bytes) -> None:
         """The data path: one call per read, one write to the client."""
         try:
-            if self._prelude is None:
+            if self._has_begun:
                 self._held.relay(data)
+            elif self._prelude is None:
+                self._begin(data)
             else:
                 self._feed_prelude(self._prelude, data)
         except ResponseFormatError as error:
@@ -117,15 +127,19 @@ class CallbackBody:
 
     def _feed_prelude(self, prelude: PreludeParser, data: bytes) -> None:
         head = prelude.feed(data)
-        if head is None:
-            return
-        self._prelude = None
+        if head is not None:
+            self._prelude = None
+            self._held.seat.cork()
+            self._held.head_arrived(head)
+            self._begin(prelude.rest)
+
+    def _begin(self, data: bytes) -> None:
+        """Relay the first bytes of the body, and send what was corked."""
+        self._has_begun = True
         held = self._held
-        held.seat.cork()  # bytes of one read are sent in one write
-        held.head_arrived(head)
-        if prelude.rest:
-            held.relay(prelude.rest)
-        if held.source is None or not self._connection.is_whole:
+        if data:
+            held.relay(data)
+        if held.source is None or not self._connection.has_more_in_read:
             held.seat.uncork()  # otherwise the end follows in the same read, and sends everything
 
     def on_end(self, trailers: Headers) -> None:

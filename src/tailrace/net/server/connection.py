@@ -27,6 +27,9 @@ Application = Callable[[RequestHead, "Connection"], Receiver]
 `Connection.defer` was called; then `Connection.accept` accepts it later."""
 
 
+Fields = Iterable[tuple[bytes, bytes]]
+
+
 class Server(Protocol):
     """The server of a connection (`HttpServer`, which imports this module)."""
 
@@ -86,9 +89,7 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     # --- the application's side ---------------------------------------------------------------
 
-    def respond(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
-    ) -> None:
+    def respond(self, status: int, headers: Fields = (), body: bytes = b"") -> None:
         """Send a whole response."""
         # A 304 must not announce that the representation is empty (RFC 9110 §8.6).
         head = self._open(status, headers, None if status == 304 else len(body))
@@ -98,9 +99,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self._send(head if self._framing is Framing.EMPTY else head + body)
             self.end()
 
-    def start(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), length: int | None = None
-    ) -> None:
+    def start(self, status: int, headers: Fields = (), length: int | None = None) -> None:
         """Start a response: write its head, unless it is corked.
 
         `headers` have no framing fields: a body of unknown length is chunked, or ends with the
@@ -112,9 +111,7 @@ class Connection(FramedWriter, asyncio.Protocol):
                 self._server.deadlines.watch(self)  # the stall deadline counts from now on
             self._send(head)
 
-    def _open(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None
-    ) -> bytes:
+    def _open(self, status: int, headers: Fields, length: int | None) -> bytes:
         """Choose the framing of a response; return its head, or nothing if the peer has left."""
         assert not self.is_answered, "a response has been started already"
         self.is_answered = True
@@ -194,9 +191,9 @@ class Connection(FramedWriter, asyncio.Protocol):
         return self._parser.raw_count
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the request is complete; within `on_body`: whether `on_end` follows."""
-        return self._parser.is_complete
+    def has_more_in_read(self) -> bool:
+        """Whether `on_body` or `on_end` follows within this read."""
+        return self._parser.is_complete or bool(self._parser.pieces)
 
     @property
     def is_inside_chunk(self) -> bool:
@@ -276,10 +273,8 @@ class Connection(FramedWriter, asyncio.Protocol):
             if parser.is_complete and self.receiver is receiver:
                 self.phase = PHASES[self.phase][PhaseEvent.REQUEST_READ]
                 # Bytes of the previous response count: the application may wait until it is sent.
-                if self.is_answered or self._is_full:
-                    self._server.deadlines.watch(self)
-                else:
-                    self._server.deadlines.unwatch(self)
+                deadlines, is_sending = self._server.deadlines, self.is_answered or self._is_full
+                (deadlines.watch if is_sending else deadlines.unwatch)(self)
                 if not self._transport.is_closing():
                     self._transport.resume_reading()  # paused, a leaving peer is not noticed
                 receiver.on_end(parser.finish())
