@@ -14,6 +14,7 @@ from bench import interpreter, versions
 from bench.schedule import ALONE_RATE, RATES
 
 BASELINES = ("nginx", "floor")
+"""Columns with which tailrace is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +175,12 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def table(rows: Mapping[str, Row], relays: Sequence[str]) -> str:
+def table(
+    rows: Mapping[str, Row], relays: Sequence[str], baselines: Sequence[str] = BASELINES
+) -> str:
     """Medians, with the lowest and the highest run below them, ratios and targets."""
     columns = [name for name in relays if name != "tailrace"]
-    ratios = [name for name in BASELINES if name in relays]
+    ratios = [name for name in baselines if name in relays]
     head = ["", "tailrace", *columns, *(f"÷ {name}" for name in ratios), "target"]
     lines: list[list[str]] = []
     verdicts = judge(rows)
@@ -236,7 +239,10 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def as_json(
-    rows: Mapping[str, Row], facts: Mapping[str, str], settings: Mapping[str, object]
+    rows: Mapping[str, Row],
+    facts: Mapping[str, str],
+    settings: Mapping[str, object],
+    baselines: Sequence[str] = BASELINES,
 ) -> dict[str, object]:
     """Everything that was measured, and on what; `facts` are those of the machine."""
     return {
@@ -251,7 +257,7 @@ def as_json(
                     relay: {"median": row.median(relay), "values": values}
                     for relay, values in row.values.items()
                 },
-                "ratios": {name: row.ratio("tailrace", name) for name in BASELINES},
+                "ratios": {name: row.ratio("tailrace", name) for name in baselines},
             }
             for row in rows.values()
             if row.values

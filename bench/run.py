@@ -33,6 +33,7 @@ from bench.relays import (
     compile_floor,
 )
 from bench.report import (
+    BASELINES,
     Row,
     as_json,
     judge,
@@ -73,7 +74,9 @@ class Settings:
     runs: int
     held_runs: int
     only: tuple[str, ...]
+    gateway: str
     also: tuple[tuple[str, str], ...]
+    beside: tuple[str, ...]
     build: Path
     wants_real_time: bool
 
@@ -94,10 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error or f'not done after {TIMEOUT_S:.0f} s'}", file=sys.stderr)
         return 1
     facts = machine() | results.facts
+    baselines = [*(name for name, _ in settings.also), *BASELINES]
     print("\n".join(f"{name}: {value}" for name, value in facts.items()), end="\n\n")
     for rows in (results.rows, results.lateness_rows):
         if measured := {name for row in rows.values() for name in row.values}:
-            print(table(rows, [name for name in results.relays if name in measured]), end="\n\n")
+            columns = [name for name in results.relays if name in measured]
+            print(table(rows, columns, baselines), end="\n\n")
     if results.left_out:
         print("left out:", *results.left_out, sep="\n  ", end="\n\n")
     if any(row.values for row in results.native_rows.values()):
@@ -110,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "runs": settings.runs,
             "held_runs": settings.held_runs,
         }
-        document = as_json(all_rows, facts, used) | {"left_out": results.left_out}
+        document = as_json(all_rows, facts, used, baselines) | {"left_out": results.left_out}
         options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     if options.plot:
         options.plot.write_text(picture.draw(all_rows, results.relays))
@@ -127,6 +132,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         runs=options.runs or (1 if options.quick else 5),
         held_runs=min(options.runs or 3, 1 if options.quick else 3),
         only=tuple(options.only.split(",")),
+        gateway=options.gateway,
+        beside=tuple(options.beside),
         also=tuple(tuple(pair.split("=", 1)) for pair in options.also),
         build=Path(__file__).parent / "build",
         wants_real_time=not options.quick,
@@ -143,6 +150,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--only", default=",".join(ROWS), metavar="ROW,ROW", help="default: %(default)s")
     add("--quick", action="store_true", help="tiny loads, one run: shows that it works")
     add("--check", action="store_true", help="exit with 1 when a target is missed")
+    add("--gateway", default=TAILRACE_COMMAND, metavar="COMMAND", help="instead of this Python's")
+    add(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="measure tailrace beside this relay, not beside all (repeatable)",
+    )
     add(
         "--also",
         action="append",
@@ -205,7 +220,7 @@ def choose_cores() -> Cores:
 
 def choose_relays(settings: Settings) -> Starts:
     """How to start each relay that this machine can run; tailrace comes first."""
-    starts: Starts = {"tailrace": lambda bed: bed.tailrace("tailrace", TAILRACE_COMMAND)}
+    starts: Starts = {"tailrace": lambda bed: bed.tailrace("tailrace", settings.gateway)}
     also = settings.also
     if REFERENCE.exists():
         also = ((REFERENCE_NAME, REFERENCE_COMMAND), *also)
@@ -222,7 +237,12 @@ def choose_relays(settings: Settings) -> Starts:
         starts["floor"] = lambda bed: bed.floor("floor", program)
     else:
         _say("no C compiler here: the floor is left out (Debian: apt install gcc libc6-dev)")
-    return starts | peers.choose(_say)
+    starts |= peers.choose(_say)
+    if not settings.beside:
+        return starts
+    if unknown := set(settings.beside) - set(starts):
+        raise BenchError(f"no such relay: {', '.join(sorted(unknown))} ({', '.join(starts)})")
+    return {name: starts[name] for name in ("tailrace", *settings.beside)}
 
 
 async def _measure_relays(
@@ -267,7 +287,7 @@ async def _measure_open_loop(
     try:
         relays = {name: await start(bed) for name, start in starts.items()}
         for relay in relays.values():
-            measured.warm_up(relay)
+            _warm_up(measured, relay)
             if described := interpreter.of_process(relay.process.pid):
                 results.facts[f"python of {relay.name}"] = described
         for run in range(1, settings.runs + 1):
@@ -279,13 +299,20 @@ async def _measure_open_loop(
                     if not measured.measure(step, relays[name], run):
                         relays[name].stop()
                         relays[name] = await start(bed)
-                        measured.warm_up(relays[name])
+                        _warm_up(measured, relays[name])
                 if step in steps.BESIDE:
                     measured.measure(step, Direct(responder.upstream_port, DIRECT), run)
     finally:
         bed.stop()
         responder.stop()
         poll.stop()
+
+
+def _warm_up(measured: steps.Steps, relay: Relay) -> None:
+    try:
+        measured.warm_up(relay)
+    except BenchError as error:
+        raise BenchError(f"{error}\n{relay.explain()}") from error
 
 
 async def _measure_native(settings: Settings, bed: Bed, rows: dict[str, Row]) -> None:

@@ -97,6 +97,46 @@ def test_ratios_are_those_of_runs_side_by_side() -> None:
     assert rows["chunk"].ratio("tailrace", "floor") is None
 
 
+def test_relays_are_chosen_and_compared_by_name(tmp_path: Path) -> None:
+    """A version of the gateway with which another one is compared is a baseline, too."""
+    results = tmp_path / "rows.json"
+    command = f"{sys.executable} -m tailrace.cli gateway"
+    words = ["--quick", "--only", "beside-200", "--also", f"base={command}", "--json", str(results)]
+    beside = ["--beside", "nginx", "--beside", "base"]
+
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", *words, *beside],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    (row,) = (
+        row for row in json.loads(results.read_text())["rows"] if row["name"] == "first-p99-200"
+    )
+    assert list(row["relays"]) == ["tailrace", "nginx", "base", "direct"]
+    assert row["ratios"]["base"] > 0
+    assert row["ratios"]["floor"] is None
+    assert "÷ base" in run.stdout
+
+
+def test_a_relay_that_is_not_known_is_an_error() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--beside", "squid"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    assert "bench: no such relay: squid (tailrace, " in run.stderr
+
+
 def test_a_run_without_a_figure_counts_nowhere() -> None:
     """And its neighbours are still compared with those of the same run."""
     rows = new_lateness_rows()
