@@ -77,6 +77,35 @@ def test_what_is_no_answer_is_an_error(raw: bytes, fault: str) -> None:
     assert raised.value.fault == fault
 
 
+@pytest.mark.parametrize("size", [1, 5, 1_000])
+@pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/0.9"])
+def test_a_head_behind_an_informational_one_has_a_version_of_its_own(
+    version: str, size: int
+) -> None:
+    hint, parser = b"HTTP/1.1 103 X\r\nlink: x\r\n\r\n", ReplyParser()
+    message = hint + hint + f"{version} 200 OK\r\ncontent-length: 0\r\n\r\n".encode()
+
+    with pytest.raises(PeerError, match=r"^the answer is not HTTP/1\.1$"):
+        for start in range(0, len(message), size):
+            parser.feed(message[start : start + size])
+    assert not parser.status
+
+
+@pytest.mark.parametrize("after", ANSWERS)
+@pytest.mark.parametrize("before", [case for case in ANSWERS if ANSWERS[case][1]])
+def test_one_answer_leaves_nothing_behind_for_the_next(before: str, after: str) -> None:
+    parser = ReplyParser()
+    parser.feed(ANSWERS[before][0])
+    parser.take_body()
+    parser.renew()
+
+    parser.feed(ANSWERS[after][0])
+
+    assert (parser.status, parser.fields["x-a"], parser.take_body()) == (200, "2", b"abc")
+    assert (parser.is_complete, parser.is_kept) == (True, ANSWERS[after][1])
+    assert "link" not in parser.fields
+
+
 def test_a_closed_parser_is_no_cycle() -> None:
     gc.collect()
     gc.disable()

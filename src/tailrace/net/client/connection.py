@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from typing import Protocol, cast
 
 from tailrace import limits
@@ -48,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_bytes_max",
         "_has_request",
+        "_is_paused",
         "_parser",
         "_pool",
         "_receiver",
@@ -64,7 +66,8 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._receiver: StreamReceiver | None = None
         self._has_request = False  # a request was sent whose answer has not ended
-        self._bytes_max: int | None = None
+        self._bytes_max = sys.maxsize
+        self._is_paused = False
         self._silent_bytes = 0  # since the last byte of a body
         self.deadline_s = math.inf
         self.is_lost = False
@@ -90,7 +93,7 @@ class ClientConnection(asyncio.Protocol):
         message: bytes,
         receiver: StreamReceiver,
         deadline_s: float = math.inf,
-        bytes_max: int | None = None,
+        bytes_max: int = sys.maxsize,
     ) -> None:
         """Send a request.
 
@@ -106,11 +109,13 @@ class ClientConnection(asyncio.Protocol):
     def pause_reading(self) -> None:
         """Stop reading, so that the peer's writes wait. While paused, its end is not noticed."""
         if not self.is_closing:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Continue to read."""
         if not self.is_closing:
+            self._is_paused = False
             self._transport.resume_reading()
 
     def release(self) -> None:
@@ -154,7 +159,7 @@ class ClientConnection(asyncio.Protocol):
         self._parser.close()
 
     def data_received(self, data: bytes) -> None:
-        if self.is_closing:
+        if self._transport.is_closing():
             return
         if not self._has_request:
             self._transport.abort()
@@ -162,10 +167,15 @@ class ClientConnection(asyncio.Protocol):
         parser = self._parser
         has_head = parser.status > 0
         try:
-            self._check_size(len(data))
+            # Bounds an answer with `bytes_max`, before its bytes are parsed.
+            if parser.read_bytes + len(data) > self._bytes_max:
+                raise PeerError(f"the answer is over {self._bytes_max} bytes")
             parser.feed(data)
             body = parser.take_body()
-            self._check_progress(len(data), len(body))
+            # Bounds heads, chunk extensions and trailers, which the parser buffers without limit.
+            self._silent_bytes = 0 if body else self._silent_bytes + len(data)
+            if self._silent_bytes > limits.HEAD_BYTES_MAX:
+                raise PeerError(f"more than {limits.HEAD_BYTES_MAX} bytes without one of the body")
         except PeerError as error:
             self.fail(error)
             return
@@ -176,23 +186,8 @@ class ClientConnection(asyncio.Protocol):
             self._receiver.on_head(parser.status, parser.fields)
         if body and self._receiver is not None:
             self._receiver.on_body(body)
-        if parser.is_complete and not self.is_closing:
+        if parser.is_complete and not self._transport.is_closing():
             self._end()
-
-    def _check_size(self, count: int) -> None:
-        """Bound an answer with `bytes_max`, before its bytes are parsed."""
-        most = self._bytes_max
-        if most is not None and self._parser.read_bytes + count > most:
-            raise PeerError(f"the answer is over {most} bytes")
-
-    def _check_progress(self, count: int, body_count: int) -> None:
-        """Bound heads, chunk extensions and trailers, which the parser buffers without limit."""
-        if body_count:
-            self._silent_bytes = 0
-            return
-        self._silent_bytes += count
-        if self._silent_bytes > limits.HEAD_BYTES_MAX:
-            raise PeerError(f"more than {limits.HEAD_BYTES_MAX} bytes without one of the body")
 
     def _end(self) -> None:
         """Report a complete answer; then prepare for another request, or close."""
@@ -202,12 +197,13 @@ class ClientConnection(asyncio.Protocol):
         self._receiver = None
         if receiver is not None:
             receiver.on_end()
-        if not is_kept or self.is_closing or not self._pool.keep(self):
+        if not is_kept or self._transport.is_closing() or not self._pool.keep(self):
             self._transport.abort()
             return
         self._has_request = False
         self.is_used = True
         self.deadline_s = self._pool.clock.now_s() + self._pool.kept_timeout_s
-        self.resume_reading()
+        if self._is_paused:
+            self.resume_reading()
         parser.renew()
         self._silent_bytes = 0

@@ -5,10 +5,17 @@ httptools calls back in the middle of a read; the callbacks only record.
 
 from __future__ import annotations
 
+from typing import Final
+
 import httptools
 
 from tailrace import limits
 from tailrace.errors import PeerError
+
+_STARTS: Final = (b"HTTP/1.1", b"HTTP/1.0")
+_START_BYTES: Final = 8
+_LATER: Final = b"HTTP/?.?"
+"""In place of the start of a head that follows an informational answer, perhaps in one read."""
 
 
 class ReplyParser:
@@ -35,11 +42,11 @@ class ReplyParser:
         self._pieces: list[bytes] = []
         # Called for each chunk: a method would cost twice as much.
         self.on_body = self._pieces.append
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.renew()
 
     def renew(self) -> None:
-        """Prepare for the next answer."""
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        """Prepare for the next answer, after one whose connection is kept."""
         self.status = 0  # until the head is complete
         self.fields: dict[str, str] = {}  # names in lower case, of repeats the last value
         self.is_complete = False
@@ -60,8 +67,8 @@ class ReplyParser:
         """
         assert self._parser is not None
         self.read_bytes += len(data)
-        if not self.status:
-            self._start = (self._start + data[:5])[:5]
+        if len(self._start) < _START_BYTES:
+            self._start = (self._start + data[:_START_BYTES])[:_START_BYTES]
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -112,13 +119,18 @@ class ReplyParser:
         parser = self._parser
         assert parser is not None
         status = parser.get_status_code()
-        if self._start != b"HTTP/" or parser.get_http_version() not in ("1.1", "1.0"):
+        start = self._start
+        if start == _LATER:
+            start = b"HTTP/" + parser.get_http_version().encode()
+        if start not in _STARTS:
             raise PeerError("the answer is not HTTP/1.1")
         if status >= 200:
             self.status = status
             self.is_kept = parser.should_keep_alive()
         elif status < 100:
             raise PeerError("the answer has no status")
+        else:
+            self._start = _LATER
 
     def on_message_complete(self) -> None:
         self.is_complete = self.status > 0  # not for an informational answer
