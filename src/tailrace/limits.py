@@ -33,6 +33,8 @@ INTERIM_ANSWERS_MAX: Final = 16
 """Answers of status 1xx before the final answer to one of our requests."""
 HOSTS_KEPT: Final = 16
 """Host fields that are kept once they have been checked."""
+CONNECTION_OPTIONS_KEPT: Final = 16
+"""Connection fields that are kept once they have been read."""
 EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line (RFC 9112 §2.2: at least one is ignored)."""
 FRAMING_BYTES_PER_READ_PIECE: Final = 32

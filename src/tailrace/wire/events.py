@@ -174,8 +174,6 @@ def event_from_request(
     the Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
     if there are none.
     """
-    from urllib.parse import unquote  # here: a function writes no event, but pays for imports
-
     joined: dict[str, str] = {}
     for name, value in headers:
         if name not in joined:
@@ -192,8 +190,10 @@ def event_from_request(
         "rawPath": path,
         "rawQueryString": query,
     }
-    if cookies := [part.strip() for part in joined.get("cookie", "").split(";") if part.strip()]:
-        event["cookies"] = cookies
+    if "cookie" in joined:
+        cookies = [part.strip() for part in joined["cookie"].split(";")]
+        if any(cookies):
+            event["cookies"] = [cookie for cookie in cookies if cookie]
     event["headers"] = joined
     if query and (parameters := _query_parameters(query)):
         event["queryStringParameters"] = parameters
@@ -204,7 +204,7 @@ def event_from_request(
         "domainPrefix": prefix,
         "http": {
             "method": method,
-            "path": unquote(path),
+            "path": _unquoted(path) if "%" in path else path,
             "protocol": protocol,
             "sourceIp": source_ip,
             "userAgent": joined.get("user-agent", ""),
@@ -222,8 +222,16 @@ def event_from_request(
     return event
 
 
+def _unquoted(path: str) -> str:
+    from urllib.parse import unquote  # here: a function writes no event, but pays for imports
+
+    return unquote(path)
+
+
 def _query_parameters(query: str) -> dict[str, str]:
-    from urllib.parse import unquote_plus
+    decode: Callable[[str], str] = str
+    if "%" in query or "+" in query:
+        from urllib.parse import unquote_plus as decode  # see `_unquoted`
 
     # Joined at the end: thousands of values of one name would be copied again for each.
     values: dict[str, list[str]] = {}
@@ -231,7 +239,7 @@ def _query_parameters(query: str) -> dict[str, str]:
         if not piece:
             continue
         raw_name, _, raw_value = piece.partition("=")
-        values.setdefault(unquote_plus(raw_name), []).append(unquote_plus(raw_value))
+        values.setdefault(decode(raw_name), []).append(decode(raw_value))
     return {name: ",".join(every) for name, every in values.items()}
 
 

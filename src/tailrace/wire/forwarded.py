@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
+from tailrace.limits import CONNECTION_OPTIONS_KEPT
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.stream_frames import FRAMES_FIELD
 
@@ -36,8 +38,11 @@ TRACE_FIELD: Final = "x-amzn-trace-id"
 _FOR: Final = "x-forwarded-for"
 _PORT: Final = "x-forwarded-port"
 _PROTO: Final = "x-forwarded-proto"
-_NOT_REMOVABLE: Final = frozenset(("host", _FOR, _PORT, _PROTO))
-"""Fields that a client's Connection header cannot remove; otherwise it could hide its address."""
+_NOT_REMOVABLE: Final = HOP_BY_HOP | {"host", _FOR, _PORT, _PROTO}
+"""Fields on which a client's Connection header has no effect: those that are left out in any case,
+and those that it cannot remove; otherwise it could hide its address."""
+
+_NOT_COPIED: Final = HOP_BY_HOP | {_FOR, _PORT, _PROTO, TRACE_FIELD}
 
 _ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
 _RANDOM_DIGITS: Final = 24
@@ -63,31 +68,39 @@ def forwarded_fields(
     `trace` is the trace header to set, with `keeps_trace` only if the request has none.
     """
     fields: list[tuple[str, str]] = []
-    given = {_FOR: "", _PROTO: "", _PORT: ""}
-    connection = [value.decode("latin-1") for name, value in head.headers if name == b"connection"]
-    removed = named_by_connection(connection) - _NOT_REMOVABLE if connection else ()
+    given: dict[str, str] = {}  # fields that are read here; repeated ones are joined
     has_trace = False
     for raw_name, raw_value in head.headers:
-        name = raw_name.decode("latin-1")
-        if name in HOP_BY_HOP or name in removed:
-            continue
-        value = raw_value.decode("latin-1")
-        if name in given:
-            given[name] = f"{given[name]}, {value}" if given[name] else value
-        elif name != TRACE_FIELD or keeps_trace:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name not in _NOT_COPIED:
             fields.append((name, value))
-            has_trace = has_trace or name == TRACE_FIELD
-    chain = [hop.strip() for hop in given[_FOR].split(",") if hop.strip()] + [peer]
+        elif name == TRACE_FIELD and keeps_trace:
+            fields.append((name, value))
+            has_trace = True
+        else:
+            given[name] = f"{given[name]}, {value}" if name in given else value
+    if "connection" in given and (removed := _removed_by(given["connection"])):
+        fields = [field for field in fields if field[0] not in removed]
+        has_trace = has_trace and TRACE_FIELD not in removed
+    chain = [peer]
+    if _FOR in given:
+        chain[:0] = [hop.strip() for hop in given[_FOR].split(",") if hop.strip()]
     scheme = "http"
     if trusted_hops:
-        scheme = given[_PROTO].rpartition(",")[2].strip() or scheme
-        port = given[_PORT].rpartition(",")[2].strip()
+        scheme = given.get(_PROTO, "").rpartition(",")[2].strip() or scheme
+        port = given.get(_PORT, "").rpartition(",")[2].strip()
     fields += ((_FOR, ", ".join(chain)), (_PROTO, scheme))
     if port:
         fields.append((_PORT, port))
     if not has_trace:
         fields.append((TRACE_FIELD, trace))
     return fields, chain[max(0, len(chain) - 1 - trusted_hops)]
+
+
+@lru_cache(maxsize=CONNECTION_OPTIONS_KEPT)
+def _removed_by(connection: str) -> frozenset[str]:
+    """Return the fields that a Connection header removes, but for those left out in any case."""
+    return named_by_connection([connection]) - _NOT_REMOVABLE
 
 
 def named_by_connection(values: Iterable[str]) -> frozenset[str]:
@@ -105,4 +118,9 @@ def find_trace_root(trace: str) -> str | None:
 
 def new_trace_root(epoch_s: float, digits: str) -> str:
     """Return the root of a new trace, from the time and at least 24 random hex digits."""
-    return f"1-{int(epoch_s):08x}-{digits[:_RANDOM_DIGITS]}"
+    return _root_start(int(epoch_s)) + digits[:_RANDOM_DIGITS]
+
+
+@lru_cache(maxsize=1)  # a busy gateway starts many traces in one second
+def _root_start(epoch_s: int) -> str:
+    return f"1-{epoch_s:08x}-"
