@@ -208,6 +208,8 @@ ROUTE_CONCURRENCY: Final = 1_000
 """Exchanges of one route at a time: the default concurrency of a Lambda account."""
 HELD_MAX: Final = 10_000
 """Exchanges of one gateway at a time."""
+CAPABILITIES_MADE: Final = 64
+"""Ids and secrets of callback URLs that are made at a time."""
 TOMBSTONES_MAX: Final = 10_000
 """Tombstones of ended exchanges, so that late callbacks get 409 or 410 and not 404."""
 TOMBSTONE_AGE_S: Final = 300.0

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
-
-_PORT: Final = re.compile(r":[0-9]*\Z")
 
 
 class Route(Protocol):
@@ -62,25 +59,48 @@ class Router(Generic[R]):
     """
 
     def __init__(self, routes: Iterable[R]) -> None:
-        self._by_host: dict[str | None, list[R]] = {}
+        self._of_any: _Paths[R] = _Paths()
+        self._by_host: dict[str, _Paths[R]] = {}
         for route in sorted(routes, key=_rank):
-            host = None if route.host is None else route.host.lower()
-            self._by_host.setdefault(host, []).append(route)
+            paths = self._of_any
+            if route.host is not None:
+                paths = self._by_host.setdefault(route.host.lower(), _Paths())
+            paths.add(route)
 
     def match(self, host: str | None, path: str) -> R | None:
         """Return the route of a request with this Host header and raw path; None if none match."""
-        for key in (_PORT.sub("", host or "").lower(), None):
-            for route in self._by_host.get(key, ()):
-                if _is_match(route.path, path):
-                    return route
-        return None
+        if host and self._by_host:
+            name, colon, port = host.rpartition(":")
+            if not colon or (port and not port.isdecimal()):
+                name = host
+            paths = self._by_host.get(name.lower())
+            if paths is not None and (route := paths.find(path)) is not None:
+                return route
+        return self._of_any.find(path)
 
 
 def _rank(route: RoutePattern) -> tuple[bool, int]:
     return route.path.endswith("/*"), -len(route.path)
 
 
-def _is_match(pattern: str, path: str) -> bool:
-    if not pattern.endswith("/*"):
-        return path == pattern
-    return path == pattern[:-2] or path.startswith(pattern[:-1])
+class _Paths(Generic[R]):
+    """The routes of one host, or of any; they are added in the order of `_rank`."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, R] = {}
+        self._prefixes: list[tuple[str, R]] = []  # with the slash at their ends
+
+    def add(self, route: R) -> None:
+        path = route.path
+        if path.endswith("/*"):
+            self._prefixes.append((path[:-1], route))
+            path = path[:-2]  # no longer prefix includes it
+        self._exact.setdefault(path, route)
+
+    def find(self, path: str) -> R | None:
+        route = self._exact.get(path)
+        if route is None:
+            for prefix, each in self._prefixes:
+                if path.startswith(prefix):
+                    return each
+        return route

@@ -49,8 +49,9 @@ def mint(random: bytes) -> Capability:
     """Return the capability of exactly 32 random bytes from a cryptographic source."""
     assert len(random) == RANDOM_BYTES, "exactly 32 random bytes"
     digits = random.hex()
-    groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32])
-    return Capability("-".join(groups), digits[32:])
+    return Capability(
+        f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}", digits[32:]
+    )
 
 
 def callback_url(base: str, capability: Capability) -> str:

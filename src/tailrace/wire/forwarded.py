@@ -118,9 +118,4 @@ def find_trace_root(trace: str) -> str | None:
 
 def new_trace_root(epoch_s: float, digits: str) -> str:
     """Return the root of a new trace, from the time and at least 24 random hex digits."""
-    return _root_start(int(epoch_s)) + digits[:_RANDOM_DIGITS]
-
-
-@lru_cache(maxsize=1)  # a busy gateway starts many traces in one second
-def _root_start(epoch_s: int) -> str:
-    return f"1-{epoch_s:08x}-"
+    return f"1-{int(epoch_s):08x}-{digits[:_RANDOM_DIGITS]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from hmac import compare_digest
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from tailrace import limits
 from tailrace.config import GatewayConfig
 from tailrace.errors import CallbackRefusedError, ThrottledError
+from tailrace.gateway.exchange.capabilities import new_capability
 from tailrace.gateway.exchange.client_seat import ClientSeat
 from tailrace.gateway.exchange.deadlines import (
     Progress,
@@ -27,7 +27,7 @@ from tailrace.gateway.routes import Route
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.server.listener import RequestHead
 from tailrace.net.sweeper import Sweeper
-from tailrace.wire.capability import RANDOM_BYTES, mint, parse_path
+from tailrace.wire.capability import parse_path
 
 logger = logging.getLogger(__name__)
 
@@ -84,16 +84,18 @@ class Registry:
         if self._held:
             await self._empty.wait()
 
-    def check_room(self, route: Route) -> None:
-        """Check that there is room for one more exchange now; reserves nothing.
+    def check_room(self, route: Route) -> int:
+        """Return the number of the route's exchanges if there is room for one more now.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
-        if self._by_route.get(route, 0) >= route.concurrency:
+        count = self._by_route.get(route, 0)
+        if count >= route.concurrency:
             raise ThrottledError(f"the function is busy: {route.concurrency} requests at a time")
         if len(self._held) >= self._held_max:
             raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
+        return count
 
     def hold(self, seat: ClientSeat, head: RequestHead, route: Route) -> Held:
         """Open an exchange for a client's complete request.
@@ -101,10 +103,10 @@ class Registry:
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
-        self.check_room(route)
+        count = self.check_room(route)
         started_s = self.now_s()
         held = Held(
-            capability=mint(secrets.token_bytes(RANDOM_BYTES)),
+            capability=new_capability(),
             seat=seat,
             owner=self,
             route=route,
@@ -117,7 +119,7 @@ class Registry:
         )
         seat.exchange = held
         self._held[held.capability.exchange_id] = held
-        self._by_route[route] = self._by_route.get(route, 0) + 1
+        self._by_route[route] = count + 1
         return held
 
     @property
