@@ -151,9 +151,9 @@ async def _run(
 
 
 async def _count(ways: Sequence[Way], python: str) -> None:
-    await instructions(ways[0], Invocations(1), python)  # compiles what is imported
     print(f"{'thousands of instructions':34}{'start':>10}{'invocation':>12}{'chunk':>8}")
     for way in ways:
+        await instructions(way, Invocations(1), python)  # compiles what is imported
         few = await instructions(way, Invocations(10), python)
         each = (await instructions(way, Invocations(10 + COUNTED), python) - few) / COUNTED
         line = f"{way.name:34}{(few - 10 * each) / 1e3:10,.0f}{each / 1e3:12,.1f}"
