@@ -135,6 +135,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
     assert {name for name in modules if name.startswith("tailrace.")} == {
         "tailrace.errors",
         "tailrace.function",
+        "tailrace.function.drive",
         "tailrace.function.failure",
         "tailrace.function.handler",
         "tailrace.function.invocation",

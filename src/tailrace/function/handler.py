@@ -6,7 +6,8 @@ import functools
 import os
 from collections.abc import Callable
 
-from tailrace.function.invocation import Handler, invoke
+from tailrace.function.drive import Handler
+from tailrace.function.invocation import invoke
 from tailrace.function.request import mode_from
 
 TYPE_CHECKING = False  # see `records`
@@ -120,8 +121,6 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
 
 def _import_early(flags: int, *, takes_response: bool) -> None:
     """Import in the init phase what the first invocation needs, so that no client waits for it."""
-    import tailrace.function.output.callback
-
     if flags & (_COROUTINE | _ASYNC_GENERATOR):
         import tailrace.function.async_drive
     if takes_response:

@@ -61,8 +61,7 @@ def main(arguments: list[str]) -> int:
                 handler = _in_mode(handler)
             if "tailrace.function.handler" in sys.modules:
                 # It may stream: imported now, in the init phase, not in the first invocation.
-                import tailrace.function.output.flushes
-                import tailrace.function.output.native
+                import tailrace.function.native_invocation
                 import tailrace.runtime.native_stream  # noqa: F401
         except Exception as error:
             loop.report_init_error(error)

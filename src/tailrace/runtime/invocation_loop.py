@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from functools import lru_cache
 
 from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
 from tailrace.limits import ANSWER_TIMEOUT_S, NEXT_RETRY_DELAYS_S
@@ -165,17 +166,23 @@ class _StreamSlot:
             RuntimeError: it is open already.
             PeerError: the Runtime API cannot be reached.
         """
-        from tailrace.runtime.native_stream import NativeStream
-
         if self.stream is not None:
             raise RuntimeError("this invocation's response is streamed already: it has only one")
-        self.stream = NativeStream(self._api, self._invocation)
+        self.stream = _native_stream()(self._api, self._invocation)
         return self.stream
 
     def close(self) -> None:
         """Close the stream's connection."""
         if self.stream is not None:
             self.stream.close()
+
+
+@lru_cache(maxsize=1)  # an import statement that finds everything imported takes longer than a call
+def _native_stream() -> type[NativeStream]:
+    # Imported late: plain handlers do not stream.
+    from tailrace.runtime.native_stream import NativeStream
+
+    return NativeStream
 
 
 def _finish(native: NativeStream, invocation: Invocation) -> None:

@@ -14,7 +14,7 @@ from tests.peers import WAIT_S, Peer, Running
 from tests.runtime_api import StreamPost
 
 from tailrace.function import FlushPolicy, Head, ResponseStream
-from tailrace.function.invocation import Handler, drive
+from tailrace.function.drive import Handler, drive
 from tailrace.function.output import Output
 from tailrace.function.output.encoder import PRELUDE
 from tailrace.function.output.flushes import FlushClock, Flushes

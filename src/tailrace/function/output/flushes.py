@@ -11,6 +11,8 @@ import time
 from math import inf
 
 from tailrace.errors import FlushError
+from tailrace.function.flush.flusher import Flusher
+from tailrace.function.flush.policy import FlushPolicy
 from tailrace.records import Protocol
 
 TYPE_CHECKING = False  # see `records`
@@ -20,13 +22,12 @@ if TYPE_CHECKING:
     from threading import Condition
     from typing import Final
 
-    from tailrace.function.flush.flusher import Flusher
-    from tailrace.function.flush.policy import FlushPolicy
     from tailrace.function.flush.scanners import Scanner
     from tailrace.wire.integration import Head
 
 logger = logging.getLogger("tailrace.function")
 
+_EXPLICIT: Final = FlushPolicy()
 _PROMISES: Final = frozenset(
     (
         "content-digest",
@@ -104,10 +105,7 @@ class Flushes:
 
     def start(self, head: Head, data: bytes, *, is_framed: bool) -> bytes:
         """Create the flusher; return the padding to send behind the head and `data`."""
-        from tailrace.function.flush.flusher import Flusher
-        from tailrace.function.flush.policy import FlushPolicy
-
-        policy = self.policy or FlushPolicy()
+        policy = self.policy or _EXPLICIT
         find = _anywhere if is_framed else lambda: _scanner_of(head, policy)
         self.flusher = Flusher(policy, find)
         padding = self.flusher.start(data, self.now_s())

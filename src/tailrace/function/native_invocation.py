@@ -1,0 +1,80 @@
+"""One invocation whose response the runtime streams. Imported only where a runtime can stream."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from tailrace.function.drive import drive, is_departure
+from tailrace.function.failure import describe
+from tailrace.function.output import Output
+from tailrace.function.output.encoder import PRELUDE, RAW
+from tailrace.function.output.flushes import Flushes
+from tailrace.function.output.native import fail_native, open_native
+from tailrace.function.output.upload import UploadTransport
+from tailrace.function.request import warn_of_lost_head
+from tailrace.function.stream import Stream
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tailrace.function.drive import Handler
+    from tailrace.function.output.encoder import Encoder
+    from tailrace.function.output.native import NativeResponse
+    from tailrace.function.request import Request
+
+logger = logging.getLogger("tailrace.function")
+
+
+def open_natively(handler: Handler, request: Request, context: Any) -> Callable[[], Any] | None:
+    """Open the native stream if the response takes it; return the call that runs the handler.
+
+    That call returns the function's result. None: the response is returned as a result.
+
+    Raises:
+        RuntimeError: the invocation's response is streamed already.
+    """
+    native = open_native(context, handler.mode, is_wanted=request.wants_stream)
+    return None if native is None else partial(_run, handler, request, context, native)
+
+
+def _run(handler: Handler, request: Request, context: Any, native: NativeResponse) -> Any:
+    # The runtime reports a plain result of an event that is no HTTP request.
+    transport = UploadTransport(native.upload, native.start, keeps_results=not request.is_http)
+    output = Output(transport, _native_encoder(request), Flushes(handler.flush_policy))
+    stream = Stream(output, is_head_request=request.method == "HEAD")
+    try:
+        drive(handler, request.event, context, stream)
+        stream.end()
+    except Exception as error:
+        if not transport.has_started or transport.loss is None or not is_departure(error):
+            if transport.has_started:
+                fail_native(native, output, describe(error))  # now: our caller may catch it
+            raise  # the runtime logs and reports it
+    except BaseException:
+        output.abort()
+        raise
+    finally:
+        stream.close()
+        _log_flushes(output)
+        if stream.head is not None:
+            warn_of_lost_head(request)
+    return transport.result
+
+
+def _native_encoder(request: Request) -> Encoder:
+    if request.wants_frames:
+        from tailrace.function.output.frames import FRAMES
+
+        return FRAMES
+    return PRELUDE if request.is_http else RAW
+
+
+def _log_flushes(output: Output) -> None:
+    flushes, deferred, padded_bytes = output.flush_counts
+    if padded_bytes:
+        logger.info(
+            "flushed: flushes=%d deferred=%d padded_bytes=%d", flushes, deferred, padded_bytes
+        )
