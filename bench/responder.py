@@ -158,6 +158,7 @@ class _Server:
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._body = b""
+        self._requests: list[tuple[str, bytes]] = []
 
     def on_readable(self) -> None:
         data, self.arrived_ns = receive(self.sock)
@@ -166,6 +167,9 @@ class _Server:
             self.responder.close(self.sock)
             return
         self._parser.feed_data(data)
+        for url, body in self._requests:  # not in the parser, which would hide an error
+            self.on_request(url, body)
+        self._requests.clear()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -174,9 +178,8 @@ class _Server:
         self._body += body
 
     def on_message_complete(self) -> None:
-        url, body = self._url, self._body
+        self._requests.append((self._url.decode(), self._body))
         self._url = self._body = b""
-        self.on_request(url.decode(), body)
 
     def on_request(self, url: str, body: bytes) -> None:
         raise NotImplementedError

@@ -38,13 +38,6 @@ def schedule(plan: Plan) -> Iterator[tuple[int, int]]:
     return heapq.merge(_chunks(plan), _requests(plan))
 
 
-def counts(plan: Plan) -> tuple[int, int]:
-    """How many chunks and how many requests it has."""
-    writes = [number for _, number in schedule(plan)]
-    requests = writes.count(REQUEST)
-    return len(writes) - requests, requests
-
-
 def _chunks(plan: Plan) -> Iterator[tuple[int, int]]:
     """The streams take turns, each at its interval: their chunks do not come in bunches."""
     if not plan.streams:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from bench import open_loop
+from bench.load import BenchError
 from bench.open_loop import LAG_NS_MAX, OpenLoop, Outcome, percentile
 from bench.relays import Direct, Measured
 from bench.report import Row, new_lateness_rows, new_rows
@@ -17,6 +20,7 @@ from bench.steps import STEPS, OpenLoad, Steps, names
 
 PLAN = Plan(streams=4, chunk_interval_s=0.004, rate=400, seconds=0.1)
 TURN_NS = 20_000_000
+PATIENCE_NS = 10_000_000_000
 
 
 @pytest.fixture
@@ -178,6 +182,39 @@ def test_a_relay_that_fails_has_no_figures_and_the_next_one_has(
     assert rows["chunk-p99-0"].median("direct") is not None
     (line,) = steps.left_out
     assert line.startswith(f"chunk, broken, run 1: no connection to port {port}: ")
+
+
+def test_a_relay_that_does_not_answer_is_overloaded(
+    poll: Poll, responder: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedule goes on without it, up to a limit."""
+    monkeypatch.setattr(open_loop, "CLIENTS_MAX", 3)
+    listener = listen()
+    steps, rows = steps_of(poll, responder, QUICK)
+
+    assert not steps.measure("request-500", Direct(listener.getsockname()[1], "silent"), 1)
+
+    assert rows["request-500"].values == {"silent": [None]}
+    assert steps.left_out == [
+        "request-500, silent, run 1: 3 requests are under way; there is no relay"
+    ]
+    listener.close()
+
+
+def test_a_callback_that_finds_no_relay_ends_the_run(poll: Poll, responder: Responder) -> None:
+    """No error is lost in the parser from whose bytes the invocation came."""
+    listener = listen()
+    port = listener.getsockname()[1]
+    listener.close()
+    event = json.dumps({"rawPath": "/one/1", "origin": f"http://127.0.0.1:{port}/callback"})
+    caller = connect(responder.invoke_port)
+
+    send(caller, f"POST /invocations HTTP/1.1\r\ncontent-length: {len(event)}\r\n\r\n".encode())
+    send(caller, event.encode())
+
+    with pytest.raises(BenchError, match=f"no connection to port {port}"):
+        poll.look_until(time.time_ns() + PATIENCE_NS)
+    caller.close()
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
