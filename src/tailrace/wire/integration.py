@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tailrace.errors import HeadError, PreludeError
 from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
@@ -20,6 +20,8 @@ from tailrace.limits import HEADER_COUNT_MAX, PRELUDE_BYTES_MAX
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
+
+    from tailrace.wire.object_scan import ObjectScan
 
 MEDIA_TYPE: Final = "application/vnd.awslambda.http-integration-response"
 DELIMITER: Final = b"\0" * 8
@@ -33,6 +35,8 @@ None is a header that is not there.
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _NOT_IN_A_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
+_SEQUENCES: Final = (tuple, list)
+_TOO_MANY: Final = f"more than {HEADER_COUNT_MAX} headers and cookies"
 KEYS: Final = frozenset(("statusCode", "headers", "multiValueHeaders", "cookies"))
 """The keys of a prelude: API Gateway's. A Function URL reads fewer of them."""
 _CONFIDENTIAL: Final = ("auth", "cookie", "key", "password", "secret", "session", "token")
@@ -74,12 +78,14 @@ class Head:
                 all_cookies.append(text)
             else:
                 fields.append((name, text))
-            _check_count(fields, all_cookies)
-        if isinstance(cookies, str | bytes) or not isinstance(cookies, Iterable):
+            if len(fields) + len(all_cookies) > HEADER_COUNT_MAX:  # a list may have millions
+                raise HeadError(_TOO_MANY)
+        if isinstance(cookies, (str, bytes)) or not isinstance(cookies, Iterable):
             raise HeadError("cookies: a list of Set-Cookie values is wanted")
         for cookie in cookies:
             all_cookies.append(_field_value("cookies", cookie))
-            _check_count(fields, all_cookies)
+            if len(fields) + len(all_cookies) > HEADER_COUNT_MAX:
+                raise HeadError(_TOO_MANY)
         object.__setattr__(self, "status", legal_status(status))
         object.__setattr__(self, "headers", tuple(fields))
         object.__setattr__(self, "cookies", tuple(all_cookies))
@@ -159,22 +165,22 @@ class PreludeParser:
     values from there only.
     """
 
-    __slots__ = ("_buffer", "_is_complete", "_keys", "_scan", "_scanned", "rest", "unread")
+    __slots__ = (
+        *("_buffer", "_has_begun", "_is_complete", "_keys"),
+        *("_scan", "_scanned", "rest", "unread"),
+    )
 
     rest: bytes
     """The first bytes of the body, received together with the end of the prelude."""
-
     unread: dict[str, Any]
-    """The values of the keys of `KEYS` that are not read; valid with the head. Objects are
-    tuples of pairs."""
+    """Values of the keys of `KEYS` that are not read; valid with the head. Objects are tuples."""
 
     def __init__(self, keys: frozenset[str] = KEYS) -> None:
-        from tailrace.wire.object_scan import ObjectScan  # no function parses a prelude
-
         self._keys = keys
         self.unread = {}
-        self._buffer = bytearray()
-        self._scan = ObjectScan()
+        self._buffer = b""
+        self._has_begun = False  # with the brace of an object
+        self._scan: ObjectScan | None = None  # of a prelude that comes in pieces
         self._scanned = 0
         self._is_complete = False
         self.rest = b""
@@ -188,9 +194,9 @@ class PreludeParser:
             HeadError: the prelude has a value that HTTP does not allow.
         """
         assert not self._is_complete, "the head was returned already"
-        buffer = self._buffer
-        buffer += data
-        self._refuse_other_beginning()
+        buffer = self._buffer = self._buffer + data
+        if not self._has_begun:
+            self._check_beginning()
         nul_at = buffer.find(0, self._scanned)
         json_size = len(buffer) if nul_at < 0 else nul_at
         if json_size + len(DELIMITER) > PRELUDE_BYTES_MAX:
@@ -198,6 +204,10 @@ class PreludeParser:
         # A NUL stays unscanned: the search finds it again with the next bytes.
         self._scanned = json_size
         if nul_at < 0:
+            if self._scan is None:
+                from tailrace.wire.object_scan import ObjectScan  # no function parses a prelude
+
+                self._scan = ObjectScan()
             if behind := self._scan.find_behind(buffer):
                 raise PreludeError(
                     f"malformed prelude: {_shown(behind)} follows the JSON object, not 8 NUL bytes"
@@ -209,12 +219,13 @@ class PreludeParser:
             raise PreludeError(f"malformed prelude: a NUL byte inside it, at byte {nul_at}")
         if len(delimiter) < len(DELIMITER):
             return None
-        prelude = _parse_prelude(bytes(buffer[:nul_at]))
-        self.unread = {key: prelude.pop(key) for key in KEYS - self._keys if key in prelude}
+        prelude = _parse_prelude(buffer[:nul_at])
+        if self._keys is not KEYS:
+            self.unread = {key: prelude.pop(key) for key in KEYS - self._keys if key in prelude}
         head = _head_of(prelude)
-        self.rest = bytes(buffer[body_at:])
+        self.rest = buffer[body_at:]
         self._is_complete = True
-        self._buffer = bytearray()
+        self._buffer = b""
         return head
 
     def finish(self) -> None:
@@ -232,22 +243,22 @@ class PreludeParser:
             " before the eight NUL bytes that end the prelude"
         )
 
-    def _refuse_other_beginning(self) -> None:
+    def _check_beginning(self) -> None:
         """Refuse a start that is no object before the rest arrives, because a client waits."""
-        if self._scan.has_started:
-            return
         beginning = self._buffer.lstrip(b" \t\r\n")
-        if not beginning:
-            return
-        if beginning[0] != ord("{"):
-            shown = _shown(bytes(beginning[:16]).decode("latin-1"))
+        if beginning and beginning[0] != ord("{"):
+            shown = _shown(beginning[:16].decode("latin-1"))
             raise PreludeError(f"malformed prelude: it begins with {shown}, not with a JSON object")
+        self._has_begun = bool(beginning)
 
 
 def _parse_prelude(encoded: bytes) -> dict[str, Any]:
     """Return the values of `KEYS` in a prelude; objects are tuples of pairs."""
     try:
-        prelude = _DECODER.decode(encoded.decode("utf-8"))
+        text = encoded.decode("utf-8")
+        prelude, end = _DECODER.raw_decode(text) if text.startswith("{") else ((), -1)
+        if end != len(text):  # white space around it, or an error
+            prelude = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise PreludeError(f"malformed prelude: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -287,6 +298,8 @@ def merged_headers(
     well is left out: functions that serve several kinds of callers set both.
     """
     multiples = list(multiples)
+    if not multiples:
+        return list(singles)
     replaced = {str(name).lower() for name, _ in multiples}
     merged = [pair for pair in singles if str(pair[0]).lower() not in replaced]
     given = {cookie for cookie in cookies if isinstance(cookie, str)} if _is_list(cookies) else ()
@@ -310,30 +323,21 @@ def _object(prelude: dict[str, Any], key: str) -> tuple[tuple[str, Any], ...]:
     return value
 
 
-def _check_count(fields: list[tuple[str, str]], cookies: list[str]) -> None:
-    """Refuse too many fields before the rest is read: a list may have millions."""
-    if len(fields) + len(cookies) > HEADER_COUNT_MAX:
-        raise HeadError(f"more than {HEADER_COUNT_MAX} headers and cookies")
-
-
-def _pairs(headers: HeadersInput) -> Iterable[tuple[str, Any]]:
+def _pairs(headers: HeadersInput) -> Iterator[tuple[str, Any]]:
     """Yield names, checked, and single values; a list of values is several fields."""
-    for name, value in _given_pairs(headers):
-        if not isinstance(name, str) or not _TOKEN(name):
-            raise HeadError(f"illegal header name {_shown(name)}")
-        if isinstance(value, list | tuple):
-            for single in value:
-                if single is not None:
-                    yield name, single
-        elif value is not None:
-            yield name, value
-
-
-def _given_pairs(headers: HeadersInput) -> Iterable[tuple[Any, Any]]:
+    pairs: Any = headers
+    if type(headers) not in _SEQUENCES and isinstance(headers, Mapping):
+        pairs = headers.items()
     try:
-        for pair in headers.items() if isinstance(headers, Mapping) else headers:
-            name, value = pair
-            yield name, value
+        for name, value in pairs:
+            if not (isinstance(name, str) and _TOKEN(name)):
+                raise HeadError(f"illegal header name {_shown(name)}")
+            if isinstance(value, _SEQUENCES):
+                for single in value:
+                    if single is not None:
+                        yield name, single
+            elif value is not None:
+                yield name, value
     except (TypeError, ValueError):
         raise HeadError("headers: a mapping or pairs of name and value are wanted") from None
 
@@ -341,13 +345,13 @@ def _given_pairs(headers: HeadersInput) -> Iterable[tuple[Any, Any]]:
 def _field_value(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         try:
             return str(value)
         except ValueError:
             raise HeadError(f"{name}: a number too long for text") from None
     if not isinstance(value, str):
-        kind = "a list or object" if isinstance(value, tuple | list) else type(value).__name__
+        kind = "a list or object" if isinstance(value, _SEQUENCES) else type(value).__name__
         raise HeadError(f"{name}: text is wanted, not {kind}")
     text = value.strip(" \t")
     illegal = _NOT_IN_A_VALUE(text)
