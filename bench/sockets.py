@@ -25,6 +25,8 @@ EVENTS_AT_ONCE: Final = 8
 CONNECT_TIMEOUT_S: Final = 0.2
 """On loopback only a full backlog takes longer than a system call."""
 BACKLOG: Final = 4096
+STAMPS_TIMEOUT_S: Final = 1.0
+"""The kernel begins to stamp some milliseconds after the first socket wants it."""
 _SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; the control message has the same number
 _TIMESPEC: Final = struct.Struct("qq")
 _CONTROL_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -48,6 +50,9 @@ class Poll:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._readers: dict[int, Reader] = {}
+        self._stamped = listen()
+        """As long as it is open, the kernel stamps what arrives."""
+        _wait_for_stamps(self._stamped)
         ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)  # waits are not 50 µs longer
 
     def add(self, sock: socket.socket, reader: Reader) -> None:
@@ -70,6 +75,7 @@ class Poll:
 
     def stop(self) -> None:
         self._epoll.close()
+        self._stamped.close()
 
     def _look(self) -> None:
         for descriptor, _ in self._epoll.poll(0, EVENTS_AT_ONCE):
@@ -127,9 +133,23 @@ def receive(sock: socket.socket) -> tuple[bytes, int]:
     if not data:
         return data, 0
     if not control:
-        raise BenchError("the kernel gives no arrival times (SO_TIMESTAMPNS)")
+        raise BenchError("the kernel gave no arrival time")
     seconds, nanoseconds = _TIMESPEC.unpack(control[0][2])
     return data, seconds * 1_000_000_000 + nanoseconds
+
+
+def _wait_for_stamps(listener: socket.socket) -> None:
+    until_s = time.monotonic() + STAMPS_TIMEOUT_S
+    writer = connect(listener.getsockname()[1])
+    reader, _ = listener.accept()
+    with writer, reader:
+        while time.monotonic() < until_s:
+            send(writer, b" ")
+            _, control, _, _ = reader.recvmsg(READ_BYTES, _CONTROL_BYTES)
+            if control:
+                return
+            time.sleep(0.001)
+    raise BenchError("the kernel gives no arrival times (SO_TIMESTAMPNS)")
 
 
 def _prepare(sock: socket.socket) -> None:
