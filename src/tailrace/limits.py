@@ -233,6 +233,10 @@ SEND_STALL_TIMEOUT_S: Final = TOTAL_TIMEOUT_S
 covers a gateway that has vanished."""
 ANSWER_BODY_BYTES_MAX: Final = 64 * KIB
 """Body of an answer to a callback: a short JSON document, or the error page of a proxy."""
+ANSWER_NAMES_KEPT_MAX: Final = 64
+"""Names of header fields in such answers whose check is kept for the next answer."""
+ANSWER_STATUSES_KEPT_MAX: Final = 16
+"""The same of status lines."""
 EVENT_BYTES_MAX: Final = 16 * MIB
 """An event that a runtime reads; Lambda's own limit is SYNC_INVOKE_BYTES_MAX."""
 NEXT_RETRY_DELAYS_S: Final = (0.1, 0.2, 0.4, 0.8)

@@ -6,8 +6,16 @@ and not http.client, which imports the email package.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tailrace.errors import PeerError
-from tailrace.limits import HEAD_BYTES_MAX, HEADER_COUNT_MAX, INTERIM_ANSWERS_MAX
+from tailrace.limits import (
+    ANSWER_NAMES_KEPT_MAX,
+    ANSWER_STATUSES_KEPT_MAX,
+    HEAD_BYTES_MAX,
+    HEADER_COUNT_MAX,
+    INTERIM_ANSWERS_MAX,
+)
 from tailrace.records import NamedTuple
 
 TYPE_CHECKING = False  # see `records`
@@ -122,7 +130,7 @@ class AnswerParser:
             if self._scanned > HEAD_BYTES_MAX:
                 _refuse(f"a head over {HEAD_BYTES_MAX} bytes")
             return False
-        lines = bytes(self._buffer[:end]).split(b"\r\n")
+        lines = bytes(memoryview(self._buffer)[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         self._scanned = 0
         status = _read_status(lines[0])
@@ -152,7 +160,7 @@ class AnswerParser:
             self._body = bytearray()
             self._left = None
         elif length is not None:
-            if len(length) > 18 or not _is_made_of(_DIGITS, length.encode("latin-1")):
+            if len(length) > 18 or not (length.isascii() and length.isdigit()):
                 _refuse(f"its content-length is {length[:40]!r}")
             self._left = int(length)
             if self._left > self._body_bytes_max:
@@ -175,7 +183,7 @@ class AnswerParser:
         if len(self._buffer) >= self._left:
             if len(self._buffer) > self._left:
                 self.can_keep = False
-            self._complete(bytes(self._buffer[: self._left]))
+            self._complete(bytes(memoryview(self._buffer)[: self._left]))
 
     def _read_chunk(self, body: bytearray) -> bool:
         """Read one chunk, or one trailer, if it is complete; return whether to continue."""
@@ -228,6 +236,7 @@ class AnswerParser:
         raise PeerError(f"the peer's answer {status} has a body over {self._body_bytes_max} bytes")
 
 
+@lru_cache(maxsize=ANSWER_STATUSES_KEPT_MAX)  # a peer has few of them
 def _read_status(line: bytes) -> int:
     """Read a status line. No regular expressions here: compiling them slows a cold start."""
     version, code, reason = line[:9], line[9:12], line[12:]
@@ -253,12 +262,18 @@ def _read_fields(lines: list[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         raw_name, colon, raw_value = line.partition(b":")
-        if not colon or not _is_made_of(_TOKEN, raw_name):
+        name = _field_name(raw_name) if colon else None
+        if name is None:
             _refuse(f"a header field is {line[:40]!r}")
-        name = raw_name.decode("ascii").lower()
         value = raw_value.strip(b" \t").decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+@lru_cache(maxsize=ANSWER_NAMES_KEPT_MAX)  # a peer has few of them
+def _field_name(raw_name: bytes) -> str | None:
+    """Return a name in lower case, None if it is no token."""
+    return raw_name.decode("ascii").lower() if _is_made_of(_TOKEN, raw_name) else None
 
 
 def _refuse(what: str) -> NoReturn:
