@@ -57,24 +57,40 @@ class ClientContext:
         self.client = MobileClient(client) if isinstance(client, dict) else None
 
 
+class FunctionFacts:
+    """What a context has from the environment, None where a variable is not set.
+
+    Read once, when the handler has been loaded; AWS's runtime reads them for each event.
+    """
+
+    __slots__ = ("function_name", "function_version", "log_group", "log_stream", "memory_mb")
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.function_name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = environment.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_mb = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group = environment.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME")
+
+
 class LambdaContext:
     """The context argument of one invocation. Attributes may be added, as some libraries do."""
 
     def __init__(
         self,
         invocation: Invocation,
-        environment: Mapping[str, str],
+        function: FunctionFacts,
         open_stream: Callable[[], NativeStream],
         write_log: Callable[[str], object],
     ) -> None:
         self.aws_request_id = invocation.request_id
         self.invoked_function_arn = invocation.function_arn
         self.tenant_id = invocation.tenant_id
-        self.function_name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
-        self.function_version = environment.get("AWS_LAMBDA_FUNCTION_VERSION")
-        self.memory_limit_in_mb = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.log_group_name = environment.get("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = environment.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = function.function_name
+        self.function_version = function.function_version
+        self.memory_limit_in_mb = function.memory_mb
+        self.log_group_name = function.log_group
+        self.log_stream_name = function.log_stream
         identity = _parse("Cognito Identity", invocation.cognito_identity)
         self.identity = CognitoIdentity(identity or {})
         client_context = _parse("Client Context", invocation.client_context)

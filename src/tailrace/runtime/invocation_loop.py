@@ -10,7 +10,7 @@ from functools import lru_cache
 from tailrace.errors import AnsweredEarlyError, PeerError, RuntimeApiError
 from tailrace.limits import ANSWER_TIMEOUT_S, NEXT_RETRY_DELAYS_S
 from tailrace.net.blocking.keep_alive import KeepAliveClient
-from tailrace.runtime.context import LambdaContext
+from tailrace.runtime.context import FunctionFacts, LambdaContext
 from tailrace.runtime.logs import RuntimeLog, flush_output
 from tailrace.runtime.marshal import escapes_non_ascii, event_from_json
 from tailrace.runtime.report import (
@@ -72,10 +72,11 @@ class InvocationLoop:
             PeerError: the Runtime API cannot be reached.
             SystemExit: raised by a handler or by a signal.
         """
+        function = FunctionFacts(self._environment)
         while True:
             invocation = self._next_patiently() if self._is_worker else self._next()
             try:
-                self._serve(handler, invocation)
+                self._serve(handler, function, invocation)
             except (PeerError, RuntimeApiError) as error:
                 if not self._is_worker:
                     raise
@@ -103,12 +104,14 @@ class InvocationLoop:
         path, headers, body = init_failure_report(failure, is_ascii=self._is_ascii)
         self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
 
-    def _serve(self, handler: HandlerFunction, invocation: Invocation) -> None:
+    def _serve(
+        self, handler: HandlerFunction, function: FunctionFacts, invocation: Invocation
+    ) -> None:
         self._log.begin(invocation)
         _set_trace_id(invocation.trace_id)
         slot = _StreamSlot(self._api, invocation)
         try:
-            report = self._run(handler, invocation, slot)
+            report = self._run(handler, function, invocation, slot)
             flush_output()
             if report is None and slot.stream is not None:
                 _finish(slot.stream, invocation)
@@ -118,11 +121,15 @@ class InvocationLoop:
             self._send(report)
 
     def _run(
-        self, handler: HandlerFunction, invocation: Invocation, slot: _StreamSlot
+        self,
+        handler: HandlerFunction,
+        function: FunctionFacts,
+        invocation: Invocation,
+        slot: _StreamSlot,
     ) -> RuntimeReport | None:
         """Run the handler; return the report of its outcome, None if the response is a stream."""
         try:
-            context = LambdaContext(invocation, self._environment, slot.open, self._log.write)
+            context = LambdaContext(invocation, function, slot.open, self._log.write)
             result = _call(handler, event_from_json(invocation.event), context)
             if slot.begun is None:
                 if type(result).__name__ in _GENERATORS:

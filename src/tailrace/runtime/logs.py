@@ -51,6 +51,9 @@ class UnbufferedStream:
 
     def __exit__(self, *unused: object) -> None: ...
 
+    def flush(self) -> None:
+        self._stream.flush()
+
     def write(self, text: str) -> int:
         count = self._stream.write(text)
         self._stream.flush()
