@@ -76,7 +76,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
 
     async def start_late(server: HttpServer, host: str, port: int) -> None:
         if server.name == "public":
-            capability = mint(bytes(32))
+            (capability,) = mint(bytes(32))
             function = await Function.dial(callback_url(gateway.callback_url, capability))
             await function.post()
             statuses.append(await function.read_status())

@@ -24,11 +24,12 @@ few = settings(max_examples=40, deadline=None)
 
 
 def test_mint_spells_32_random_bytes() -> None:
-    assert mint(RANDOM) == Capability(ID, SECRET)
+    assert mint(RANDOM) == [Capability(ID, SECRET)]
+    assert mint(RANDOM + bytes(32)) == [Capability(ID, SECRET), *mint(bytes(32))]
 
 
-@pytest.mark.parametrize("size", [0, 16, 31, 33])
-def test_mint_wants_exactly_32_bytes(size: int) -> None:
+@pytest.mark.parametrize("size", [0, 16, 31, 33, 65])
+def test_mint_wants_32_bytes_for_each(size: int) -> None:
     with pytest.raises(AssertionError):
         mint(bytes(size))
 
@@ -117,7 +118,7 @@ def test_redact_leaves_other_text() -> None:
 @given(st.binary(min_size=32, max_size=32))
 @few
 def test_what_is_minted_is_parsed(random: bytes) -> None:
-    capability = mint(random)
+    (capability,) = mint(random)
     url = callback_url("http://h:1", capability)
 
     assert parse_path(url.removeprefix("http://h:1")) == capability

@@ -23,6 +23,7 @@ proxy in between, and does not mean that the exchange was accepted."""
 
 # Compiled when they are first used: most functions need neither before they respond.
 _ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_DIGITS: Final = "(.{8})(.{4})(.{4})(.{4})(.{12})(.{32})"
 _PATH: Final = f"/({_ID})/([0-9a-f]{{32}})"
 # A URL in a text may have its slashes escaped (by JSON or percent-encoding), hex digits in either
 # case, and a missing end. The search is for the last hyphen of the id and looks back from there: a
@@ -45,13 +46,12 @@ class Capability(NamedTuple):
         return f"Capability({self.exchange_id}, …)"
 
 
-def mint(random: bytes) -> Capability:
-    """Return the capability of exactly 32 random bytes from a cryptographic source."""
-    assert len(random) == RANDOM_BYTES, "exactly 32 random bytes"
-    digits = random.hex()
-    return Capability(
-        f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}", digits[32:]
-    )
+def mint(random: bytes) -> list[Capability]:
+    """Return a capability for each 32 of these random bytes from a cryptographic source."""
+    assert random, "32 random bytes or more"
+    assert len(random) % RANDOM_BYTES == 0, "32 random bytes for each"
+    groups = _compiled(_DIGITS).findall(random.hex())
+    return [Capability("-".join(digits[:-1]), digits[-1]) for digits in groups]
 
 
 def callback_url(base: str, capability: Capability) -> str:

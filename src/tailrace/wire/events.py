@@ -12,7 +12,7 @@ import this module at their cold start: hence no named tuples, which cost more t
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tailrace.limits import EVENT_CONTROLS_MAX
@@ -155,7 +155,7 @@ def event_from_request(
     method: str,
     path: str,
     query: str,
-    headers: Iterable[tuple[str, str]],
+    headers: Sequence[tuple[str, str]],
     body: bytes,
     source_ip: str,
     request_id: str,
@@ -174,13 +174,9 @@ def event_from_request(
     the Cookie header stays in `headers`; `cookies`, `queryStringParameters` and `body` are absent
     if there are none.
     """
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        if name not in joined:
-            joined[name] = value
-        else:
-            # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
-            joined[name] += ("; " if name == "cookie" else ",") + value
+    joined = dict(headers)
+    if len(joined) < len(headers):
+        joined = _join(headers)
     before_port, _, port = host.rpartition(":")
     domain_name = before_port if port.isdigit() else host
     prefix = domain_name.partition(".")[0]
@@ -220,6 +216,17 @@ def event_from_request(
         event["body"], is_base64 = _text_of(body, joined.get("content-type", ""))
     event["isBase64Encoded"] = is_base64
     return event
+
+
+def _join(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        if name not in joined:
+            joined[name] = value
+        else:
+            # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
+            joined[name] += ("; " if name == "cookie" else ",") + value
+    return joined
 
 
 def _unquoted(path: str) -> str:

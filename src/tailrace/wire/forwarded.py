@@ -82,19 +82,20 @@ def forwarded_fields(
     if "connection" in given and (removed := _removed_by(given["connection"])):
         fields = [field for field in fields if field[0] not in removed]
         has_trace = has_trace and TRACE_FIELD not in removed
-    chain = [peer]
+    forwarded_for = address = peer
     if _FOR in given:
-        chain[:0] = [hop.strip() for hop in given[_FOR].split(",") if hop.strip()]
+        chain = [*(hop.strip() for hop in given[_FOR].split(",") if hop.strip()), peer]
+        forwarded_for, address = ", ".join(chain), chain[max(0, len(chain) - 1 - trusted_hops)]
     scheme = "http"
     if trusted_hops:
         scheme = given.get(_PROTO, "").rpartition(",")[2].strip() or scheme
         port = given.get(_PORT, "").rpartition(",")[2].strip()
-    fields += ((_FOR, ", ".join(chain)), (_PROTO, scheme))
+    fields += ((_FOR, forwarded_for), (_PROTO, scheme))
     if port:
         fields.append((_PORT, port))
     if not has_trace:
         fields.append((TRACE_FIELD, trace))
-    return fields, chain[max(0, len(chain) - 1 - trusted_hops)]
+    return fields, address
 
 
 @lru_cache(maxsize=CONNECTION_OPTIONS_KEPT)

@@ -153,8 +153,9 @@ def _check_coding(head: RequestHead, coding: bytes) -> None:
 
 
 def _check_expectation(head: RequestHead) -> None:
-    if _values(head, b"expect") != {b"100-continue"}:
-        raise HttpError(417, "the only expectation met here is 100-continue")
+    for name, value in head.headers:
+        if name == b"expect" and value.lower() != b"100-continue":
+            raise HttpError(417, "the only expectation met here is 100-continue")
     head.expects_continue = head.version == "1.1"
 
 

@@ -19,7 +19,5 @@ os.register_at_fork(after_in_child=_unused.clear)
 def new_capability() -> Capability:
     """Return a capability that no other call returns."""
     if not _unused:
-        read = secrets.token_bytes(RANDOM_BYTES * CAPABILITIES_MADE)
-        starts = range(0, len(read), RANDOM_BYTES)
-        _unused.extend(mint(read[start : start + RANDOM_BYTES]) for start in starts)
+        _unused.extend(mint(secrets.token_bytes(RANDOM_BYTES * CAPABILITIES_MADE)))
     return _unused.pop()

@@ -137,13 +137,13 @@ class RequestParser:
         assert parser is not None
         self.raw_count += len(data)
         is_in_head = self.head is None
-        is_first = is_in_head and not self._line.strip()
+        seen = data  # what may have the end of the head
         if not is_in_head:
             self.overhead += len(data)
-        elif not self._line and (end := data.find(b"\n") + 1) and data[:2] != b"\r\n":
+        elif not self._line and (end := data.find(b"\n") + 1) and not data.startswith(b"\r"):
             self._line = data[:end]
         else:
-            self._take_line(data)
+            seen = self._take_line(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -160,9 +160,6 @@ class RequestParser:
         if not is_in_head:
             return
         # Bound an incomplete head; count the bytes behind a complete one.
-        seen = self._head_tail + data
-        if is_first:  # empty lines before the request line do not end its head
-            seen = seen.lstrip(b"\r\n")
         if self.head is not None:
             self.overhead = len(seen) - seen.find(b"\r\n\r\n") - 4
             self._line = self._head_tail = b""  # a held response needs neither
@@ -171,14 +168,20 @@ class RequestParser:
         else:
             self._head_tail = seen[-3:]
 
-    def _take_line(self, data: bytes) -> None:
-        """Collect a request line that arrives in pieces, without the empty lines before it."""
+    def _take_line(self, data: bytes) -> bytes:
+        """Collect a request line that arrives in pieces, without the empty lines before it.
+
+        Returns what of the head has to be searched for its end: the empty lines do not end it.
+        """
+        seen = self._head_tail + data
+        if not self._line.strip():
+            seen = seen.lstrip(b"\r\n")
         start = 0
         while not self._line.endswith(b"\n"):
             end = data.find(b"\n", start) + 1
             self._line += data[start : end or len(data)]
             if not end:
-                return
+                break
             if self._line == b"\r\n":
                 self._line = b""
                 self._empty_lines += 1
@@ -186,6 +189,7 @@ class RequestParser:
                     most = limits.EMPTY_LINES_MAX
                     raise HttpError(400, f"over {most} empty lines before the request line")
             start = end
+        return seen
 
     def _check_version(self) -> None:
         """Refuse another version of HTTP with 505, which the parser reports as malformed."""
