@@ -39,6 +39,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for each in lists for child in each.read_text().split()]
 
 
+def stolen_s() -> float:
+    """For how long the hypervisor has kept cores of this machine that had work to do, in all."""
+    ticks = Path("/proc/stat").read_text().split(maxsplit=9)[8]
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def real_time(*, is_wanted: bool) -> Iterator[bool]:
     """Real-time priority for this process and those that it starts meanwhile, if that is allowed.

@@ -56,6 +56,8 @@ class Row:
     name: str
     title: str
     unit: str
+    has_ratios: bool = True
+    """False if what it measures is a condition of the others."""
     values: dict[str, list[float | None]] = field(default_factory=dict)
 
     def add(self, relay: str, value: float | None) -> None:
@@ -92,7 +94,7 @@ def new_rows() -> dict[str, Row]:
             "µs",
         ),
         Row("chunk", "CPU per paced 64-byte chunk", "µs"),
-        Row("merged", "  chunks that shared a read", "%"),
+        Row("merged", "  chunks that shared a read", "%", has_ratios=False),
         Row("bulk", "large bodies per CPU-second", "MB"),
         Row("held", "memory per held response", "KB"),
         Row("held_open", "  the same, callback open", "KB"),
@@ -112,8 +114,11 @@ def new_lateness_rows() -> dict[str, Row]:
         if rate:
             rows.append(Row(f"first-p50-{rate}", "  first byte of a request p50", "µs"))
             rows.append(Row(f"first-p99-{rate}", "  first byte of a request p99", "µs"))
-        rows.append(Row(f"busy-{rate}", "  the relay's core in use", "%"))
-        rows.append(Row(f"behind-{rate}", "  writes of the generator behind", "%"))
+        rows += [
+            Row(f"busy-{rate}", "  the relay's core in use", "%", has_ratios=False),
+            Row(f"lag-p99-{rate}", "  the generator's lag p99", "µs", has_ratios=False),
+            Row(f"behind-{rate}", "  writes of the generator behind", "%", has_ratios=False),
+        ]
     return {row.name: row for row in rows}
 
 
@@ -217,7 +222,7 @@ def listing(rows: Mapping[str, Row]) -> str:
 
 
 def _ratio(row: Row, baseline: str) -> str:
-    ratio = None if row.unit == "%" else row.ratio("tailrace", baseline)
+    ratio = row.ratio("tailrace", baseline) if row.has_ratios else None
     return "" if ratio is None else number(ratio)
 
 
@@ -257,7 +262,9 @@ def as_json(
                     relay: {"median": row.median(relay), "values": values}
                     for relay, values in row.values.items()
                 },
-                "ratios": {name: row.ratio("tailrace", name) for name in baselines},
+                "ratios": {
+                    name: row.ratio("tailrace", name) for name in baselines if row.has_ratios
+                },
             }
             for row in rows.values()
             if row.values

@@ -201,7 +201,11 @@ async def _run(settings: Settings) -> Results:
             if {*steps.STEPS} & {*settings.only}:
                 with process.real_time(is_wanted=settings.wants_real_time) as has_it:
                     results.facts["priority"] = PRIORITIES[has_it]
+                    before_s, stolen_s = time.monotonic(), process.stolen_s()
                     await _measure_open_loop(settings, starts, bed, results)
+                    used_s = time.monotonic() - before_s
+                    share = (process.stolen_s() - stolen_s) / used_s
+                    results.facts["stolen"] = f"{share:.2%} of a core, by the hypervisor"
             async with asyncio.timeout(TIMEOUT_S):
                 await _measure_native(settings, bed, results.native_rows)
             return results

@@ -60,6 +60,7 @@ def figures(step: str, outcome: Outcome) -> dict[str, float]:
         f"chunk-p50-{rate}": percentile(chunks_ns, 0.5) / 1e3,
         f"chunk-p99-{rate}": percentile(chunks_ns, 0.99) / 1e3,
         f"chunk-p99.9-{rate}": percentile(chunks_ns, 0.999) / 1e3,
+        f"lag-p99-{rate}": percentile(sorted(outcome.lags_ns), 0.99) / 1e3,
         f"behind-{rate}": outcome.behind_share * 100,
     }
     if rate:

@@ -132,7 +132,7 @@ def test_a_step_fills_its_rows(step: str, poll: Poll, responder: Responder) -> N
 
 
 def is_measured_by_clocks(name: str) -> bool:
-    return name.startswith(("chunk-", "first-", "behind-"))
+    return name.startswith(("chunk-", "first-", "lag-", "behind-"))
 
 
 def test_a_generator_that_is_behind_gives_no_figures() -> None:
