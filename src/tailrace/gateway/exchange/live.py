@@ -17,6 +17,7 @@ from tailrace.gateway.exchange.client_seat import ClientSeat
 from tailrace.gateway.exchange.deadlines import Progress, describe
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.exchange.state import (
+    WAITING,
     AbortResponse,
     AcceptSource,
     AnswerClient,
@@ -118,7 +119,7 @@ class Held:
     @property
     def is_waiting(self) -> bool:
         """Whether no source has opened yet."""
-        return self.exchange.function is FunctionState.WAITING
+        return self.exchange.function is WAITING
 
     @property
     def has_head(self) -> bool:

@@ -14,10 +14,10 @@ from typing import Protocol, cast
 
 from tailrace import limits
 from tailrace.errors import HttpError
+from tailrace.net.server import phases
 from tailrace.net.server.deadlines import PeerDeadlines
-from tailrace.net.server.framing import FramedWriter, Framing, set_reset_on_close
+from tailrace.net.server.framing import UNFRAMED, FramedWriter, Framing, set_reset_on_close
 from tailrace.net.server.parser import ChunkTrackingParser, HttpLimits, RequestParser, bare_head
-from tailrace.net.server.phases import INTAKE, PHASES, Intake, Phase, PhaseEvent
 from tailrace.net.server.problem import encode_refusal
 from tailrace.net.server.receiver import Receiver
 from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
@@ -70,7 +70,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._server = server
         bounds = server.limits
         self._parser = (ChunkTrackingParser if bounds.tracks_chunks else RequestParser)(bounds)
-        self.phase = Phase.CLOSED
+        self.phase = phases.CLOSED
         self.since_s = self.phase_since_s = 0.0
         self.seen = 0
         self._discarded_bytes = 0
@@ -95,8 +95,8 @@ class Connection(FramedWriter, asyncio.Protocol):
         head = self._open(status, headers, None if status == 304 else len(body))
         if head:
             self.receiver = None  # before the write, which may pass the high water mark
+            self._send(head + body if self._left else head)
             self._left = 0
-            self._send(head if self._framing is Framing.EMPTY else head + body)
             self.end()
 
     def start(self, status: int, headers: Fields = (), length: int | None = None) -> None:
@@ -107,7 +107,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         for HEAD and 304 `length`, if any, is sent (RFC 9110 §8.6).
         """
         if head := self._open(status, headers, length):
-            if self.phase is Phase.ANSWER or self._is_deferred:
+            if self.phase is phases.ANSWER or self._is_deferred:
                 self._server.deadlines.watch(self)  # the stall deadline counts from now on
             self._send(head)
 
@@ -115,7 +115,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Choose the framing of a response; return its head, or nothing if the peer has left."""
         assert not self.is_answered, "a response has been started already"
         self.is_answered = True
-        if self.phase is Phase.CLOSING or self.phase is Phase.CLOSED:
+        if self.phase is phases.CLOSING or self.phase is phases.CLOSED:
             return b""
         parser, server = self._parser, self._server
         framing = self._frame(parser.head or bare_head("GET", "1.1"), status, length)
@@ -131,7 +131,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         Once a response was aborted, or its peer has left, this and `write` have no effect.
         """
         assert self.is_answered, "no response has been started"
-        if self._framing is Framing.NONE:
+        if self._framing is UNFRAMED:
             return
         assert not self.missing_bytes, "the body is shorter than its content-length"
         self.receiver = None  # before the last write, which may pass the high water mark
@@ -140,14 +140,14 @@ class Connection(FramedWriter, asyncio.Protocol):
         if parser.is_complete and not self._is_last:
             self._renew()
             parser.renew()
-            self._move(PhaseEvent.ENDED_KEPT)
+            self._move(phases.ENDED_KEPT)
             self._read_on()
         elif parser.is_complete and not parser.is_behind and not self._early:
-            self._move(PhaseEvent.ENDED_LAST)
+            self._move(phases.ENDED_LAST)
             self._transport.close()
         else:
             # To close with unread bytes would reset the connection, and lose the answer.
-            self._move(PhaseEvent.ENDED_UNREAD)
+            self._move(phases.ENDED_UNREAD)
             self._early = b""
             self.resume_reading()
             self._transport.write_eof()
@@ -167,7 +167,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         Has no effect once the request has been answered or its client has left.
         """
         self._is_deferred = False
-        if self.phase is Phase.PENDING and self.receiver is not None:
+        if self.phase is phases.PENDING and self.receiver is not None:
             self.resume_reading()
             asyncio.get_running_loop().call_soon(self._take_up)
 
@@ -182,7 +182,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             self.uncork()
             self._discard_rest()
             self.close()
-        elif self.phase is not Phase.CLOSING:
+        elif self.phase is not phases.CLOSING:
             self.reset()
 
     @property
@@ -202,7 +202,7 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Stop reading the request. While paused, a peer that leaves is not noticed."""
-        if self.phase is Phase.BODY or self.phase is Phase.PENDING:
+        if self.phase is phases.BODY or self.phase is phases.PENDING:
             self._transport.pause_reading()
 
     # --- the transport's side -----------------------------------------------------------------
@@ -210,12 +210,12 @@ class Connection(FramedWriter, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._attach(cast(asyncio.Transport, transport))
-        self._move(PhaseEvent.MADE)
+        self._move(phases.MADE)
         self._server.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
-        self.phase = PHASES[self.phase][PhaseEvent.LOST]
+        self.phase = phases.PHASES[self.phase][phases.LOST]
         self._discard_rest()
         self._server.discard(self)
         self._parser.close()
@@ -223,10 +223,10 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Called by the event loop. A peer that ends its side counts as one that left."""
-        if self.phase is Phase.LINGER:
+        if self.phase is phases.LINGER:
             return  # it has received its answer
         framing = self._framing
-        self._move(PhaseEvent.PEER_ENDED)  # returning None closes once all is sent
+        self._move(phases.PEER_ENDED)  # returning None closes once all is sent
         self._discard_rest()
         self._report_gone()
         if framing is Framing.CLOSE:
@@ -251,17 +251,17 @@ class Connection(FramedWriter, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: one read."""
         phase = self.phase
-        if phase is Phase.IDLE and not self._early and not self._is_full:
-            self.phase = PHASES[phase][PhaseEvent.REQUEST_BEGUN]
-        elif phase is not Phase.BODY and phase is not Phase.HEAD:
+        if phase is phases.IDLE and not self._early and not self._is_full:
+            self.phase = phases.PHASES[phase][phases.REQUEST_BEGUN]
+        elif phase is not phases.BODY and phase is not phases.HEAD:
             self._set_aside(data)
             return
         parser = self._parser
         try:
             parser.feed(data)
-            if self.phase is Phase.HEAD:
+            if self.phase is phases.HEAD:
                 if parser.head is None:
-                    if phase is Phase.IDLE:
+                    if phase is phases.IDLE:
                         self._server.deadlines.watch(self)  # the head's deadline counts from here
                     return
                 self._call_application(parser.head)
@@ -271,7 +271,7 @@ class Connection(FramedWriter, asyncio.Protocol):
             if (parser.pieces or parser.overhead) and (body := parser.take_body()):
                 receiver.on_body(body)
             if parser.is_complete and self.receiver is receiver:
-                self.phase = PHASES[self.phase][PhaseEvent.REQUEST_READ]
+                self.phase = phases.PHASES[self.phase][phases.REQUEST_READ]
                 # Bytes of the previous response count: the application may wait until it is sent.
                 deadlines, is_sending = self._server.deadlines, self.is_answered or self._is_full
                 (deadlines.watch if is_sending else deadlines.unwatch)(self)
@@ -286,8 +286,8 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def _set_aside(self, data: bytes) -> None:
         """Keep bytes that arrive before they can be read, or discard them."""
-        intake = INTAKE[self.phase]
-        if intake is Intake.DISCARDED:
+        intake = phases.INTAKE[self.phase]
+        if intake is phases.Intake.DISCARDED:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > limits.LINGER_BYTES_MAX:
                 self.reset()
@@ -295,7 +295,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._early += data
         if len(self._early) <= limits.PIPELINED_BYTES_MAX:
             return
-        if intake is not Intake.HELD:
+        if intake is not phases.Intake.HELD:
             self._report_gone()
             self.reset()
         elif self._is_deferred:  # otherwise what is kept is taken up in this turn
@@ -312,14 +312,14 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def _take_up(self) -> None:
         early = self._early
-        if self.phase is Phase.PENDING and not self._is_deferred:
+        if self.phase is phases.PENDING and not self._is_deferred:
             try:
                 self._start_body()
             except HttpError as error:
                 self.refuse(error)
                 return
             early = b"" if self._parser.is_complete else early  # it is of the next request
-        elif self.phase is Phase.IDLE and early and not self._is_full:
+        elif self.phase is phases.IDLE and early and not self._is_full:
             self.resume_reading()  # paused, if the request before was deferred
         else:
             return
@@ -329,9 +329,9 @@ class Connection(FramedWriter, asyncio.Protocol):
     def _call_application(self, head: RequestHead) -> None:
         """Check a complete head, and call the application."""
         check_request(head)
-        self.phase = PHASES[self.phase][PhaseEvent.HEAD_READ]
+        self.phase = phases.PHASES[self.phase][phases.HEAD_READ]
         receiver = self._server.application(head, self)
-        if self.phase is not Phase.PENDING:
+        if self.phase is not phases.PENDING:
             return  # the application has responded
         self.receiver = receiver
         if self._is_full:
@@ -347,7 +347,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         assert head is not None
         if not parser.is_complete:
             self._server.admit_upload(self)
-        self._move(PhaseEvent.ACCEPTED)
+        self._move(phases.ACCEPTED)
         is_coming = parser.is_complete or parser.pieces or self._early
         if head.expects_continue and head.has_body and not self.is_answered and not is_coming:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n%b\r\n" % self.continue_fields)
@@ -355,8 +355,8 @@ class Connection(FramedWriter, asyncio.Protocol):
     def refuse(self, error: HttpError) -> None:
         """Respond with an error to a request that cannot be served, and close."""
         self._report_gone()
-        if self.is_answered or self.phase is Phase.IDLE:
-            if self.phase is not Phase.LINGER:
+        if self.is_answered or self.phase is phases.IDLE:
+            if self.phase is not phases.LINGER:
                 self.reset()
             return
         fields, body = encode_refusal(error, self._parser.head)
@@ -370,22 +370,22 @@ class Connection(FramedWriter, asyncio.Protocol):
 
     def close(self) -> None:
         """Close once all that was written is sent."""
-        self._move(PhaseEvent.CLOSE)
+        self._move(phases.CLOSE)
         self._transport.close()
 
     def reset(self) -> None:
         """Reset the connection; unsent bytes are lost."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is phases.CLOSED:
             return
-        self.phase = PHASES[self.phase][PhaseEvent.RESET]
+        self.phase = phases.PHASES[self.phase][phases.RESET]
         self.receiver = None
         self._discard_rest()
         set_reset_on_close(self._transport, True)
         self._transport.abort()
 
-    def _move(self, event: PhaseEvent) -> None:
+    def _move(self, event: phases.PhaseEvent) -> None:
         """Enter the phase that an event leads to; the phase's deadline counts from here."""
-        self.phase = PHASES[self.phase][event]
+        self.phase = phases.PHASES[self.phase][event]
         self._server.deadlines.watch(self)
 
     def end_stalled(self) -> None:

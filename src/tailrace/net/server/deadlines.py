@@ -16,7 +16,7 @@ from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import TimerClock
 from tailrace.net.server.parser import HttpLimits
-from tailrace.net.server.phases import Phase
+from tailrace.net.server.phases import ANSWER, PENDING, Phase
 from tailrace.net.sweeper import Sweeper
 
 
@@ -67,6 +67,7 @@ class PeerDeadlines:
 
     def __init__(self, bounds: HttpLimits, clock: TimerClock) -> None:
         self._clock = clock
+        self._now_s = clock.now_s
         self._bounds = bounds
         self._waiting: set[Waiting] = set()
         self._responding: set[Waiting] = set()  # their peers may stall
@@ -97,9 +98,10 @@ class PeerDeadlines:
 
     def watch(self, connection: Waiting) -> None:
         """Count the connection's deadline from now on."""
-        connection.since_s = connection.phase_since_s = self._clock.now_s()
+        connection.since_s = connection.phase_since_s = self._now_s()
         connection.seen = 0
-        if connection.phase is Phase.ANSWER or connection.phase is Phase.PENDING:
+        phase = connection.phase
+        if phase is ANSWER or phase is PENDING:
             self._waiting.discard(connection)
             self._responding.add(connection)
         else:
