@@ -171,7 +171,7 @@ def _fields_of(event: object) -> Mapping[str, Any]:
     classes, UserDict, MappingProxyType), and so is a Pydantic model that keeps unknown keys. Other
     JSON types have no fields.
     """
-    if isinstance(event, Mapping):
+    if isinstance(event, (dict, Mapping)):
         return event
     if isinstance(event, _WITHOUT_FIELDS):
         return {}

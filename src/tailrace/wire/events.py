@@ -114,7 +114,7 @@ class EventShape:
 SHAPES: Final = (
     EventShape(
         "a Function URL, or HTTP API with payload format 2.0",
-        lambda fields, context: isinstance(context.get("http"), Mapping),
+        lambda fields, context: isinstance(context.get("http"), (dict, Mapping)),
         FunctionUrlReader,
     ),
     EventShape("an Application Load Balancer", lambda fields, context: "elb" in context),
@@ -287,7 +287,8 @@ def _first_record(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _mapping_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = fields.get(name)
-    return value if isinstance(value, Mapping) else _NO_FIELDS
+    # A dict first: the abstract class takes four times as long to find one.
+    return value if isinstance(value, (dict, Mapping)) else _NO_FIELDS
 
 
 def _text_in(fields: Mapping[str, Any], name: str) -> str:

@@ -67,7 +67,7 @@ def read_mark(fields: Mapping[str, Any]) -> Mark | None:
     `fields` are those of an event of any form: nested objects are mappings, not always dicts.
     """
     mark = fields.get(KEY)
-    if not mark or not isinstance(mark, Mapping):
+    if not mark or not isinstance(mark, (dict, Mapping)):
         return None
     callback = mark.get("callback")
     has_stream = mark.get("transport") == _RESPONSE_STREAM

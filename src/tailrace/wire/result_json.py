@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import lru_cache
 from json.encoder import encode_basestring, encode_basestring_ascii
 
 TYPE_CHECKING = False  # see `records`
@@ -37,13 +38,7 @@ def encode(
     """
     separators = (",", ":") if is_minified else (", ", ": ")
     try:
-        text = json.dumps(
-            value,
-            ensure_ascii=is_ascii,
-            allow_nan=allows_nan,
-            separators=separators,
-            default=_number_or_refusal,
-        )
+        text = _encoder(is_ascii, allows_nan, separators).encode(value)
         if not _holds_record(value):
             return text
     except Exception:  # the writer raises the exception that AWS's runtime would
@@ -51,6 +46,16 @@ def encode(
     writer = _Writer(is_ascii=is_ascii, allows_nan=allows_nan, separators=separators)
     writer.write(value)
     return "".join(writer.pieces)
+
+
+@lru_cache(maxsize=8)
+def _encoder(is_ascii: bool, allows_nan: bool, separators: tuple[str, str]) -> json.JSONEncoder:
+    return json.JSONEncoder(
+        ensure_ascii=is_ascii,
+        allow_nan=allows_nan,
+        separators=separators,
+        default=_number_or_refusal,
+    )
 
 
 def fields_of_record(value: object) -> dict[Any, Any] | None:
