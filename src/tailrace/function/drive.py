@@ -85,12 +85,13 @@ def _pump(chunks: Any, stream: Stream) -> None:
     if flushes is not None and flushes.is_adaptive:
         _pump_watched(chunks, stream, flushes)
         return
+    drain = stream.output.drain
     try:
         for item in chunks:
             stream.take_from(chunks, item)
-            stream.drain()
             if stream.is_ended:
                 break
+            drain()
     finally:
         if hasattr(chunks, "close"):
             chunks.close()

@@ -244,7 +244,12 @@ class Upload:
             PeerError: the peer has left, or sent what is not HTTP. Later calls raise the same.
         """
         # A poll is cheaper than a read that raises. TLS may hold bytes that no poll shows.
-        if self._is_tls or self._poll.poll(0) or self.is_over:
+        if (
+            self._is_tls
+            or self._poll.poll(0)
+            or self._loss is not None  # `is_over`; a property costs each chunk a call
+            or self._parser.status is not None
+        ):
             if not self.is_over or (self._is_ended and self.answer is None):
                 self._read()
             self._raise_if_over()
