@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from tailrace.errors import CapabilityError
 from tailrace.wire.capability import (
+    ID_PLACE,
     Capability,
     callback_url,
     mint,
     parse_path,
+    path_of,
     redact,
 )
 
@@ -78,6 +80,14 @@ def test_other_paths_are_refused_without_being_shown(path: str) -> None:
 
     assert str(caught.value) == ("the path is not that of a callback URL: /<exchange id>/<secret>")
     assert caught.value.status == 404
+
+
+def test_the_path_of_a_url_is_known() -> None:
+    capability = Capability(ID, SECRET)
+
+    assert callback_url("http://h:1", capability) == f"http://h:1{path_of(capability)}"
+    assert parse_path(path_of(capability)) == capability
+    assert path_of(capability)[ID_PLACE] == ID
 
 
 def test_a_capability_does_not_show_its_secret() -> None:

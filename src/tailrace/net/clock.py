@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
 
@@ -29,15 +29,20 @@ class TimerClock(Protocol):
 
 
 class LoopClock:
-    """The time of the event loop in which it is first used."""
+    """The time of the event loop in which it is made, or else first used."""
 
-    __slots__ = ("_loop",)
+    __slots__ = ("_loop", "now_s")
+
+    now_s: Callable[[], float]
+    """The loop's time, which uvloop updates once a turn."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.now_s = self._first_time
+        with suppress(RuntimeError):  # no loop runs yet
+            self._bind()
 
-    def now_s(self) -> float:
-        """Return the loop's time, which uvloop updates once a turn."""
+    def _first_time(self) -> float:
         return (self._loop or self._bind()).time()
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
@@ -51,6 +56,7 @@ class LoopClock:
     def _bind(self) -> asyncio.AbstractEventLoop:
         # Cached: on Python 3.11 each look-up of the running loop costs a system call.
         self._loop = asyncio.get_running_loop()
+        self.now_s = self._loop.time  # not a method of ours: it is called at each change
         return self._loop
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 RANDOM_BYTES: Final = 32
+ID_PLACE: Final = slice(1, 37)
+"""The place of the exchange id in a path."""
 EXCHANGE_FIELD: Final = "tailrace-exchange"
 """The field of the gateway's `100 Continue` that names the exchange. A 100 without it is from a
 proxy in between, and does not mean that the exchange was accepted."""
@@ -57,6 +59,11 @@ def mint(random: bytes) -> list[Capability]:
 def callback_url(base: str, capability: Capability) -> str:
     """Return the callback URL below a base such as "http://gateway.internal:8081"."""
     return f"{base.rstrip('/')}/{capability.exchange_id}/{capability.secret}"
+
+
+def path_of(capability: Capability) -> str:
+    """Return the path of a callback URL whose base has none."""
+    return f"/{capability.exchange_id}/{capability.secret}"
 
 
 def parse_path(path: str) -> Capability:

@@ -366,9 +366,9 @@ def _field_value(name: str, value: Any) -> str:
 def legal_status(status: Any) -> int:
     """Return a status as int. Lambda accepts text of digits as well."""
     number = status
-    if isinstance(status, str) and len(status) == 3 and status.isascii() and status.isdigit():
-        number = int(status)
-    if isinstance(number, int) and not isinstance(number, bool) and 200 <= number <= 599:
+    if isinstance(status, str):
+        number = int(status) if len(status) == 3 and status.isascii() and status.isdigit() else None
+    if isinstance(number, int) and 200 <= number <= 599:  # a boolean is less
         return int(number)
     raise HeadError(f"illegal status {_shown(status)}: allowed is 200 to 599")
 

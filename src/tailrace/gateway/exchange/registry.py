@@ -27,7 +27,7 @@ from tailrace.gateway.routes import Route
 from tailrace.net.clock import LoopClock, TimerClock
 from tailrace.net.server.listener import RequestHead
 from tailrace.net.sweeper import Sweeper
-from tailrace.wire.capability import parse_path
+from tailrace.wire.capability import ID_PLACE, parse_path, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -139,12 +139,12 @@ class Registry:
             CallbackRefusedError: 404 for an unknown id or a wrong secret, with the same text; 409
                 if another callback has or had it; 410 if it ended without one.
         """
-        capability = parse_path(path)
-        held = self._held.get(capability.exchange_id)
-        if held is not None and compare_digest(held.capability.secret, capability.secret):
+        held = self._held.get(path[ID_PLACE])
+        if held is not None and path.isascii() and compare_digest(path, path_of(held.capability)):
             if held.is_waiting:
                 return held
             raise CallbackRefusedError(409, "another callback has this exchange")
+        capability = parse_path(path)
         self._remove_tombstones_before(self._clock.now_s() - limits.TOMBSTONE_AGE_S)
         tomb = self._tombstones.get(capability.exchange_id)
         if tomb is None or not compare_digest(tomb.secret, capability.secret):
