@@ -132,6 +132,14 @@ def test_account_protocol_and_a_host_without_dots() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "name"),
+    [("a.test:80", "a.test"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("8080", "8080")],
+)
+def test_the_domain_name_is_the_host_without_its_port(host: str, name: str) -> None:
+    assert event_from_request(**parts(host=host))["requestContext"]["domainName"] == name
+
+
+@pytest.mark.parametrize(
     ("raw", "decoded"),
     [
         ("/capture/space%20value", "/capture/space value"),

@@ -1,12 +1,20 @@
 """Requests that cross the gateway or reach a Function URL: what is dropped, and what is added."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.fakes import HOP_BY_HOP
 
-from tailrace.wire.forwarded import find_trace_root, forwarded_fields, new_trace_root
+from tailrace.wire.forwarded import (
+    TRACE_FIELD,
+    find_trace_root,
+    forwarded_fields,
+    new_trace_root,
+)
 from tailrace.wire.http_head import RequestHead
 
 PEER = "192.0.2.7"
+HOP_BY_HOP_NAMES = {name.decode() for name in HOP_BY_HOP}
 TRACE = "Root=1-6b01ee7f-8f5b6a0e5d0e4f1c9a530e3a"
 
 
@@ -172,3 +180,31 @@ def test_a_new_root_is_read_back() -> None:
 
     assert root == "1-6b01ee7f-8f5b6a0e5d0e4f1c9a530e3a"
     assert find_trace_root(f"Root={root}") == root
+
+
+NAMES = ["host", "accept", "cookie", "x-a", "é", "connection", "te", "x-amzn-trace-id"]
+VALUES = st.sampled_from(["", "1", "close", "x-a, TE", "x-amzn-trace-id,host", "\xe9"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=8), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_every_field_is_passed_on_or_has_a_reason_not_to_be(
+    given_fields: list[tuple[str, str]], keeps_trace: bool
+) -> None:
+    """By the definition, one field at a time."""
+    head = request(*((name.encode("latin-1"), v.encode("latin-1")) for name, v in given_fields))
+    options = ",".join(value for name, value in given_fields if name == "connection").split(",")
+    named = {option.strip().lower() for option in options} - {"host"}
+    kept = [
+        (name, value)
+        for name, value in given_fields
+        if name not in HOP_BY_HOP_NAMES | named and (name != TRACE_FIELD or keeps_trace)
+    ]
+
+    fields, address = forwarded_fields(head, PEER, trace=TRACE, keeps_trace=keeps_trace)
+
+    added = [("x-forwarded-for", PEER), ("x-forwarded-proto", "http")]
+    if TRACE_FIELD not in dict(kept):
+        added.append((TRACE_FIELD, TRACE))
+    assert fields == kept + added
+    assert address == PEER

@@ -53,7 +53,7 @@ def mint(random: bytes) -> list[Capability]:
     assert random, "32 random bytes or more"
     assert len(random) % RANDOM_BYTES == 0, "32 random bytes for each"
     groups = _compiled(_DIGITS).findall(random.hex())
-    return [Capability("-".join(digits[:-1]), digits[-1]) for digits in groups]
+    return [Capability(f"{a}-{b}-{c}-{d}-{e}", secret) for a, b, c, d, e, secret in groups]
 
 
 def callback_url(base: str, capability: Capability) -> str:

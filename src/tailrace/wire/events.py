@@ -177,8 +177,10 @@ def event_from_request(
     joined = dict(headers)
     if len(joined) < len(headers):
         joined = _join(headers)
-    before_port, _, port = host.rpartition(":")
-    domain_name = before_port if port.isdigit() else host
+    domain_name = host
+    if ":" in host:
+        before_port, _, port = host.rpartition(":")
+        domain_name = before_port if port.isdigit() else host
     prefix = domain_name.partition(".")[0]
     event: dict[str, Any] = {
         "version": "2.0",

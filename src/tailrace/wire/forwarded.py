@@ -42,7 +42,15 @@ _NOT_REMOVABLE: Final = HOP_BY_HOP | {"host", _FOR, _PORT, _PROTO}
 """Fields on which a client's Connection header has no effect: those that are left out in any case,
 and those that it cannot remove; otherwise it could hide its address."""
 
+_COMMON: Final = (
+    *("accept", "accept-encoding", "accept-language", "authorization", "cache-control"),
+    *("content-length", "content-type", "cookie", "host", "origin", "priority", "referer"),
+    *("sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "user-agent"),
+)
 _NOT_COPIED: Final = HOP_BY_HOP | {_FOR, _PORT, _PROTO, TRACE_FIELD}
+
+_NAMES: Final = {name.encode(): name for name in (*_COMMON, *_NOT_COPIED)}
+"""Names as text; to find one takes a third of the time of decoding it."""
 
 _ROOT: Final = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.IGNORECASE)
 _RANDOM_DIGITS: Final = 24
@@ -71,7 +79,8 @@ def forwarded_fields(
     given: dict[str, str] = {}  # fields that are read here; repeated ones are joined
     has_trace = False
     for raw_name, raw_value in head.headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        name = _NAMES.get(raw_name) or raw_name.decode("latin-1")
+        value = raw_value.decode("latin-1")
         if name not in _NOT_COPIED:
             fields.append((name, value))
         elif name == TRACE_FIELD and keeps_trace:

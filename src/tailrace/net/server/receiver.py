@@ -83,7 +83,8 @@ class WholeBody:
 
     def on_end(self, trailers: Headers) -> None:
         """Call `on_complete`."""
-        body, self._body = bytes(self._body), bytearray()
+        body = bytes(self._body)
+        self._body.clear()
         self._on_complete(body, trailers)
 
     def on_gone(self) -> None:
