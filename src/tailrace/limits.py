@@ -56,6 +56,9 @@ SWEEP_INTERVAL_S: Final = 0.5
 """The interval of sweeps over deadlines, and so the longest delay of a deadline."""
 SWEEP_ENDED_PER_TURN_MAX: Final = 100
 """Connections or exchanges that a sweep ends in one call of the event loop: 10 ms."""
+REQUESTS_PER_TURN_MAX: Final = 8
+"""Requests of one listener that start in one turn of the event loop; further ones start in the next
+turns, so that a burst does not stop the streams that run."""
 SWEEP_SEEN_PER_TURN_MAX: Final = 4_000
 """Connections or exchanges that a sweep checks in one call of the event loop: 7 ms."""
 

@@ -15,6 +15,8 @@ from typing import Final
 from tailrace import limits
 from tailrace.errors import HttpError
 
+Fields = Iterable[tuple[bytes, bytes]]
+"""Header fields of a response: names in lower case, without those of the framing."""
 Headers = list[tuple[bytes, bytes]]
 """Header fields in the order in which they are sent, names in lower case."""
 

@@ -9,7 +9,7 @@ it waits for, and of the events that lead from one phase to another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from tailrace import limits
@@ -20,14 +20,12 @@ from tailrace.net.server.framing import UNFRAMED, FramedWriter, Framing, set_res
 from tailrace.net.server.parser import ChunkTrackingParser, HttpLimits, RequestParser, bare_head
 from tailrace.net.server.problem import encode_refusal
 from tailrace.net.server.receiver import Receiver
-from tailrace.wire.http_head import RequestHead, check_request, encode_response_head
+from tailrace.net.server.turns import Turns
+from tailrace.wire.http_head import Fields, RequestHead, check_request, encode_response_head
 
 Application = Callable[[RequestHead, "Connection"], Receiver]
 """Called when a head is complete. On return the request is accepted, unless it was answered, or
 `Connection.defer` was called; then `Connection.accept` accepts it later."""
-
-
-Fields = Iterable[tuple[bytes, bytes]]
 
 
 class Server(Protocol):
@@ -36,6 +34,7 @@ class Server(Protocol):
     application: Application
     limits: HttpLimits
     deadlines: PeerDeadlines
+    turns: Turns
     is_draining: bool
 
     def add(self, connection: Connection) -> None: ...
@@ -72,9 +71,8 @@ class Connection(FramedWriter, asyncio.Protocol):
         self._parser = (ChunkTrackingParser if bounds.tracks_chunks else RequestParser)(bounds)
         self.phase = phases.CLOSED
         self.since_s = self.phase_since_s = 0.0
-        self.seen = 0
-        self._discarded_bytes = 0
-        self._early = b""  # what arrived too early: behind a request, or before `accept`
+        self.seen = self._discarded_bytes = 0
+        self._early = b""  # arrived too early: behind a request, before its turn or `accept`
         self._is_full = False  # unsent bytes are above the high water mark
         self.has_stalled = False  # reset, because the peer accepted no bytes for too long
         self._renew()
@@ -92,8 +90,7 @@ class Connection(FramedWriter, asyncio.Protocol):
     def respond(self, status: int, headers: Fields = (), body: bytes = b"") -> None:
         """Send a whole response."""
         # A 304 must not announce that the representation is empty (RFC 9110 §8.6).
-        head = self._open(status, headers, None if status == 304 else len(body))
-        if head:
+        if head := self._open(status, headers, None if status == 304 else len(body)):
             self.receiver = None  # before the write, which may pass the high water mark
             self._send(head + body if self._left else head)
             self._left = 0
@@ -252,6 +249,10 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Called by the event loop: one read."""
         phase = self.phase
         if phase is phases.IDLE and not self._early and not self._is_full:
+            if self._server.turns.must_wait(self._take_up):
+                self._early = data  # however long it is: no more is read until then
+                self._transport.pause_reading()
+                return
             self.phase = phases.PHASES[phase][phases.REQUEST_BEGUN]
         elif phase is not phases.BODY and phase is not phases.HEAD:
             self._set_aside(data)
@@ -307,8 +308,7 @@ class Connection(FramedWriter, asyncio.Protocol):
         Otherwise responses to a client that reads nothing would be buffered without end.
         """
         if self._early and not self._is_full:
-            # Later: the application, or the transport, is still in its own call.
-            asyncio.get_running_loop().call_soon(self._take_up)
+            asyncio.get_running_loop().call_soon(self._take_up)  # not within the caller's call
 
     def _take_up(self) -> None:
         early = self._early
@@ -320,7 +320,7 @@ class Connection(FramedWriter, asyncio.Protocol):
                 return
             early = b"" if self._parser.is_complete else early  # it is of the next request
         elif self.phase is phases.IDLE and early and not self._is_full:
-            self.resume_reading()  # paused, if the request before was deferred
+            self.resume_reading()  # paused, if it waited for its turn, or was behind a deferred one
         else:
             return
         self._early = self._early[len(early) :]

@@ -18,6 +18,7 @@ from tailrace.net.server.deadlines import PeerDeadlines
 from tailrace.net.server.parser import HttpLimits
 from tailrace.net.server.phases import Phase
 from tailrace.net.server.receiver import IGNORE, Receiver, WholeBody
+from tailrace.net.server.turns import Turns
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.http_head import Headers, RequestHead
 
@@ -58,6 +59,7 @@ class HttpServer:
         self.limits = bounds if bounds is not None else HttpLimits()
         self._clock = clock if clock is not None else LoopClock()
         self.deadlines = PeerDeadlines(self.limits, self._clock)
+        self.turns = Turns(self._clock)
         self.crowd = Crowd(name, self.limits, self._clock)
         self.is_draining = False
         self._is_stopped = False

@@ -1,0 +1,176 @@
+"""A burst of requests is spread over turns of the event loop; nothing of it is lost.
+
+The clock of a stage stands still, so each request after the first few waits for a later turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.clock import ManualClock
+from tests.fakes import Peer, until
+from tests.net.server.stage import BOTH, GET, Request, Stage, played, post
+
+from tailrace.limits import REQUESTS_PER_TURN_MAX
+from tailrace.net.server.phases import Phase
+from tailrace.net.server.turns import Turns
+
+BURST = 5 * REQUESTS_PER_TURN_MAX
+
+
+class Turn:
+    """Counts the turns of the event loop."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._loop = asyncio.get_running_loop()
+        self._is_over = False
+        self._next()
+
+    def _next(self) -> None:
+        self.number += 1
+        if not self._is_over:
+            self._loop.call_soon(self._next)
+
+    def stop(self) -> None:
+        """End the count; otherwise the loop never rests."""
+        self._is_over = True
+
+
+def respond(request: Request) -> None:
+    request.connection.respond(200, body=b"ok")
+
+
+async def burst(stage: Stage, count: int, data: bytes = GET) -> list[Peer]:
+    """Peers whose requests are all there in one turn: the server's loop does not run meanwhile."""
+    peers = [await stage.peer() for _ in range(count)]
+    connections = stage.server._connections
+    await until(lambda: sum(each.phase is Phase.IDLE for each in connections) == count)
+    for peer in peers:
+        assert peer.sock.send(data) == len(data)
+    return peers
+
+
+@played(loops=BOTH)
+async def test_few_requests_of_a_burst_start_in_one_turn(stage: Stage) -> None:
+    started: list[int] = []
+    turn = Turn()
+
+    def note(request: Request) -> None:
+        started.append(turn.number)
+        respond(request)
+
+    stage.scripts["head"] = note
+    peers = await burst(stage, BURST)
+
+    for peer in peers:
+        assert (await peer.read_response()).body == b"ok"
+    turn.stop()
+    most = max(started.count(number) for number in started)
+    # Those that wait are taken up before the turn's own reads.
+    assert most <= 2 * REQUESTS_PER_TURN_MAX
+    assert len(started) == BURST
+
+
+@played(loops=BOTH)
+async def test_a_running_stream_moves_within_a_burst(stage: Stage) -> None:
+    """A chunk that is there with the burst is relayed before the last requests start."""
+    moved: list[str] = []
+    stage.scripts["body"] = lambda request: moved.append("chunk")
+    streaming, _ = await stage.exchange(post(5))
+
+    def note(request: Request) -> None:
+        moved.append("request")
+        respond(request)
+
+    stage.scripts["head"] = note
+    peers = await burst(stage, BURST)
+    assert streaming.sock.send(b"chunk") == 5
+
+    for peer in peers:
+        await peer.read_response()
+    await until(lambda: "chunk" in moved)
+
+    assert moved.index("chunk") < 3 * REQUESTS_PER_TURN_MAX
+    assert moved.count("request") == BURST
+    streaming.close()
+
+
+@played(loops=BOTH)
+async def test_a_peer_that_leaves_while_its_request_waits_is_forgotten(stage: Stage) -> None:
+    stage.scripts["head"] = respond
+    peers = await burst(stage, BURST)
+    for peer in peers[-4:]:
+        peer.reset()
+
+    for peer in peers[:-4]:
+        assert (await peer.read_response()).body == b"ok"
+
+
+@pytest.mark.parametrize("size", [1, 15_000, 200_000])
+@played(loops=BOTH)
+async def test_a_body_of_a_request_that_waited_is_whole(stage: Stage, size: int) -> None:
+    """Bytes that arrive while it waits are neither lost nor refused, however many they are."""
+    stage.scripts["end"] = lambda request: request.connection.respond(
+        200, body=b"%d" % len(request.body)
+    )
+    body = bytes(size)
+    first = post(size) + body[:10_000]
+    peers = await burst(stage, BURST, first)
+
+    async def finish(peer: Peer) -> bytes:
+        await peer.send(body[10_000:])
+        return (await peer.read_response()).body
+
+    sizes = await asyncio.gather(*map(finish, peers))
+    assert sizes == [b"%d" % size] * BURST
+
+
+@played()
+async def test_requests_that_wait_are_served_when_the_server_drains(stage: Stage) -> None:
+    stage.scripts["head"] = respond
+    peers = await burst(stage, BURST)
+    stage.server.stop_accepting()
+
+    for peer in peers:
+        assert (await peer.read_response()).body == b"ok"
+
+
+@played(is_quiet=False)
+async def test_an_error_in_one_request_leaves_the_others_in_their_turn(stage: Stage) -> None:
+    def fail_once(request: Request) -> None:
+        if request.head.path == "/fails":
+            raise ZeroDivisionError
+        respond(request)
+
+    stage.scripts["head"] = fail_once
+    failing = GET.replace(b"/", b"/fails", 1)
+    peers = await burst(stage, REQUESTS_PER_TURN_MAX)  # from now on each request waits
+    for peer in peers:
+        await peer.read_response()
+    broken, *others = peers
+    broken.sock.send(failing)
+    for peer in others:
+        peer.sock.send(GET)
+
+    for peer in others:
+        assert (await peer.read_response()).body == b"ok"
+    assert (await broken.read_to_end())[0] == b""
+    assert len(stage.failures) == 1
+
+
+@played()
+async def test_a_new_turn_has_room_again(stage: Stage) -> None:
+    clock = ManualClock()
+    turns = Turns(clock)
+    taken_up: list[int] = []
+
+    for _ in range(REQUESTS_PER_TURN_MAX):
+        assert not turns.must_wait(lambda: None)
+    assert turns.must_wait(lambda: taken_up.append(1))
+    clock.advance(0.001)
+    assert turns.must_wait(lambda: taken_up.append(2))  # not before those that wait
+    await until(lambda: taken_up == [1, 2])
+
+    assert not turns.must_wait(lambda: None)
