@@ -166,7 +166,7 @@ class Upload:
             PeerError: the peer has left, or sends nothing within `timeout_s`.
         """
         deadline_s = time.monotonic() + timeout_s
-        self.look()
+        self._raise_if_over()
         while not self._parser.is_continued:
             self._wait(deadline_s - time.monotonic(), "did not say within the time-out to go on")
 
@@ -250,9 +250,7 @@ class Upload:
             or self._loss is not None  # `is_over`; a property costs each chunk a call
             or self._parser.status is not None
         ):
-            if not self.is_over or (self._is_ended and self.answer is None):
-                self._read()
-            self._raise_if_over()
+            self._take()
 
     def drain(self, timeout_s: float = SEND_STALL_TIMEOUT_S) -> None:
         """Wait until the kernel has taken all bytes, for at most `timeout_s` without progress.
@@ -271,7 +269,7 @@ class Upload:
         """
         assert self._is_ended, "the body has not ended"
         deadline_s = time.monotonic() + timeout_s
-        self.look()
+        self._raise_if_over()
         while self.answer is None:
             self._wait(deadline_s - time.monotonic(), "did not answer within the time-out")
         return self.answer
@@ -292,16 +290,17 @@ class Upload:
         """Wait for bytes of the peer, or for room to send; then read and send."""
         timeout_ms = min(max(0.0, timeout_s), _WAIT_S_MAX) * 1000
         if not self._unsent:
-            is_ready = self._poll.poll(timeout_ms)
+            ready = self._poll.poll(timeout_ms)
         else:
             self._poll.modify(self._sock, select.POLLIN | select.POLLOUT)
             try:
-                is_ready = self._poll.poll(timeout_ms)
+                ready = self._poll.poll(timeout_ms)
             finally:
                 self._poll.modify(self._sock, select.POLLIN)
-        if not is_ready:
+        if not ready:
             self._loss = f"the peer {complaint}"
-        self.look()
+        if self._is_tls or not ready or ready[0][1] != select.POLLOUT:
+            self._take()
         self._push()
 
     def _push(self) -> None:
@@ -324,6 +323,12 @@ class Upload:
             self._loss = self._loss or f"the connection broke: {text_of(error)}"
             self._raise_if_over()
 
+    def _take(self) -> None:
+        """Read what has arrived, unless no more is expected; raise as `look`."""
+        if not self.is_over or (self._is_ended and self.answer is None):
+            self._read()
+        self._raise_if_over()
+
     def _read(self) -> None:
         """Read what has arrived. Never raises: an error is kept in `_loss`."""
         try:
@@ -333,7 +338,7 @@ class Upload:
                     self._parser.end()
                     return
                 self._parser.feed(data)
-                if not (self._is_tls or self._poll.poll(0)):
+                if not self._is_tls and (self.answer is not None or not self._poll.poll(0)):
                     return
         except self._would_block:
             return
