@@ -269,7 +269,7 @@ async def _measure_relays(
                 _say(f"run {run + 1} of {settings.held_runs}: {row}, {settings.load.held}")
                 for name, start in starts.items():
                     if name != "nginx-64k":
-                        await _measure_held(bench, rows, row, name, start, bed)
+                        await measure_held(bench, results, row, name, start, bed)
     for relay in relays:
         relay.stop()
 
@@ -284,9 +284,11 @@ async def _measure_open_loop(
     # With larger buffers nginx is the same here.
     starts = {name: start for name, start in starts.items() if name != "nginx-64k"}
     measured = steps.Steps(
-        OpenLoop(poll, responder), settings.open_load, results.rows | results.lateness_rows
+        OpenLoop(poll, responder),
+        settings.open_load,
+        results.rows | results.lateness_rows,
+        results.left_out,
     )
-    results.left_out = measured.left_out
     results.relays = [*dict.fromkeys([*results.relays, *starts, DIRECT])]
     try:
         relays = {name: await start(bed) for name, start in starts.items()}
@@ -339,16 +341,22 @@ async def _measure_cpu(bench: Bench, rows: dict[str, Row], row: str, relay: Rela
             rows[row].add(relay.name, await bench.bulk_mb(relay))
 
 
-async def _measure_held(
-    bench: Bench, rows: dict[str, Row], row: str, name: str, start: Start, bed: Bed
+async def measure_held(
+    bench: Bench, results: Results, row: str, name: str, start: Start, bed: Bed
 ) -> None:
-    """On a fresh process: memory that was used once is not given back."""
+    """On a fresh process: memory that was used once is not given back.
+
+    A relay that fails is left out: others can still be measured.
+    """
     relay = await start(bed)
+    held = results.rows[row.replace("-", "_")]
     try:
-        held_bytes = await _explained(relay, bench.held_bytes(relay, "/" + row))
+        held.add(name, await bench.held_bytes(relay, "/" + row) / 1e3)
+    except BenchError as error:
+        held.add(name, None)
+        results.left_out.append(f"{row}, {name}: {error}; {relay.explain()}")
     finally:
         relay.stop()
-    rows[row.replace("-", "_")].add(name, held_bytes / 1e3)
 
 
 async def _explained(relay: Relay, measuring: Awaitable[T]) -> T:

@@ -85,14 +85,16 @@ def names(step: str) -> list[str]:
 
 
 class Steps:
-    """Measures relays and fills rows. `left_out` has a line for each run without figures."""
+    """Measures relays and fills rows. `left_out` gets a line for each run without figures."""
 
-    def __init__(self, loop: OpenLoop, load: OpenLoad, rows: Mapping[str, Row]) -> None:
+    def __init__(
+        self, loop: OpenLoop, load: OpenLoad, rows: Mapping[str, Row], left_out: list[str]
+    ) -> None:
         self._loop = loop
         self._load = load
         self._rows = rows
         self._plans = plans(load)
-        self.left_out: list[str] = []
+        self._left_out = left_out
 
     def warm_up(self, relay: Measured) -> None:
         """Brings in what the first requests need."""
@@ -132,6 +134,6 @@ class Steps:
         return outcome.behind_share > self._load.behind_share_max
 
     def _leave_out(self, step: str, relay: Measured, run: int, reason: str) -> None:
-        self.left_out.append(f"{step}, {relay.name}, run {run}: {reason}")
+        self._left_out.append(f"{step}, {relay.name}, run {run}: {reason}")
         for name in names(step):
             self._rows[name].add(relay.name, None)

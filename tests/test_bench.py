@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,7 +15,9 @@ import pytest
 from bench import calls
 from bench.chain import NODE, PATHS
 from bench.function import WAYS
+from bench.measure import QUICK, Bench
 from bench.peers import PEERS
+from bench.relays import Bed, Cores, Relay, free_port
 from bench.report import (
     judge,
     listing,
@@ -24,7 +27,8 @@ from bench.report import (
     number,
     table,
 )
-from bench.run import REFERENCE_NAME
+from bench.run import REFERENCE_NAME, Results, measure_held
+from bench.stand_in import StandIn
 
 ROOT = Path(__file__).parent.parent
 NATIVE_LIMITS = [0.5, 0.5, 16, 16, 16, 16, 1, 1, 1]
@@ -135,6 +139,33 @@ def test_a_relay_that_is_not_known_is_an_error() -> None:
 
     assert run.returncode == 1
     assert "bench: no such relay: squid (tailrace, " in run.stderr
+
+
+def test_a_relay_that_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    """It does not end the measurements of the others."""
+    results = Results()
+
+    async def start(bed: Bed) -> Relay:
+        port = free_port()
+        words = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+        return bed.command("files", words, port)
+
+    async def measure() -> None:
+        stand_in = StandIn()
+        await stand_in.start()
+        core = min(os.sched_getaffinity(0))
+        bed = Bed(tmp_path, Cores(core, core), stand_in)
+        try:
+            await measure_held(Bench(stand_in, QUICK), results, "held-open", "files", start, bed)
+        finally:
+            bed.stop()
+            await stand_in.stop()
+
+    asyncio.run(measure())
+
+    assert results.rows["held_open"].values == {"files": [None]}
+    (line,) = results.left_out
+    assert line.startswith("held-open, files: a client was answered 404; files (still running) ")
 
 
 def test_a_run_without_a_figure_counts_nowhere() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from bench import open_loop
@@ -111,24 +111,31 @@ def test_the_functions_turn_is_not_the_relays(poll: Poll) -> None:
     responder.stop()
 
 
-def steps_of(poll: Poll, responder: Responder, load: OpenLoad) -> tuple[Steps, dict[str, Row]]:
-    rows = new_rows() | new_lateness_rows()
-    return Steps(OpenLoop(poll, responder), load, rows), rows
-
-
 QUICK = OpenLoad(streams=4, seconds=0.1, behind_share_max=1.0, tries=1)
+
+
+@dataclass(slots=True)
+class Results:
+    """What steps fill."""
+
+    rows: dict[str, Row] = field(default_factory=lambda: new_rows() | new_lateness_rows())
+    left_out: list[str] = field(default_factory=list)
+
+    def steps(self, loop: OpenLoop, load: OpenLoad = QUICK) -> Steps:
+        return Steps(loop, load, self.rows, self.left_out)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_fills_its_rows(step: str, poll: Poll, responder: Responder) -> None:
     """Without a relay those of CPU time stay empty."""
-    steps, rows = steps_of(poll, responder, QUICK)
+    results = Results()
+    steps = results.steps(OpenLoop(poll, responder))
 
     assert steps.measure(step, direct(responder), 1)
 
-    measured = {name for name, row in rows.items() if row.values}
+    measured = {name for name, row in results.rows.items() if row.values}
     assert measured == {name for name in names(step) if is_measured_by_clocks(name)}
-    assert steps.left_out == []
+    assert results.left_out == []
 
 
 def is_measured_by_clocks(name: str) -> bool:
@@ -149,17 +156,17 @@ def test_a_generator_that_is_behind_gives_no_figures() -> None:
 
     poll = SlowPoll()
     responder = Responder(poll)
-    rows = new_rows() | new_lateness_rows()
+    results = Results()
     load = replace(QUICK, behind_share_max=0.01, tries=2)
-    steps = Steps(CountingLoop(poll, responder), load, rows)
+    steps = results.steps(CountingLoop(poll, responder), load)
 
     assert steps.measure("beside-200", direct(responder), 7)
 
     assert tries == [7, 7]
-    assert {name: rows[name].values for name in names("beside-200")} == {
+    assert {name: results.rows[name].values for name in names("beside-200")} == {
         name: {"direct": [None]} for name in names("beside-200")
     }
-    assert steps.left_out == [
+    assert results.left_out == [
         "beside-200, direct, run 7: the generator was behind with 100.0% of its writes"
     ]
     responder.stop()
@@ -172,15 +179,16 @@ def test_a_relay_that_fails_has_no_figures_and_the_next_one_has(
     listener = listen()
     port = listener.getsockname()[1]
     listener.close()
-    steps, rows = steps_of(poll, responder, QUICK)
+    results = Results()
+    steps = results.steps(OpenLoop(poll, responder))
 
     assert not steps.measure("chunk", Direct(port, "broken"), 1)
     assert steps.measure("chunk", direct(responder), 1)
 
-    assert rows["chunk"].values == {"broken": [None]}
-    assert set(rows["chunk-p99-0"].values) == {"broken", "direct"}
-    assert rows["chunk-p99-0"].median("direct") is not None
-    (line,) = steps.left_out
+    assert results.rows["chunk"].values == {"broken": [None]}
+    assert set(results.rows["chunk-p99-0"].values) == {"broken", "direct"}
+    assert results.rows["chunk-p99-0"].median("direct") is not None
+    (line,) = results.left_out
     assert line.startswith(f"chunk, broken, run 1: no connection to port {port}: ")
 
 
@@ -190,12 +198,13 @@ def test_a_relay_that_does_not_answer_is_overloaded(
     """The schedule goes on without it, up to a limit."""
     monkeypatch.setattr(open_loop, "CLIENTS_MAX", 3)
     listener = listen()
-    steps, rows = steps_of(poll, responder, QUICK)
+    results = Results()
+    steps = results.steps(OpenLoop(poll, responder))
 
     assert not steps.measure("request-500", Direct(listener.getsockname()[1], "silent"), 1)
 
-    assert rows["request-500"].values == {"silent": [None]}
-    assert steps.left_out == [
+    assert results.rows["request-500"].values == {"silent": [None]}
+    assert results.left_out == [
         "request-500, silent, run 1: 3 requests are under way; there is no relay"
     ]
     listener.close()
