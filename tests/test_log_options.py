@@ -19,7 +19,7 @@ from tests.command import ANY_PORTS, Command, DevCommand
 
 from tailrace import limits
 from tailrace.cli.exchange_log import ExchangeLog
-from tailrace.cli.logs import JsonLineFormatter, LogSettings
+from tailrace.cli.logs import JsonLineFormatter, JsonLines, LogSettings
 from tailrace.cli.terminal import Terminal
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.observe.log import log_exchange
@@ -173,8 +173,9 @@ def test_a_gateway_writes_the_same_line_as_a_log_record(
     terminal.take_log(settings=settings)
 
     async def log_both() -> None:
-        ExchangeLog(terminal, settings)(RECORD)
-        log_exchange(RECORD)
+        record = RECORD._replace(path='/a"b\\c')
+        ExchangeLog(terminal, settings)(record)
+        log_exchange(record)
 
     asyncio.run(log_both())
 
@@ -183,6 +184,23 @@ def test_a_gateway_writes_the_same_line_as_a_log_record(
     )
     assert ours == theirs.removesuffix("\n")
     assert "outcome" in ours
+
+
+def test_the_time_of_a_line_has_milliseconds() -> None:
+    lines = JsonLines("tailrace.x", ["bytes"])
+
+    first, second = (
+        json.loads(lines.line(at_s, "text", [5])) for at_s in (1_796_000_000.25, 1_796_000_001.0)
+    )
+
+    assert first == {
+        "time": "2026-11-30T00:53:20.250Z",
+        "level": "info",
+        "logger": "tailrace.x",
+        "message": "text",
+        "bytes": 5,
+    }
+    assert second["time"] == "2026-11-30T00:53:21.000Z"
 
 
 async def _log_lines(terminal: Terminal, settings: LogSettings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from tailrace.cli.logs import LogSettings, exchange_line
+from tailrace.cli.logs import JsonLines, LogSettings
 from tailrace.cli.terminal import Terminal
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.observe.log import LINE, NAMES, log_exchange, logger, values_of
@@ -19,7 +19,7 @@ class ExchangeLog:
 
     def __init__(self, terminal: Terminal, settings: LogSettings) -> None:
         self._terminal = terminal
-        self._is_json = settings.is_json
+        self._json = JsonLines(logger.name, NAMES) if settings.is_json else None
 
     def __call__(self, record: ExchangeRecord) -> None:
         """Write the line of an exchange within LOG_DELAY_S."""
@@ -28,9 +28,8 @@ class ExchangeLog:
         elif logger.isEnabledFor(logging.INFO):
             values = values_of(record)
             text = LINE % values
-            if self._is_json:
-                named = dict(zip(NAMES, values, strict=True))
-                text = exchange_line(time.time(), logger.name, text, named)
+            if self._json is not None:
+                text = self._json.line(time.time(), text, values)
             else:
                 text = self._terminal.timed(text)
             self._terminal.write_soon(text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as _encode
 from typing import Annotated, Literal
 
 from tailrace.setting import Setting
@@ -69,9 +71,33 @@ def function_line(name: str, text: str) -> str:
     return json.dumps({**_line(now_s, "info", "function", text), "function": name})
 
 
-def exchange_line(at_s: float, logger: str, message: str, values: Mapping[str, object]) -> str:
-    """Return the line of an exchange as JSON: what `JsonLineFormatter` makes of its record."""
-    return json.dumps({**_line(at_s, "info", logger, message), **_known(values)})
+class JsonLines:
+    """Formats lines with the same names: what `JsonLineFormatter` makes of their records.
+
+    Everything but the values is formatted once, and the time once a second: a line of a busy
+    gateway would cost as much as a fifth of its request.
+    """
+
+    def __init__(self, logger: str, names: Sequence[str]) -> None:
+        keys = ("message", *names)
+        known = f'"level": "info", "logger": {_encode(logger)}'
+        values = ", ".join(f"{_encode(name)}: %s" for name in keys)
+        self._template = f'{{"time": "%s.%03dZ", {known}, {values}}}'
+        self._second = -1
+        self._time = ""
+
+    def line(self, at_s: float, message: str, values: Iterable[str | int]) -> str:
+        """Return a line of this time; "-" is a value that is not known."""
+        second = int(at_s)
+        if second != self._second:
+            self._second = second
+            self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        texts = [
+            str(value) if isinstance(value, int) else "null" if value == "-" else _encode(value)
+            for value in values
+        ]
+        thousandths = int((at_s - second) * 1000)
+        return self._template % (self._time, thousandths, _encode(message), *texts)
 
 
 def _known(values: Mapping[str, object]) -> dict[str, object]:
