@@ -240,7 +240,9 @@ def _unquoted(path: str) -> str:
 def _query_parameters(query: str) -> dict[str, str]:
     decode: Callable[[str], str] = str
     if "%" in query or "+" in query:
-        from urllib.parse import unquote_plus as decode  # see `_unquoted`
+        from urllib.parse import unquote_plus  # see `_unquoted`
+
+        decode = unquote_plus
 
     # Joined at the end: thousands of values of one name would be copied again for each.
     values: dict[str, list[str]] = {}
