@@ -181,6 +181,8 @@ def _start(interpreter: Path, stand_in: StandIn, directory: Path, profile: Path)
     config, log = directory / "tailrace.toml", directory / "log"
     config.write_text(TAILRACE_CONFIG)
     profile.mkdir(exist_ok=True)
+    for old in profile.glob("callgrind*"):  # of an earlier count, not of this one
+        old.unlink()
     port = free_port()
     words = [
         *("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}/callgrind"),
