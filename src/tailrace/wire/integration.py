@@ -283,7 +283,7 @@ def _head_of(prelude: dict[str, Any]) -> Head:
     singles = _object(prelude, "headers")
     multiples = _object(prelude, "multiValueHeaders")
     return Head(
-        200 if status is None else status,
+        200 if status is None else legal_status(status),
         merged_headers(singles, multiples, cookies),
         () if cookies is None else cookies,
     )

@@ -11,7 +11,7 @@ import json
 from collections.abc import ItemsView, Mapping
 
 from tailrace.errors import HeadError, ResultError
-from tailrace.wire.integration import Head
+from tailrace.wire.integration import Head, legal_status
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _response_from_envelope(envelope: dict[Any, Any]) -> tuple[Head, bytes]:
         raise ResultError("headers: an object of names and values is wanted")
     try:
         head = Head(
-            _as_json(envelope["statusCode"]),
+            legal_status(_as_json(envelope["statusCode"])),
             () if headers is None else headers,
             () if cookies is None else cookies,
         )
