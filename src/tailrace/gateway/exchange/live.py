@@ -17,6 +17,7 @@ from tailrace.gateway.exchange.client_seat import ClientSeat
 from tailrace.gateway.exchange.deadlines import Progress, describe
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.exchange.state import (
+    BEFORE_HEAD,
     WAITING,
     AbortResponse,
     AcceptSource,
@@ -29,7 +30,6 @@ from tailrace.gateway.exchange.state import (
     EndResponse,
     Event,
     Exchange,
-    FunctionState,
     GatewayFailed,
     HeadArrived,
     ImpossibleEventError,
@@ -124,7 +124,7 @@ class Held:
     @property
     def has_head(self) -> bool:
         """Whether the response head has been received."""
-        return self.exchange.function not in (FunctionState.WAITING, FunctionState.OPENED)
+        return self.exchange.function not in BEFORE_HEAD
 
     # --- from the source ------------------------------------------------------------------------
 

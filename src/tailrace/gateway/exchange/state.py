@@ -211,6 +211,7 @@ Command = (
 WAITING, _OPENED, _SENDING, _ENDED, _FAILED = FunctionState
 _HELD, _RECEIVING, _DONE = ClientState
 _LATE, _NEVER = Verdict
+BEFORE_HEAD: Final = (WAITING, _OPENED)
 
 # fmt: off
 _TRANSITIONS: Final[dict[type[Event], tuple[FunctionState | Verdict, ...]]] = {

@@ -15,8 +15,9 @@ from typing import Protocol
 from tailrace import limits
 from tailrace.errors import HttpError
 from tailrace.net.clock import TimerClock
+from tailrace.net.server import phases
 from tailrace.net.server.parser import HttpLimits
-from tailrace.net.server.phases import ANSWER, PENDING, Phase
+from tailrace.net.server.phases import Phase
 from tailrace.net.sweeper import Sweeper
 
 
@@ -93,7 +94,7 @@ class PeerDeadlines:
         timeout_s = min(bounds.drain_idle_timeout_s, bounds.keep_alive_timeout_s)
         self._bounds = replace(bounds, keep_alive_timeout_s=timeout_s)
         for connection in self._waiting:
-            if connection.phase is Phase.IDLE:
+            if connection.phase is phases.IDLE:
                 connection.since_s = self._clock.now_s()
 
     def watch(self, connection: Waiting) -> None:
@@ -101,7 +102,7 @@ class PeerDeadlines:
         connection.since_s = connection.phase_since_s = self._now_s()
         connection.seen = 0
         phase = connection.phase
-        if phase is ANSWER or phase is PENDING:
+        if phase is phases.ANSWER or phase is phases.PENDING:
             self._waiting.discard(connection)
             self._responding.add(connection)
         else:
@@ -135,31 +136,32 @@ class PeerDeadlines:
         """End a connection whose deadline has passed; return whether it was ended."""
         phase = connection.phase
         has_unsent = False
-        if phase is Phase.BODY:
+        if phase is phases.BODY:
             _note(connection, connection.request_bytes, now_s, is_excused=not connection.is_reading)
-        elif phase is Phase.ANSWER or phase is Phase.PENDING:
+        elif phase is phases.ANSWER or phase is phases.PENDING:
             has_unsent = connection.unsent_bytes > 0
             _note(connection, connection.taken_bytes, now_s, is_excused=not has_unsent)
-        elif phase is Phase.LINGER or phase is Phase.CLOSING:
+        elif phase is phases.LINGER or phase is phases.CLOSING:
             has_unsent = connection.unsent_bytes > 0
             _note(connection, connection.unsent_bytes, now_s)
-        match passed_deadline(
+        passed = passed_deadline(
             self._bounds,
             phase,
             waited_s=now_s - connection.since_s,
             phase_s=now_s - connection.phase_since_s,
             has_unsent=has_unsent,
-        ):
+        )
+        if passed is None:
+            return False
+        match passed:
             case Passed.CLOSE:
                 connection.close()
             case Passed.RESET:
                 connection.reset()
             case Passed.STALL:
                 connection.end_stalled()
-            case Passed() as passed:
+            case _:
                 connection.refuse(HttpError(408, passed.value))
-            case None:
-                return False
         return True
 
 
@@ -172,23 +174,23 @@ def passed_deadline(
     `has_unsent`: whether bytes of a response wait for the peer.
     """
     match phase:
-        case Phase.IDLE if waited_s >= bounds.keep_alive_timeout_s:
+        case phases.IDLE if waited_s >= bounds.keep_alive_timeout_s:
             return Passed.CLOSE
-        case Phase.HEAD if waited_s >= bounds.head_timeout_s:
+        case phases.HEAD if waited_s >= bounds.head_timeout_s:
             return Passed.HEAD
-        case Phase.BODY:
+        case phases.BODY:
             if _is_over(bounds.body_total_timeout_s, phase_s):
                 return Passed.BODY_TOTAL
             if _is_over(bounds.body_timeout_s, waited_s):
                 return Passed.BODY
-        case Phase.ANSWER | Phase.PENDING if has_unsent and waited_s >= bounds.stall_timeout_s:
+        case phases.ANSWER | phases.PENDING if has_unsent and waited_s >= bounds.stall_timeout_s:
             return Passed.STALL
-        case Phase.LINGER if has_unsent:
+        case phases.LINGER if has_unsent:
             if waited_s >= bounds.stall_timeout_s:
                 return Passed.RESET
-        case Phase.LINGER if waited_s >= bounds.linger_timeout_s:
+        case phases.LINGER if waited_s >= bounds.linger_timeout_s:
             return Passed.CLOSE  # not a reset: the kernel may still be sending a complete answer
-        case Phase.CLOSING if waited_s >= bounds.stall_timeout_s:
+        case phases.CLOSING if waited_s >= bounds.stall_timeout_s:
             return Passed.RESET
     return None
 
