@@ -155,7 +155,7 @@ async def whole(pool: HttpPool, message: EncodedRequest) -> PoolAnswer:
     except asyncio.CancelledError:
         request.cancel()
         raise
-    return request.result()
+    return request.answer()
 
 
 def post(target: str) -> bytes:

@@ -130,4 +130,4 @@ async def test_closing_ends_requests_whose_message_is_made(stage: Stage, steps: 
     await soon(stage.pool.close())
 
     with pytest.raises(PeerError, match="the connections are closed"):
-        (await soon(done)).result()
+        (await soon(done)).answer()

@@ -59,16 +59,16 @@ class LambdaInvoker:
     def outcome(self, function: str, request: WholeRequest) -> str | None:
         """See `Invoker.outcome`."""
         try:
-            answer = request.result()
+            status = request.status()
         except TimeoutError as error:
             raise InvokeTimeoutError(
                 f"the Lambda endpoint did not answer within {self._timeout_s:g} s"
             ) from error
         except PeerError as error:
             raise unreachable("the Lambda endpoint", error) from error
-        if answer.status != 202:
-            raise refusal(answer)
-        return answer.headers.get(REQUEST_ID)
+        if status != 202:
+            raise refusal(request.answer())
+        return request.fields.get(REQUEST_ID)
 
     def _prepare(self, function: str) -> LambdaPost:
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"

@@ -66,7 +66,7 @@ class HttpInvoker:
     def outcome(self, function: str, request: WholeRequest) -> str | None:
         """See `Invoker.outcome`."""
         try:
-            answer = request.result()
+            answer = request.answer()
         except TimeoutError as error:
             raise InvokeTimeoutError(
                 f"the function's URL did not answer within {self._timeout_s:g} s"

@@ -40,24 +40,24 @@ class Connections(Protocol):
 class WholeRequest:
     """One request, from `HttpPool.request` until `on_done` is called with it, or until `cancel`.
 
-    It is repeated if a kept connection ends before a byte of the answer arrives.
+    `fields` are those of the answer, as in `PoolAnswer.headers`. The request is repeated if a kept
+    connection ends before a byte of the answer arrives.
     """
 
     __slots__ = (
         "_connection",
         "_deadline_s",
-        "_fields",
+        "_error",
         "_message",
         "_on_done",
         "_pieces",
         "_pool",
-        "_result",
         "_status",
         "_task",
+        "fields",
     )
 
     _connection: ClientConnection
-    _result: PoolAnswer | Exception
 
     def __init__(
         self,
@@ -71,21 +71,26 @@ class WholeRequest:
         self._on_done: Callable[[WholeRequest], None] | None = on_done
         self._deadline_s = deadline_s
         self._status = 0
-        self._fields: dict[str, str] = {}
+        self.fields: dict[str, str] = {}
+        self._error: Exception | None = None
         self._pieces: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
 
-    def result(self) -> PoolAnswer:
-        """Return the answer. Call this in `on_done`, or later.
+    def status(self) -> int:
+        """Return the status of the answer. Call this in `on_done`, or later.
 
         Raises:
             PeerError: the peer is unreachable, ended the answer early, or sent no HTTP.
             TimeoutError: waiting for a connection, connecting and the answer took too long.
             Exception: what the function raised that returns the message.
         """
-        if isinstance(self._result, Exception):
-            raise self._result
-        return self._result
+        if self._error is not None:
+            raise self._error
+        return self._status
+
+    def answer(self) -> PoolAnswer:
+        """Return the answer; raises as `status` does."""
+        return PoolAnswer(self.status(), self.fields, b"".join(self._pieces))
 
     def cancel(self) -> None:
         """Do not call `on_done`. The request may have been sent, and is not sent from now on.
@@ -122,19 +127,19 @@ class WholeRequest:
         if task.cancelled():  # by the pool, if not by `cancel`
             self._finish(PeerError("the connections are closed"))
 
-    def _finish(self, result: PoolAnswer | Exception) -> None:
-        """Call `on_done`, unless the request was cancelled."""
+    def _finish(self, error: Exception | None) -> None:
+        """Call `on_done`, unless the request was cancelled; without an error there is an answer."""
         on_done, self._on_done = self._on_done, None
         self._message = b""
         if on_done is not None:
-            self._result = result
+            self._error = error
             on_done(self)
 
     # --- called by the connection ---------------------------------------------------------------
 
     def on_head(self, status: int, fields: dict[str, str]) -> None:
         """See `StreamReceiver`."""
-        self._status, self._fields = status, fields
+        self._status, self.fields = status, fields
 
     def on_body(self, data: bytes) -> None:
         """See `StreamReceiver`."""
@@ -142,7 +147,7 @@ class WholeRequest:
 
     def on_end(self) -> None:
         """See `StreamReceiver`."""
-        self._finish(PoolAnswer(self._status, self._fields, b"".join(self._pieces)))
+        self._finish(None)
 
     def on_broken(self, error: PeerError) -> None:
         """See `StreamReceiver`."""
