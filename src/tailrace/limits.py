@@ -197,6 +197,9 @@ CALLBACK_GRACE_S: Final = 0.25
 CREDENTIALS_RETRY_S: Final = 5.0
 """The shortest time between two renewals of the AWS credentials. botocore renews them from 15
 minutes before their end, so a source that is down is tried often enough, and not too often."""
+CREDENTIALS_LOOK_S: Final = 1.0
+"""How long AWS credentials that need no renewal are used before their end is compared with the time
+again: botocore's comparison costs as much as a tenth of a request."""
 INVOKE_CONNECTIONS_MAX: Final = 128
 """Connections to the Lambda endpoint and the routes' URLs, for asynchronous invocations."""
 INVOKED_FUNCTIONS_KEPT_MAX: Final = 256

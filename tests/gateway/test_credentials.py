@@ -25,12 +25,17 @@ class Source:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.clock = ManualClock()  # what the keys wait by
         self.calls = 0
+        self.looks = 0
         self.released = threading.Event()
         self.is_down = False
         self.credentials = RefreshableCredentials(
             "AKIA0", "s", "t", self.now + timedelta(minutes=minutes), self._issue, "test",
-            time_fetcher=lambda: self.now,
+            time_fetcher=self._look,
         )  # fmt: skip
+
+    def _look(self) -> datetime:
+        self.looks += 1
+        return self.now
 
     def _issue(self) -> dict[str, str]:
         self.calls += 1
@@ -78,6 +83,26 @@ def test_nobody_waits_for_a_renewal_while_the_keys_are_valid() -> None:
         assert await used(keys) == "AKIA1"
 
     assert played(story).calls == 1
+
+
+def test_the_end_of_valid_keys_is_compared_with_the_time_at_intervals() -> None:
+    async def story(source: Source, keys: LambdaKeys) -> None:
+        await used(keys)
+        looks = source.looks
+        source.now += timedelta(minutes=55)
+        source.clock.advance(limits.CREDENTIALS_LOOK_S - 0.001)
+        await used(keys)
+        assert (source.looks, keys._renewal) == (looks, None)
+
+        source.clock.advance(0.001)
+        assert await used(keys) == "AKIA0"
+
+        assert source.looks > looks
+        source.released.set()
+        await until(lambda: source.calls == 1 and keys._renewal is None)
+        assert await used(keys) == "AKIA1"
+
+    played(story)
 
 
 def test_a_renewal_that_fails_is_not_tried_again_at_once(

@@ -96,6 +96,7 @@ class LambdaKeys:
         self._tasks = TaskSet()
         self._renewal: asyncio.Task[None] | None = None
         self._retry_at_s = -math.inf
+        self._next_look_s = -math.inf  # until then the keys need no renewal
         self._are_expired = False
         try:
             self._present = source.get_frozen_credentials()
@@ -109,10 +110,14 @@ class LambdaKeys:
         source = self._source
         if not isinstance(source, RefreshableCredentials):
             return self._present
+        now_s = self._clock.now_s()
+        if now_s < self._next_look_s:
+            return self._present
         if self._renewal is None:
             if not source.refresh_needed():
+                self._next_look_s = now_s + limits.CREDENTIALS_LOOK_S
                 return self._present
-            if self._clock.now_s() >= self._retry_at_s:
+            if now_s >= self._retry_at_s:
                 self._renewal = self._tasks.spawn(self._renew(source), "renew AWS credentials")
         # The source may have new keys already while the renewal's thread still ends.
         self._are_expired = self._are_expired or source.refresh_needed(0)
