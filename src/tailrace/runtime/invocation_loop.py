@@ -14,7 +14,6 @@ from tailrace.runtime.context import FunctionFacts, LambdaContext
 from tailrace.runtime.logs import RuntimeLog, flush_output
 from tailrace.runtime.marshal import escapes_non_ascii, event_from_json
 from tailrace.runtime.report import (
-    RuntimeReport,
     failure_of,
     failure_report,
     init_failure_report,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Final, NoReturn
 
     from tailrace.runtime.native_stream import NativeStream
+    from tailrace.runtime.report import RuntimeReport
 
     HandlerFunction = Callable[[Any, Any], Any]
 

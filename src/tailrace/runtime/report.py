@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tailrace.function.failure import Failure, Fault, describe
-from tailrace.records import NamedTuple
 from tailrace.runtime.marshal import JSON, body_from_result
 from tailrace.wire.runtime_api import (
     FUNCTION_ERROR_TYPE,
@@ -15,13 +14,12 @@ from tailrace.wire.runtime_api import (
     response_path,
 )
 
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
-class RuntimeReport(NamedTuple):
-    """One POST request."""
-
-    path: str
-    headers: list[tuple[str, str]]
-    body: bytes
+    RuntimeReport: TypeAlias = tuple[str, list[tuple[str, str]], bytes]
+    """One POST request: path, headers and body."""
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -37,21 +35,19 @@ def result_report(invocation: Invocation, result: object, *, is_ascii: bool) -> 
     """
     body, media_type = body_from_result(result, is_ascii=is_ascii)
     headers = [("content-type", media_type), *_attempt(invocation)]
-    return RuntimeReport(response_path(invocation.request_id), headers, body)
+    return response_path(invocation.request_id), headers, body
 
 
 def failure_report(invocation: Invocation, failure: Failure, *, is_ascii: bool) -> RuntimeReport:
     """Return the report of a failed invocation."""
     headers = [*_error_headers(failure), *_attempt(invocation)]
     path = error_path(invocation.request_id)
-    return RuntimeReport(path, headers, _error_body(failure, invocation.request_id, is_ascii))
+    return path, headers, _error_body(failure, invocation.request_id, is_ascii)
 
 
 def init_failure_report(failure: Failure, *, is_ascii: bool) -> RuntimeReport:
     """Return the report of a handler that cannot be loaded."""
-    return RuntimeReport(
-        INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, "", is_ascii)
-    )
+    return INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, "", is_ascii)
 
 
 def error_type_of(failure: Failure) -> str:
