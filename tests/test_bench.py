@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 NATIVE_LIMITS = [0.5, 0.5, 16, 16, 16, 16, 1, 1, 1]
 
 
+@pytest.mark.timeout(300)
 def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
     results, temporary = tmp_path / "rows.json", tmp_path / "tmp"
     picture = tmp_path / "rows.svg"
@@ -45,7 +46,7 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
         env=os.environ | {"TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=280,
         check=False,
     )
 

@@ -10,7 +10,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
 
 from tailrace.function import Head, streamify_response
 from tailrace.probe.limits import (
@@ -22,6 +21,12 @@ from tailrace.probe.limits import (
 )
 from tailrace.probe.protocol import ALIASES, FIELD, FORMS, VERSION, Form, mark, parse_parameters
 from tailrace.records import NamedTuple
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    Body = Callable[[Any, Any], Iterator[Any]]
 
 _environment: list[str] = []  # one name, from the first invocation on
 
@@ -70,9 +75,6 @@ def environment_name() -> str:
     if not _environment:
         _environment.append(os.urandom(8).hex())
     return _environment[0]
-
-
-Body = Callable[[Any, Any], Iterator[Any]]
 
 
 def _streamed(asked: _Parameters, body: Body) -> Callable[..., Any]:
