@@ -95,6 +95,13 @@ def test_nothing_is_logged_below_the_level(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.records == []
 
 
+def test_a_failure_is_logged_where_only_warnings_are(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        log_exchange(RECORD._replace(outcome="malformed"))
+
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+
+
 @played()
 async def test_each_observer_gets_each_record_once(world: World) -> None:
     """As a metric would; the log line is the first of them."""

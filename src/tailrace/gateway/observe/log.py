@@ -26,11 +26,12 @@ _is_word: Final = re.compile(r"[0-9A-Za-z.:_%/@+-]{1,100}").fullmatch
 
 def log_exchange(record: ExchangeRecord) -> None:
     """Log the summary of an exchange, at INFO, or at WARNING if something failed."""
-    if not logger.isEnabledFor(logging.INFO):
+    level = logging.INFO if record.is_good else logging.WARNING
+    if not logger.isEnabledFor(level):
         return
     # A mapping, so that a log formatter can use the values.
     values = dict(zip(NAMES, values_of(record), strict=True))
-    logger.log(logging.INFO if record.is_good else logging.WARNING, _LINE_OF_NAMED, values)
+    logger.log(level, _LINE_OF_NAMED, values)
 
 
 def values_of(record: ExchangeRecord) -> tuple[str | int, ...]:
