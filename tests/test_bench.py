@@ -78,7 +78,8 @@ def test_a_quick_run_measures_every_row_and_leaves_nothing_behind(tmp_path: Path
     assert [each["limit"] for each in targets] == [150, 1.3, 2.2, 1.5, 8, 1.5, *NATIVE_LIMITS]
     assert all(each["value"] is not None for each in targets)
     assert document["machine"]["cores"] == str(os.cpu_count())
-    assert document["machine"]["python of tailrace"].startswith(document["machine"]["python"])
+    ours, own = (document["machine"][name] for name in ("python of tailrace", "python"))
+    assert ours.split(",")[:2] == own.split(",")[:2]  # version and build; its speed changes
     drawn = ["".join(each.itertext()) for each in ElementTree.parse(picture).iter()]
     assert {"tailrace", "direct", *PEERS, "CPU per paced chunk, µs"} <= set(drawn)
     assert "CPU per paced 64-byte chunk, µs" in run.stdout
