@@ -1157,3 +1157,10 @@ def test_a_mistake_has_fields() -> None:
 )
 def test_the_message_of_a_mistake(error: ConfigError, message: str) -> None:
     assert str(error) == message
+
+
+def test_routes_of_many_hosts_are_told_apart_by_their_hashes() -> None:
+    """They are keys of a dict; with equal hashes each look-up would compare them all."""
+    routes = [RouteConfig(path="/*", host=f"{at}.example", function="f") for at in range(50)]
+
+    assert len({hash(route) for route in routes}) == 50

@@ -80,7 +80,7 @@ class RouteConfig:
     ] = limits.ROUTE_CONCURRENCY
 
     def __hash__(self) -> int:
-        return hash(self.path)  # of all fields it would cost more, for each look-up of a count
+        return hash((self.host, self.path))  # all fields would cost more, in each look-up
 
     @property
     def invoke_url(self) -> str | None:
