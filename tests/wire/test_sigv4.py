@@ -201,3 +201,13 @@ def test_authorization_headers_are_read(value: str, fields: dict[str, str] | Non
 
 def test_a_signature_that_is_no_ascii_is_another_one() -> None:
     assert not sigv4.is_signature("\xe9", "e9")
+
+
+def test_a_secret_that_cannot_be_encoded_is_an_error_each_time() -> None:
+    prepared = PreparedRequest(
+        "POST", "/", "", [], key_id="id", secret="\udcff", region="r", service="s"
+    )
+
+    for _ in range(2):
+        with pytest.raises(UnicodeEncodeError):
+            prepared.authorization("20261129T000000Z", b"")

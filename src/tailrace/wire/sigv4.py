@@ -187,7 +187,6 @@ class PreparedRequest:
         return self._start + outer.hexdigest()
 
     def _prepare(self, date: str) -> None:
-        self._date = date
         scope = date[:8] + self._scope_end
         self._start = (
             f"{ALGORITHM} Credential={self._key_id}/{scope}, SignedHeaders={self._signed_names},"
@@ -198,6 +197,7 @@ class PreparedRequest:
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))  # RFC 2104, section 2
         self._inner.update(_before_digest(date, scope).encode())
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+        self._date = date  # last: a secret that cannot be encoded is an error each time
 
 
 def _before_digest(date: str, scope: str) -> str:
