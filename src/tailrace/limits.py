@@ -31,6 +31,8 @@ SMALL_CHUNKS_MAX: Final = 16_384
 they cost 20 times as much as the same body in one piece. Streams have no such limit."""
 INTERIM_ANSWERS_MAX: Final = 16
 """Answers of status 1xx before the final answer to one of our requests."""
+KEPT_FIELD_BYTES_MAX: Final = 256
+"""Longer values and names are read each time: those that are kept come from peers."""
 HOSTS_KEPT: Final = 16
 """Host fields that are kept once they have been checked."""
 CONNECTION_OPTIONS_KEPT: Final = 16

@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes import HOP_BY_HOP
 
+from tailrace.limits import KEPT_FIELD_BYTES_MAX
 from tailrace.wire.forwarded import (
     TRACE_FIELD,
+    _kept_options,
     find_trace_root,
     forwarded_fields,
     new_trace_root,
@@ -208,3 +210,14 @@ def test_every_field_is_passed_on_or_has_a_reason_not_to_be(
         added.append((TRACE_FIELD, TRACE))
     assert fields == kept + added
     assert address == PEER
+
+
+def test_what_a_client_sends_is_kept_only_if_it_is_short() -> None:
+    """A client chooses the field: its length must not stay in memory."""
+    long = b",".join(b"x%d" % at for at in range(KEPT_FIELD_BYTES_MAX))
+    for value, kept in ((b"x7, x8", 1), (long, 0)):
+        before = _kept_options.cache_info().misses
+        head = request((b"connection", value), (b"x7", b"removed"))
+
+        assert "x7" not in dict(request_headers(head))
+        assert _kept_options.cache_info().misses == before + kept

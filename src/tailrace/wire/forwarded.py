@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from tailrace.limits import CONNECTION_OPTIONS_KEPT
+from tailrace.limits import CONNECTION_OPTIONS_KEPT, KEPT_FIELD_BYTES_MAX
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.stream_frames import FRAMES_FIELD
 
@@ -107,10 +107,16 @@ def forwarded_fields(
     return fields, address
 
 
-@lru_cache(maxsize=CONNECTION_OPTIONS_KEPT)
 def _removed_by(connection: str) -> frozenset[str]:
     """Return the fields that a Connection header removes, but for those left out in any case."""
+    return (_kept_options if len(connection) <= KEPT_FIELD_BYTES_MAX else _options_of)(connection)
+
+
+def _options_of(connection: str) -> frozenset[str]:
     return named_by_connection([connection]) - _NOT_REMOVABLE
+
+
+_kept_options: Final = lru_cache(CONNECTION_OPTIONS_KEPT)(_options_of)
 
 
 def named_by_connection(values: Iterable[str]) -> frozenset[str]:

@@ -105,7 +105,8 @@ def check_request(head: RequestHead) -> None:
     if b"transfer-encoding" in first:
         _check_coding(head, first[b"transfer-encoding"])
     if b"host" in first:
-        head.host = _host_in(first[b"host"])
+        host = first[b"host"]
+        head.host = (_kept_host if len(host) <= limits.KEPT_FIELD_BYTES_MAX else _host_in)(host)
     elif version == "1.1":
         raise HttpError(400, "no host header")
     head.accept = first.get(b"accept")
@@ -125,12 +126,14 @@ def _check_names(names: list[bytes]) -> None:
             raise HttpError(400, f"more than one {name.decode()} header")
 
 
-@lru_cache(maxsize=limits.HOSTS_KEPT)
 def _host_in(value: bytes) -> str:
     """Return the value of a Host field as text."""
     if not _HOST.fullmatch(value):
         raise HttpError(400, "the host header is not a host")
     return value.decode("latin-1")
+
+
+_kept_host: Final = lru_cache(limits.HOSTS_KEPT)(_host_in)
 
 
 def _length(value: bytes) -> int:

@@ -15,6 +15,7 @@ from tailrace.limits import (
     HEAD_BYTES_MAX,
     HEADER_COUNT_MAX,
     INTERIM_ANSWERS_MAX,
+    KEPT_FIELD_BYTES_MAX,
 )
 from tailrace.records import NamedTuple
 
@@ -133,7 +134,8 @@ class AnswerParser:
         lines = bytes(memoryview(self._buffer)[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         self._scanned = 0
-        status = _read_status(lines[0])
+        is_short = len(lines[0]) <= KEPT_FIELD_BYTES_MAX
+        status = (_kept_status if is_short else _read_status)(lines[0])
         headers = _read_fields(lines[1:])
         if status == 101:
             _refuse("another protocol, which was not asked for")
@@ -236,7 +238,6 @@ class AnswerParser:
         raise PeerError(f"the peer's answer {status} has a body over {self._body_bytes_max} bytes")
 
 
-@lru_cache(maxsize=ANSWER_STATUSES_KEPT_MAX)  # a peer has few of them
 def _read_status(line: bytes) -> int:
     """Read a status line. No regular expressions here: compiling them slows a cold start."""
     version, code, reason = line[:9], line[9:12], line[12:]
@@ -252,6 +253,9 @@ def _read_status(line: bytes) -> int:
     return int(code)
 
 
+_kept_status = lru_cache(ANSWER_STATUSES_KEPT_MAX)(_read_status)  # a peer has few of them
+
+
 def _is_made_of(alphabet: bytes, text: bytes) -> bool:
     return bool(text) and not text.translate(None, alphabet)
 
@@ -262,7 +266,8 @@ def _read_fields(lines: list[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         raw_name, colon, raw_value = line.partition(b":")
-        name = _field_name(raw_name) if colon else None
+        is_short = len(raw_name) <= KEPT_FIELD_BYTES_MAX
+        name = (_kept_name if is_short else _field_name)(raw_name) if colon else None
         if name is None:
             _refuse(f"a header field is {line[:40]!r}")
         value = raw_value.strip(b" \t").decode("latin-1")
@@ -270,10 +275,12 @@ def _read_fields(lines: list[bytes]) -> dict[str, str]:
     return headers
 
 
-@lru_cache(maxsize=ANSWER_NAMES_KEPT_MAX)  # a peer has few of them
 def _field_name(raw_name: bytes) -> str | None:
     """Return a name in lower case, None if it is no token."""
     return raw_name.decode("ascii").lower() if _is_made_of(_TOKEN, raw_name) else None
+
+
+_kept_name = lru_cache(ANSWER_NAMES_KEPT_MAX)(_field_name)  # a peer has few of them
 
 
 def _refuse(what: str) -> NoReturn:
