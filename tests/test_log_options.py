@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,14 @@ def test_the_time_of_a_line_has_milliseconds() -> None:
         "bytes": 5,
     }
     assert second["time"] == "2026-11-30T00:53:21.000Z"
+
+
+@pytest.mark.parametrize("at_s", [1_700_002_407.791, 1_700_002_407.9999999, 1_700_002_407.0005])
+def test_the_time_of_a_line_is_that_of_a_log_record(at_s: float) -> None:
+    (line,) = (json.loads(JsonLines("x", []).line(at_s, "text", [])),)
+
+    moment = datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")
+    assert line["time"] == moment.replace("+00:00", "Z")
 
 
 async def _log_lines(terminal: Terminal, settings: LogSettings) -> None:

@@ -96,7 +96,7 @@ class JsonLines:
             str(value) if isinstance(value, int) else "null" if value == "-" else _encode(value)
             for value in values
         ]
-        thousandths = int((at_s - second) * 1000)
+        thousandths = min(999, round((at_s - second) * 1e6) // 1000)  # as a datetime has them
         return self._template % (self._time, thousandths, _encode(message), *texts)
 
 
