@@ -147,3 +147,18 @@ def test_a_plain_callbacks_status_must_be_three_digits(status: bytes) -> None:
 def test_a_plain_callbacks_status_must_be_final(status: bytes) -> None:
     with pytest.raises(HeadError, match="status"):
         fields_from_callback(RequestHead("POST", "/", "1.1", callback((b"x-status-code", status))))
+
+
+def test_connection_takes_no_cookie_away() -> None:
+    """As from a function's own head, which has its cookies in a list."""
+    fields = [(b"connection", b"set-cookie, x-a"), (b"set-cookie", b"a=1"), (b"x-a", b"1")]
+
+    found = fields_from_callback(RequestHead("POST", "/", "1.1", fields))
+
+    assert found == (200, [(b"set-cookie", b"a=1")], None)
+
+
+def test_the_first_status_counts() -> None:
+    fields = [(b"x-status-code", b""), (b"x-status-code", b"404")]
+
+    assert fields_from_callback(RequestHead("POST", "/", "1.1", fields)).status == 200

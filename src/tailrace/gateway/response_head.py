@@ -124,14 +124,15 @@ def fields_from_callback(head: RequestHead) -> ResponseFields:
     """
     fields: Headers = []
     cookies: Headers = []
-    status = length = b""
+    length = b""
+    status: bytes | None = None
     dropped: frozenset[str] = frozenset()
     for field in head.headers:  # of which the parser has checked names and values
         name, value = field
         if name not in _NOT_OF_CALLBACKS and not name.startswith(_OF_REQUESTS_PREFIXES):
             fields.append(field)
         elif name == b"x-status-code":
-            status = status or value
+            status = value if status is None else status
         elif name == b"set-cookie":
             cookies.append(field)
         elif name == b"content-length":
@@ -142,7 +143,6 @@ def fields_from_callback(head: RequestHead) -> ResponseFields:
         raise HeadError(f"x-status-code: {status[:40]!r} is not a status")
     if dropped:
         fields = [field for field in fields if field[0].decode("latin-1") not in dropped]
-        cookies = [] if "set-cookie" in dropped else cookies
     return ResponseFields(
         legal_status(int(status or b"200")),
         fields + cookies,
