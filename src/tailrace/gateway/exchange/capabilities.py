@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from typing import Final
 
 from tailrace.limits import CAPABILITIES_MADE
 from tailrace.wire.capability import RANDOM_BYTES, Capability, mint
 
 _unused: Final[list[Capability]] = []
-os.register_at_fork(after_in_child=_unused.clear)
+if sys.platform != "win32":  # which cannot fork
+    os.register_at_fork(after_in_child=_unused.clear)
 
 
 def new_capability() -> Capability:
