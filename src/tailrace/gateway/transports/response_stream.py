@@ -201,7 +201,9 @@ class _Answer:
         """Open the source with a 200; collect the body of a refusal."""
         held = self._held
         held.request_id = fields.get(REQUEST_ID)
-        if status != 200:
+        if not held.is_waiting:
+            self.stream.abort()  # the exchange has ended without cancelling this
+        elif status != 200:
             self._refused = PoolAnswer(status, fields, b"")
         else:
             self._settle(None)
