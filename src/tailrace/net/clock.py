@@ -34,7 +34,7 @@ class LoopClock:
     __slots__ = ("_loop", "now_s")
 
     now_s: Callable[[], float]
-    """The loop's time, which uvloop updates once a turn."""
+    """Return the loop's time; see `TimerClock`."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -2,8 +2,7 @@
 
 Concurrency law: everything runs in protocol callbacks of one event loop. The parser only records;
 the application gets what one read brought once, at the end of that read, so no application code
-runs inside the parser. A connection answers one request at a time. `phases` has the table of what
-it waits for, and of the events that lead from one phase to another.
+runs inside the parser. A connection answers one request at a time; `phases` has its table.
 """
 
 from __future__ import annotations
@@ -249,9 +248,10 @@ class Connection(FramedWriter, asyncio.Protocol):
         """Called by the event loop: one read."""
         phase = self.phase
         if phase is phases.IDLE and not self._early and not self._is_full:
-            if self._server.turns.must_wait(self._take_up):
-                self._early = data  # however long it is: no more is read until then
+            if self._server.turns.must_wait(len(data), self._take_up):
+                self._early = data
                 self._transport.pause_reading()
+                self._server.deadlines.unwatch(self)  # it is not idle
                 return
             self.phase = phases.PHASES[phase][phases.REQUEST_BEGUN]
         elif phase is not phases.BODY and phase is not phases.HEAD:

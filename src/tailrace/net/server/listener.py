@@ -59,7 +59,7 @@ class HttpServer:
         self.limits = bounds if bounds is not None else HttpLimits()
         self._clock = clock if clock is not None else LoopClock()
         self.deadlines = PeerDeadlines(self.limits, self._clock)
-        self.turns = Turns(self._clock)
+        self.turns = Turns()
         self.crowd = Crowd(name, self.limits, self._clock)
         self.is_draining = False
         self._is_stopped = False

@@ -9,53 +9,48 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from tailrace import limits
-from tailrace.net.clock import TimerClock
 
-_STARTED_MAX = limits.REQUESTS_PER_TURN_MAX
+_STARTED_MAX: Final = limits.REQUESTS_PER_TURN_MAX
 
 
 class Turns:
-    """Lets at most REQUESTS_PER_TURN_MAX requests of a listener start in one turn.
+    """Lets at most REQUESTS_PER_TURN_MAX requests of a listener start in one turn."""
 
-    A turn is known by the loop's time. uvloop updates it once a turn, in milliseconds, so turns of
-    one millisecond count as one.
-    """
+    __slots__ = ("_is_taking_up", "_started", "_waiting")
 
-    __slots__ = ("_clock", "_is_taking_up", "_started", "_started_s", "_waiting")
-
-    def __init__(self, clock: TimerClock) -> None:
-        self._clock = clock
-        self._started_s = 0.0
-        self._started = 0
+    def __init__(self) -> None:
+        self._started = 0  # since `_go_on`, which is due when it is the maximum
         self._waiting: deque[Callable[[], None]] = deque()  # bounded by the listener's connections
         self._is_taking_up = False
 
-    def must_wait(self, take_up: Callable[[], None]) -> bool:
+    def must_wait(self, size: int, take_up: Callable[[], None]) -> bool:
         """Count a request; return whether it must wait.
 
-        Then `take_up` is called in a later turn, after those of requests that wait already.
+        Then `take_up` is called in a later turn, after those of requests that wait already. `size`
+        is what has to be kept until then; above PIPELINED_BYTES_MAX a request starts at once.
         """
-        if self._is_taking_up:
+        if self._is_taking_up or size > limits.PIPELINED_BYTES_MAX:
             return False
-        now_s = self._clock.now_s()
-        if now_s != self._started_s:
-            self._started_s, self._started = now_s, 0
+        if self._started == _STARTED_MAX:
+            self._waiting.append(take_up)
+            return True
         self._started += 1
-        if self._started <= _STARTED_MAX and not self._waiting:
-            return False
-        if not self._waiting:
+        if self._started == _STARTED_MAX:
             asyncio.get_running_loop().call_soon(self._go_on)
-        self._waiting.append(take_up)
-        return True
+        return False
 
     def _go_on(self) -> None:
+        self._started = 0
         self._is_taking_up = True
         try:
-            for _ in range(min(_STARTED_MAX, len(self._waiting))):
+            while self._waiting and self._started < _STARTED_MAX:
+                self._started += 1
                 self._waiting.popleft()()
-        finally:
+        finally:  # also if one raises
             self._is_taking_up = False
-            if self._waiting:
+            if self._waiting or self._started == _STARTED_MAX:
+                self._started = _STARTED_MAX
                 asyncio.get_running_loop().call_soon(self._go_on)
