@@ -6,14 +6,12 @@ Facts: Invoke API 2015-03-31 (Lambda API reference, "Invoke"), read 2026-11.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from urllib.parse import quote
 
 from tailrace import limits
 from tailrace.errors import InvokeTimeoutError, PeerError
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
-from tailrace.gateway.aws.signing import LambdaPost, LambdaSigner
+from tailrace.gateway.aws.signing import LambdaSigner
 from tailrace.net.client.pool import HttpPool
 from tailrace.net.client.request import WholeRequest
 from tailrace.net.clock import TimerClock
@@ -32,8 +30,10 @@ class LambdaInvoker:
         clock: TimerClock | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._post_to = lru_cache(limits.INVOKED_FUNCTIONS_KEPT_MAX)(self._prepare)
         self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s, clock=clock)
+        self._post_to = self._signer.posts_to(
+            "/2015-03-31/functions/{}/invocations", {"X-Amz-Invocation-Type": "Event"}
+        )
         self._pool = HttpPool(
             self._signer.origin,
             connections_max=connections_max,
@@ -69,10 +69,6 @@ class LambdaInvoker:
         if status != 202:
             raise refusal(request.answer())
         return request.fields.get(REQUEST_ID)
-
-    def _prepare(self, function: str) -> LambdaPost:
-        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-        return self._signer.prepare(path, {"X-Amz-Invocation-Type": "Event"})
 
     async def close(self) -> None:
         """Close all connections."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tailrace import limits
 from tailrace.gateway.aws.credentials import (
@@ -68,6 +69,17 @@ class LambdaSigner:
         """Return what is the same in each POST to a path below the endpoint's; after `start`."""
         assert self._keys is not None, "not started"
         return LambdaPost(self._endpoint, self._keys, path, headers)
+
+    def posts_to(self, path: str, headers: dict[str, str]) -> Callable[[str], LambdaPost]:
+        """Return a `prepare` for functions by their names or ARNs, which stand for `{}` in `path`.
+
+        What it has prepared for INVOKED_FUNCTIONS_KEPT_MAX functions is kept.
+        """
+
+        def prepare(function: str) -> LambdaPost:
+            return self.prepare(path.format(quote(function, safe="")), headers)
+
+        return lru_cache(limits.INVOKED_FUNCTIONS_KEPT_MAX)(prepare)
 
     async def close(self) -> None:
         """Cancel the renewal of keys."""

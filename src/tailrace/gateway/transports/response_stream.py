@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 from tailrace import limits
 from tailrace.errors import (
@@ -24,7 +22,7 @@ from tailrace.errors import (
 )
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
-from tailrace.gateway.aws.signing import LambdaPost, LambdaSigner
+from tailrace.gateway.aws.signing import LambdaSigner
 from tailrace.gateway.exchange.live import Held, Invocation
 from tailrace.gateway.exchange.state import (
     FunctionFailed,
@@ -75,7 +73,9 @@ class StreamTransport:
         self._streams = HttpPool(
             self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )
-        self._post_to = lru_cache(limits.INVOKED_FUNCTIONS_KEPT_MAX)(self._prepare)
+        self._post_to = self._signer.posts_to(
+            "/2021-11-15/functions/{}/response-streaming-invocations", {}
+        )
         self._form_warnings = FormWarnings(clock)
 
     @property
@@ -119,11 +119,6 @@ class StreamTransport:
             answer.fail(error)
         else:
             answer.send(stream, message)
-
-    def _prepare(self, function: str) -> LambdaPost:
-        name = quote(function, safe="")
-        path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
-        return self._signer.prepare(path, {})
 
     async def close(self) -> None:
         """Close all connections."""
