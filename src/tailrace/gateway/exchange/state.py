@@ -210,7 +210,8 @@ Command = (
 # Members by names of the module, which on Python 3.11 are found ten times as fast.
 WAITING, _OPENED, _SENDING, _ENDED, _FAILED = FunctionState
 _HELD, _RECEIVING, _DONE = ClientState
-_LATE, _NEVER = Verdict
+_LATE: Final = Verdict.LATE
+_NEVER: Final = Verdict.IMPOSSIBLE
 BEFORE_HEAD: Final = (WAITING, _OPENED)
 
 # fmt: off
@@ -327,11 +328,9 @@ class Exchange:
         """
         before, had = self.function, self.client
         after = FUNCTION_SIDE[before][type(event)]
-        if isinstance(after, Verdict):
-            if after is _NEVER:
-                raise ImpossibleEventError(f"{type(event).__name__} in {before.name}")
-            return ()
-        if had is _DONE and type(event) is ClientLeft:
+        if after is _NEVER:
+            raise ImpossibleEventError(f"{type(event).__name__} in {before.name}")
+        if after is _LATE or (had is _DONE and type(event) is ClientLeft):
             return ()
         self.function = after
         self.client = CLIENT_SIDE[had].get(after, had)
