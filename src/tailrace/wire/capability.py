@@ -85,6 +85,6 @@ def redact(text: str) -> str:
     return _compiled(_SECRETS).sub(r"\1…", text)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
