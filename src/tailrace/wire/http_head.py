@@ -199,7 +199,7 @@ def has_body(method: str, status: int) -> bool:
 
 
 def encode_response_head(
-    status: int, headers: Iterable[tuple[bytes, bytes]], framing: bytes = b"", date: bytes = b""
+    status: int, headers: Fields, framing: bytes = b"", date: bytes = b""
 ) -> bytes:
     """Return a response head with its empty line; `headers` are not checked.
 
