@@ -66,7 +66,7 @@ class Source(Protocol):
         """Answer the function: 200 when all `count` bytes were relayed, otherwise the reason."""
 
 
-class Invocation(Protocol):
+class PendingInvocation(Protocol):
     """An event that was sent, or that waits to be sent, until its outcome is known."""
 
     def cancel(self) -> None:
@@ -104,7 +104,7 @@ class Held:
     progress: Progress
     exchange: Exchange
     source: Source | None = None
-    invocation: Invocation | None = None
+    invocation: PendingInvocation | None = None
     client_address: str = ""
     request_id: str | None = None
     status: int = 0

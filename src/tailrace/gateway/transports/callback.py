@@ -13,7 +13,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import CallbackRefusedError, CapabilityError, ResponseFormatError
-from tailrace.gateway.exchange.live import Held, Invocation
+from tailrace.gateway.exchange.live import Held, PendingInvocation
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import (
     ResponseMalformed,
@@ -44,7 +44,7 @@ class CallbackTransport:
         self.start = invoker.start
         self.close = invoker.close
 
-    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> Invocation:
+    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> PendingInvocation:
         """See `Transport.dispatch`."""
         on_done = partial(self._on_done, held, on_outcome)
         return self._invoker.invoke(held.route.function, payload, on_done)

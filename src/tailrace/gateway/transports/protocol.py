@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from tailrace.gateway.exchange.live import Held, Invocation
+from tailrace.gateway.exchange.live import Held, PendingInvocation
 from tailrace.net.client.request import WholeRequest
 
 OnOutcome = Callable[[Held, Exception | None], None]
@@ -36,7 +36,7 @@ class Transport(Protocol):
     async def start(self) -> None:
         """Open resources. Raises ConfigError if one is unavailable."""
 
-    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> Invocation:
+    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> PendingInvocation:
         """Send an event; set `held.request_id` once the answer has it.
 
         `on_outcome` is called once, later, unless the invocation is cancelled before. An event is

@@ -23,7 +23,7 @@ from tailrace.errors import (
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
 from tailrace.gateway.aws.signing import LambdaSigner
-from tailrace.gateway.exchange.live import Held, Invocation
+from tailrace.gateway.exchange.live import Held, PendingInvocation
 from tailrace.gateway.exchange.state import (
     FunctionFailed,
     ResponseMalformed,
@@ -92,7 +92,7 @@ class StreamTransport:
         """See `Transport.keys`: these are the same for each exchange."""
         return keys_for_stream()
 
-    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> Invocation:
+    def dispatch(self, held: Held, payload: bytes, on_outcome: OnOutcome) -> PendingInvocation:
         """See `Transport.dispatch`; the answer becomes the source of `held`.
 
         The event is accepted when Lambda has started the stream. If the invocation is cancelled
@@ -183,7 +183,7 @@ class _Answer:
     # --- the invocation of an exchange ----------------------------------------------------------
 
     def cancel(self) -> None:
-        """See `Invocation`; called before Lambda has started the stream."""
+        """See `PendingInvocation`; called before Lambda has started the stream."""
         self._on_outcome = None
         if self.opening is not None:
             self.opening.cancel()
