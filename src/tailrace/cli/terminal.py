@@ -127,27 +127,33 @@ class Terminal:
         logging.getLogger("tailrace").setLevel(settings.number)
 
 
-class _JsonHandler(logging.Handler):
-    """Writes each record as a line of JSON."""
+class _TerminalHandler(logging.Handler):
+    """A handler whose flush writes the lines that wait: see `Terminal.write_soon`."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
-        self.setFormatter(JsonLineFormatter())
         self._terminal = terminal
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._terminal.write(self.format(record))
 
     def flush(self) -> None:
         self._terminal.flush()
 
 
-class _Handler(logging.Handler):
+class _JsonHandler(_TerminalHandler):
+    """Writes each record as a line of JSON."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self.setFormatter(JsonLineFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._terminal.write(self.format(record))
+
+
+class _Handler(_TerminalHandler):
     """Writes each record with the part of the program, and with its level from WARNING on."""
 
     def __init__(self, terminal: Terminal, write: Callable[[str, str], None]) -> None:
-        super().__init__()
-        self._terminal = terminal
+        super().__init__(terminal)
         self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -157,6 +163,3 @@ class _Handler(logging.Handler):
             text = f"{self._terminal.paint(record.levelname.lower(), color)}: {text}"
         package, _, rest = record.name.partition(".")
         self._write(rest.partition(".")[0] if package == "tailrace" and rest else package, text)
-
-    def flush(self) -> None:
-        self._terminal.flush()
