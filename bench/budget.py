@@ -28,12 +28,18 @@ import uvloop
 from bench.counted import MARK
 from bench.load import BenchError, Client, connect
 from bench.measure import CHUNK
-from bench.relays import ROOT, TAILRACE_CONFIG, Relay, environment, free_port, wait_until_listening
+from bench.relays import (
+    REFERENCE,
+    ROOT,
+    TAILRACE_CONFIG,
+    Relay,
+    environment,
+    free_port,
+    wait_until_listening,
+)
 from bench.stand_in import HEADERS_PATH, Sink, StandIn
 
 RECORD: Final = Path(__file__).parent / "budget.json"
-REFERENCE: Final = ROOT / ".venv/reference/bin/python"
-"""Debian's Python with the pinned packages: `make .venv/.reference`."""
 
 EXCESS_MAX: Final = {"request": 1.03, "request-headers": 1.03, "chunk": 1.02}
 """How many times its recorded count each may be. Counts of a request differ by 0.5 % from run to
