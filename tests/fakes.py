@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.net.server.listener import Connection, HttpServer, RequestHead, WholeBody
 from tailrace.wire.integration import DELIMITER, MEDIA_TYPE
 
@@ -45,6 +46,23 @@ _ROUNDS = 50
 """More than any chain of calls, each of which makes the next one ready, has links."""
 
 Fields = Iterable[tuple[str, str]]
+
+RECORD = ExchangeRecord(
+    exchange_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
+    request_id="3c0a5f0e",
+    client="203.0.113.7",
+    method="GET",
+    path="/lines",
+    function="lines",
+    transport="callback",
+    status=200,
+    outcome="complete",
+    bytes_relayed=420,
+    bytes_padded=7,
+    first_byte_s=0.1394,
+    total_s=3.1666,
+)
+"""Of an exchange that is complete."""
 
 
 async def soon(awaitable: Awaitable[Any], what: str = "it") -> Any:

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests import fakes
 from tests.command import ANY_PORTS, Command, DevCommand
 
 from tailrace import limits
 from tailrace.cli.exchange_log import ExchangeLog
 from tailrace.cli.logs import JsonLineFormatter, JsonLines, LogSettings
 from tailrace.cli.terminal import Terminal
-from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.observe.log import log_exchange
 
 HANDLER = """
@@ -137,21 +137,7 @@ def test_what_is_not_known_is_null() -> None:
     assert {name: document[name] for name in values} == {**values, "request_id": None}
 
 
-RECORD = ExchangeRecord(
-    exchange_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
-    request_id=None,
-    client="203.0.113.7",
-    method="GET",
-    path="/lines",
-    function="lines",
-    transport="callback",
-    status=200,
-    outcome="complete",
-    bytes_relayed=420,
-    bytes_padded=7,
-    first_byte_s=0.1394,
-    total_s=3.1666,
-)
+RECORD = fakes.RECORD._replace(request_id=None)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from tests.clock import ManualClock
-from tests.fakes import encode_head
+from tests.fakes import RECORD, encode_head
 from tests.gateway.world import World, played
 
 from tailrace import limits
@@ -16,22 +16,6 @@ from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.observe.log import LINE, NAMES, log_exchange, values_of
 from tailrace.gateway.observe.tallies import Tallies
-
-RECORD = ExchangeRecord(
-    exchange_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
-    request_id="3c0a5f0e",
-    client="203.0.113.7",
-    method="GET",
-    path="/lines",
-    function="lines",
-    transport="callback",
-    status=200,
-    outcome="complete",
-    bytes_relayed=420,
-    bytes_padded=7,
-    first_byte_s=0.1394,
-    total_s=3.1666,
-)
 
 
 def line_of(record: ExchangeRecord, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
