@@ -26,7 +26,7 @@ from tailrace.gateway.transports.stream_messages import failure_in, split
 from tailrace.net import json_text
 from tailrace.net.server.parser import HttpLimits, RequestParser
 from tailrace.wire import event_stream
-from tailrace.wire.events import event_from_request
+from tailrace.wire.events.function_url import event_from_request
 from tailrace.wire.http_head import RequestHead
 from tailrace.wire.integration import PreludeParser
 from tailrace.wire.stream_frames import FrameDecoder, encode_data

@@ -13,7 +13,7 @@ from typing import Self
 
 from bench.chain import FUNCTIONS
 from tailrace.wire.capability import EXCHANGE_FIELD
-from tailrace.wire.events import event_from_request
+from tailrace.wire.events.function_url import event_from_request
 from tailrace.wire.integration import DELIMITER
 from tailrace.wire.mark import keys_for_callback
 from tailrace.wire.runtime_api import ACCEPTED_BODY, Invocation, next_headers

@@ -18,7 +18,7 @@ from tests.fakes import Response
 from tests.node.events import connected, invoked
 from tests.node.runtimes import Kind, name_of, serving_kinds
 
-from tailrace.wire.events import event_from_request
+from tailrace.wire.events.function_url import event_from_request
 
 FRAMEWORKS = ("hono", "lambda-stream", "express")
 KINDS = {name: Kind(f"{name}.handler") for name in FRAMEWORKS}

@@ -1,316 +1,16 @@
-"""The request that the SDK reads from an event, whatever the form of the event."""
+"""`Request`: the HTTP request in an event, whatever the form of the event."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections import UserDict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes import (
-    APIGatewayProxyEventV2,
-    LambdaFunctionUrlEvent,
-)
-from aws_lambda_powertools.utilities.parser.models import LambdaFunctionUrlModel
-from pydantic import BaseModel, ConfigDict, Field
-from tests.peers import Peer, Running
-from tests.runtime_api import RuntimeLoop
+from tests.function.event_forms import FORMS, request_event
 
-from tailrace.function import Head, streamify_response
-from tailrace.function import request as request_module
-from tailrace.wire import mark as mark_module
-from tailrace.wire.events import event_from_request
-
-
-class OpenModel(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    context: dict[str, Any] = Field(alias="requestContext")
-
-
-class NestedModel(BaseModel):
-    """Its inner objects are models, too."""
-
-    class Context(BaseModel):
-        http: dict[str, str]
-
-    model_config = ConfigDict(extra="allow")
-    context: Context = Field(alias="requestContext")
-
-
-class ClosedModel(BaseModel):
-    requestContext: dict[str, Any]
-
-
-@dataclass
-class Request:
-    event: dict[str, Any]
-
-
-FORMS: list[Callable[[dict[str, Any]], Any]] = [
-    dict,
-    LambdaFunctionUrlEvent,
-    APIGatewayProxyEventV2,
-    UserDict,
-    MappingProxyType,
-    OpenModel.model_validate,
-    NestedModel.model_validate,
-    lambda event: {
-        key: MappingProxyType(value) if isinstance(value, dict) else value
-        for key, value in event.items()
-    },
-]
-REFUSED: list[Callable[[dict[str, Any]], Any]] = [
-    LambdaFunctionUrlModel.model_validate,
-    ClosedModel.model_validate,
-    Request,
-    lambda event: object(),
-]
-
-
-def request_event(method: str = "GET", **more: Any) -> dict[str, Any]:
-    """An event with every key that AWS sends, as strict models want them."""
-    event = event_from_request(
-        method=method,
-        path="/",
-        query="",
-        headers=[("host", "example.com")],
-        body=b"",
-        source_ip="127.0.0.1",
-        request_id="8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11",
-        time_epoch_ms=1_795_288_703_702,
-        host="example.com",
-    )
-    return event | more
-
-
-@streamify_response
-def inner(event: Any, context: Any) -> Iterator[Head | str]:
-    yield Head(201, {"x-a": "b"}, ["c=1"])
-    yield "hello"
-
-
-def converted(form: Callable[[dict[str, Any]], Any]) -> Callable[[Any, Any], Any]:
-    """A handler whose outer decorator converts the event."""
-    return lambda event, context: inner(form(event), context)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_returned_response_keeps_its_head(form: Callable[[dict[str, Any]], Any]) -> None:
-    assert converted(form)(request_event(), None) == {
-        "statusCode": 201,
-        "headers": {"x-a": "b"},
-        "cookies": ["c=1"],
-        "body": "hello",
-        "isBase64Encoded": False,
-    }
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_callback_is_found(form: Callable[[dict[str, Any]], Any]) -> None:
-    with Peer() as peer:
-        call = Running(converted(form), peer.event(), None)
-        callback = peer.accept_callback()
-        head, body = callback.serve()
-        assert (head.status, head.cookies, body) == (201, ("c=1",), b"hello")
-        assert call.result() is None
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_native_stream_begins_with_the_head(form: Callable[[dict[str, Any]], Any]) -> None:
-    with Peer() as peer, RuntimeLoop(peer, converted(form)) as loop:
-        stream = loop.stream(request_event())
-        head = stream.read_response_head()
-        assert (head.status, head.cookies) == (201, ("c=1",))
-        assert stream.read_body()[0] == b"hello"
-        stream.accept_response()
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_head_request_is_seen(form: Callable[[dict[str, Any]], Any]) -> None:
-    with Peer() as peer, RuntimeLoop(peer, converted(form)) as loop:
-        stream = loop.stream(request_event("HEAD"))
-        assert stream.read_response_head().status == 201
-        assert stream.read_body()[0] == b""
-        stream.accept_response()
-
-
-@pytest.mark.parametrize("form", REFUSED)
-def test_an_event_that_cannot_be_read_is_refused_before_the_handler_runs(
-    form: Callable[[dict[str, Any]], Any],
-) -> None:
-    """A lost callback would leave the client waiting for the gateway's deadline."""
-    runs: list[Any] = []
-
-    @streamify_response
-    def handler(event: Any, context: Any) -> None:
-        runs.append(event)
-
-    event = form(request_event(tailrace={"v": 1, "callback": "http://127.0.0.1:9/a/b"}))
-    message = f"the event is a {type(event).__qualname__}, which is not a mapping"
-    with pytest.raises(TypeError, match=re.escape(message)):
-        handler(event, None)
-    assert not runs
-
-
-def test_the_handler_gets_the_event_in_the_form_that_it_was_called_with() -> None:
-    seen: list[Any] = []
-
-    @streamify_response
-    def handler(event: Any, context: Any) -> None:
-        seen.append(event)
-
-    event = LambdaFunctionUrlEvent(request_event())
-    handler(event, None)
-
-    assert seen == [event]
-    assert seen[0] is event
-
-
-def test_an_event_that_was_converted_inside_is_handed_on() -> None:
-    """The outer handler has read it, so its form does not matter there."""
-    context = object()
-
-    @streamify_response
-    def outer(event: Mapping[str, Any], context: Any) -> Any:
-        return inner(Request(dict(event)), context)
-
-    with Peer() as peer:
-        call = Running(outer, peer.event(), context)
-        callback = peer.accept_callback()
-        head, body = callback.serve()
-        assert (head.status, body) == (201, b"hello")
-        assert call.result() is None
-
-
-# --- events of other front ends ------------------------------------------------------------------
-
-REST = {
-    "resource": "/",
-    "path": "/",
-    "httpMethod": "GET",
-    "headers": {},
-    "multiValueHeaders": {},
-    "requestContext": {"resourcePath": "/", "httpMethod": "GET", "apiId": "1234567890"},
-    "body": None,
-    "isBase64Encoded": False,
-}
-OTHERS = {
-    "API Gateway's REST API, or HTTP API with payload format 1.0": [
-        REST,
-        REST | {"version": "1.0"},
-        REST | {"requestContext": None},  # of the console's test button, in some templates
-    ],
-    "an Application Load Balancer": [
-        {
-            "requestContext": {"elb": {"targetGroupArn": "arn"}},
-            "httpMethod": "GET",
-            "path": "/",
-            "multiValueHeaders": {"host": ["x"]},
-            "body": "",
-            "isBase64Encoded": False,
-        }
-    ],
-    "API Gateway's WebSocket API": [
-        {
-            "requestContext": {"routeKey": "$default", "eventType": "MESSAGE", "connectionId": "c"},
-            "body": "hello",
-            "isBase64Encoded": False,
-        }
-    ],
-    "VPC Lattice": [
-        {
-            "version": "2.0",
-            "path": "/",
-            "method": "GET",
-            "headers": {"host": ["x"]},
-            "requestContext": {"serviceNetworkArn": "arn", "serviceArn": "arn"},
-        },
-        {"raw_path": "/", "method": "GET", "headers": {}, "query_string_parameters": {}},
-    ],
-    "CloudFront (Lambda@Edge)": [
-        {"Records": [{"cf": {"config": {}, "request": {"method": "GET", "uri": "/"}}}]}
-    ],
-}
-OTHER_EVENTS = [(name, event) for name, events in OTHERS.items() for event in events]
-
-
-@pytest.fixture
-def fresh_environment() -> None:
-    request_module._warn_once.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_environment")
-@pytest.mark.parametrize(("front_end", "event"), OTHER_EVENTS)
-def test_a_head_that_is_lost_is_one_warning(
-    caplog: pytest.LogCaptureFixture, front_end: str, event: dict[str, Any]
-) -> None:
-    for _ in range(2):
-        assert inner(event, None) == "hello"
-
-    (record,) = caplog.records
-    assert record.levelname == "WARNING"
-    assert record.getMessage().startswith(f"the event is one of {front_end}, whose form")
-    assert "status, headers and cookies are lost" in record.getMessage()
-
-
-@pytest.mark.usefixtures("fresh_environment")
-@pytest.mark.parametrize(("front_end", "event"), OTHER_EVENTS)
-def test_a_native_stream_warns_of_a_lost_head(
-    caplog: pytest.LogCaptureFixture, front_end: str, event: dict[str, Any]
-) -> None:
-    with Peer() as peer, RuntimeLoop(peer, inner) as loop:
-        for _ in range(2):
-            stream = loop.stream(event)
-            assert stream.read_body()[0] == b"hello"
-            stream.accept_response()
-
-    (record,) = caplog.records
-    assert record.getMessage().startswith(f"the event is one of {front_end}, whose form")
-
-
-@pytest.mark.usefixtures("fresh_environment")
-@pytest.mark.parametrize(("front_end", "event"), OTHER_EVENTS)
-def test_a_result_in_the_form_of_the_front_end_goes_as_it_is(
-    caplog: pytest.LogCaptureFixture, front_end: str, event: dict[str, Any]
-) -> None:
-    result = {"statusCode": 201, "multiValueHeaders": {"x-a": ["1", "2"]}, "body": "hello"}
-    handler = streamify_response(lambda event, context: result)
-
-    assert handler(event, None) is result
-    with Peer() as peer, RuntimeLoop(peer, handler) as loop:
-        loop.give(event)
-        peer.socket.accept()[0].close()  # opened before it was known that nothing is streamed
-        assert json.loads(loop.report()[2]) == result
-    assert not caplog.records
-
-
-@pytest.mark.usefixtures("fresh_environment")
-@pytest.mark.parametrize(
-    "event",
-    [
-        {},
-        None,
-        [],
-        {"Records": []},
-        {"Records": [{"eventSource": "aws:sqs", "body": "x"}]},
-        {"Records": [None]},
-        {"detail-type": "Scheduled Event", "detail": {}},
-        {"method": "GET", "path": "/"},
-        request_event(),
-        request_event("HEAD"),
-        # An HTTP API with payload format 2.0.
-        request_event(routeKey="GET /", stageVariables={"a": "b"}),
-    ],
-)
-def test_any_other_event_is_no_warning(caplog: pytest.LogCaptureFixture, event: Any) -> None:
-    inner(event, None)
-
-    assert not caplog.records
-
+from tailrace.function import Headers, Request
+from tailrace.function.input import Input
+from tailrace.wire.events.function_url import event_from_request
 
 # --- the parts of a request ----------------------------------------------------------------------
 
@@ -331,25 +31,30 @@ def posted(body: bytes, content_type: str = "text/plain") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_http_parts_are_read_from_an_event_of_any_form(
+def test_a_request_is_read_from_an_event_of_any_form(
     form: Callable[[dict[str, Any]], Any],
 ) -> None:
-    request = request_module.Request(form(posted("ä".encode())))
+    event = form(posted("ä".encode()))
 
-    assert request.is_http
-    assert (request.method, request.path, request.query) == ("POST", "/a%20b", "x=1&x=2")
+    request = Request(event)
+
+    assert request.event is event
+    assert (request.method, request.path, request.raw_path) == ("POST", "/a b", "/a%20b")
+    assert (request.root_path, request.raw_query) == ("", "x=1&x=2")
     assert request.headers == {"content-type": "text/plain", "x-a": "1,2", "cookie": "a=1"}
     assert request.body == "ä".encode()
+    assert (request.client, request.http_version) == ("127.0.0.1", "1.1")
+    assert repr(request) == "Request(POST /a%20b)"
 
 
 @pytest.mark.parametrize("body", [b"", b"text", "ä\n".encode(), b"\xff\0\x80", bytes(range(256))])
 @pytest.mark.parametrize("content_type", ["text/plain", "image/png"])
 def test_a_body_is_the_bytes_that_were_sent(body: bytes, content_type: str) -> None:
-    assert request_module.Request(posted(body, content_type)).body == body
+    assert Request(posted(body, content_type)).body == body
 
 
 def test_a_body_that_is_not_the_base64_that_it_should_be_is_an_error() -> None:
-    request = request_module.Request(posted(b"") | {"body": "!", "isBase64Encoded": True})
+    request = Request(posted(b"") | {"body": "!", "isBase64Encoded": True})
 
     with pytest.raises(ValueError, match=r"."):
         _ = request.body
@@ -358,17 +63,33 @@ def test_a_body_that_is_not_the_base64_that_it_should_be_is_an_error() -> None:
 def test_cookies_of_an_http_api_are_a_header_again() -> None:
     event = request_event(headers={"Host": "x"}, cookies=["a=1", "b=2"])
 
-    assert request_module.Request(event).headers == {"host": "x", "cookie": "a=1; b=2"}
+    assert Request(event).headers == {"host": "x", "cookie": "a=1; b=2"}
 
 
-@pytest.mark.parametrize("event", [None, [], "text", {}, REST, {"requestContext": {"http": "x"}}])
-def test_an_event_of_another_kind_has_no_http_parts(event: Any) -> None:
-    request = request_module.Request(event)
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (None, "no HTTP request"),
+        ([], "no HTTP request"),
+        ("text", "no HTTP request"),
+        ({}, "no HTTP request"),
+        ({"requestContext": {"http": "x"}}, "no HTTP request"),
+        ({"requestContext": {"connectionId": "c"}}, "one of API Gateway's WebSocket API"),
+    ],
+)
+def test_an_event_of_another_kind_is_refused(event: Any, kind: str) -> None:
+    with pytest.raises(TypeError, match=f"the event is {kind}: Request reads those of Function"):
+        Request(event)
 
-    assert not request.is_http
-    assert (request.method, request.path, request.query, request.headers, request.body) == (
-        *("", "", "", {}, b""),
-    )
+    incoming = Input(event)
+    assert (incoming.request, incoming.method, incoming.is_http) == (None, "", False)
+
+
+def test_the_sdk_has_the_request_of_its_input() -> None:
+    request = Input(request_event("HEAD")).request
+
+    assert request is not None
+    assert request.method == Input(request_event("HEAD")).method == "HEAD"
 
 
 def test_each_part_is_read_once() -> None:
@@ -380,49 +101,93 @@ def test_each_part_is_read_once() -> None:
             read.append(key)
             return super().get(key, default)
 
-    request = request_module.Request(Event(posted(b"\xff", "image/png")))
-    assert sorted(read) == ["requestContext", "tailrace"]
+    request = Request(Event(posted(b"\xff", "image/png")))
+    assert read == ["requestContext"]
     for _ in range(2):
-        assert (request.body, request.mark, len(request.headers)) == (b"\xff", None, 3)
+        assert (request.body, len(request.headers)) == (b"\xff", 3)
 
-    assert sorted(read) == [
-        *("body", "cookies", "headers", "isBase64Encoded", "requestContext"),
-        "tailrace",
-    ]
+    assert sorted(read) == ["body", "cookies", "headers", "isBase64Encoded", "requestContext"]
 
 
-# --- the gateway's mark --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("raw_path", "path"),
+    [
+        ("/", "/"),
+        ("/a%2Fb%20c+d", "/a/b c+d"),
+        ("/%C3%A9/é", "/é/é"),
+        ("/%ff", "/\ufffd"),
+        ("/100%", "/100%"),
+        ("", ""),
+    ],
+)
+def test_a_path_is_decoded(raw_path: str, path: str) -> None:
+    request = Request(request_event(rawPath=raw_path))
+
+    assert (request.raw_path, request.path) == (raw_path, path)
 
 
-def test_an_event_for_a_callback_has_its_url_and_its_exchange() -> None:
-    request = request_module.Request(
-        request_event(**mark_module.keys_for_callback("http://g/x/y", "/", "x"))
-    )
+@pytest.mark.parametrize(
+    ("headers", "scheme", "host", "port"),
+    [
+        ({}, "https", "example.com", 443),
+        ({"Host": "a.example"}, "https", "a.example", 443),
+        ({"host": "a.example:8080"}, "https", "a.example", 8080),
+        ({"host": "[::1]:8080"}, "https", "[::1]", 8080),
+        ({"host": "[::1]"}, "https", "[::1]", 443),
+        ({"host": "a.example", "x-forwarded-proto": "http"}, "http", "a.example", 80),
+        ({"host": "a:1", "x-forwarded-proto": "HTTP, https"}, "http", "a", 1),
+        ({"host": "a:1", "x-forwarded-port": "2"}, "https", "a", 2),
+        ({"host": "a:1", "x-forwarded-port": "x"}, "https", "a", 1),
+        ({"host": "a:x", "x-forwarded-proto": "gopher"}, "https", "a", 443),
+    ],
+)
+def test_the_server_is_what_the_client_has_called(
+    headers: dict[str, str], scheme: str, host: str, port: int
+) -> None:
+    request = Request(request_event(headers=headers))
 
-    assert request.callback == "http://g/x/y"
-    assert request.exchange_id == "8f5b6a0e-5d0e-4f1c-9a53-0e3a2b6f1c11"
-    assert (request.wants_stream, request.wants_frames) == (False, False)
-
-
-def test_an_event_for_a_stream_asks_for_frames() -> None:
-    keys = mark_module.keys_for_stream()
-    request = request_module.Request(request_event(**keys))
-
-    assert (request.callback, request.wants_stream, request.wants_frames) == (None, True, True)
-    assert not request_module.Request(keys).wants_frames, "no prelude could announce them"
-
-
-def test_an_event_that_no_gateway_has_sent_has_no_exchange() -> None:
-    request = request_module.Request(request_event())
-
-    assert (request.mark, request.callback, request.exchange_id) == (None, None, None)
-    assert (request.wants_stream, request.wants_frames) == (False, False)
+    assert (request.scheme, request.host, request.port) == (scheme, host, port)
 
 
-def test_an_unknown_version_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
-    request = request_module.Request({"tailrace": {"v": 9, "callback": "http://g/x/y"}})
+def test_a_client_that_is_not_known_is_none() -> None:
+    request = Request({"requestContext": {"http": {"method": "GET"}}})
 
-    assert (request.callback, request.callback) == ("http://g/x/y", "http://g/x/y")
+    assert (request.client, request.host, request.http_version) == (None, "", "1.1")
 
-    (record,) = caplog.records
-    assert "version is 9, this SDK knows 1: its callback is taken" in record.getMessage()
+
+@pytest.mark.parametrize(
+    ("header", "cookies"),
+    [
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("a=1;b=x=y ; bare; a=2", {"a": "1", "b": "x=y"}),
+        ('a="1 2"', {"a": '"1 2"'}),
+        ("", {}),
+    ],
+)
+def test_cookies_are_read_by_name(header: str, cookies: dict[str, str]) -> None:
+    assert Request(request_event(headers={"cookie": header})).cookies == cookies
+
+
+# --- header fields -------------------------------------------------------------------------------
+
+
+def test_headers_are_found_whatever_the_case_of_their_names() -> None:
+    headers = Headers([("Accept", "a"), ("x-b", "1"), ("ACCEPT", "b")])
+
+    assert headers.pairs == (("accept", "a"), ("x-b", "1"), ("accept", "b"))
+    assert (headers["accept"], headers["Accept"], headers.get("X-B")) == ("a,b", "a,b", "1")
+    assert (headers.get_all("Accept"), headers.get_all("c")) == (["a", "b"], [])
+    assert (list(headers), len(headers)) == (["accept", "x-b"], 2)
+    assert "X-b" in headers
+    assert "c" not in headers
+    assert 7 not in headers
+    with pytest.raises(KeyError):
+        headers["c"]
+
+
+def test_cookies_in_several_fields_are_joined_as_cookies() -> None:
+    assert Headers([("Cookie", "a=1"), ("cookie", "b=2")])["Cookie"] == "a=1; b=2"
+
+
+def test_the_repr_of_headers_shows_no_credentials() -> None:
+    assert repr(Headers([("authorization", "secret")])) == "Headers(['authorization'])"

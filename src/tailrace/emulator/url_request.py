@@ -26,7 +26,7 @@ from tailrace.emulator.url_stream import StreamedAnswer
 from tailrace.errors import HttpError
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
 from tailrace.net.server.refusals import WebGuard
-from tailrace.wire.events import event_from_request
+from tailrace.wire.events.function_url import event_from_request
 from tailrace.wire.forwarded import forwarded_fields
 from tailrace.wire.runtime_api import Invocation
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
     from tailrace.function.flush.policy import FlushCounts, FlushPolicy
     from tailrace.function.handler import streamify_response
+    from tailrace.function.request import Headers, Request
     from tailrace.function.response import HttpResponseStream, ResponseStream
     from tailrace.function.stream import FLUSH, Chunk, Flush
     from tailrace.function.streamified import StreamifiedHandler
@@ -35,7 +36,9 @@ __all__ = [
     "FlushError",
     "FlushPolicy",
     "Head",
+    "Headers",
     "HttpResponseStream",
+    "Request",
     "ResponseStream",
     "ResponseTooLargeError",
     "StreamifiedHandler",
@@ -51,7 +54,9 @@ _HOMES: Final = {
     "FlushError": "tailrace.errors",
     "FlushPolicy": "tailrace.function.flush.policy",
     "Head": "tailrace.wire.integration",
+    "Headers": "tailrace.function.request",
     "HttpResponseStream": "tailrace.function.response",
+    "Request": "tailrace.function.request",
     "ResponseStream": "tailrace.function.response",
     "ResponseTooLargeError": "tailrace.errors",
     "StreamifiedHandler": "tailrace.function.streamified",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tailrace.function.flush.policy import FlushPolicy
+    from tailrace.function.input import Mode
     from tailrace.function.output.flushes import Flushes
-    from tailrace.function.request import Mode
     from tailrace.function.response import ResponseStream
     from tailrace.function.stream import Stream
 

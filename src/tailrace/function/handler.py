@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 
 from tailrace.function.drive import Handler
+from tailrace.function.input import mode_from
 from tailrace.function.invocation import invoke
-from tailrace.function.request import mode_from
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:

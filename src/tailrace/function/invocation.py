@@ -16,10 +16,10 @@ from functools import lru_cache
 from tailrace.errors import CallbackRefusedError, ClientDisconnected
 from tailrace.function.drive import current_handler, drive, is_departure
 from tailrace.function.failure import describe, print_failure
+from tailrace.function.input import Input, warn_of_lost_head
 from tailrace.function.output import Output
 from tailrace.function.output.callback import finish_callback, open_callback
 from tailrace.function.output.encoder import PRELUDE, RAW
-from tailrace.function.request import Request, warn_of_lost_head
 from tailrace.function.stream import Stream
 from tailrace.limits import FINISH_MARGIN_S, FINISH_TIMEOUT_S
 
@@ -42,29 +42,29 @@ def invoke(handler: Handler, event: Any, context: Any) -> Any:
         drive(handler, event, context, outer.stream)
         outer.stream.end()
         return None
-    request = Request(event)
-    _name_exchange(request, context)
-    if request.callback is not None:
-        return _call_back(handler, request, context, request.callback)
-    run_natively = _native_invocation()(handler, request, context)
+    incoming = Input(event)
+    _name_exchange(incoming, context)
+    if incoming.callback is not None:
+        return _call_back(handler, incoming, context, incoming.callback)
+    run_natively = _native_invocation()(handler, incoming, context)
     if run_natively is not None:
         return run_natively()
-    return _return_response(handler, request, context)
+    return _return_response(handler, incoming, context)
 
 
 @lru_cache(maxsize=1)  # an import statement that finds everything imported takes longer than a call
-def _native_invocation() -> Callable[[Handler, Request, Any], Callable[[], Any] | None]:
+def _native_invocation() -> Callable[[Handler, Input, Any], Callable[[], Any] | None]:
     # Imported late: on AWS's own runtime every response is a callback or a result.
     from tailrace.function.native_invocation import open_natively
 
     return open_natively
 
 
-def _name_exchange(request: Request, context: Any) -> None:
+def _name_exchange(incoming: Input, context: Any) -> None:
     """Give the context the exchange's id, for the handler's log lines."""
     if context is not None:
         try:
-            context.tailrace_exchange_id = request.exchange_id
+            context.tailrace_exchange_id = incoming.exchange_id
         except (AttributeError, TypeError, ValueError):
             pass  # a test's context that takes no attributes
 
@@ -77,44 +77,44 @@ def _is_handed_on(event: Any, context: Any, outer: RunningHandler) -> bool:
     return is_same and stream.output.transport.peer is not None and not has_started
 
 
-def _return_response(handler: Handler, request: Request, context: Any) -> Any:
+def _return_response(handler: Handler, incoming: Input, context: Any) -> Any:
     from tailrace.function.output.result import ResultTransport
 
-    transport = ResultTransport(is_http=request.is_http)
+    transport = ResultTransport(is_http=incoming.is_http)
     # The caller removes the body of a HEAD, and takes the content-length from it.
     stream = Stream(Output(transport, RAW), is_head_request=False)
     try:
-        drive(handler, request.event, context, stream)
+        drive(handler, incoming.event, context, stream)
         stream.end()
     finally:
         stream.close()
     if stream.head is not None:
-        warn_of_lost_head(request)
+        warn_of_lost_head(incoming)
     return transport.result(is_text=stream.is_text)
 
 
-def _call_back(handler: Handler, request: Request, context: Any, url: str) -> None:
+def _call_back(handler: Handler, incoming: Input, context: Any, url: str) -> None:
     try:
         transport = open_callback(url)
     except CallbackRefusedError as error:
-        logger.warning("the handler was not run: %s; exchange=%s", error, request.exchange_id)
+        logger.warning("the handler was not run: %s; exchange=%s", error, incoming.exchange_id)
         return
     try:
-        _call_back_by(transport, handler, request, context)
+        _call_back_by(transport, handler, incoming, context)
     except BaseException:
         transport.abort()
         raise
 
 
 def _call_back_by(
-    transport: UploadTransport, handler: Handler, request: Request, context: Any
+    transport: UploadTransport, handler: Handler, incoming: Input, context: Any
 ) -> None:
     output = Output(transport, PRELUDE)
-    stream = Stream(output, is_head_request=request.method == "HEAD")
+    stream = Stream(output, is_head_request=incoming.method == "HEAD")
     failure: Exception | None = None
     try:
         try:
-            drive(handler, request.event, context, stream)
+            drive(handler, incoming.event, context, stream)
             stream.end()
         except Exception as error:
             if transport.loss is None or not is_departure(error):

@@ -7,12 +7,12 @@ from functools import partial
 
 from tailrace.function.drive import drive, is_departure
 from tailrace.function.failure import describe
+from tailrace.function.input import warn_of_lost_head
 from tailrace.function.output import Output
 from tailrace.function.output.encoder import PRELUDE, RAW
 from tailrace.function.output.flushes import Flushes
 from tailrace.function.output.native import fail_native, open_native
 from tailrace.function.output.upload import UploadTransport
-from tailrace.function.request import warn_of_lost_head
 from tailrace.function.stream import Stream
 
 TYPE_CHECKING = False  # see `records`
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tailrace.function.drive import Handler
+    from tailrace.function.input import Input
     from tailrace.function.output.encoder import Encoder
     from tailrace.function.output.native import NativeResponse
-    from tailrace.function.request import Request
 
 logger = logging.getLogger("tailrace.function")
 
 
-def open_natively(handler: Handler, request: Request, context: Any) -> Callable[[], Any] | None:
+def open_natively(handler: Handler, incoming: Input, context: Any) -> Callable[[], Any] | None:
     """Open the native stream if the response takes it; return the call that runs the handler.
 
     That call returns the function's result. None: the response is returned as a result.
@@ -36,17 +36,17 @@ def open_natively(handler: Handler, request: Request, context: Any) -> Callable[
     Raises:
         RuntimeError: the invocation's response is streamed already.
     """
-    native = open_native(context, handler.mode, is_wanted=request.wants_stream)
-    return None if native is None else partial(_run, handler, request, context, native)
+    native = open_native(context, handler.mode, is_wanted=incoming.wants_stream)
+    return None if native is None else partial(_run, handler, incoming, context, native)
 
 
-def _run(handler: Handler, request: Request, context: Any, native: NativeResponse) -> Any:
+def _run(handler: Handler, incoming: Input, context: Any, native: NativeResponse) -> Any:
     # The runtime reports a plain result of an event that is no HTTP request.
-    transport = UploadTransport(native.upload, native.start, keeps_results=not request.is_http)
-    output = Output(transport, _native_encoder(request), Flushes(handler.flush_policy))
-    stream = Stream(output, is_head_request=request.method == "HEAD")
+    transport = UploadTransport(native.upload, native.start, keeps_results=not incoming.is_http)
+    output = Output(transport, _native_encoder(incoming), Flushes(handler.flush_policy))
+    stream = Stream(output, is_head_request=incoming.method == "HEAD")
     try:
-        drive(handler, request.event, context, stream)
+        drive(handler, incoming.event, context, stream)
         stream.end()
     except Exception as error:
         if not transport.has_started or transport.loss is None or not is_departure(error):
@@ -60,16 +60,16 @@ def _run(handler: Handler, request: Request, context: Any, native: NativeRespons
         stream.close()
         _log_flushes(output)
         if stream.head is not None:
-            warn_of_lost_head(request)
+            warn_of_lost_head(incoming)
     return transport.result
 
 
-def _native_encoder(request: Request) -> Encoder:
-    if request.wants_frames:
+def _native_encoder(incoming: Input) -> Encoder:
+    if incoming.wants_frames:
         from tailrace.function.output.frames import FRAMES
 
         return FRAMES
-    return PRELUDE if request.is_http else RAW
+    return PRELUDE if incoming.is_http else RAW
 
 
 def _log_flushes(output: Output) -> None:

@@ -1,97 +1,129 @@
-"""The input of a handler: an event, and what the SDK reads from it.
-
-What every invocation needs is read at once: the gateway's mark, and the event's shape. Headers and
-body are read when they are first used, and once.
-"""
+"""The HTTP request in an event, in the same form for every front end."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
-from tailrace.errors import ConfigError
-from tailrace.wire.events import FunctionUrlReader, context_of, find_shape
-from tailrace.wire.mark import MARK_VERSION, Mark, read_mark
+from tailrace.function.event_fields import fields_of
+from tailrace.wire.events.fields import context_of, text_in
+from tailrace.wire.events.shapes import find_shape
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
-    from typing import Any, Final, Literal, TypeAlias
+    from typing import Any, Final
 
-    Mode: TypeAlias = Literal["stream", "buffer"]
+_PORTS: Final = {"https": 443, "http": 80}
 
-logger = logging.getLogger("tailrace.function")
 
-MODE_VARIABLE: Final = "TAILRACE_RESPONSE_MODE"
-_WITHOUT_FIELDS: Final = (str, int, float, list, tuple, bytes, type(None))
+class Headers(Mapping[str, str]):
+    """The header fields of a request. The case of names does not matter.
+
+    A name that is repeated has one value here, joined with a comma; `get_all` has each of them.
+    """
+
+    __slots__ = ("_values", "pairs")
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self.pairs: Final = tuple((name.lower(), value) for name, value in pairs)
+        """Names in lower case, and values, in order; a repeated name has several."""
+        values: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            values.setdefault(name, []).append(value)
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        values = self._values[name.lower()]
+        # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
+        return values[0] if len(values) == 1 else _separator(name).join(values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self._values)})"  # without values, among which are credentials
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of a name; an empty list if it is absent."""
+        return list(self._values.get(name.lower(), ()))
 
 
 class Request:
-    """One event: the HTTP request in it, if there is one, and the gateway's mark.
+    """The HTTP request in an event.
 
-    `wire.events` has the forms of events whose HTTP parts are read: payload format 2.0 (Function
-    URLs, HTTP APIs, the gateway). In any other event they are empty, and `is_http` is false.
+    A part that the event lacks is empty. Each is read when it is first used.
 
     Raises:
-        TypeError: the event's fields cannot be read, so the place of its response is unknown.
+        TypeError: the event is no HTTP request, or of a front end whose events are not read.
     """
 
-    def __init__(self, event: object) -> None:
+    def __init__(self, event: Any) -> None:
         self.event: Final = event
-        """The event, as the handler receives it."""
-        self.fields: Final = _fields_of(event)
-        self.mark: Final = _mark_of(self.fields)
-        """The gateway's mark; None if no gateway has sent the event."""
-        self._context: Final = context_of(self.fields)
-        self.shape: Final = find_shape(self.fields, self._context)
-        """The form of the event; None if it is no HTTP request, or of an unknown front end."""
-
-    @property
-    def callback(self) -> str | None:
-        """The URL of the gateway's callback; None if the response is streamed or returned."""
-        return None if self.mark is None else self.mark.callback
-
-    @property
-    def wants_stream(self) -> bool:
-        """Whether the gateway reads the function's native stream."""
-        return self.mark is not None and self.mark.has_stream
-
-    @property
-    def wants_frames(self) -> bool:
-        """Whether the gateway reads frames in that stream, of the version that this SDK writes."""
-        return self.mark is not None and self.mark.has_frames and self.is_http
-
-    @property
-    def exchange_id(self) -> str | None:
-        """The id of the gateway's exchange; None if no gateway has sent the event."""
-        if self.mark is None:
-            return None
-        return FunctionUrlReader(self.fields, self._context).request_id or None
-
-    @property
-    def is_http(self) -> bool:
-        """Whether the event is an HTTP request in a form that is read here."""
-        return self.shape is not None and self.shape.reader is not None
+        """The event itself."""
+        fields = fields_of(event)
+        self._context = context_of(fields)
+        shape = find_shape(fields, self._context)
+        if shape is None or not shape.is_read:
+            kind = "no HTTP request" if shape is None else f"one of {shape.front_end}"
+            raise TypeError(
+                f"the event is {kind}: Request reads those of Function URLs, of API Gateway's"
+                " HTTP and REST APIs, and of Application Load Balancers"
+            )
+        self._reader = shape.reader(fields, self._context)
 
     @property
     def method(self) -> str:
         """The method, in capitals."""
-        return self._http.method
+        return self._reader.method
 
     @property
-    def path(self) -> str:
-        """The path as sent: percent-encoded, without the query."""
-        return self._http.path
-
-    @property
-    def query(self) -> str:
-        """The query as sent, without the question mark."""
-        return self._http.query
+    def raw_path(self) -> str:
+        """The path, percent-encoded, without the query; it begins with `root_path`."""
+        return self._reader.raw_path
 
     @cached_property
-    def headers(self) -> dict[str, str]:
-        """The header fields; names are in lower case, repeated fields are joined."""
-        return self._http.headers
+    def path(self) -> str:
+        """The path, decoded as UTF-8; it begins with `root_path`. Other bytes become U+FFFD."""
+        raw_path = self.raw_path
+        if "%" not in raw_path:
+            return raw_path
+        from urllib.parse import unquote  # here: its import takes milliseconds, and few paths do
+
+        return unquote(raw_path)
+
+    @property
+    def root_path(self) -> str:
+        """The path at which the front end serves the function, such as `/STAGE`, or empty."""
+        return self._reader.root_path
+
+    @property
+    def raw_query(self) -> str:
+        """The query, percent-encoded, without the question mark."""
+        return self._reader.query
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The header fields. All cookies are one field."""
+        return Headers(self._reader.header_pairs)
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name, as sent. Of several with one name the first counts.
+
+        A browser sends the one with the longest path first (RFC 6265, section 5.4).
+        """
+        cookies: dict[str, str] = {}
+        for cookie in self.headers.get("cookie", "").split(";"):
+            name, equals, value = cookie.partition("=")
+            if equals:
+                cookies.setdefault(name.strip(), value.strip())
+        return cookies
 
     @cached_property
     def body(self) -> bytes:
@@ -100,87 +132,50 @@ class Request:
         Raises:
             ValueError: it should be base64, and is not.
         """
-        return self._http.body
+        return self._reader.body
 
     @property
-    def _http(self) -> FunctionUrlReader:
-        shape = self.shape
-        if shape is None or shape.reader is None:
-            return FunctionUrlReader({}, {})
-        return shape.reader(self.fields, self._context)
+    def client(self) -> str | None:
+        """The client's address, without a port, as the front end has seen it."""
+        return self._reader.source_ip or None
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`, from the header `x-forwarded-proto`; without it, `https`."""
+        scheme = self._forwarded("x-forwarded-proto").lower()
+        return scheme if scheme in _PORTS else "https"
+
+    @property
+    def host(self) -> str:
+        """The host of the header `host`, without a port, or else the front end's name."""
+        return self._host[0] or text_in(self._context, "domainName")
+
+    @property
+    def port(self) -> int:
+        """The port: of `x-forwarded-port`, or of the header `host`, or that of the scheme."""
+        for text in (self._forwarded("x-forwarded-port"), self._host[1]):
+            if text.isascii() and text.isdigit():
+                return int(text)
+        return _PORTS[self.scheme]
+
+    @property
+    def http_version(self) -> str:
+        """The version of HTTP that the client speaks, such as `1.1`."""
+        return self._reader.protocol.removeprefix("HTTP/") or "1.1"
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.raw_path})"  # without the query: it may have tokens
+
+    @property
+    def _host(self) -> tuple[str, str]:
+        host = self.headers.get("host", "")
+        name, colon, port = host.rpartition(":")
+        return (name, port) if colon and "]" not in port else (host, "")
+
+    def _forwarded(self, name: str) -> str:
+        """Return the first value of a list: that of the client's own connection."""
+        return self.headers.get(name, "").partition(",")[0].strip()
 
 
-def mode_from(environment: Mapping[str, str]) -> Mode | None:
-    """Return the mode that `TAILRACE_RESPONSE_MODE` sets for responses without a callback.
-
-    None: it is not set, and the runtime decides.
-
-    Raises:
-        ConfigError: it is neither `stream` nor `buffer`.
-    """
-    value = environment.get(MODE_VARIABLE)
-    if not value:
-        return None
-    if value == "stream":
-        return "stream"
-    if value == "buffer":
-        return "buffer"
-    raise ConfigError(f'{MODE_VARIABLE} is "stream" or "buffer", not {value[:40]!r}')
-
-
-def warn_of_lost_head(request: Request) -> None:
-    """Warn, once in an environment, of a response whose head is lost.
-
-    Front ends other than Function URLs and HTTP APIs have their own forms of events and results.
-    The SDK writes none of those results; it returns the body alone, which is no result there.
-    """
-    if request.shape is not None and request.shape.reader is None:
-        _warn_once(request.shape.front_end)
-
-
-@lru_cache(maxsize=8)
-def _warn_once(front_end: str) -> None:
-    logger.warning(
-        "the event is one of %s, whose form of a result this SDK does not write: the response's"
-        " status, headers and cookies are lost, and the body alone is returned, which is no result"
-        " there. Return a dict in its form from this handler, or put a Function URL, an HTTP API"
-        " with payload format 2.0, or the gateway in front of the function",
-        front_end,
-    )
-
-
-def _mark_of(fields: Mapping[str, Any]) -> Mark | None:
-    """Return the gateway's mark. An unknown version is served, with a warning (`wire.mark`)."""
-    mark = read_mark(fields)
-    if mark is not None and mark.version != MARK_VERSION:
-        logger.warning(
-            "the event's tailrace version is %.20r, this SDK knows %d: %s",
-            mark.version,
-            MARK_VERSION,
-            "its callback is taken for known"
-            if mark.callback is not None
-            else "the response is returned",
-        )
-    return mark
-
-
-def _fields_of(event: object) -> Mapping[str, Any]:
-    """Return the fields of an event, in whatever form it reaches the handler.
-
-    Another decorator may have converted it. Any Mapping is read as it is (a dict, powertools' data
-    classes, UserDict, MappingProxyType), and so is a Pydantic model that keeps unknown keys. Other
-    JSON types have no fields.
-    """
-    if isinstance(event, (dict, Mapping)):
-        return event
-    if isinstance(event, _WITHOUT_FIELDS):
-        return {}
-    if getattr(event, "model_extra", None) is not None:
-        fields = event.model_dump(by_alias=True)  # type: ignore[attr-defined]  # pydantic.BaseModel
-        if isinstance(fields, Mapping):
-            return fields
-    raise TypeError(
-        f"the event is a {type(event).__qualname__}, which is not a mapping: the callback and the"
-        " kind of the event cannot be read from it. Put streamify_response outermost and convert"
-        " the event inside it, or let the model keep unknown keys (extra='allow')"
-    )
+def _separator(name: str) -> str:
+    return "; " if name.lower() == "cookie" else ","

@@ -10,7 +10,7 @@ from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.transports.protocol import Transport
 from tailrace.net.server.listener import RequestHead
 from tailrace.wire.capability import callback_url
-from tailrace.wire.events import event_from_request
+from tailrace.wire.events.function_url import event_from_request
 from tailrace.wire.forwarded import forwarded_fields, new_trace_root
 
 

@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
 def _in_mode(handler: HandlerFunction) -> HandlerFunction:
     """Return the handler; a plain one is made to stream if the environment requires it."""
     from tailrace.function.handler import is_streamified, streamify_response
-    from tailrace.function.request import mode_from
+    from tailrace.function.input import mode_from
 
     if mode_from(os.environ) == "stream" and not is_streamified(handler):
         return streamify_response(handler)

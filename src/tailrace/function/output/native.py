@@ -6,7 +6,7 @@ import logging
 from functools import lru_cache
 
 from tailrace.errors import ClientDisconnected
-from tailrace.function.request import MODE_VARIABLE
+from tailrace.function.input import MODE_VARIABLE
 from tailrace.records import Protocol
 
 TYPE_CHECKING = False  # see `records`
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tailrace.function.failure import Failure
+    from tailrace.function.input import Mode
     from tailrace.function.output import Output
-    from tailrace.function.request import Mode
     from tailrace.net.blocking.upload import Upload
 
 logger = logging.getLogger("tailrace.function")

@@ -1,12 +1,8 @@
-"""Events: the shapes in which front ends send an HTTP request, read and written.
+"""Events of Function URLs, and of HTTP APIs with payload format 2.0, read and written.
 
-`SHAPES` lists them. The shape of Function URLs (payload format 2.0) is written by the gateway and
-the emulator and read by the SDK; the others are recognized. A new shape is a row with a reader, and
-a writer beside `event_from_request` if a part of this package sends it.
-
-Source: Lambda Developer Guide "urls-invocation" (read 2026-11), and events that others recorded on
-AWS in 2025 and 2026. Each decision that no document covers is named where it is made. Functions
-import this module at their cold start: hence no named tuples, which cost more than all the rest.
+The gateway and the emulator write them. Source: Lambda Developer Guide "urls-invocation" (read
+2026-11), and events that others recorded on AWS in 2025 and 2026. Each decision that no document
+covers is named where it is made.
 """
 
 from __future__ import annotations
@@ -16,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tailrace.limits import EVENT_CONTROLS_MAX
+from tailrace.wire.events.fields import body_in, mapping_in, text_in
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -28,13 +25,12 @@ _MONTHS: Final = (
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte not in b"\b\t\n\f\r")
 """Characters that JSON escapes with six characters."""
-_NO_FIELDS: Final[Mapping[str, Any]] = {}
 
 
 class FunctionUrlReader:
-    """Reads the request in an event of a Function URL or an HTTP API (payload format 2.0).
+    """Reads the request in an event of this shape. A part that the event lacks is empty.
 
-    `context` is the event's `context_of`. A part that the event lacks is empty.
+    `context` is the event's `context_of`.
     """
 
     __slots__ = ("_context", "_fields", "_http")
@@ -42,40 +38,40 @@ class FunctionUrlReader:
     def __init__(self, fields: Mapping[str, Any], context: Mapping[str, Any]) -> None:
         self._fields = fields
         self._context = context
-        self._http = _mapping_in(context, "http")
+        self._http = mapping_in(context, "http")
 
     @property
     def method(self) -> str:
         """The method, in capitals."""
-        return _text_in(self._http, "method")
+        return text_in(self._http, "method")
 
     @property
-    def request_id(self) -> str:
-        """The id that the front end gave the request."""
-        return _text_in(self._context, "requestId")
-
-    @property
-    def path(self) -> str:
+    def raw_path(self) -> str:
         """The path as sent: percent-encoded, without the query."""
-        return _text_in(self._fields, "rawPath")
+        return text_in(self._fields, "rawPath")
+
+    @property
+    def root_path(self) -> str:
+        """The path at which the front end serves the function; empty for a Function URL."""
+        return ""
 
     @property
     def query(self) -> str:
         """The query as sent, without the question mark."""
-        return _text_in(self._fields, "rawQueryString")
+        return text_in(self._fields, "rawQueryString")
 
     @property
-    def headers(self) -> dict[str, str]:
+    def header_pairs(self) -> list[tuple[str, str]]:
         """The header fields; names are in lower case, repeated fields are joined.
 
         An HTTP API moves the Cookie field to the event's `cookies`; here it is a field again.
         """
-        fields = _mapping_in(self._fields, "headers").items()
-        headers = {name.lower(): value for name, value in fields if isinstance(value, str)}
+        fields = mapping_in(self._fields, "headers").items()
+        pairs = [(name.lower(), value) for name, value in fields if isinstance(value, str)]
         cookies = self._fields.get("cookies")
-        if cookies and "cookie" not in headers:
-            headers["cookie"] = "; ".join(cookies)
-        return headers
+        if cookies and all(name != "cookie" for name, _ in pairs):
+            pairs.append(("cookie", "; ".join(cookies)))
+        return pairs
 
     @property
     def body(self) -> bytes:
@@ -84,70 +80,22 @@ class FunctionUrlReader:
         Raises:
             ValueError: it should be base64, and is not.
         """
-        text = _text_in(self._fields, "body")
-        if not self._fields.get("isBase64Encoded"):
-            return text.encode("utf-8")
-        return binascii.a2b_base64(text, strict_mode=True)
+        return body_in(self._fields)
 
+    @property
+    def source_ip(self) -> str:
+        """The client's address."""
+        return text_in(self._http, "sourceIp")
 
-class EventShape:
-    """The form in which some front ends send an HTTP request.
+    @property
+    def protocol(self) -> str:
+        """The protocol, such as `HTTP/1.1`."""
+        return text_in(self._http, "protocol")
 
-    `front_end` is their name, for messages. `is_shape_of` returns whether an event is of this
-    shape, from its fields and its `context_of`. `reader` reads the request; it is None for a shape
-    that the SDK does not read, and whose form of a result it does not write.
-    """
-
-    __slots__ = ("front_end", "is_shape_of", "reader")
-
-    def __init__(
-        self,
-        front_end: str,
-        is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
-        reader: type[FunctionUrlReader] | None = None,
-    ) -> None:
-        self.front_end = front_end
-        self.is_shape_of = is_shape_of
-        self.reader = reader
-
-
-SHAPES: Final = (
-    EventShape(
-        "a Function URL, or HTTP API with payload format 2.0",
-        lambda fields, context: isinstance(context.get("http"), (dict, Mapping)),
-        FunctionUrlReader,
-    ),
-    EventShape("an Application Load Balancer", lambda fields, context: "elb" in context),
-    EventShape("API Gateway's WebSocket API", lambda fields, context: "connectionId" in context),
-    EventShape(
-        "API Gateway's REST API, or HTTP API with payload format 1.0",
-        lambda fields, context: "httpMethod" in fields,
-    ),
-    EventShape(
-        "VPC Lattice",
-        lambda fields, context: (
-            "serviceNetworkArn" in context or ("raw_path" in fields and "method" in fields)
-        ),
-    ),
-    EventShape("CloudFront (Lambda@Edge)", lambda fields, context: "cf" in _first_record(fields)),
-)
-"""All shapes, in the order in which they are tried."""
-
-
-def context_of(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the `requestContext` of an event, empty if it has none."""
-    return _mapping_in(fields, "requestContext")
-
-
-def find_shape(fields: Mapping[str, Any], context: Mapping[str, Any]) -> EventShape | None:
-    """Return the shape of an event; None if it is no HTTP request, or has an unknown shape.
-
-    `context` is the event's `context_of`.
-    """
-    for shape in SHAPES:
-        if shape.is_shape_of(fields, context):
-            return shape
-    return None
+    @property
+    def request_id(self) -> str:
+        """The id that the front end gave the request."""
+        return text_in(self._context, "requestId")
 
 
 def event_from_request(
@@ -280,21 +228,3 @@ def _text_of(body: bytes, content_type: str) -> tuple[str, bool]:
         except UnicodeDecodeError:
             pass
     return binascii.b2a_base64(body, newline=False).decode("ascii"), True
-
-
-def _first_record(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    records = fields.get("Records")
-    if isinstance(records, list) and records and isinstance(records[0], Mapping):
-        return records[0]
-    return _NO_FIELDS
-
-
-def _mapping_in(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = fields.get(name)
-    # A dict first: the abstract class takes four times as long to find one.
-    return value if isinstance(value, (dict, Mapping)) else _NO_FIELDS
-
-
-def _text_in(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    return value if isinstance(value, str) else ""
