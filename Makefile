@@ -25,6 +25,7 @@ test: .venv/.test
 		make nginx node npm slowhttptest
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
+	$(BIN)/python scripts/fetch-sources.py
 	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
 
 check: .venv/.test
