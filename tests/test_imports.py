@@ -145,6 +145,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.function.output.callback",
         "tailrace.function.output.encoder",
         "tailrace.function.output.upload",
+        "tailrace.function.signature",
         "tailrace.function.stream",
         "tailrace.limits",
         "tailrace.net",

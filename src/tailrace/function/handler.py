@@ -9,6 +9,13 @@ from collections.abc import Callable
 from tailrace.function.drive import Handler
 from tailrace.function.input import mode_from
 from tailrace.function.invocation import invoke
+from tailrace.function.signature import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    GENERATOR,
+    VARARGS,
+    signature_of,
+)
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -22,11 +29,6 @@ if TYPE_CHECKING:
     FlushOption: TypeAlias = FlushPolicy | When | None
 
 STREAMIFIED: Final = "__tailrace_streamified__"
-_COROUTINE: Final = 0x80  # inspect.CO_COROUTINE; importing inspect costs a cold start 10 ms
-_VARARGS: Final = 0x04  # inspect.CO_VARARGS
-_GENERATOR: Final = 0x20  # inspect.CO_GENERATOR
-_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR
-_FUNCTION: Final = type(lambda: None)
 
 if TYPE_CHECKING:
 
@@ -74,7 +76,7 @@ def streamify_response(
 
     Raises:
         TypeError: the handler has neither of the signatures above, has three parameters and is not
-            async, or `on_error` or `flush` is unknown.
+            async, or is an app; or `on_error` or `flush` is unknown.
         ConfigError: `TAILRACE_RESPONSE_MODE` has another value.
     """
     if on_error not in ("log", "raise"):
@@ -97,16 +99,18 @@ def _policy_of(flush: FlushOption) -> FlushPolicy | None:
 def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> StreamifiedHandler[H]:
     if not callable(function):
         raise TypeError(f"a handler is a function, not {type(function).__name__}")
-    flags, names, required = _signature(function)
+    flags, names, required = signature_of(function)
+    if names[:1] != ["event"]:
+        _refuse_app(function)
     is_named = names[1:2] == ["response"]
     takes_response = required == 3 or (is_named and len(names) > 2)
-    is_short = len(names) < 2 and not flags & _VARARGS
+    is_short = len(names) < 2 and not flags & VARARGS
     if is_short or required > 3 or (is_named and not takes_response):
         raise TypeError(
             "a handler takes (event, context) or (event, response, context), not"
             f" ({', '.join(names)})"
         )
-    if takes_response and not flags & _COROUTINE:
+    if takes_response and not flags & COROUTINE:
         raise TypeError("a handler with (event, response, context) must be an async def function")
     _import_early(flags, takes_response=takes_response)
     handler = Handler(function, takes_response, raises, mode_from(os.environ), policy)
@@ -119,45 +123,26 @@ def _streamify(function: H, *, raises: bool, policy: FlushPolicy | None) -> Stre
     return call  # type: ignore[return-value]  # it has `__wrapped__` now
 
 
+def _refuse_app(function: object) -> None:
+    from tailrace.function.apps.detect import kind_of  # here: most handlers take an `event`
+
+    kind = kind_of(function)
+    if kind == "asgi":
+        raise TypeError("this is an ASGI app, and no handler: use asgi(app)")
+    if kind == "wsgi":
+        raise TypeError("this is a WSGI app, and no handler: use wsgi(app)")
+
+
 def _import_early(flags: int, *, takes_response: bool) -> None:
     """Import in the init phase what the first invocation needs, so that no client waits for it."""
-    if flags & (_COROUTINE | _ASYNC_GENERATOR):
+    if flags & (COROUTINE | ASYNC_GENERATOR):
         import tailrace.function.async_drive
     if takes_response:
         import tailrace.function.response
-    elif not flags & (_GENERATOR | _ASYNC_GENERATOR):
+    elif not flags & (GENERATOR | ASYNC_GENERATOR):
         import tailrace.wire.results  # noqa: F401
 
 
 def is_streamified(function: object) -> bool:
     """Whether a function streams, or wraps one that does (`functools.wraps`)."""
     return getattr(function, STREAMIFIED, False) is True
-
-
-def _signature(function: Any) -> tuple[int, list[str], int]:
-    """Return a callable's code flags, positional parameters, and how many of them it requires."""
-    bound = 0
-    given: set[str] = set()  # by keyword
-    while type(function) is not _FUNCTION or hasattr(function, "__wrapped__"):
-        if isinstance(function, functools.partial):
-            bound += len(function.args)
-            given.update(function.keywords)
-            function = function.func
-        elif hasattr(function, "__func__"):  # a bound method
-            bound += 1
-            function = function.__func__
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        else:
-            function = type(function).__call__
-            if not hasattr(function, "__code__"):
-                return 0, ["event", "context"], 2  # not written in Python
-            bound += 1
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    required = names[bound : code.co_argcount - len(function.__defaults__ or ())]
-    return (
-        code.co_flags,
-        [name for name in names[bound:] if name not in given],
-        sum(name not in given for name in required),
-    )
