@@ -362,6 +362,10 @@ def test_an_exit_of_the_handler_is_the_processs(folder: Path, peer: Peer) -> Non
         ("app.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'app'"),
         ("sys.exit", "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys as"),
         ("bad_module.x", "ValueError", "at import"),
+        (":x", "Runtime.MalformedHandlerName", "Bad handler ':x': "),
+        ("app:", "Runtime.MalformedHandlerName", "Bad handler 'app:': "),
+        ("app:nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'app'"),
+        ("app:echo.x", "Runtime.HandlerNotFound", "Handler 'echo.x' missing on module 'app'"),
     ],
 )
 def test_what_keeps_a_handler_from_loading_is_reported(
@@ -402,13 +406,13 @@ def test_without_an_address_the_runtime_says_how_to_start_it(
 @pytest.mark.parametrize(
     ("arguments", "address", "code", "text"),
     [
-        (["--help"], None, 0, "To run a function on this machine, write a tailrace.toml and use"),
+        (["--help"], None, 0, "To run an app on this machine, use: tailrace dev main:app"),
         (["-h"], "127.0.0.1:1", 0, "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.r"),
         (
             [],
             "127.0.0.1:1",
             2,
-            "tailrace.runtime: there is no handler: name one, as in app.handler",
+            "tailrace.runtime: there is nothing to run: name it, as in main:app or app.handler",
         ),
         (["--port"], "127.0.0.1:1", 2, "tailrace.runtime: there is no option --port"),
         (

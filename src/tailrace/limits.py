@@ -274,6 +274,10 @@ handler that never flushes pays for no scanning while its response has a common 
 FLUSH_RETRY_S: Final = 0.01
 """The interval of retries of padding for which the kernel has no room, beside a working sync
 handler. An event loop is notified when there is room."""
+CHOICES_NAMED_MAX: Final = 10
+"""Modules, apps or handlers that an error names when there is none of the wanted name."""
+FOLDER_ENTRIES_MAX: Final = 1_000
+"""Files of a folder among which it looks for them."""
 
 # --- the emulator ------------------------------------------------------------------------------
 

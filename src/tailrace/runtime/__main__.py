@@ -10,7 +10,7 @@ import sys
 from tailrace.errors import PeerError, RuntimeApiError
 from tailrace.net.blocking.keep_alive import KeepAliveClient
 from tailrace.runtime.invocation_loop import InvocationLoop
-from tailrace.runtime.loading import load_handler
+from tailrace.runtime.loading import START, load_handler
 from tailrace.runtime.logs import configure_logging, configure_output, flush_output
 
 TYPE_CHECKING = False  # see `records`
@@ -59,6 +59,9 @@ def main(arguments: list[str]) -> int:
             handler = load_handler(handler_name)
             if environment.get("TAILRACE_RESPONSE_MODE"):
                 handler = _in_mode(handler)
+            start = getattr(handler, START, None)
+            if start is not None:
+                start()
             if "tailrace.function.handler" in sys.modules:
                 # It may stream: imported now, in the init phase, not in the first invocation.
                 import tailrace.function.native_invocation

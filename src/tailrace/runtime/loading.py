@@ -1,42 +1,76 @@
-"""Loads the handler by its name, with the errors that Lambda reports."""
+"""Loads the handler or the app by its name, with the errors that Lambda reports."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-from tailrace.function.failure import Fault
+from tailrace.function.failure import Failure, Fault
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from types import ModuleType
+    from typing import Any, Final
+
+START: Final = "__tailrace_start__"
+"""The attribute of a handler that is called once in the init phase, before the first event."""
+
+
+class LoadFault(Fault):
+    """A failure of the init phase. The log shows more of it than is reported, as `shown`."""
+
+    def __init__(self, error_type: str, message: str, hint: str, frames: list[str]) -> None:
+        super().__init__(error_type, message)
+        self.shown = Failure(error_type, f"{message}{hint}", frames)
 
 
 def load_handler(name: str) -> Callable[[Any, Any], Any]:
-    """Import a handler, "package.module.attribute". A slash counts as a dot, as on Lambda.
+    """Import a handler or an app, and return what is called for each event.
+
+    The name is "package.module.attribute", where a slash counts as a dot, as on Lambda, or
+    "package.module:attribute", where the attribute may have dots.
 
     Raises:
-        Fault: the name is malformed, the module cannot be imported or lacks the attribute.
+        Fault: the name is malformed, the module cannot be imported or lacks the attribute, or
+            what it names is neither a handler nor an app.
         Exception: raised by the module.
     """
-    module_name, dot, attribute = name.rpartition(".")
-    if not dot:
+    module_name, separator, attribute = name.rpartition(":" if ":" in name else ".")
+    if not module_name or not attribute:
+        form = "" if not separator else "; write it as in main:app"
         raise Fault(
             "Runtime.MalformedHandlerName",
-            f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)",
+            f"Bad handler '{name}': not enough values to unpack (expected 2, got 1){form}",
         )
     if module_name.partition(".")[0] in sys.builtin_module_names:
         raise Fault(
             "Runtime.BuiltInModuleConflict",
             f"Cannot use built-in module {module_name} as a handler module",
         )
+    loaded: Any = _import(module_name)
+    module = loaded
     try:
-        module = importlib.import_module(module_name.replace("/", "."))
+        for part in attribute.split("."):
+            loaded = getattr(loaded, part)
+    except AttributeError as error:
+        from tailrace.runtime.unloadable import near_attributes
+
+        text = f"Handler '{attribute}' missing on module '{module_name}'"
+        hint = near_attributes(module, attribute)
+        raise LoadFault("Runtime.HandlerNotFound", text, hint, []) from error
+    return handler_of(loaded, name)
+
+
+def _import(module_name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
-        raise Fault(
-            "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}"
-        ) from error
+        from tailrace.runtime.unloadable import frames_of, import_hint
+
+        text = f"Unable to import module '{module_name}': {error}"
+        hint = import_hint(module_name, error)
+        raise LoadFault("Runtime.ImportModuleError", text, hint, frames_of(error)) from error
     except SyntaxError as error:
         where = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
         raise Fault(
@@ -44,10 +78,8 @@ def load_handler(name: str) -> Callable[[Any, Any], Any]:
             f"Syntax error in module '{module_name}': {error}",
             [where],
         ) from error
-    try:
-        handler = getattr(module, attribute)
-    except AttributeError as error:
-        raise Fault(
-            "Runtime.HandlerNotFound", f"Handler '{attribute}' missing on module '{module_name}'"
-        ) from error
-    return handler  # type: ignore[no-any-return]  # user code: what cannot be called fails then
+
+
+def handler_of(loaded: Any, name: str) -> Callable[[Any, Any], Any]:
+    """Return what is called for each event: a handler itself, or the handler made of an app."""
+    return loaded  # type: ignore[no-any-return]  # user code: what cannot be called fails then

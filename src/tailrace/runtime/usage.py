@@ -8,14 +8,15 @@ if TYPE_CHECKING:
     from typing import Final
 
 _USAGE: Final = (
-    "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.runtime MODULE.HANDLER\n"
+    "usage: AWS_LAMBDA_RUNTIME_API=HOST:PORT python -m tailrace.runtime MODULE:ATTRIBUTE\n"
 )
 _HELP: Final = """
-Runs a Python handler as AWS Lambda's runtime does, and streams what it yields.
+Runs a handler, or an ASGI or WSGI app, as AWS Lambda's runtime does, and streams what it yields.
 Lambda and the emulator start this program; it is not meant to be started by hand.
-To run a function on this machine, write a tailrace.toml and use: tailrace dev
+To run an app on this machine, use: tailrace dev main:app
 
-  MODULE.HANDLER          the handler, as in app.handler; _HANDLER when it is not given
+  MODULE:ATTRIBUTE        what to run, as in main:app, or as Lambda has it in app.handler;
+                          _HANDLER when it is not given
 
   AWS_LAMBDA_RUNTIME_API  where events come from; required, and set by Lambda
   LAMBDA_TASK_ROOT        where modules are; the working directory when it is not set
@@ -32,12 +33,12 @@ def explain(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[i
     if arguments and arguments[0].startswith("-"):
         what = f"there is no option {arguments[0][:40]}"
     elif not arguments and not environment.get("_HANDLER"):
-        what = "there is no handler: name one, as in app.handler, or set _HANDLER"
+        what = "there is nothing to run: name it, as in main:app or app.handler, or set _HANDLER"
     else:
         given = environment.get("AWS_LAMBDA_RUNTIME_API")
         is_set = "is not set" if given is None else f"is not HOST:PORT: {given[:80]!r}"
         what = (
             f"AWS_LAMBDA_RUNTIME_API {is_set}; Lambda and the emulator set it."
-            " To run a function on this machine: tailrace dev"
+            " To run an app on this machine: tailrace dev main:app"
         )
     return 2, f"{_USAGE}tailrace.runtime: {what}\n"

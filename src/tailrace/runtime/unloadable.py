@@ -1,0 +1,105 @@
+"""Why a handler or an app cannot be loaded: what is there instead, and where an import failed.
+
+Imported only then.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from itertools import islice
+
+from tailrace import limits
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import ModuleType
+    from typing import Final
+
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_IMPORTLIB: Final = ("<frozen importlib", str(importlib.__file__))
+
+
+def import_hint(module_name: str, error: ImportError) -> str:
+    """Return what can be done about a module that was not found; it begins with "; "."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    if f"{module_name.replace('/', '.')}.".startswith(f"{error.name}."):
+        return _near_modules(error.name)
+    if error.name.partition(".")[0] in sys.modules:  # a part of what is installed
+        return ""
+    return f"; install it for the Python of this function, {sys.executable}"
+
+
+def frames_of(error: ImportError) -> list[str]:
+    """Return the frames of an import that failed, outermost first, without those of importing.
+
+    There are none if the module itself was not found.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [each for each in frames if not each.filename.startswith((_PACKAGE, *_IMPORTLIB))]
+    return traceback.format_list(users)
+
+
+def near_attributes(module: ModuleType, attribute: str) -> str:
+    """Return the apps and handlers of a module, and which is meant; it begins with "; "."""
+    names = [name for name in vars(module) if not name.startswith("_")]
+    found = [name for name in names if _is_candidate(getattr(module, name), module)]
+    return _choices(attribute.partition(".")[0], found, names, module.__name__)
+
+
+def _is_candidate(value: object, module: ModuleType) -> bool:
+    """Whether an object may be an app or a handler: no class, and no imported function."""
+    is_imported = hasattr(value, "__code__") and value.__module__ != module.__name__
+    return callable(value) and not isinstance(value, type) and not is_imported
+
+
+def _near_modules(missing: str) -> str:
+    """Return the modules beside one that was not found, and which is meant."""
+    package, _, name = missing.rpartition(".")
+    if package:
+        folders = list(getattr(sys.modules.get(package), "__path__", ()))
+        return _choices(name, _modules_in(folders), (), package)
+    top = sys.path[0]
+    below = (f"{folder.name}.{name}" for folder in _entries(top) if _has_module(folder, name))
+    deeper = next(below, None)
+    if deeper is not None:
+        return f"; did you mean {deeper}?"
+    return _choices(name, _modules_in([top]), (), top)
+
+
+def _choices(name: str, found: Iterable[str], others: Iterable[str], where: str) -> str:
+    """Return the words about what there is: what is near to a name, and the first of all."""
+    shown = sorted(found)
+    near = difflib.get_close_matches(name, shown, 1) or difflib.get_close_matches(name, others, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    listed = ", ".join(shown[: limits.CHOICES_NAMED_MAX]) or "none"
+    more = ", …" if len(shown) > limits.CHOICES_NAMED_MAX else ""
+    return f"; {meant}there are in {where}: {listed}{more}"
+
+
+def _modules_in(folders: Sequence[str]) -> list[str]:
+    """Return the names of the modules and packages in folders."""
+    entries = [entry for folder in folders for entry in _entries(folder)]
+    names = [
+        entry.name.removesuffix(".py")
+        for entry in entries
+        if entry.name.endswith(".py") or _has_module(entry, "__init__")
+    ]
+    return [name for name in names if name.isidentifier() and name != "__init__"]
+
+
+def _has_module(folder: os.DirEntry[str], name: str) -> bool:
+    return os.path.isfile(os.path.join(folder.path, f"{name}.py"))
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from islice(entries, limits.FOLDER_ENTRIES_MAX)
+    except OSError:
+        return
