@@ -16,7 +16,10 @@ from tailrace.wire.runtime_api import ACCEPTED_BODY, Invocation, next_headers
 
 
 class RuntimeProcess:
-    """A runtime and its Runtime API; a strict one takes warnings for errors."""
+    """A runtime and its Runtime API; a strict one takes warnings for errors.
+
+    `command` is the program and its arguments in place of `python -m MODULE ARGUMENTS`.
+    """
 
     def __init__(
         self,
@@ -24,6 +27,7 @@ class RuntimeProcess:
         peer: Peer,
         *arguments: str,
         module: str = "tailrace.runtime",
+        command: tuple[str, ...] | None = None,
         is_strict: bool = True,
         pass_fds: tuple[int, ...] = (),
         **environment: str,
@@ -31,7 +35,7 @@ class RuntimeProcess:
         self.peer = peer
         strict = ["-X", "dev", "-W", "error"] if is_strict and module == "tailrace.runtime" else []
         self.process = subprocess.Popen(
-            [sys.executable, *strict, "-m", module, *arguments],
+            command or [sys.executable, *strict, "-m", module, *arguments],
             cwd=folder,
             env={
                 "PATH": os.environ["PATH"],

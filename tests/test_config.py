@@ -25,8 +25,8 @@ from tailrace.errors import ConfigError
 from tailrace.limits import ENVIRONMENT_BYTES_MAX
 
 FUNCTION_KEYS = (
-    "handler, command, path, timeout_s, memory_mb, concurrency, environment, env_file, aws_profile,"
-    " retries, event_age_s, url, destinations, hold_back"
+    "handler, app, command, python, path, timeout_s, memory_mb, concurrency, environment, env_file,"
+    " aws_profile, retries, event_age_s, url, destinations, hold_back"
 )
 
 
@@ -424,13 +424,25 @@ def test_wrong_types_and_ranges(text: str, message: str) -> None:
     assert refusal(text) == message
 
 
-def test_a_function_has_either_a_handler_or_a_command() -> None:
+def test_a_function_has_a_handler_or_an_app_or_a_command() -> None:
     assert refusal("[functions.a]") == (
-        "functions.a: neither is there; allowed: exactly one of handler and command"
+        "functions.a: none of them is there; allowed: exactly one of handler, app, command"
     )
     assert refusal('[functions.a]\nhandler = "a.b"\ncommand = ["c"]') == (
-        "functions.a: both are there; allowed: exactly one of handler and command"
+        "functions.a: handler and command are there; allowed: exactly one of handler, app, command"
     )
+    assert refusal('[functions.a]\nhandler = "a.b"\napp = "a:b"').startswith(
+        "functions.a: handler and app are there;"
+    )
+
+
+@pytest.mark.parametrize(
+    "app", ["main:app", "my.pkg.asgi:application", "main:api.inner", "größe:f"]
+)
+def test_apps(app: str) -> None:
+    function = read(f'[functions.a]\napp = "{app}"').functions["a"]
+
+    assert (function.app, function.handler, function.loaded) == (app, None, app)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a b", "é", "a" * 65])
@@ -867,6 +879,32 @@ def test_a_handler_as_others_spell_it(given: str, meant: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("main.app", "main:app"),
+        ("main.py", "main:app"),
+        ("./main.py:api", "main:api"),
+        ("src/main.py:app", "src.main:app"),
+        ("mysite.asgi.application", "mysite.asgi:application"),
+        ("main:app()", "main:app"),
+        ("main:", "main:app"),
+        ("main", "main:app"),
+        ("a b", None),
+        (":app", None),
+        ("", None),
+    ],
+)
+def test_an_app_as_others_spell_it(given: str, meant: str | None) -> None:
+    text = '[functions.a]\napp = "{}"'
+    guess = "" if meant is None else f' did you mean "{meant}"?'
+
+    assert refusal(text.format(given)).startswith(
+        f"functions.a.app: '{given}' is not allowed;{guess} allowed: \"module:attribute\" of an"
+    )
+    assert meant is None or read(text.format(meant)).functions["a"].app == meant
+
+
+@pytest.mark.parametrize(
     ("line", "meant"),
     [
         ('url = { invoke_mode = "response_stream" }', '"RESPONSE_STREAM"'),
@@ -893,7 +931,7 @@ def test_a_value_in_other_words(line: str, meant: str) -> None:
             route('path = "/"\nfunction = "lines"\nmethod = "GET"'),
             "routes[0].method: unknown key; a route takes every method, and the event names it",
         ),
-        (function('runtime = "python3.12"'), "functions.lines.runtime: unknown key; a handler ru"),
+        (function('runtime = "python3.12"'), "functions.lines.runtime: unknown key; python is t"),
     ],
 )
 def test_what_is_set_elsewhere(text: str, message: str) -> None:

@@ -345,6 +345,8 @@ ALLOWED_HOSTS_MAX: Final = 100
 """Hosts, or origins, in a setting: as many as a Function URL's CORS allows."""
 ENV_FILE_BYTES_MAX: Final = 64 * KIB
 """The size of a function's `env_file`, with its comments."""
+INTERPRETER_TIMEOUT_S: Final = 5.0
+"""How long a function's Python may take to tell its version at the start: 0.02 s, measured."""
 PROFILE_TIMEOUT_S: Final = 10.0
 """How long a process waits for the credentials of its function's `aws_profile`."""
 PROFILE_KEYS_LEFT_S_MIN: Final = 60.0

@@ -58,7 +58,7 @@ def test_a_function_has_lambdas_variables_and_nothing_of_the_users(tmp_path: Pat
     result = variables(tmp_path)
 
     assert {name: result[name] for name in FULL} == FULL
-    assert set(result) - set(FULL) == CHANGING
+    assert set(result) - set(FULL) == CHANGING - {"PYTHONPATH"}
     assert result["LAMBDA_TASK_ROOT"] == str(tmp_path)
     assert re.fullmatch(
         r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", result["AWS_LAMBDA_LOG_STREAM_NAME"]
@@ -83,11 +83,14 @@ def test_the_functions_own_variables_win_but_not_over_what_identifies_it(tmp_pat
     assert result["AWS_LAMBDA_FUNCTION_NAME"] == "f"
 
 
-def test_this_package_is_found_behind_the_functions_own_python_path(tmp_path: Path) -> None:
+def test_a_command_finds_this_package_behind_its_own_python_path(tmp_path: Path) -> None:
+    """What is loaded by its name needs no variable for that."""
     source = str(Path(sys.modules["tailrace"].__file__ or "").parents[1])
+    own = {"PYTHONPATH": "lib"}
 
-    assert variables(tmp_path)["PYTHONPATH"] == source
-    assert variables(tmp_path, environment={"PYTHONPATH": "lib"})["PYTHONPATH"] == f"lib:{source}"
+    assert variables(tmp_path, command=("x",))["PYTHONPATH"] == source
+    assert variables(tmp_path, command=("x",), environment=own)["PYTHONPATH"] == f"lib:{source}"
+    assert variables(tmp_path, environment=own)["PYTHONPATH"] == "lib"
 
 
 def test_a_real_process_sees_just_these(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tailrace import __version__
 from tailrace.cli.terminal import BOLD, CYAN, DIM, YELLOW, Terminal
-from tailrace.config import Address, FunctionConfig, RouteConfig
+from tailrace.config import Address, FunctionConfig, Interpreter, RouteConfig
 from tailrace.gateway.routes import Router
 
 if TYPE_CHECKING:  # the emulator's extra is enough for its Function URLs
@@ -35,6 +35,16 @@ def url_lines(urls: Mapping[str, str], functions: Mapping[str, FunctionConfig]) 
         yield f"{_callable_url(url)}/  {name}, {config.invoke_mode}{signed}{late}"
 
 
+def python_lines(functions: Mapping[str, FunctionConfig]) -> Iterator[str]:
+    """Return a line for each Python: which it is, and its functions unless it is that of all."""
+    names: dict[Interpreter, list[str]] = {}
+    for name, function in functions.items():
+        if function.loaded is not None:
+            names.setdefault(function.python, []).append(name)
+    for python, its in names.items():
+        yield f"{python}" if len(names) == 1 else f"{python}: {', '.join(its)}"
+
+
 def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
     base = _callable_url(dev.public_url)
     name = terminal.paint("tailrace", BOLD)
@@ -51,6 +61,8 @@ def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
         yield f"  Gateway {terminal.paint(base, CYAN)} (no route serves /)"
     yield f"  Try     {terminal.paint(_try(base, dev), CYAN)}"
     yield f"  Lambda  {_callable_url(dev.emulator_url)}"
+    for line in python_lines(dev.config.functions):
+        yield f"  Python  {line}"
     for line in url_lines(dev.function_urls, dev.config.functions):
         yield f"  URL     {line}"
     yield ""
@@ -90,8 +102,8 @@ def _target(route: RouteConfig, runs_by_name: Mapping[str, str]) -> tuple[str, s
 
 
 def _runs(function: FunctionConfig, directory: Path) -> str:
-    """Return the handler or command of a function, with its directory."""
-    what = shlex.join(function.command) if function.command else function.handler
+    """Return the handler, app or command of a function, with its directory."""
+    what = shlex.join(function.command) if function.command else function.loaded
     return f"{what} in {os.path.relpath(function.path, directory)}{os.sep}"
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from tailrace.cli.banner import dev_banner, url_lines
+from tailrace.cli.banner import dev_banner, python_lines, url_lines
 from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, DevOptions, RouteConfig
@@ -51,6 +51,8 @@ async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
             report = logging.getLogger("tailrace.dev").info
             if log_settings.is_json:
                 report("dev on %s, Lambda on %s", dev.public_url, dev.emulator_url)
+                for line in python_lines(dev.config.functions):
+                    report("Python %s", line)
             else:
                 terminal.write(dev_banner(dev, terminal))
             dev.warm()
@@ -121,6 +123,8 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
             logger.info("emulator on %s: %s", emulator.url, names)
             for line in url_lines(emulator.function_urls, config.functions):
                 logger.info("Function URL %s", line)
+            for line in python_lines(config.functions):
+                logger.info("Python %s", line)
             tasks.spawn(emulator.warm(), "warm functions")
             await signals.first.wait()
             return 0

@@ -23,6 +23,7 @@ from tailrace.config.function import (
     HoldBackName,
     UrlConfig,
 )
+from tailrace.config.interpreter import Interpreter
 from tailrace.config.reader import load
 from tailrace.config.records import (
     Config,
@@ -47,6 +48,7 @@ __all__ = [
     "GatewayOptions",
     "HoldBackConfig",
     "HoldBackName",
+    "Interpreter",
     "RouteConfig",
     "TransportName",
     "UrlConfig",

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tailrace import limits
 from tailrace.config.address import Address
+from tailrace.config.interpreter import CURRENT, Interpreter
 from tailrace.config.values import DAY_S, SWITCH, seconds_up_to, whole
 from tailrace.setting import Setting
 
@@ -187,13 +188,19 @@ HOLD_BACKS: Final[dict[HoldBackName, HoldBackConfig | None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionConfig:
-    """One function: `[functions.NAME]`. It has either a handler or a command."""
+    """One function: `[functions.NAME]`. It has a handler, an app or a command."""
 
     name: Annotated[str, Meta(description="letters, digits, '-' and '_', at most 64")]
     handler: Annotated[
         Annotated[str, Meta(pattern=r"^(?!.*\.py\Z)[^\s.:()]+(\.[^\s.:()]+)+\Z")] | None,
         Meta(description='"module.attribute" of a Python handler'),
-        Setting("Runs under `python -m tailrace.runtime`, with the Python that runs the emulator."),
+        Setting("Runs under `python -m tailrace.runtime`, with the Python of `python`."),
+    ] = None
+    app: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\s.:()/]+(\.[^\s.:()/]+)*:[^\s.:()/]+(\.[^\s.:()/]+)*\Z")]
+        | None,
+        Meta(description='"module:attribute" of an ASGI or WSGI app, or of a handler'),
+        Setting("As a server such as uvicorn is given it. It runs as a `handler` does."),
     ] = None
     command: Annotated[
         Annotated[tuple[Annotated[str, Meta(pattern=r"^[^\0]+\Z")], ...], Meta(min_length=1)]
@@ -204,6 +211,15 @@ class FunctionConfig:
             "AWS's own runtime clients."
         ),
     ] = None
+    python: Annotated[
+        Interpreter,
+        Meta(description="a path relative to the file, or the name of a program"),
+        Setting(
+            "The Python of a `handler` or an `app`, 3.11 or newer. Without it that of the "
+            "project's `.venv`, else the current one: see [below](#the-functions-python).",
+            kind="text",
+        ),
+    ] = CURRENT
     path: Annotated[
         Path,
         Meta(description="a directory, relative to the file"),
@@ -290,3 +306,8 @@ class FunctionConfig:
             kind="text or table",
         ),
     ] = None
+
+    @property
+    def loaded(self) -> str | None:
+        """What the Python runtime loads, the handler or the app; None of a command."""
+        return None if self.command is not None else self.handler or self.app

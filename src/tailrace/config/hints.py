@@ -23,8 +23,8 @@ _ELSEWHERE: Final = {
     ("routes", "methods"): _METHOD,
     ("routes", "prefix"): 'a path that ends in /* is a prefix: path = "/prefix/*"',
     ("functions", "name"): "the name of a function stands in the table's own: [functions.NAME]",
-    ("functions", "runtime"): "a handler runs with the Python that runs tailrace, and anything else"
-    " is a command",
+    ("functions", "runtime"): "python is the Python of a handler or an app, and anything else is a"
+    " command",
     ("functions", "region"): "the emulator's region is us-east-1; give others to your SDK clients",
     ("gateway", "listen"): _LISTEN,
     ("gateway", "host"): _LISTEN,
@@ -79,6 +79,18 @@ def _handler(value: str) -> str | None:
     return json.dumps(text) if is_handler and text != value else None
 
 
+def _app(value: str) -> str | None:
+    """`main.py`, `main.app`, `./main.py:app`, `main` and `main:app()` are no apps."""
+    text = re.sub(r"\.py(?=:|\Z)", "", value.removeprefix("./").removesuffix("()"))
+    module, colon, attribute = text.replace("\\", "/").replace("/", ".").partition(":")
+    if not colon and not value.endswith(".py"):
+        module, _, attribute = module.rpartition(".")
+        module, attribute = (module, attribute) if module else (attribute, "")
+    text = f"{module}:{attribute or 'app'}"
+    is_app = re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", text)
+    return json.dumps(text, ensure_ascii=False) if is_app and text != value else None
+
+
 def _command(value: str) -> str | None:
     try:
         return json.dumps(shlex.split(value), ensure_ascii=False) if value.strip() else None
@@ -102,6 +114,7 @@ def _path(value: str) -> str | None:
 
 _GUESSES: Final[dict[tuple[type[Any], str], Callable[[str], str | None]]] = {
     (FunctionConfig, "handler"): _handler,
+    (FunctionConfig, "app"): _app,
     (FunctionConfig, "command"): _command,
     (RouteConfig, "path"): _path,
 }

@@ -35,6 +35,7 @@ from tailrace.config.function import (
     HoldBackName,
     UrlConfig,
 )
+from tailrace.config.interpreter import CURRENT, Interpreter, find_interpreter
 from tailrace.config.records import Config, EmulatorConfig, GatewayConfig, RouteConfig
 from tailrace.errors import ConfigError
 from tailrace.setting import REQUIRED, fields_of
@@ -72,6 +73,7 @@ def load(
 _Record = TypeVar("_Record")
 
 _FUNCTION_TABLE: Final = "write [functions.NAME], with a name of its own, before each function"
+_ENTRIES: Final = ("handler", "app", "command")
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 
 
@@ -121,17 +123,33 @@ class _Reader:
         given = dict(self._table(key, table, _FUNCTION_TABLE))
         path = self._directory(f"{key}.path", given.get("path", "."), directory)
         given |= self._environment(key, given, directory)
+        python = self._python(key, given, path, directory)
         url = self._url(f"{key}.url", given.pop("url")) if "url" in given else None
         destinations = self._destinations(key, given.pop("destinations", {}), directory)
         hold_back = self._hold_back(f"{key}.hold_back", given.pop("hold_back", "off"))
         function = self._record(key, {**given, "path": path}, FunctionConfig, name=name)
         function = dataclasses.replace(
-            function, url=url, destinations=destinations, hold_back=hold_back
+            function, python=python, url=url, destinations=destinations, hold_back=hold_back
         )
-        if (function.handler is None) == (function.command is None):
-            which = "neither is there" if function.handler is None else "both are there"
-            raise self._error(key, which, allowed="exactly one of handler and command")
+        found = [name for name in _ENTRIES if getattr(function, name) is not None]
+        if len(found) != 1:
+            which = f"{' and '.join(found)} are there" if found else "none of them is there"
+            raise self._error(key, which, allowed=f"exactly one of {', '.join(_ENTRIES)}")
         return function
+
+    def _python(self, key: str, given: dict[str, Any], path: Path, directory: Path) -> Interpreter:
+        """Take `python` from the table; return the Python of a handler or an app."""
+        configured = given.pop("python", None)
+        if configured is not None:
+            if not isinstance(configured, str) or not configured or "\0" in configured:
+                raise self._not_allowed(f"{key}.python", configured, FunctionConfig)
+            if "command" in given:
+                problem = "belongs to handler and app; a command names its program itself"
+                raise self._error(f"{key}.python", problem)
+        if not self._runs_functions or "command" in given:
+            return CURRENT
+        where = f"{self._name}: {key}.python"
+        return find_interpreter(configured, where=where, directory=path, top=directory)
 
     def _url(self, key: str, value: Any) -> UrlConfig:
         table = dict(self._table(key, value))

@@ -11,7 +11,6 @@ import binascii
 import json
 import math
 import platform
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -135,7 +134,7 @@ def _read_max_items(head: RequestHead, items_max: int) -> int:
 def _describe(name: FunctionName, config: FunctionConfig) -> dict[str, Any]:
     """A function's configuration, as far as there is one here."""
     if config.command is None:
-        runtime, handler = f"python3.{sys.version_info.minor}", config.handler
+        runtime, handler = "python{}.{}".format(*config.python.version), config.loaded
     else:
         runtime, handler = "provided.al2023", config.command[-1]
     return {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from tailrace.config import FunctionConfig
 from tailrace.errors import ConfigError
@@ -11,14 +11,16 @@ from tailrace.errors import ConfigError
 if TYPE_CHECKING:  # see `profile_keys`
     from tailrace.emulator.profile import ProfileKeys
 
+_BOOT: Final = Path(__file__).resolve().parents[1] / "runtime" / "boot.py"
+
 
 def arguments_of(function: FunctionConfig) -> tuple[str, ...]:
     """The program and its arguments."""
     if function.command is not None:
         return function.command
-    assert function.handler is not None
+    assert function.loaded is not None
     # -u: what a handler prints is shown when it prints it.
-    return (sys.executable, "-u", "-m", "tailrace.runtime", function.handler)
+    return (function.python.path, "-u", str(_BOOT), function.loaded)
 
 
 async def profile_keys(function: FunctionConfig) -> ProfileKeys | None:

@@ -8,7 +8,6 @@ here does not work because of a variable that the cloud will not have.
 from __future__ import annotations
 
 import secrets
-import sys
 import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +47,8 @@ def function_variables(
         if CREDENTIALS[0] in own:  # a dummy token beside real keys would spoil them
             variables.pop(CREDENTIALS[2], None)
         variables.update(own)
-    _add_package_path(variables)
+    if function.command is not None:
+        _add_package_path(variables)
     variables.update(_reserved(function, runtime_api))
     return variables
 
@@ -59,8 +59,7 @@ def handler_of(function: FunctionConfig) -> str:
     Of a command it is the last argument: AWS's runtime clients for Node.js and others are given
     their handler there, and insist on the variable as well.
     """
-    handler = function.handler if function.command is None else function.command[-1]
-    return handler or ""
+    return function.loaded or (function.command or ("",))[-1]
 
 
 def _defaults(function: FunctionConfig) -> dict[str, str]:
@@ -80,8 +79,8 @@ def _defaults(function: FunctionConfig) -> dict[str, str]:
         "TZ": ":UTC",
         "LANG": "en_US.UTF-8",
     }
-    if function.handler is not None:
-        major, minor = sys.version_info[:2]
+    if function.handler is not None or function.app is not None:
+        major, minor = function.python.version
         variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_python{major}.{minor}"
     return variables
 
@@ -104,10 +103,10 @@ def _reserved(function: FunctionConfig, runtime_api: str) -> dict[str, str]:
 
 
 def _add_package_path(variables: dict[str, str]) -> None:
-    """Let Python find this package where it runs from a checkout.
+    """Let a command in Python find this package where it runs from a checkout.
 
     An installed package is found anyway, and its site-packages must not come to stand before
-    the standard library.
+    the standard library. What is loaded by its name needs no variable: see `runtime/boot.py`.
     """
     root = str(_PACKAGE_PATH.parent)
     if root in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):

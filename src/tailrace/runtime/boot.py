@@ -1,0 +1,56 @@
+"""The runtime as a script, for a Python whose environment may have no tailrace.
+
+The emulator starts it by its path, `PYTHON -u boot.py MODULE.HANDLER`. The tailrace of the
+environment is used if there is one, else the one that this file belongs to. Only that package is
+found here: the folder of this installation is not added to `sys.path`, and child processes inherit
+no other variables.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Final
+
+_PACKAGE: Final = "tailrace"
+_FOLDER: Final = os.path.dirname(os.path.abspath(__file__))
+_ROOT: Final = os.path.dirname(os.path.dirname(_FOLDER))
+
+
+class PackageFinder:
+    """Finds the package that this file belongs to, and nothing else."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Called by the import system."""
+        return PathFinder.find_spec(name, [_ROOT]) if name == _PACKAGE else None
+
+
+def _is_installed() -> bool:
+    """Whether the environment has the package. A folder of that name without code is none."""
+    for finder in sys.meta_path:
+        spec = finder.find_spec(_PACKAGE, None)
+        if spec is not None:
+            return spec.origin is not None
+    return False
+
+
+if not sys.flags.safe_path and sys.path[:1] == [_FOLDER]:
+    sys.path[0] = os.getcwd()  # as with -m; the modules beside this file have common names
+# Also in a child process of multiprocessing, which imports this file under another name.
+if not _is_installed():
+    sys.meta_path.insert(0, PackageFinder)
+
+if __name__ == "__main__":
+    from tailrace.runtime.__main__ import main
+
+    sys.exit(main(sys.argv[1:]))
