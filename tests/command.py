@@ -165,10 +165,20 @@ class Command:
 
 
 class DevCommand(Command):
-    """`tailrace dev` on free ports; `url` is where clients connect."""
+    """`tailrace dev` on free ports; `url` is where clients connect.
 
-    def __init__(self, config: Path, *more: str, environ: Mapping[str, str] | None = None) -> None:
-        super().__init__(["dev", "--config", str(config), *ANY_PORTS, *more], environ=environ)
+    Without a configuration it runs in the folder `cwd`.
+    """
+
+    def __init__(
+        self,
+        config: Path | None,
+        *more: str,
+        cwd: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        file = [] if config is None else ["--config", str(config)]
+        super().__init__(["dev", *file, *ANY_PORTS, *more], cwd=cwd, environ=environ)
 
     def __enter__(self) -> Self:
         super().__enter__()

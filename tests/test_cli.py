@@ -100,7 +100,7 @@ def test_every_gateway_setting_is_an_option() -> None:
     [
         (
             ["dev"],
-            "there is no tailrace.toml in this directory; docs/tutorial.md writes one: give --con",
+            "there is no tailrace.toml in this directory; tailrace init writes one: give --config",
         ),
         (["dev", "--config", "x.toml"], "x.toml: cannot be read: No such file or directory"),
         (["dev", "--hold-back", "on"], "'on' is not one of 'lambda', 'off'"),
@@ -125,16 +125,28 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["gateway", "--function", "f", "--total-timeout", "0"], "0.0 is not in the range 0<x"),
         (["gateway", "--function", "f", "--endpoint-url", "ftp://x"], "is not an http(s) URL"),
         (["gateway", "--function", "f"], "no AWS region: set AWS_REGION, or give --endpoint-url"),
-        (["emulator"], "there is no tailrace.toml in this directory; docs/tutorial.md writes"),
+        (["emulator"], "there is no tailrace.toml in this directory; tailrace init writes on"),
         (["emulate"], "No such command 'emulate'. There are: dev, emulator, gateway, probe."),
         (["start"], "No such command 'start'. Did you mean dev?"),
         (["dev", "--port", "8080"], "No such option '--port'. Use --listen HOST:PORT, as in"),
         (["dev", "--reload"], "No such option '--reload'. tailrace dev reloads without being"),
         (["gateway", "--region", "x"], "No such option '--region'. Set AWS_REGION, or give"),
         (["dev", "--hold-bak", "off"], "No such option '--hold-bak'. Did you mean '--hold-back'?"),
-        (["dev", "x.toml"], "unexpected extra argument (x.toml) Write --config x.toml."),
-        (["dev", "app.py"], "(app.py) Functions stand in tailrace.toml: see --help and docs/tu"),
-        (["dev", "one"], "Got unexpected extra argument (one)"),
+        (
+            ["dev", "--app", "x:y"],
+            "No such option '--app'. Name it as an argument: tailrace dev ma",
+        ),
+        (["dev", "a:b", "x.toml"], "unexpected extra argument (x.toml) Write --config x.toml."),
+        (["dev", "x.toml"], "'x.toml' is not MODULE:ATTRIBUTE; did you mean --config x.toml?"),
+        (["dev", "app.py"], "'app.py' is not MODULE:ATTRIBUTE; did you mean app:app? allowed: "),
+        (["dev", "app.main"], "'app.main' is not MODULE:ATTRIBUTE; did you mean app:main?"),
+        (["dev", "one"], "'one' is not MODULE:ATTRIBUTE; did you mean one:app?"),
+        (["dev", "a b"], "'a b' is not MODULE:ATTRIBUTE; allowed: \"module:attribute\" of an"),
+        (
+            ["dev", "a:b", "--config", "x.toml"],
+            "--config: belongs to a file, and a:b runs without one; leave out one of the two",
+        ),
+        (["dev", "a:b", "--function", "f"], "--function: belongs to a file, and a:b runs without"),
     ],
 )
 def test_a_mistake_is_named_and_exits_with_2(

@@ -159,7 +159,10 @@ def _key_default(field: SettingField) -> str:
     return "none" if is_table else f"`{json.dumps(field.default)}`"
 
 
-_ARGUMENTS: Final = {"URL...": "What to measure, one after the other: http or https."}
+_ARGUMENTS: Final = {
+    "URL...": "What to measure, one after the other: http or https.",
+    "[MODULE:ATTRIBUTE]": "What to run [without a file](#an-app-without-a-file).",
+}
 
 
 def options_of(command: str) -> str:

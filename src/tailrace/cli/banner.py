@@ -48,7 +48,8 @@ def python_lines(functions: Mapping[str, FunctionConfig]) -> Iterator[str]:
 def _lines(dev: Dev, terminal: Terminal) -> Iterator[str]:
     base = _callable_url(dev.public_url)
     name = terminal.paint("tailrace", BOLD)
-    yield f"  {name} {__version__}  {terminal.paint(str(dev.options.config_path), DIM)}"
+    source = dev.options.target or str(dev.options.config_path)
+    yield f"  {name} {__version__}  {terminal.paint(source, DIM)}"
     yield ""
     for taken, instead in dev.moved:
         where = f"port {instead.port}" if instead.port else "a free port"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,16 +46,25 @@ tailrace.add_command(probe)
 
 
 @tailrace.command()
+@click.argument("target", metavar="[MODULE:ATTRIBUTE]", required=False)
 @options_of(DevOptions)
 @overrides_of(GatewayConfig, "drain_delay_s", "drain_timeout_s")
 @options_of(LogSettings)
 @click.pass_context
 def dev(context: click.Context, /, **values: Any) -> None:
-    """Run functions and a gateway on this machine; reload them when files change.
+    """Run an app, or functions, and a gateway on this machine; reload when files change.
+
+    MODULE:ATTRIBUTE is an ASGI or WSGI app, or a handler, in this directory, as in main:app. It
+    needs no file. Without it, the functions of tailrace.toml run.
 
     A usual port that is taken is replaced by a free one; a port that you name is not.
     """
-    values["config_path"] = _find_config(values["config_path"], "give --config FILE")
+    target = values["target"]
+    if target is None:
+        values["config_path"] = _find_config(values["config_path"], "give --config FILE")
+    else:
+        _refuse_beside(target, {"--config": "config_path", "--function": "function"}, values)
+        values["config_path"] = Path(CONFIG_NAME)
     from tailrace.cli.serve import serve_dev
 
     for name, field in fields_of(DevOptions).items():
@@ -63,7 +72,7 @@ def dev(context: click.Context, /, **values: Any) -> None:
             is_firm = context.get_parameter_source(name) is not ParameterSource.DEFAULT
             values[name] = Wanted(values[name], is_firm, field.option)
     log_settings, options = take(LogSettings, values), take(DevOptions, values)
-    _check_transport(options.function, options.transport)
+    _check_transport(options.function or target, options.transport)
     _run(serve_dev, dataclasses.replace(options, gateway=given(values)), log_settings)
 
 
@@ -134,11 +143,19 @@ def _check_transport(function: str | None, transport: TransportName | None) -> N
         raise ConfigError(problem, where="--transport")
 
 
+def _refuse_beside(target: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Refuse options that belong to a file beside what needs none."""
+    for option, name in names.items():
+        if values[name] is not None:
+            problem = f"belongs to a file, and {target} runs without one; leave out one of the two"
+            raise ConfigError(problem, where=option)
+
+
 def _find_config(path: Path | None, hint: str) -> Path:
     if path is not None or Path(CONFIG_NAME).exists():
         return path or Path(CONFIG_NAME)
     above = Path("..") / CONFIG_NAME
-    more = f"; did you mean {above}?" if above.exists() else "; docs/tutorial.md writes one:"
+    more = f"; did you mean {above}?" if above.exists() else "; tailrace init writes one:"
     raise ConfigError(f"there is no {CONFIG_NAME} in this directory{more} {hint}")
 
 

@@ -20,15 +20,20 @@ _OPTIONS: Final = {
     "--template": _CONFIG,
     "--reload": "tailrace dev reloads without being asked.",
     "--watch": "tailrace dev reloads without being asked.",
-    "--handler": "Handlers stand in tailrace.toml: [functions.NAME].",
+    "--handler": "Name it as an argument: tailrace dev app:handler.",
+    "--app": "Name it as an argument: tailrace dev main:app.",
+    "--app-dir": "Start in the folder of the app, or set path in tailrace.toml.",
+    "--workers": "Set concurrency in tailrace.toml.",
     "--timeout": "A function's is timeout_s in tailrace.toml; the gateway's are --…-timeout.",
     "--region": "Set AWS_REGION, or give --endpoint-url URL.",
     "--profile": "Set AWS_PROFILE; for functions, set aws_profile in tailrace.toml.",
     "--env-file": "Set env_file in tailrace.toml.",
 }
-_COMMANDS: Final = dict.fromkeys(
-    ("start", "run", "serve", "local", "up", "start-api", "init"), "dev"
-) | {"lambda": "emulator", "proxy": "gateway", "measure": "probe"}
+_COMMANDS: Final = (
+    dict.fromkeys(("start", "run", "serve", "local", "up", "start-api"), "dev")
+    | {"new": "init", "create": "init"}
+    | {"lambda": "emulator", "proxy": "gateway", "measure": "probe"}
+)
 
 
 class HintingCommand(click.Command):
@@ -74,6 +79,4 @@ def _for_argument(given: list[str]) -> str:
     for argument in given:
         if argument.endswith((".toml", ".yaml", ".yml", ".json")):
             return f" Write --config {argument}."
-        if argument.endswith(".py") or (":" in argument and not argument.startswith("-")):
-            return " Functions stand in tailrace.toml: see --help and docs/tutorial.md."
     return ""

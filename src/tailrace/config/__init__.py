@@ -8,7 +8,6 @@ from tailrace.config.address import (
     parse_host_name,
 )
 from tailrace.config.commands import (
-    CONFIG_NAME,
     DevOptions,
     EmulatorOptions,
     GatewayOptions,
@@ -24,7 +23,7 @@ from tailrace.config.function import (
     UrlConfig,
 )
 from tailrace.config.interpreter import Interpreter
-from tailrace.config.reader import load
+from tailrace.config.reader import load, overridden
 from tailrace.config.records import (
     Config,
     EmulatorConfig,
@@ -32,6 +31,7 @@ from tailrace.config.records import (
     RouteConfig,
     TransportName,
 )
+from tailrace.config.target import CONFIG_NAME, config_of
 
 __all__ = [
     "CONFIG_NAME",
@@ -54,7 +54,9 @@ __all__ = [
     "UrlConfig",
     "Wanted",
     "check_url",
+    "config_of",
     "load",
+    "overridden",
     "parse_address",
     "parse_advertise",
     "parse_host_name",

@@ -14,9 +14,8 @@ from typing import Annotated, Any, Final
 from tailrace.config.address import Address, parse_address, parse_host_name
 from tailrace.config.function import HoldBackName
 from tailrace.config.records import TransportName
+from tailrace.config.target import CONFIG_NAME
 from tailrace.setting import Setting
-
-CONFIG_NAME: Final = "tailrace.toml"
 
 _CONFIG: Final = Setting(
     "The functions and routes.",
@@ -37,6 +36,12 @@ _TRANSPORT: Final = Setting(
     help="How the response of --function comes back: by callback or response-stream.",
     metavar="TRANSPORT",
     default="`callback`",
+)
+_LOCAL_TRANSPORT: Final = replace(
+    _TRANSPORT,
+    meaning=_TRANSPORT.meaning.replace("`--function`", "`--function` or MODULE:ATTRIBUTE"),
+    help="How the response of --function or MODULE:ATTRIBUTE comes back: by callback or"
+    " response-stream.",
 )
 _ADVERTISE: Final = Setting(
     "What callback URLs begin with: where functions reach the callback listener. Otherwise it is "
@@ -100,14 +105,17 @@ class Wanted:
 class DevOptions:
     """`tailrace dev`: what to run, and where.
 
-    `function` gets every path, by `transport`; without it the routes of the file apply. `gateway`
-    overrides keys of `[gateway]`, `hold_back` that of every function, and `allow_hosts` extends
+    With a `target`, an app or a handler, there is no file. `function` of the file, or `target`,
+    gets every path, by `transport`; otherwise the routes of the file apply. `gateway` overrides
+    keys of `[gateway]`, `hold_back` that of every function, and `allow_hosts` extends
     `allowed_hosts`.
     """
 
+    target: str | None = None
+    """`module:attribute` in the working directory."""
     config_path: Annotated[Path, _CONFIG]
     function: Annotated[str | None, _FUNCTION] = None
-    transport: Annotated[TransportName | None, _TRANSPORT] = None
+    transport: Annotated[TransportName | None, _LOCAL_TRANSPORT] = None
     listen: Annotated[Wanted, _CLIENTS] = Wanted(_CLIENTS_ADDRESS, False, "--listen")
     callback_listen: Annotated[Wanted, _CALLBACKS] = Wanted(
         _CALLBACKS_ADDRESS, False, "--callback-listen"

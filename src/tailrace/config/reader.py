@@ -58,6 +58,13 @@ def load(
         ConfigError: the file cannot be read, or a part of it is not allowed.
     """
     config = _Reader(str(path), runs_functions).read(Path(path))
+    return overridden(config, hold_back, allow_hosts)
+
+
+def overridden(
+    config: Config, hold_back: HoldBackName | None, allow_hosts: Iterable[str]
+) -> Config:
+    """Return the configuration with what a command line overrides: see `load`."""
     hosts = (*config.emulator.allowed_hosts, *allow_hosts)
     emulator = dataclasses.replace(config.emulator, allowed_hosts=hosts)
     config = dataclasses.replace(config, emulator=emulator)

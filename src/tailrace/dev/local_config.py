@@ -17,9 +17,13 @@ def load(options: DevOptions) -> tuple[Config, dict[str, FunctionConfig]]:
     Raises:
         ConfigError: the configuration is wrong.
     """
-    config = configuration.load(
-        options.config_path, hold_back=options.hold_back, allow_hosts=options.allow_hosts
-    )
+    if options.target is not None:
+        config = configuration.config_of(options.target, options.transport or "callback")
+        config = configuration.overridden(config, options.hold_back, options.allow_hosts)
+    else:
+        config = configuration.load(
+            options.config_path, hold_back=options.hold_back, allow_hosts=options.allow_hosts
+        )
     if options.function is not None:
         config = _only(options.function, options.transport or "callback", config)
     _refuse_routes_to_elsewhere(options, config)

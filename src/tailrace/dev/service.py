@@ -105,6 +105,8 @@ class Dev:
             OSError: an address is unavailable.
         """
         self.config, self.left_out = load(self.options)
+        if self.options.target is not None and self.config.path.exists():
+            logger.info("%s is not read: %s is run", self.config.path.name, self.options.target)
         self._sources.apply(self.config)
         for _ in range(_STARTS_MAX - 1):
             try:
@@ -152,7 +154,7 @@ class Dev:
 
     async def watch(self) -> None:
         """Start to watch: from now on a changed file causes a reload."""
-        await self._watcher.start(self.config)
+        await self._watcher.start(self.config, has_file=self.options.target is None)
 
     def warm(self, names: Iterable[str] | None = None) -> None:
         """Start a process of each function, or of these, before the first request."""

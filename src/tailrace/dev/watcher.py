@@ -36,10 +36,14 @@ class Watcher:
         self._tasks = TaskSet()
         self._watching: asyncio.Task[None] | None = None
 
-    async def start(self, config: Config) -> None:
-        """Start to watch; changes after the return are reported."""
+    async def start(self, config: Config, *, has_file: bool) -> None:
+        """Start to watch; changes after the return are reported.
+
+        Without a file, the configuration does not change.
+        """
         self._config = config
-        self._tasks.spawn(self._watch_config(), "watch configuration")
+        if has_file:
+            self._tasks.spawn(self._watch_config(), "watch configuration")
         await self._watch_functions()
 
     async def take_up(self, config: Config) -> bool:
