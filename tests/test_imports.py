@@ -96,6 +96,16 @@ def served(handler: str, peer: Peer) -> set[str]:
     return modules
 
 
+WSGI = """
+from tailrace.function import wsgi
+
+def app(environ, start_response):
+    start_response("200 OK", [("content-type", "text/plain")])
+    return [b"x"]
+
+handler = wsgi(app)
+"""
+
 NATIVE = """
 import _socket
 from tailrace.net.blocking.upload import Upload
@@ -165,6 +175,14 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
     }
 
 
+def test_a_wsgi_app_and_its_callback_import_little_of_the_standard_library() -> None:
+    with Peer() as peer:
+        modules = served(WSGI, peer)
+
+    assert foreign(modules) == set()
+    assert slow(modules) == set()
+
+
 def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
     plain = imported(SYNC + NATIVE)
     flushed = imported(
@@ -180,7 +198,9 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
 
 
 @pytest.mark.parametrize(
-    "handler", [SYNC, ASYNC, RESULT, WRITER], ids=["sync", "async", "result", "writer"]
+    "handler",
+    [SYNC, ASYNC, RESULT, WRITER, WSGI],
+    ids=["sync", "async", "result", "writer", "wsgi"],
 )
 def test_a_first_callback_imports_nothing_that_could_be_imported_before(handler: str) -> None:
     """The init phase is not the client's time."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
+    from tailrace.function.apps.wsgi import wsgi
     from tailrace.function.flush.policy import FlushCounts, FlushPolicy
     from tailrace.function.handler import streamify_response
     from tailrace.function.request import Headers, Request
@@ -43,6 +44,7 @@ __all__ = [
     "ResponseTooLargeError",
     "StreamifiedHandler",
     "streamify_response",
+    "wsgi",
 ]
 
 _HOMES: Final = {
@@ -61,6 +63,7 @@ _HOMES: Final = {
     "ResponseTooLargeError": "tailrace.errors",
     "StreamifiedHandler": "tailrace.function.streamified",
     "streamify_response": "tailrace.function.handler",
+    "wsgi": "tailrace.function.apps.wsgi",
 }
 
 
