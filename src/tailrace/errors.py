@@ -21,6 +21,7 @@ TailraceError                      source, retryable, status
 │   └── AnsweredEarlyError         a peer answered before the request was complete
 ├── CallbackRefusedError           the gateway refuses this callback (403 to 410)
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
+│   └── AsgiDisconnected           the same, for `send` of an ASGI app: an OSError as well
 ├── FlushError                     no padding may be added to this response
 ├── ProbeError                     a URL cannot be measured
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
@@ -228,6 +229,10 @@ class ClientDisconnected(TailraceError):
     """The client has left, or the gateway has ended the exchange; further output is discarded."""
 
     source: ClassVar[Source] = "client"
+
+
+class AsgiDisconnected(ClientDisconnected, OSError):
+    """What `send` of an ASGI app raises, once, when the client has left."""
 
 
 class FlushError(TailraceError):

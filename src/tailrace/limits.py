@@ -257,6 +257,14 @@ Runtime API closes the connection. It is written in Go, whose HTTP server reads 
 LOOP_CLOSE_TIMEOUT_S: Final = 0.25
 """How long remaining tasks of an async handler may clean up when the process ends: half of the time
 between SIGTERM and SIGKILL on Lambda."""
+DISCONNECT_GRACE_S: Final = 5.0
+"""How long an ASGI app may go on after it was told that its client has left; then its task is
+cancelled."""
+END_TURNS_MAX: Final = 64
+"""How many turns of the event loop after the last message of an ASGI app its response ends, if the
+app has not returned by then; see `function.apps.exchange`."""
+FAILED_START_S: Final = 1.0
+"""How long an ASGI app may take to raise after it has reported that its start failed."""
 JOINED_CHUNK_BYTES_MAX: Final = 64 * KIB
 """A chunk up to this size is copied into one piece with its framing; a larger one is not copied."""
 FLUSH_PAD_BYTES: Final = HOLD_BACK_BYTES

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
+    from tailrace.function.apps.asgi import asgi
     from tailrace.function.apps.wsgi import wsgi
     from tailrace.function.flush.policy import FlushCounts, FlushPolicy
     from tailrace.function.handler import streamify_response
@@ -43,6 +44,7 @@ __all__ = [
     "ResponseStream",
     "ResponseTooLargeError",
     "StreamifiedHandler",
+    "asgi",
     "streamify_response",
     "wsgi",
 ]
@@ -62,6 +64,7 @@ _HOMES: Final = {
     "ResponseStream": "tailrace.function.response",
     "ResponseTooLargeError": "tailrace.errors",
     "StreamifiedHandler": "tailrace.function.streamified",
+    "asgi": "tailrace.function.apps.asgi",
     "streamify_response": "tailrace.function.handler",
     "wsgi": "tailrace.function.apps.wsgi",
 }

@@ -2,7 +2,7 @@
 
 Concurrency law: the handler runs in one task; this module runs in that task and in callbacks of its
 loop. When the client leaves, the handler gets one exception: from the write that it waits for, or
-else a cancellation.
+else a cancellation. A response that has `_on_loss` is told first, and cancelled later.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import ClientDisconnected, FlushError, PeerError
 from tailrace.function.event_loop import run_in_loop
+from tailrace.limits import DISCONNECT_GRACE_S
 from tailrace.net.blocking.async_upload import AsyncUpload
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def drive_async(result: Any, stream: Stream, response: ResponseStream | None = N
         ClientDisconnected: the client has left before.
         Exception: what the handler raised.
     """
-    drive = _Drive(stream)
+    drive = _Drive(stream, response)
     try:
-        run_in_loop(drive.run(result, response))
+        run_in_loop(drive.run(result))
     finally:
         drive.detach()
         if not drive.has_started and hasattr(result, "close"):
@@ -39,9 +40,11 @@ def drive_async(result: Any, stream: Stream, response: ResponseStream | None = N
 
 class _Drive:
     __slots__ = (
+        "_grace",
         "_is_cancelled",
         "_is_waiting",
         "_peer",
+        "_response",
         "_stream",
         "_task",
         "_timer",
@@ -49,26 +52,30 @@ class _Drive:
         "has_started",
     )
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, response: ResponseStream | None) -> None:
         self._stream = stream
+        self._response = response
         self._peer = stream.output.transport.peer
         self._upload: AsyncUpload | None = None  # set if the transport has a peer
         self._timer: QuietTimer | None = None
+        self._grace: asyncio.TimerHandle | None = None
         self.has_started = False
         self._task: asyncio.Task[Any] | None = None
         self._is_waiting = False  # the handler's own task waits in `drain`
         self._is_cancelled = False  # because the client has left
 
-    async def run(self, result: Any, response: ResponseStream | None) -> None:
+    async def run(self, result: Any) -> None:
+        response = self._response
         self.has_started = True
         self._task = asyncio.current_task()
-        if response is not None:
-            response._attach(self.drain)
         if self._peer is not None:
             self._peer.on_loss = self._on_loss
             self._upload = AsyncUpload(self._peer.upload, self._on_over)
             if self._stream.output.flushes is not None:
                 self._stream.output.flushes.on_held = self._start_timer
+        if response is not None:
+            upload = self._upload
+            response._attach(self.drain, None if upload is None else upload.send_queued)
         try:
             await self._send(result, is_sent=response is None)
         except asyncio.CancelledError as error:
@@ -97,6 +104,8 @@ class _Drive:
     def detach(self) -> None:
         """Stop watching the socket and the time."""
         self._stop_timer()
+        if self._grace is not None:
+            self._grace.cancel()
         if self._peer is not None and self._upload is not None:
             self._peer.on_loss = None
             self._upload.detach()
@@ -108,10 +117,16 @@ class _Drive:
     def _on_loss(self) -> None:
         """Called within a write, or by the loop."""
         task = self._task
-        if task is None or self._stream.is_ended or self._is_waiting:
+        if task is None or self._stream.is_ended:
             return
-        if asyncio.current_task() is task:
-            return  # the write that noticed it raises
+        if self._response is not None and self._response._on_loss is not None:
+            self._response._on_loss()
+            loop = asyncio.get_running_loop()
+            self._grace = loop.call_later(DISCONNECT_GRACE_S, self._cancel, task)
+        elif not self._is_waiting and asyncio.current_task() is not task:
+            self._cancel(task)  # otherwise the write that noticed it raises
+
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
         self._is_cancelled = True
         task.cancel()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tailrace.limits import LOOP_CLOSE_TIMEOUT_S
@@ -19,6 +19,7 @@ from tailrace.limits import LOOP_CLOSE_TIMEOUT_S
 T = TypeVar("T")
 
 _loops: list[asyncio.AbstractEventLoop] = []  # none or one
+_at_close: list[Callable[[], Coroutine[Any, Any, None]]] = []
 
 
 def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -81,12 +82,30 @@ def _current_loop() -> asyncio.AbstractEventLoop | None:
     return None if loop.is_closed() else loop
 
 
+def call_at_close(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine function in the loop when the process ends, before tasks are cancelled.
+
+    All of them together have `LOOP_CLOSE_TIMEOUT_S`.
+    """
+    _at_close.append(function)
+
+
+async def _run_at_close() -> None:
+    try:
+        async with asyncio.timeout(LOOP_CLOSE_TIMEOUT_S):
+            await asyncio.gather(*(function() for function in _at_close))
+    except TimeoutError:
+        pass  # they are cancelled with all other tasks
+
+
 @atexit.register
 def _close() -> None:
-    """Cancel the tasks that are left, so that their clean-up runs, and close the loop."""
+    """Let the tasks that are left clean up, by their own end or cancelled, and close the loop."""
     if not _loops or _loops[0].is_closed() or _loops[0].is_running():
         return
     loop = _loops[0]
+    if _at_close:
+        loop.run_until_complete(_run_at_close())
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()

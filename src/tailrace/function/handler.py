@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     FlushOption: TypeAlias = FlushPolicy | When | None
 
 STREAMIFIED: Final = "__tailrace_streamified__"
+START: Final = "__tailrace_start__"
+"""The attribute with what a runtime calls in the init phase, once the handler is loaded."""
 
 if TYPE_CHECKING:
 

@@ -24,11 +24,13 @@ class ResponseStream:
     instead. When the handler returns, its response ends.
     """
 
-    __slots__ = ("_drain", "_stream")
+    __slots__ = ("_drain", "_on_loss", "_send_queued", "_stream")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._drain: Callable[[], Awaitable[None]] = _not_running
+        self._send_queued: Callable[[], None] = _nothing_queued
+        self._on_loss: Callable[[], None] | None = None  # called before the handler is cancelled
 
     def set_head(self, head: Head) -> None:
         """Set status, headers and cookies; they are sent with the first chunk, `flush` or `end`.
@@ -108,8 +110,12 @@ class ResponseStream:
         self._stream.end()
         await self._drain()
 
-    def _attach(self, drain: Callable[[], Awaitable[None]]) -> None:
+    def _attach(
+        self, drain: Callable[[], Awaitable[None]], send_queued: Callable[[], None] | None
+    ) -> None:
         self._drain = drain
+        if send_queued is not None:
+            self._send_queued = send_queued
 
 
 class HttpResponseStream:
@@ -144,6 +150,9 @@ def head_from_metadata(metadata: Mapping[str, Any]) -> Head:
     multiples = () if several is None else dict(several).items()
     merged = merged_headers(singles, multiples, cookies)
     return Head(200 if status is None else status, merged, cookies or ())
+
+
+def _nothing_queued() -> None: ...
 
 
 async def _not_running() -> None:

@@ -170,6 +170,16 @@ class Stream:
         else:
             self.output.write(data)
 
+    def send_head(self) -> None:
+        """Send the head now, if it was set and not yet sent; what follows is not flushed.
+
+        Raises:
+            PreludeError: the head is too long.
+            ClientDisconnected: the client has left.
+        """
+        if self.head is None and self._next_head is not None and not self.is_ended:
+            self._start(self._next_head, b"")
+
     def set_flush_policy(self, policy: FlushPolicy) -> None:
         """Set when the response is flushed automatically.
 
@@ -191,8 +201,7 @@ class Stream:
             FlushError: this response cannot be flushed; nothing is lost, and it can continue.
             ClientDisconnected: the client has left.
         """
-        if self.head is None and self._next_head is not None and not self.is_ended:
-            self._start(self._next_head, b"")
+        self.send_head()
         if self.head is not None and not self.is_ended:
             self.output.flush()
 

@@ -1,0 +1,135 @@
+"""`asgi`: an ASGI app as a function that Lambda can call, and that streams.
+
+Source: ASGI specification 3.0, "HTTP & WebSocket ASGI Message Format" (asgiref, read 2026-11). What
+it leaves open is done as uvicorn 0.54 does it, because apps are written against that.
+
+Concurrency law: the app runs in one task of the environment's loop and may start others; `receive`
+and `send` run in any of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tailrace.function.apps.detect import kind_of, why_unknown
+from tailrace.function.apps.exchange import AsgiExchange
+from tailrace.function.apps.lifespan import Lifespan
+from tailrace.function.apps.scope import scope_of
+from tailrace.function.drive import is_departure
+from tailrace.function.event_loop import run_in_loop
+from tailrace.function.failure import describe, print_failure
+from tailrace.function.handler import START, is_streamified, streamify_response
+from tailrace.function.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any, TypeAlias
+
+    from tailrace.function.apps.lifespan import LifespanMode
+    from tailrace.function.handler import FlushOption, OnError
+    from tailrace.function.response import ResponseStream
+    from tailrace.function.stream import Stream
+    from tailrace.function.streamified import StreamifiedHandler
+
+    App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+logger = logging.getLogger("tailrace.function")
+
+
+def asgi(
+    app: App,
+    /,
+    *,
+    lifespan: LifespanMode = "auto",
+    root_path: str | None = None,
+    flush: FlushOption = None,
+    on_error: OnError = "log",
+) -> StreamifiedHandler[Any]:
+    """Make a handler of an ASGI app: FastAPI, Starlette, Litestar, Quart, Django and others.
+
+    It sends each part of a response when the app sends it: to the gateway's callback, natively if
+    the runtime can stream, else as a result in the form of the event's front end.
+
+    `lifespan`: "auto", the app is started once in an execution environment if it has a lifespan;
+    "on", it must have one; "off", it is never started. `tailrace.runtime` starts it in the init
+    phase, other runtimes with the first invocation.
+
+    `root_path` is the mount point of the app, if the event does not show it: the base path of a
+    custom domain. Where the URL has API Gateway's stage, that is the mount point; "" removes it.
+
+    `flush` and `on_error` are as for `streamify_response`. With "log", an app that raises before
+    its head is answered with a complete 500 on every path.
+
+    If the client leaves, `receive` returns `http.disconnect`; `send` raises an OSError, once. After
+    `DISCONNECT_GRACE_S` the app's task is cancelled.
+
+    Raises:
+        TypeError: `app` is no ASGI app, or an option is unknown.
+    """
+    if lifespan not in ("auto", "on", "off"):
+        raise TypeError(f'lifespan is "auto", "on" or "off", not {lifespan!r}')
+    if kind_of(app) in (None, "wsgi") or is_streamified(app):
+        raise TypeError(f"asgi() takes an ASGI app, and this is none: {_instead(app)}")
+    served = AsgiApp(app, Lifespan(app, lifespan), root_path, raises=on_error == "raise")
+    handler = streamify_response(served.handle, flush=flush, on_error=on_error)
+    setattr(handler, START, served.start)
+    return handler
+
+
+def _instead(app: object) -> str:
+    if kind_of(app) == "wsgi":
+        return "it is a WSGI app, for wsgi()"
+    return "it is a handler already" if is_streamified(app) else why_unknown(app)
+
+
+class AsgiApp:
+    """An app, with what is kept for it in an execution environment."""
+
+    __slots__ = ("_app", "_lifespan", "_raises", "_root_path")
+
+    def __init__(
+        self, app: App, lifespan: Lifespan, root_path: str | None, *, raises: bool
+    ) -> None:
+        self._app = app
+        self._lifespan = lifespan
+        self._root_path = None if root_path is None else root_path.rstrip("/")
+        self._raises = raises
+
+    def start(self) -> None:
+        """Start the app in the init phase; raises what its start raises."""
+        run_in_loop(self._lifespan.start())
+
+    async def handle(self, event: Any, response: ResponseStream, context: Any) -> None:
+        """Serve one event."""
+        request = Request(event)
+        if not self._lifespan.is_started:
+            await self._lifespan.start()
+        scope = scope_of(request, context, self._root_path, self._lifespan.state.copy())
+        exchange = AsgiExchange(response, request.body, is_head_request=request.method == "HEAD")
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+            exchange.finish()
+        except Exception as error:
+            exchange.close()
+            if not exchange.has_left or not _is_about_departure(error):
+                self._fail(error, exchange.stream, context)
+
+    def _fail(self, error: Exception, stream: Stream, context: Any) -> None:
+        """Log an exception and answer with a 500; raise it if the response is incomplete."""
+        is_incomplete = stream.head is not None and not stream.is_ended
+        if self._raises or is_incomplete:
+            raise error
+        print_failure(describe(error), getattr(context, "aws_request_id", None))
+        stream.fail()
+
+
+def _is_about_departure(error: Exception) -> bool:
+    """Whether an exception says that the client has left, or was raised in place of such a one."""
+    if is_departure(error):
+        return True
+    before = error.__cause__ or error.__context__
+    if not isinstance(before, Exception) or not _is_about_departure(before):
+        return False
+    logger.info("the app raised %r after its client had left", error)
+    return True

@@ -1,0 +1,67 @@
+"""The ASGI scope of an HTTP request.
+
+Source: ASGI specification 3.0, "HTTP & WebSocket ASGI Message Format" (asgiref, read 2026-11).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from tailrace.function.request import Request
+
+ASGI_VERSIONS: Final = {"version": "3.0", "spec_version": "2.3"}
+"""2.3, as uvicorn: from 2.4 on Starlette does not watch for a disconnect while it streams, and a
+generator that waits is not stopped until its next chunk."""
+
+
+def scope_of(
+    request: Request, context: Any, root_path: str | None, state: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the scope of a request; `root_path`, if given, replaces that of the event.
+
+    `aws.event` and `aws.context` are the keys that Mangum gives to apps.
+    """
+    mount, path, raw_path = mounted(request, root_path)
+    client = request.client
+    return {
+        "type": "http",
+        "asgi": ASGI_VERSIONS.copy(),
+        "http_version": request.http_version,
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": path,
+        "raw_path": _octets(raw_path),
+        "query_string": _octets(request.raw_query),
+        "root_path": mount,
+        "headers": [(_octets(name), _octets(value)) for name, value in request.headers.pairs],
+        "client": None if client is None else (client, 0),
+        "server": (request.host, request.port),
+        "state": state,
+        "extensions": {},
+        "aws.event": request.event,
+        "aws.context": context,
+    }
+
+
+def mounted(request: Request, root_path: str | None) -> tuple[str, str, str]:
+    """Return the mount point of the app, and the decoded and the raw path, both with it in front.
+
+    `root_path` None: the mount point is that of the event. Otherwise it replaces that of the event;
+    it is put in front of a path that does not begin with it.
+    """
+    own = request.root_path
+    if root_path is None or root_path == own:
+        return own, request.path, request.raw_path
+    path, raw_path = request.path.removeprefix(own), request.raw_path.removeprefix(own)
+    if path != root_path and not path.startswith(root_path + "/"):
+        path, raw_path = root_path + path, root_path + raw_path
+    return root_path, path, raw_path
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")

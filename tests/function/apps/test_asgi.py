@@ -1,0 +1,622 @@
+"""ASGI apps: the protocol, and one outcome for each way in which an app misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.peers import Callback, Peer, Running
+from tests.runtime_api import RuntimeLoop, error_in
+
+from tailrace import limits
+from tailrace.errors import AsgiDisconnected
+from tailrace.function import asgi
+from tailrace.function.handler import START
+
+CONTEXT = SimpleNamespace(aws_request_id="request-1")
+INTERNAL = b'{"message":"Internal Server Error"}'
+OK: dict[str, Any] = {"type": "http.response.start", "status": 200}
+EMPTY_END = {"type": "http.response.body"}
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+def body(data: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def http_only(serve: Callable[[Any, Receive, Send], Awaitable[None]]) -> Any:
+    """An app without a lifespan."""
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"no {scope['type']} here")
+        await serve(scope, receive, send)
+
+    return app
+
+
+def called_back(peer: Peer, app: Any, **options: Any) -> tuple[Running, Callback]:
+    """Call an app's handler with an event of a gateway, and let it run."""
+    event = peer.event(**options.pop("event", {}))
+    call = Running(asgi(app, **options), event, CONTEXT)
+    callback = peer.accept_callback()
+    callback.go_on()
+    return call, callback
+
+
+def returned(app: Any, **options: Any) -> Any:
+    """The result of an app's handler for a Function URL."""
+    event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+    return asgi(app, **options)(event | options.pop("event", {}), CONTEXT)
+
+
+def test_each_part_is_sent_before_the_app_makes_the_next(peer: Peer) -> None:
+    gate = threading.Semaphore(0)
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK | {"headers": [(b"content-type", b"text/plain")]})
+        for number in range(3):
+            await asyncio.to_thread(gate.acquire)
+            await send(body(b"%d" % number))
+        await send(EMPTY_END)
+
+    call, callback = called_back(peer, app)
+    head = callback.read_response_head()  # alone: the first part is not made yet
+    assert head.get("content-type") == "text/plain"
+    for number in range(3):
+        gate.release()
+        assert callback.read_piece() == b"%d" % number
+    assert callback.serve_rest() == b""
+    assert call.result() is None
+
+
+def test_head_and_body_that_come_together_are_sent_together(peer: Peer) -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"all", more=False))
+
+    call, callback = called_back(peer, app)
+    assert callback.read_chunk().endswith(b"\0" * 8 + b"all")
+    assert callback.serve_rest() == b""
+    call.result()
+
+
+def test_the_request_is_received_once_and_then_the_end_is_awaited(peer: Peer) -> None:
+    messages: list[Any] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        messages.append(await receive())
+        watch = asyncio.create_task(receive())
+        await asyncio.sleep(0.01)
+        assert not watch.done()
+        await send(OK)
+        await send(EMPTY_END)
+        messages.append(await watch)
+        messages.append(await receive())
+
+    call, callback = called_back(peer, app, event={"body": "aGk=", "isBase64Encoded": True})
+    callback.serve()
+    call.result()
+    gone = {"type": "http.disconnect"}
+    assert messages == [{"type": "http.request", "body": b"hi", "more_body": False}, gone, gone]
+
+
+def test_the_clients_response_ends_before_the_app_returns(peer: Peer) -> None:
+    gate, done = threading.Event(), []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"all", more=False))
+        await asyncio.to_thread(gate.wait, 10)
+        done.append(True)
+
+    call, callback = called_back(peer, app)
+    assert callback.serve() == (callback.head, b"all")
+    assert not done and call.is_running
+    gate.set()
+    call.result()
+    assert done
+
+
+def test_what_follows_the_end_is_ignored(peer: Peer) -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"all", more=False))
+        await send(body(b"more"))
+
+    call, callback = called_back(peer, app)
+    assert callback.serve()[1] == b"all"
+    call.result()
+
+
+@pytest.mark.parametrize("mode", ["result", "callback"])
+@pytest.mark.parametrize(
+    "method, status", [("HEAD", 200), ("GET", 204), ("GET", 304)], ids=["HEAD", "204", "304"]
+)
+def test_a_response_without_a_body(mode: str, method: str, status: int, peer: Peer) -> None:
+    ends: list[Any] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(OK | {"status": status, "headers": [(b"content-length", b"1000")]})
+        if mode == "callback":
+            ends.append(await receive())  # an endless body is not waited for
+        else:
+            await send(body(b"x" * 1000, more=False))
+
+    context = {"http": {"method": method, "path": "/"}}
+    if mode == "result":
+        result = asgi(app)({"version": "2.0", "requestContext": context}, CONTEXT)
+        assert result["statusCode"] == status
+        return
+    call, callback = called_back(peer, app, event={"requestContext": context})
+    head, data = callback.serve()
+    call.result()
+    assert (head.status, head.get("content-length"), data) == (status, "1000", b"")
+    assert ends == [{"type": "http.disconnect"}]
+
+
+def test_a_head_keeps_cookies_apart_and_leaves_out_fields_of_a_connection() -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        fields = [
+            (b"Set-Cookie", b"a=1"),
+            (b"set-cookie", b"b=2"),
+            (b"Transfer-Encoding", b"chunked"),
+            (b"Connection", b"keep-alive"),
+            (b"x-name", "é".encode("latin-1")),
+        ]
+        await send(OK | {"headers": fields})
+        await send(EMPTY_END)
+
+    result = returned(app)
+    assert result["cookies"] == ["a=1", "b=2"]
+    assert result["headers"] == {"x-name": "é"}
+
+
+# --- the client leaves ------------------------------------------------------------------------
+
+
+def test_a_client_that_leaves_is_a_disconnect_first(
+    peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    messages, errors = [], []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(OK)
+        await send(body(b"1"))
+        messages.append(await receive())
+        for _ in range(2):
+            try:
+                await send(body(b"2"))
+            except OSError as error:
+                errors.append(error)
+        raise errors[0]
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.read_piece()
+    callback.answer(410, b"the client has left")
+    assert call.result() is None
+    assert messages == [{"type": "http.disconnect"}]
+    assert [type(error) for error in errors] == [AsgiDisconnected]  # once
+    assert capfd.readouterr() == ("", "")  # nothing is logged as an error
+
+
+def test_an_app_that_does_not_end_is_cancelled_after_the_grace(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tailrace.function.async_drive.DISCONNECT_GRACE_S", 0.05)
+    log: list[str] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"1"))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("finally")
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.answer(410)
+    assert call.result() is None
+    assert log == ["finally"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_app_that_ends_within_the_grace_is_not_cancelled(peer: Peer) -> None:
+    log: list[str] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(OK)
+        await send(body(b"1"))
+        await receive()
+        await asyncio.sleep(0.02)
+        log.append("cleaned up")
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.answer(410)
+    call.result()
+    assert log == ["cleaned up"]
+    assert limits.DISCONNECT_GRACE_S > 0.02
+
+
+def test_a_client_that_leaves_while_the_app_is_blocked_by_back_pressure(peer: Peer) -> None:
+    errors: list[BaseException] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        try:
+            while True:
+                await send(body(b"x" * 2**20))
+        except OSError as error:
+            errors.append(error)
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.answer(410)
+    call.result()
+    assert [type(error) for error in errors] == [AsgiDisconnected]
+
+
+def test_another_error_after_the_client_has_left_is_logged(
+    peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(OK)
+        await send(body(b"1"))
+        await receive()
+        raise ValueError("a fault of the clean-up")
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.answer(410)
+    call.result()
+    assert "[ERROR] ValueError: a fault of the clean-up" in capfd.readouterr().out
+
+
+# --- apps that misbehave ----------------------------------------------------------------------
+
+
+async def without_a_head(scope: Any, receive: Receive, send: Send) -> None:
+    await receive()
+
+
+async def fails_at_once(scope: Any, receive: Receive, send: Send) -> None:
+    raise KeyError("before")
+
+
+async def fails_behind_the_start(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK)
+    raise KeyError("before")  # the head has not been sent yet
+
+
+async def sends_a_body_first(scope: Any, receive: Receive, send: Send) -> None:
+    await send(body(b"x"))
+
+
+async def sends_an_illegal_head(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK | {"headers": [(b"x", b"a\r\nb: c")]})
+
+
+async def sends_a_head_that_is_too_long(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK | {"headers": [(b"x", b"a" * 2**21)]})
+    await asyncio.sleep(0.01)  # it is to be sent alone
+
+
+BEFORE_THE_HEAD = {
+    "returns without a head": (without_a_head, "returned without a response"),
+    "fails": (fails_at_once, "KeyError"),
+    "fails before the head is sent": (fails_behind_the_start, "KeyError"),
+    "sends a body first": (sends_a_body_first, "'http.response.start' is expected"),
+    "illegal head": (sends_an_illegal_head, "HeadError"),
+    "too long a head": (sends_a_head_that_is_too_long, "PreludeError"),
+}
+
+
+@pytest.mark.parametrize("mode", ["callback", "native", "result"])
+@pytest.mark.parametrize("name", BEFORE_THE_HEAD)
+def test_an_app_that_fails_before_its_head_is_a_complete_500(
+    name: str, mode: str, peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app, words = BEFORE_THE_HEAD[name]
+    if mode == "callback":
+        call, callback = called_back(peer, http_only(app))
+        head, data = callback.serve()
+        call.result()
+        assert (head.status, data) == (500, INTERNAL)
+    elif mode == "native":
+        with RuntimeLoop(peer, asgi(http_only(app))) as runtime:
+            stream = runtime.stream()
+            assert stream.read_response_head().status == 500
+            assert stream.read_body() == (INTERNAL, {})
+            stream.accept_response()
+    elif name == "too long a head":
+        return  # a result has no prelude
+    else:
+        assert returned(http_only(app))["statusCode"] == 500
+    assert words in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["fails", "returns", "another head", "too long", "too short"])
+@pytest.mark.parametrize("mode", ["callback", "native", "result"])
+def test_an_app_that_fails_after_its_head_breaks_the_response(
+    name: str, mode: str, peer: Peer
+) -> None:
+    length = {"too long": b"2", "too short": b"9"}.get(name)
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        fields = [] if length is None else [(b"content-length", length)]
+        await send(OK | {"headers": fields})
+        await send(body(b"1"))
+        await asyncio.sleep(0)
+        if name == "fails":
+            raise KeyError("after")
+        if name == "another head":
+            await send(OK)
+        if length is not None:
+            await send(body(b"23", more=False))
+
+    if mode == "callback":
+        call, callback = called_back(peer, app)
+        callback.read_response_head()
+        assert callback.read_piece() == b"1"
+        assert callback.ends_with() is ConnectionResetError
+        call.result()
+    elif mode == "native":
+        with RuntimeLoop(peer, asgi(app)) as runtime:
+            stream = runtime.stream()
+            stream.read_response_head()
+            assert stream.read_piece() == b"1"
+            data, trailers = stream.read_body()
+            assert not data and error_in(trailers)
+            stream.accept_response()
+    else:
+        with pytest.raises(KeyError if name == "fails" else RuntimeError):
+            returned(app)
+
+
+@pytest.mark.parametrize("mode", ["callback", "native", "result"])
+def test_an_exception_after_the_end_is_logged_and_the_response_stays_complete(
+    mode: str, peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK | {"status": 500})
+        await send(body(b"oops", more=False))
+        raise KeyError("as frameworks raise again what they have answered")
+
+    if mode == "callback":
+        call, callback = called_back(peer, app)
+        head, data = callback.serve()
+        call.result()
+        assert (head.status, data) == (500, b"oops")
+    elif mode == "native":
+        with RuntimeLoop(peer, asgi(app)) as runtime:
+            stream = runtime.stream()
+            assert stream.read_response_head().status == 500
+            assert stream.read_body() == (b"oops", {})
+            stream.accept_response()
+    else:
+        result = returned(app)
+        assert (result["statusCode"], result["body"]) == (500, "oops")
+    assert "[ERROR] KeyError" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("mode", ["callback", "result"])
+def test_on_error_raise_fails_the_invocation_as_well(mode: str, peer: Peer) -> None:
+    app = http_only(fails_at_once)
+    if mode == "result":
+        with pytest.raises(KeyError):
+            returned(app, on_error="raise")
+        return
+    call, callback = called_back(peer, app, on_error="raise")
+    assert callback.serve()[0].status == 500
+    with pytest.raises(KeyError):
+        call.result()
+
+
+# --- the lifespan -----------------------------------------------------------------------------
+
+
+class Started:
+    """An app with a lifespan, which counts its starts and keeps what it was given."""
+
+    def __init__(self, *, reason: str | None = None, error: Exception | None = None) -> None:
+        self.starts = 0
+        self.states: list[Any] = []
+        self.loops: list[Any] = []
+        self.reason = reason
+        self.error = error
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        self.loops.append(asyncio.get_running_loop())
+        if scope["type"] == "http":
+            self.states.append(scope["state"])
+            scope["state"]["own"] = True
+            await send(OK)
+            await send(EMPTY_END)
+            return
+        assert await receive() == {"type": "lifespan.startup"}
+        self.starts += 1
+        if self.reason is not None:
+            await send({"type": "lifespan.startup.failed", "message": self.reason})
+        if self.error is not None:
+            raise self.error
+        if self.reason is None:
+            scope["state"]["pool"] = "a pool"
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+
+
+def test_an_app_starts_once_and_its_state_is_copied_for_each_request() -> None:
+    app = Started()
+    handler = asgi(app)
+    event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+    getattr(handler, START)()
+    assert app.starts == 1
+    for _ in range(3):
+        handler(event, CONTEXT)
+    assert app.starts == 1
+    assert app.states == [{"pool": "a pool", "own": True}] * 3
+    assert len({id(state) for state in app.states}) == 3
+    assert len(set(app.loops)) == 1
+
+
+def test_without_an_init_phase_the_first_invocation_starts_the_app() -> None:
+    app = Started()
+    handler = asgi(app)
+    event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+    handler(event, CONTEXT)
+    handler(event, CONTEXT)
+    assert app.starts == 1
+
+
+def test_a_failed_start_raises_what_the_app_raises() -> None:
+    failing = asgi(Started(reason="a traceback", error=LookupError("no database")))
+    with pytest.raises(LookupError, match="no database"):
+        getattr(failing, START)()
+
+
+def test_a_failed_start_without_an_exception_has_the_apps_words() -> None:
+    with pytest.raises(Exception, match=r"^no database$"):
+        getattr(asgi(Started(reason="no database")), START)()
+
+
+def test_an_app_without_a_lifespan_is_served(caplog: pytest.LogCaptureFixture) -> None:
+    handler = asgi(http_only(lambda scope, receive, send: send_all(send)))
+    getattr(handler, START)()
+    assert not caplog.records  # it has refused the scope: that is how an app has no lifespan
+    event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+    assert handler(event, CONTEXT)["statusCode"] == 200
+
+
+async def send_all(send: Send) -> None:
+    await send(OK)
+    await send(EMPTY_END)
+
+
+def test_auto_says_what_an_app_raised_in_its_start(caplog: pytest.LogCaptureFixture) -> None:
+    getattr(asgi(Started(error=LookupError("no database"))), START)()
+    assert "lifespan is left out" in caplog.text and "no database" in caplog.text
+
+
+def test_on_requires_a_lifespan() -> None:
+    with pytest.raises(ValueError, match="no lifespan here"):
+        getattr(asgi(http_only(without_a_head), lifespan="on"), START)()
+
+
+def test_off_starts_nothing() -> None:
+    app = Started()
+    handler = asgi(app, lifespan="off")
+    getattr(handler, START)()
+    event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+    handler(event, CONTEXT)
+    assert app.starts == 0
+
+
+# --- what is no app, and no request -----------------------------------------------------------
+
+
+def test_an_event_that_is_no_http_request_is_refused() -> None:
+    with pytest.raises(TypeError, match="no HTTP request"):
+        asgi(http_only(without_a_head))({"Records": []}, CONTEXT)
+
+
+def test_a_websocket_event_is_refused() -> None:
+    event = {"requestContext": {"connectionId": "c", "eventType": "CONNECT"}}
+    with pytest.raises(TypeError, match="WebSocket"):
+        asgi(http_only(without_a_head))(event, CONTEXT)
+
+
+def test_an_unknown_lifespan_is_refused() -> None:
+    with pytest.raises(TypeError, match="lifespan"):
+        asgi(http_only(without_a_head), lifespan="sometimes")  # type: ignore[arg-type]
+
+
+# --- the end of a streamed response -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("turns", [0, 1, limits.END_TURNS_MAX - 1])
+@pytest.mark.parametrize("has_streamed", [True, False])
+def test_an_exception_just_behind_the_last_message_breaks_the_response(
+    turns: int, has_streamed: bool, peer: Peer
+) -> None:
+    """As middleware does that sends a last message also for an app that has failed."""
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        if has_streamed:
+            await send(body(b"1"))
+        await send(EMPTY_END)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise KeyError("of the app inside")
+
+    call, callback = called_back(peer, app)
+    if has_streamed:
+        assert callback.ends_with() is ConnectionResetError
+    else:
+        assert callback.serve()[0].status == 500  # its head was not sent yet
+    call.result()
+
+
+def test_a_streamed_response_ends_though_the_app_goes_on(peer: Peer) -> None:
+    gate = threading.Event()
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"1"))
+        await send(EMPTY_END)
+        assert await receive() and await receive() == {"type": "http.disconnect"}
+        await asyncio.to_thread(gate.wait, 10)
+
+    call, callback = called_back(peer, app)
+    assert callback.serve()[1] == b"1"
+    assert call.is_running
+    gate.set()
+    call.result()
+
+
+def environ_app(environ: Any, start_response: Any) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (environ_app, "it is a WSGI app, for wsgi()"),
+        (7, "of type int, which cannot be called"),
+        (Started, "it is a class: name an instance of it, such as app = Started()"),
+        (asgi(http_only(without_a_head)), "it is a handler already"),
+    ],
+    ids=["wsgi", "no callable", "class", "handler"],
+)
+def test_what_is_no_asgi_app_is_refused(value: Any, words: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        asgi(value)
+    assert words in str(raised.value)
