@@ -119,6 +119,9 @@ PRELUDE_BYTES_MAX: Final = 16 * KIB
 "response-transfer-mode-lambda"); for Function URLs no limit is documented."""
 BUFFERED_RESPONSE_BYTES_MAX: Final = 6_291_556
 """A buffered response: 6 MiB + 100 bytes (Runtime API server of AWS's emulator)."""
+ALB_RESPONSE_BYTES_MAX: Final = 1_000_000
+"""A result for an Application Load Balancer, as JSON: 1 MB (Elastic Load Balancing guide
+"lambda-functions"). Which megabyte is not documented: this is the smaller one."""
 STREAM_RESPONSE_BYTES_MAX: Final = 200 * MIB
 """A streamed response: 200 MB since July 2025 (DG configuration-response-streaming)."""
 HOLD_BACK_WRITES: Final = 3

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.data_classes import (
 )
 from aws_lambda_powertools.utilities.parser.models import LambdaFunctionUrlModel
 from pydantic import BaseModel
+from tests.event_shapes import EVENTS, Sent
 from tests.function.event_forms import FORMS, request_event
 from tests.peers import Peer, Running
 from tests.runtime_api import RuntimeLoop
@@ -139,34 +140,9 @@ def test_an_event_that_was_converted_inside_is_handed_on() -> None:
         assert call.result() is None
 
 
-# --- events of other front ends ------------------------------------------------------------------
+# --- events that are not read --------------------------------------------------------------------
 
-REST = {
-    "resource": "/",
-    "path": "/",
-    "httpMethod": "GET",
-    "headers": {},
-    "multiValueHeaders": {},
-    "requestContext": {"resourcePath": "/", "httpMethod": "GET", "apiId": "1234567890"},
-    "body": None,
-    "isBase64Encoded": False,
-}
 OTHERS = {
-    "API Gateway's REST API, or HTTP API with payload format 1.0": [
-        REST,
-        REST | {"version": "1.0"},
-        REST | {"requestContext": None},  # of the console's test button, in some templates
-    ],
-    "an Application Load Balancer": [
-        {
-            "requestContext": {"elb": {"targetGroupArn": "arn"}},
-            "httpMethod": "GET",
-            "path": "/",
-            "multiValueHeaders": {"host": ["x"]},
-            "body": "",
-            "isBase64Encoded": False,
-        }
-    ],
     "API Gateway's WebSocket API": [
         {
             "requestContext": {"routeKey": "$default", "eventType": "MESSAGE", "connectionId": "c"},
@@ -257,6 +233,7 @@ def test_a_result_in_the_form_of_the_front_end_goes_as_it_is(
         request_event("HEAD"),
         # An HTTP API with payload format 2.0.
         request_event(routeKey="GET /", stageVariables={"a": "b"}),
+        *(write(Sent()) for write in EVENTS.values()),
     ],
 )
 def test_any_other_event_is_no_warning(caplog: pytest.LogCaptureFixture, event: Any) -> None:

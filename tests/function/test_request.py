@@ -102,11 +102,13 @@ def test_each_part_is_read_once() -> None:
             return super().get(key, default)
 
     request = Request(Event(posted(b"\xff", "image/png")))
-    assert read == ["requestContext"]
+    assert sorted(read) == ["requestContext", "routeKey"]
     for _ in range(2):
         assert (request.body, len(request.headers)) == (b"\xff", 3)
 
-    assert sorted(read) == ["body", "cookies", "headers", "isBase64Encoded", "requestContext"]
+    assert sorted(read) == [
+        *("body", "cookies", "headers", "isBase64Encoded", "requestContext", "routeKey"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_each_part_is_read_once() -> None:
     [
         ("/", "/"),
         ("/a%2Fb%20c+d", "/a/b c+d"),
-        ("/%C3%A9/é", "/é/é"),
+        ("/%C3%A9", "/é"),
         ("/%ff", "/\ufffd"),
         ("/100%", "/100%"),
         ("", ""),

@@ -60,9 +60,9 @@ def streamify_response(
 
     Called with an event of the gateway, it sends the response to the gateway's callback and
     returns None. Called with any other event, it streams if the runtime can, as `tailrace.runtime`
-    does. Otherwise it returns the response: for an HTTP event a result of format 2.0, for any
-    other the body alone, str if all chunks were str, else bytes. `TAILRACE_RESPONSE_MODE`, read
-    here, overrides the runtime: `stream` or `buffer`.
+    does, and the event's front end, too. Otherwise it returns the response: for an HTTP event a
+    result in the form of its front end, for any other the body alone, str if all chunks were str,
+    else bytes. `TAILRACE_RESPONSE_MODE`, read here, overrides the runtime: `stream` or `buffer`.
 
     `on_error="raise"`: an exception of the handler also fails the invocation, after it has ended
     the response; Lambda then retries an asynchronous invocation. Without a callback an exception

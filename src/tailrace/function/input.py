@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Final, Literal, TypeAlias
 
     from tailrace.function.request import Request
+    from tailrace.wire.events.form import EventForm
 
     Mode: TypeAlias = Literal["stream", "buffer"]
 
@@ -71,14 +72,18 @@ class Input:
     @property
     def is_http(self) -> bool:
         """Whether the event is an HTTP request in a form that is read here."""
-        return self.shape is not None and self.shape.is_read
+        return self.form is not None
+
+    @property
+    def form(self) -> EventForm | None:
+        """How the request is read and answered; None if it is not."""
+        return None if self.shape is None else self.shape.form
 
     @property
     def method(self) -> str:
         """The request's method, in capitals; empty if the event is no HTTP request."""
-        if self.shape is None or not self.shape.is_read:
-            return ""
-        return self.shape.reader(self.fields, self._context).method
+        form = self.form
+        return "" if form is None else form.reader(self.fields, self._context).method
 
     @property
     def request(self) -> Request | None:
@@ -111,10 +116,10 @@ def mode_from(environment: Mapping[str, str]) -> Mode | None:
 def warn_of_lost_head(incoming: Input) -> None:
     """Warn, once in an environment, of a response whose head is lost.
 
-    Front ends other than Function URLs and HTTP APIs have their own forms of events and results.
-    The SDK writes none of those results; it returns the body alone, which is no result there.
+    The SDK writes no results for front ends whose events it does not read. It returns the body
+    alone, which is no result there.
     """
-    if incoming.shape is not None and not incoming.shape.is_read:
+    if incoming.shape is not None and incoming.form is None:
         _warn_once(incoming.shape.front_end)
 
 
@@ -123,8 +128,8 @@ def _warn_once(front_end: str) -> None:
     logger.warning(
         "the event is one of %s, whose form of a result this SDK does not write: the response's"
         " status, headers and cookies are lost, and the body alone is returned, which is no result"
-        " there. Return a dict in its form from this handler, or put a Function URL, an HTTP API"
-        " with payload format 2.0, or the gateway in front of the function",
+        " there. Return a dict in its form from this handler, or put a Function URL, an API of API"
+        " Gateway, a load balancer or the gateway in front of the function",
         front_end,
     )
 

@@ -9,11 +9,12 @@ from tailrace.function.drive import drive, is_departure
 from tailrace.function.failure import describe
 from tailrace.function.input import warn_of_lost_head
 from tailrace.function.output import Output
-from tailrace.function.output.encoder import PRELUDE, RAW
+from tailrace.function.output.encoder import PRELUDE, RAW, BodyEncoder
 from tailrace.function.output.flushes import Flushes
 from tailrace.function.output.native import fail_native, open_native
 from tailrace.function.output.upload import UploadTransport
 from tailrace.function.stream import Stream
+from tailrace.wire.events.function_url import FUNCTION_URL
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -31,20 +32,28 @@ logger = logging.getLogger("tailrace.function")
 def open_natively(handler: Handler, incoming: Input, context: Any) -> Callable[[], Any] | None:
     """Open the native stream if the response takes it; return the call that runs the handler.
 
-    That call returns the function's result. None: the response is returned as a result.
+    That call returns the function's result. None: the response is returned as a result, because
+    the runtime or the front end does not stream, or the mode is `buffer`.
 
     Raises:
         RuntimeError: the invocation's response is streamed already.
     """
+    form = incoming.form
+    if form is not None and form.prelude is None and not incoming.wants_stream:
+        return None
     native = open_native(context, handler.mode, is_wanted=incoming.wants_stream)
     return None if native is None else partial(_run, handler, incoming, context, native)
 
 
 def _run(handler: Handler, incoming: Input, context: Any, native: NativeResponse) -> Any:
-    # The runtime reports a plain result of an event that is no HTTP request.
-    transport = UploadTransport(native.upload, native.start, keeps_results=not incoming.is_http)
+    is_foreign = incoming.form is not FUNCTION_URL
+    # The runtime reports it: it is no response, or may be one in the form of a buffering REST API.
+    keeps_results = is_foreign and (not incoming.is_http or handler.mode != "stream")
+    transport = UploadTransport(native.upload, native.start, keeps_results=keeps_results)
     output = Output(transport, _native_encoder(incoming), Flushes(handler.flush_policy))
-    stream = Stream(output, is_head_request=incoming.method == "HEAD")
+    stream = Stream(
+        output, is_head_request=incoming.method == "HEAD", reads_several_values=is_foreign
+    )
     try:
         drive(handler, incoming.event, context, stream)
         stream.end()
@@ -69,7 +78,10 @@ def _native_encoder(incoming: Input) -> Encoder:
         from tailrace.function.output.frames import FRAMES
 
         return FRAMES
-    return PRELUDE if incoming.is_http else RAW
+    form = incoming.form
+    if form is None:
+        return RAW
+    return PRELUDE if form is FUNCTION_URL else BodyEncoder(form.prelude)
 
 
 def _log_flushes(output: Output) -> None:

@@ -69,13 +69,14 @@ class Request:
         fields = fields_of(event)
         self._context = context_of(fields)
         shape = find_shape(fields, self._context)
-        if shape is None or not shape.is_read:
+        form = None if shape is None else shape.form
+        if form is None:
             kind = "no HTTP request" if shape is None else f"one of {shape.front_end}"
             raise TypeError(
                 f"the event is {kind}: Request reads those of Function URLs, of API Gateway's"
                 " HTTP and REST APIs, and of Application Load Balancers"
             )
-        self._reader = shape.reader(fields, self._context)
+        self._reader = form.reader(fields, self._context)
 
     @property
     def method(self) -> str:

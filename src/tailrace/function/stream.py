@@ -48,25 +48,30 @@ class Stream:
     """The state of a response that a handler writes.
 
     A response without a body (to HEAD, or 204 and 304) is complete with its head: `is_ended` is
-    then true, and further chunks are ignored.
+    then true, and further chunks are ignored. `reads_several_values`: `multiValueHeaders` of plain
+    results are headers of the response.
     """
 
     __slots__ = (
         "_is_bodiless",
         "_is_head_request",
         "_next_head",
+        "_reads_several_values",
         "head",
         "is_ended",
         "is_text",
         "output",
     )
 
-    def __init__(self, output: Output, *, is_head_request: bool) -> None:
+    def __init__(
+        self, output: Output, *, is_head_request: bool, reads_several_values: bool = False
+    ) -> None:
         self.output: Final = output
         self.head: Head | None = None  # once it has been sent
         self.is_ended = False
         self.is_text = True  # all chunks but empty ones were str
         self._is_head_request = is_head_request
+        self._reads_several_values = reads_several_values
         self._is_bodiless = False
         self._next_head: Head | None = None
 
@@ -227,8 +232,14 @@ class Stream:
         # Imported here, and below: few handlers that stream return a result.
         from tailrace.wire.results import response_from_result
 
-        head, body = response_from_result(result)
-        if isinstance(result, dict) and "statusCode" in result and "multiValueHeaders" in result:
+        reads_several_values = self._reads_several_values
+        head, body = response_from_result(result, reads_several_values=reads_several_values)
+        if (
+            not reads_several_values
+            and isinstance(result, dict)
+            and "statusCode" in result
+            and "multiValueHeaders" in result
+        ):
             _warn_of_unread(head, result["multiValueHeaders"])
         self.output.set_flush_policy(None)  # not needed: the end follows, and flushes everything
         self._start(head, body)

@@ -4,8 +4,7 @@
 
 Source: Lambda Developer Guide "runtimes-custom" and API Gateway Developer Guide
 "response-transfer-mode-lambda", read 2026-11; layout recorded from AWS's Node.js runtime client.
-Functions import this module at their cold start: hence no dataclasses, which cost more to import
-than all the rest.
+Functions import this module at their cold start: hence no dataclasses, which are slow to import.
 """
 
 from __future__ import annotations
@@ -153,7 +152,7 @@ def encode_prelude(head: Head) -> bytes:
         text += f',"cookies":[{",".join(map(_quote, head.cookies))}]'
     encoded = f"{text}}}".encode("ascii") + DELIMITER
     if len(encoded) > PRELUDE_BYTES_MAX:
-        raise _too_long(len(encoded))
+        raise prelude_too_long(len(encoded))
     return encoded
 
 
@@ -200,7 +199,7 @@ class PreludeParser:
         nul_at = buffer.find(0, self._scanned)
         json_size = len(buffer) if nul_at < 0 else nul_at
         if json_size + len(DELIMITER) > PRELUDE_BYTES_MAX:
-            raise _too_long(json_size + len(DELIMITER))
+            raise prelude_too_long(json_size + len(DELIMITER))
         # A NUL stays unscanned: the search finds it again with the next bytes.
         self._scanned = json_size
         if nul_at < 0:
@@ -385,7 +384,8 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _too_long(size: int) -> PreludeError:
+def prelude_too_long(size: int) -> PreludeError:
+    """Return the error of a prelude of so many bytes."""
     return PreludeError(
         f"prelude of {size} bytes or more: {PRELUDE_BYTES_MAX} are allowed, NUL bytes included"
     )

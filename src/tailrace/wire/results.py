@@ -11,15 +11,19 @@ import json
 from collections.abc import ItemsView, Mapping
 
 from tailrace.errors import HeadError, ResultError
-from tailrace.wire.integration import Head, legal_status
+from tailrace.wire.integration import Head, legal_status, merged_headers
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any
 
 
-def response_from_result(result: object) -> tuple[Head, bytes]:
+def response_from_result(
+    result: object, *, reads_several_values: bool = False
+) -> tuple[Head, bytes]:
     """Return the response of a buffered result.
+
+    `reads_several_values`: `multiValueHeaders` are read, too, as API Gateway's REST APIs do.
 
     A result is any value that AWS's Python runtime writes as JSON (`result_json`), Decimals and
     named tuples included. A dict with `statusCode` is a response: `headers`, `cookies`, `body`
@@ -37,7 +41,7 @@ def response_from_result(result: object) -> tuple[Head, bytes]:
     """
     envelope = result if isinstance(result, dict) else _record(result)
     if envelope is not None and "statusCode" in envelope:
-        return _response_from_envelope(envelope)
+        return _response_from_envelope(envelope, reads_several_values)
     if isinstance(result, bytes | bytearray | memoryview):
         return Head(200, (("content-type", "application/octet-stream"),)), bytes(result)
     text = result if isinstance(result, str) else _json(result)
@@ -47,19 +51,28 @@ def response_from_result(result: object) -> tuple[Head, bytes]:
 def result_from_response(head: Head, body: bytes) -> dict[str, Any]:
     """Return the buffered result of a response: the inverse of `response_from_result`.
 
-    The body is base64 if it is not UTF-8 or has a NUL byte: then it is not text, and JSON would
-    take six characters for each NUL. Repeated headers are joined with ", ".
+    Repeated headers are joined with ", ".
     """
     result: dict[str, Any] = {"statusCode": head.status, "headers": head.joined_headers()}
     if head.cookies:
         result["cookies"] = list(head.cookies)
+    return result | body_members(body)
+
+
+def body_members(body: bytes) -> dict[str, Any]:
+    """Return the members `body` and `isBase64Encoded` of a result, in any form of results.
+
+    The body is base64 if it is not UTF-8 or has a NUL byte: then it is not text, and JSON would
+    take six characters for each NUL.
+    """
     try:
         text = None if b"\0" in body else body.decode("utf-8")
     except UnicodeDecodeError:
         text = None
-    result["body"] = _base64(body) if text is None else text
-    result["isBase64Encoded"] = text is None
-    return result
+    return {
+        "body": _base64(body) if text is None else text,
+        "isBase64Encoded": text is None,
+    }
 
 
 def lost_names(head: Head, several: object) -> list[str]:
@@ -83,12 +96,17 @@ def lost_names(head: Head, several: object) -> list[str]:
     return lost
 
 
-def _response_from_envelope(envelope: dict[Any, Any]) -> tuple[Head, bytes]:
+def _response_from_envelope(
+    envelope: dict[Any, Any], reads_several_values: bool
+) -> tuple[Head, bytes]:
     body = _envelope_body(envelope)
     headers = _as_json(envelope.get("headers"))
     cookies = _as_json(envelope.get("cookies"))
     if headers is not None and not isinstance(headers, Mapping):
         raise ResultError("headers: an object of names and values is wanted")
+    several = _as_json(envelope.get("multiValueHeaders")) if reads_several_values else None
+    if isinstance(several, Mapping):
+        headers = merged_headers([*(headers or {}).items()], several.items(), cookies)
     try:
         head = Head(
             legal_status(_as_json(envelope["statusCode"])),

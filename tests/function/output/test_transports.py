@@ -13,8 +13,11 @@ from tailrace.errors import ClientDisconnected, ResponseTooLargeError
 from tailrace.function import Head
 from tailrace.function.output.result import ResultTransport
 from tailrace.function.output.upload import UploadTransport
-from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
+from tailrace.limits import ALB_RESPONSE_BYTES_MAX, BUFFERED_RESPONSE_BYTES_MAX
 from tailrace.net.blocking.upload import Upload
+from tailrace.wire.events.alb import ALB, ALB_MULTI_VALUE
+from tailrace.wire.events.form import EventForm
+from tailrace.wire.events.function_url import FUNCTION_URL
 
 GONE = b"HTTP/1.1 410 Gone\r\ncontent-length: 4\r\n\r\nleft"
 REFUSED = b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy"
@@ -112,8 +115,8 @@ def test_a_plain_result_is_kept_for_a_runtime_that_reports_it(
 # --- results -------------------------------------------------------------------------------------
 
 
-def returned(is_http: bool, pieces: list[bytes], *, is_text: bool = True) -> Any:
-    transport = ResultTransport(is_http=is_http)
+def returned(form: EventForm | None, pieces: list[bytes], *, is_text: bool = True) -> Any:
+    transport = ResultTransport(form)
     transport.start(HTML, "text/html")
     for piece in pieces:
         transport.send(piece)
@@ -122,7 +125,7 @@ def returned(is_http: bool, pieces: list[bytes], *, is_text: bool = True) -> Any
 
 
 def test_an_http_response_is_a_result_of_format_2() -> None:
-    assert returned(True, [b"<p>", b"x"]) == {
+    assert returned(FUNCTION_URL, [b"<p>", b"x"]) == {
         "statusCode": 201,
         "headers": {"content-type": "text/html"},
         "cookies": ["a=1"],
@@ -132,28 +135,47 @@ def test_an_http_response_is_a_result_of_format_2() -> None:
 
 
 def test_any_other_response_is_its_body() -> None:
-    assert returned(False, [b"<p>", b"x"]) == "<p>x"
-    assert returned(False, [b"<p>", b"x"], is_text=False) == b"<p>x"
+    assert returned(None, [b"<p>", b"x"]) == "<p>x"
+    assert returned(None, [b"<p>", b"x"], is_text=False) == b"<p>x"
 
 
 def test_a_plain_result_is_returned_as_it_is() -> None:
     result = object()
-    transport = ResultTransport(is_http=True)
+    transport = ResultTransport(FUNCTION_URL)
 
     assert transport.keep_result(result)
     assert transport.result(is_text=True) is result
 
 
 def test_bytes_are_no_result_of_an_http_event() -> None:
-    assert not ResultTransport(is_http=True).keep_result(b"x")
-    assert ResultTransport(is_http=False).keep_result(b"x")
+    assert not ResultTransport(FUNCTION_URL).keep_result(b"x")
+    assert ResultTransport(None).keep_result(b"x")
 
 
-@pytest.mark.parametrize("is_http", [False, True])
-def test_a_body_over_the_limit_is_an_error_of_the_write(is_http: bool) -> None:
-    transport = ResultTransport(is_http=is_http)
+def test_an_http_response_is_a_result_in_the_form_of_the_event() -> None:
+    assert returned(ALB_MULTI_VALUE, [b"<p>", b"x"]) == {
+        "statusCode": 201,
+        "statusDescription": "201 Created",
+        "multiValueHeaders": {"content-type": ["text/html"], "set-cookie": ["a=1"]},
+        "body": "<p>x",
+        "isBase64Encoded": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("form", "size_max"),
+    [
+        (None, BUFFERED_RESPONSE_BYTES_MAX),
+        (FUNCTION_URL, BUFFERED_RESPONSE_BYTES_MAX),
+        (ALB, ALB_RESPONSE_BYTES_MAX),
+    ],
+)
+def test_a_body_over_the_limit_is_an_error_of_the_write(
+    form: EventForm | None, size_max: int
+) -> None:
+    transport = ResultTransport(form)
     transport.start(HTML, "text/html")
-    transport.send(bytes(BUFFERED_RESPONSE_BYTES_MAX))
+    transport.send(bytes(size_max))
 
     with pytest.raises(ResponseTooLargeError, match="a streamed one has no such limit"):
         transport.send(b"x")
@@ -161,4 +183,4 @@ def test_a_body_over_the_limit_is_an_error_of_the_write(is_http: bool) -> None:
 
 def test_base64_counts_towards_the_limit() -> None:
     with pytest.raises(ResponseTooLargeError):
-        returned(True, [b"\xff" * BUFFERED_RESPONSE_BYTES_MAX])
+        returned(FUNCTION_URL, [b"\xff" * BUFFERED_RESPONSE_BYTES_MAX])

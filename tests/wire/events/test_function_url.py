@@ -1,6 +1,7 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,12 @@ from hypothesis import strategies as st
 
 from tailrace.limits import EVENT_CONTROLS_MAX
 from tailrace.wire.events.fields import context_of
-from tailrace.wire.events.function_url import FunctionUrlReader, event_from_request
-from tailrace.wire.events.shapes import find_shape
+from tailrace.wire.events.function_url import (
+    FUNCTION_URL,
+    FunctionUrlReader,
+    event_from_request,
+)
+from tailrace.wire.integration import encode_prelude
 
 DOMAIN = "abc123.lambda-url.us-east-1.on.aws"
 
@@ -324,7 +329,7 @@ def reader_of(fields: dict[str, Any]) -> FunctionUrlReader:
 
 @given(
     st.sampled_from(["GET", "HEAD", "POST"]),
-    st.text(max_size=30),
+    st.text(max_size=30).map(quote),
     st.text(max_size=30),
     st.dictionaries(st.sampled_from(["a", "b", "cookie"]), st.text(max_size=10)),
     st.sampled_from(["", "text/plain", "image/png"]),
@@ -364,9 +369,19 @@ def test_a_body_that_should_be_base64_must_be() -> None:
         _ = reader_of({"body": "a-_=", "isBase64Encoded": True}).body
 
 
-def test_what_is_written_has_a_shape_that_is_read() -> None:
-    made = event()
-    shape = find_shape(made, context_of(made))
+@pytest.mark.parametrize(
+    ("raw_path", "read"),
+    [
+        ("/a%2Fb%20c+d|~", "/a%2Fb%20c+d|~"),
+        ("/100%", "/100%"),
+        ("/a b", "/a%20b"),
+        ("/é?#\n", "/%C3%A9%3F%23%0A"),
+    ],
+)
+def test_what_cannot_stand_in_a_path_is_encoded(raw_path: str, read: str) -> None:
+    """An HTTP API with a custom domain decodes paths, and its events look like these."""
+    assert reader_of({"rawPath": raw_path}).raw_path == read
 
-    assert shape is not None
-    assert isinstance(shape.reader(made, context_of(made)), FunctionUrlReader)
+
+def test_a_streamed_response_begins_with_a_prelude() -> None:
+    assert FUNCTION_URL.prelude is encode_prelude

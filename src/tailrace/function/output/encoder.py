@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tailrace.records import Protocol
 from tailrace.wire.integration import MEDIA_TYPE, Head, encode_prelude
@@ -47,20 +47,20 @@ class Encoder(Protocol):
 class BodyEncoder:
     """The body unchanged, behind a prelude if the response has one."""
 
-    __slots__ = ("_has_prelude",)
+    __slots__ = ("_prelude",)
 
     is_framed = False
 
-    def __init__(self, *, has_prelude: bool) -> None:
-        self._has_prelude = has_prelude
+    def __init__(self, prelude: Callable[[Head], bytes] | None = None) -> None:
+        self._prelude = prelude
 
     def media_type(self, head: Head) -> str:
-        if self._has_prelude:
+        if self._prelude is not None:
             return MEDIA_TYPE
         return head.get("content-type") or "application/octet-stream"
 
     def start(self, head: Head, data: bytes) -> tuple[Sequence[bytes], Encoder]:
-        first = encode_prelude(head) + data if self._has_prelude else data
+        first = data if self._prelude is None else self._prelude(head) + data
         return (first,) if first else (), self
 
     def data(self, data: bytes) -> Sequence[bytes]:
@@ -76,7 +76,7 @@ class BodyEncoder:
         return b""
 
 
-RAW: Final = BodyEncoder(has_prelude=False)
+RAW: Final = BodyEncoder()
 """For results, and for events that are not HTTP requests: no place for a head."""
-PRELUDE: Final = BodyEncoder(has_prelude=True)
+PRELUDE: Final = BodyEncoder(encode_prelude)
 """Lambda's HTTP integration response."""

@@ -10,21 +10,26 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from tailrace.wire.events.form import EventForm
+
 
 class ResultTransport:
-    """Collects a response, within Lambda's limit for a result.
+    """Collects a response, within the limit of its front end, or of Lambda, for a result.
+
+    `form` is that of the event; None if it is no HTTP request.
 
     Raises:
         ResponseTooLargeError: from `send`: it is over that limit.
     """
 
-    __slots__ = ("_has_result", "_head", "_is_http", "_pieces", "_result", "_size")
+    __slots__ = ("_form", "_has_result", "_head", "_pieces", "_result", "_size", "_size_max")
 
     peer: Final = None
     has_unsent: Final = False
 
-    def __init__(self, *, is_http: bool) -> None:
-        self._is_http = is_http
+    def __init__(self, form: EventForm | None) -> None:
+        self._form = form
+        self._size_max = BUFFERED_RESPONSE_BYTES_MAX if form is None else form.body_bytes_max
         self._head = Head()
         self._pieces: list[bytes] = []
         self._size = 0
@@ -32,8 +37,8 @@ class ResultTransport:
         self._has_result = False
 
     def keep_result(self, result: object) -> bool:
-        if self._is_http and isinstance(result, bytes | bytearray | memoryview):
-            return False  # a Function URL accepts no bytes: they become base64
+        if self._form is not None and isinstance(result, bytes | bytearray | memoryview):
+            return False  # no front end accepts bytes: they become base64
         self._result = result
         self._has_result = True
         return True
@@ -43,8 +48,8 @@ class ResultTransport:
 
     def send(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > BUFFERED_RESPONSE_BYTES_MAX:
-            raise _too_large()
+        if self._size > self._size_max:
+            raise _too_large(self._size_max)
         self._pieces.append(data)
 
     def push(self) -> None: ...
@@ -60,27 +65,25 @@ class ResultTransport:
     def result(self, *, is_text: bool) -> Any:
         """Return the function's result.
 
-        For an HTTP event a result of format 2.0. For any other event the body itself: str if all
-        chunks were str, otherwise bytes, which Lambda's Python runtimes return as they are.
+        For an HTTP event a result in its front end's form. For any other event the body itself: str
+        if all chunks were str, otherwise bytes, which Lambda's Python runtimes return as they are.
 
         Raises:
-            ResponseTooLargeError: in base64 it is over Lambda's limit.
+            ResponseTooLargeError: in that form it is over the limit.
         """
         if self._has_result:
             return self._result
         body = b"".join(self._pieces)
-        if not self._is_http:
+        if self._form is None:
             return body.decode("utf-8") if is_text else body
-        from tailrace.wire.results import result_from_response
-
-        result = result_from_response(self._head, body)
-        if len(result["body"]) > BUFFERED_RESPONSE_BYTES_MAX:
-            raise _too_large()
+        result = self._form.result(self._head, body)
+        if len(result["body"]) > self._size_max:
+            raise _too_large(self._size_max)
         return result
 
 
-def _too_large() -> ResponseTooLargeError:
+def _too_large(size_max: int) -> ResponseTooLargeError:
     return ResponseTooLargeError(
-        f"the response is over {BUFFERED_RESPONSE_BYTES_MAX} bytes, all that Lambda returns"
-        " from a buffered invocation; a streamed one has no such limit"
+        f"the response is over {size_max} bytes, all that can be returned from a buffered"
+        " invocation; a streamed one has no such limit"
     )

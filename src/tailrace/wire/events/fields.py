@@ -30,6 +30,35 @@ def text_in(fields: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def pairs_in(fields: Mapping[str, Any], single: str, multiple: str) -> list[tuple[str, str]]:
+    """Return the names and values of an object with lists of values, or of one with single values.
+
+    The second is read if the first is missing or empty: it has the last value of each name.
+    """
+    multiples = mapping_in(fields, multiple)
+    if not multiples:
+        singles = mapping_in(fields, single).items()
+        return [(name, value) for name, value in singles if isinstance(value, str)]
+    return [
+        (name, value)
+        for name, values in multiples.items()
+        if isinstance(values, (list, tuple))
+        for value in values
+        if isinstance(value, str)
+    ]
+
+
+def with_one_cookie_field(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return header fields, names in lower case, with all cookies in the place of the first."""
+    fields = [(name.lower(), value) for name, value in pairs]
+    cookies = [value for name, value in fields if name == "cookie"]
+    if len(cookies) < 2:
+        return fields
+    first = fields.index(("cookie", cookies[0]))
+    fields[first] = ("cookie", "; ".join(cookies))
+    return fields[: first + 1] + [field for field in fields[first + 1 :] if field[0] != "cookie"]
+
+
 def body_in(fields: Mapping[str, Any]) -> bytes:
     """Return an event's `body`, which `isBase64Encoded` describes.
 

@@ -1,4 +1,4 @@
-"""Events of Function URLs, and of HTTP APIs with payload format 2.0, read and written.
+"""The shape of Function URLs (payload format 2.0): its events, read and written, and its results.
 
 The gateway and the emulator write them. Source: Lambda Developer Guide "urls-invocation" (read
 2026-11), and events that others recorded on AWS in 2025 and 2026. Each decision that no document
@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from tailrace.limits import EVENT_CONTROLS_MAX
 from tailrace.wire.events.fields import body_in, mapping_in, text_in
+from tailrace.wire.events.form import EventForm
+from tailrace.wire.integration import Head, encode_prelude
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
+_NEVER_IN_A_PATH: Final = frozenset(" ?#")
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte not in b"\b\t\n\f\r")
 """Characters that JSON escapes with six characters."""
 
@@ -48,7 +51,13 @@ class FunctionUrlReader:
     @property
     def raw_path(self) -> str:
         """The path as sent: percent-encoded, without the query."""
-        return text_in(self._fields, "rawPath")
+        path = text_in(self._fields, "rawPath")
+        if path.isascii() and path.isprintable() and not _NEVER_IN_A_PATH.intersection(path):
+            return path
+        # An HTTP API decodes paths, and this event may be one of a custom domain.
+        from tailrace.wire.events.percent import complete_path
+
+        return complete_path(path)
 
     @property
     def root_path(self) -> str:
@@ -69,8 +78,9 @@ class FunctionUrlReader:
         fields = mapping_in(self._fields, "headers").items()
         pairs = [(name.lower(), value) for name, value in fields if isinstance(value, str)]
         cookies = self._fields.get("cookies")
-        if cookies and all(name != "cookie" for name, _ in pairs):
-            pairs.append(("cookie", "; ".join(cookies)))
+        if isinstance(cookies, (list, tuple)) and all(name != "cookie" for name, _ in pairs):
+            texts = [cookie for cookie in cookies if isinstance(cookie, str)]
+            pairs += [("cookie", "; ".join(texts))] if texts else []
         return pairs
 
     @property
@@ -96,6 +106,16 @@ class FunctionUrlReader:
     def request_id(self) -> str:
         """The id that the front end gave the request."""
         return text_in(self._context, "requestId")
+
+
+def result(head: Head, body: bytes) -> dict[str, Any]:
+    """Return a response as a buffered result."""
+    from tailrace.wire.results import result_from_response  # here: most responses are streamed
+
+    return result_from_response(head, body)
+
+
+FUNCTION_URL: Final = EventForm(FunctionUrlReader, result, encode_prelude)
 
 
 def event_from_request(

@@ -4,104 +4,120 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tailrace.records import Protocol
-from tailrace.wire.events.fields import NO_FIELDS
-from tailrace.wire.events.function_url import FunctionUrlReader
+from tailrace.wire.events.fields import NO_FIELDS, text_in
+from tailrace.wire.events.function_url import FUNCTION_URL
+from tailrace.wire.mark import KEY
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Final, TypeAlias
+    from typing import Any, Final
 
-    ReaderType: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Any]], EventReader]"
+    from tailrace.wire.events.form import EventForm
 
-
-class EventReader(Protocol):
-    """Reads the request in an event. A part that the event lacks is empty."""
-
-    @property
-    def method(self) -> str:
-        """The method, in capitals."""
-
-    @property
-    def raw_path(self) -> str:
-        """The path, percent-encoded, without the query; it begins with `root_path`."""
-
-    @property
-    def root_path(self) -> str:
-        """The path at which the front end serves the function, such as `/STAGE`."""
-
-    @property
-    def query(self) -> str:
-        """The query, percent-encoded, without the question mark."""
-
-    @property
-    def header_pairs(self) -> list[tuple[str, str]]:
-        """The header fields, with names in lower case. All cookies are one field."""
-
-    @property
-    def body(self) -> bytes:
-        """The body.
-
-        Raises:
-            ValueError: it should be base64, and is not.
-        """
-
-    @property
-    def source_ip(self) -> str:
-        """The client's address, without a port."""
-
-    @property
-    def protocol(self) -> str:
-        """The protocol, such as `HTTP/1.1`."""
-
-    @property
-    def request_id(self) -> str:
-        """The id that the front end gave the request."""
+_DEFAULT: Final = "$default"
 
 
 class EventShape:
-    """The form in which some front ends send an HTTP request.
+    """A form in which some front ends send an HTTP request.
 
     `front_end` is their name, for messages. `is_shape_of` returns whether an event is of this
-    shape, from its fields and its `context_of`. `load_reader` imports the reader; it is None for a
-    shape that the SDK does not read, and whose form of a result it does not write.
+    shape, from its fields and its `context_of`. `load_form` imports the form; it is None for a
+    shape that is not read.
     """
 
-    __slots__ = ("front_end", "is_shape_of", "load_reader")
+    __slots__ = ("front_end", "is_shape_of", "load_form")
 
     def __init__(
         self,
         front_end: str,
         is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
-        load_reader: Callable[[], ReaderType] | None = None,
+        load_form: Callable[[], EventForm] | None = None,
     ) -> None:
         self.front_end = front_end
         self.is_shape_of = is_shape_of
-        self.load_reader = load_reader
+        self.load_form = load_form
 
     @property
-    def is_read(self) -> bool:
-        """Whether the request is read, and answered in the form of the shape."""
-        return self.load_reader is not None
+    def form(self) -> EventForm | None:
+        """How its requests are read and answered; None if they are not."""
+        return None if self.load_form is None else self.load_form()
 
-    def reader(self, fields: Mapping[str, Any], context: Mapping[str, Any]) -> EventReader:
-        """Return a reader of an event; `context` is its `context_of`."""
-        assert self.load_reader is not None, "see `is_read`"
-        return self.load_reader()(fields, context)
+
+def _http_api() -> EventForm:
+    from tailrace.wire.events.http_api import HTTP_API
+
+    return HTTP_API
+
+
+def _http_api_1() -> EventForm:
+    from tailrace.wire.events.http_api import HTTP_API_1
+
+    return HTTP_API_1
+
+
+def _rest() -> EventForm:
+    from tailrace.wire.events.rest import REST
+
+    return REST
+
+
+def _alb() -> EventForm:
+    from tailrace.wire.events.alb import ALB
+
+    return ALB
+
+
+def _alb_multi_value() -> EventForm:
+    from tailrace.wire.events.alb import ALB_MULTI_VALUE
+
+    return ALB_MULTI_VALUE
+
+
+def _is_http_api(fields: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
+    """Whether an event of payload format 2.0 is an HTTP API's.
+
+    An HTTP API with a custom domain, one route and one stage, all named `$default`, cannot be told
+    from a Function URL. The gateway's events are those of Function URLs, whatever their host.
+    """
+    if not isinstance(context.get("http"), (dict, Mapping)) or KEY in fields:
+        return False
+    return (
+        fields.get("routeKey", _DEFAULT) != _DEFAULT
+        or context.get("stage", _DEFAULT) != _DEFAULT
+        or ".execute-api." in text_in(context, "domainName")
+    )
 
 
 SHAPES: Final = (
+    EventShape("API Gateway's HTTP API with payload format 2.0", _is_http_api, _http_api),
     EventShape(
-        "a Function URL, or HTTP API with payload format 2.0",
+        "a Function URL",
         lambda fields, context: isinstance(context.get("http"), (dict, Mapping)),
-        lambda: FunctionUrlReader,  # every event of a gateway has this shape
+        lambda: FUNCTION_URL,  # imported early: every event of a gateway has this shape
     ),
-    EventShape("an Application Load Balancer", lambda fields, context: "elb" in context),
+    EventShape(
+        "an Application Load Balancer with multi-value headers",
+        lambda fields, context: (
+            "elb" in context and isinstance(fields.get("multiValueHeaders"), (dict, Mapping))
+        ),
+        _alb_multi_value,
+    ),
+    EventShape(
+        "an Application Load Balancer",
+        lambda fields, context: "elb" in context,
+        _alb,
+    ),
     EventShape("API Gateway's WebSocket API", lambda fields, context: "connectionId" in context),
     EventShape(
-        "API Gateway's REST API, or HTTP API with payload format 1.0",
+        "API Gateway's HTTP API with payload format 1.0",
+        lambda fields, context: "httpMethod" in fields and fields.get("version") == "1.0",
+        _http_api_1,
+    ),
+    EventShape(
+        "API Gateway's REST API",
         lambda fields, context: "httpMethod" in fields,
+        _rest,
     ),
     EventShape(
         "VPC Lattice",

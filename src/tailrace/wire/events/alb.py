@@ -1,0 +1,153 @@
+"""The shapes of Application Load Balancers: their events, and their results. Nothing is streamed.
+
+A target group has an attribute `lambda.multi_value_headers.enabled`. With it, events and results
+have lists of values; without it single values, of which the last counts. A result in the other form
+is answered with a 502. Paths and query parameters are as sent, percent-encoded.
+
+Source: Elastic Load Balancing guide "lambda-functions" (read 2026-11), and events that others
+recorded on AWS in 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+
+from tailrace.errors import ResponseTooLargeError
+from tailrace.limits import ALB_RESPONSE_BYTES_MAX
+from tailrace.wire.events.fields import body_in, pairs_in, text_in, with_one_cookie_field
+from tailrace.wire.events.form import EventForm
+from tailrace.wire.events.percent import complete_parameter, complete_path
+from tailrace.wire.events.rest import grouped_headers
+from tailrace.wire.integration import Head
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+_COOKIE: Final = "set-cookie"
+
+
+class AlbReader:
+    """Reads the request in an event of these shapes. A part that the event lacks is empty."""
+
+    __slots__ = ("_fields",)
+
+    root_path = ""
+    protocol = ""
+    request_id = ""
+
+    def __init__(self, fields: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+        self._fields = fields
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        return text_in(self._fields, "httpMethod")
+
+    @property
+    def raw_path(self) -> str:
+        """The path as sent: percent-encoded, without the query."""
+        return complete_path(text_in(self._fields, "path"))
+
+    @property
+    def query(self) -> str:
+        """The query, encoded as sent; parameters of one name stand together."""
+        pairs = pairs_in(self._fields, "queryStringParameters", "multiValueQueryStringParameters")
+        return "&".join(
+            f"{complete_parameter(name)}={complete_parameter(value)}" for name, value in pairs
+        )
+
+    @property
+    def header_pairs(self) -> list[tuple[str, str]]:
+        """The header fields; names are in lower case, fields of one name stand together."""
+        return with_one_cookie_field(pairs_in(self._fields, "headers", "multiValueHeaders"))
+
+    @property
+    def body(self) -> bytes:
+        """The body.
+
+        Raises:
+            ValueError: it should be base64, and is not.
+        """
+        return body_in(self._fields)
+
+    @property
+    def source_ip(self) -> str:
+        """The address of the load balancer's peer: it appends that to `x-forwarded-for`."""
+        forwarded = [value for name, value in self.header_pairs if name == "x-forwarded-for"]
+        return _without_port(forwarded[-1].rpartition(",")[2].strip()) if forwarded else ""
+
+
+def result(head: Head, body: bytes) -> dict[str, Any]:
+    """Return a response as a result with single values.
+
+    Raises:
+        ResponseTooLargeError: it is over `ALB_RESPONSE_BYTES_MAX`.
+    """
+    return _result(head, body, {"headers": _single_headers(head)})
+
+
+def multi_value_result(head: Head, body: bytes) -> dict[str, Any]:
+    """Return a response as a result with lists of values.
+
+    Raises:
+        ResponseTooLargeError: it is over `ALB_RESPONSE_BYTES_MAX`.
+    """
+    several = grouped_headers(head)
+    if head.cookies:
+        several[_COOKIE] = list(head.cookies)
+    return _result(head, body, {"multiValueHeaders": several})
+
+
+ALB: Final = EventForm(AlbReader, result, body_bytes_max=ALB_RESPONSE_BYTES_MAX)
+ALB_MULTI_VALUE: Final = EventForm(
+    AlbReader, multi_value_result, body_bytes_max=ALB_RESPONSE_BYTES_MAX
+)
+
+
+def _result(head: Head, body: bytes, headers: dict[str, Any]) -> dict[str, Any]:
+    from tailrace.wire import result_json
+    from tailrace.wire.results import body_members
+
+    phrase = HTTPStatus(head.status).phrase if head.status in set(HTTPStatus) else ""
+    envelope = {
+        "statusCode": head.status,
+        "statusDescription": f"{head.status} {phrase}".strip(),
+        **headers,
+        **body_members(body),
+    }
+    size = len(result_json.encode(envelope, is_ascii=False).encode("utf-8"))
+    if size > ALB_RESPONSE_BYTES_MAX:
+        raise ResponseTooLargeError(
+            f"the response is {size} bytes as JSON: an Application Load Balancer takes at most"
+            f" {ALB_RESPONSE_BYTES_MAX}. Put the gateway or a Function URL in front of the function"
+        )
+    return envelope
+
+
+def _single_headers(head: Head) -> dict[str, str]:
+    """Return one value for each name; every cookie has a spelling of its name for itself.
+
+    To a load balancer these are different headers, to a client all are Set-Cookie.
+    """
+    headers = head.joined_headers()
+    headers.update(zip(_spellings(_COOKIE), head.cookies, strict=False))
+    return headers
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Yield a name in all mixtures of small and capital letters."""
+    letters = [at for at, letter in enumerate(name) if letter.isalpha()]
+    for number in range(1 << len(letters)):
+        capitals = {at for place, at in enumerate(letters) if number >> place & 1}
+        yield "".join(
+            letter.upper() if at in capitals else letter for at, letter in enumerate(name)
+        )
+
+
+def _without_port(address: str) -> str:
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, colon, port = address.partition(":")
+    return host if colon and port.isdigit() else address
