@@ -585,6 +585,35 @@ def test_an_exception_just_behind_the_last_message_breaks_the_response(
     call.result()
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "parts"),
+    [
+        ("GET", 204, [], []),
+        ("GET", 304, [], []),
+        ("HEAD", 200, [], []),
+        ("GET", 200, [(b"content-length", b"0")], []),
+        ("GET", 200, [(b"content-length", b"2")], [b"1", b"2"]),
+    ],
+)
+def test_an_exception_behind_all_of_the_body_changes_nothing(
+    method: str, status: int, headers: Any, parts: list[bytes], peer: Peer
+) -> None:
+    """A background task's, for example."""
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        for part in parts:
+            await send(body(part))
+        await send(EMPTY_END)
+        raise KeyError("of a task behind the response")
+
+    call, callback = called_back(peer, app, event={"method": method})
+    head, data = callback.serve()
+    call.result()
+    assert (head.status, data) == (status, b"".join(parts))
+
+
 def test_a_streamed_response_ends_though_the_app_goes_on(peer: Peer) -> None:
     gate = threading.Event()
 

@@ -30,7 +30,8 @@ class AsgiExchange:
 
     The end of a streamed response is sent when the app returns, or `END_TURNS_MAX` turns of the
     loop after the last message. Starlette's `BaseHTTPMiddleware` sends a last message also for an
-    app that has failed, and raises the app's exception some turns later.
+    app that has failed, and raises the app's exception some turns later. A response that has no
+    body, or all that its content-length announces, ends with its last message.
     """
 
     __slots__ = (
@@ -169,10 +170,14 @@ class AsgiExchange:
             self.stream.send_head()
         if not has_more:
             self._is_complete = True
-            if data and not self._is_streamed:
+            if self._is_whole(data):
                 self._end()
         self._is_streamed = True
         self._note_end()
+
+    def _is_whole(self, last: bytes) -> bool:
+        """Whether the response is complete even if an exception follows its last message."""
+        return bool(last and not self._is_streamed) or self._is_bodiless or self._remaining == 0
 
     def _await_return(self) -> None:
         """Send the end in a later turn, unless the app returns or fails before."""
