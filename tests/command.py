@@ -146,6 +146,18 @@ class Command:
                     raise AssertionError(f"no line has {pattern!r}:\n" + "\n".join(self.lines))
                 self._news.wait(min(left_s, 0.5))
 
+    def count(self, pattern: str) -> int:
+        """In how many lines the pattern is found so far."""
+        with self._news:
+            return sum(re.search(pattern, line) is not None for line in self.lines)
+
+    def wait_lines(self, count: int, pattern: str) -> None:
+        """Wait until the pattern is found in so many lines."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while self.count(pattern) < count:
+            assert time.monotonic() < deadline_s, "\n".join(self.lines)
+            time.sleep(0.01)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self.process.send_signal(number)

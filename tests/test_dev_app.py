@@ -128,6 +128,27 @@ def test_a_typo_is_told_at_the_start_and_the_client_is_sent_to_the_log(folder: P
         assert "its module cannot be imported): see the log of tailrace dev" in text
 
 
+def test_a_failing_import_shows_its_traceback_once_for_each_save(folder: Path) -> None:
+    """At the start; a client is sent to the log, where each request has one line."""
+    (folder / "main.py").write_text("import no_such_package\n")
+
+    with DevCommand(None, "main:handler", cwd=folder) as dev:
+        dev.wait_line(r"install it for the Python of this function, ")
+        dev.wait_line("ERROR cannot start: Runtime.ImportModuleError: Unable to import")
+        for number in range(1, 3):
+            assert fetch(dev.url + "/")[0] == 502
+            dev.wait_lines(
+                number, r"ERROR RequestId: \S+ failed: Runtime.ImportModuleError: Unable"
+            )
+        assert dev.count(r"main\.py\", line 1") == 1
+
+        (folder / "main.py").write_text("\nimport no_such_package\n")
+        dev.wait_line(r"main\.py\", line 2")
+
+        (folder / "main.py").write_text(HANDLER.format(text="new"))
+        assert fetch(dev.url + "/") == (200, "new /")
+
+
 def test_an_environment_that_does_not_run_is_refused(folder: Path) -> None:
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

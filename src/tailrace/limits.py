@@ -334,6 +334,9 @@ LOG_LINE_BYTES_MAX: Final = 256 * KIB
 """One log line of a function; a longer one is shortened (CloudWatch: 256 KB an event)."""
 ENVIRONMENT_GRACE_S: Final = 0.1
 """How long an invocation waits for an environment that has just answered."""
+INIT_OUTPUT_BYTES_MAX: Final = 256 * KIB
+"""Output of an init phase that is held back while it may be the same as that of the last one, which
+failed; with more, all of it is shown."""
 LOG_TAIL_BYTES: Final = 4 * KIB
 """The part of an invocation's log that `X-Amz-Log-Type: Tail` returns (Lambda API, Invoke)."""
 OUTPUT_BYTES_PER_TURN_MAX: Final = 256 * KIB

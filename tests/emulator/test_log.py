@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import limits
-from tailrace.emulator.log import EmulatorLog, EnvironmentLog
+from tailrace.emulator.log import EmulatorLog, EnvironmentLog, LastInit
 from tailrace.wire.capability import redact
 
 EXCHANGE = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 def environment_log() -> tuple[io.StringIO, EnvironmentLog]:
     stream = io.StringIO()
-    return stream, EnvironmentLog(EmulatorLog(stream), "f")
+    return stream, EnvironmentLog(EmulatorLog(stream), "f", LastInit())
 
 
 def test_lines_are_aligned_behind_the_names_of_their_functions() -> None:
@@ -185,7 +185,7 @@ class Counting(io.StringIO):
 def test_many_lines_are_written_at_once() -> None:
     """One by one, those of a megabyte of short lines took the emulator three seconds."""
     stream = Counting()
-    log = EnvironmentLog(EmulatorLog(stream), "f")
+    log = EnvironmentLog(EmulatorLog(stream), "f", LastInit())
 
     log.feed(b"begun")
     log.feed(b" here\n" + b"a\n\n" * 20_000 + b"to be continued")
@@ -227,3 +227,71 @@ def test_lines_that_are_too_long_are_cut_in_one_read_as_well() -> None:
     assert [line[:7] for line in lines] == ["f | one", "f | xxx", "f | two", "f | xxx", "f | thr"]
     assert lines[1].endswith("x … (line cut)")
     assert len(lines[1]) < limits.LOG_LINE_BYTES_MAX + 40
+
+
+# --- init phases that fail --------------------------------------------------------------------
+
+
+def init_phase(
+    stream: io.StringIO, last: LastInit, output: bytes, error: bytes | None
+) -> tuple[str, str]:
+    """What one init phase shows: while it lasts, and at its end."""
+    before = stream.tell()
+    log = EnvironmentLog(EmulatorLog(stream), "f", last)
+    log.begin_init()
+    log.feed(output)
+    meanwhile = stream.getvalue()[before:]
+    log.platform("START")
+    log.end_init(error)
+    return meanwhile, stream.getvalue()[before + len(meanwhile) :]
+
+
+def test_an_init_phase_that_fails_as_the_one_before_is_not_shown_again() -> None:
+    stream, last = io.StringIO(), LastInit()
+
+    assert init_phase(stream, last, b"at 1\nlost\n", b"E") == (
+        "f | at 1\nf | lost\n",
+        "f | START\n",
+    )
+    assert init_phase(stream, last, b"at 2\nlost\n", b"E") == ("", "f | START\n")
+    assert init_phase(stream, last, b"at 3\nlost\n", b"F") == (
+        "",
+        "f | at 3\nf | lost\nf | START\n",
+    )
+
+
+def test_failures_without_a_report_are_compared_by_what_they_have_printed() -> None:
+    stream, last = io.StringIO(), LastInit()
+
+    assert init_phase(stream, last, b"lost\n", b"") == ("f | lost\n", "f | START\n")
+    assert init_phase(stream, last, b"lost\n", b"") == ("", "f | START\n")
+    assert init_phase(stream, last, b"other\n", b"") == ("", "f | other\nf | START\n")
+    assert init_phase(stream, last, b"lost\n", b"") == ("", "f | lost\nf | START\n")
+
+
+def test_after_a_success_a_failure_is_shown_as_it_is_printed() -> None:
+    stream, last = io.StringIO(), LastInit()
+    init_phase(stream, last, b"lost\n", b"E")
+
+    assert init_phase(stream, last, b"well\n", None) == ("", "f | well\nf | START\n")
+    assert init_phase(stream, last, b"lost\n", b"E") == ("f | lost\n", "f | START\n")
+
+
+def test_output_is_held_back_up_to_a_limit() -> None:
+    stream, last = io.StringIO(), LastInit()
+    output = b"x" * 99 + b"\n"
+    count = limits.INIT_OUTPUT_BYTES_MAX // 100
+    init_phase(stream, last, b"", b"E")
+    log = EnvironmentLog(EmulatorLog(stream), "f", last)
+    log.begin_init()
+    before = stream.tell()
+
+    for _ in range(count):
+        log.feed(output)
+    assert stream.tell() == before
+    for _ in range(count):
+        log.feed(output)
+
+    assert stream.getvalue()[before:] == f"f | {'x' * 99}\n" * (2 * count)
+    log.end_init(b"E")
+    assert stream.getvalue()[before:] == f"f | {'x' * 99}\n" * (2 * count)

@@ -18,7 +18,7 @@ from tailrace import limits
 from tailrace.config import FunctionConfig
 from tailrace.emulator.invocation import Attempt, Outcome
 from tailrace.emulator.launch import arguments_of, profile_keys, why_unusable
-from tailrace.emulator.log import EmulatorLog, EnvironmentLog
+from tailrace.emulator.log import EnvironmentLog
 from tailrace.emulator.names import VERSION
 from tailrace.emulator.process import FunctionProcess
 from tailrace.emulator.report import Report, exit_reason, timestamp
@@ -45,7 +45,7 @@ class ExecutionEnvironment:
     def __init__(
         self,
         function: FunctionConfig,
-        log: EmulatorLog,
+        log: EnvironmentLog,
         *,
         make_variables: MakeVariables,
         init_timeout_s: float,
@@ -55,7 +55,7 @@ class ExecutionEnvironment:
     ) -> None:
         self.status = Status.NEW
         self._function = function
-        self._log = EnvironmentLog(log, function.name)
+        self._log = log
         self._make_variables = make_variables
         self._init_timeout_s = init_timeout_s
         self._freeze = freeze
@@ -146,9 +146,7 @@ class ExecutionEnvironment:
             turn = await self._run(attempt, deadline_s)
         else:
             attempt.answer(failure)
-            if self._init_outcome is not None and self._process is not None:
-                # It is about to end by itself, and may have something to print.
-                await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
+            await self._end_init()
         self._report(attempt, (now() - started_s) * 1000, init_ms, turn)
         if turn is Turn.READY and not self._is_stopping and self.is_alive:
             self._rest()
@@ -162,8 +160,7 @@ class ExecutionEnvironment:
             self._rest()
             return
         if failure is not None and not self._is_stopping:
-            if self._init_outcome is not None and self._process is not None:
-                await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
+            await self._end_init()
             line = f"{failure.error_type}: {error_line(failure, 'init')}"
             self._log.platform(f"ERROR cannot start: {line}; the next invocation tries again")
         await self._close()
@@ -181,6 +178,7 @@ class ExecutionEnvironment:
         Returns the failure, if any, and the end of that time.
         """
         self.status = Status.STARTING
+        self._log.begin_init()
         now = self._clock.now_s
         deadline_s = math.inf
         try:
@@ -196,8 +194,17 @@ class ExecutionEnvironment:
         except (OSError, ConfigError) as error:
             return self._unusable(request_id, error), deadline_s
         if turn is Turn.READY:
+            self._log.end_init(None)
             return None, deadline_s
         return self._init_outcome or self._failure(request_id, turn), deadline_s
+
+    async def _end_init(self) -> None:
+        """Take the last output of a process whose init phase has failed."""
+        outcome = self._init_outcome
+        if outcome is not None and self._process is not None:
+            # It is about to end by itself, and may have something to print.
+            await self._process.wait_exit(limits.SHUTDOWN_TIMEOUT_S)
+        self._log.end_init(outcome.payload if outcome is not None else b"")
 
     async def _start(self, deadline_s: float) -> Turn:
         """Start a process with a fresh Runtime API, and wait for its first turn."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Final, TextIO
 
 from tailrace import limits
@@ -77,15 +78,29 @@ class EmulatorLog:
         return f"{prefix} " + text.replace("\n", f"\n{prefix} ") + "\n"
 
 
+class LastInit:
+    """The last init phase of a version of a function: how it failed, if it did."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self) -> None:
+        self.failure: bytes | None = None
+
+
 class EnvironmentLog:
     """The log of one execution environment: platform lines and process output in their order.
 
-    `tail` gives the last 4 KB since `begin_tail`, as `X-Amz-Log-Type: Tail` asks for them.
+    `tail` gives the last 4 KB since `begin_tail`, as `X-Amz-Log-Type: Tail` asks for them. What an
+    init phase prints is not shown again if it fails as `last` did: each invocation repeats it.
     """
 
-    def __init__(self, log: EmulatorLog, name: str) -> None:
+    def __init__(self, log: EmulatorLog, name: str, last: LastInit) -> None:
         self._log = log
         self._name = name
+        self._last = last
+        self._printed: blake2b | None = None  # by the init phase, while it lasts
+        self._held: list[tuple[str, bool]] | None = None  # lines, and whether they are platform's
+        self._held_chars = 0
         self._partial = bytearray()
         self._is_cut = False  # the rest of an overlong line is thrown away
         self._tail = bytearray()
@@ -125,7 +140,33 @@ class EnvironmentLog:
     def platform(self, text: str) -> None:
         """A line of the emulator itself, behind what the function has written so far."""
         self.flush()
-        self._write(redact(text))
+        self._write(redact(text), is_platform=True)
+
+    def begin_init(self) -> None:
+        """Hold lines back until `end_init` if the last init phase has failed."""
+        self._printed = blake2b(digest_size=16)
+        self._held = None if self._last.failure is None else []
+        self._held_chars = 0
+
+    def end_init(self, error: bytes | None) -> None:
+        """Show held lines, unless the init phase has failed as the one before it.
+
+        `error` is what its runtime has reported; if that is empty, failures are compared by what
+        they have printed. None: it has not failed.
+        """
+        if self._printed is None:
+            return
+        self.flush()
+        failure = None if error is None else error or self._printed.digest()
+        is_repeated = failure is not None and failure == self._last.failure
+        self._printed, self._last.failure = None, failure
+        self._release(is_repeated)
+
+    def _release(self, is_repeated: bool) -> None:
+        held, self._held = self._held or (), None
+        for text, is_platform in held:
+            if is_platform or not is_repeated:
+                self._show(text)
 
     def begin_tail(self) -> None:
         """Forget the lines of the invocation before."""
@@ -142,7 +183,18 @@ class EnvironmentLog:
             data = data[:room]
         self._partial += data
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, is_platform: bool = False) -> None:
+        if self._printed is not None and not is_platform:
+            self._printed.update(text.encode())
+        if self._held is None:
+            self._show(text)
+            return
+        self._held.append((text, is_platform))
+        self._held_chars += len(text)
+        if self._held_chars > limits.INIT_OUTPUT_BYTES_MAX:
+            self._release(False)
+
+    def _show(self, text: str) -> None:
         self._log.write(self._name, text)
         self._tail += text[-limits.LOG_TAIL_BYTES :].encode() + b"\n"
         del self._tail[: -limits.LOG_TAIL_BYTES]

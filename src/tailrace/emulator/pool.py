@@ -15,7 +15,7 @@ from tailrace import limits
 from tailrace.config import FunctionConfig
 from tailrace.emulator.environments import ExecutionEnvironment
 from tailrace.emulator.invocation import Attempt, Outcome
-from tailrace.emulator.log import EmulatorLog
+from tailrace.emulator.log import EmulatorLog, EnvironmentLog, LastInit
 from tailrace.emulator.status import Status
 from tailrace.emulator.variables import function_variables
 from tailrace.net.clock import LoopClock, TimerClock
@@ -63,6 +63,7 @@ class EnvironmentPool:
         self._freeze = freeze
         self._settings = settings
         self._on_free = on_free
+        self._last_init = LastInit()
         self._is_retired = False
         self._idle: list[ExecutionEnvironment] = []  # the most recently used one last
         self._serving: dict[ExecutionEnvironment, Attempt] = {}
@@ -153,7 +154,7 @@ class EnvironmentPool:
     def _new(self) -> ExecutionEnvironment:
         return ExecutionEnvironment(
             self.function,
-            self._settings.log,
+            EnvironmentLog(self._settings.log, self.function.name, self._last_init),
             make_variables=self._settings.variables_of,
             init_timeout_s=self._settings.init_timeout_s,
             freeze=self._freeze,
