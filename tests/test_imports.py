@@ -236,3 +236,16 @@ def test_a_runtime_with_a_plain_handler_imports_what_it_needs() -> None:
         "tailrace.function",
         "tailrace.function.failure",
     }
+
+
+def test_loading_a_plain_handler_imports_nothing_for_apps(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def handler(event, context): ...")
+    load = f"sys.path.insert(0, {str(tmp_path)!r}); load_handler('app.handler')"
+
+    modules = imported(f"from tailrace.runtime.loading import load_handler; {load}")
+
+    assert "app" in modules
+    assert {name for name in modules if name.startswith("tailrace.function")} == {
+        "tailrace.function",
+        "tailrace.function.failure",
+    }

@@ -26,6 +26,12 @@ class Handler:
 def handler(event, context):
     return "function"
 
+async def api(scope, receive, send):
+    pass
+
+def make_api():
+    return api
+
 _hidden = handler
 group = SimpleNamespace(inner=Handler())
 """
@@ -101,10 +107,11 @@ def test_a_colon_separates_module_and_attribute(
         ("nothing:app", "there are in {folder}: main, package, started"),
         ("service:app", "did you mean package.service?"),
         ("package.servce:app", "did you mean service? there are in package: service"),
-        ("main:hander", "did you mean handler? there are in main: handler"),
-        ("main:application", "there are in main: handler"),
-        ("main:Handlr", "did you mean handler? there are in main: handler"),
-        ("main:group.outer", "did you mean group? there are in main: handler"),
+        ("main:hander", "did you mean handler? there are in main: api, handler"),
+        ("main:application", "there are in main: api, handler"),
+        ("main:Handlr", "did you mean handler? there are in main: api, handler"),
+        ("main:group.outer", "did you mean group? there are in main: api, handler"),
+        ("main:pai", "did you mean api? there are in main: api, handler"),
         ("package:app", "there are in package: none"),
     ],
 )
@@ -112,6 +119,23 @@ def test_a_typo_says_what_there_is(folder: Path, peer: Peer, name: str, hint: st
     (line,) = init_error(folder, peer, name)
 
     assert line.partition("'; ")[2] == hint.format(folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "reason"),
+    [
+        ("make_api", "it is a factory: name what it returns, such as app = make_api()"),
+        ("Handler", "it is a class: name an instance of it, such as app = Handler()"),
+        ("group", "it is of type SimpleNamespace, which cannot be called"),
+    ],
+)
+def test_what_is_neither_an_app_nor_a_handler_is_refused(
+    folder: Path, peer: Peer, attribute: str, reason: str
+) -> None:
+    assert init_error(folder, peer, f"main:{attribute}") == [
+        f"[ERROR] Runtime.HandlerNotFound: 'main:{attribute}' is neither an app nor a handler: "
+        f"{reason}"
+    ]
 
 
 def test_many_modules_are_not_all_named(tmp_path: Path, peer: Peer) -> None:

@@ -81,5 +81,27 @@ def _import(module_name: str) -> ModuleType:
 
 
 def handler_of(loaded: Any, name: str) -> Callable[[Any, Any], Any]:
-    """Return what is called for each event: a handler itself, or the handler made of an app."""
-    return loaded  # type: ignore[no-any-return]  # user code: what cannot be called fails then
+    """Return what is called for each event: a handler itself, or the handler made of an app.
+
+    Raises:
+        Fault: it is neither. Only for a name with a colon: what else Lambda takes for a handler,
+            such as a class, is one.
+    """
+    if _is_plain(loaded):
+        return loaded  # type: ignore[no-any-return]  # user code
+    from tailrace.function.apps.detect import kind_of, why_unknown
+
+    kind = kind_of(loaded)
+    if kind in ("asgi", "wsgi"):
+        make_handler = getattr(importlib.import_module("tailrace.function"), kind)
+        return make_handler(loaded)  # type: ignore[no-any-return]
+    if kind is None and ":" in name:
+        text = f"'{name}' is neither an app nor a handler: {why_unknown(loaded)}"
+        raise Fault("Runtime.HandlerNotFound", text)
+    return loaded  # type: ignore[no-any-return]  # what cannot be called fails then
+
+
+def _is_plain(loaded: Any) -> bool:
+    """Whether it is a handler for sure, which then needs no more imports."""
+    code = getattr(loaded, "__code__", None)
+    return code is not None and code.co_varnames[:2] == ("event", "context")

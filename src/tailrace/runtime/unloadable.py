@@ -13,6 +13,7 @@ import traceback
 from itertools import islice
 
 from tailrace import limits
+from tailrace.function.apps.detect import kind_of
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ def frames_of(error: ImportError) -> list[str]:
 
 def near_attributes(module: ModuleType, attribute: str) -> str:
     """Return the apps and handlers of a module, and which is meant; it begins with "; "."""
-    names = [name for name in vars(module) if not name.startswith("_")]
-    found = [name for name in names if _is_candidate(getattr(module, name), module)]
+    names = sorted(name for name in vars(module) if not name.startswith("_"))
+    kinds = {name: _kind_in(module, getattr(module, name)) for name in names}
+    found = [name for name in names if kinds[name] in ("asgi", "wsgi")]
+    found += [name for name in names if kinds[name] == "handler"]
     return _choices(attribute.partition(".")[0], found, names, module.__name__)
 
 
-def _is_candidate(value: object, module: ModuleType) -> bool:
-    """Whether an object may be an app or a handler: no class, and no imported function."""
+def _kind_in(module: ModuleType, value: object) -> str | None:
+    """Return the kind of an app or a handler; None for a class or a function from elsewhere."""
     is_imported = hasattr(value, "__code__") and value.__module__ != module.__name__
-    return callable(value) and not isinstance(value, type) and not is_imported
+    return None if isinstance(value, type) or is_imported else kind_of(value)
 
 
 def _near_modules(missing: str) -> str:
@@ -72,13 +75,12 @@ def _near_modules(missing: str) -> str:
     return _choices(name, _modules_in([top]), (), top)
 
 
-def _choices(name: str, found: Iterable[str], others: Iterable[str], where: str) -> str:
+def _choices(name: str, found: Sequence[str], others: Iterable[str], where: str) -> str:
     """Return the words about what there is: what is near to a name, and the first of all."""
-    shown = sorted(found)
-    near = difflib.get_close_matches(name, shown, 1) or difflib.get_close_matches(name, others, 1)
+    near = difflib.get_close_matches(name, found, 1) or difflib.get_close_matches(name, others, 1)
     meant = f"did you mean {near[0]}? " if near else ""
-    listed = ", ".join(shown[: limits.CHOICES_NAMED_MAX]) or "none"
-    more = ", …" if len(shown) > limits.CHOICES_NAMED_MAX else ""
+    listed = ", ".join(found[: limits.CHOICES_NAMED_MAX]) or "none"
+    more = ", …" if len(found) > limits.CHOICES_NAMED_MAX else ""
     return f"; {meant}there are in {where}: {listed}{more}"
 
 
@@ -90,7 +92,7 @@ def _modules_in(folders: Sequence[str]) -> list[str]:
         for entry in entries
         if entry.name.endswith(".py") or _has_module(entry, "__init__")
     ]
-    return [name for name in names if name.isidentifier() and name != "__init__"]
+    return sorted({name for name in names if name.isidentifier() and name != "__init__"})
 
 
 def _has_module(folder: os.DirEntry[str], name: str) -> bool:
