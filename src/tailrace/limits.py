@@ -359,6 +359,8 @@ ALLOWED_HOSTS_MAX: Final = 100
 """Hosts, or origins, in a setting: as many as a Function URL's CORS allows."""
 ENV_FILE_BYTES_MAX: Final = 64 * KIB
 """The size of a function's `env_file`, with its comments."""
+APP_FILE_BYTES_MAX: Final = 64 * KIB
+"""The part of a file that `tailrace init` searches for an app."""
 INTERPRETER_TIMEOUT_S: Final = 5.0
 """How long a function's Python may take to tell its version at the start: 0.02 s, measured."""
 PROFILE_TIMEOUT_S: Final = 10.0

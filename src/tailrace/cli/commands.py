@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -116,6 +117,22 @@ def emulator(**values: Any) -> None:
     _run(serve_emulator, config, options.listen, log_settings)
 
 
+@tailrace.command()
+@click.argument(
+    "folder", metavar="[FOLDER]", default=".", type=click.Path(path_type=Path, file_okay=False)
+)
+def init(folder: Path) -> None:
+    """Write a first tailrace.toml and a handler into this directory, or into FOLDER.
+
+    Nothing is overwritten.
+    """
+    from tailrace.cli.starter import write_starter
+
+    click.echo(f"wrote {' and '.join(str(folder / name) for name in write_starter(folder))}")
+    go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    click.echo(f"next: {go}tailrace dev")
+
+
 def _routes(options: GatewayOptions) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
     """Return the settings and routes of the gateway: from its file, `--function`, or both."""
     path, function = options.config_path, options.function
@@ -154,8 +171,13 @@ def _refuse_beside(target: str, names: Mapping[str, str], values: Mapping[str, A
 def _find_config(path: Path | None, hint: str) -> Path:
     if path is not None or Path(CONFIG_NAME).exists():
         return path or Path(CONFIG_NAME)
-    above = Path("..") / CONFIG_NAME
-    more = f"; did you mean {above}?" if above.exists() else "; tailrace init writes one:"
+    from tailrace.cli.starter import app_in
+
+    above, app = Path("..") / CONFIG_NAME, app_in(Path.cwd())
+    if app is not None:
+        more = f"; did you mean tailrace dev {app}? Or"
+    else:
+        more = f"; did you mean {above}?" if above.exists() else "; tailrace init writes one:"
     raise ConfigError(f"there is no {CONFIG_NAME} in this directory{more} {hint}")
 
 
