@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 START: Final = "__tailrace_start__"
-"""The attribute of a handler that is called once in the init phase, before the first event."""
+"""The attribute of a handler that is called once in the init phase, before the first event. The SDK
+has the same name: a plain handler does not import that."""
 
 
 class LoadFault(Fault):
@@ -92,9 +93,14 @@ def handler_of(loaded: Any, name: str) -> Callable[[Any, Any], Any]:
     from tailrace.function.apps.detect import kind_of, why_unknown
 
     kind = kind_of(loaded)
-    if kind in ("asgi", "wsgi"):
-        make_handler = getattr(importlib.import_module("tailrace.function"), kind)
-        return make_handler(loaded)  # type: ignore[no-any-return]
+    if kind == "asgi":
+        from tailrace.function.apps.asgi import asgi
+
+        return asgi(loaded)
+    if kind == "wsgi":
+        from tailrace.function.apps.wsgi import wsgi
+
+        return wsgi(loaded)
     if kind is None and ":" in name:
         text = f"'{name}' is neither an app nor a handler: {why_unknown(loaded)}"
         raise Fault("Runtime.HandlerNotFound", text)
