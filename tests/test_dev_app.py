@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -166,3 +169,232 @@ def test_the_log_as_json_says_the_same(folder: Path) -> None:
         line = json.loads(dev.wait_line(".*Python .*")[0])
 
     assert line["message"].endswith(", the one that runs tailrace")
+
+
+# --- apps ----------------------------------------------------------------------------------------
+
+FASTAPI = """
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+starts = 0
+
+@asynccontextmanager
+async def lifespan(app):
+    global starts
+    starts += 1
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+async def root():
+    async def lines():
+        yield "first\\n"
+        await anyio.to_thread.run_sync(Path(os.environ["GATE"]).read_bytes)
+        yield f"{starts} {os.getpid()}\\n"
+    return StreamingResponse(lines())
+"""
+FLASK = """
+import os
+from pathlib import Path
+from flask import Flask
+
+app = Flask(__name__)
+
+@app.get("/")
+def root():
+    def lines():
+        yield "first\\n"
+        Path(os.environ["GATE"]).read_bytes()
+        yield "1 last\\n"
+    return lines()
+"""
+DJANGO = """
+import os
+from pathlib import Path
+from django.http import StreamingHttpResponse
+from django.urls import path
+
+def lines():
+    yield "first\\n"
+    Path(os.environ["GATE"]).read_bytes()
+    yield "1 last\\n"
+
+async def async_lines():
+    for line in ("first\\n", "1 last\\n"):
+        yield line
+        if line == "first\\n":
+            import asyncio
+            await asyncio.to_thread(Path(os.environ["GATE"]).read_bytes)
+
+def root(request):
+    is_async = "asgi" in type(request).__name__.lower()
+    return StreamingHttpResponse(async_lines() if is_async else lines())
+
+urlpatterns = [path("", root)]
+"""
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    return gate
+
+
+def add_django(folder: Path) -> None:
+    """A project as `django-admin` makes it, with one view."""
+    command = [sys.executable, "-m", "django", "startproject", "mysite", str(folder)]
+    subprocess.run(command, check=True, timeout=60)
+    (folder / "mysite" / "urls.py").write_text(DJANGO)
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("main:app", FASTAPI),
+        ("main:app", FLASK),
+        ("mysite.asgi:application", None),
+        ("mysite.wsgi:application", None),
+    ],
+    ids=["FastAPI", "Flask", "Django ASGI", "Django WSGI"],
+)
+def test_an_unchanged_app_streams(folder: Path, gate: Path, target: str, code: str | None) -> None:
+    """The first line is at the client before the app may make the second one."""
+    if code is None:
+        add_django(folder)
+    else:
+        (folder / "main.py").write_text(code)
+
+    with (
+        DevCommand(None, target, cwd=folder, environ={"GATE": str(gate)}) as dev,
+        Stream(dev.url + "/") as stream,
+    ):
+        assert stream.line() == "first\n"
+
+        open_gate(gate)
+
+        assert stream.line().startswith("1 "), "what was started, was started once"
+        assert stream.line() == ""
+
+
+def test_an_app_is_found_in_an_environment_without_tailrace(folder: Path, gate: Path) -> None:
+    """With all that is installed there, as `pip install fastapi` has left it."""
+    command = [os.path.realpath(sys.executable), "-m", "venv", "--without-pip", folder / ".venv"]
+    subprocess.run(command, check=True, timeout=60)
+    (packages,) = (folder / ".venv" / "lib").glob("python*/site-packages")
+    (packages / "more.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (folder / "main.py").write_text(FASTAPI)
+
+    with DevCommand(None, "main:app", cwd=folder, environ={"GATE": str(gate)}) as dev:
+        with Stream(dev.url + "/") as stream:
+            assert stream.line() == "first\n"
+            open_gate(gate)
+            assert stream.read().startswith(b"1 ")
+        dev.wait_line(r"Python +3\.\d+, \.venv of the project")
+
+
+def test_a_file_may_have_an_app(folder: Path, gate: Path) -> None:
+    (folder / "main.py").write_text(FASTAPI)
+    (folder / "tailrace.toml").write_text(
+        f'''[functions.api]
+app = "main:app"
+environment = {{ GATE = "{gate}" }}
+[[routes]]
+path = "/*"
+function = "api"
+'''
+    )
+
+    with DevCommand(folder / "tailrace.toml") as dev:
+        with Stream(dev.url + "/") as stream:
+            assert stream.line() == "first\n"
+            open_gate(gate)
+            assert stream.read().startswith(b"1 ")
+        dev.wait_line(r"/\*  api  main:app in \./")
+
+
+# --- what a new user may do wrong ----------------------------------------------------------------
+
+FAILING_START = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+
+@asynccontextmanager
+async def lifespan(app):
+    raise ConnectionError("no database at db:5432")
+    yield
+
+app = FastAPI(lifespan=lifespan)
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "lines"),
+    [
+        (
+            "mian:app",
+            "",
+            [r"No module named 'mian'; did you mean main\? there are in \S+: main$"],
+        ),
+        (
+            "main:ap",
+            FASTAPI,
+            [r"Handler 'ap' missing on module 'main'; did you mean app\? there are in main: app"],
+        ),
+        (
+            "main:app",
+            "app = (\n",
+            [r"Syntax error in module 'main': '\(' was never closed", "main.py. Line 1"],
+        ),
+        (
+            "main:app",
+            "import no_such_package\n",
+            [
+                r"No module named 'no_such_package'; install it for the Python of this function, /",
+                "Traceback",
+                "main.py., line 1, in <module>",
+            ],
+        ),
+        (
+            "main:create_app",
+            "def create_app():\n    ...\n",
+            ["'main:create_app' is neither an app nor a handler: it is a factory: name what it re"],
+        ),
+        (
+            "main:App",
+            "from fastapi import FastAPI\nclass App(FastAPI): ...\n",
+            ["'main:App' is neither an app nor a handler: it is a class: name an instance of it"],
+        ),
+        (
+            "main:app",
+            FAILING_START,
+            [r"\[ERROR\] ConnectionError: no database at db:5432", "main.py., line 7, in lifespan"],
+        ),
+    ],
+    ids=["module", "attribute", "syntax", "import", "factory", "class", "start"],
+)
+def test_a_mistake_is_explained_once_at_the_start(
+    folder: Path, target: str, code: str, lines: list[str]
+) -> None:
+    (folder / "main.py").write_text(code)
+
+    with DevCommand(None, target, cwd=folder) as dev:
+        for line in lines:
+            dev.wait_line(line)
+        dev.wait_line("ERROR cannot start: ")
+        before = dev.count("Traceback")
+
+        status, text = fetch(dev.url + "/")
+
+        assert status == 502
+        assert "see the log of tailrace dev" in text
+        dev.wait_line("END RequestId")
+        assert dev.count("Traceback") == before <= 1
+        assert dev.count(r"\[ERROR\]") == 1

@@ -99,8 +99,10 @@ class InvocationLoop:
 
     def report_init_error(self, error: BaseException) -> None:
         """Log and report that the handler cannot be loaded."""
+        from tailrace.runtime.unloadable import shown_failure
+
         failure = failure_of(error)
-        self._log.write_failure(getattr(error, "shown", failure))
+        self._log.write_failure(shown_failure(getattr(error, "shown", failure)))
         path, headers, body = init_failure_report(failure, is_ascii=self._is_ascii)
         self._api.request("POST", path, headers, body, timeout_s=ANSWER_TIMEOUT_S)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Final
 
+    from tailrace.function.failure import Failure
+
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORTLIB: Final = ("<frozen importlib", str(importlib.__file__))
 
@@ -36,14 +38,20 @@ def import_hint(module_name: str, error: ImportError) -> str:
     return f"; install it for the Python of this function, {sys.executable}"
 
 
-def frames_of(error: ImportError) -> list[str]:
-    """Return the frames of an import that failed, outermost first, without those of importing.
+def shown_failure(failure: Failure) -> Failure:
+    """Return a failure as the log shows it: without the frames in which Python imports."""
+    frames = [
+        frame
+        for frame in failure.stack_trace
+        if not frame.lstrip().removeprefix('File "').startswith(_IMPORTLIB)
+    ]
+    return failure._replace(stack_trace=frames)
 
-    There are none if the module itself was not found.
-    """
+
+def frames_of(error: ImportError) -> list[str]:
+    """Return the frames of an import that failed, outermost first."""
     frames = traceback.extract_tb(error.__traceback__)
-    users = [each for each in frames if not each.filename.startswith((_PACKAGE, *_IMPORTLIB))]
-    return traceback.format_list(users)
+    return traceback.format_list([f for f in frames if not f.filename.startswith(_PACKAGE)])
 
 
 def near_attributes(module: ModuleType, attribute: str) -> str:
