@@ -14,7 +14,8 @@ from tests.runtime_api import RuntimeLoop, error_in
 
 from tailrace import limits
 from tailrace.errors import AsgiDisconnected
-from tailrace.function import asgi
+from tailrace.function import FlushPolicy, asgi
+from tailrace.function.event_loop import run_in_loop
 from tailrace.function.handler import START
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
@@ -649,3 +650,41 @@ def test_what_is_no_asgi_app_is_refused(value: Any, words: str) -> None:
     with pytest.raises(TypeError) as raised:
         asgi(value)
     assert words in str(raised.value)
+
+
+def test_an_adaptive_flush_lets_out_what_lambda_holds_while_the_app_waits(peer: Peer) -> None:
+    gate = threading.Event()
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK | {"headers": [(b"content-type", b"text/event-stream")]})
+        await send(body(b"data: 1\n\n"))
+        await asyncio.to_thread(gate.wait, 10)
+        await send(EMPTY_END)
+
+    policy = FlushPolicy("adaptive", pad_bytes=100, quiet_s=0.001)
+    with RuntimeLoop(peer, asgi(app, flush=policy)) as runtime:
+        stream = runtime.stream()
+        stream.read_response_head()
+        assert stream.read_piece() == b"data: 1\n\n"
+        assert len(stream.read_piece()) == 100
+        gate.set()
+        assert stream.read_body() == (b"", {})
+        stream.accept_response()
+
+
+def test_no_task_waits_for_the_request_of_an_app_that_has_returned(peer: Peer) -> None:
+    left: list[asyncio.Task[Any]] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        left.append(asyncio.create_task(receive()))
+        await asyncio.sleep(0)
+        raise KeyError("before the head")
+
+    handler = asgi(app)
+    event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+    assert handler(event, CONTEXT)["statusCode"] == 500
+    run_in_loop(asyncio.wait(left, timeout=10))
+    assert left[0].result() == {"type": "http.disconnect"}

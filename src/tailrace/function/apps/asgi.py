@@ -111,9 +111,10 @@ class AsgiApp:
             await self._app(scope, exchange.receive, exchange.send)
             exchange.finish()
         except Exception as error:
-            exchange.close()
             if not exchange.has_left or not _is_about_departure(error):
                 self._fail(error, exchange.stream, context)
+        finally:
+            exchange.close()
 
     def _fail(self, error: Exception, stream: Stream, context: Any) -> None:
         """Log an exception and answer with a 500; raise it if the response is incomplete."""

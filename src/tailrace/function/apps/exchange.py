@@ -108,7 +108,11 @@ class AsgiExchange:
         )
 
     def close(self) -> None:
-        """Send nothing more by itself."""
+        """The app has returned: send nothing by itself, and let no task wait in `receive`."""
+        self._cancel_call()
+        self._gone.set()
+
+    def _cancel_call(self) -> None:
         if self._call is not None:
             self._call.cancel()
 
@@ -158,7 +162,7 @@ class AsgiExchange:
             raise self._failure
         if self._is_complete:
             return  # "further messages on the channel will be ignored"
-        self.close()
+        self._cancel_call()
         if not self._is_bodiless:
             self._count(len(data), has_more)
         if self.stream.is_ended:  # with its head
