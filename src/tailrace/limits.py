@@ -264,8 +264,9 @@ DISCONNECT_GRACE_S: Final = 5.0
 """How long an ASGI app may go on after it was told that its client has left; then its task is
 cancelled."""
 END_TURNS_MAX: Final = 64
-"""How many turns of the event loop after the last message of an ASGI app its response ends, if the
-app has not returned by then; see `function.apps.exchange`."""
+"""Turns of the event loop after which a last message that Starlette's BaseHTTPMiddleware has sent
+ends the response, though the app has not returned; see `function.apps.late_failure`. Each such
+middleware raises the exception of the app inside within 3 turns."""
 FAILED_START_S: Final = 1.0
 """How long an ASGI app may take to raise after it has reported that its start failed."""
 JOINED_CHUNK_BYTES_MAX: Final = 64 * KIB

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.background import BackgroundTask
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import StreamingResponse
 from tests.peers import Callback, Peer, Running
 from tests.runtime_api import RuntimeLoop, error_in
 
@@ -558,31 +561,74 @@ def test_an_unknown_lifespan_is_refused() -> None:
         asgi(http_only(without_a_head), lifespan="sometimes")  # type: ignore[arg-type]
 
 
-# --- the end of a streamed response -----------------------------------------------------------
+# --- BaseHTTPMiddleware -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("turns", [0, 1, limits.END_TURNS_MAX - 1])
+class Passing(BaseHTTPMiddleware):
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+
+def behind_middleware(app: Any, depth: int) -> Any:
+    for _ in range(depth):
+        app = Passing(app)
+    return app
+
+
 @pytest.mark.parametrize("has_streamed", [True, False])
-def test_an_exception_just_behind_the_last_message_breaks_the_response(
-    turns: int, has_streamed: bool, peer: Peer
+@pytest.mark.parametrize("depth", [1, 2, 10])
+def test_an_app_that_fails_behind_middleware_never_looks_complete(
+    depth: int, has_streamed: bool, peer: Peer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As middleware does that sends a last message also for an app that has failed."""
+    """The middleware sends a last message for it."""
 
     @http_only
     async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(OK)
         if has_streamed:
             await send(body(b"1"))
-        await send(EMPTY_END)
-        for _ in range(turns):
-            await asyncio.sleep(0)
         raise KeyError("of the app inside")
 
-    call, callback = called_back(peer, app)
+    call, callback = called_back(peer, behind_middleware(app, depth))
     if has_streamed:
         assert callback.ends_with() is ConnectionResetError
     else:
-        assert callback.serve()[0].status == 500  # its head was not sent yet
+        callback.read_response_head()
+        assert callback.ends_with() is ConnectionResetError
+    call.result()
+    assert "[ERROR] KeyError: 'of the app inside'" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_background_task_that_fails_leaves_the_response_complete(
+    depth: int, peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail() -> None:
+        raise KeyError("of the task")
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"1"
+        yield b"2"
+
+    response = StreamingResponse(parts(), background=BackgroundTask(fail))
+    call, callback = called_back(peer, behind_middleware(http_only(response), depth))
+    assert callback.serve()[1] == b"12"
+    call.result()
+    assert "[ERROR] KeyError: 'of the task'" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_the_client_does_not_wait_for_a_background_task(depth: int, peer: Peer) -> None:
+    gate = threading.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"1"
+
+    response = StreamingResponse(parts(), background=BackgroundTask(gate.wait, 10))
+    call, callback = called_back(peer, behind_middleware(http_only(response), depth))
+    assert callback.serve()[1] == b"1"
+    assert call.is_running
+    gate.set()
     call.result()
 
 

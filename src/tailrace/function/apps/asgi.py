@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tailrace.function.apps.detect import kind_of, why_unknown
 from tailrace.function.apps.exchange import AsgiExchange
+from tailrace.function.apps.late_failure import is_of_background_task
 from tailrace.function.apps.lifespan import Lifespan
 from tailrace.function.apps.scope import scope_of
 from tailrace.function.drive import is_departure
@@ -111,6 +112,8 @@ class AsgiApp:
             await self._app(scope, exchange.receive, exchange.send)
             exchange.finish()
         except Exception as error:
+            if exchange.is_held and is_of_background_task(error):
+                exchange.end()
             if not exchange.has_left or not _is_about_departure(error):
                 self._fail(error, exchange.stream, context)
         finally:

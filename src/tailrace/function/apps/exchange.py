@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tailrace.errors import AsgiDisconnected, ClientDisconnected
+from tailrace.function.apps.late_failure import is_sent_by_middleware
 from tailrace.limits import END_TURNS_MAX
 from tailrace.wire.integration import Head
 
@@ -28,15 +29,14 @@ class AsgiExchange:
     else alone, so that the client has it while the app works. Until it is sent, the response can
     still become a 500.
 
-    The end of a streamed response is sent when the app returns, or `END_TURNS_MAX` turns of the
-    loop after the last message. Starlette's `BaseHTTPMiddleware` sends a last message also for an
-    app that has failed, and raises the app's exception some turns later. A response that has no
-    body, or all that its content-length announces, ends with its last message.
+    The end is sent with the last message. Behind a middleware that also ends the response of an app
+    that has failed (`late_failure`), it is sent when the app returns, or `END_TURNS_MAX` turns of
+    the loop later.
     """
 
     __slots__ = (
         *("_body", "_call", "_failure", "_gone", "_has_raised", "_is_bodiless"),
-        *("_is_complete", "_is_started", "_is_streamed", "_remaining", "_response", "_turns"),
+        *("_is_complete", "_is_started", "_remaining", "_response", "_turns"),
         *("has_left", "stream"),
     )
 
@@ -50,7 +50,6 @@ class AsgiExchange:
         self._call: asyncio.Handle | None = None  # what sends the head, or the end, in a later turn
         self._is_bodiless = is_head_request
         self._is_started = False
-        self._is_streamed = False
         self._is_complete = False  # the app has sent its last message
         self._turns = 0  # of the loop, since then
         self._failure: Exception | None = None  # of the head that was sent alone
@@ -81,7 +80,7 @@ class AsgiExchange:
             self._take(message)
             if self.stream.output.transport.has_unsent:
                 await self._response._drain()
-            if self._is_complete and not self.stream.is_ended and not self._turns:
+            if self.is_held and not self._turns:
                 self._await_return()
         except ClientDisconnected as error:
             self._leave()
@@ -94,8 +93,8 @@ class AsgiExchange:
         Raises:
             RuntimeError: its response is not complete, though the client waits for it.
         """
-        if self._is_complete and not self.stream.is_ended:
-            self._end()
+        if self.is_held:
+            self.end()
         if self.has_left or self.stream.is_ended:
             return
         if self._failure is not None:
@@ -106,6 +105,21 @@ class AsgiExchange:
             "the ASGI app returned before its response was complete: its last http.response.body"
             " had more_body set"
         )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the app has sent its last message, and the end is not sent yet."""
+        return self._is_complete and not self.stream.is_ended and not self.has_left
+
+    def end(self) -> None:
+        """Send the end of the response."""
+        try:
+            self.stream.end()
+        except ClientDisconnected:
+            self._leave()
+            return
+        self._gone.set()
+        self._response._send_queued()
 
     def close(self) -> None:
         """The app has returned: send nothing by itself, and let no task wait in `receive`."""
@@ -174,31 +188,17 @@ class AsgiExchange:
             self.stream.send_head()
         if not has_more:
             self._is_complete = True
-            if self._is_whole(data):
-                self._end()
-        self._is_streamed = True
-        self._note_end()
-
-    def _is_whole(self, last: bytes) -> bool:
-        """Whether the response is complete even if an exception follows its last message."""
-        return bool(last and not self._is_streamed) or self._is_bodiless or self._remaining == 0
+            if self._is_bodiless or self._remaining == 0 or not is_sent_by_middleware():
+                self.end()
+        self._note_end()  # it may have no body
 
     def _await_return(self) -> None:
         """Send the end in a later turn, unless the app returns or fails before."""
         self._turns += 1
         if self._turns > END_TURNS_MAX:
-            self._end()
+            self.end()
         else:
             self._call_soon(self._await_return)
-
-    def _end(self) -> None:
-        try:
-            self.stream.end()
-        except ClientDisconnected:
-            self._leave()
-            return
-        self._gone.set()
-        self._response._send_queued()
 
     def _count(self, size: int, has_more: bool) -> None:
         """Check the body against the content-length, so that a wrong one is the app's failure."""
