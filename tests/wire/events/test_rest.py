@@ -119,6 +119,21 @@ def test_single_values_count_where_there_are_no_others() -> None:
     assert (read.query, read.header_pairs) == ("a=1", [("x-a", "1")])
 
 
+def test_single_values_of_other_names_count_beside_lists() -> None:
+    """As in an example of the Lambda Developer Guide, which leaves most lists out."""
+    fields = {
+        "headers": {"Accept": "a/b", "Host": "example.com"},
+        "multiValueHeaders": {"accept": ["c/d", "a/b"]},
+        "queryStringParameters": {"a": "2", "b": "3"},
+        "multiValueQueryStringParameters": {"a": ["1", "2"]},
+    }
+
+    read = reader_of(fields)
+
+    assert read.query == "a=1&a=2&b=3"
+    assert read.header_pairs == [("accept", "c/d"), ("accept", "a/b"), ("host", "example.com")]
+
+
 def test_cookies_in_several_fields_are_one() -> None:
     fields = {"multiValueHeaders": {"Cookie": ["a=1", "b=2"], "x": ["1"], "cookie": ["c=3"]}}
 

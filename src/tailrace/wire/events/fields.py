@@ -31,20 +31,25 @@ def text_in(fields: Mapping[str, Any], name: str) -> str:
 
 
 def pairs_in(fields: Mapping[str, Any], single: str, multiple: str) -> list[tuple[str, str]]:
-    """Return the names and values of an object with lists of values, or of one with single values.
+    """Return the names and values of an object with lists of values, and of one with single values.
 
-    The second is read if the first is missing or empty: it has the last value of each name.
+    A name of the second counts if the first has no such name in any spelling. Front ends give the
+    last value of each name there; people who write events by hand leave out one or the other.
     """
     multiples = mapping_in(fields, multiple)
-    if not multiples:
-        singles = mapping_in(fields, single).items()
-        return [(name, value) for name, value in singles if isinstance(value, str)]
-    return [
+    pairs = [
         (name, value)
         for name, values in multiples.items()
         if isinstance(values, (list, tuple))
         for value in values
         if isinstance(value, str)
+    ]
+    given = {name.lower() for name in multiples}
+    singles = mapping_in(fields, single).items()
+    return pairs + [
+        (name, value)
+        for name, value in singles
+        if isinstance(value, str) and name.lower() not in given
     ]
 
 
