@@ -119,13 +119,18 @@ def test_each_part_is_read_once() -> None:
         ("/%C3%A9", "/é"),
         ("/%ff", "/\ufffd"),
         ("/100%", "/100%"),
-        ("", ""),
     ],
 )
 def test_a_path_is_decoded(raw_path: str, path: str) -> None:
     request = Request(request_event(rawPath=raw_path))
 
     assert (request.raw_path, request.path) == (raw_path, path)
+
+
+def test_an_empty_path_is_that_of_the_root() -> None:
+    request = Request(request_event(rawPath=""))
+
+    assert (request.raw_path, request.path) == ("/", "/")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class Request:
     @property
     def raw_path(self) -> str:
         """The path, percent-encoded, without the query; it begins with `root_path`."""
-        return self._reader.raw_path
+        return self._reader.raw_path or "/"
 
     @cached_property
     def path(self) -> str:

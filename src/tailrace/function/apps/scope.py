@@ -37,7 +37,7 @@ def scope_of(
         "root_path": mount,
         "headers": [(_octets(name), _octets(value)) for name, value in request.headers.pairs],
         "client": None if client is None else (client, 0),
-        "server": (request.host, request.port),
+        "server": (host, request.port) if (host := request.host) else None,
         "state": state,
         "extensions": {},
         "aws.event": request.event,
