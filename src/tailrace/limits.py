@@ -248,6 +248,10 @@ ANSWER_NAMES_KEPT_MAX: Final = 64
 """Names of header fields in such answers whose check is kept for the next answer."""
 ANSWER_STATUSES_KEPT_MAX: Final = 16
 """The same of status lines."""
+FORM_FIELDS_MAX: Final = 1_000
+"""Fields and files in a form that `Request.form` reads: as many as Django and Starlette take."""
+FORM_PART_HEAD_BYTES_MAX: Final = 16 * KIB
+"""The head of one of them in a multipart form. A browser sends two lines with names in them."""
 EVENT_BYTES_MAX: Final = 16 * MIB
 """An event that a runtime reads; Lambda's own limit is SYNC_INVOKE_BYTES_MAX."""
 NEXT_RETRY_DELAYS_S: Final = (0.1, 0.2, 0.4, 0.8)

@@ -9,16 +9,23 @@ from tailrace.function import (
     FLUSH,
     Chunk,
     ClientDisconnected,
+    Context,
     Flush,
     FlushCounts,
     FlushError,
     FlushPolicy,
+    FormFields,
+    FormFile,
     Head,
+    Headers,
     HttpResponseStream,
+    Request,
     ResponseStream,
     StreamifiedHandler,
     streamify_response,
 )
+from tailrace.function import Event as HttpEvent
+from tailrace.runtime.context import LambdaContext
 
 Event = dict[str, Any]
 
@@ -90,6 +97,34 @@ async def flushing(event: Event, response: ResponseStream, context: object) -> N
     assert_type(response.flush_counts.padded_bytes, int)
 
 
+@streamify_response
+def typed(event: HttpEvent, context: Context) -> Iterator[str]:
+    """A generator whose arguments have types."""
+    assert_type(event["rawPath"], str)
+    assert_type(event["requestContext"]["http"]["method"], str)
+    assert_type(event.get("cookies"), list[str] | None)
+    assert_type(context.get_remaining_time_in_millis(), int)
+    yield context.aws_request_id
+
+
+def run(context: LambdaContext, event: HttpEvent) -> None:
+    """Our runtime's context is one."""
+    _: Context = context
+    request = Request(event)
+    assert_type(request.headers, Headers)
+    assert_type(request.headers["accept"], str)
+    assert_type(request.headers.get("accept"), str | None)
+    assert_type(request.headers.get_all("accept"), list[str])
+    assert_type(request.cookies, dict[str, str])
+    assert_type(request.body, bytes)
+    assert_type(request.client, str | None)
+    assert_type(request.text(), str)
+    assert_type(request.form(), FormFields)
+    assert_type(request.form()["name"], str)
+    assert_type(request.form().files, tuple[FormFile, ...])
+    assert_type(request.form().files[0].body, bytes)
+
+
 @streamify_response()
 def plain(event: Event, context: object) -> dict[str, object]:
     """A result."""
@@ -120,6 +155,7 @@ handlers: list[StreamifiedHandler[Any]] = [
     from_node,
     flushed,
     flushing,
+    typed,
     plain,
     plain_async,
     method,
@@ -130,6 +166,11 @@ alone: str = lines({})
 for chunk in lines.__wrapped__({}, None):
     assert_type(chunk, str)
 name: str = lines.__name__
+
+
+def misread(event: HttpEvent) -> None:
+    """An event has no such key."""
+    event["path"]  # type: ignore[typeddict-item]
 
 
 @streamify_response  # type: ignore[type-var]  # one parameter is too few

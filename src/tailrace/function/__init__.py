@@ -21,22 +21,28 @@ if TYPE_CHECKING:
     from tailrace.errors import ClientDisconnected, FlushError, ResponseTooLargeError
     from tailrace.function.apps.asgi import asgi
     from tailrace.function.apps.wsgi import wsgi
+    from tailrace.function.body import FormFields, FormFile
     from tailrace.function.flush.policy import FlushCounts, FlushPolicy
     from tailrace.function.handler import streamify_response
     from tailrace.function.request import Headers, Request
     from tailrace.function.response import HttpResponseStream, ResponseStream
     from tailrace.function.stream import FLUSH, Chunk, Flush
     from tailrace.function.streamified import StreamifiedHandler
+    from tailrace.function.typed import Context, Event
     from tailrace.wire.integration import Head
 
 __all__ = [
     "FLUSH",
     "Chunk",
     "ClientDisconnected",
+    "Context",
+    "Event",
     "Flush",
     "FlushCounts",
     "FlushError",
     "FlushPolicy",
+    "FormFields",
+    "FormFile",
     "Head",
     "Headers",
     "HttpResponseStream",
@@ -53,10 +59,14 @@ _HOMES: Final = {
     "FLUSH": "tailrace.function.stream",
     "Chunk": "tailrace.function.stream",
     "ClientDisconnected": "tailrace.errors",
+    "Context": "tailrace.function.typed",
+    "Event": "tailrace.function.typed",
     "Flush": "tailrace.function.stream",
     "FlushCounts": "tailrace.function.flush.policy",
     "FlushError": "tailrace.errors",
     "FlushPolicy": "tailrace.function.flush.policy",
+    "FormFields": "tailrace.function.body",
+    "FormFile": "tailrace.function.body",
     "Head": "tailrace.wire.integration",
     "Headers": "tailrace.function.request",
     "HttpResponseStream": "tailrace.function.response",

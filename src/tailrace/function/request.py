@@ -13,6 +13,8 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from tailrace.function.body import FormFields
+
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -135,6 +137,37 @@ class Request:
         """
         return self._reader.body
 
+    def text(self) -> str:
+        """Return the body as text, in the charset of its content type, or else in UTF-8.
+
+        Raises:
+            ValueError: the charset is unknown, or the body is not in it.
+        """
+        from tailrace.function.body import text_of  # here and below: few handlers need it
+
+        return text_of(self.body, self._content_type)
+
+    def json(self) -> Any:
+        """Return the value of the body, which is JSON, whatever its content type.
+
+        Raises:
+            ValueError: it is empty, or no JSON.
+        """
+        from tailrace.function.body import json_of
+
+        return json_of(self.body)
+
+    def form(self) -> FormFields:
+        """Return the fields of the body, a form: URL-encoded, or multipart with files.
+
+        Raises:
+            ValueError: the content type is not that of a form, the body is malformed, or it has
+                more than `FORM_FIELDS_MAX` fields and files.
+        """
+        from tailrace.function.body import form_of
+
+        return form_of(self.body, self._content_type)
+
     @property
     def client(self) -> str | None:
         """The client's address, without a port, as the front end has seen it."""
@@ -166,6 +199,10 @@ class Request:
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.raw_path})"  # without the query: it may have tokens
+
+    @property
+    def _content_type(self) -> str:
+        return self.headers.get("content-type", "")
 
     @property
     def _host(self) -> tuple[str, str]:
