@@ -17,11 +17,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, get_type_hints
 
 import pytest
 from docs.drawn import machines
 from tests.browser import Chromium
+from tests.event_shapes import EVENTS, Sent
 from tests.fakes import FakeLambda
 
 from tailrace import config, function, limits
@@ -37,6 +39,7 @@ from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.choice import Transports
 from tailrace.net import ports
 from tailrace.net.process.startup import run
+from tailrace.wire.events import rest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,7 +58,7 @@ class Block(NamedTuple):
 def blocks(name: str) -> list[Block]:
     """The fenced blocks of a document, in order."""
     text = (ROOT / name).read_text()
-    found = re.finditer(r"^```([\w ]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.finditer(r"^```([\w -]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [
         Block(tuple(each[1].split()), each[2], text.count("\n", 0, each.start()) + 1)
         for each in found
@@ -601,6 +604,68 @@ def test_the_unit_waits_longer_than_a_drain_takes() -> None:
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
 
     assert int(seconds) > limits.DRAIN_TIMEOUT_S + limits.DRAIN_DELAY_S
+
+
+@pytest.mark.parametrize("shape", ["function-url", "rest", "alb", "alb-multi-value"])
+def test_the_documented_answer_to_an_event_is_given(shape: str) -> None:
+    answers = {b.info[1]: json.loads(b.text) for b in blocks("docs/reference/events.md")}
+
+    @function.streamify_response
+    def handler(event: Any, context: Any) -> Iterator[Any]:
+        yield DOCUMENTED_HEAD
+        yield "hello"
+
+    assert handler(EVENTS[shape](Sent()), None) == answers[shape]
+
+
+def test_the_documented_prelude_of_a_rest_api_is_written() -> None:
+    answers = {b.info[1]: json.loads(b.text) for b in blocks("docs/reference/events.md")}
+
+    encoded = rest.prelude(DOCUMENTED_HEAD)
+
+    assert json.loads(encoded.removesuffix(bytes(8))) == answers["rest-prelude"]
+
+
+DOCUMENTED_HEAD = function.Head(
+    201,
+    [("content-type", "text/plain"), ("vary", "accept"), ("vary", "cookie")],
+    ["a=1", "b=2; HttpOnly"],
+)
+
+
+def sdk_example(heading: str) -> Callable[[Any, Any], Any]:
+    """The handler of the first example below a heading of the SDK's reference."""
+    page = (ROOT / "docs/reference/sdk.md").read_text()
+    section = page.partition(f"\n## `{heading}`\n")[2].partition("\n## ")[0]
+    namespace: dict[str, Any] = {}
+    exec(section.partition("```python\n")[2].partition("```")[0], namespace)
+    handler: Callable[[Any, Any], Any] = namespace["handler"]
+    return handler
+
+
+@pytest.mark.parametrize("shape", EVENTS)
+def test_the_example_of_a_request_serves_every_front_end(shape: str) -> None:
+    handler = sdk_example("Request")
+    sent = Sent("POST", "/a%20b", headers=(("cookie", "name=Ann"),), body=b'{"question": "why so"}')
+
+    def answered(sent: Sent) -> tuple[int, str]:
+        result = handler(EVENTS[shape](sent), None)
+        return result["statusCode"], result["body"]
+
+    path = "/live/a b" if shape == "rest" else "/a b"
+    assert answered(sent) == (*(200, f"Ann at 203.0.113.9, who came to {path}:\nwhy?\nso?\n"),)
+    assert answered(dataclasses.replace(sent, method="GET")) == (405, "")
+    for body in (b"{", b"{}", b"[]"):
+        status, text = answered(dataclasses.replace(sent, body=body))
+        assert (status, text.partition(":")[0]) == (400, "send JSON with a question")
+
+
+def test_the_example_of_annotations_runs() -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 5)
+
+    assert sdk_example("Context")(EVENTS["function-url"](Sent(path="/a")), context)["body"] == (
+        "/a, 5 ms left\n"
+    )
 
 
 def test_every_public_name_of_the_sdk_is_documented() -> None:

@@ -251,7 +251,7 @@ class ProbeError(TailraceError):
 
 
 class ResponseTooLargeError(TailraceError):
-    """A buffered response is over the limit that Lambda sets."""
+    """A buffered response is over the limit of Lambda, or of the front end that wants it."""
 
     source: ClassVar[Source] = "function"
     status = 502

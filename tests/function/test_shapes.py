@@ -197,6 +197,18 @@ def test_a_response_that_a_load_balancer_would_not_take_fails_the_invocation(
         large(EVENTS[name](SENT), None)
 
 
+def test_a_head_that_a_rest_api_would_not_read_fails_the_invocation() -> None:
+    large = streamify_response(lambda event, context: iter([Head(200, {"x": "y" * 20_000}), "z"]))
+
+    with Peer() as peer, RuntimeLoop(peer, large) as runtime:
+        runtime.give(EVENTS["rest"](SENT))
+        peer.socket.accept()[0].close()  # opened before the head was known
+        kind, _, body = runtime.report()
+
+    assert kind == "error"
+    assert json.loads(body)["errorType"] == "PreludeError"
+
+
 # --- requests ------------------------------------------------------------------------------------
 
 
