@@ -70,9 +70,11 @@ def peer() -> Iterator[Peer]:
         yield peer
 
 
-def init_error(folder: Path, peer: Peer, name: str, **environment: str) -> list[str]:
+def init_error(
+    folder: Path, peer: Peer, name: str, *, is_strict: bool = True, **environment: str
+) -> list[str]:
     """The lines that are logged about a name; what is reported is in the first one."""
-    with RuntimeProcess(folder, peer, name, **environment) as runtime:
+    with RuntimeProcess(folder, peer, name, is_strict=is_strict, **environment) as runtime:
         line, _, body = runtime.receive()
         runtime.answer(202, ACCEPTED_BODY)
         code, out, _ = runtime.end()
@@ -136,6 +138,14 @@ def test_what_is_neither_an_app_nor_a_handler_is_refused(
         f"[ERROR] Runtime.HandlerNotFound: 'main:{attribute}' is neither an app nor a handler: "
         f"{reason}"
     ]
+
+
+def test_a_proxy_that_stands_for_nothing_is_no_app(folder: Path, peer: Peer) -> None:
+    (folder / "main.py").write_text("from flask import Flask, request\napp = Flask(__name__)\n")
+
+    (line,) = init_error(folder, peer, "main:ap", is_strict=False)
+
+    assert line.partition("'; ")[2] == "did you mean app? there are in main: app"
 
 
 def test_many_modules_are_not_all_named(tmp_path: Path, peer: Peer) -> None:

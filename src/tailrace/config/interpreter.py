@@ -19,6 +19,10 @@ _IN_ENVIRONMENT: Final = Path("bin", "python")
 _OLDEST: Final = (3, 11)
 _QUESTION: Final = "import sys; print('%d %d' % sys.version_info[:2])"
 _ANSWER_CHARS_MAX: Final = 200
+_REMEDY: Final = (
+    "make its environment again, or name another Python with python in [functions.NAME] of"
+    " tailrace.toml"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,14 @@ def _checked_version(path: str, where: str) -> tuple[int, int]:
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
-            f"{path} does not run: {what}; make its environment again, or name another Python with"
-            " python in [functions.NAME]",
+            f"{path} does not run: {what}; {_REMEDY}",
             where=where,
         ) from None
     if version < _OLDEST:
         oldest = "{}.{}".format(*_OLDEST)
         raise ConfigError(
-            "{} is Python {}.{}, and functions need {} or newer; make its environment again with a"
-            " newer one, or name another Python with python in [functions.NAME]".format(
-                path, *version, oldest
+            "{} is Python {}.{}, and functions need {} or newer; {}".format(
+                path, *version, oldest, _REMEDY
             ),
             where=where,
         )

@@ -65,19 +65,22 @@ def near_attributes(module: ModuleType, attribute: str) -> str:
 
 def _kind_in(module: ModuleType, value: object) -> str | None:
     """Return the kind of an app or a handler; None for a class or a function from elsewhere."""
-    is_imported = hasattr(value, "__code__") and value.__module__ != module.__name__
-    return None if isinstance(value, type) or is_imported else kind_of(value)
+    try:
+        is_imported = hasattr(value, "__code__") and value.__module__ != module.__name__
+        return None if isinstance(value, type) or is_imported else kind_of(value)
+    except Exception:  # of a proxy, such as Flask's `request`, which stands for nothing now
+        return None
 
 
 def _near_modules(missing: str) -> str:
     """Return the modules beside one that was not found, and which is meant."""
     package, _, name = missing.rpartition(".")
     if package:
-        folders = list(getattr(sys.modules.get(package), "__path__", ()))
-        return _choices(name, _modules_in(folders), (), package)
+        path = list(getattr(sys.modules.get(package), "__path__", ()))
+        return _choices(name, _modules_in(path), (), package)
     top = sys.path[0]
-    below = (f"{folder.name}.{name}" for folder in _entries(top) if _has_module(folder, name))
-    deeper = next(below, None)
+    folders = (entry for entry in _entries(top) if entry.name.isidentifier())
+    deeper = next((f"{each.name}.{name}" for each in folders if _has_module(each, name)), None)
     if deeper is not None:
         return f"; did you mean {deeper}?"
     return _choices(name, _modules_in([top]), (), top)
