@@ -56,8 +56,14 @@ class Block(NamedTuple):
 
 
 def blocks(name: str) -> list[Block]:
-    """The fenced blocks of a document, in order."""
-    text = (ROOT / name).read_text()
+    """The fenced blocks of a document, or of one section (`PAGE#HEADING`), in order."""
+    page, _, heading = name.partition("#")
+    text = (ROOT / page).read_text()
+    if heading:
+        begin = text.index(f"\n## {heading}\n") + 1
+        end = text.find("\n## ", begin)
+        lines_before = text.count("\n", 0, begin)
+        text = "\n" * lines_before + text[begin : None if end < 0 else end + 1]
     found = re.finditer(r"^```([\w -]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [
         Block(tuple(each[1].split()), each[2], text.count("\n", 0, each.start()) + 1)
@@ -195,9 +201,11 @@ def without_date(message: bytes) -> bytes:
 
 # --- pages that are walked through -----------------------------------------------------------
 
+WEB_APP_SECTIONS = ("FastAPI", "Flask", "Django", "On Lambda")
 WALKS = [
     "docs/tutorial.md",
     "docs/how-to/any-language.md",
+    *(f"docs/how-to/bring-your-web-app.md#{section}" for section in WEB_APP_SECTIONS),
     "docs/how-to/managed-python-runtime.md",
     "docs/how-to/node-on-the-emulator.md",
     "docs/how-to/point-boto3-at-the-emulator.md",
@@ -238,7 +246,7 @@ class Walk:
 
     def do(self, step: Block) -> None:
         """Follow one block."""
-        title = re.match(r"(?:#|//) ([\w.]+\.(?:py|sh|toml|mjs))\n", step.text)
+        title = re.match(r"(?:#|//) ([\w./]+\.(?:py|sh|toml|mjs))\n", step.text)
         if title is not None:
             self._save(title[1], step.text)
         elif step.info == ("sh", "export"):
@@ -259,16 +267,20 @@ class Walk:
             self._wait_for(lambda log: any(t in line for line in log[begin:] for t in told))
 
     def _run(self, command: str) -> str:
-        if command == "tailrace dev":
-            return self._start()
-        if command.startswith("curl "):
+        if command.startswith("tailrace dev"):
+            self.stop()
+            return self._start(command.split()[2:])
+        if command.startswith("curl ") and not command.startswith("curl -s"):
             command = command.replace("curl ", "curl -sS ", 1)
         self._seen = len(self._log())
+        command = self._real(command)
         done = subprocess.run(
-            shlex.split(self._real(command)), cwd=self._project, env=self._environment,
+            ["sh", "-c", command] if " | " in command else shlex.split(command),
+            cwd=self._project, env=self._environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
-        return done.stdout.decode().replace("\r\n", "\n")
+        output = done.stdout.decode().replace("\r\n", "\n")
+        return output if output.endswith("\n") else output + "\n"
 
     def _real(self, text: str) -> str:
         """With the addresses that are used here."""
@@ -276,9 +288,10 @@ class Walk:
             text = text.replace(address, real)
         return text
 
-    def _start(self) -> str:
+    def _start(self, targets: list[str]) -> str:
         any_port = "127.0.0.1:0"
-        arguments = ["--listen", any_port, "--callback-listen", any_port]
+        arguments = [*targets, "--listen", any_port, "--callback-listen", any_port]
+        self._seen = 0
         with self._log_path.open("wb") as log:
             self._dev = subprocess.Popen(
                 ["tailrace", "dev", *arguments, "--emulator-listen", any_port],
@@ -329,6 +342,7 @@ class Walk:
         if self._dev is not None:
             self._dev.send_signal(signal.SIGINT)
             assert self._dev.wait(TIMEOUT_S) == 0
+            self._dev = None
 
 
 def console_commands(text: str) -> Iterator[tuple[str, str]]:
@@ -391,9 +405,9 @@ def all_blocks(language: str) -> list[Any]:
 
 @pytest.mark.parametrize("source", all_blocks("python"))
 def test_python_is_legal(source: str) -> None:
-    if re.search(r"^(import app|import boto3|from model import)", source, re.MULTILINE):
+    if re.search(r"^(import (app|boto3)|from (main|model|mysite) import)", source, re.MULTILINE):
         return  # it needs what its page has set up, and is run there
-    exec(compile(source, "documented", "exec"), {})
+    exec(compile(source, "documented", "exec"), {"__name__": __name__})
 
 
 @pytest.mark.parametrize("source", all_blocks("toml"))
@@ -763,7 +777,7 @@ def test_each_question_of_a_contributor_has_an_answer() -> None:
     page = (ROOT / "docs/topics/where-do-i.md").read_text()
     questions = page.split("\n## … ")[1:]
 
-    assert len(questions) == 5
+    assert len(questions) == 6
     for question in questions:
         assert re.search(r"^\| `[\w/]+\.py` \| `", question, re.MULTILINE), question
 
