@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware.cors import CORSMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Request, Response
 
 from tailrace.function import streamify_response
 from tailrace.function.apps.detect import kind_of, why_unknown
@@ -66,6 +67,21 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **options)
 
     return call
+
+
+def called_without(function: Callable[[], Any]) -> Callable[..., Any]:
+    """A decorator that calls a function in another way than it is called itself."""
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return function()
+
+    return call
+
+
+@Request.application
+def of_request(request: Request) -> Response:
+    return Response("x")
 
 
 class InSlot:
@@ -131,6 +147,7 @@ class OfEnviron:
         (OfEnv(), "wsgi"),
         (OfEnviron, "wsgi"),
         (decorated(wsgi_function), "wsgi"),
+        (of_request, "wsgi"),
         (lambda environ, start_response: [], "wsgi"),
         (handler, "handler"),
         (generator, "handler"),
@@ -138,6 +155,7 @@ class OfEnviron:
         (with_defaults, "handler"),
         (of_anything, "handler"),
         (decorated(handler), "handler"),
+        (called_without(create_app), "handler"),
         (Handler(), "handler"),
         (Handler().method, "handler"),
         (lambda env, context: None, "handler"),

@@ -14,8 +14,10 @@ _ENVIRONS: Final = ("environ", "env", "environment", "wsgi_environ")
 _STARTS: Final = ("start_response", "start_resp")
 _EVENTS: Final = ("event", "evt")
 _CONTEXTS: Final = ("context", "ctx")
-_WRAPPED: Final[tuple[tuple[str, Kind], ...]] = (("asgi_app", "asgi"), ("wsgi_app", "wsgi"))
+_REPLACED: Final[tuple[tuple[str, Kind], ...]] = (("asgi_app", "asgi"), ("wsgi_app", "wsgi"))
 """Attributes of the classes of apps: Quart's and Flask's, which users replace by middleware."""
+_DECORATING: Final = ("webob", "werkzeug")
+"""Libraries that make a WSGI app of a function that takes a request."""
 
 
 def kind_of(value: object) -> Kind | None:
@@ -31,8 +33,8 @@ def kind_of(value: object) -> Kind | None:
     kind = _app_kind(names)
     if kind is not None:
         return kind
-    if flags & VARARGS:
-        return _kind_by_class(type(value)) or "handler"
+    if flags & VARARGS or _takes_anything(value):
+        return _kind_by_origin(value) or "handler"
     if len(names) >= 2 and required == 0:
         is_handler = _plain(names[0]) in _EVENTS or _plain(names[1]) in _CONTEXTS
         return "handler" if is_handler else None
@@ -67,8 +69,20 @@ def _app_kind(names: list[str]) -> Kind | None:
     return None
 
 
-def _kind_by_class(kind: type[Any]) -> Kind | None:
-    return next((value for name, value in _WRAPPED if hasattr(kind, name)), None)
+def _takes_anything(value: object) -> bool:
+    """Whether a function takes any number of parameters, whatever the one that it wraps takes."""
+    code = getattr(value, "__code__", None)
+    return code is not None and bool(code.co_flags & VARARGS)
+
+
+def _kind_by_origin(value: object) -> Kind | None:
+    """Return the kind of an app whose parameters have no names."""
+    for name, kind in _REPLACED:
+        if hasattr(type(value), name):
+            return kind
+    names: dict[str, Any] = getattr(value, "__globals__", {})
+    module = str(names.get("__name__", type(value).__module__))
+    return "wsgi" if module.partition(".")[0] in _DECORATING else None
 
 
 def _parameters_of_class(value: type[Any]) -> list[str]:
