@@ -214,6 +214,11 @@ def test_every_text_is_bytes_in_latin_1() -> None:
     ]
 
 
+def test_half_of_a_character_is_kept() -> None:
+    """JSON can have one; a server would have read bytes, and an app must not fail for them."""
+    assert environ_from(headers={"x": "\ud83d"})["HTTP_X"] == "\xed\xa0\xbd"
+
+
 def test_an_event_without_a_host_has_a_name_of_the_server() -> None:
     environ = environ_of(Request({"requestContext": {"http": {"method": "GET"}}}), None, None)
 

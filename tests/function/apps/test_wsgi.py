@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import struct
+import termios
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
@@ -11,7 +14,7 @@ from wsgiref.validate import validator
 
 import pytest
 from tests.function.event_forms import request_event
-from tests.peers import Callback, Peer, Running
+from tests.peers import Callback, Peer, Running, until
 from tests.runtime_api import HTTP_EVENT, RuntimeLoop, StreamPost, error_in
 
 from tailrace.errors import ResponseTooLargeError
@@ -192,7 +195,7 @@ def test_an_app_may_be_a_class(peer: Peer) -> None:
     ("method", "status", "sent"), [("HEAD", "200 OK", 1), ("GET", "204 X", 1), ("GET", "304 X", 1)]
 )
 def test_a_response_without_a_body_ends_with_its_head(
-    peer: Peer, method: str, status: str, sent: int
+    peer: Peer, method: str, status: str, sent: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its Content-Length is that of the response to GET, and no bytes are missing."""
     body = Body(b"x", b"y")
@@ -202,6 +205,7 @@ def test_a_response_without_a_body_ends_with_its_head(
 
     assert (head, data) == (Head(int(status[:3]), headers), b"")
     assert (body.pulled, body.closed) == (sent, 1)
+    assert logged(capsys) == []
 
 
 def test_head_is_answered_without_a_body_by_the_app_as_well(peer: Peer) -> None:
@@ -306,6 +310,11 @@ BAD_HEADS: list[tuple[Any, Any, str]] = [
         "200 OK",
         [("Content-Length", "-1")],
         "HeadError: illegal Content-Length '-1': one number is wanted",
+    ),
+    (
+        "200 OK",
+        [("Content-Length", "²")],
+        "HeadError: illegal Content-Length '²': one number is wanted",
     ),
     (
         "200 OK",
@@ -505,12 +514,16 @@ def test_on_error_raise_fails_the_invocation_as_well(peer: Peer, app: App) -> No
         returned(app, on_error="raise")
 
 
-def test_a_response_over_lambdas_limit_is_a_failed_invocation() -> None:
+def test_a_response_over_lambdas_limit_is_a_failed_invocation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The runtime logs it; no 500 could take the place of what was collected."""
     body = Body(b"x" * (BUFFERED_RESPONSE_BYTES_MAX + 1))
 
     with pytest.raises(ResponseTooLargeError):
         returned(app_of(body))
     assert body.closed == 1
+    assert logged(capsys) == []
 
 
 def test_an_exit_closes_the_iterable_and_breaks_the_response_off(peer: Peer) -> None:
@@ -614,6 +627,28 @@ def test_the_iterable_is_closed_at_its_next_chunk(
     assert [record.levelno for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_client_that_leaves_before_the_head_is_no_error(
+    peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running, gate = threading.Semaphore(0), threading.Semaphore(0)
+
+    def wait() -> bytes:
+        running.release()
+        assert gate.acquire(timeout=10)
+        return b"x"
+
+    body = Body(wait, b"never pulled")
+    call, callback = opened(peer, app_of(body))
+    assert running.acquire(timeout=10)
+    callback.answer(410)
+    callback.close()
+    gate.release()
+
+    assert call.result() is None
+    assert (body.pulled, body.closed) == (1, 1)
+    assert logged(capsys) == []
+
+
 def test_empty_bytes_show_that_the_client_has_left(peer: Peer) -> None:
     """An app yields them while it waits for something."""
     gate = threading.Semaphore(0)
@@ -661,6 +696,34 @@ def test_write_raises_when_the_client_has_left(
     assert call.result() is None
     assert errors == [ClientDisconnected]
     assert logged(capsys) == []
+
+
+# --- back-pressure -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("headers", [PLAIN, [("Content-Length", "30000000")]])
+def test_a_gateway_that_does_not_read_holds_the_app(peer: Peer, headers: Any) -> None:
+    body = Body(*[b"x" * 100_000] * 300)
+    call, callback = opened(peer, app_of(body, "200 OK", headers))
+    seen = (-1, -1)
+
+    def has_stalled() -> bool:
+        nonlocal seen
+        before, seen = seen, (body.pulled, unread_bytes(callback))
+        return seen == before and seen[1] > 100_000
+
+    until(has_stalled, "the app is held")
+    assert body.pulled < 300
+    callback.read_response_head()
+    assert len(callback.serve_rest()) == 30_000_000
+    call.result()
+    assert body.pulled == 300
+
+
+def unread_bytes(callback: Callback) -> int:
+    raw = fcntl.ioctl(callback.socket.fileno(), termios.FIONREAD, struct.pack("i", 0))
+    (count,) = struct.unpack("i", raw)
+    return int(count)
 
 
 # --- options -------------------------------------------------------------------------------------
