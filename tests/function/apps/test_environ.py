@@ -21,6 +21,25 @@ def environ_from(root_path: str | None = None, **event: Any) -> dict[str, Any]:
     return environ_of(Request(request_event(**event)), None, root_path)
 
 
+def rest_event(path: str, stage: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": "GET",
+        "multiValueHeaders": {"Host": ["abc.execute-api.eu-west-1.amazonaws.com"]},
+        "multiValueQueryStringParameters": None,
+        "requestContext": {
+            "path": f"/{stage}{path}",
+            "stage": stage,
+            "identity": {"sourceIp": "192.0.2.1"},
+            "domainName": "abc.execute-api.eu-west-1.amazonaws.com",
+        },
+        "body": None,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
 def test_the_whole_environ() -> None:
     event = event_from_request(
         method="POST",
@@ -174,6 +193,20 @@ def test_root_path_is_a_prefix_of_the_path(
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
 
 
+@pytest.mark.parametrize(
+    ("root_path", "script_name", "path_info"),
+    [(None, "/prod", "/a b"), ("", "", "/a b"), ("/v1", "/v1", "/a b")],
+)
+def test_a_stage_in_the_url_is_the_mount_point(
+    root_path: str | None, script_name: str, path_info: str
+) -> None:
+    request = Request(rest_event("/a b", "prod"))
+
+    environ = environ_of(request, None, root_path)
+
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path_info)
+
+
 # --- header fields -------------------------------------------------------------------------------
 
 
@@ -206,8 +239,8 @@ def test_every_text_is_bytes_in_latin_1() -> None:
     assert [value.encode("latin-1") for value in texts if not value.isascii()] == [
         "/€".encode(),
         "é=€".encode(),
-        "/€?é=€".encode(),
-        "/€?é=€".encode(),
+        "/%E2%82%AC?é=€".encode(),
+        "/%E2%82%AC?é=€".encode(),
         "text/é".encode("latin-1"),
         "é".encode("latin-1"),
         "€".encode(),

@@ -788,15 +788,19 @@ def test_the_root_path_is_that_of_the_app(peer: Peer) -> None:
     assert seen == [("/v1", "/x")]
 
 
+NONE = r"^wsgi\(\) takes a WSGI app, and this is none: "
+
+
 async def asgi_app(scope: Any, receive: Any, send: Any) -> None: ...
 
 
 @pytest.mark.parametrize(
     ("value", "options", "message"),
     [
-        (asgi_app, {}, r"^this is an ASGI app: use asgi\(app\)$"),
-        (dict, {}, r"^this is not a WSGI app: it is a class"),
-        (None, {}, r"^this is not a WSGI app: it is of type NoneType, which cannot be called$"),
+        (asgi_app, {}, f"{NONE}it is an ASGI app, for asgi\\(\\)$"),
+        (dict, {}, f"{NONE}it is a class: name an instance of it, such as app = dict\\(\\)$"),
+        (None, {}, f"{NONE}it is of type NoneType, which cannot be called$"),
+        (wsgi(app_of([])), {}, f"{NONE}it is a handler already$"),
         (app_of([]), {"on_error": "ignore"}, r'^on_error is "log" or "raise"'),
         (app_of([]), {"flush": "sometimes"}, "sometimes"),
     ],

@@ -18,7 +18,7 @@ from tailrace.function.apps.detect import kind_of, why_unknown
 from tailrace.function.apps.environ import environ_of
 from tailrace.function.drive import current_handler
 from tailrace.function.failure import describe, print_failure
-from tailrace.function.handler import streamify_response
+from tailrace.function.handler import is_streamified, streamify_response
 from tailrace.function.request import Request
 from tailrace.wire.integration import Head
 
@@ -71,13 +71,16 @@ def wsgi(
     Raises:
         TypeError: `app` is no WSGI app, or an option is unknown.
     """
-    kind = kind_of(app)
-    if kind == "asgi":
-        raise TypeError("this is an ASGI app: use asgi(app)")
-    if kind is None:
-        raise TypeError(f"this is not a WSGI app: {why_unknown(app)}")
+    if kind_of(app) in (None, "asgi") or is_streamified(app):
+        raise TypeError(f"wsgi() takes a WSGI app, and this is none: {_instead(app)}")
     served = WsgiApp(app, root_path, raises=on_error == "raise")
     return streamify_response(served.handle, flush=flush, on_error=on_error)
+
+
+def _instead(app: object) -> str:
+    if kind_of(app) == "asgi":
+        return "it is an ASGI app, for asgi()"
+    return "it is a handler already" if is_streamified(app) else why_unknown(app)
 
 
 class WsgiApp:
