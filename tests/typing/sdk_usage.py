@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, assert_type
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from flask import Flask
 
 from tailrace.function import (
     FLUSH,
@@ -23,6 +26,7 @@ from tailrace.function import (
     ResponseStream,
     StreamifiedHandler,
     streamify_response,
+    wsgi,
 )
 from tailrace.function import Event as HttpEvent
 from tailrace.runtime.context import LambdaContext
@@ -166,6 +170,17 @@ alone: str = lines({})
 for chunk in lines.__wrapped__({}, None):
     assert_type(chunk, str)
 name: str = lines.__name__
+
+
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """A WSGI app as the standard library types it."""
+    write = start_response("200 OK", [("content-type", "text/plain")])
+    write(b"x")
+    return [b"y"]
+
+
+assert_type(wsgi(application), StreamifiedHandler[Any])
+mounted: StreamifiedHandler[Any] = wsgi(Flask("app"), root_path="/v1", flush="adaptive")
 
 
 def misread(event: HttpEvent) -> None:
