@@ -271,6 +271,8 @@ END_TURNS_MAX: Final = 64
 """Turns of the event loop after which a last message that Starlette's BaseHTTPMiddleware has sent
 ends the response, though the app has not returned; see `function.apps.late_failure`. Each such
 middleware raises the exception of the app inside within 3 turns."""
+FAILURE_CAUSES_MAX: Final = 8
+"""How many of the exceptions that have led to a failure its entry in the log shows."""
 FAILED_START_S: Final = 1.0
 """How long an ASGI app may take to raise after it has reported that its start failed."""
 JOINED_CHUNK_BYTES_MAX: Final = 64 * KIB

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 
+from tailrace.limits import FAILURE_CAUSES_MAX
 from tailrace.records import NamedTuple
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Final
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -23,6 +25,8 @@ class Failure(NamedTuple):
     message: str
     stack_trace: list[str]
     """Frames of the user's code, outermost first, each with its source line."""
+    causes: Sequence[str] = ()
+    """The exceptions that have led to it, for the log: of each a line, then its frames."""
 
 
 class Fault(Exception):
@@ -38,22 +42,55 @@ def describe(error: BaseException) -> Failure:
 
     Frames of this package are left out unless there are no others; secrets are redacted.
     """
-    import traceback
+    return Failure(
+        type(error).__name__, _text_of(error), _frames_of(error), list(_lines_of_causes(error))
+    )
 
-    from tailrace.wire.capability import redact
+
+def _frames_of(error: BaseException) -> list[str]:
+    import traceback
 
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
         for frame in traceback.extract_tb(error.__traceback__)
     ]
     users = [frame for frame in frames if not frame[0].startswith(_PACKAGE)]
-    stack_trace = traceback.format_list(users or frames)
-    return Failure(type(error).__name__, redact(_text_of(error)), stack_trace)
+    return traceback.format_list(users or frames)
+
+
+def _lines_of_causes(error: BaseException) -> Iterator[str]:
+    """Yield what has led to an exception, at most `FAILURE_CAUSES_MAX` of them.
+
+    A framework often raises an exception of its own in place of the app's, and a task group wraps
+    those of its tasks.
+    """
+    pending, known = [*_causes_of(error)], {id(error)}
+    while pending and len(known) <= FAILURE_CAUSES_MAX:
+        link, cause = pending.pop(0)
+        if id(cause) in known:
+            continue
+        known.add(id(cause))
+        text = _text_of(cause)
+        yield f"{link} {type(cause).__name__}{': ' if text else ''}{text}"
+        yield from _frames_of(cause)
+        pending += _causes_of(cause)
+
+
+def _causes_of(error: BaseException) -> Iterator[tuple[str, BaseException]]:
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield "Contains", member
+    if error.__cause__ is not None:
+        yield "Caused by", error.__cause__
+    elif error.__context__ is not None and not error.__suppress_context__:
+        yield "Raised while handling", error.__context__
 
 
 def _text_of(error: BaseException) -> str:
+    from tailrace.wire.capability import redact
+
     try:
-        return str(error)
+        return redact(str(error))
     except Exception as failure:
         return f"<the exception's text cannot be had: {type(failure).__name__}>"
 
@@ -88,7 +125,7 @@ def _as_json(failure: Failure, request_id: str | None) -> str:
         "errorMessage": failure.message,
         "errorType": failure.error_type,
         "requestId": request_id or "",
-        "stackTrace": failure.stack_trace,
+        "stackTrace": [*failure.stack_trace, *failure.causes],
     }
     return json.dumps(entry, ensure_ascii=False)
 
@@ -98,7 +135,7 @@ def _as_lines(failure: Failure, *, is_indent_kept: bool) -> list[str]:
     lines = [f"[ERROR] {failure.error_type}{colon}{failure.message}"]
     if failure.stack_trace:
         lines.append("Traceback (most recent call last):")
-    for frame in failure.stack_trace:
+    for frame in (*failure.stack_trace, *failure.causes):
         for line in frame.splitlines():
             text = line.lstrip(" ")
             indent = len(line) - len(text)

@@ -107,7 +107,7 @@ class NativeStream:
 
 def _error_within(bytes_max: int, failure: Failure, request_id: str) -> bytes:
     """Return an error body of limited size: it keeps the innermost frames; the log has all."""
-    error_type, message, frames = failure
+    error_type, message, frames = failure[:3]
     error_type = error_type[:_NAME_CHARS_MAX]
     body = error_body(error_type, message, frames, request_id)
     while len(body) > bytes_max and (frames or message):

@@ -64,7 +64,7 @@ def _error_headers(failure: Failure) -> list[tuple[str, str]]:
 
 
 def _error_body(failure: Failure, request_id: str, is_ascii: bool) -> bytes:
-    error_type, message, frames = failure
+    error_type, message, frames = failure[:3]
     return error_body(error_type, message, frames, request_id, is_ascii=is_ascii)
 
 
