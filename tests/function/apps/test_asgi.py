@@ -132,6 +132,48 @@ def test_the_clients_response_ends_before_the_app_returns(peer: Peer) -> None:
     assert done
 
 
+class KeepsTasks:
+    """An app that keeps its tasks as Quart does, one of them since its start."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.background_tasks: set[asyncio.Task[None]] = set()
+        self.done: list[str] = []
+        self._gate = gate
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            self.background_tasks.add(asyncio.create_task(asyncio.Event().wait()))
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            return
+        self.background_tasks.add(asyncio.create_task(self._work()))
+        await send(OK)
+        await send(body(b"all", more=False))
+
+    async def _work(self) -> None:
+        await asyncio.to_thread(self._gate.wait, 10)
+        self.done.append("the first")
+        self.background_tasks.add(asyncio.create_task(self._work_more()))
+
+    async def _work_more(self) -> None:
+        self.done.append("another")
+
+
+def test_the_tasks_of_a_request_end_within_its_invocation(peer: Peer) -> None:
+    """One that was started before the request is not waited for."""
+    gate = threading.Event()
+    app = KeepsTasks(gate)
+
+    call, callback = called_back(peer, app)
+    assert callback.serve() == (callback.head, b"all")
+    assert not app.done and call.is_running
+    gate.set()
+    call.result()
+
+    assert app.done == ["the first", "another"]
+
+
 def test_what_follows_the_end_is_ignored(peer: Peer) -> None:
     @http_only
     async def app(scope: Any, receive: Receive, send: Send) -> None:

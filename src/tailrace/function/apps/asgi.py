@@ -9,6 +9,7 @@ and `send` run in any of them.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,7 @@ class AsgiApp:
             await self._lifespan.start()
         scope = scope_of(request, context, self._root_path, self._lifespan.state.copy())
         exchange = AsgiExchange(response, request.body, is_head_request=request.method == "HEAD")
+        earlier = self._tasks()
         try:
             await self._app(scope, exchange.receive, exchange.send)
             exchange.finish()
@@ -118,6 +120,22 @@ class AsgiApp:
                 self._fail(error, exchange.stream, context)
         finally:
             exchange.close()
+        await self._finish_tasks(earlier)
+
+    def _tasks(self) -> set[asyncio.Task[Any]]:
+        """The background tasks that the app has now, if it keeps them as Quart does."""
+        tasks = getattr(self._app, "background_tasks", None)
+        if not isinstance(tasks, set):
+            return set()
+        return {t for t in tasks if isinstance(t, asyncio.Task) and not t.done()}
+
+    async def _finish_tasks(self, earlier: set[asyncio.Task[Any]]) -> None:
+        """Wait for the tasks that the request has started: no loop runs between two invocations.
+
+        They are limited by the function's time-out, as is all that runs within an invocation.
+        """
+        while tasks := self._tasks() - earlier:
+            await asyncio.wait(tasks)
 
     def _fail(self, error: Exception, stream: Stream, context: Any) -> None:
         """Log an exception and answer with a 500; raise it if the response is incomplete."""
