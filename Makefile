@@ -7,11 +7,12 @@ BIN := .venv/bin
 SPREAD := -n 2 --dist loadfile
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
-.PHONY: demo test check bench budget torture docs format clean help
+.PHONY: demo test test-apps check bench budget torture docs format clean help
 
 help:
 	@echo "make demo   run the examples on http://127.0.0.1:8080 (make demo PORT=…)"
 	@echo "make test   run all tests; installs what they need"
+	@echo "make test-apps  run every web framework on every path, with every event"
 	@echo "make check  format, lint and types"
 	@echo "make torture slow attacks and kill -9 under load, for minutes (JSON=FILE)"
 	@echo "make budget count the gateway's instructions per request and per chunk"
@@ -27,6 +28,10 @@ test: .venv/.test
 	$(BIN)/python scripts/install-rie.py
 	$(BIN)/python scripts/fetch-sources.py
 	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
+
+# `make test` has all of these frameworks by callback, and two of them on every path.
+test-apps: .venv/.test
+	TAILRACE_TEST_APPS=all $(BIN)/python -m pytest -q $(SPREAD) tests/apps $(ARGS)
 
 check: .venv/.test
 	$(BIN)/ruff format --check .

@@ -1,0 +1,29 @@
+"""What the tests of the apps have in common: one served app in a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.kits.apps.frameworks import FRAMEWORKS
+from tests.kits.apps.roads import Served
+from tests.kits.apps.serving import serving_app
+
+
+@pytest.fixture(scope="module")
+def serving(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """The app of the module's FRAMEWORK on every road."""
+    framework = FRAMEWORKS[request.module.FRAMEWORK]
+    with serving_app(tmp_path_factory.mktemp(framework.name), framework) as served:
+        yield served
+
+
+@pytest.fixture
+def served(serving: Served) -> Iterator[Served]:
+    """The served app; everything has come to rest when a test ends."""
+    before = len(serving.chain.output)
+    yield serving
+    print(serving.chain.output[before:])  # pytest shows it if the test has failed
+    serving.chain.settle()

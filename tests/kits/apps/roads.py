@@ -1,0 +1,272 @@
+"""The roads that a request may take to an app and its response back, and how each is read.
+
+A response is read step by step, so that a test can state what has come before the app may go on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, Final, NamedTuple, Protocol
+
+from tests.e2e.chain import Chain
+from tests.e2e.client import Client
+from tests.e2e.gate import WAIT_S
+from tests.fakes import Broken, Response
+from tests.kits.apps.events import CLIENT, STAGE, WRITERS, AppRequest
+from tests.kits.seen import BROKEN, COMPLETE, Ending
+
+DELIMITER: Final = b"\0" * 8
+LOCAL: Final = "127.0.0.1"
+
+
+class Reading(Protocol):
+    """A response on its way to its client."""
+
+    def head(self) -> Response:
+        """Its status and header fields; each Set-Cookie is one."""
+
+    def body(self, size: int) -> bytes:
+        """So many bytes, and no more."""
+
+    def end(self) -> Ending:
+        """All the rest."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything has come that was not read."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class Served(NamedTuple):
+    """Where an app is reached: the functions `stream` and `buffer` of a chain."""
+
+    chain: Chain
+    threads: ThreadPoolExecutor
+    sdk: Any
+
+
+class Road(NamedTuple):
+    """A way from a client to an app and back."""
+
+    name: str
+    ask: Callable[[Served, AppRequest], Reading]
+    is_incremental: bool = True
+    """What the app has sent is at the client before the app may go on."""
+    works_on: bool = True
+    """The client has its end before the app's background task has run."""
+    client: str = LOCAL
+    """The client's address, as the app sees it."""
+    base: str = "http://example.test"
+    """Where the app is mounted, as it sees that."""
+    keeps_length: bool = True
+    """The app's own content-length gets to the client; Function URLs rename it."""
+    keeps_repeats: bool = True
+    """Every value of a repeated header or query field gets to the app."""
+
+
+# --- over HTTP -----------------------------------------------------------------------------------
+
+
+class HttpReading:
+    """A raw client's, byte by byte."""
+
+    def __init__(self, url: str, request: AppRequest) -> None:
+        self._client = Client(url)
+        self._client.ask(request.target, request.method, request.headers, request.body)
+
+    def head(self) -> Response:
+        return self._client.head()
+
+    def body(self, size: int) -> bytes:
+        return self._client.body(size)
+
+    def end(self) -> Ending:
+        try:
+            return Ending(self._client.rest(), COMPLETE)
+        except Broken as broken:
+            return Ending(broken.received, BROKEN)
+
+    @property
+    def has_more(self) -> bool:
+        return self._client.has_more
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def by_gateway(served: Served, request: AppRequest) -> Reading:
+    """Through the gateway; the app calls back."""
+    return HttpReading(served.chain.url, request)
+
+
+def by_url(function: str) -> Callable[[Served, AppRequest], Reading]:
+    """Through a Function URL."""
+
+    def ask(served: Served, request: AppRequest) -> Reading:
+        return HttpReading(served.chain.function_url(function), request)
+
+    return ask
+
+
+# --- with AWS's SDK ------------------------------------------------------------------------------
+
+
+class StreamReading:
+    """An event stream: payload chunks, then how the invocation ended."""
+
+    def __init__(self, calling: Future[Any]) -> None:
+        self._calling = calling
+        self._events: Iterator[dict[str, Any]] | None = None
+        self._unread = b""
+        self._complete: dict[str, str] | None = None
+
+    def head(self) -> Response:
+        while DELIMITER not in self._unread:
+            assert self._read_more(), f"no prelude: {self._unread!r} {self._complete}"
+        prelude, _, self._unread = self._unread.partition(DELIMITER)
+        return head_of(json.loads(prelude), EVERY_FORM)
+
+    def body(self, size: int) -> bytes:
+        while len(self._unread) < size:
+            assert self._read_more(), f"ended after {self._unread!r}"
+        data, self._unread = self._unread[:size], self._unread[size:]
+        return data
+
+    def end(self) -> Ending:
+        while self._read_more():
+            pass
+        rest, self._unread = self._unread, b""
+        assert self._complete is not None, "the stream has no end"
+        return Ending(rest, BROKEN if "ErrorCode" in self._complete else COMPLETE)
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._unread)
+
+    def close(self) -> None:
+        self._calling.result(WAIT_S)["EventStream"].close()
+
+    def _read_more(self) -> bool:
+        """One more event; False at the end."""
+        if self._events is None:
+            self._events = iter(self._calling.result(WAIT_S)["EventStream"])
+        event = next(self._events, None)
+        if event is None:
+            return False
+        if "InvokeComplete" in event:
+            self._complete = event["InvokeComplete"]
+        else:
+            self._unread += event["PayloadChunk"]["Payload"]
+        return True
+
+
+class ResultReading:
+    """A result, all at once, in the form of the event's front end."""
+
+    def __init__(self, calling: Future[Any], forms: frozenset[str], *, is_head: bool) -> None:
+        self._calling = calling
+        self._forms = forms
+        self._is_head = is_head
+        self._rest = Ending(b"", COMPLETE)
+
+    def head(self) -> Response:
+        answer = self._calling.result(WAIT_S)
+        with closing(answer["Payload"]) as payload:
+            result = json.loads(payload.read())
+        if "FunctionError" in answer:
+            self._rest = Ending(b"", BROKEN)
+            return Response(502, [])  # every front end's answer to a failed invocation
+        body = result.get("body") or ""
+        data = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
+        # The front end leaves the body of a response to HEAD out.
+        self._rest = Ending(b"" if self._is_head else data, COMPLETE)
+        return head_of(result, self._forms)
+
+    def body(self, size: int) -> bytes:
+        rest = self._rest.rest
+        self._rest = self._rest._replace(rest=rest[size:])
+        return rest[:size]
+
+    def end(self) -> Ending:
+        return self._rest
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._rest.rest)
+
+    def close(self) -> None:
+        self._calling.result(WAIT_S)
+
+
+EVERY_FORM: Final = frozenset({"headers", "multiValueHeaders", "cookies"})
+FORMS: Final = {
+    "http-api-2": frozenset({"headers", "cookies"}),
+    "http-api-1": frozenset({"headers", "multiValueHeaders"}),
+    "rest": frozenset({"headers", "multiValueHeaders"}),
+    "alb": frozenset({"headers"}),
+    "alb-multi": frozenset({"multiValueHeaders"}),
+}
+"""The keys of a result that each front end reads header fields from."""
+
+
+def head_of(said: dict[str, Any], forms: frozenset[str]) -> Response:
+    """The head in a result or a prelude, as a front end reads it that knows these keys."""
+    given = {form: said[form] for form in forms if said.get(form)}
+    lists = {
+        name.lower(): [str(v) for v in values]
+        for name, values in given.get("multiValueHeaders", {}).items()
+    }
+    fields = [(name, value) for name, values in lists.items() for value in values]
+    for name, value in given.get("headers", {}).items():
+        if name.lower() not in lists:
+            fields.append((name.lower(), str(value)))
+    fields += [("set-cookie", cookie) for cookie in given.get("cookies", ())]
+    return Response(said["statusCode"], fields)
+
+
+def by_stream(shape: str) -> Callable[[Served, AppRequest], Reading]:
+    """By InvokeWithResponseStream, with an event of a shape."""
+
+    def ask(served: Served, request: AppRequest) -> Reading:
+        event = json.dumps(WRITERS[shape](request))
+        call = served.sdk.invoke_with_response_stream
+        return StreamReading(served.threads.submit(call, FunctionName="stream", Payload=event))
+
+    return ask
+
+
+def by_result(shape: str) -> Callable[[Served, AppRequest], Reading]:
+    """By Invoke, with an event of a shape."""
+
+    def ask(served: Served, request: AppRequest) -> Reading:
+        event = json.dumps(WRITERS[shape](request))
+        calling = served.threads.submit(served.sdk.invoke, FunctionName="buffer", Payload=event)
+        return ResultReading(calling, FORMS[shape], is_head=request.method == "HEAD")
+
+    return ask
+
+
+AWS: Final = {"client": CLIENT, "base": "https://api.test"}
+AT_STAGE: Final = {"client": CLIENT, "base": f"https://api.test{STAGE}"}
+WHOLE: Final = {"is_incremental": False, "works_on": False}
+
+CALLBACK: Final = Road("callback", by_gateway)
+URL_STREAM: Final = Road("url-stream", by_url("stream"), keeps_length=False)
+ROADS: Final = (
+    CALLBACK,
+    URL_STREAM,
+    Road("url-buffered", by_url("buffer"), keeps_length=False, **WHOLE),
+    Road("stream-http-api-2", by_stream("http-api-2"), **AWS),
+    Road("stream-rest", by_stream("rest"), **AT_STAGE),
+    Road("result-http-api-2", by_result("http-api-2"), **WHOLE, **AWS),
+    Road("result-http-api-1", by_result("http-api-1"), **WHOLE, **AWS),
+    Road("result-rest", by_result("rest"), **WHOLE, **AT_STAGE),
+    Road("result-alb", by_result("alb"), keeps_repeats=False, **WHOLE, **AWS),
+    Road("result-alb-multi", by_result("alb-multi"), **WHOLE, **AWS),
+)
