@@ -18,7 +18,7 @@ from tests.peers import Callback, Peer, Running, until
 from tests.runtime_api import HTTP_EVENT, RuntimeLoop, StreamPost, error_in
 
 from tailrace.errors import ResponseTooLargeError
-from tailrace.function import ClientDisconnected, FlushPolicy, Head, wsgi
+from tailrace.function import ClientDisconnected, FlushPolicy, Head, streamify_response, wsgi
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
@@ -191,6 +191,18 @@ def test_an_app_may_be_a_class(peer: Peer) -> None:
     assert served(peer, App) == (Head(200, PLAIN), b"x")
 
 
+def test_the_body_may_be_a_sequence_that_is_only_indexed(peer: Peer) -> None:
+    """As the file wrapper that PEP 3333 has as its example."""
+
+    class Indexed:
+        def __getitem__(self, index: int) -> bytes:
+            return [b"a", b"b"][index]
+
+    body: Any = Indexed()
+
+    assert served(peer, app_of(body)) == (Head(200, PLAIN), b"ab")
+
+
 @pytest.mark.parametrize(
     ("method", "status", "sent"), [("HEAD", "200 OK", 1), ("GET", "204 X", 1), ("GET", "304 X", 1)]
 )
@@ -340,8 +352,10 @@ def test_an_illegal_head_is_an_error_where_it_is_made(
     [
         (lambda environ, start_response: [b"x"], "has yielded before it called start_response"),
         (lambda environ, start_response: [], "has returned and has not called start_response"),
-        (app_of(["text"]), "a WSGI app's body is bytes, not str"),
-        (app_of([b"", None]), "a WSGI app's body is bytes, not NoneType"),
+        (app_of(["text"]), "a WSGI app returns an iterable of bytes, not of str"),
+        (app_of([b"", None]), "a WSGI app returns an iterable of bytes, not of NoneType"),
+        (app_of(b"bytes"), "a WSGI app returns an iterable of bytes, not of int"),  # type: ignore[arg-type]
+        (app_of(None), "a WSGI app returns an iterable of bytes, not None"),  # type: ignore[arg-type]
     ],
 )
 def test_an_app_that_does_not_keep_to_the_protocol_is_a_500(
@@ -810,6 +824,30 @@ def test_what_is_no_app_or_option_is_refused_at_once(
 ) -> None:
     with pytest.raises(TypeError, match=message):
         wsgi(value, **options)
+
+
+def test_a_handler_may_hand_its_event_on_to_an_app(peer: Peer) -> None:
+    """The app writes the response of the handler, also that it has failed."""
+    handlers = {"/a": wsgi(app_of([b"a"])), "/b": wsgi(fails_when_pulled)}
+
+    @streamify_response
+    def route(event: Any, context: Any) -> Any:
+        return handlers[event["rawPath"]](event, context)
+
+    responses = []
+    for path in ("/a", "/b"):
+        call = Running(route, peer.event(rawPath=path), CONTEXT)
+        responses.append(peer.accept_callback().serve())
+        assert call.result() is None
+
+    assert responses == [(Head(200, PLAIN), b"a"), (FAILED, INTERNAL)]
+
+
+def test_a_body_that_is_not_base64_is_a_500(capsys: pytest.CaptureFixture[str]) -> None:
+    event = request_event(body="%", isBase64Encoded=True)
+
+    assert wsgi(app_of([b"x"]))(event, CONTEXT)["statusCode"] == 500
+    assert logged(capsys)[0].startswith("[ERROR] Error: ")
 
 
 def test_an_event_that_is_no_request_fails_the_invocation() -> None:

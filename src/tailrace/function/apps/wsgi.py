@@ -117,12 +117,12 @@ class WsgiApp:
 class WsgiExchange:
     """One request of an app: its `start_response` and `write`."""
 
-    __slots__ = ("_head", "_is_cut", "_is_head_request", "_left", "_stream", "_turn")
+    __slots__ = ("_is_cut", "_is_head_request", "_is_started", "_left", "_stream", "_turn")
 
     def __init__(self, stream: Stream, *, is_head_request: bool) -> None:
         self._stream = stream
         self._is_head_request = is_head_request
-        self._head: Head | None = None
+        self._is_started = False
         self._left: int | None = None  # bytes that the Content-Length announces, and that must come
         self._is_cut = False  # the body is longer
         self._turn = allocate_lock()
@@ -166,11 +166,11 @@ class WsgiExchange:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # it refers to this frame
-        elif self._head is not None:
+        elif self._is_started:
             raise RuntimeError("start_response was called before: once more needs exc_info")
         head, length = _head_of(status, headers)
         self._stream.set_head(head)
-        self._head = head
+        self._is_started = True
         is_bodiless = self._is_head_request or head.status in _WITHOUT_BODY
         self._left = None if is_bodiless else length
         return self.write
@@ -186,7 +186,9 @@ class WsgiExchange:
             raise RuntimeError("the app writes more than its Content-Length announces")
         self._send(data)
 
-    def _send_each(self, chunks: Iterable[bytes]) -> None:
+    def _send_each(self, chunks: Iterable[bytes] | None) -> None:
+        if chunks is None:  # the commonest mistake, whose traceback would show nothing of the app
+            raise TypeError("a WSGI app returns an iterable of bytes, not None")
         stream = self._stream
         turn = self._turn
         write, drain = stream.output.write, stream.output.drain
@@ -205,8 +207,10 @@ class WsgiExchange:
     def _send(self, data: bytes) -> None:
         """Send what may be the first bytes; empty ones send nothing."""
         if not isinstance(data, bytes):
-            raise TypeError(f"a WSGI app's body is bytes, not {type(data).__name__}")
-        if self._head is None:
+            raise TypeError(
+                f"a WSGI app returns an iterable of bytes, not of {type(data).__name__}"
+            )
+        if not self._is_started:
             raise RuntimeError("the app has yielded before it called start_response")
         if self._left is not None:
             data = self._within_length(data, self._left)
@@ -223,7 +227,7 @@ class WsgiExchange:
         return data
 
     def _end(self) -> None:
-        if self._head is None:
+        if not self._is_started:
             raise RuntimeError("the app has returned and has not called start_response")
         if self._left:
             raise RuntimeError(
