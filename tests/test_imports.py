@@ -168,7 +168,7 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
         "tailrace.wire.capability",
         "tailrace.wire.events",
         "tailrace.wire.events.fields",
-        "tailrace.wire.events.form",
+        "tailrace.wire.events.codec",
         "tailrace.wire.events.function_url",
         "tailrace.wire.events.shapes",
         "tailrace.wire.integration",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Final, Literal, TypeAlias
 
     from tailrace.function.request import Request
-    from tailrace.wire.events.form import EventForm
+    from tailrace.wire.events.codec import EventCodec
 
     Mode: TypeAlias = Literal["stream", "buffer"]
 
@@ -45,7 +45,7 @@ class Input:
         """The gateway's mark; None if no gateway has sent the event."""
         self._context: Final = context_of(self.fields)
         self.shape: Final = find_shape(self.fields, self._context)
-        """The form of the event; None if it is no HTTP request, or of an unknown front end."""
+        """The shape of the event; None if it is no HTTP request, or of an unknown front end."""
 
     @property
     def callback(self) -> str | None:
@@ -71,23 +71,23 @@ class Input:
 
     @property
     def is_http(self) -> bool:
-        """Whether the event is an HTTP request in a form that is read here."""
-        return self.form is not None
+        """Whether the event is an HTTP request in a shape that is read here."""
+        return self.codec is not None
 
     @property
-    def form(self) -> EventForm | None:
+    def codec(self) -> EventCodec | None:
         """How the request is read and answered; None if it is not."""
-        return None if self.shape is None else self.shape.form
+        return None if self.shape is None else self.shape.codec
 
     @property
     def method(self) -> str:
         """The request's method, in capitals; empty if the event is no HTTP request."""
-        form = self.form
-        return "" if form is None else form.reader(self.fields, self._context).method
+        codec = self.codec
+        return "" if codec is None else codec.reader(self.fields, self._context).method
 
     @property
     def request(self) -> Request | None:
-        """The request in the event; None if it is no HTTP request, or in a form not read here."""
+        """The request in the event; None if it is no HTTP request, or in a shape not read here."""
         if not self.is_http:
             return None
         from tailrace.function.request import Request  # here: most handlers read the event
@@ -119,7 +119,7 @@ def warn_of_lost_head(incoming: Input) -> None:
     The SDK writes no results for front ends whose events it does not read. It returns the body
     alone, which is no result there.
     """
-    if incoming.shape is not None and incoming.form is None:
+    if incoming.shape is not None and incoming.codec is None:
         _warn_once(incoming.shape.front_end)
 
 

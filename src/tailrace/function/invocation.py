@@ -80,7 +80,7 @@ def _is_handed_on(event: Any, context: Any, outer: RunningHandler) -> bool:
 def _return_response(handler: Handler, incoming: Input, context: Any) -> Any:
     from tailrace.function.output.result import ResultTransport
 
-    transport = ResultTransport(incoming.form)
+    transport = ResultTransport(incoming.codec)
     # The caller removes the body of a HEAD, and takes the content-length from it.
     stream = Stream(Output(transport, RAW), is_head_request=False)
     try:

@@ -38,15 +38,15 @@ def open_natively(handler: Handler, incoming: Input, context: Any) -> Callable[[
     Raises:
         RuntimeError: the invocation's response is streamed already.
     """
-    form = incoming.form
-    if form is not None and form.prelude is None and not incoming.wants_stream:
+    codec = incoming.codec
+    if codec is not None and codec.prelude is None and not incoming.wants_stream:
         return None
     native = open_native(context, handler.mode, is_wanted=incoming.wants_stream)
     return None if native is None else partial(_run, handler, incoming, context, native)
 
 
 def _run(handler: Handler, incoming: Input, context: Any, native: NativeResponse) -> Any:
-    is_foreign = incoming.form is not FUNCTION_URL
+    is_foreign = incoming.codec is not FUNCTION_URL
     # The runtime reports it: it is no response, or may be one in the form of a buffering REST API.
     keeps_results = is_foreign and (not incoming.is_http or handler.mode != "stream")
     transport = UploadTransport(native.upload, native.start, keeps_results=keeps_results)
@@ -78,10 +78,10 @@ def _native_encoder(incoming: Input) -> Encoder:
         from tailrace.function.output.frames import FRAMES
 
         return FRAMES
-    form = incoming.form
-    if form is None:
+    codec = incoming.codec
+    if codec is None:
         return RAW
-    return PRELUDE if form is FUNCTION_URL else BodyEncoder(form.prelude)
+    return PRELUDE if codec is FUNCTION_URL else BodyEncoder(codec.prelude)
 
 
 def _log_flushes(output: Output) -> None:

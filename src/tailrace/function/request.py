@@ -71,14 +71,14 @@ class Request:
         fields = fields_of(event)
         self._context = context_of(fields)
         shape = find_shape(fields, self._context)
-        form = None if shape is None else shape.form
-        if form is None:
+        codec = None if shape is None else shape.codec
+        if codec is None:
             kind = "no HTTP request" if shape is None else f"one of {shape.front_end}"
             raise TypeError(
                 f"the event is {kind}: Request reads those of Function URLs, of API Gateway's"
                 " HTTP and REST APIs, and of Application Load Balancers"
             )
-        self._reader = form.reader(fields, self._context)
+        self._reader = codec.reader(fields, self._context)
 
     @property
     def method(self) -> str:

@@ -16,7 +16,7 @@ from tailrace.function.output.upload import UploadTransport
 from tailrace.limits import ALB_RESPONSE_BYTES_MAX, BUFFERED_RESPONSE_BYTES_MAX
 from tailrace.net.blocking.upload import Upload
 from tailrace.wire.events.alb import ALB, ALB_MULTI_VALUE
-from tailrace.wire.events.form import EventForm
+from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.events.function_url import FUNCTION_URL
 
 GONE = b"HTTP/1.1 410 Gone\r\ncontent-length: 4\r\n\r\nleft"
@@ -115,8 +115,8 @@ def test_a_plain_result_is_kept_for_a_runtime_that_reports_it(
 # --- results -------------------------------------------------------------------------------------
 
 
-def returned(form: EventForm | None, pieces: list[bytes], *, is_text: bool = True) -> Any:
-    transport = ResultTransport(form)
+def returned(codec: EventCodec | None, pieces: list[bytes], *, is_text: bool = True) -> Any:
+    transport = ResultTransport(codec)
     transport.start(HTML, "text/html")
     for piece in pieces:
         transport.send(piece)
@@ -163,7 +163,7 @@ def test_an_http_response_is_a_result_in_the_form_of_the_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "size_max"),
+    ("codec", "size_max"),
     [
         (None, BUFFERED_RESPONSE_BYTES_MAX),
         (FUNCTION_URL, BUFFERED_RESPONSE_BYTES_MAX),
@@ -171,9 +171,9 @@ def test_an_http_response_is_a_result_in_the_form_of_the_event() -> None:
     ],
 )
 def test_a_body_over_the_limit_is_an_error_of_the_write(
-    form: EventForm | None, size_max: int
+    codec: EventCodec | None, size_max: int
 ) -> None:
-    transport = ResultTransport(form)
+    transport = ResultTransport(codec)
     transport.start(HTML, "text/html")
     transport.send(bytes(size_max))
 

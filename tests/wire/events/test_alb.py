@@ -11,7 +11,7 @@ from tests.event_shapes import DOCUMENTED, Sent, alb, alb_multi_value
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import ALB_RESPONSE_BYTES_MAX
 from tailrace.wire.events.alb import ALB, ALB_MULTI_VALUE, AlbReader
-from tailrace.wire.events.form import EventForm
+from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.integration import Head
 
 HEAD = Head(201, [("x-a", "1"), ("X-A", "2"), ("y", "z")], ["a=1", "b=2", "c=3"])
@@ -122,20 +122,20 @@ def test_a_status_without_a_name_is_its_number() -> None:
     assert ALB.result(Head(599), b"")["statusDescription"] == "599"
 
 
-@pytest.mark.parametrize("form", [ALB, ALB_MULTI_VALUE])
-def test_a_result_is_as_large_as_a_load_balancer_takes_and_no_larger(form: EventForm) -> None:
+@pytest.mark.parametrize("codec", [ALB, ALB_MULTI_VALUE])
+def test_a_result_is_as_large_as_a_load_balancer_takes_and_no_larger(codec: EventCodec) -> None:
     head = Head(200, {"x": "ä"})
     spare = ALB_RESPONSE_BYTES_MAX - len(
-        json.dumps(form.result(head, b""), ensure_ascii=False).encode()
+        json.dumps(codec.result(head, b""), ensure_ascii=False).encode()
     )
 
-    largest = form.result(head, b"x" * spare)
+    largest = codec.result(head, b"x" * spare)
 
     assert len(json.dumps(largest, ensure_ascii=False).encode()) == ALB_RESPONSE_BYTES_MAX
     with pytest.raises(ResponseTooLargeError, match="Load Balancer takes at most 1000000"):
-        form.result(head, b"x" * (spare + 1))
+        codec.result(head, b"x" * (spare + 1))
     with pytest.raises(ResponseTooLargeError):
-        form.result(head, b"\n" * spare)  # two bytes each
+        codec.result(head, b"\n" * spare)  # two bytes each
 
 
 def test_load_balancers_read_no_streams() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.event_shapes import DOCUMENTED, EVENTS, Sent, grouped, pairs, raw_pairs
 
 from tailrace.wire.events import alb, function_url, http_api, rest
+from tailrace.wire.events.codec import EventCodec, EventReader
 from tailrace.wire.events.fields import context_of
-from tailrace.wire.events.form import EventForm, EventReader
 from tailrace.wire.events.shapes import SHAPES, find_shape
 
-FORMS: dict[str, EventForm] = {
+CODECS: dict[str, EventCodec] = {
     "function-url": function_url.FUNCTION_URL,
     "http-api-2": http_api.HTTP_API,
     "http-api-1": http_api.HTTP_API_1,
@@ -26,25 +26,25 @@ FORMS: dict[str, EventForm] = {
 }
 
 
-def form_of(fields: dict[str, Any]) -> EventForm | None:
+def codec_of(fields: dict[str, Any]) -> EventCodec | None:
     shape = find_shape(fields, context_of(fields))
-    return None if shape is None else shape.form
+    return None if shape is None else shape.codec
 
 
 def reader_of(fields: dict[str, Any]) -> EventReader:
-    form = form_of(fields)
-    assert form is not None
-    return form.reader(fields, context_of(fields))
+    codec = codec_of(fields)
+    assert codec is not None
+    return codec.reader(fields, context_of(fields))
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", CODECS)
 def test_the_examples_of_the_guides_are_recognized(name: str) -> None:
-    assert form_of(DOCUMENTED[name]) is FORMS[name]
+    assert codec_of(DOCUMENTED[name]) is CODECS[name]
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", CODECS)
 def test_what_is_written_here_is_recognized(name: str) -> None:
-    assert form_of(EVENTS[name](Sent())) is FORMS[name]
+    assert codec_of(EVENTS[name](Sent())) is CODECS[name]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_front_ends_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "form"),
+    (("changes", "codec")),
     [
         ({"routeKey": "GET /my/path"}, http_api.HTTP_API),
         ({"domainName": "api.example.com"}, function_url.FUNCTION_URL),  # cannot be told apart
@@ -90,18 +90,20 @@ def test_front_ends_have_names_of_their_own() -> None:
         ({"domainName": "localhost"}, function_url.FUNCTION_URL),
     ],
 )
-def test_an_http_api_is_told_from_a_function_url(changes: dict[str, str], form: EventForm) -> None:
+def test_an_http_api_is_told_from_a_function_url(
+    changes: dict[str, str], codec: EventCodec
+) -> None:
     event = DOCUMENTED["http-api-2"]
     context = event["requestContext"] | changes
     fields = event | {"requestContext": context, "routeKey": context["routeKey"]}
 
-    assert form_of(fields) is form
+    assert codec_of(fields) is codec
 
 
 def test_an_event_of_the_gateway_is_a_function_urls_whatever_its_host() -> None:
     fields = DOCUMENTED["http-api-2"] | {"tailrace": {"v": 1}}
 
-    assert form_of(fields) is function_url.FUNCTION_URL
+    assert codec_of(fields) is function_url.FUNCTION_URL
 
 
 # --- requests come back --------------------------------------------------------------------------
@@ -123,7 +125,7 @@ SENT = st.builds(
 )
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", CODECS)
 @given(sent=SENT)
 @settings(max_examples=60, deadline=None)
 def test_a_request_comes_back_from_its_event(name: str, sent: Sent) -> None:

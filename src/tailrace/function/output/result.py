@@ -10,26 +10,26 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tailrace.wire.events.form import EventForm
+    from tailrace.wire.events.codec import EventCodec
 
 
 class ResultTransport:
     """Collects a response, within the limit of its front end, or of Lambda, for a result.
 
-    `form` is that of the event; None if it is no HTTP request.
+    `codec` is that of the event; None if it is no HTTP request.
 
     Raises:
         ResponseTooLargeError: from `send`: it is over that limit.
     """
 
-    __slots__ = ("_form", "_has_result", "_head", "_pieces", "_result", "_size", "_size_max")
+    __slots__ = ("_codec", "_has_result", "_head", "_pieces", "_result", "_size", "_size_max")
 
     peer: Final = None
     has_unsent: Final = False
 
-    def __init__(self, form: EventForm | None) -> None:
-        self._form = form
-        self._size_max = BUFFERED_RESPONSE_BYTES_MAX if form is None else form.body_bytes_max
+    def __init__(self, codec: EventCodec | None) -> None:
+        self._codec = codec
+        self._size_max = BUFFERED_RESPONSE_BYTES_MAX if codec is None else codec.body_bytes_max
         self._head = Head()
         self._pieces: list[bytes] = []
         self._size = 0
@@ -37,7 +37,7 @@ class ResultTransport:
         self._has_result = False
 
     def keep_result(self, result: object) -> bool:
-        if self._form is not None and isinstance(result, bytes | bytearray | memoryview):
+        if self._codec is not None and isinstance(result, bytes | bytearray | memoryview):
             return False  # no front end accepts bytes: they become base64
         self._result = result
         self._has_result = True
@@ -74,9 +74,9 @@ class ResultTransport:
         if self._has_result:
             return self._result
         body = b"".join(self._pieces)
-        if self._form is None:
+        if self._codec is None:
             return body.decode("utf-8") if is_text else body
-        result = self._form.result(self._head, body)
+        result = self._codec.result(self._head, body)
         if len(result["body"]) > self._size_max:
             raise _too_large(self._size_max)
         return result

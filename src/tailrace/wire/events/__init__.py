@@ -6,7 +6,7 @@
     rest           API Gateway's REST APIs
     alb            Application Load Balancers, with and without multi-value headers
 
-A new shape is a row in `shapes` and a module with its form: a reader, its results, its prelude.
+A new shape is a row in `shapes` and a module with its codec: a reader, its results, its prelude.
 Functions import these modules, each when its first event arrives, and `function_url` at their cold
 start: hence no named tuples, which cost more than all the rest.
 """

@@ -10,15 +10,15 @@ recorded on AWS in 2026.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import ALB_RESPONSE_BYTES_MAX
-from tailrace.wire.events.fields import body_in, pairs_in, text_in, with_one_cookie_field
-from tailrace.wire.events.form import EventForm
+from tailrace.wire.events.codec import EventCodec
+from tailrace.wire.events.fields import text_in
 from tailrace.wire.events.percent import complete_parameter, complete_path
-from tailrace.wire.events.rest import grouped_headers
+from tailrace.wire.events.rest import RestReader, grouped_headers, query_of
 from tailrace.wire.integration import Head
 
 TYPE_CHECKING = False  # see `records`
@@ -28,22 +28,10 @@ if TYPE_CHECKING:
 _COOKIE: Final = "set-cookie"
 
 
-class AlbReader:
+class AlbReader(RestReader):
     """Reads the request in an event of these shapes. A part that the event lacks is empty."""
 
-    __slots__ = ("_fields",)
-
-    root_path = ""
-    protocol = ""
-    request_id = ""
-
-    def __init__(self, fields: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-        self._fields = fields
-
-    @property
-    def method(self) -> str:
-        """The method, in capitals."""
-        return text_in(self._fields, "httpMethod")
+    __slots__ = ()
 
     @property
     def raw_path(self) -> str:
@@ -51,26 +39,14 @@ class AlbReader:
         return complete_path(text_in(self._fields, "path"))
 
     @property
+    def root_path(self) -> str:
+        """Always empty."""
+        return ""
+
+    @property
     def query(self) -> str:
         """The query, encoded as sent; parameters of one name stand together."""
-        pairs = pairs_in(self._fields, "queryStringParameters", "multiValueQueryStringParameters")
-        return "&".join(
-            f"{complete_parameter(name)}={complete_parameter(value)}" for name, value in pairs
-        )
-
-    @property
-    def header_pairs(self) -> list[tuple[str, str]]:
-        """The header fields; names are in lower case, fields of one name stand together."""
-        return with_one_cookie_field(pairs_in(self._fields, "headers", "multiValueHeaders"))
-
-    @property
-    def body(self) -> bytes:
-        """The body.
-
-        Raises:
-            ValueError: it should be base64, and is not.
-        """
-        return body_in(self._fields)
+        return query_of(self._fields, complete_parameter)
 
     @property
     def source_ip(self) -> str:
@@ -100,8 +76,8 @@ def multi_value_result(head: Head, body: bytes) -> dict[str, Any]:
     return _result(head, body, {"multiValueHeaders": several})
 
 
-ALB: Final = EventForm(AlbReader, result, body_bytes_max=ALB_RESPONSE_BYTES_MAX)
-ALB_MULTI_VALUE: Final = EventForm(
+ALB: Final = EventCodec(AlbReader, result, body_bytes_max=ALB_RESPONSE_BYTES_MAX)
+ALB_MULTI_VALUE: Final = EventCodec(
     AlbReader, multi_value_result, body_bytes_max=ALB_RESPONSE_BYTES_MAX
 )
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tailrace.limits import EVENT_CONTROLS_MAX
+from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.events.fields import body_in, mapping_in, text_in
-from tailrace.wire.events.form import EventForm
 from tailrace.wire.integration import Head, encode_prelude
 
 TYPE_CHECKING = False  # see `records`
@@ -115,7 +115,7 @@ def result(head: Head, body: bytes) -> dict[str, Any]:
     return result_from_response(head, body)
 
 
-FUNCTION_URL: Final = EventForm(FunctionUrlReader, result, encode_prelude)
+FUNCTION_URL: Final = EventCodec(FunctionUrlReader, result, encode_prelude)
 
 
 def event_from_request(

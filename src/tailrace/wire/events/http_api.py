@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tailrace.wire.events import function_url, rest
+from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.events.fields import text_in
-from tailrace.wire.events.form import EventForm
 from tailrace.wire.events.percent import encode_path
 
 TYPE_CHECKING = False  # see `records`
@@ -53,8 +53,8 @@ class HttpApi1Reader(rest.RestReader):
         return _root_path(text_in(self._fields, "path"), self._context)
 
 
-HTTP_API: Final = EventForm(HttpApiReader, function_url.result)
-HTTP_API_1: Final = EventForm(HttpApi1Reader, rest.result)
+HTTP_API: Final = EventCodec(HttpApiReader, function_url.result)
+HTTP_API_1: Final = EventCodec(HttpApi1Reader, rest.result)
 
 
 def _root_path(path: str, context: Mapping[str, Any]) -> str:

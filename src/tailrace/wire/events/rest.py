@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 
 from tailrace.limits import PRELUDE_BYTES_MAX
+from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.events.fields import (
     body_in,
     mapping_in,
@@ -21,12 +22,12 @@ from tailrace.wire.events.fields import (
     text_in,
     with_one_cookie_field,
 )
-from tailrace.wire.events.form import EventForm
 from tailrace.wire.events.percent import complete_path, encode_parameter
 from tailrace.wire.integration import DELIMITER, Head, prelude_too_long
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Final
 
 _GENERATED_DOMAIN: Final = ".execute-api."
@@ -60,10 +61,7 @@ class RestReader:
     @property
     def query(self) -> str:
         """The query, encoded again; parameters of one name stand together."""
-        pairs = pairs_in(self._fields, "queryStringParameters", "multiValueQueryStringParameters")
-        return "&".join(
-            f"{encode_parameter(name)}={encode_parameter(value)}" for name, value in pairs
-        )
+        return query_of(self._fields, encode_parameter)
 
     @property
     def header_pairs(self) -> list[tuple[str, str]]:
@@ -157,7 +155,13 @@ def prelude(head: Head) -> bytes:
     return encoded
 
 
-REST: Final = EventForm(RestReader, result, prelude)
+REST: Final = EventCodec(RestReader, result, prelude)
+
+
+def query_of(fields: Mapping[str, Any], encode: Callable[[str], str]) -> str:
+    """Return the query of an event's parameters, with each name and value encoded."""
+    pairs = pairs_in(fields, "queryStringParameters", "multiValueQueryStringParameters")
+    return "&".join(f"{encode(name)}={encode(value)}" for name, value in pairs)
 
 
 def grouped_headers(head: Head) -> dict[str, list[str]]:

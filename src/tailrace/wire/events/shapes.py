@@ -13,62 +13,62 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from tailrace.wire.events.form import EventForm
+    from tailrace.wire.events.codec import EventCodec
 
 _DEFAULT: Final = "$default"
 
 
 class EventShape:
-    """A form in which some front ends send an HTTP request.
+    """A shape in which some front ends send an HTTP request.
 
     `front_end` is their name, for messages. `is_shape_of` returns whether an event is of this
-    shape, from its fields and its `context_of`. `load_form` imports the form; it is None for a
+    shape, from its fields and its `context_of`. `load_codec` imports the codec; it is None for a
     shape that is not read.
     """
 
-    __slots__ = ("front_end", "is_shape_of", "load_form")
+    __slots__ = ("front_end", "is_shape_of", "load_codec")
 
     def __init__(
         self,
         front_end: str,
         is_shape_of: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
-        load_form: Callable[[], EventForm] | None = None,
+        load_codec: Callable[[], EventCodec] | None = None,
     ) -> None:
         self.front_end = front_end
         self.is_shape_of = is_shape_of
-        self.load_form = load_form
+        self.load_codec = load_codec
 
     @property
-    def form(self) -> EventForm | None:
+    def codec(self) -> EventCodec | None:
         """How its requests are read and answered; None if they are not."""
-        return None if self.load_form is None else self.load_form()
+        return None if self.load_codec is None else self.load_codec()
 
 
-def _http_api() -> EventForm:
+def _http_api() -> EventCodec:
     from tailrace.wire.events.http_api import HTTP_API
 
     return HTTP_API
 
 
-def _http_api_1() -> EventForm:
+def _http_api_1() -> EventCodec:
     from tailrace.wire.events.http_api import HTTP_API_1
 
     return HTTP_API_1
 
 
-def _rest() -> EventForm:
+def _rest() -> EventCodec:
     from tailrace.wire.events.rest import REST
 
     return REST
 
 
-def _alb() -> EventForm:
+def _alb() -> EventCodec:
     from tailrace.wire.events.alb import ALB
 
     return ALB
 
 
-def _alb_multi_value() -> EventForm:
+def _alb_multi_value() -> EventCodec:
     from tailrace.wire.events.alb import ALB_MULTI_VALUE
 
     return ALB_MULTI_VALUE

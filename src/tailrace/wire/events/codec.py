@@ -57,7 +57,7 @@ class EventReader(Protocol):
         """The id that the front end gave the request."""
 
 
-class EventForm:
+class EventCodec:
     """How the requests of a shape are read, and how they are answered.
 
     `reader` makes a reader of an event's fields and its `context_of`. `result` returns a response
