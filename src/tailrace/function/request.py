@@ -85,7 +85,7 @@ class Request:
         """The method, in capitals."""
         return self._reader.method
 
-    @property
+    @cached_property
     def raw_path(self) -> str:
         """The path, percent-encoded, without the query; it begins with `root_path`."""
         return self._reader.raw_path or "/"
@@ -100,12 +100,12 @@ class Request:
 
         return unquote(raw_path)
 
-    @property
+    @cached_property
     def root_path(self) -> str:
         """The path at which the front end serves the function, such as `/STAGE`, or empty."""
         return self._reader.root_path
 
-    @property
+    @cached_property
     def raw_query(self) -> str:
         """The query, percent-encoded, without the question mark."""
         return self._reader.query
