@@ -283,3 +283,28 @@ def test_dev_runs_a_function_in_the_environment_of_its_project(project: Path, ba
         assert fetch(dev.url + "/") == (200, "tailrace.function.handler 2\n")
         version = f"{VERSION[0]}.{VERSION[1]}"
         dev.wait_line(rf"Python +{version}, \.venv of the project")
+
+
+PREFIX = """
+import sys
+from tailrace.function import streamify_response
+
+@streamify_response
+def handler(event, context):
+    yield sys.prefix
+"""
+
+
+def test_a_changed_file_may_bring_another_python(project: Path, bare: Path) -> None:
+    (project / "app.py").write_text(PREFIX)
+    config = FUNCTION + '[[routes]]\npath = "/*"\nfunction = "one"\n'
+    (project / "tailrace.toml").write_text(config)
+
+    with DevCommand(project / "tailrace.toml") as dev:
+        assert fetch(dev.url + "/") == (200, sys.prefix)
+
+        python = f"{FUNCTION}python = '{bare}/bin/python'\n"
+        (project / "tailrace.toml").write_text(config.replace(FUNCTION, python))
+        dev.wait_line(rf"one runs with Python \S+, python = '{bare}/bin/python'")
+
+        assert fetch(dev.url + "/") == (200, str(bare))

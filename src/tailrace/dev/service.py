@@ -258,6 +258,9 @@ class Dev:
             logger.warning("[gateway] has changed: that needs a restart")
         for name in self.left_out.keys() - left_out:
             logger.warning("%s is left out: its program is not installed", name)
+        for name, function in self.config.functions.items():
+            if name in old.functions and function.python != old.functions[name].python:
+                logger.info("%s runs with Python %s", name, function.python)
 
 
 def _finder(config: Config) -> Callable[[str | None, str], RouteConfig | None]:
