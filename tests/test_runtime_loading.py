@@ -174,15 +174,23 @@ def test_a_missing_package_is_named_with_the_python_that_lacks_it(folder: Path, 
     ]
 
 
-def test_a_missing_part_of_an_installed_package_is_not_to_be_installed(
-    folder: Path, peer: Peer
-) -> None:
-    (folder / "broken.py").write_text("import json.no_such_part\n")
+def test_a_missing_part_of_a_package_is_not_to_be_installed(folder: Path, peer: Peer) -> None:
+    (folder / "broken.py").write_text("import package.servce\n")
 
     line, *frames = init_error(folder, peer, "broken:app")
 
-    assert line.endswith("No module named 'json.no_such_part'")
+    hint = "did you mean service? there are in package: service"
+    assert line.endswith(f"No module named 'package.servce'; {hint}")
     assert len(frames) == 3
+
+
+def test_a_misspelt_import_names_the_module_beside_it(folder: Path, peer: Peer) -> None:
+    (folder / "broken.py").write_text("import statred\n")
+
+    line, *_ = init_error(folder, peer, "broken:app")
+
+    hint = "did you mean started? Otherwise install it for the Python of this function, "
+    assert line.endswith(f"No module named 'statred'; {hint}{sys.executable}")
 
 
 def test_a_name_that_cannot_be_imported_shows_where(folder: Path, peer: Peer) -> None:

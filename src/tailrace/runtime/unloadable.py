@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tailrace.function.failure import Failure
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_SAME_WORD: Final = 0.8
+"""How alike two names are of which one is the other with a mistake; others may be packages."""
 _IMPORTLIB: Final = ("<frozen importlib", str(importlib.__file__))
 
 
@@ -31,11 +33,12 @@ def import_hint(module_name: str, error: ImportError) -> str:
     """Return what can be done about a module that was not found; it begins with "; "."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
-    if f"{module_name.replace('/', '.')}.".startswith(f"{error.name}."):
+    is_named = f"{module_name.replace('/', '.')}.".startswith(f"{error.name}.")
+    if is_named or error.name.partition(".")[0] in sys.modules:
         return _near_modules(error.name)
-    if error.name.partition(".")[0] in sys.modules:  # a part of what is installed
-        return ""
-    return f"; install it for the Python of this function, {sys.executable}"
+    near = difflib.get_close_matches(error.name, _modules_in(sys.path[:1]), 1, _SAME_WORD)
+    meant = f"did you mean {near[0]}? Otherwise " if near else ""
+    return f"; {meant}install it for the Python of this function, {sys.executable}"
 
 
 def shown_failure(failure: Failure) -> Failure:
