@@ -61,6 +61,21 @@ def headers_of(scope: dict[str, Any]) -> dict[bytes, list[bytes]]:
     return values
 
 
+def own_headers_of(pair: Pair) -> dict[bytes, list[bytes]]:
+    """Return the values of each header of ours, without the length that theirs does not have."""
+    ours, theirs = headers_of(pair.ours), headers_of(pair.theirs)
+    if b"content-length" not in theirs and ours.get(b"content-length") == [
+        b"%d" % len(pair.ours["(body)"])
+    ]:
+        del ours[b"content-length"]
+    return ours
+
+
+def has_length(pair: Pair) -> bool:
+    """Whether ours has the body's length in addition, and nothing else differs."""
+    return own_headers_of(pair) == headers_of(pair.theirs) != headers_of(pair.ours)
+
+
 def context_of(pair: Pair) -> dict[str, Any]:
     """Return the event's `requestContext`."""
     context: dict[str, Any] = pair.event["requestContext"]
@@ -83,14 +98,17 @@ def has_no_host(pair: Pair) -> bool:
 
 def has_single_values(pair: Pair) -> bool:
     """Whether theirs has the values of each name joined, and both have the same."""
-    joined = {name: b", ".join(values) for name, values in headers_of(pair.ours).items()}
+    joined = {name: b", ".join(values) for name, values in own_headers_of(pair).items()}
     return joined == dict(pair.theirs["headers"])
 
 
 def has_one_cookie_field(pair: Pair) -> bool:
     """Whether theirs has several Cookie fields, and ours has them joined."""
     theirs = headers_of(pair.theirs)
-    return theirs | {b"cookie": [b"; ".join(theirs[b"cookie"])]} == headers_of(pair.ours)
+    cookies = theirs.get(b"cookie", [])
+    return len(cookies) > 1 and (
+        theirs | {b"cookie": [b"; ".join(cookies)]} == own_headers_of(pair)
+    )
 
 
 def has_mount(pair: Pair) -> bool:
@@ -162,6 +180,12 @@ SCOPES: Final = (
         V1,
         has_single_values,
         "An event with multiValueHeaders tells several fields from one.",
+    ),
+    MangumDifference(
+        "headers",
+        ALL,
+        has_length,
+        "The body is whole. Without its length Django reads no multipart form under ASGI.",
     ),
     MangumDifference("headers", (ALB,), has_one_cookie_field, "HTTP/1.1 has one Cookie field."),
     MangumDifference(

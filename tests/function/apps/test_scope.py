@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tailrace.function import Request
-from tailrace.function.apps.scope import scope_of
+from tailrace.function.apps.scope import add_length, scope_of
 
 
 def scope_from(event: dict[str, Any]) -> dict[str, Any]:
@@ -38,3 +38,14 @@ def test_server_is_the_host_that_was_asked(headers: Any, server: Any) -> None:
 @pytest.mark.parametrize(("address", "client"), [("203.0.113.9", ("203.0.113.9", 0)), ("", None)])
 def test_client_has_no_port(address: str, client: Any) -> None:
     assert scope_from({"http": {"sourceIp": address}})["client"] == client
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "length"), [((), 5, b"5"), ((), 0, None), ((b"7",), 5, b"7")]
+)
+def test_a_body_has_its_length(given: tuple[bytes, ...], size: int, length: bytes | None) -> None:
+    headers = [(b"content-length", value) for value in given]
+
+    add_length(headers, size)
+
+    assert dict(headers).get(b"content-length") == length

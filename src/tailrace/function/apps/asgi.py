@@ -17,7 +17,7 @@ from tailrace.function.apps.detect import kind_of, why_unknown
 from tailrace.function.apps.exchange import AsgiExchange
 from tailrace.function.apps.late_failure import is_of_background_task
 from tailrace.function.apps.lifespan import Lifespan
-from tailrace.function.apps.scope import scope_of
+from tailrace.function.apps.scope import add_length, scope_of
 from tailrace.function.drive import is_departure
 from tailrace.function.event_loop import run_in_loop
 from tailrace.function.failure import describe, print_failure
@@ -107,8 +107,10 @@ class AsgiApp:
         request = Request(event)
         if not self._lifespan.is_started:
             await self._lifespan.start()
+        body = request.body
         scope = scope_of(request, context, self._root_path, self._lifespan.state.copy())
-        exchange = AsgiExchange(response, request.body, is_head_request=request.method == "HEAD")
+        add_length(scope["headers"], len(body))
+        exchange = AsgiExchange(response, body, is_head_request=request.method == "HEAD")
         earlier = self._tasks()
         try:
             await self._app(scope, exchange.receive, exchange.send)

@@ -45,6 +45,15 @@ def scope_of(
     }
 
 
+def add_length(headers: list[tuple[bytes, bytes]], size: int) -> None:
+    """Add the length of a body to header fields that lack it, as those of some front ends do.
+
+    Without it Django reads no multipart form under ASGI.
+    """
+    if size and all(name != b"content-length" for name, _ in headers):
+        headers.append((b"content-length", b"%d" % size))
+
+
 def mounted(request: Request, root_path: str | None) -> tuple[str, str, str]:
     """Return the mount point of the app, and the decoded and the raw path, both with it in front.
 
