@@ -98,6 +98,30 @@ def test_node_stops_when_its_client_leaves(demo: DevCommand) -> None:
     assert fetch(f"{demo.url}/node")[1].count("\n") == 10
 
 
+def test_a_web_app_streams_its_page(demo: DevCommand) -> None:
+    with Stream(f"{demo.url}/app") as stream:
+        lines = list(stream.arrivals())
+
+    steps = [(arrived_at, line) for arrived_at, line in lines if WRITTEN.search(line)]
+    assert [text.partition("step ")[2][:8] for _, text in steps] == [
+        f"{number:2} of 10" for number in range(1, 11)
+    ]
+    assert_on_time(steps)
+    assert stream.response.headers["content-type"] == "text/html; charset=utf-8"
+    assert any("This process started at " in line for _, line in lines)
+
+
+def test_a_web_app_stops_when_its_client_leaves(demo: DevCommand) -> None:
+    seen = len(demo.lines)
+    with Stream(f"{demo.url}/app") as stream:
+        while "step  1 of 10" not in stream.line():
+            pass
+    demo.wait_line(r"path=/app .*outcome=client-left", after=seen)
+    demo.wait_line(r"webapp +\| END", after=seen)
+
+    assert not any("[ERROR]" in line for line in demo.lines[seen:])
+
+
 def events(stream: Stream) -> Iterator[tuple[float, dict[str, str]]]:
     """Server-sent events, each with its time of arrival."""
     event: dict[str, str] = {}
