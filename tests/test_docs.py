@@ -773,6 +773,16 @@ def test_places_that_are_named_exist(page: str, count_min: int) -> None:
         assert name in names_of(file), f"{file}: {name}"
 
 
+def test_failures_name_tests_that_exist() -> None:
+    page = (ROOT / "docs/topics/failures.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+
+    assert len(named) > 100
+    assert page.count("\n| ") <= len(named) + 2 * page.count("| test |")  # each row names one
+    for module, name in named:
+        assert name in functions_of(ROOT / "tests" / module), f"{module}::{name}"
+
+
 def test_each_question_of_a_contributor_has_an_answer() -> None:
     page = (ROOT / "docs/topics/where-do-i.md").read_text()
     questions = page.split("\n## … ")[1:]
