@@ -20,6 +20,7 @@ from tests.runtime_api import HTTP_EVENT, RuntimeLoop, StreamPost, error_in
 from tailrace.errors import ResponseTooLargeError
 from tailrace.function import ClientDisconnected, FlushPolicy, Head, streamify_response, wsgi
 from tailrace.limits import BUFFERED_RESPONSE_BYTES_MAX
+from tailrace.wire.stream_frames import FrameDecoder
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
 PLAIN = [("Content-Type", "text/plain")]
@@ -773,6 +774,21 @@ def test_an_adaptive_flush_sends_padding_while_the_app_works(peer: Peer) -> None
         stream.accept_response()
         runtime.expect_next()
     assert [thread for thread in threading.enumerate() if "flush" in thread.name] == []
+
+
+def test_in_frames_an_empty_chunk_has_none(peer: Peer) -> None:
+    event = HTTP_EVENT | {"tailrace": {"v": 1, "transport": "response-stream", "frames": 1}}
+    with RuntimeLoop(peer, wsgi(app_of([b"a", b"", b"b"]))) as runtime:
+        stream = runtime.stream(event)
+        stream.read_response_head()
+        frames, _ = stream.read_body()
+        stream.accept_response()
+        runtime.expect_next()
+
+    assert frames.startswith(b"D\0\0\0\1aD\0\0\0\1b")
+    decoder = FrameDecoder()
+    assert decoder.feed(frames) == b"ab"
+    decoder.finish()
 
 
 def test_every_write_is_padded(peer: Peer) -> None:
