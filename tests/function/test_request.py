@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.event_shapes import EVENTS, Sent
 from tests.function.event_forms import FORMS, request_event
 
 from tailrace.function import Headers, Request
@@ -145,6 +148,7 @@ def test_an_empty_path_is_that_of_the_root() -> None:
         ({"host": "a:1", "x-forwarded-proto": "HTTP, https"}, "http", "a", 1),
         ({"host": "a:1", "x-forwarded-port": "2"}, "https", "a", 2),
         ({"host": "a:1", "x-forwarded-port": "x"}, "https", "a", 1),
+        ({"host": "a:1", "x-forwarded-port": "9" * 5000}, "https", "a", 1),
         ({"host": "a:x", "x-forwarded-proto": "gopher"}, "https", "a", 443),
     ],
 )
@@ -173,6 +177,48 @@ def test_a_client_that_is_not_known_is_none() -> None:
 )
 def test_cookies_are_read_by_name(header: str, cookies: dict[str, str]) -> None:
     assert Request(request_event(headers={"cookie": header})).cookies == cookies
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("aé\ud800 /%"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+PARTS = [
+    *("method", "path", "raw_path", "root_path", "raw_query", "headers", "cookies", "client"),
+    *("scheme", "host", "port", "http_version", "body"),
+]
+
+
+def places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The keys that lead to each member of an event."""
+    for key in value if isinstance(value, dict) else ():
+        yield (*place, key)
+        yield from places(value[key], (*place, key))
+
+
+@pytest.mark.parametrize("shape", EVENTS)
+@given(data=st.data())
+@settings(max_examples=80, deadline=None)
+def test_no_event_is_an_error_of_another_kind(shape: str, data: st.DataObject) -> None:
+    """Anybody who may invoke the function can make its event."""
+    sent = Sent("POST", "/a", "b=c", (("cookie", "d=e"), ("f", "g")), b"h")
+    event = EVENTS[shape](sent)
+    *parents, key = data.draw(st.sampled_from([*places(event)]))
+    holder = event
+    for parent in parents:
+        holder = holder[parent]
+    holder[key] = data.draw(JSON)
+
+    try:
+        request = Request(event)
+    except TypeError:
+        return  # it is no HTTP request any more
+    for part in PARTS:
+        try:
+            getattr(request, part)
+        except ValueError:
+            assert part == "body"
 
 
 # --- header fields -------------------------------------------------------------------------------

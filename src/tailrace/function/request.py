@@ -188,7 +188,7 @@ class Request:
     def port(self) -> int:
         """The port: of `x-forwarded-port`, or of the header `host`, or that of the scheme."""
         for text in (self._forwarded("x-forwarded-port"), self._host[1]):
-            if text.isascii() and text.isdigit():
+            if text.isascii() and text.isdigit() and len(text) <= len("65535"):
                 return int(text)
         return _PORTS[self.scheme]
 
