@@ -1,11 +1,12 @@
 """Starlette's TestClient over our adapter: a pytest plugin for Starlette's own tests.
 
-A request becomes the event of a Function URL, `asgi(app)` is invoked with it in an environment of
-this process, and the response comes back read by read. Everything else of the client is
-Starlette's: redirects, cookies, and that it raises what the app has raised.
+A request becomes an event, `asgi(app)` is invoked with it in an environment of this process, and
+the response comes back read by read. Everything else of the client is Starlette's: redirects,
+cookies, and that it raises what the app has raised.
 
 Run with Starlette's tests first on the path: they are a package `tests`, behind which ours is
-found. `UPSTREAM_PATH` is how responses come back, `UPSTREAM_REPORT` the file for the outcomes.
+found. `UPSTREAM_SHAPE` is the form of the events, `UPSTREAM_PATH` how responses come back,
+`UPSTREAM_REPORT` the file for the outcomes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from starlette.types import Receive, Scope, Send
 
 tests.__path__.append(str(Path(__file__).parent.parent))
 
-from tests.upstream.environment import (  # noqa: E402  # found behind Starlette's, see above
+from tests.event_shapes import Sent, function_url, rest  # noqa: E402  # found behind Starlette's
+from tests.upstream.environment import (  # noqa: E402
     Arriving,
     BrokenOffError,
     Environment,
@@ -33,9 +35,12 @@ from tests.upstream.environment import (  # noqa: E402  # found behind Starlette
 )
 
 from tailrace.function import asgi, event_loop  # noqa: E402
-from tailrace.wire.events.function_url import event_from_request  # noqa: E402
 
-FORWARDED = (b"x-forwarded-port", b"x-forwarded-proto")
+ADDED = (b"x-forwarded-for", b"x-forwarded-port", b"x-forwarded-proto")
+write_event = {
+    "function-url": function_url,
+    "rest": lambda sent: rest(sent, base=""),  # of a custom domain, whose path is all the API's
+}[os.environ["UPSTREAM_SHAPE"]]
 
 _environments: list[Environment] = []  # one, while tests run
 _requests: Counter[str] = Counter()
@@ -46,7 +51,7 @@ _running: list[str] = []
 class RecordingApp:
     """An app that records what it raises, and does not see what a front end adds to a request.
 
-    `TestClient` sends no X-Forwarded-Proto, and its tests compare all headers.
+    `TestClient` sends no such headers, and its tests compare all of them.
     """
 
     def __init__(self, app: Any) -> None:
@@ -55,7 +60,7 @@ class RecordingApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = [pair for pair in scope["headers"] if pair[0] not in FORWARDED]
+            headers = [pair for pair in scope["headers"] if pair[0] not in ADDED]
             scope = {**scope, "headers": headers}
         try:
             await self._app(scope, receive, send)
@@ -114,21 +119,18 @@ class AdapterTransport(httpx.BaseTransport):
     def _event_of(self, request: httpx.Request) -> dict[str, Any]:
         url = request.url
         headers = [(name.lower(), value) for name, value in request.headers.multi_items()]
-        forwarded = {"http": "80", "https": "443"}
-        return event_from_request(
-            method=request.method,
-            path=url.raw_path.partition(b"?")[0].decode("ascii"),
-            query=url.query.decode("ascii"),
-            headers=[
-                *headers,
-                ("x-forwarded-proto", url.scheme),
-                ("x-forwarded-port", str(url.port or forwarded[url.scheme])),
-            ],
-            body=request.read(),
-            source_ip=self._client[0],
-            request_id="r1",
-            time_epoch_ms=0,
-            host=request.headers.get("host", ""),
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        return write_event(
+            Sent(
+                method=request.method,
+                path=url.raw_path.partition(b"?")[0].decode("ascii"),
+                query=url.query.decode("ascii"),
+                headers=tuple(pair for pair in headers if pair[0] != "host"),
+                body=request.read(),
+                host=request.headers.get("host", ""),
+                client=self._client[0],
+                forwarded=(("x-forwarded-proto", url.scheme), ("x-forwarded-port", str(port))),
+            )
         )
 
     def raise_failure(self) -> None:

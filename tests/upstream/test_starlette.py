@@ -1,7 +1,7 @@
 """Starlette's own tests, with a client that drives our adapter (`adapter_client`).
 
 A request becomes an event, `asgi(app)` is invoked with it, and the response comes back read by
-read: over a callback, and natively.
+read: over a callback, and natively, for a Function URL and for a REST API.
 """
 
 from __future__ import annotations
@@ -95,8 +95,11 @@ DIFFERENT: Final = {
 """Tests that fail with our adapter, by the reason."""
 
 
-@pytest.mark.parametrize("path", ["callback", "native"])
-def test_starlette_passes_its_own_tests(path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [("callback", "function-url"), ("native", "function-url"), ("native", "rest")],
+)
+def test_starlette_passes_its_own_tests(path: str, shape: str, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     output = run_tests(
         "starlette",
@@ -104,6 +107,7 @@ def test_starlette_passes_its_own_tests(path: str, tmp_path: Path) -> None:
         *PASSING,
         *(part for test in LEFT_OUT for part in ("--deselect", test)),
         UPSTREAM_PATH=path,
+        UPSTREAM_SHAPE=shape,
         UPSTREAM_REPORT=str(report),
     )
 
