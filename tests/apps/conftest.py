@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.kits.apps.claims import Case
 from tests.kits.apps.frameworks import FRAMEWORKS
-from tests.kits.apps.roads import Served
+from tests.kits.apps.roads import STREAMED, Served
 from tests.kits.apps.serving import serving_app
 
 
@@ -27,3 +28,9 @@ def served(serving: Served) -> Iterator[Served]:
     yield serving
     print(serving.chain.output[before:])  # pytest shows it if the test has failed
     serving.chain.settle()
+
+
+@pytest.fixture(params=STREAMED, ids=lambda road: road.name)
+def streamed(request: pytest.FixtureRequest, served: Served) -> Case:
+    """The module's app on each road over HTTP that streams."""
+    return Case(served, FRAMEWORKS[request.module.FRAMEWORK], request.param)

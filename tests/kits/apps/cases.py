@@ -17,7 +17,8 @@ IS_COMPLETE: Final = os.environ.get("TAILRACE_TEST_APPS") == "all"
 
 def roads_of(framework: Framework) -> tuple[Road, ...]:
     """The roads on which an app is tried now."""
-    return ROADS if IS_COMPLETE or framework.name in EVERYWHERE else (CALLBACK,)
+    roads = ROADS if IS_COMPLETE or framework.name in EVERYWHERE else (CALLBACK,)
+    return tuple(road for road in roads if road.name not in framework.lacks_roads)
 
 
 def cases_of(name: str) -> list[Any]:

@@ -258,9 +258,9 @@ WHOLE: Final = {"is_incremental": False, "works_on": False}
 
 CALLBACK: Final = Road("callback", by_gateway)
 URL_STREAM: Final = Road("url-stream", by_url("stream"), keeps_length=False)
+STREAMED: Final = (CALLBACK, URL_STREAM)
 ROADS: Final = (
-    CALLBACK,
-    URL_STREAM,
+    *STREAMED,
     Road("url-buffered", by_url("buffer"), keeps_length=False, **WHOLE),
     Road("stream-http-api-2", by_stream("http-api-2"), **AWS),
     Road("stream-rest", by_stream("rest"), **AT_STAGE),

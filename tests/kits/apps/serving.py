@@ -17,7 +17,7 @@ CONFIGURATION = """
 retry_delay_scale = 0
 
 [functions.stream]
-app = "@MODULE@:app"
+@LOADED@
 timeout_s = 60
 concurrency = 1
 [functions.stream.environment]
@@ -28,7 +28,7 @@ invoke_mode = "RESPONSE_STREAM"
 abort_on_error = true
 
 [functions.buffer]
-app = "@MODULE@:app"
+@LOADED@
 timeout_s = 60
 concurrency = 1
 [functions.buffer.environment]
@@ -46,10 +46,13 @@ function = "stream"
 @contextmanager
 def serving_app(directory: Path, framework: Framework) -> Iterator[Served]:
     """Serve one app; afterwards nothing may be left."""
-    configuration = CONFIGURATION.replace("@MODULE@", framework.module)
+    module = framework.module
+    is_app = framework.interface != "handler"
+    loaded = f'app = "{module}:app"' if is_app else f'handler = "{module}.handler"'
+    configuration = CONFIGURATION.replace("@LOADED@", loaded)
     files = {
         "gates.py": (SOURCES / "gates.py").read_text(),
-        f"{framework.module}.py": (SOURCES / f"{framework.module}.py").read_text(),
+        f"{module}.py": (SOURCES / f"{module}.py").read_text(),
         "tailrace.toml": configuration.replace("@INTERFACE@", framework.interface),
     }
     for name, text in files.items():

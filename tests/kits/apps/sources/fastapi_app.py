@@ -1,5 +1,6 @@
 """The app of the kit in FastAPI."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from gates import (
     BOTH_COOKIES,
     ERROR,
+    Gate,
     count_start,
     finish_later,
     half_async,
@@ -77,6 +79,30 @@ async def fails_late(gate: int):
 @app.get("/leaves")
 async def leaves(gate: int):
     return streamed(left_async(gate))
+
+
+@app.get("/watched")
+async def watched(gate: int, request: Request):
+    """Asks beside the stream whether the client has left, as the response itself does."""
+
+    async def parts():
+        with Gate(gate) as at:
+            watcher = asyncio.ensure_future(watch(request))
+            try:
+                yield "one\n"
+                at.tell("waiting")
+                await at.wait_async()
+                yield "two"
+            finally:
+                at.tell(f"closed: {await request.is_disconnected()}")
+                watcher.cancel()
+
+    return streamed(parts())
+
+
+async def watch(request):
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.01)
 
 
 @app.get("/background", response_class=PlainTextResponse)

@@ -1,12 +1,10 @@
 """The app of the kit in Starlette, behind the middleware that apps have in common."""
 
-import asyncio
 from contextlib import asynccontextmanager
 
 from gates import (
     BOTH_COOKIES,
     ERROR,
-    Gate,
     count_start,
     finish_later_async,
     half_async,
@@ -90,29 +88,6 @@ async def leaves(request):
     return streamed(left_async(request.query_params["gate"]))
 
 
-async def watched(request):
-    """Beside the stream a task asks whether the client has left."""
-    gate = Gate(request.query_params["gate"])
-
-    async def watch():
-        while not await request.is_disconnected():
-            await asyncio.sleep(0.01)
-        gate.tell("noticed")
-
-    async def parts():
-        watcher = asyncio.ensure_future(watch())
-        try:
-            yield "one\n"
-            gate.tell("waiting")
-            await gate.wait_async()
-            yield "two"
-        finally:
-            watcher.cancel()
-            gate.tell("closed")
-
-    return streamed(parts())
-
-
 async def background(request):
     task = BackgroundTask(finish_later_async, request.query_params["gate"])
     return PlainTextResponse("done", background=task)
@@ -159,7 +134,7 @@ ROUTES = [
         Route("/" + handler.__name__.replace("_", "-"), handler)
         for handler in (
             *(stream, sync_stream, events, text, no_content, not_modified, fails, fails_late),
-            *(leaves, watched, background, starts, state, session),
+            *(leaves, background, starts, state, session),
         )
     ),
     Route("/echo", echo, methods=["POST"]),
