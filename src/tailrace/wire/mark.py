@@ -28,6 +28,7 @@ FRAMES_VERSION: Final = 1
 """Of the frames in `wire.stream_frames`: in a mark's `frames` and in a prelude's `FRAMES_FIELD`."""
 
 _RESPONSE_STREAM: Final = "response-stream"
+_KEYS: Final = (KEY, "origin", "url", "requestId")
 
 
 class Mark(NamedTuple):
@@ -59,6 +60,16 @@ def keys_for_callback(url: str, target: str, exchange_id: str) -> dict[str, Any]
 def keys_for_stream() -> dict[str, Any]:
     """Return the keys of an event whose response is read from Lambda's response stream."""
     return {KEY: {"v": MARK_VERSION, "transport": _RESPONSE_STREAM, "frames": FRAMES_VERSION}}
+
+
+def without_keys(event: Any) -> Any:
+    """Return an event without the gateway's keys, which have the secret of its callback.
+
+    For code that shows or stores events, as error pages and error trackers do.
+    """
+    if not isinstance(event, dict) or KEY not in event:
+        return event
+    return {key: value for key, value in event.items() if key not in _KEYS}
 
 
 def read_mark(fields: Mapping[str, Any]) -> Mark | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 from starlette.background import BackgroundTask
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse
-from tests.peers import Callback, Peer, Running
+from tests.peers import SECRET, Callback, Peer, Running
 from tests.runtime_api import RuntimeLoop, error_in
 
 from tailrace import limits
@@ -776,3 +777,19 @@ def test_no_task_waits_for_the_request_of_an_app_that_has_returned(peer: Peer) -
     assert handler(event, CONTEXT)["statusCode"] == 500
     run_in_loop(asyncio.wait(left, timeout=10))
     assert left[0].result() == {"type": "http.disconnect"}
+
+
+def test_an_app_is_not_given_the_secret_of_the_callback(peer: Peer) -> None:
+    seen: list[Any] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        seen.append(scope["aws.event"])
+        await send_all(send)
+
+    more = {"rawPath": "/a", "origin": peer.url, "url": "/a", "requestId": "1"}
+    call, callback = called_back(peer, app, event=more)
+    callback.serve()
+    call.result()
+    assert seen[0]["rawPath"] == "/a"
+    assert SECRET not in json.dumps(seen)

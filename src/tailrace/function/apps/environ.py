@@ -10,6 +10,8 @@ import re
 import sys
 from io import BytesIO
 
+from tailrace.wire.mark import without_keys
+
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
@@ -25,8 +27,8 @@ many programs are configured (httpoxy, CVE-2016-5385); the body has no transfer 
 def environ_of(request: Request, context: Any, root_path: str | None) -> dict[str, Any]:
     """Return the environ of a request; `root_path`, if given, replaces that of the event.
 
-    `aws.event` and `aws.context` are as in an ASGI scope; `serverless.event` and
-    `serverless.context` are the names that serverless-wsgi gives to them.
+    `aws.event`, without the gateway's keys, and `aws.context` are as in an ASGI scope;
+    `serverless.event` and `serverless.context` are the names that serverless-wsgi gives to them.
 
     Raises:
         ValueError: the body should be base64, and is not.
@@ -35,6 +37,7 @@ def environ_of(request: Request, context: Any, root_path: str | None) -> dict[st
     query = native(request.raw_query)
     uri = native(request.raw_path) + ("?" + query if query else "")
     body = request.body
+    event = without_keys(request.event)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": mount,
@@ -56,9 +59,9 @@ def environ_of(request: Request, context: Any, root_path: str | None) -> dict[st
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "aws.event": request.event,
+        "aws.event": event,
         "aws.context": context,
-        "serverless.event": request.event,
+        "serverless.event": event,
         "serverless.context": context,
     }
     headers = request.headers

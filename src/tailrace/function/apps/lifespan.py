@@ -113,8 +113,8 @@ class Lifespan:
     async def _shut_down(self) -> None:
         """Let the app end; the caller limits the time."""
         task = self._task
-        if task is None or task.done():
-            return
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            return  # the function has closed its loop
         self._end_is_wanted.set()
         await asyncio.wait((task, self._shutdown), return_when=asyncio.FIRST_COMPLETED)
 

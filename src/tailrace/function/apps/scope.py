@@ -5,6 +5,8 @@ Source: ASGI specification 3.0, "HTTP & WebSocket ASGI Message Format" (asgiref,
 
 from __future__ import annotations
 
+from tailrace.wire.mark import without_keys
+
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
@@ -21,7 +23,8 @@ def scope_of(
 ) -> dict[str, Any]:
     """Return the scope of a request; `root_path`, if given, replaces that of the event.
 
-    `aws.event` and `aws.context` are the keys that Mangum gives to apps.
+    `aws.event` and `aws.context` are the keys that Mangum gives to apps. The event is without the
+    gateway's keys, because error pages and error trackers show what is here.
     """
     mount, path, raw_path = mounted(request, root_path)
     client = request.client
@@ -40,7 +43,7 @@ def scope_of(
         "server": (host, request.port) if (host := request.host) else None,
         "state": state,
         "extensions": {},
-        "aws.event": request.event,
+        "aws.event": without_keys(request.event),
         "aws.context": context,
     }
 
