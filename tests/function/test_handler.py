@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -285,6 +286,19 @@ def test_a_result_over_lambdas_limit_names_the_limit() -> None:
     with pytest.raises(ResponseTooLargeError, match=str(BUFFERED_RESPONSE_BYTES_MAX)):
         handler({}, None)
     assert closed == [True]
+
+
+def test_a_result_that_lacks_what_was_over_the_limit_is_none() -> None:
+    """Though the handler continues, and ends in good order."""
+
+    async def handler(event: Any, response: ResponseStream, context: Any) -> None:
+        await response.write("a")
+        with contextlib.suppress(ResponseTooLargeError):
+            await response.write("b" * BUFFERED_RESPONSE_BYTES_MAX)
+        await response.end()
+
+    with pytest.raises(ResponseTooLargeError):
+        streamify_response(handler)(HTTP, None)
 
 
 def test_base64_counts_toward_the_limit() -> None:

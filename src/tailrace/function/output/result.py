@@ -69,8 +69,11 @@ class ResultTransport:
         if all chunks were str, otherwise bytes, which Lambda's Python runtimes return as they are.
 
         Raises:
-            ResponseTooLargeError: in that form it is over the limit.
+            ResponseTooLargeError: it is over the limit in that form, or was in a `send`, whatever
+                the handler has made of that exception.
         """
+        if self._size > self._size_max:
+            raise _too_large(self._size_max)
         if self._has_result:
             return self._result
         body = b"".join(self._pieces)
