@@ -96,6 +96,19 @@ def served(handler: str, peer: Peer) -> set[str]:
     return modules
 
 
+ASGI = """
+from tailrace.function import asgi
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError
+    await receive()
+    await send({"type": "http.response.start", "status": 201})
+    await send({"type": "http.response.body", "body": b"x"})
+
+handler = asgi(app)
+"""
+
 WSGI = """
 from tailrace.function import wsgi
 
@@ -176,6 +189,17 @@ def test_a_sync_handler_and_its_callback_import_little_of_the_standard_library()
     }
 
 
+def test_an_asgi_app_and_its_callback_import_asyncio_and_nothing_else_that_is_slow() -> None:
+    """With its lifespan, which this app does not have."""
+    with Peer() as peer:
+        modules = served(ASGI, peer)
+
+    assert foreign(modules) == set()
+    assert slow(modules) == slow(imported("import asyncio"))
+    own = {name for name in modules if not name.startswith("tailrace")}
+    assert own - imported("import asyncio") == {"__future__"}
+
+
 def test_a_wsgi_app_and_its_callback_import_little_of_the_standard_library() -> None:
     with Peer() as peer:
         modules = served(WSGI, peer)
@@ -200,8 +224,8 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
 
 @pytest.mark.parametrize(
     "handler",
-    [SYNC, ASYNC, RESULT, WRITER, WSGI],
-    ids=["sync", "async", "result", "writer", "wsgi"],
+    [SYNC, ASYNC, RESULT, WRITER, WSGI, ASGI],
+    ids=["sync", "async", "result", "writer", "wsgi", "asgi"],
 )
 def test_a_first_callback_imports_nothing_that_could_be_imported_before(handler: str) -> None:
     """The init phase is not the client's time."""
