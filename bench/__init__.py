@@ -8,4 +8,6 @@ functions. `steps` has what is measured in an open loop: `schedule` has the time
 `open_loop` the clients, `responder` the function's side, `sockets` the clock. `native` says what
 is measured of streaming: `chain` has the processes, `functions` what they run. `report` has the
 tables, `versions` and `interpreter` what they depend on.
+
+`python -m bench.apps` measures web apps in a function; see there.
 """

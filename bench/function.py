@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = "/usr/bin/python3.11"
 PACKAGES = next(path for path in sys.path if path.endswith("site-packages"))
 COUNTED = 100
+VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 PYTHON_VARIABLES = {
     "PYTHONHASHSEED": "0",  # or counts would differ from start to start
     "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), PACKAGES)),
@@ -42,6 +43,7 @@ class Way:
     module: str
     handler: str = "app.tokens"
     has_callback: bool = False
+    python: str = sys.executable
 
     @property
     def streams(self) -> bool:
@@ -71,18 +73,18 @@ WARM_UP = Invocations(20)
 
 async def invocation_us(way: Way, count: int, prepare_child: Callable[[], None]) -> float:
     """CPU time of an invocation that is answered with one chunk, in microseconds."""
-    _, used_s = await _cpu_s(way, [WARM_UP, Invocations(count)], prepare_child)
+    _, used_s = await cpu_times_s(way, [WARM_UP, Invocations(count)], prepare_child)
     return used_s / count * 1e6
 
 
 async def chunk_us(way: Way, count: int, chunks: int, prepare_child: Callable[[], None]) -> float:
     """CPU time of one chunk more, in microseconds; the handler yields them without a pause."""
     loads = [WARM_UP, Invocations(count), Invocations(count, 1 + chunks)]
-    _, short_s, long_s = await _cpu_s(way, loads, prepare_child)
+    _, short_s, long_s = await cpu_times_s(way, loads, prepare_child)
     return (long_s - short_s) / count / chunks * 1e6
 
 
-async def _cpu_s(
+async def cpu_times_s(
     way: Way, loads: Sequence[Invocations], prepare_child: Callable[[], None]
 ) -> list[float]:
     """CPU time of the function's process for each load, which it gets one after the other."""
@@ -93,14 +95,19 @@ async def _cpu_s(
         if number == 0 or number in borders:
             marks_s.append(cpu_s(pid))
 
-    await _run(way, loads, [sys.executable], on_next, prepare_child)
+    await _run(way, loads, [way.python], on_next, prepare_child)
     return [after - before for before, after in itertools.pairwise(marks_s)]
 
 
 async def instructions(way: Way, load: Invocations, python: str) -> int:
     """Instructions of a process that serves this load, from its start to its end."""
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", python]
+    command = [*VALGRIND, python]
     said = await _run(way, [load], command, lambda number, pid: None, lambda: None)
+    return collected(said)
+
+
+def collected(said: str) -> int:
+    """The instructions in what valgrind has written."""
     found = re.search(r"Collected : (\d+)", said)
     if found is None:
         raise BenchError(f"valgrind has counted nothing: {said[-500:]}")

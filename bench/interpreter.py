@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,14 +36,23 @@ def of_process(pid: int) -> str | None:
     return of_command(command) if Path(command).name.startswith("python") else None
 
 
-def of_command(command: str = sys.executable) -> str | None:
+def of_command(
+    command: str = sys.executable, variables: Mapping[str, str] | None = None
+) -> str | None:
     """Version, build, speed and packages of an interpreter; None if that cannot be found out.
+
+    `variables` are those of its environment, if they are not ours.
 
     The speed is the best of five, so that others count little.
     """
     try:
         said = subprocess.run(
-            [command, "-c", _FACTS], capture_output=True, text=True, check=True, timeout=TIMEOUT_S
+            [command, "-c", _FACTS],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=TIMEOUT_S,
         )
     except (OSError, subprocess.SubprocessError):
         return None

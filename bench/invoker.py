@@ -87,7 +87,7 @@ class Invoker:
             if event is None:
                 writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
                 return False
-            writer.write(_next_answer(event))
+            writer.write(next_answer(event))
             return True
         if b"\r\nexpect: 100-continue\r\n" in head:
             writer.write(CONTINUE)
@@ -130,7 +130,8 @@ async def _read_chunked(reader: asyncio.StreamReader) -> bytes:
     return b"".join(chunks)
 
 
-def _next_answer(event: bytes) -> bytes:
+def next_answer(event: bytes) -> bytes:
+    """The answer to a request for an event."""
     invocation = Invocation(
         request_id=REQUEST_ID,
         deadline_ms=4_000_000_000_000,

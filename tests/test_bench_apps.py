@@ -1,0 +1,41 @@
+"""The benchmark of web apps works: a tiny run gives its tables and figures, and cleans up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+from bench.apps import cold
+from bench.apps.served import sides
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_quick_run_measures_imports_starts_and_cpu_time(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+
+    run = subprocess.run(
+        [sys.executable, "-m", "bench.apps", "--quick", "--json", str(figures)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(figures.read_text())
+    assert list(rows) == ["import, alone", "import, after FastAPI", "start", "request", "chunk"]
+    assert all(value > 0 for row in rows.values() for values in row.values() for value in values)
+    assert set(rows["import, alone"]) == set(cold.ADAPTERS)
+    assert set(rows["start"]) == set(cold.STARTS)
+    names = [side.name for side in sides(sys.executable)]
+    assert list(rows["request"]) == list(rows["chunk"]) == names
+    assert "Python: 3." in run.stdout
+    for name in names:
+        assert f"| {name} | " in run.stdout
+    words = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [each for each in words if "web:app" in each or "web_uvloop:app" in each]
