@@ -128,7 +128,7 @@ class OfEnviron:
         (Starlette().router, "asgi"),
         (CORSMiddleware(Starlette()), "asgi"),
         (HTTPEndpoint, "asgi"),
-        (Litestar(), "asgi"),
+        (Litestar(logging_config=None), "asgi"),
         (quart.Quart("x"), "asgi"),
         (object.__new__(ASGIHandler), "asgi"),
         (WSGIMiddleware(wsgi_function), "asgi"),
