@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.peers import SECRET, Callback, Peer, Running, until
+from tests.peers import SECRET, WAIT_S, Callback, Peer, Running, until
 
 from tailrace.function import ClientDisconnected, Head, ResponseStream, streamify_response
 
@@ -1297,6 +1297,25 @@ def test_a_running_loop_is_a_clear_error(peer: Peer, capsys: pytest.CaptureFixtu
 
     with pytest.raises(RuntimeError, match="inside a running event loop"):
         asyncio.run(call_plain())
+
+
+def test_an_async_handler_while_another_thread_runs_one_is_an_error_that_says_so() -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    @streamify_response
+    async def handler(event: Any, context: Any) -> str:
+        entered.set()
+        await asyncio.to_thread(gate.wait, WAIT_S)
+        return "x"
+
+    first = Running(handler, {}, CONTEXT)
+    try:
+        assert entered.wait(WAIT_S)
+        with pytest.raises(RuntimeError, match="another thread runs an async handler"):
+            handler({}, CONTEXT)
+    finally:
+        gate.set()
+    assert first.result() == "x"
 
 
 # --- versions of the event -----------------------------------------------------------------------

@@ -26,8 +26,9 @@ def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in the environment's loop, in the caller's context.
 
     Raises:
-        RuntimeError: a loop is running in this thread already, or the coroutine was cancelled. A
-            CancelledError is not an Exception, and would end the process.
+        RuntimeError: a loop is running in this thread already, the environment's loop in another
+            one, or the coroutine was cancelled. A CancelledError is not an Exception, and would end
+            the process.
     """
     if _is_in_loop():
         coroutine.close()
@@ -35,7 +36,14 @@ def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
             "an async handler was called inside a running event loop: call it from sync code, or"
             " await its __wrapped__ function"
         )
-    results, error = environment_loop().run_until_complete(_caught(coroutine))
+    loop = environment_loop()
+    if loop.is_running():
+        coroutine.close()
+        raise RuntimeError(
+            "another thread runs an async handler, and a process has one event loop for them: call"
+            " async handlers one after the other"
+        )
+    results, error = loop.run_until_complete(_caught(coroutine))
     if error is not None:
         raise error
     return results[0]
