@@ -17,7 +17,7 @@ from tests.peers import SECRET, Callback, Peer, Running
 from tests.runtime_api import RuntimeLoop, error_in
 
 from tailrace import limits
-from tailrace.errors import AsgiDisconnected
+from tailrace.errors import AsgiDisconnected, HeadError
 from tailrace.function import FlushPolicy, asgi
 from tailrace.function.event_loop import run_in_loop
 from tailrace.function.handler import START
@@ -215,6 +215,28 @@ def test_a_response_without_a_body(mode: str, method: str, status: int, peer: Pe
     assert ends == [{"type": "http.disconnect"}]
 
 
+@pytest.mark.parametrize("mode", ["result", "callback"])
+@pytest.mark.parametrize("method, status", [("HEAD", 200), ("GET", 204)], ids=["HEAD", "204"])
+def test_a_head_is_all_of_a_response_without_a_body(
+    mode: str, method: str, status: int, peer: Peer
+) -> None:
+    """Also if the app returns before its last message, or before the head was sent alone."""
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK | {"status": status})
+
+    event = {"requestContext": {"http": {"method": method, "path": "/"}}}
+    if mode == "result":
+        result = asgi(app)({"version": "2.0", **event}, CONTEXT)
+        assert (result["statusCode"], result["body"]) == (status, "")
+        return
+    call, callback = called_back(peer, app, event=event)
+    head, data = callback.serve()
+    call.result()
+    assert (head.status, data) == (status, b"")
+
+
 def test_a_head_keeps_cookies_apart_and_leaves_out_fields_of_a_connection() -> None:
     @http_only
     async def app(scope: Any, receive: Receive, send: Send) -> None:
@@ -368,6 +390,25 @@ async def sends_an_illegal_head(scope: Any, receive: Receive, send: Send) -> Non
     await send(OK | {"headers": [(b"x", b"a\r\nb: c")]})
 
 
+async def sends_text_as_length(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK | {"headers": [(b"content-length", b"one")]})
+
+
+async def sends_two_lengths(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK | {"headers": [(b"content-length", b"1"), (b"Content-Length", b"2")]})
+
+
+async def sends_text(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK)
+    await send(EMPTY_END | {"body": "text"})
+
+
+async def leaks_a_cancellation(scope: Any, receive: Receive, send: Send) -> None:
+    task = asyncio.create_task(asyncio.sleep(10))
+    task.cancel()
+    await task
+
+
 async def sends_a_head_that_is_too_long(scope: Any, receive: Receive, send: Send) -> None:
     await send(OK | {"headers": [(b"x", b"a" * 2**21)]})
     await asyncio.sleep(0.01)  # it is to be sent alone
@@ -379,6 +420,10 @@ BEFORE_THE_HEAD = {
     "fails before the head is sent": (fails_behind_the_start, "KeyError"),
     "sends a body first": (sends_a_body_first, "'http.response.start' is expected"),
     "illegal head": (sends_an_illegal_head, "HeadError"),
+    "text as length": (sends_text_as_length, "illegal Content-Length 'one'"),
+    "two lengths": (sends_two_lengths, "Content-Length is 1 and 2"),
+    "text as body": (sends_text, "is bytes, not str"),
+    "lets a cancellation out": (leaks_a_cancellation, "has awaited what was cancelled"),
     "too long a head": (sends_a_head_that_is_too_long, "PreludeError"),
 }
 
@@ -405,6 +450,19 @@ def test_an_app_that_fails_before_its_head_is_a_complete_500(
     else:
         assert returned(http_only(app))["statusCode"] == 500
     assert words in capfd.readouterr().out
+
+
+def test_the_length_of_a_head_that_was_refused_does_not_count() -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        fields = [(b"content-length", b"1"), (b"x", b"a\nb")]
+        with pytest.raises(HeadError):
+            await send(OK | {"headers": fields})
+        await send(OK | {"status": 503})
+        await send(body(b"longer", more=False))
+
+    result = returned(app)
+    assert (result["statusCode"], result["body"]) == (503, "longer")
 
 
 @pytest.mark.parametrize("name", ["fails", "returns", "another head", "too long", "too short"])
@@ -471,6 +529,19 @@ def test_an_exception_after_the_end_is_logged_and_the_response_stays_complete(
         result = returned(app)
         assert (result["statusCode"], result["body"]) == (500, "oops")
     assert "[ERROR] KeyError" in capfd.readouterr().out
+
+
+def test_a_cancellation_behind_the_end_leaves_the_response_complete(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"all", more=False))
+        await leaks_a_cancellation(scope, receive, send)
+
+    assert returned(app)["body"] == "all"
+    assert "has awaited what was cancelled" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("mode", ["callback", "result"])
@@ -599,9 +670,12 @@ def test_a_websocket_event_is_refused() -> None:
         asgi(http_only(without_a_head))(event, CONTEXT)
 
 
-def test_an_unknown_lifespan_is_refused() -> None:
+def test_a_wrong_option_is_refused() -> None:
+    app = http_only(without_a_head)
     with pytest.raises(TypeError, match="lifespan"):
-        asgi(http_only(without_a_head), lifespan="sometimes")  # type: ignore[arg-type]
+        asgi(app, lifespan="sometimes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="root_path begins with a slash"):
+        asgi(app, root_path="api")
 
 
 # --- BaseHTTPMiddleware -----------------------------------------------------------------------

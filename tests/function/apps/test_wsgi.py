@@ -332,7 +332,7 @@ BAD_HEADS: list[tuple[Any, Any, str]] = [
     (
         "200 OK",
         [("Content-Length", "1"), ("content-length", "2")],
-        "HeadError: illegal Content-Length '2': one number is wanted",
+        "HeadError: Content-Length is 1 and 2: send one of them",
     ),
 ]
 
@@ -833,6 +833,7 @@ async def asgi_app(scope: Any, receive: Any, send: Any) -> None: ...
         (wsgi(app_of([])), {}, f"{NONE}it is a handler already$"),
         (app_of([]), {"on_error": "ignore"}, r'^on_error is "log" or "raise"'),
         (app_of([]), {"flush": "sometimes"}, "sometimes"),
+        (app_of([]), {"root_path": "v1"}, "^root_path begins with a slash"),
     ],
 )
 def test_what_is_no_app_or_option_is_refused_at_once(

@@ -13,15 +13,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from tailrace.function.apps.detect import kind_of, why_unknown
 from tailrace.function.apps.exchange import AsgiExchange
+from tailrace.function.apps.failed import fail
 from tailrace.function.apps.late_failure import is_of_background_task
 from tailrace.function.apps.lifespan import Lifespan
+from tailrace.function.apps.options import check_app, mount_point
 from tailrace.function.apps.scope import add_length, scope_of
 from tailrace.function.drive import is_departure
 from tailrace.function.event_loop import run_in_loop
-from tailrace.function.failure import describe, print_failure
-from tailrace.function.handler import START, is_streamified, streamify_response
+from tailrace.function.handler import START, streamify_response
 from tailrace.function.request import Request
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tailrace.function.apps.lifespan import LifespanMode
     from tailrace.function.handler import FlushOption, OnError
     from tailrace.function.response import ResponseStream
-    from tailrace.function.stream import Stream
     from tailrace.function.streamified import StreamifiedHandler
 
     App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
@@ -67,22 +66,15 @@ def asgi(
     `DISCONNECT_GRACE_S` the app's task is cancelled.
 
     Raises:
-        TypeError: `app` is no ASGI app, or an option is unknown.
+        TypeError: `app` is no ASGI app, or an option has a value that it cannot have.
     """
     if lifespan not in ("auto", "on", "off"):
         raise TypeError(f'lifespan is "auto", "on" or "off", not {lifespan!r}')
-    if kind_of(app) in (None, "wsgi") or is_streamified(app):
-        raise TypeError(f"asgi() takes an ASGI app, and this is none: {_instead(app)}")
+    check_app(app, "asgi")
     served = AsgiApp(app, Lifespan(app, lifespan), root_path, raises=on_error == "raise")
     handler = streamify_response(served.handle, flush=flush, on_error=on_error)
     setattr(handler, START, served.start)
     return handler
-
-
-def _instead(app: object) -> str:
-    if kind_of(app) == "wsgi":
-        return "it is a WSGI app, for wsgi()"
-    return "it is a handler already" if is_streamified(app) else why_unknown(app)
 
 
 class AsgiApp:
@@ -95,7 +87,7 @@ class AsgiApp:
     ) -> None:
         self._app = app
         self._lifespan = lifespan
-        self._root_path = None if root_path is None else root_path.rstrip("/")
+        self._root_path = mount_point(root_path)
         self._raises = raises
 
     def start(self) -> None:
@@ -119,7 +111,13 @@ class AsgiApp:
             if exchange.is_held and is_of_background_task(error):
                 exchange.end()
             if not exchange.has_left or not _is_about_departure(error):
-                self._fail(error, exchange.stream, context)
+                fail(error, exchange.stream, context, raises=self._raises)
+        except asyncio.CancelledError as error:
+            if exchange.has_left or _is_cancelled():
+                raise
+            failure = RuntimeError("the app has awaited what was cancelled, and did not catch it")
+            failure.__cause__ = error
+            fail(failure, exchange.stream, context, raises=self._raises)
         finally:
             exchange.close()
         await self._finish_tasks(earlier)
@@ -139,13 +137,11 @@ class AsgiApp:
         while tasks := self._tasks() - earlier:
             await asyncio.wait(tasks)
 
-    def _fail(self, error: Exception, stream: Stream, context: Any) -> None:
-        """Log an exception and answer with a 500; raise it if the response is incomplete."""
-        is_incomplete = stream.head is not None and not stream.is_ended
-        if self._raises or is_incomplete:
-            raise error
-        print_failure(describe(error), getattr(context, "aws_request_id", None))
-        stream.fail()
+
+def _is_cancelled() -> bool:
+    """Whether this task was asked to end, as all are when the process ends."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_about_departure(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tailrace.errors import AsgiDisconnected, ClientDisconnected
+from tailrace.function.apps.framing import unframed
 from tailrace.function.apps.late_failure import is_sent_by_middleware
 from tailrace.limits import END_TURNS_MAX
 from tailrace.wire.integration import Head
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tailrace.function.response import ResponseStream
-
-_CONNECTION_FIELDS = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
-)
-"""Fields of one connection: what follows here is framed anew."""
 
 
 class AsgiExchange:
@@ -101,6 +97,9 @@ class AsgiExchange:
             raise self._failure
         if not self._is_started:
             raise RuntimeError("the ASGI app returned without a response")
+        if self._is_bodiless:
+            self.end()  # its head is all of it
+            return
         raise RuntimeError(
             "the ASGI app returned before its response was complete: its last http.response.body"
             " had more_body set"
@@ -144,17 +143,12 @@ class AsgiExchange:
             raise RuntimeError(f"the ASGI app sent {kind!r} where {wanted!r} is expected")
 
     def _start(self, message: dict[str, Any]) -> None:
-        fields = []
-        for name, value in message.get("headers", ()):
-            key = bytes(name).lower()
-            if key in _CONNECTION_FIELDS:
-                continue
-            if key == b"content-length":
-                self._remaining = _length(value)
-            fields.append((name.decode("latin-1"), value.decode("latin-1")))
+        pairs = message.get("headers", ())
+        fields, length = unframed((n.decode("latin-1"), v.decode("latin-1")) for n, v in pairs)
         head = Head(message["status"], fields)
         self._is_bodiless = self._is_bodiless or head.status in (204, 304)
         self.stream.set_head(head)
+        self._remaining = length
         self._is_started = True
         if self.stream.output.transport.peer is not None:
             self._call_soon(self._send_head)
@@ -171,12 +165,14 @@ class AsgiExchange:
             self._failure = error  # for the next `send`, or for `finish`
         self._note_end()  # it may have no body
 
-    def _send_body(self, data: bytes, has_more: bool) -> None:
+    def _send_body(self, data: Any, has_more: bool) -> None:
         if self._failure is not None:
             raise self._failure
         if self._is_complete:
             return  # "further messages on the channel will be ignored"
         self._cancel_call()
+        if isinstance(data, str):
+            raise TypeError("the body of an http.response.body message is bytes, not str")
         if not self._is_bodiless:
             self._count(len(data), has_more)
         if self.stream.is_ended:  # with its head
@@ -222,7 +218,3 @@ class AsgiExchange:
         if not self._has_raised:
             self._has_raised = True
             raise AsgiDisconnected("the client has left, or the gateway has ended the exchange")
-
-
-def _length(value: bytes) -> int | None:
-    return int(value) if value.isdigit() else None

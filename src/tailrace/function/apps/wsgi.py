@@ -13,12 +13,13 @@ import logging
 import re
 from _thread import allocate_lock
 
-from tailrace.errors import ClientDisconnected, HeadError, ResponseTooLargeError
-from tailrace.function.apps.detect import kind_of, why_unknown
+from tailrace.errors import ClientDisconnected, HeadError
 from tailrace.function.apps.environ import environ_of
+from tailrace.function.apps.failed import fail, log_error
+from tailrace.function.apps.framing import unframed
+from tailrace.function.apps.options import check_app, mount_point
 from tailrace.function.drive import current_handler
-from tailrace.function.failure import describe, print_failure
-from tailrace.function.handler import is_streamified, streamify_response
+from tailrace.function.handler import streamify_response
 from tailrace.function.request import Request
 from tailrace.wire.integration import Head
 
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tailrace.function")
 
 _STATUS: Final = re.compile(r"([0-9]{3})(?: [\t\x20-\x7e\x80-\xff]*)?").fullmatch
-_CONNECTION_FIELDS: Final = frozenset(
-    ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
-)
-"""Fields of one connection: what follows here is framed anew."""
 _WITHOUT_BODY: Final = (204, 304)
 
 
@@ -69,18 +66,11 @@ def wsgi(
     the end of the response, and what it raises does not change the response.
 
     Raises:
-        TypeError: `app` is no WSGI app, or an option is unknown.
+        TypeError: `app` is no WSGI app, or an option has a value that it cannot have.
     """
-    if kind_of(app) in (None, "asgi") or is_streamified(app):
-        raise TypeError(f"wsgi() takes a WSGI app, and this is none: {_instead(app)}")
+    check_app(app, "wsgi")
     served = WsgiApp(app, root_path, raises=on_error == "raise")
     return streamify_response(served.handle, flush=flush, on_error=on_error)
-
-
-def _instead(app: object) -> str:
-    if kind_of(app) == "asgi":
-        return "it is an ASGI app, for asgi()"
-    return "it is a handler already" if is_streamified(app) else why_unknown(app)
 
 
 class WsgiApp:
@@ -90,7 +80,7 @@ class WsgiApp:
 
     def __init__(self, app: App, root_path: str | None, *, raises: bool) -> None:
         self._app = app
-        self._root_path = None if root_path is None else root_path.rstrip("/")
+        self._root_path = mount_point(root_path)
         self._raises = raises
 
     def handle(self, event: Any, context: Any) -> None:
@@ -104,14 +94,10 @@ class WsgiApp:
             environ = environ_of(request, context, self._root_path)
             chunks = exchange.serve(self._app, environ, context)
             _close(chunks)
-        except (ClientDisconnected, ResponseTooLargeError):
+        except ClientDisconnected:
             raise
         except Exception as error:
-            is_incomplete = stream.head is not None and not stream.is_ended
-            if self._raises or is_incomplete:
-                raise
-            _log(error, context)
-            stream.fail()  # it does nothing if the response is complete
+            fail(error, stream, context, raises=self._raises)
 
 
 class WsgiExchange:
@@ -146,7 +132,7 @@ class WsgiExchange:
             try:
                 _close(chunks)
             except Exception as error:  # the first one counts
-                _log(error, context)
+                log_error(error, context)
             raise
         return chunks
 
@@ -254,26 +240,13 @@ def _head_of(status: str, headers: list[tuple[str, str]]) -> tuple[Head, int | N
         raise HeadError(f"illegal status {status!r:.80}: three digits and a reason are wanted")
     if not isinstance(headers, list | tuple):
         raise TypeError(f"headers are a list of (name, value), not {type(headers).__name__}")
-    fields = []
-    length: str | None = None
     for name, value in headers:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"the header {name!r:.80} and its value are not both str")
-        key = name.lower()
-        if key in _CONNECTION_FIELDS:
-            continue
-        if key == "content-length":
-            if length not in (None, value) or not (value.isascii() and value.isdigit()):
-                raise HeadError(f"illegal Content-Length {value!r:.80}: one number is wanted")
-            length = value
-        fields.append((name, value))
-    return Head(int(match[1]), fields), None if length is None else int(length)
+    fields, length = unframed(headers)
+    return Head(int(match[1]), fields), length
 
 
 def _close(chunks: object) -> None:
     if hasattr(chunks, "close"):
         chunks.close()
-
-
-def _log(error: Exception, context: Any) -> None:
-    print_failure(describe(error), getattr(context, "aws_request_id", None))
