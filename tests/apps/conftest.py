@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.kits.apps.cases import roads_of
 from tests.kits.apps.claims import Case
 from tests.kits.apps.frameworks import FRAMEWORKS
-from tests.kits.apps.roads import STREAMED, Served
+from tests.kits.apps.roads import SERVER, STREAMED, Served
 from tests.kits.apps.serving import serving_app
 
 
@@ -17,7 +18,9 @@ def serving(
 ) -> Iterator[Served]:
     """The app of the module's FRAMEWORK on every road."""
     framework = FRAMEWORKS[request.module.FRAMEWORK]
-    with serving_app(tmp_path_factory.mktemp(framework.name), framework) as served:
+    directory = tmp_path_factory.mktemp(framework.name)
+    with_server = SERVER in roads_of(framework)
+    with serving_app(directory, framework, with_server=with_server) as served:
         yield served
 
 

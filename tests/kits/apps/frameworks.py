@@ -31,7 +31,7 @@ NO_STREAM: Final = NO_BACKGROUND | {
 }
 """A resolver returns its response as a whole, reads no forms, and raises what a route raises."""
 
-NO_RESULT: Final = frozenset({"stream-rest", "result-alb"})
+NO_APP: Final = frozenset({"stream-rest", "result-alb", "server"})
 
 FRAMEWORKS: Final = {
     framework.name: framework
@@ -44,7 +44,7 @@ FRAMEWORKS: Final = {
         Framework("django-wsgi", "django_app", "wsgi", NO_BACKGROUND),
         Framework("flask", "flask_app", "wsgi", NO_BACKGROUND),
         # Its result for a REST API is no stream; for a balancer's single values it has one cookie.
-        Framework("powertools", "powertools_app", "handler", NO_STREAM, NO_RESULT),
+        Framework("powertools", "powertools_app", "handler", NO_STREAM, NO_APP),
         # These have other apps than the kit's, and tests of their own.
         Framework("sse-starlette", "sse_app", "asgi"),
         Framework("mcp", "mcp_app", "asgi"),

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from tests.e2e.chain import Chain
@@ -49,6 +50,9 @@ class Served(NamedTuple):
     chain: Chain
     threads: ThreadPoolExecutor
     sdk: Any
+    server_url: str
+    """Of the app under another server; empty if that was not started."""
+    server_log: Path
 
 
 class Road(NamedTuple):
@@ -81,7 +85,9 @@ class HttpReading:
         self._client.ask(request.target, request.method, request.headers, request.body)
 
     def head(self) -> Response:
-        return self._client.head()
+        head = self._client.head()
+        # Django sends a space more in front of a cookie; HTTP has any number of them there.
+        return Response(head.status, [(name, value.strip()) for name, value in head.headers])
 
     def body(self, size: int) -> bytes:
         return self._client.body(size)
@@ -112,6 +118,11 @@ def by_url(function: str) -> Callable[[Served, AppRequest], Reading]:
         return HttpReading(served.chain.function_url(function), request)
 
     return ask
+
+
+def by_server(served: Served, request: AppRequest) -> Reading:
+    """To uvicorn or another server, and no function."""
+    return HttpReading(served.server_url, request)
 
 
 # --- with AWS's SDK ------------------------------------------------------------------------------
@@ -258,6 +269,7 @@ WHOLE: Final = {"is_incremental": False, "works_on": False}
 
 CALLBACK: Final = Road("callback", by_gateway)
 URL_STREAM: Final = Road("url-stream", by_url("stream"), keeps_length=False)
+SERVER: Final = Road("server", by_server)
 STREAMED: Final = (CALLBACK, URL_STREAM)
 ROADS: Final = (
     *STREAMED,
@@ -269,4 +281,5 @@ ROADS: Final = (
     Road("result-rest", by_result("rest"), **WHOLE, **AT_STAGE),
     Road("result-alb", by_result("alb"), keeps_repeats=False, **WHOLE, **AWS),
     Road("result-alb-multi", by_result("alb-multi"), **WHOLE, **AWS),
+    SERVER,
 )
