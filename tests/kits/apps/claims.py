@@ -15,7 +15,7 @@ from tests.e2e.chain import until
 from tests.fakes import Response
 from tests.kits.apps.events import AppRequest
 from tests.kits.apps.frameworks import Framework
-from tests.kits.apps.roads import CALLBACK, SERVER, Reading, Road, Served
+from tests.kits.apps.roads import CALLBACK, MANAGED, SERVER, Reading, Road, Served
 from tests.kits.seen import BROKEN, COMPLETE, Ending
 
 SECRET: Final = "the secret words of an error"
@@ -232,7 +232,7 @@ def client_leaves(case: Case) -> None:
         gate.open()
         assert gate.line() == "went on"
     assert gate.line() == "closed"
-    if case.road is CALLBACK:
+    if case.road is not SERVER:
         until(lambda: chain.outcomes("/leaves") == [*earlier, "client-left"], "the leaving")
 
 
@@ -293,6 +293,6 @@ def claims_of(framework: Framework, road: Road) -> list[Claim]:
     left_out = set(framework.lacks)
     if road is SERVER:
         left_out |= BEYOND_SERVERS.get(framework.name, set())
-    elif road is not CALLBACK:
+    elif road not in (CALLBACK, MANAGED):
         left_out.add("client_leaves")  # Lambda tells a function of that nowhere else
     return [claim for claim in CLAIMS if claim.__name__ not in left_out]

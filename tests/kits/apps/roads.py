@@ -45,7 +45,7 @@ class Reading(Protocol):
 
 
 class Served(NamedTuple):
-    """Where an app is reached: the functions `stream` and `buffer` of a chain."""
+    """Where an app is reached: the functions of a chain, and another server."""
 
     chain: Chain
     threads: ThreadPoolExecutor
@@ -106,9 +106,14 @@ class HttpReading:
         self._client.close()
 
 
-def by_gateway(served: Served, request: AppRequest) -> Reading:
-    """Through the gateway; the app calls back."""
-    return HttpReading(served.chain.url, request)
+def by_gateway(host: str) -> Callable[[Served, AppRequest], Reading]:
+    """Through the gateway, on the route of a host."""
+
+    def ask(served: Served, request: AppRequest) -> Reading:
+        fields = (("host", host), *request.headers)
+        return HttpReading(served.chain.url, request._replace(headers=fields))
+
+    return ask
 
 
 def by_url(function: str) -> Callable[[Served, AppRequest], Reading]:
@@ -267,12 +272,17 @@ AWS: Final = {"client": CLIENT, "base": "https://api.test"}
 AT_STAGE: Final = {"client": CLIENT, "base": f"https://api.test{STAGE}"}
 WHOLE: Final = {"is_incremental": False, "works_on": False}
 
-CALLBACK: Final = Road("callback", by_gateway)
+CALLBACK: Final = Road("callback", by_gateway("example.test"))
+MANAGED: Final = Road(
+    "managed-callback", by_gateway("managed.localhost"), base="http://managed.localhost"
+)
 URL_STREAM: Final = Road("url-stream", by_url("stream"), keeps_length=False)
 SERVER: Final = Road("server", by_server)
 STREAMED: Final = (CALLBACK, URL_STREAM)
 ROADS: Final = (
     *STREAMED,
+    MANAGED,
+    Road("gateway-stream", by_gateway("stream.localhost"), base="http://stream.localhost"),
     Road("url-buffered", by_url("buffer"), keeps_length=False, **WHOLE),
     Road("stream-http-api-2", by_stream("http-api-2"), **AWS),
     Road("stream-rest", by_stream("rest"), **AT_STAGE),

@@ -1,4 +1,4 @@
-"""Serves the app of a framework on every road: a gateway, an emulator, two function processes.
+"""Serves the app of a framework on every road: a gateway, an emulator, three functions.
 
 The road `server` is none of this project's: the app under uvicorn, or under Werkzeug's server. What
 the claims ask holds there, too.
@@ -6,6 +6,7 @@ the claims ask holds there, too.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -46,9 +47,35 @@ TAILRACE_RESPONSE_MODE = "buffer"
 [functions.buffer.url]
 invoke_mode = "BUFFERED"
 
+# AWS's own runtime, which cannot stream and has no init phase for apps.
+[functions.managed]
+command = @MANAGED@
+timeout_s = 60
+concurrency = 1
+[functions.managed.environment]
+KIT_INTERFACE = "@INTERFACE@"
+
 [[routes]]
 path = "/*"
 function = "stream"
+
+[[routes]]
+host = "managed.localhost"
+path = "/*"
+function = "managed"
+
+[[routes]]
+host = "stream.localhost"
+path = "/*"
+function = "stream"
+transport = "response-stream"
+"""
+
+HANDLER = """
+from @MODULE@ import app
+from tailrace.function import @INTERFACE@
+
+handler = @INTERFACE@(app)
 """
 
 
@@ -97,16 +124,24 @@ def serving_app(
     directory: Path, framework: Framework, *, with_server: bool = False
 ) -> Iterator[Served]:
     """Serve one app; afterwards nothing may be left."""
-    module = framework.module
-    is_app = framework.interface != "handler"
-    loaded = f'app = "{module}:app"' if is_app else f'handler = "{module}.handler"'
-    configuration = CONFIGURATION.replace("@LOADED@", loaded)
+    module, interface = framework.module, framework.interface
+    is_app = interface in SERVERS
+    handler = "served.handler" if is_app else f"{module}.handler"
+    marks = {
+        "@LOADED@": f'app = "{module}:app"' if is_app else f'handler = "{handler}"',
+        "@MANAGED@": json.dumps([sys.executable, "-m", "awslambdaric", handler]),
+        "@MODULE@": module,
+        "@INTERFACE@": interface,
+    }
     files = {
         "gates.py": (SOURCES / "gates.py").read_text(),
         f"{module}.py": (SOURCES / f"{module}.py").read_text(),
-        "tailrace.toml": configuration.replace("@INTERFACE@", framework.interface),
+        "served.py": HANDLER,
+        "tailrace.toml": CONFIGURATION,
     }
     for name, text in files.items():
+        for mark, value in marks.items():
+            text = text.replace(mark, value)
         (directory / name).write_text(text)
     with serving(directory / "tailrace.toml") as chain, ExitStack() as stack:
         chain.failures_expected = True  # the claims look at the log themselves
