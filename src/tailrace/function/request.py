@@ -27,17 +27,13 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_values", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self.pairs: Final = tuple((name.lower(), value) for name, value in pairs)
+        self.pairs: Final = tuple([(name.lower(), value) for name, value in pairs])
         """Names in lower case, and values, in order; a repeated name has several."""
-        values: dict[str, list[str]] = {}
-        for name, value in self.pairs:
-            values.setdefault(name, []).append(value)
-        self._values = values
+        values = dict(self.pairs)
+        self._values = values if len(values) == len(self.pairs) else _joined(self.pairs)
 
     def __getitem__(self, name: str) -> str:
-        values = self._values[name.lower()]
-        # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
-        return values[0] if len(values) == 1 else _separator(name).join(values)
+        return self._values[name.lower()]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._values
@@ -53,7 +49,8 @@ class Headers(Mapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of a name; an empty list if it is absent."""
-        return list(self._values.get(name.lower(), ()))
+        wanted = name.lower()
+        return [value for own_name, value in self.pairs if own_name == wanted]
 
 
 class Request:
@@ -215,5 +212,9 @@ class Request:
         return self.headers.get(name, "").partition(",")[0].strip()
 
 
-def _separator(name: str) -> str:
-    return "; " if name.lower() == "cookie" else ","
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    # A comma would become part of a cookie's value (RFC 9113, section 8.2.3).
+    return {name: ("; " if name == "cookie" else ",").join(each) for name, each in values.items()}

@@ -9,6 +9,7 @@ from tailrace.wire.mark import without_keys
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Final
 
     from tailrace.function.request import Request
@@ -38,7 +39,7 @@ def scope_of(
         "raw_path": _octets(raw_path),
         "query_string": _octets(request.raw_query),
         "root_path": mount,
-        "headers": [(_octets(name), _octets(value)) for name, value in request.headers.pairs],
+        "headers": _encoded(request.headers.pairs),
         "client": None if client is None else (client, 0),
         "server": (host, request.port) if (host := request.host) else None,
         "state": state,
@@ -70,6 +71,13 @@ def mounted(request: Request, root_path: str | None) -> tuple[str, str, str]:
     if path != root_path and not path.startswith(root_path + "/"):
         path, raw_path = root_path + path, root_path + raw_path
     return root_path, path, raw_path
+
+
+def _encoded(pairs: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    try:  # at once: a call for each text takes as long as all else of the scope
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+    except UnicodeEncodeError:
+        return [(_octets(name), _octets(value)) for name, value in pairs]
 
 
 def _octets(text: str) -> bytes:
