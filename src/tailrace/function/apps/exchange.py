@@ -32,7 +32,7 @@ class AsgiExchange:
 
     __slots__ = (
         *("_body", "_call", "_failure", "_gone", "_has_raised", "_is_bodiless"),
-        *("_is_complete", "_is_started", "_remaining", "_response", "_turns"),
+        *("_is_complete", "_is_started", "_remaining", "_response", "_transport", "_turns"),
         *("has_left", "stream"),
     )
 
@@ -40,6 +40,7 @@ class AsgiExchange:
         self.stream = response._stream
         self.has_left = False
         self._response = response
+        self._transport = response._stream.output.transport
         self._body: bytes | None = body  # None: the app has it
         self._gone = asyncio.Event()  # the client has left, or has all of its response
         self._has_raised = False
@@ -74,9 +75,9 @@ class AsgiExchange:
             return
         try:
             self._take(message)
-            if self.stream.output.transport.has_unsent:
+            if self._transport.has_unsent:
                 await self._response._drain()
-            if self.is_held and not self._turns:
+            if self._is_complete and self.is_held and not self._turns:
                 self._await_return()
         except ClientDisconnected as error:
             self._leave()
@@ -128,6 +129,7 @@ class AsgiExchange:
     def _cancel_call(self) -> None:
         if self._call is not None:
             self._call.cancel()
+            self._call = None
 
     def _call_soon(self, function: Callable[[], None]) -> None:
         self._call = asyncio.get_running_loop().call_soon(function)
@@ -150,7 +152,7 @@ class AsgiExchange:
         self.stream.set_head(head)
         self._remaining = length
         self._is_started = True
-        if self.stream.output.transport.peer is not None:
+        if self._transport.peer is not None:
             self._call_soon(self._send_head)
 
     def _send_head(self) -> None:
@@ -173,8 +175,8 @@ class AsgiExchange:
         self._cancel_call()
         if isinstance(data, str):
             raise TypeError("the body of an http.response.body message is bytes, not str")
-        if not self._is_bodiless:
-            self._count(len(data), has_more)
+        if self._remaining is not None and not self._is_bodiless:
+            self._remaining = _remainder(self._remaining - len(data), has_more)
         if self.stream.is_ended:  # with its head
             self._is_complete = not has_more
             return
@@ -196,16 +198,6 @@ class AsgiExchange:
         else:
             self._call_soon(self._await_return)
 
-    def _count(self, size: int, has_more: bool) -> None:
-        """Check the body against the content-length, so that a wrong one is the app's failure."""
-        if self._remaining is None:
-            return
-        self._remaining -= size
-        if self._remaining < 0:
-            raise RuntimeError("the body is longer than its content-length")
-        if self._remaining and not has_more:
-            raise RuntimeError("the body is shorter than its content-length")
-
     def _note_end(self) -> None:
         if self.stream.is_ended:
             self._gone.set()
@@ -218,3 +210,12 @@ class AsgiExchange:
         if not self._has_raised:
             self._has_raised = True
             raise AsgiDisconnected("the client has left, or the gateway has ended the exchange")
+
+
+def _remainder(size: int, has_more: bool) -> int:
+    """Return how many bytes a body lacks of its content-length, if that can be right."""
+    if size < 0:
+        raise RuntimeError("the body is longer than its content-length")
+    if size and not has_more:
+        raise RuntimeError("the body is shorter than its content-length")
+    return size
