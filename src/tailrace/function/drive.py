@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from functools import lru_cache
 
 from tailrace.errors import ClientDisconnected
 from tailrace.records import NamedTuple
@@ -52,9 +53,7 @@ current_handler: Final[ContextVar[RunningHandler | None]] = ContextVar(
 def drive(handler: Handler, event: Any, context: Any, stream: Stream) -> None:
     """Run a handler and send what it writes; the caller ends the response."""
     if handler.takes_response:
-        from tailrace.function.response import ResponseStream
-
-        response = ResponseStream(stream)
+        response = _response_type()(stream)
         _drive_async(handler.function(event, response, context), stream, response)
         return
     mark = current_handler.set(RunningHandler(event, context, stream))
@@ -74,9 +73,25 @@ def drive(handler: Handler, event: Any, context: Any, stream: Stream) -> None:
 
 
 def _drive_async(result: Any, stream: Stream, response: ResponseStream | None = None) -> None:
+    _async_driver()(result, stream, response)
+
+
+# Imported late, because a sync handler needs no asyncio; and once, because an import statement that
+# finds everything imported takes longer than a call.
+
+
+@lru_cache(maxsize=1)
+def _response_type() -> type[ResponseStream]:
+    from tailrace.function.response import ResponseStream
+
+    return ResponseStream
+
+
+@lru_cache(maxsize=1)
+def _async_driver() -> Callable[[Any, Stream, ResponseStream | None], None]:
     from tailrace.function.async_drive import drive_async
 
-    drive_async(result, stream, response)
+    return drive_async
 
 
 def _pump(chunks: Any, stream: Stream) -> None:
