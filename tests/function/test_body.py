@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,58 @@ def test_text_is_in_the_charset_of_its_content_type(
 def test_what_is_no_text_is_an_error(body: bytes, content_type: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         request(body, content_type).text()
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "punycode",
+        "idna",
+        "unicode_escape",
+        "undefined",
+        "utf-7",
+        "no\0ne",
+        "\ud800",
+        "utf-8\n",
+        "",
+        "x" * 999,
+    ],
+)
+def test_no_codec_is_asked_for_what_is_no_charset_of_text(charset: str) -> None:
+    """Some take quadratic time, some raise other errors, and unknown names are kept for ever."""
+    event = {
+        "requestContext": {"http": {}},
+        "headers": {"content-type": f'text/plain; charset="{charset}"'},
+        "body": "a-b",
+    }
+
+    with pytest.raises(
+        ValueError, match=f"^the body's charset is unknown: {re.escape(repr(charset[:40]))}$"
+    ):
+        Request(event).text()
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        *("utf-8", "UTF8", "utf-16", "utf-16le", "us-ascii", "ASCII", "ISO-8859-1", "iso-8859-15"),
+        *(
+            "windows-1252",
+            "cp1250",
+            "KOI8-R",
+            "Shift_JIS",
+            "euc-jp",
+            "ISO-2022-JP",
+            "GBK",
+            "gb18030",
+        ),
+        *("Big5", "EUC-KR", "macintosh", "cp866"),
+    ],
+)
+def test_charsets_of_the_web_are_read(charset: str) -> None:
+    text = request("text".encode(charset), f"text/plain; charset={charset}").text()
+
+    assert text == "text"
 
 
 # --- JSON ----------------------------------------------------------------------------------------

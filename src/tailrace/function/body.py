@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*(?=;|$)')
 _ESCAPED: Final = re.compile(r'\\(["\\])')
+_is_charset: Final = re.compile(
+    r"utf-?8|utf-?(?:16|32)(?:[bl]e)?|(?:us-)?ascii|latin-?1|iso-?8859-\d{1,2}"
+    r"|(?:windows-|cp)125\d|cp\d{3}|koi8-[ru]|macintosh|shift_jis|euc-(?:jp|kr)|iso-2022-(?:jp|kr)"
+    r"|gbk|gb2312|gb18030|big5",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
+"""Charsets of text. Python has other codecs by such names, one of which takes quadratic time
+(`punycode`), and keeps every unknown name for ever."""
 _URL_ENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 
@@ -75,11 +83,13 @@ def text_of(body: bytes, content_type: str) -> str:
     """
     charset = _parameters_of(content_type).get("charset", "utf-8")
     try:
+        if not _is_charset(charset):
+            raise LookupError
         return body.decode(charset)
     except LookupError:
         raise ValueError(f"the body's charset is unknown: {charset[:40]!r}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"the body is not {charset[:40]} at byte {error.start}") from None
+        raise ValueError(f"the body is not {charset} at byte {error.start}") from None
 
 
 def json_of(body: bytes) -> Any:
