@@ -100,6 +100,15 @@ def test_an_http_api_is_told_from_a_function_url(
     assert codec_of(fields) is codec
 
 
+@pytest.mark.parametrize("value", [None, "", 1, False, [], ["GET /"], {}])
+@pytest.mark.parametrize("name", ["routeKey", "stage"])
+def test_a_name_that_is_no_text_makes_no_http_api(name: str, value: object) -> None:
+    """An event that somebody has written or rebuilt streams as that of a Function URL does."""
+    context = {"http": {}} | ({"stage": value} if name == "stage" else {})
+
+    assert codec_of({"requestContext": context, "routeKey": value}) is function_url.FUNCTION_URL
+
+
 def test_an_event_of_the_gateway_is_a_function_urls_whatever_its_host() -> None:
     fields = DOCUMENTED["http-api-2"] | {"tailrace": {"v": 1}}
 

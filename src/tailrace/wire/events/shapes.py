@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tailrace.wire.events.codec import EventCodec
 
-_DEFAULT: Final = "$default"
+_UNNAMED: Final = ("$default", "")
 
 
 class EventShape:
@@ -83,8 +83,8 @@ def _is_http_api(fields: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
     if not isinstance(context.get("http"), (dict, Mapping)) or KEY in fields:
         return False
     return (
-        fields.get("routeKey", _DEFAULT) != _DEFAULT
-        or context.get("stage", _DEFAULT) != _DEFAULT
+        text_in(fields, "routeKey") not in _UNNAMED
+        or text_in(context, "stage") not in _UNNAMED
         or ".execute-api." in text_in(context, "domainName")
     )
 
