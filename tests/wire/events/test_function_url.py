@@ -365,8 +365,15 @@ def test_what_an_event_lacks_is_empty() -> None:
 
 
 def test_a_body_that_should_be_base64_must_be() -> None:
-    with pytest.raises(ValueError, match="base64"):
+    with pytest.raises(
+        ValueError, match=r"^the event's body cannot be read: isBase64Encoded is true"
+    ):
         _ = reader_of({"body": "a-_=", "isBase64Encoded": True}).body
+
+
+def test_a_body_with_half_of_a_surrogate_pair_is_an_error_that_says_so() -> None:
+    with pytest.raises(ValueError, match=r"half of a surrogate pair at character 1$"):
+        _ = reader_of({"body": "a\ud800"}).body
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,15 @@ def body_in(fields: Mapping[str, Any]) -> bytes:
     """Return an event's `body`, which `isBase64Encoded` describes.
 
     Raises:
-        ValueError: it should be base64, and is not.
+        ValueError: it should be base64, and is not; or it has half of a surrogate pair.
     """
     text = text_in(fields, "body")
-    if not fields.get("isBase64Encoded"):
-        return text.encode("utf-8")
-    return binascii.a2b_base64(text, strict_mode=True)
+    try:
+        if not fields.get("isBase64Encoded"):
+            return text.encode("utf-8")
+        return binascii.a2b_base64(text, strict_mode=True)
+    except UnicodeEncodeError as error:
+        problem = f"it has half of a surrogate pair at character {error.start}"
+    except ValueError as error:
+        problem = f"isBase64Encoded is true, and this is not base64: {error}"
+    raise ValueError(f"the event's body cannot be read: {problem}")
