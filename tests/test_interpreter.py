@@ -272,6 +272,37 @@ def test_a_folder_named_tailrace_is_no_tailrace(reporting: Path, peer: Peer, bar
         assert runtime.result()["tailrace"] == str(SOURCES / "tailrace" / "__init__.py")
 
 
+@pytest.mark.parametrize("name", ["tailrace.py", "tailrace/__init__.py"])
+def test_an_app_named_tailrace_is_no_tailrace(
+    reporting: Path, peer: Peer, bare: Path, name: str
+) -> None:
+    (reporting / "tailrace").mkdir()
+    (reporting / name).write_text("app = None\n")
+
+    with booted(reporting, peer, bare / "bin" / "python") as runtime:
+        assert runtime.result()["tailrace"] == str(SOURCES / "tailrace" / "__init__.py")
+
+
+def test_a_tailrace_beside_the_app_is_used(reporting: Path, peer: Peer, bare: Path) -> None:
+    """As of a folder into which pip has installed it for the cloud."""
+    (reporting / "tailrace").symlink_to(SOURCES / "tailrace")
+
+    with booted(reporting, peer, bare / "bin" / "python") as runtime:
+        assert runtime.result()["tailrace"] == str(reporting / "tailrace" / "__init__.py")
+
+
+@pytest.mark.parametrize("name", ["json", "logging", "select", "traceback", "types"])
+def test_a_module_of_the_app_is_not_taken_for_one_of_the_standard_library(
+    project: Path, peer: Peer, bare: Path, name: str
+) -> None:
+    """Under a server such as uvicorn it is not, either: that has imported its own by then."""
+    (project / f"{name}.py").write_text("raise SystemExit('the module of the app')\n")
+    (project / "app.py").write_text("def handler(event, context):\n    return 'it runs'\n")
+
+    with booted(project, peer, bare / "bin" / "python") as runtime:
+        assert runtime.result() == "it runs"
+
+
 def test_dev_runs_a_function_in_the_environment_of_its_project(project: Path, bare: Path) -> None:
     """Also a child process that multiprocessing starts anew finds the SDK."""
     add_environment(project, bare)

@@ -35,20 +35,32 @@ class PackageFinder:
         return PathFinder.find_spec(name, [_ROOT]) if name == _PACKAGE else None
 
 
-def _is_installed() -> bool:
-    """Whether the environment has the package. A folder of that name without code is none."""
+def _installed() -> str | None:
+    """Return the folder in which the environment has the package; None if it has none.
+
+    A module of that name, or a package without a runtime, is another one: that of an app.
+    """
     for finder in sys.meta_path:
         spec = finder.find_spec(_PACKAGE, None)
         if spec is not None:
-            return spec.origin is not None
-    return False
+            for folder in spec.submodule_search_locations or ():
+                if os.path.isfile(os.path.join(folder, "runtime", "__main__.py")):
+                    return os.path.dirname(folder)
+            return None
+    return None
 
 
-if not sys.flags.safe_path and sys.path[:1] == [_FOLDER]:
-    sys.path[0] = os.getcwd()  # as with -m; the modules beside this file have common names
+_is_script = not sys.flags.safe_path and sys.path[:1] == [_FOLDER]
+if _is_script:
+    sys.path[0] = os.getcwd()  # the modules beside this file have common names
+_found = _installed()
 # Also in a child process of multiprocessing, which imports this file under another name.
-if not _is_installed():
+if _found is None:
     sys.meta_path.insert(0, PackageFinder)
+if _is_script and _found != sys.path[0]:
+    # The runtime puts it back when it loads the handler: until then a logging.py beside that is
+    # not what the runtime itself imports.
+    del sys.path[0]
 
 if __name__ == "__main__":
     from tailrace.runtime.__main__ import main
