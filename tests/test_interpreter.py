@@ -150,8 +150,9 @@ def test_a_gateway_looks_for_no_python(project: Path) -> None:
         ('python = "./gone"', "/gone does not run: No such file or directory; make its environme"),
         ('python = "./env"', "/env is a directory; did you mean ./env/bin/python?"),
         ('python = "./old"', "/old is Python 3.9, and functions need 3.11 or newer; make its env"),
-        ('python = "./shell"', "/shell does not run: exit code 3: no such thing; make its env"),
-        ('python = "./silent"', "/silent does not run: exit code 0: it says nothing; make its"),
+        ('python = "./shell"', "/shell does not run: exit code 3: shell: no such thing; make it"),
+        ('python = "./broken"', "/broken does not run: exit code 1: Fatal Python error: init_fs"),
+        ('python = "./silent"', "/silent does not run: exit code 0: no output; make its envir"),
         ('python = "./plain"', "/plain does not run: Permission denied; make its environment"),
     ],
 )
@@ -160,7 +161,12 @@ def test_what_cannot_run_a_function_is_refused(
 ) -> None:
     (project / "env").symlink_to(bare)
     program(project / "old", "echo 3 9")
-    program(project / "shell", "echo first >&2; echo no such thing >&2; exit 3")
+    program(project / "shell", "echo shell: no such thing >&2; echo Try --help. >&2; exit 3")
+    program(
+        project / "broken",
+        "echo Could not find libraries >&2; echo 'Fatal Python error: init_fs_encoding' >&2;"
+        " echo '  <no Python frame>' >&2; exit 1",
+    )
     program(project / "silent", "")
     program(project / "plain", "").chmod(0o644)
     (project / "tailrace.toml").write_text(FUNCTION + line)

@@ -129,5 +129,15 @@ def _version_of(path: str, changed_ns: int) -> tuple[int, int]:
     numbers = done.stdout.split()
     if done.returncode == 0 and len(numbers) == 2 and all(each.isdecimal() for each in numbers):
         return int(numbers[0]), int(numbers[1])
-    lines = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()
-    raise ValueError(f"exit code {done.returncode}: {lines[-1][:_ANSWER_CHARS_MAX]}")
+    reason = _reason_in(done.stderr) or _reason_in(done.stdout) or "no output"
+    raise ValueError(f"exit code {done.returncode}: {reason}")
+
+
+def _reason_in(output: str) -> str:
+    """Return the line of an output that is most likely to say why; empty if there is none.
+
+    Python's own name an error, with a trace of threads behind it. Other programs begin with it.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    named = [line for line in lines if "error" in line.lower()]
+    return (named[-1:] or lines[:1] or [""])[0][:_ANSWER_CHARS_MAX]
