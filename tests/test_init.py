@@ -75,6 +75,15 @@ def test_nothing_is_overwritten(tmp_path: Path, there: list[str], words: str) ->
     )
 
 
+def test_a_link_to_nowhere_is_there_as_well(tmp_path: Path) -> None:
+    (tmp_path / "app.py").symlink_to("nowhere")
+
+    result = run("init", cwd=tmp_path)
+
+    assert result.stderr.startswith("tailrace: nothing was written: app.py is there already")
+    assert [path.name for path in tmp_path.iterdir()] == ["app.py"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -77,7 +78,7 @@ def write_starter(folder: Path) -> list[str]:
         FileExistsError: one of them is there, or an app that needs none. Nothing is written then.
         OSError: the folder cannot be written.
     """
-    there = [name for name in _FILES if (folder / name).exists()]
+    there = [name for name in _FILES if os.path.lexists(folder / name)]
     app = app_in(folder)
     if app is not None:
         raise FileExistsError(
