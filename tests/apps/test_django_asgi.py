@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.kits.apps.cases import cases_of
-from tests.kits.apps.claims import Case, Claim
+from tests.kits.apps.claims import Case, Claim, three_compressed_chunks
 from tests.kits.apps.frameworks import Framework
 from tests.kits.apps.roads import Road, Served
 from tests.kits.seen import COMPLETE, Ending
@@ -30,3 +30,7 @@ def test_a_sync_iterator_is_read_as_a_whole_first(streamed: Case) -> None:
 
     # A warning of Python, once in a process.
     assert "StreamingHttpResponse must consume synchronous iterators" in chain.output
+
+
+def test_an_async_stream_is_compressed_chunk_by_chunk(streamed: Case) -> None:
+    three_compressed_chunks(streamed)

@@ -30,3 +30,19 @@ def test_whoever_asks_learns_that_the_client_has_left(served: Served) -> None:
         assert gate.line() == "waiting"
 
     assert gate.line() == "closed: True"
+
+
+def test_a_sync_generator_ends_after_its_next_chunk(served: Served) -> None:
+    """It cannot be interrupted in its thread, and is closed when Python collects it."""
+    case = Case(served, FRAMEWORKS[FRAMEWORK], CALLBACK)
+    gate = served.chain.gate()
+    with case.asked("/sync-leaves", query=f"gate={gate.port}") as reading:
+        assert reading.head().status == 200
+        assert reading.body(4) == b"one\n"
+        assert gate.line() == "waiting"
+
+    gate.open()
+
+    assert gate.line() == "went on"
+    assert case.answer("/collect").status == 204
+    assert gate.line() == "closed"

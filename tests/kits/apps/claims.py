@@ -6,6 +6,8 @@ the clock says.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final, NamedTuple, TypeAlias
@@ -74,6 +76,32 @@ def three_chunks(case: Case, path: str) -> None:
                 gate.open()
             rest = b"three"
         assert reading.end() == Ending(rest, COMPLETE)
+
+
+def three_compressed_chunks(case: Case) -> None:
+    """Each leaves the compressor at once: flushed, or as a member of its own."""
+    gate = case.served.chain.gate()
+    received = b""
+    asks = {"query": f"gate={gate.port}", "headers": (("accept-encoding", "gzip"),)}
+    with case.asked("/stream", **asks) as reading:
+        assert reading.head().get("content-encoding") == "gzip"
+        for text in (b"one\n", b"one\ntwo\n"):
+            while _unzipped(received) != text:
+                received += reading.body(1)
+            gate.open()
+        ending = reading.end()
+    assert ending.ending == COMPLETE
+    assert gzip.decompress(received + ending.rest) == b"one\ntwo\nthree"
+
+
+def _unzipped(data: bytes) -> bytes:
+    """What can be decompressed of the beginning of a body."""
+    text = b""
+    while data:
+        decompressor = zlib.decompressobj(zlib.MAX_WBITS + 16)
+        text += decompressor.decompress(data)
+        data = decompressor.unused_data
+    return text
 
 
 def answers(case: Case) -> None:

@@ -24,7 +24,10 @@ settings.configure(
     DEBUG=False,
     ROOT_URLCONF=__name__,
     SECRET_KEY="for tests only",
-    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+    MIDDLEWARE=[
+        "django.middleware.gzip.GZipMiddleware",
+        "django.middleware.common.CommonMiddleware",
+    ],
     LOGGING={
         "version": 1,
         "disable_existing_loggers": False,

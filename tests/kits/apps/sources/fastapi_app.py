@@ -1,6 +1,7 @@
 """The app of the kit in FastAPI."""
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from gates import (
     count_start,
     finish_later,
     half_async,
+    left,
     left_async,
     starts_so_far,
     three_parts,
@@ -79,6 +81,16 @@ async def fails_late(gate: int):
 @app.get("/leaves")
 async def leaves(gate: int):
     return streamed(left_async(gate))
+
+
+@app.get("/sync-leaves")
+def sync_leaves(gate: int):
+    return streamed(left(gate))
+
+
+@app.get("/collect", status_code=204)
+async def collect():
+    gc.collect()
 
 
 @app.get("/watched")
