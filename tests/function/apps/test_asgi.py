@@ -348,6 +348,39 @@ def test_a_client_that_leaves_while_the_app_is_blocked_by_back_pressure(peer: Pe
     assert [type(error) for error in errors] == [AsgiDisconnected]
 
 
+def test_a_generator_that_is_dropped_when_the_client_leaves_is_closed_in_its_invocation(
+    peer: Peer,
+) -> None:
+    """As frameworks drop it, by the exception of `send`: no other invocation may follow."""
+    ends: list[str] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+        finally:
+            await asyncio.sleep(0.001)  # as a connection takes to close
+            ends.append("closed")
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        made = parts()
+        try:
+            async for part in made:
+                await send(body(part))
+                await asyncio.sleep(0)
+        except OSError as error:
+            kept = error  # as a task group keeps it: by its frame, which the exception refers to
+            raise kept from None
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.answer(410, b"gone")
+    call.result()
+    assert ends == ["closed"]
+
+
 def test_another_error_after_the_client_has_left_is_logged(
     peer: Peer, capfd: pytest.CaptureFixture[str]
 ) -> None:
