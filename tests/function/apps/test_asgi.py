@@ -675,6 +675,24 @@ def test_auto_says_what_an_app_raised_in_its_start(caplog: pytest.LogCaptureFixt
     assert "lifespan is left out" in caplog.text and "no database" in caplog.text
 
 
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_a_cancellation_in_a_start_is_a_failure_like_others(
+    mode: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        assert await receive() == {"type": "lifespan.startup"}
+        await leaks_a_cancellation(scope, receive, send)
+
+    start = getattr(asgi(app, lifespan=mode), START)
+    if mode == "auto":
+        start()
+        assert "lifespan is left out" in caplog.text
+        assert "lifespan has awaited what was cancelled" in caplog.text
+    else:
+        with pytest.raises(RuntimeError, match="lifespan has awaited what was cancelled"):
+            start()
+
+
 def test_on_requires_a_lifespan() -> None:
     with pytest.raises(ValueError, match="no lifespan here"):
         getattr(asgi(http_only(without_a_head), lifespan="on"), START)()

@@ -75,7 +75,7 @@ class Lifespan:
 
     def _take_unsupported(self, task: asyncio.Task[None]) -> None:
         """The app has ended before its start was complete: it has no lifespan, or "on" raises."""
-        error = task.exception()
+        error = _error_of(task)
         if self._is_required:
             raise error or Fault(
                 "Runtime.LifespanUnsupported",
@@ -117,6 +117,15 @@ class Lifespan:
             return  # the function has closed its loop
         self._end_is_wanted.set()
         await asyncio.wait((task, self._shutdown), return_when=asyncio.FIRST_COMPLETED)
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    """Return what has ended a task, if not its own return."""
+    if task.cancelled():
+        return RuntimeError(
+            "the app's lifespan has awaited what was cancelled, and did not catch it"
+        )
+    return task.exception()
 
 
 async def _raise_failed(task: asyncio.Task[None], reason: str) -> None:
