@@ -102,8 +102,8 @@ class AsgiExchange:
             self.end()  # its head is all of it
             return
         raise RuntimeError(
-            "the ASGI app returned before its response was complete: its last http.response.body"
-            " had more_body set"
+            "the ASGI app returned before its response was complete: the last http.response.body is"
+            " missing, or has more_body set"
         )
 
     @property
