@@ -423,6 +423,10 @@ async def sends_an_illegal_head(scope: Any, receive: Receive, send: Send) -> Non
     await send(OK | {"headers": [(b"x", b"a\r\nb: c")]})
 
 
+async def sends_headers_of_text(scope: Any, receive: Receive, send: Send) -> None:
+    await send(OK | {"headers": [("x", "y")]})
+
+
 async def sends_text_as_length(scope: Any, receive: Receive, send: Send) -> None:
     await send(OK | {"headers": [(b"content-length", b"one")]})
 
@@ -453,6 +457,7 @@ BEFORE_THE_HEAD = {
     "fails before the head is sent": (fails_behind_the_start, "KeyError"),
     "sends a body first": (sends_a_body_first, "'http.response.start' is expected"),
     "illegal head": (sends_an_illegal_head, "HeadError"),
+    "headers of text": (sends_headers_of_text, "name and value, both of them bytes"),
     "text as length": (sends_text_as_length, "illegal Content-Length 'one'"),
     "two lengths": (sends_two_lengths, "Content-Length is 1 and 2"),
     "text as body": (sends_text, "is bytes, not str"),

@@ -12,7 +12,7 @@ from tailrace.limits import END_TURNS_MAX
 from tailrace.wire.integration import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from tailrace.function.response import ResponseStream
@@ -145,8 +145,7 @@ class AsgiExchange:
             raise RuntimeError(f"the ASGI app sent {kind!r} where {wanted!r} is expected")
 
     def _start(self, message: dict[str, Any]) -> None:
-        pairs = message.get("headers", ())
-        fields, length = unframed((n.decode("latin-1"), v.decode("latin-1")) for n, v in pairs)
+        fields, length = unframed(_decoded(message.get("headers", ())))
         head = Head(message["status"], fields)
         self._is_bodiless = self._is_bodiless or head.status in (204, 304)
         self.stream.set_head(head)
@@ -219,3 +218,10 @@ def _remainder(size: int, has_more: bool) -> int:
     if size and not has_more:
         raise RuntimeError("the body is shorter than its content-length")
     return size
+
+
+def _decoded(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    try:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+    except (AttributeError, ValueError):
+        raise TypeError("headers are pairs of name and value, both of them bytes") from None
