@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from starlette.background import BackgroundTask
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse
-from tests.peers import SECRET, Callback, Peer, Running
+from tests.peers import SECRET, WAIT_S, Callback, Peer, Running
 from tests.runtime_api import RuntimeLoop, error_in
 
 from tailrace import limits
@@ -307,6 +309,53 @@ def test_an_app_that_does_not_end_is_cancelled_after_the_grace(
     assert call.result() is None
     assert log == ["finally"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_app_that_does_nothing_but_send_is_cancelled_after_the_grace(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.function.async_drive.DISCONNECT_GRACE_S", 0.05)
+    log: list[str] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        end_s = time.monotonic() + WAIT_S  # so that a test that fails ends
+        try:
+            while time.monotonic() < end_s:
+                with contextlib.suppress(OSError):
+                    await send(body(b"1"))
+        except asyncio.CancelledError:
+            log.append("cancelled")
+            raise
+
+    call, callback = called_back(peer, app)
+    callback.read_response_head()
+    callback.answer(410, b"gone")
+    call.result()
+    assert log == ["cancelled"]
+
+
+def test_an_app_that_does_nothing_but_send_can_notice_the_end(peer: Peer) -> None:
+    """A response to HEAD is complete with its head, whatever the app sends."""
+    noticed: list[Any] = []
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        end = asyncio.create_task(receive())
+        await send(OK)
+        end_s = time.monotonic() + WAIT_S
+        while not end.done():
+            assert time.monotonic() < end_s
+            await send(body(b"1"))
+        noticed.append(end.result())
+
+    context = {"http": {"method": "HEAD", "path": "/"}}
+    call, callback = called_back(peer, app, event={"requestContext": context})
+    assert callback.serve()[1] == b""
+    call.result()
+    assert noticed == [{"type": "http.disconnect"}]
 
 
 def test_an_app_that_ends_within_the_grace_is_not_cancelled(peer: Peer) -> None:

@@ -70,8 +70,9 @@ class AsgiExchange:
                 the head announces.
             HeadError: HTTP does not allow a part of the head.
         """
+        if self.has_left or self.stream.is_ended:
+            await self._pass_turn()
         if self.has_left:
-            self._raise_left()
             return
         try:
             self._take(message)
@@ -205,10 +206,16 @@ class AsgiExchange:
         self.has_left = True
         self._gone.set()
 
-    def _raise_left(self) -> None:
-        if not self._has_raised:
+    async def _pass_turn(self) -> None:
+        """Let other tasks run: else one that does nothing but send would never learn of the end.
+
+        Raises:
+            AsgiDisconnected: the client has left; only once.
+        """
+        if self.has_left and not self._has_raised:
             self._has_raised = True
             raise AsgiDisconnected("the client has left, or the gateway has ended the exchange")
+        await asyncio.sleep(0)
 
 
 def _remainder(size: int, has_more: bool) -> int:
