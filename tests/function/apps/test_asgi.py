@@ -60,7 +60,8 @@ def called_back(peer: Peer, app: Any, **options: Any) -> tuple[Running, Callback
 def returned(app: Any, **options: Any) -> Any:
     """The result of an app's handler for a Function URL."""
     event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
-    return asgi(app, **options)(event | options.pop("event", {}), CONTEXT)
+    event |= options.pop("event", {})
+    return asgi(app, **options)(event, CONTEXT)
 
 
 def test_each_part_is_sent_before_the_app_makes_the_next(peer: Peer) -> None:
@@ -230,7 +231,7 @@ def test_a_head_is_all_of_a_response_without_a_body(
 
     event = {"requestContext": {"http": {"method": method, "path": "/"}}}
     if mode == "result":
-        result = asgi(app)({"version": "2.0", **event}, CONTEXT)
+        result = returned(app, event=event)
         assert (result["statusCode"], result["body"]) == (status, "")
         return
     call, callback = called_back(peer, app, event=event)
@@ -767,6 +768,12 @@ def test_off_starts_nothing() -> None:
 def test_an_event_that_is_no_http_request_is_refused() -> None:
     with pytest.raises(TypeError, match="no HTTP request"):
         asgi(http_only(without_a_head))({"Records": []}, CONTEXT)
+
+
+def test_a_body_that_is_not_base64_is_a_500(capfd: pytest.CaptureFixture[str]) -> None:
+    result = returned(http_only(without_a_head), event={"body": "%", "isBase64Encoded": True})
+    assert result["statusCode"] == 500
+    assert "[ERROR] ValueError: the event's body cannot be read" in capfd.readouterr().out
 
 
 def test_a_websocket_event_is_refused() -> None:

@@ -864,7 +864,7 @@ def test_a_body_that_is_not_base64_is_a_500(capsys: pytest.CaptureFixture[str]) 
     event = request_event(body="%", isBase64Encoded=True)
 
     assert wsgi(app_of([b"x"]))(event, CONTEXT)["statusCode"] == 500
-    assert logged(capsys)[0].startswith("[ERROR] Error: ")
+    assert logged(capsys)[0].startswith("[ERROR] ValueError: the event's body cannot be read")
 
 
 def test_an_event_that_is_no_request_fails_the_invocation() -> None:

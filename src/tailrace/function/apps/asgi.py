@@ -99,7 +99,11 @@ class AsgiApp:
         request = Request(event)
         if not self._lifespan.is_started:
             await self._lifespan.start()
-        body = request.body
+        try:
+            body = request.body
+        except ValueError as error:
+            fail(error, response._stream, context, raises=self._raises)
+            return
         scope = scope_of(request, context, self._root_path, self._lifespan.state.copy())
         add_length(scope["headers"], len(body))
         exchange = AsgiExchange(response, body, is_head_request=request.method == "HEAD")
