@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from tailrace.errors import ConfigError
-from tailrace.function.event_fields import fields_of
-from tailrace.wire.events.fields import context_of, text_in
+from tailrace.wire.events.fields import context_of, fields_of, text_in
 from tailrace.wire.events.shapes import find_shape
 from tailrace.wire.mark import MARK_VERSION, Mark, read_mark
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any, Final, Literal, TypeAlias
 
     from tailrace.function.request import Request
-    from tailrace.wire.events.codec import EventCodec
 
     Mode: TypeAlias = Literal["stream", "buffer"]
 
@@ -46,6 +44,8 @@ class Input:
         self._context: Final = context_of(self.fields)
         self.shape: Final = find_shape(self.fields, self._context)
         """The shape of the event; None if it is no HTTP request, or of an unknown front end."""
+        self.codec: Final = None if self.shape is None else self.shape.codec
+        """How the request is read and answered; None if it is not."""
 
     @property
     def callback(self) -> str | None:
@@ -73,11 +73,6 @@ class Input:
     def is_http(self) -> bool:
         """Whether the event is an HTTP request in a shape that is read here."""
         return self.codec is not None
-
-    @property
-    def codec(self) -> EventCodec | None:
-        """How the request is read and answered; None if it is not."""
-        return None if self.shape is None else self.shape.codec
 
     @property
     def method(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from tailrace.function.event_fields import fields_of
-from tailrace.wire.events.fields import context_of, text_in
+from tailrace.wire.events.fields import context_of, fields_of, text_in
 from tailrace.wire.events.shapes import find_shape
 
 TYPE_CHECKING = False  # see `records`

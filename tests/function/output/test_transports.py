@@ -15,8 +15,8 @@ from tailrace.function.output.result import ResultTransport
 from tailrace.function.output.upload import UploadTransport
 from tailrace.limits import ALB_RESPONSE_BYTES_MAX, BUFFERED_RESPONSE_BYTES_MAX
 from tailrace.net.blocking.upload import Upload
+from tailrace.wire.events import EventCodec
 from tailrace.wire.events.alb import ALB, ALB_MULTI_VALUE
-from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.events.function_url import FUNCTION_URL
 
 GONE = b"HTTP/1.1 410 Gone\r\ncontent-length: 4\r\n\r\nleft"

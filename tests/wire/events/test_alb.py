@@ -10,8 +10,8 @@ from tests.event_shapes import DOCUMENTED, Sent, alb, alb_multi_value
 
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import ALB_RESPONSE_BYTES_MAX
+from tailrace.wire.events import EventCodec
 from tailrace.wire.events.alb import ALB, ALB_MULTI_VALUE, AlbReader
-from tailrace.wire.events.codec import EventCodec
 from tailrace.wire.integration import Head
 
 HEAD = Head(201, [("x-a", "1"), ("X-A", "2"), ("y", "z")], ["a=1", "b=2", "c=3"])

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.event_shapes import DOCUMENTED, EVENTS, Sent, grouped, pairs, raw_pairs
 
-from tailrace.wire.events import alb, function_url, http_api, rest
-from tailrace.wire.events.codec import EventCodec, EventReader
+from tailrace.wire.events import EventCodec, EventReader, alb, function_url, http_api, rest
 from tailrace.wire.events.fields import context_of
 from tailrace.wire.events.shapes import SHAPES, find_shape
 

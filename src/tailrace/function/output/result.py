@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tailrace.wire.events.codec import EventCodec
+    from tailrace.wire.events import EventCodec
 
 
 class ResultTransport:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 from tailrace.errors import ResponseTooLargeError
 from tailrace.limits import ALB_RESPONSE_BYTES_MAX
-from tailrace.wire.events.codec import EventCodec
+from tailrace.wire.events import EventCodec
 from tailrace.wire.events.fields import text_in
 from tailrace.wire.events.percent import complete_parameter, complete_path
 from tailrace.wire.events.rest import RestReader, grouped_headers, query_of

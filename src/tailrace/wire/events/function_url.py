@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tailrace.limits import EVENT_CONTROLS_MAX
-from tailrace.wire.events.codec import EventCodec
+from tailrace.wire.events import EventCodec
 from tailrace.wire.events.fields import body_in, mapping_in, text_in
 from tailrace.wire.integration import Head, encode_prelude
 

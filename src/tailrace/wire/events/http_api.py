@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tailrace.wire.events import function_url, rest
-from tailrace.wire.events.codec import EventCodec
+from tailrace.wire.events import EventCodec, function_url, rest
 from tailrace.wire.events.fields import text_in
 from tailrace.wire.events.percent import encode_path
 

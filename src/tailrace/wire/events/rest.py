@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 
 from tailrace.limits import PRELUDE_BYTES_MAX
-from tailrace.wire.events.codec import EventCodec
+from tailrace.wire.events import EventCodec
 from tailrace.wire.events.fields import (
     body_in,
     mapping_in,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from tailrace.wire.events.codec import EventCodec
+    from tailrace.wire.events import EventCodec
 
 _UNNAMED: Final = ("$default", "")
 
