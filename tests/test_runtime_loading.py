@@ -51,6 +51,22 @@ def start():
 handler.__tailrace_start__ = start
 """
 
+THREADED = """
+import asyncio, threading
+
+released = threading.Event()
+
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    asyncio.get_running_loop().run_in_executor(None, released.wait)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    released.set()
+    print("app ended")
+    await send({"type": "lifespan.shutdown.complete"})
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -238,6 +254,15 @@ def test_a_handlers_start_is_called_once_before_its_first_event(folder: Path, pe
         assert runtime.result() == ["now"]
         runtime.receive()
         assert runtime.end(signal.SIGTERM)[0] == 0
+
+
+def test_an_app_ends_before_the_threads_that_may_wait_for_it(folder: Path, peer: Peer) -> None:
+    """Sync code of an app runs in threads, and the interpreter's exit waits for these."""
+    (folder / "threaded.py").write_text(THREADED)
+
+    with RuntimeProcess(folder, peer, "threaded:app") as runtime:
+        runtime.receive()
+        assert runtime.end(signal.SIGTERM) == (0, "app ended\n", "")
 
 
 def test_a_failing_start_is_an_error_of_the_init_phase(folder: Path, peer: Peer) -> None:

@@ -116,10 +116,26 @@ def call_at_close(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     _at_close.append(function)
 
 
-async def _run_at_close() -> None:
+def shut_down() -> None:
+    """Run now, and not at the exit, what was given to `call_at_close`.
+
+    A runtime calls it when it ends: the interpreter's exit first waits for threads, which may block
+    for long, as sync code of an app does.
+    """
+    if _at_close and _can_run():
+        functions = _at_close.copy()
+        _at_close.clear()
+        _loops[0].run_until_complete(_run_all(functions))
+
+
+def _can_run() -> bool:
+    return bool(_loops) and not _loops[0].is_closed() and not _loops[0].is_running()
+
+
+async def _run_all(functions: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:
     try:
         async with asyncio.timeout(LOOP_CLOSE_TIMEOUT_S):
-            await asyncio.gather(*(function() for function in _at_close))
+            await asyncio.gather(*(function() for function in functions))
     except TimeoutError:
         pass  # they are cancelled with all other tasks
 
@@ -127,11 +143,10 @@ async def _run_at_close() -> None:
 @atexit.register
 def _close() -> None:
     """Let the tasks that are left clean up, by their own end or cancelled, and close the loop."""
-    if not _loops or _loops[0].is_closed() or _loops[0].is_running():
+    shut_down()
+    if not _can_run():
         return
     loop = _loops[0]
-    if _at_close:
-        loop.run_until_complete(_run_at_close())
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()

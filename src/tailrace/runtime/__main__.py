@@ -77,7 +77,15 @@ def main(arguments: list[str]) -> int:
         return 130
     finally:
         api.close()
+        _shut_down_apps()
         flush_output()
+
+
+def _shut_down_apps() -> None:
+    """Now: the interpreter's exit first waits for threads."""
+    event_loop = sys.modules.get("tailrace.function.event_loop")
+    if event_loop is not None:
+        event_loop.shut_down()
 
 
 def _in_mode(handler: HandlerFunction) -> HandlerFunction:
