@@ -12,6 +12,7 @@ import pytest
 from tests.peers import Peer
 from tests.runtime_process import RuntimeProcess
 
+import tailrace
 from tailrace.limits import CHOICES_NAMED_MAX
 from tailrace.wire.runtime_api import ACCEPTED_BODY
 
@@ -75,6 +76,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("")
     (tmp_path / "package" / "service.py").write_text(MAIN)
+    (tmp_path / "space").mkdir()
     (tmp_path / "not-a-module.py").write_text("")
     (tmp_path / "notes.txt").write_text("")
     return tmp_path
@@ -131,6 +133,7 @@ def test_a_colon_separates_module_and_attribute(
         ("main:group.outer", "did you mean group? there are in main: api, handler"),
         ("main:pai", "did you mean api? there are in main: api, handler"),
         ("package:app", "there are in package: none"),
+        ("space:app", "there are in space: none"),
     ],
 )
 def test_a_typo_says_what_there_is(folder: Path, peer: Peer, name: str, hint: str) -> None:
@@ -162,6 +165,25 @@ def test_a_proxy_that_stands_for_nothing_is_no_app(folder: Path, peer: Peer) -> 
     (line,) = init_error(folder, peer, "main:ap", is_strict=False)
 
     assert line.partition("'; ")[2] == "did you mean app? there are in main: app"
+
+
+@pytest.mark.parametrize("file", ["json.py", "json/__init__.py"])
+def test_a_module_in_place_of_the_one_of_the_app_is_named(
+    folder: Path, peer: Peer, file: str
+) -> None:
+    """It was imported before the folder of the app was in the path."""
+    (folder / "json").mkdir()
+    (folder / file).write_text(MAIN)
+    boot = Path(tailrace.__file__).parent / "runtime" / "boot.py"
+
+    with RuntimeProcess(folder, peer, command=(sys.executable, str(boot), "json:api")) as runtime:
+        runtime.receive()
+        runtime.answer(202, ACCEPTED_BODY)
+        _, out, _ = runtime.end()
+
+    assert out.partition("module 'json'; ")[2] == (
+        f"that is {json.__file__}, which Python has imported before: rename {folder / file}\n"
+    )
 
 
 def test_many_modules_are_not_all_named(tmp_path: Path, peer: Peer) -> None:

@@ -59,11 +59,24 @@ def frames_of(error: ImportError) -> list[str]:
 
 def near_attributes(module: ModuleType, attribute: str) -> str:
     """Return the apps and handlers of a module, and which is meant; it begins with "; "."""
+    own = _file_beside(module)
+    if own is not None:
+        return f"; that is {module.__file__}, which Python has imported before: rename {own}"
     names = sorted(name for name in vars(module) if not name.startswith("_"))
     kinds = {name: _kind_in(module, getattr(module, name)) for name in names}
     found = [name for name in names if kinds[name] in ("asgi", "wsgi")]
     found += [name for name in names if kinds[name] == "handler"]
     return _choices(attribute.partition(".")[0], found, names, module.__name__)
+
+
+def _file_beside(module: ModuleType) -> str | None:
+    """Return the file of the app that has a module's name and is not that module."""
+    path = os.path.join(sys.path[0], *module.__name__.split("."))
+    taken = getattr(module, "__file__", None)  # a folder without __init__.py has none
+    for own in (f"{path}.py", os.path.join(path, "__init__.py")):
+        if taken is not None and os.path.isfile(own) and not os.path.samefile(own, taken):
+            return own
+    return None
 
 
 def _kind_in(module: ModuleType, value: object) -> str | None:
