@@ -124,6 +124,8 @@ def test_a_colon_separates_module_and_attribute(
     ("name", "hint"),
     [
         ("mian:app", "did you mean main? there are in {folder}: main, package, started"),
+        ("MAIN:app", "did you mean main? there are in {folder}: main, package, started"),
+        ("main:API", "did you mean api? there are in main: api, handler"),
         ("nothing:app", "there are in {folder}: main, package, started"),
         ("service:app", "did you mean package.service?"),
         ("package.servce:app", "did you mean service? there are in package: service"),

@@ -104,11 +104,18 @@ def _near_modules(missing: str) -> str:
 
 def _choices(name: str, found: Sequence[str], others: Iterable[str], where: str) -> str:
     """Return the words about what there is: what is near to a name, and the first of all."""
-    near = difflib.get_close_matches(name, found, 1) or difflib.get_close_matches(name, others, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
+    near = _nearest(name, found) or _nearest(name, others)
+    meant = "" if near is None else f"did you mean {near}? "
     listed = ", ".join(found[: limits.CHOICES_NAMED_MAX]) or "none"
     more = ", …" if len(found) > limits.CHOICES_NAMED_MAX else ""
     return f"; {meant}there are in {where}: {listed}{more}"
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most like another one; letters may be small or capital."""
+    spellings = {each.lower(): each for each in names}
+    near = difflib.get_close_matches(name.lower(), spellings, 1)
+    return spellings[near[0]] if near else None
 
 
 def _modules_in(folders: Sequence[str]) -> list[str]:
