@@ -84,7 +84,15 @@ async def leaves(gate: int):
 
 
 @app.get("/sync-leaves")
-def sync_leaves(gate: int):
+async def sync_leaves(gate: int, noticed: int, request: Request):
+    """Its generator waits in a thread; a task tells when the response has been cancelled."""
+
+    async def notice():
+        with Gate(noticed) as at:
+            await watch(request)
+            at.tell("noticed")
+
+    app.state.noticing = asyncio.ensure_future(notice())
     return streamed(left(gate))
 
 
