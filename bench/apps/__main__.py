@@ -74,7 +74,7 @@ async def _measure(options: argparse.Namespace, parts: Sequence[str]) -> Rows:
 
 def _import(python: str, rows: Rows, runs: int, *, counts: bool) -> None:
     for before in cold.BEFORE:
-        row = _new(rows, f"import, {before}", "import until there is a handler, ms")
+        row = _new(rows, f"import, {before}", f"import {before}, ms")
         for adapter in cold.ADAPTERS:
             cold.import_ms(python, before, adapter)  # compiles what is imported
         for _ in range(runs):
@@ -82,7 +82,8 @@ def _import(python: str, rows: Rows, runs: int, *, counts: bool) -> None:
                 row.add(adapter, cold.import_ms(python, before, adapter))
         _say(f"imports, {before}")
         if counts:
-            counted = _new(rows, f"import, {before}, instructions", "millions of instructions")
+            name = f"import, {before}, instructions"
+            counted = _new(rows, name, f"import {before}, millions of instructions")
             for adapter in cold.ADAPTERS:
                 millions = cold.import_instructions(python, before, adapter) / 1e6
                 counted.add(adapter, millions)
