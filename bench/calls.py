@@ -19,7 +19,7 @@ import msgspec
 from tailrace import limits
 from tailrace.emulator import runtime_answer, signature
 from tailrace.emulator.gzip_decoder import GzipDecoder
-from tailrace.emulator.log import EmulatorLog, EnvironmentLog
+from tailrace.emulator.log import EmulatorLog, EnvironmentLog, LastInit
 from tailrace.errors import TailraceError
 from tailrace.gateway.transports.stream_head import HeadFinder
 from tailrace.gateway.transports.stream_messages import failure_in, split
@@ -250,7 +250,7 @@ def _output(data: bytes) -> Callable[[], object]:
     stream = _Nowhere()
 
     def turn() -> None:
-        log = EnvironmentLog(EmulatorLog(stream), "function")
+        log = EnvironmentLog(EmulatorLog(stream), "function", LastInit())
         for _ in range(limits.OUTPUT_BYTES_PER_TURN_MAX // len(data)):
             log.feed(data)
 

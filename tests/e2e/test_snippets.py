@@ -267,12 +267,14 @@ PAGES = (
 
 
 def python_snippets() -> dict[str, str]:
-    """Every function on these pages, by page and line."""
+    """Every function on these pages that serves a GET, by page and line."""
     return {
         f"{page}:{each.line}": each.text
         for page in PAGES
         for each in blocks(page)
-        if each.info[0] == "python" and re.search(r"^@streamify_response", each.text, re.MULTILINE)
+        if each.info[0] == "python"
+        and re.search(r"^@streamify_response", each.text, re.MULTILINE)
+        and '!= "POST"' not in each.text
     }
 
 
