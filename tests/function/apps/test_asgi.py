@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
 import time
@@ -21,6 +22,7 @@ from tests.runtime_api import RuntimeLoop, error_in
 from tailrace import limits
 from tailrace.errors import AsgiDisconnected, HeadError
 from tailrace.function import FlushPolicy, asgi
+from tailrace.function.apps.exchange import AsgiExchange
 from tailrace.function.event_loop import run_in_loop
 from tailrace.function.handler import START
 
@@ -802,6 +804,26 @@ def behind_middleware(app: Any, depth: int) -> Any:
     for _ in range(depth):
         app = Passing(app)
     return app
+
+
+def test_nothing_of_a_request_behind_middleware_is_left_in_the_loop(peer: Peer) -> None:
+    """A call that is left would run, turn by turn, in the next request's time."""
+
+    @http_only
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send(body(b"all"))
+        await send(EMPTY_END)
+
+    def exchanges() -> list[AsgiExchange]:
+        gc.collect()
+        return [each for each in gc.get_objects() if type(each) is AsgiExchange]
+
+    earlier = exchanges()  # of other tests, whose failures are still shown
+    call, callback = called_back(peer, behind_middleware(app, 1))
+    assert callback.serve()[1] == b"all"
+    call.result()
+    assert not [each for each in exchanges() if all(each is not other for other in earlier)]
 
 
 @pytest.mark.parametrize("has_streamed", [True, False])
