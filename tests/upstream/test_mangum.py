@@ -5,10 +5,11 @@ Lambda@Edge, whose events this package does not read, and Mangum's custom handle
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gzip
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -26,7 +27,6 @@ from tests.upstream.mangum_differences import (
 from tests.upstream.sources import run_tests
 
 from tailrace.function import asgi
-from tailrace.function.event_loop import environment_loop
 from tailrace.wire.events.fields import context_of
 from tailrace.wire.events.shapes import find_shape
 
@@ -88,9 +88,13 @@ class Responder:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def loop() -> None:
-    """Mangum takes the thread's current loop."""
-    environment_loop()
+def loop() -> Iterator[None]:
+    """Mangum takes the thread's current loop, and otherwise makes one that it never closes."""
+    own = asyncio.new_event_loop()
+    asyncio.set_event_loop(own)
+    yield
+    asyncio.set_event_loop(None)
+    own.close()
 
 
 def seen_by(adapter: Adapter, event: dict[str, Any]) -> Fields:

@@ -208,7 +208,7 @@ def test_a_function_may_serve_other_events_in_the_same_loop(
         loops.append(asyncio.get_running_loop())
         return "done"
 
-    serve = asgi(app)
+    serve = asgi(app, lifespan="off")
 
     def handler(event: dict[str, Any], context: Any) -> Any:
         if "requestContext" in event:
