@@ -195,7 +195,7 @@ def played(*, loops: tuple[str, ...] = BOTH, **options: Any) -> Callable[[Story]
         def test(loop: str, **args: Any) -> None:
             LOOPS[loop](play(story, args))
             gc.collect()
-            assert not [o for o in gc.get_objects() if isinstance(o, ClientConnection)]
+            assert not [o for o in gc.get_objects() if issubclass(type(o), ClientConnection)]
 
         parameters = [p for n, p in inspect.signature(story).parameters.items() if n != "stage"]
         own = inspect.Parameter("loop", inspect.Parameter.POSITIONAL_OR_KEYWORD)
