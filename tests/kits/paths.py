@@ -20,9 +20,8 @@ from typing import Any, Final, NamedTuple, Protocol
 import boto3
 import botocore.config
 from tests.e2e.chain import Chain, serving
-from tests.e2e.client import Client
 from tests.e2e.gate import SOURCE, WAIT_S
-from tests.fakes import Broken
+from tests.kits.readers import EventStreamReader, HttpReader
 from tests.kits.seen import BROKEN, COMPLETE, Ending, HeadSeen
 from tests.kits.shapes import Request
 
@@ -148,11 +147,11 @@ def sdk_of(chain: Chain) -> Any:
 # --- over HTTP -------------------------------------------------------------------------------
 
 
-class HttpConversation:
-    """A raw client's, byte by byte."""
+class HttpConversation(HttpReader):
+    """A raw client's, which may go on with another request."""
 
     def __init__(self, url: str, target: str, what: Ask) -> None:
-        self._client = Client(url)
+        super().__init__(url)
         self._target = target
         self._send(what)
 
@@ -164,27 +163,11 @@ class HttpConversation:
         head = self._client.head()
         return HeadSeen.of(head.status, head.headers)
 
-    def body(self, size: int) -> bytes:
-        return self._client.body(size)
-
-    def end(self) -> Ending:
-        try:
-            return Ending(self._client.rest(), COMPLETE)
-        except Broken as broken:
-            return Ending(broken.received, BROKEN)
-
-    @property
-    def has_more(self) -> bool:
-        return self._client.has_more
-
     def go_on(self) -> None:
         assert not self.has_more
         self._send(Ask("returns_text", Request(), 0))
         answer = self._client.answer()
         assert (answer.status, answer.body) == (200, "wörter".encode())
-
-    def close(self) -> None:
-        self._client.close()
 
 
 def ask_gateway(route: str) -> Callable[[Callers, Ask], Conversation]:
@@ -227,67 +210,28 @@ def http_event(what: Ask) -> bytes:
     return json.dumps(event).encode()
 
 
-class StreamConversation:
-    """An event stream: payload chunks, then the event that says how the invocation ended."""
-
-    DELIMITER: Final = b"\0" * 8
-
-    def __init__(self, calling: Future[Any]) -> None:
-        self._calling = calling
-        self._events: Iterator[dict[str, Any]] | None = None
-        self._unread = b""
-        self._complete: dict[str, str] | None = None
+class StreamConversation(EventStreamReader):
+    """An event stream, whose last event has the invocation's error."""
 
     def head(self) -> HeadSeen | None:
-        while self.DELIMITER not in self._unread:
-            if not self._read_more():
-                return None
-        prelude, _, self._unread = self._unread.partition(self.DELIMITER)
-        said = json.loads(prelude)
+        said = self.prelude()
+        if said is None:
+            return None
         return HeadSeen.of(
             said["statusCode"], said.get("headers", {}).items(), said.get("cookies", ())
         )
 
-    def body(self, size: int) -> bytes:
-        while len(self._unread) < size:
-            assert self._read_more(), f"ended after {self._unread!r}"
-        data, self._unread = self._unread[:size], self._unread[size:]
-        return data
-
     def end(self) -> Ending:
-        while self._read_more():
-            pass
-        rest, self._unread = self._unread, b""
-        if self._complete is None:
+        rest = self.rest()
+        if self.complete is None:
             return Ending(rest, BROKEN)
-        if "ErrorCode" not in self._complete:
+        if "ErrorCode" not in self.complete:
             return Ending(rest, COMPLETE)
-        details = json.loads(self._complete["ErrorDetails"])
+        details = json.loads(self.complete["ErrorDetails"])
         return Ending(rest, COMPLETE, details["errorType"])
-
-    @property
-    def has_more(self) -> bool:
-        return bool(self._unread)
 
     def go_on(self) -> None:
         """The SDK has connections of its own."""
-
-    def close(self) -> None:
-        self._calling.result(WAIT_S)["EventStream"].close()
-
-    def _read_more(self) -> bool:
-        """One more event; False at the end."""
-        if self._events is None:
-            self._events = iter(self._calling.result(WAIT_S)["EventStream"])
-        event = next(self._events, None)
-        if event is None:
-            return False
-        assert self._complete is None, "nothing follows InvokeComplete"
-        if "InvokeComplete" in event:
-            self._complete = event["InvokeComplete"]
-        else:
-            self._unread += event["PayloadChunk"]["Payload"]
-        return True
 
 
 def invoke_stream(callers: Callers, what: Ask) -> Conversation:

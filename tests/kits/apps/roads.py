@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from tests.e2e.chain import Chain
-from tests.e2e.client import Client
 from tests.e2e.gate import WAIT_S
-from tests.fakes import Broken, Response
+from tests.fakes import Response
 from tests.kits.apps.events import CLIENT, STAGE, WRITERS, AppRequest
+from tests.kits.readers import EventStreamReader, HttpReader
 from tests.kits.seen import BROKEN, COMPLETE, Ending
 
-DELIMITER: Final = b"\0" * 8
 LOCAL: Final = "127.0.0.1"
 
 
@@ -77,33 +76,17 @@ class Road(NamedTuple):
 # --- over HTTP -----------------------------------------------------------------------------------
 
 
-class HttpReading:
-    """A raw client's, byte by byte."""
+class HttpReading(HttpReader):
+    """A raw client's, of one request."""
 
     def __init__(self, url: str, request: AppRequest) -> None:
-        self._client = Client(url)
+        super().__init__(url)
         self._client.ask(request.target, request.method, request.headers, request.body)
 
     def head(self) -> Response:
         head = self._client.head()
         # Django sends a space more in front of a cookie; HTTP has any number of them there.
         return Response(head.status, [(name, value.strip()) for name, value in head.headers])
-
-    def body(self, size: int) -> bytes:
-        return self._client.body(size)
-
-    def end(self) -> Ending:
-        try:
-            return Ending(self._client.rest(), COMPLETE)
-        except Broken as broken:
-            return Ending(broken.received, BROKEN)
-
-    @property
-    def has_more(self) -> bool:
-        return self._client.has_more
-
-    def close(self) -> None:
-        self._client.close()
 
 
 def by_gateway(host: str) -> Callable[[Served, AppRequest], Reading]:
@@ -133,53 +116,18 @@ def by_server(served: Served, request: AppRequest) -> Reading:
 # --- with AWS's SDK ------------------------------------------------------------------------------
 
 
-class StreamReading:
-    """An event stream: payload chunks, then how the invocation ended."""
-
-    def __init__(self, calling: Future[Any]) -> None:
-        self._calling = calling
-        self._events: Iterator[dict[str, Any]] | None = None
-        self._unread = b""
-        self._complete: dict[str, str] | None = None
+class StreamReading(EventStreamReader):
+    """An event stream, whose prelude has the form of the event's front end."""
 
     def head(self) -> Response:
-        while DELIMITER not in self._unread:
-            assert self._read_more(), f"no prelude: {self._unread!r} {self._complete}"
-        prelude, _, self._unread = self._unread.partition(DELIMITER)
-        return head_of(json.loads(prelude), EVERY_FORM)
-
-    def body(self, size: int) -> bytes:
-        while len(self._unread) < size:
-            assert self._read_more(), f"ended after {self._unread!r}"
-        data, self._unread = self._unread[:size], self._unread[size:]
-        return data
+        said = self.prelude()
+        assert said is not None, f"no prelude: {self._unread!r} {self.complete}"
+        return head_of(said, EVERY_FORM)
 
     def end(self) -> Ending:
-        while self._read_more():
-            pass
-        rest, self._unread = self._unread, b""
-        assert self._complete is not None, "the stream has no end"
-        return Ending(rest, BROKEN if "ErrorCode" in self._complete else COMPLETE)
-
-    @property
-    def has_more(self) -> bool:
-        return bool(self._unread)
-
-    def close(self) -> None:
-        self._calling.result(WAIT_S)["EventStream"].close()
-
-    def _read_more(self) -> bool:
-        """One more event; False at the end."""
-        if self._events is None:
-            self._events = iter(self._calling.result(WAIT_S)["EventStream"])
-        event = next(self._events, None)
-        if event is None:
-            return False
-        if "InvokeComplete" in event:
-            self._complete = event["InvokeComplete"]
-        else:
-            self._unread += event["PayloadChunk"]["Payload"]
-        return True
+        rest = self.rest()
+        assert self.complete is not None, "the stream has no end"
+        return Ending(rest, BROKEN if "ErrorCode" in self.complete else COMPLETE)
 
 
 class ResultReading:

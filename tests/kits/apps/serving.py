@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.e2e.chain import serving
-from tests.e2e.gate import WAIT_S
+from tests.e2e.gate import SOURCE, WAIT_S
 from tests.kits.apps.frameworks import SOURCES, Framework
 from tests.kits.apps.roads import Served
 from tests.kits.paths import sdk_of
@@ -134,6 +134,7 @@ def serving_app(
         "@INTERFACE@": interface,
     }
     files = {
+        "gate.py": SOURCE,
         "gates.py": (SOURCES / "gates.py").read_text(),
         f"{module}.py": (SOURCES / f"{module}.py").read_text(),
         "served.py": HANDLER,

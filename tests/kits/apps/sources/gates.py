@@ -1,12 +1,12 @@
 """The function's side of a gate, for apps: where a request waits for the test.
 
-The request's query has its port. See tests/e2e/gate.py for the test's side.
+The request's query has its port. tests/e2e/gate.py has the rest of it, and the test's side.
 """
 
-import asyncio
 import os
-import socket
 from pathlib import Path
+
+from gate import Gate as EventGate
 
 ERROR = "the secret words of an error"
 """Of every exception that an app raises."""
@@ -14,29 +14,11 @@ ERROR = "the secret words of an error"
 BOTH_COOKIES = ("a=1; Path=/", "b=2; Path=/")
 
 
-class Gate:
+class Gate(EventGate):
     """Where a request waits for the test, and reports how far it is."""
 
     def __init__(self, port):
-        self._sock = socket.create_connection(("127.0.0.1", int(port)))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self._sock.close()
-
-    def wait(self):
-        if not self._sock.recv(1):
-            raise RuntimeError("the test has left")
-
-    async def wait_async(self):
-        self._sock.setblocking(False)
-        if not await asyncio.get_running_loop().sock_recv(self._sock, 1):
-            raise RuntimeError("the test has left")
-
-    def tell(self, line):
-        self._sock.sendall(f"{line}\n".encode())
+        super().__init__({"rawQueryString": f"gate={port}"})
 
 
 def three_parts(port):
