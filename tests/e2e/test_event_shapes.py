@@ -76,7 +76,7 @@ def sdk(served: Chain) -> Iterator[Any]:
     [*product(["ours", "awss"], BUFFERED), ("awss", "rest"), ("buffers", "rest")],
 )
 def test_a_front_end_that_buffers_gets_its_own_result(sdk: Any, function: str, shape: str) -> None:
-    """Whichever runtime the function has; for a REST API ours is told to buffer."""
+    """Whichever runtime the function has; for a REST API ours is set to buffer."""
     answer = sdk.invoke(FunctionName=function, Payload=json.dumps(EVENTS[shape](SENT)))
     with closing(answer["Payload"]) as payload:
         result = json.loads(payload.read())

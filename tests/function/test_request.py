@@ -201,7 +201,7 @@ def places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
 @given(data=st.data())
 @settings(max_examples=80, deadline=None)
 def test_no_event_is_an_error_of_another_kind(shape: str, data: st.DataObject) -> None:
-    """Anybody who may invoke the function can make its event."""
+    """Any caller of the function can make its event."""
     sent = Sent("POST", "/a", "b=c", (("cookie", "d=e"), ("f", "g")), b"h")
     event = EVENTS[shape](sent)
     *parents, key = data.draw(st.sampled_from([*places(event)]))

@@ -179,7 +179,7 @@ SCOPES: Final = (
         "headers",
         V1,
         has_single_values,
-        "An event with multiValueHeaders tells several fields from one.",
+        "An event with multiValueHeaders distinguishes several fields from one.",
     ),
     MangumDifference(
         "headers",

@@ -2,7 +2,8 @@
 
 Concurrency law: the handler runs in one task; this module runs in that task and in callbacks of its
 loop. When the client leaves, the handler gets one exception: from the write that it waits for, or
-else a cancellation. A response that has `_on_loss` is told first, and cancelled later.
+else a cancellation. If its response has `_on_loss`, that is called first, and the cancellation
+follows after a grace.
 """
 
 from __future__ import annotations

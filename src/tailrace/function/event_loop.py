@@ -93,7 +93,7 @@ def _current_loop() -> asyncio.AbstractEventLoop | None:
 
 
 async def close_dropped_generators() -> None:
-    """Close the async generators that nobody refers to any more, and that are not exhausted.
+    """Close the async generators that are no longer referred to, and that are not exhausted.
 
     Many are kept by an exception that keeps itself, as those of task groups do, until the garbage
     is collected. The loop closes each in a task of its own, which would not run before the next

@@ -322,5 +322,5 @@ def claims_of(framework: Framework, road: Road) -> list[Claim]:
     if road is SERVER:
         left_out |= BEYOND_SERVERS.get(framework.name, set())
     elif road not in (CALLBACK, MANAGED):
-        left_out.add("client_leaves")  # Lambda tells a function of that nowhere else
+        left_out.add("client_leaves")  # a function learns of that nowhere else
     return [claim for claim in CLAIMS if claim.__name__ not in left_out]

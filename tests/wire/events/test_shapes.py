@@ -102,7 +102,7 @@ def test_an_http_api_is_told_from_a_function_url(
 @pytest.mark.parametrize("value", [None, "", 1, False, [], ["GET /"], {}])
 @pytest.mark.parametrize("name", ["routeKey", "stage"])
 def test_a_name_that_is_no_text_makes_no_http_api(name: str, value: object) -> None:
-    """An event that somebody has written or rebuilt streams as that of a Function URL does."""
+    """An event that was written by hand or rebuilt streams as that of a Function URL does."""
     context = {"http": {}} | ({"stage": value} if name == "stage" else {})
 
     assert codec_of({"requestContext": context, "routeKey": value}) is function_url.FUNCTION_URL

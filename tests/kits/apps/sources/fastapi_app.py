@@ -85,7 +85,7 @@ async def leaves(gate: int):
 
 @app.get("/sync-leaves")
 async def sync_leaves(gate: int, noticed: int, request: Request):
-    """Its generator waits in a thread; a task tells when the response has been cancelled."""
+    """Its generator waits in a thread; a task reports when the response has been cancelled."""
 
     async def notice():
         with Gate(noticed) as at:

@@ -56,7 +56,7 @@ async def half_async(port):
 
 
 def left(port):
-    """Parts of a body whose client leaves: what happens then is told."""
+    """Parts of a body whose client leaves: what happens then is reported."""
     with Gate(port) as gate:
         try:
             yield "one\n"
