@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
 from docs.drawn import declared, machines, structure  # noqa: E402
 
-COMMANDS: Final = ("dev", "gateway", "emulator", "probe", "init")
+COMMANDS: Final = ("dev", "gateway", "emulator", "probe", "init", "package layer")
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "function side": machines.function_side,

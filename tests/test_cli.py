@@ -126,7 +126,10 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["gateway", "--function", "f", "--endpoint-url", "ftp://x"], "is not an http(s) URL"),
         (["gateway", "--function", "f"], "no AWS region: set AWS_REGION, or give --endpoint-url"),
         (["emulator"], "there is no tailrace.toml in this directory; tailrace init writes on"),
-        (["emulate"], "No such command 'emulate'. There are: dev, emulator, gateway, init, probe."),
+        (
+            ["emulate"],
+            "No such command 'emulate'. There are: dev, emulator, gateway, init, package, pr",
+        ),
         (["new"], "No such command 'new'. Did you mean init?"),
         (["start"], "No such command 'start'. Did you mean dev?"),
         (["dev", "--port", "8080"], "No such option '--port'. Use --listen HOST:PORT, as in"),

@@ -151,3 +151,21 @@ def flagged(**values: Any) -> None:
 def test_a_switch_is_a_flag(arguments: list[str], is_loud: bool) -> None:
     assert take(Flags, run(flagged, *arguments)) == Flags(is_loud=is_loud)
     assert "default" not in CliRunner().invoke(flagged, ["--help"]).output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    out: Annotated[str, Setting("", help="Where.")]
+    count: Annotated[int, Meta(ge=1, le=9), Setting("", help="How many.")] = 3
+
+
+def test_an_option_without_a_default_is_required() -> None:
+    @click.command()
+    @options_of(Needed)
+    def command(**values: Any) -> None:
+        SEEN.append(values)
+
+    assert run(command, "--out", "x") == {"out": "x", "count": 3}
+    done = CliRunner().invoke(command, [])
+    assert done.exit_code == 2
+    assert "Missing option '--out'" in done.output

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / "src" / "tailrace"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("dev", "probe"),
+    ("dev", "package", "probe"),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
     ("limits", "errors", "records", "setting"),
@@ -24,6 +24,7 @@ DESCRIPTIONS = {
     "__main__": "`python -m tailrace`",
     "cli": "the command line: reads options and the environment, builds, runs",
     "dev": "the emulator and a gateway in one process, with reload",
+    "package": "makes the archives and folders that run on AWS",
     "probe": "measures how late a stream is",
     "function": "the SDK, inside a function",
     "runtime": "a runtime for Python functions that can stream, inside a function",
@@ -58,6 +59,7 @@ ONE_HOME = {
     "msgspec": {"config", "gateway.event", "net.json_text"},
     "watchfiles": {"dev.watcher"},
     "click": {"cli"},
+    "uv": {"package.uv"},
     "matplotlib": {"probe.lettering", "probe.plot"},
 }
 """Each third-party library, and the only modules that import it."""
@@ -69,6 +71,7 @@ PURPOSES = {
     "msgspec": "checks settings, encodes events, scans large JSON",
     "watchfiles": "watches files",
     "click": "reads the command line",
+    "uv": "finds the wheels for another platform",
     "matplotlib": "draws pictures of the probe",
 }
 """What each is for. `docs/generate.py` draws both tables into docs/topics/design.md."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import click
 from docs.drawn.markdown import table
 
 from tailrace import config, errors, limits
@@ -166,10 +167,19 @@ _ARGUMENTS: Final = {
 }
 
 
+def _command(name: str) -> click.Command:
+    """A command by its words, such as `package layer`."""
+    found: click.Command = command_line
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    return found
+
+
 def options_of(command: str) -> str:
     """The options of a command, in their order."""
     rows = []
-    for parameter in command_line.commands[command].params:
+    for parameter in _command(command).params:
         if not isinstance(parameter, SettingOption):
             rows.append([f"`{parameter.metavar}`", "none", _ARGUMENTS[parameter.metavar or ""]])
             continue
@@ -177,5 +187,6 @@ def options_of(command: str) -> str:
         assert field.setting is not None
         names = ", ".join(each for each in (field.setting.short, field.option) if each)
         name = names if parameter.metavar is None else f"{names} {parameter.metavar}"
-        rows.append([f"`{name}`", field.default_text or "none", field.setting.meaning])
+        default = "required" if parameter.required else field.default_text or "none"
+        rows.append([f"`{name}`", default, field.setting.meaning])
     return table(["option", "default", "meaning"], rows)

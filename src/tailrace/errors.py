@@ -24,6 +24,7 @@ TailraceError                      source, retryable, status
 │   └── AsgiDisconnected           the same, for `send` of an ASGI app: an OSError as well
 ├── FlushError                     no padding may be added to this response
 ├── ProbeError                     a URL cannot be measured
+├── PackageError                   a package cannot be made
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
 """
 
@@ -246,6 +247,12 @@ class FlushError(TailraceError):
 
 class ProbeError(TailraceError):
     """A URL cannot be measured; the message has the reason and a remedy."""
+
+    source: ClassVar[Source] = "operator"
+
+
+class PackageError(TailraceError):
+    """A package cannot be made; the message has the reason and a remedy."""
 
     source: ClassVar[Source] = "operator"
 

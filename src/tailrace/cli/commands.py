@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from tailrace import __version__
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.options import given, options_of, overrides_of, take
+from tailrace.cli.package import package
 from tailrace.cli.probe import probe
 from tailrace.cli.usage import HintingGroup
 from tailrace.config import (
@@ -43,6 +44,7 @@ def tailrace() -> None:
     """Stream responses out of serverless functions, on time and on any path."""
 
 
+tailrace.add_command(package)
 tailrace.add_command(probe)
 
 

@@ -1,8 +1,9 @@
 """The entry point of the command `tailrace`: error messages and exit codes.
 
-Exit codes: 0 success; 1 an address is unavailable, responses were aborted at the end, or a
-condition of the probe does not hold; 2 the command line, the configuration or the installation is
-wrong; 3 the probe could not measure; 130 and 143 a second signal ended the command.
+Exit codes: 0 success; 1 an address is unavailable, responses were aborted at the end, a condition
+of the probe does not hold, or a package cannot be made; 2 the command line, the configuration or
+the installation is wrong; 3 the probe could not measure; 130 and 143 a second signal ended the
+command.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tailrace.errors import ConfigError
+from tailrace.errors import ConfigError, PackageError
 
 _LIBRARIES: Final = frozenset(
-    ("botocore", "click", "httptools", "matplotlib", "msgspec", "uvloop", "watchfiles")
+    ("botocore", "click", "httptools", "matplotlib", "msgspec", "uv", "uvloop", "watchfiles")
 )
-_EXTRAS: Final = ("dev", "gateway", "emulator", "probe")
+_EXTRAS: Final = ("dev", "package", "gateway", "emulator", "probe")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -32,11 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             from tailrace.cli.probe import probe
 
             probe.main(given[1:], prog_name="tailrace probe")
+        if given[:1] == ["package"]:
+            from tailrace.cli.package import package
+
+            package.main(given[1:], prog_name="tailrace package")
         from tailrace.cli.commands import tailrace
 
         tailrace.main(given, prog_name="tailrace")
     except ConfigError as error:
         _fail(2, str(error))
+    except PackageError as error:
+        _fail(1, str(error))
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in _LIBRARIES:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, get_origin
 
 import click
 
-from tailrace.setting import SettingField, fields_of
+from tailrace.setting import REQUIRED, SettingField, fields_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Record = TypeVar("Record")
@@ -107,11 +107,18 @@ def _option(field: SettingField, has_default: bool) -> Callable[[Command], Comma
         metavar=field.metavar,
         type=None if is_flag else _type_of(field),
         is_flag=is_flag,
-        default=_default_of(field) if has_default else None,
+        **_default(field, has_default),
         multiple=is_list,
         callback=_read,
         help=f"{field.setting.help}{shown}",
     )
+
+
+def _default(field: SettingField, has_default: bool) -> dict[str, Any]:
+    """Return what click is given for a default: none at all makes an option required."""
+    if has_default and field.default is REQUIRED and field.default_text is None:
+        return {"required": True}
+    return {"default": _default_of(field) if has_default else None}
 
 
 def _default_of(field: SettingField) -> Any:
