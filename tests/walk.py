@@ -1,0 +1,200 @@
+"""Follow a page of the documentation as its reader does, and compare what the reader is shown."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tailrace.net import ports
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT_S = 20
+
+
+class Block(NamedTuple):
+    """A fenced block: the words behind its fence, and its text."""
+
+    info: tuple[str, ...]
+    text: str
+    line: int
+
+
+def blocks(name: str) -> list[Block]:
+    """The fenced blocks of a document, or of one section (`PAGE#HEADING`), in order."""
+    page, _, heading = name.partition("#")
+    text = (ROOT / page).read_text()
+    if heading:
+        begin = text.index(f"\n## {heading}\n") + 1
+        end = text.find("\n## ", begin)
+        lines_before = text.count("\n", 0, begin)
+        text = "\n" * lines_before + text[begin : None if end < 0 else end + 1]
+    found = re.finditer(r"^```([\w -]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [
+        Block(tuple(each[1].split()), each[2], text.count("\n", 0, each.start()) + 1)
+        for each in found
+    ]
+
+
+def block(name: str, language: str) -> Block:
+    """The first block of a language in a document."""
+    return next(each for each in blocks(name) if each.info[0] == language)
+
+
+NODE_MODULES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace/npm"
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+class Walk:
+    """Does what a page tells its reader to do, and compares what the reader is shown."""
+
+    def __init__(self, directory: Path) -> None:
+        self._project = directory / "hello"
+        self._project.mkdir()
+        self._log_path = directory / "dev.log"
+        self._seen = 0  # lines of the log that were there before the last command
+        self._dev: subprocess.Popen[bytes] | None = None
+        self._addresses: dict[str, str] = {}  # those of the page, and those that are used here
+        self._environment = {**os.environ, "PATH": PATH, "NODE_NO_WARNINGS": "1"}  # of its age
+        self._install_npm_packages()
+
+    def _install_npm_packages(self) -> None:
+        runtime = NODE_MODULES / "nodejs20.x" / "node_modules"
+        modules = self._project / "node_modules"
+        modules.mkdir()
+        for package in (NODE_MODULES / "node_modules").iterdir():
+            if not package.name.startswith("."):
+                (modules / package.name).symlink_to(package)
+        (modules / ".bin").symlink_to(runtime / ".bin")
+
+    @property
+    def public_url(self) -> str:
+        """Where clients find the gateway, once it was started."""
+        return f"http://{self._addresses['127.0.0.1:8080']}"
+
+    def do(self, step: Block) -> None:
+        """Follow one block."""
+        title = re.match(r"(?:#|//) ([\w./]+\.(?:py|sh|toml|mjs))\n", step.text)
+        if title is not None:
+            self._save(title[1], step.text)
+        elif step.info == ("sh", "export"):
+            self._environment |= re.findall(r"^export (\w+)=(\S+)$", self._real(step.text), re.M)
+        elif step.info == ("text", "log"):
+            self._compare_log(step.text)
+        elif step.info == ("console",):
+            for command, shown in console_commands(step.text):
+                assert matches(shown, self._run(command)), f"line {step.line}: {command}"
+
+    def _save(self, name: str, text: str) -> None:
+        begin = len(self._log())
+        for address in re.findall(r'^listen = "(.*)"$', text, re.MULTILINE):
+            self._addresses.setdefault(address, f"127.0.0.1:{free_port()}")
+        (self._project / name).write_text(self._real(text))
+        if self._dev is not None:
+            told = (f"{name} changed", f"{name} is taken up")
+            self._wait_for(lambda log: any(t in line for line in log[begin:] for t in told))
+
+    def _run(self, command: str) -> str:
+        if command.startswith("tailrace dev"):
+            self.stop()
+            return self._start(command.split()[2:])
+        if command.startswith("curl ") and not command.startswith("curl -s"):
+            command = command.replace("curl ", "curl -sS ", 1)
+        self._seen = len(self._log())
+        command = self._real(command)
+        done = subprocess.run(
+            ["sh", "-c", command] if " | " in command else shlex.split(command),
+            cwd=self._project, env=self._environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        output = done.stdout.decode().replace("\r\n", "\n")
+        return output if output.endswith("\n") else output + "\n"
+
+    def _real(self, text: str) -> str:
+        """With the addresses that are used here."""
+        for address, real in self._addresses.items():
+            text = text.replace(address, real)
+        return text
+
+    def _start(self, targets: list[str]) -> str:
+        any_port = "127.0.0.1:0"
+        arguments = [*targets, "--listen", any_port, "--callback-listen", any_port]
+        self._seen = 0
+        with self._log_path.open("wb") as log:
+            self._dev = subprocess.Popen(
+                ["tailrace", "dev", *arguments, "--emulator-listen", any_port],
+                cwd=self._project, env=self._environment, stderr=log,
+            )  # fmt: skip
+        self._wait_for(lambda log: any("Ctrl-C stops" in line for line in log))
+        banner = self._log_path.read_text()
+        named = (("Open|Gateway", "127.0.0.1:8080"), ("Lambda", "127.0.0.1:9000"))
+        for name, address in named:
+            (real,) = re.findall(rf"^ +(?:{name}) +http://([\d.:]+)", banner, re.MULTILINE)
+            self._addresses[address] = real
+        for address, real in self._addresses.items():
+            banner = banner.replace(real, address)
+        return banner
+
+    def _compare_log(self, shown: str) -> None:
+        """All of these lines come, in any order: several processes write to the log."""
+        missing = [line + "\n" for line in shown.splitlines()]
+
+        def are_there(log: list[str]) -> bool:
+            nonlocal missing
+            lines = [re.sub(r"\s+", " ", line).strip() for line in log[self._seen :]]
+            missing = [
+                each
+                for each in missing
+                if not any(matches(re.sub(r" +", " ", each), line + "\n") for line in lines)
+            ]
+            return not missing
+
+        self._wait_for(are_there, lambda: f"not in the log: {missing}")
+
+    def _log(self) -> list[str]:
+        if not self._log_path.exists():
+            return []
+        return [line for line in self._log_path.read_text().splitlines(True) if line[-1] == "\n"]
+
+    def _wait_for(
+        self, condition: Callable[[list[str]], bool], failure: Callable[[], str] = str
+    ) -> None:
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not condition(self._log()):
+            assert self._dev is not None and self._dev.poll() is None, "".join(self._log())
+            assert time.monotonic() < deadline_s, failure() + "\n" + "".join(self._log())
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End what was started; it must end well."""
+        if self._dev is not None:
+            self._dev.send_signal(signal.SIGINT)
+            assert self._dev.wait(TIMEOUT_S) == 0
+            self._dev = None
+
+
+def console_commands(text: str) -> Iterator[tuple[str, str]]:
+    """Each command of a console block, and what is shown of its output."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
+
+
+def matches(shown: str, real: str) -> bool:
+    """Whether a text is what a page shows; `…` stands for anything, on its own line for lines."""
+    pattern = re.escape(shown).replace(r"…\n", "…\n")
+    pattern = re.sub(r"^…\n", "(?:.*\n)*?", pattern.replace("\\\n", "\n"), flags=re.MULTILINE)
+    return re.fullmatch(pattern.replace("…", ".*") + r"\s*", real) is not None
+
+
+def free_port() -> int:
+    """Below those that the kernel gives to whoever asks for any, us and others, at any moment."""
+    return ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
