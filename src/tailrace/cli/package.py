@@ -31,7 +31,7 @@ def layer(**values: Any) -> None:
     from tailrace.package.layer import VARIABLES, layer_entries
 
     options = take(LayerOptions, values)
-    written = write_archive(options.output, layer_entries())
+    written = write_archive(options.output, layer_entries(options.bytecode))
     if options.is_json:
         facts = {
             "file": str(written.path),

@@ -8,6 +8,13 @@ from typing import Annotated, Final
 
 from tailrace.setting import Setting
 
+_BYTECODE: Final = Setting(
+    "Put the modules in compiled by this Python as well, such as `python3.13`: a cold start under "
+    "the same version needs less time then. Repeat it for more.",
+    help="Compile the modules as well, for the version of this Python; repeat it for more.",
+    metavar="PYTHON",
+    default="sources only",
+)
 _JSON: Final = Setting(
     "Print the result as one JSON object.",
     help="Print the result as one JSON object.",
@@ -40,4 +47,5 @@ class LayerOptions:
     """`tailrace package layer`."""
 
     output: Annotated[Path, _ARCHIVE]
+    bytecode: Annotated[tuple[str, ...], _BYTECODE] = ()
     is_json: Annotated[bool, _JSON] = False
