@@ -21,7 +21,15 @@ sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
 from docs.drawn import declared, machines, structure  # noqa: E402
 
-COMMANDS: Final = ("dev", "gateway", "emulator", "probe", "init", "package layer")
+COMMANDS: Final = (
+    "dev",
+    "gateway",
+    "emulator",
+    "probe",
+    "init",
+    "package layer",
+    "package gateway",
+)
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "function side": machines.function_side,

@@ -17,7 +17,10 @@ from typing import Final, NoReturn
 from tailrace.errors import ConfigError, PackageError
 
 _LIBRARIES: Final = frozenset(
-    ("botocore", "click", "httptools", "matplotlib", "msgspec", "uv", "uvloop", "watchfiles")
+    (
+        *("botocore", "click", "httptools", "matplotlib", "msgspec", "pip", "uv", "uvloop"),
+        "watchfiles",
+    )
 )
 _EXTRAS: Final = ("dev", "package", "gateway", "emulator", "probe")
 

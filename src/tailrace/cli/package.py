@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import shlex
+import signal
+import sys
+from dataclasses import asdict
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 from tailrace.cli.options import options_of, take
 from tailrace.cli.usage import HintingGroup
-from tailrace.package.options import LayerOptions
+from tailrace.package.options import GatewayPackageOptions, LayerOptions
 
 
 @click.group(
@@ -18,6 +23,9 @@ from tailrace.package.options import LayerOptions
 )
 def package() -> None:
     """Make the archives and folders that run on AWS, without Docker."""
+    # Temporary files are removed at the end of the command, whatever ends it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
 
 
 @package.command()
@@ -46,3 +54,46 @@ def layer(**values: Any) -> None:
     click.echo(f"wrote {written.path}: {written.file_count} files, {written.bytes:,} bytes")
     for name, text in VARIABLES.items():
         click.echo(f"functions with this layer need {name}={text}")
+
+
+@package.command()
+@options_of(GatewayPackageOptions)
+def gateway(**values: Any) -> None:
+    """Make a folder of wheels, to install the gateway on a machine without an index.
+
+    The machine runs Linux with glibc 2.34 or newer, as Amazon Linux 2023 does.
+    """
+    from tailrace.package.gateway import install_command, make_gateway_folder, platform_text
+    from tailrace.package.wheels import Target
+
+    options = take(GatewayPackageOptions, values)
+    target = Target(options.architecture, options.python)
+    wheels = make_gateway_folder(options.output, target, _progress)
+    command = install_command(shlex.quote(str(options.output)))
+    if options.is_json:
+        facts = {
+            "folder": str(options.output),
+            "architecture": options.architecture,
+            "python": options.python,
+            "platform": target.platform,
+            "bytes": sum(wheel.bytes for wheel in wheels),
+            "wheels": [asdict(wheel) for wheel in wheels],
+            "install": command,
+        }
+        click.echo(json.dumps(facts))
+        return
+    for wheel in wheels:
+        click.echo(f"{wheel.bytes:>12,}  {wheel.name}")
+    total = sum(wheel.bytes for wheel in wheels)
+    click.echo(f"wrote {options.output}: {len(wheels)} wheels, {total:,} bytes")
+    click.echo(f"for {platform_text(target)}; there:\n  {command}")
+
+
+def _progress(line: str) -> None:
+    """Show a step, on a terminal only."""
+    if sys.stderr.isatty():
+        click.echo(f"tailrace package: {line}", err=True)
+
+
+def _end(signum: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + signum)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from tailrace.setting import Setting
 
@@ -19,6 +20,32 @@ _JSON: Final = Setting(
     "Print the result as one JSON object.",
     help="Print the result as one JSON object.",
     option="--json",
+)
+Architecture = Literal["arm64", "x86_64"]
+"""A processor, as Lambda names it."""
+_ARCHITECTURE: Final = Setting(
+    "The processor of the machine that it is for: `arm64` or `x86_64`, whatever this one has.",
+    help="The processor of the machine that it is for: arm64 or x86_64.",
+    metavar="ARCHITECTURE",
+)
+
+
+OLDEST_PYTHON_MINOR: Final = 11
+"""tailrace needs Python 3.11."""
+
+
+def _python(text: str, *, name: str) -> str:
+    match = re.fullmatch(r"3\.(\d{1,2})", text)
+    if match is None or int(match[1]) < OLDEST_PYTHON_MINOR:
+        raise ValueError(f"{text!r} is no version such as 3.13; 3.{OLDEST_PYTHON_MINOR} or newer")
+    return text
+
+
+_PYTHON: Final = Setting(
+    "The version of Python there, 3.11 or newer, whatever this one is.",
+    help="The version of Python there, as in 3.13.",
+    metavar="VERSION",
+    parse=_python,
 )
 
 
@@ -48,4 +75,24 @@ class LayerOptions:
 
     output: Annotated[Path, _ARCHIVE]
     bytecode: Annotated[tuple[str, ...], _BYTECODE] = ()
+    is_json: Annotated[bool, _JSON] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPackageOptions:
+    """`tailrace package gateway`."""
+
+    output: Annotated[
+        Path,
+        Setting(
+            "The folder to make. One of an earlier run is replaced when the new one is complete; a "
+            "folder with anything else in it is refused.",
+            help="The folder to make.",
+            option="--output",
+            short="-o",
+            metavar="DIR",
+        ),
+    ]
+    architecture: Annotated[Architecture, _ARCHITECTURE]
+    python: Annotated[str, _PYTHON]
     is_json: Annotated[bool, _JSON] = False

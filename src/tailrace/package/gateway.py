@@ -1,0 +1,92 @@
+"""A folder of wheels for the gateway on another machine, which is installed without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tailrace import __version__
+from tailrace.package.archive import write_archive
+from tailrace.package.folder import SUMS, check_replaceable, digest_of, replace_folder
+from tailrace.package.own_wheel import NAME, own_wheel
+from tailrace.package.wheels import GLIBC_MINOR, Target, Wheel, fetch, resolve
+
+EXTRA: Final = "gateway"
+REQUIREMENTS: Final = "requirements.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFile:
+    """A file of the folder."""
+
+    name: str
+    bytes: int
+    sha256: str
+    """In hexadecimal digits."""
+
+
+def make_gateway_folder(
+    path: Path, target: Target, report: Callable[[str], object]
+) -> list[FolderFile]:
+    """Make the folder, or replace the one of an earlier run; return its wheels, sorted by name.
+
+    `report` is called with a line at the start of each step.
+
+    Raises:
+        PackageError: there is a wheel missing for the target, or something else at `path`.
+        ModuleNotFoundError: uv or pip is not installed.
+        OSError: the folder cannot be written.
+    """
+    check_replaceable(path)  # before anything is fetched
+    wheels: list[FolderFile] = []
+
+    def fill(folder: Path) -> None:
+        name, entries = own_wheel()
+        own = folder / name
+        write_archive(own, entries)
+        report("resolving")
+        others = resolve([f"{NAME}[{EXTRA}] @ {own.as_uri()}"], target)
+        report(f"fetching {len(others)} wheels")
+        fetch(others, target, folder)
+        wheels[:] = _files(folder)
+        text = _requirements(target, digest_of(own), others)
+        (folder / REQUIREMENTS).write_bytes(text.encode())
+
+    replace_folder(path, fill)
+    return wheels
+
+
+def install_command(folder: str) -> str:
+    """Return the command that installs the gateway from a folder, without a network."""
+    options = f"--no-index --find-links {folder} --require-hashes"
+    return f"pip install {options} -r {folder}/{REQUIREMENTS}"
+
+
+def platform_text(target: Target) -> str:
+    """Return in words where the wheels run."""
+    return (
+        f"Linux on {target.architecture} with glibc 2.{GLIBC_MINOR} or newer (Amazon Linux 2023),"
+        f" CPython {target.python}"
+    )
+
+
+def _requirements(target: Target, own_sha256: str, wheels: Sequence[Wheel]) -> str:
+    own = (f"{NAME}[{EXTRA}]", __version__, own_sha256)
+    pins = [own, *((wheel.name, wheel.version, wheel.sha256) for wheel in wheels)]
+    lines = [
+        f"# The gateway of {NAME} {__version__} for {platform_text(target)}.",
+        "# Install it in this folder, without a network:",
+        f"#   {install_command('.')}",
+        f"# The files are as they were made if this succeeds: sha256sum --check {SUMS}",
+        *(f"{name}=={version} --hash=sha256:{digest}" for name, version, digest in sorted(pins)),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _files(folder: Path) -> list[FolderFile]:
+    return [
+        FolderFile(path.name, path.stat().st_size, digest_of(path))
+        for path in sorted(folder.iterdir())
+    ]
