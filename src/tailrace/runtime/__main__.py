@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tailrace.runtime.invocation_loop import HandlerFunction
 
+_INITIALIZATION_TYPE: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
 _MAX_CONCURRENCY: Final = "AWS_LAMBDA_MAX_CONCURRENCY"
 
 
@@ -69,6 +70,12 @@ def main(arguments: list[str]) -> int:
         except Exception as error:
             loop.report_init_error(error)
             return 1
+        if environment.get(_INITIALIZATION_TYPE) == "snap-start":
+            from tailrace.runtime.snapshot import pass_snapshot
+
+            code = pass_snapshot(api, log, environment)
+            if code:
+                return code
         loop.run(handler)
     except (PeerError, RuntimeApiError) as error:
         sys.stderr.write(f"tailrace.runtime: {error}\n")

@@ -50,6 +50,14 @@ def init_failure_report(failure: Failure, *, is_ascii: bool) -> RuntimeReport:
     return INIT_ERROR_PATH, _error_headers(failure), _error_body(failure, "", is_ascii)
 
 
+def snapshot_failure_report(
+    path: str, error_type: str, failure: Failure, *, is_ascii: bool
+) -> RuntimeReport:
+    """Return the report of a hook that failed; the header has another type than the body."""
+    headers = [("content-type", JSON), (FUNCTION_ERROR_TYPE, error_type)]
+    return path, headers, _error_body(failure, "", is_ascii)
+
+
 def error_type_of(failure: Failure) -> str:
     """Return the category and reason of a failure, for the header beside the error's body."""
     name = failure.error_type

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NEXT_PATH: Final = "/2018-06-01/runtime/invocation/next"
 INIT_ERROR_PATH: Final = "/2018-06-01/runtime/init/error"
+RESTORE_NEXT_PATH: Final = "/2018-06-01/runtime/restore/next"
+"""With SnapStart: answered when the environment has been restored from its snapshot."""
+RESTORE_ERROR_PATH: Final = "/2018-06-01/runtime/restore/error"
 PING_PATH: Final = "/2018-06-01/ping"
 INVOCATION_PREFIX: Final = "/2018-06-01/runtime/invocation/"
 
