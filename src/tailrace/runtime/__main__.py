@@ -52,7 +52,9 @@ def main(arguments: list[str]) -> int:
     signal.set_wakeup_fd(signal_fd, warn_on_full_buffer=False)
     configure_output()
     log = configure_logging(environment)
-    sys.path.insert(0, environment.get("LAMBDA_TASK_ROOT") or os.getcwd())
+    task_root = environment.get("LAMBDA_TASK_ROOT") or os.getcwd()
+    if sys.path[:1] != [task_root]:
+        sys.path.insert(0, task_root)
     api = KeepAliveClient(host.strip("[]"), int(port), wake_fd=wake_fd)
     loop = InvocationLoop(api, log, environment, is_worker=workers is not None)
     try:

@@ -3,7 +3,7 @@
 The emulator starts it by its path, `PYTHON -u boot.py MODULE.HANDLER`. The tailrace of the
 environment is used if there is one, else the one that this file belongs to. Only that package is
 found here: the folder of this installation is not added to `sys.path`, and child processes inherit
-no other variables.
+no other variables. `managed.py` executes it as well, after setting `sys.path`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ _ROOT: Final = os.path.dirname(os.path.dirname(_FOLDER))
 
 
 class PackageFinder:
-    """Finds the package that this file belongs to, and nothing else."""
+    """Finds the package in one folder, and nothing else."""
 
-    @staticmethod
+    def __init__(self, root: str) -> None:
+        self._path = [root]
+
     def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Called by the import system."""
-        return PathFinder.find_spec(name, [_ROOT]) if name == _PACKAGE else None
+        return PathFinder.find_spec(name, self._path) if name == _PACKAGE else None
 
 
 def _installed() -> str | None:
@@ -53,11 +55,11 @@ def _installed() -> str | None:
 _is_script = not sys.flags.safe_path and sys.path[:1] == [_FOLDER]
 if _is_script:
     sys.path[0] = os.getcwd()  # the modules beside this file have common names
-_found = _installed()
+root: Final = _installed() or _ROOT
+"""The folder that has the package."""
 # Also in a child process of multiprocessing, which imports this file under another name.
-if _found is None:
-    sys.meta_path.insert(0, PackageFinder)
-if _is_script and _found != sys.path[0]:
+sys.meta_path.insert(0, PackageFinder(root))
+if _is_script:
     # The runtime puts it back when it loads the handler: until then a logging.py beside that is
     # not what the runtime itself imports.
     del sys.path[0]
