@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "probe",
     "init",
     "package layer",
+    "package function",
     "package gateway",
 )
 

@@ -162,6 +162,7 @@ def _key_default(field: SettingField) -> str:
 
 
 _ARGUMENTS: Final = {
+    "PATH": "The folder of the code.",
     "URL...": "What to measure, one after the other: http or https.",
     "[FOLDER]": "Where to write. It is made if it does not exist.",
     "[MODULE:ATTRIBUTE]": "What to run [without a file](#an-app-without-a-file).",

@@ -7,14 +7,17 @@ import shlex
 import signal
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from tailrace.cli.options import options_of, take
+from tailrace.cli.steps import Steps
 from tailrace.cli.usage import HintingGroup
-from tailrace.package.options import GatewayPackageOptions, LayerOptions
+from tailrace.errors import ConfigError
+from tailrace.package.options import FunctionPackageOptions, GatewayPackageOptions, LayerOptions
 
 
 @click.group(
@@ -54,6 +57,35 @@ def layer(**values: Any) -> None:
     click.echo(f"wrote {written.path}: {written.file_count} files, {written.bytes:,} bytes")
     for name, text in VARIABLES.items():
         click.echo(f"functions with this layer need {name}={text}")
+
+
+@package.command()
+@click.argument(
+    "path", metavar="PATH", type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
+@options_of(FunctionPackageOptions)
+def function(**values: Any) -> None:
+    """Make the archive of a function: the code in PATH, and its dependencies as wheels.
+
+    Nothing is built from source, and no file of this machine's Python is in it.
+    """
+    from tailrace.cli.starter import app_in
+    from tailrace.package.function.build import build
+    from tailrace.package.function.report import facts_of, text_of
+
+    options = FunctionPackageOptions(**values)
+    steps = Steps(sys.stderr)
+    app = options.app or app_in(options.path) or app_in(options.path / "src")
+    if app is None:
+        problem = f"there is no app of a known framework in {options.path}"
+        raise ConfigError(f"{problem}; name an app or a handler: --app MODULE:ATTRIBUTE")
+    if options.app is None:
+        steps.note(f"the app is {app}; --app names another one")
+    archive = build(options, app, steps.begin)
+    steps.end()
+    for warning in archive.warnings:
+        steps.note(f"warning: {warning}")
+    click.echo(json.dumps(facts_of(archive)) if options.is_json else text_of(archive))
 
 
 @package.command()

@@ -96,3 +96,72 @@ class GatewayPackageOptions:
     architecture: Annotated[Architecture, _ARCHITECTURE]
     python: Annotated[str, _PYTHON]
     is_json: Annotated[bool, _JSON] = False
+
+
+def _globs(meaning: str) -> Setting:
+    return Setting(
+        f"{meaning} Repeat it for more.",
+        help=f"{meaning.replace('`', '')} Repeat it for more.",
+        metavar="GLOB",
+        default="none",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionPackageOptions:
+    """`tailrace package function`."""
+
+    path: Path
+    """The folder of the code."""
+    output: Annotated[Path, _ARCHIVE]
+    app: Annotated[
+        str | None,
+        Setting(
+            "The app or the handler, in the folder or in its `src`.",
+            help="The app or the handler, in the folder or in its src.",
+            metavar="MODULE:ATTRIBUTE",
+            default="the app of a known framework that is there",
+        ),
+    ] = None
+    architecture: Annotated[Architecture, _ARCHITECTURE]
+    python: Annotated[str, _PYTHON]
+    requirements: Annotated[
+        Path | None,
+        Setting(
+            "The file of the dependencies: `requirements.txt`, `pyproject.toml`, `pylock.toml` or "
+            "`uv.lock`, whatever its name.",
+            help="The file of the dependencies.",
+            metavar="FILE",
+            default="the one in the folder",
+        ),
+    ] = None
+    exclude: Annotated[tuple[str, ...], _globs("Leave these files out of the archive.")] = ()
+    include: Annotated[tuple[str, ...], _globs("Put these files in, which would be left out.")] = ()
+    keep: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Put this dependency in, though the managed runtime has it, as `boto3`. Repeat it for "
+            "more.",
+            help="Put this dependency in, though the runtime has it, as boto3. Repeat it for more.",
+            metavar="NAME",
+            default="none",
+        ),
+    ] = ()
+    bundle: Annotated[
+        bool,
+        Setting(
+            "Put the SDK in, for a function without the layer: it streams by callback only.",
+            help="Put the SDK in, for a function without the layer: it streams by callback only.",
+        ),
+    ] = False
+    interpreter: Annotated[
+        Path | None,
+        Setting(
+            "Put this relocatable Python in, and our runtime, for `provided.al2023`: a folder as "
+            "`uv python install` makes it.",
+            help="Put this relocatable Python in, and our runtime, for provided.al2023.",
+            metavar="FOLDER",
+            default="the managed runtime's Python",
+        ),
+    ] = None
+    is_json: Annotated[bool, _JSON] = False

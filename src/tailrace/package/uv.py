@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from tailrace.errors import PackageError
@@ -28,8 +29,10 @@ _FROM_PIP: Final = {
 }
 
 
-def run_uv(arguments: Sequence[str], text: str = "") -> str:
-    """Run uv with this input; return its output. It installs no Python, and builds nothing.
+def run_uv(arguments: Sequence[str], text: str = "", *, directory: Path | None = None) -> str:
+    """Run uv with this input in a directory; return its output.
+
+    It installs no Python, and builds nothing.
 
     Raises:
         PackageError: uv has failed; the message is uv's own.
@@ -40,6 +43,7 @@ def run_uv(arguments: Sequence[str], text: str = "") -> str:
         done = subprocess.run(
             [uv_program(), *arguments, *options],
             input=text,
+            cwd=directory,
             capture_output=True,
             text=True,
             env=uv_environment(os.environ),

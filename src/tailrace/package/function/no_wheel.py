@@ -1,0 +1,63 @@
+"""Why uv could not install the dependencies, and what can be done about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tailrace.errors import PackageError
+from tailrace.package.function.dependency_file import DependencyFile
+from tailrace.package.function.target import FunctionTarget
+
+_find_source_only: Final = re.compile(
+    r"Wheels are required for `([^`]+)`"
+    r"|Package `([^`]+)` can't be installed because it is marked as `--no-build`"
+    r"|Because (?:all versions of )?(\S+?)(?:[<>=!~]\S+)? (?:has|have) no (?:usable )?wheels"
+).search
+_find_folder: Final = re.compile(r"attempted to build `([^`]+)`").search
+_find_silent: Final = re.compile(r"Failed to fetch|[Rr]equest failed|error sending request").search
+_find_unknown: Final = re.compile(
+    r"not found in the package registry|not found in the cache"
+).search
+_find_editable: Final = re.compile(r"does not appear to be a Python project").search
+
+
+def explained(text: str, file: DependencyFile, target: FunctionTarget) -> PackageError:
+    """Return the error for what uv has written: what is wrong, uv's words, the ways out."""
+    machine = f"{target.architecture} and Python {target.python}"
+    head, remedy = f"the dependencies in {file.path} cannot be installed", ""
+    if match := _find_source_only(text):
+        name = next(group for group in match.groups() if group)
+        head = f"{name} has no wheel for {machine}, and nothing is built from source here"
+        remedy = _ways_out(name, name, file, machine)
+    elif match := _find_folder(text):
+        name = match[1]
+        head = f"{name} is source code, and nothing is built from source here"
+        remedy = _ways_out(name, f"PATH-OF-{name.upper()}", file, machine)
+    elif _find_editable(text):
+        remedy = "name a wheel, or leave the line out: the code itself is in the archive anyway"
+    elif _find_silent(text):
+        remedy = (
+            "the package index is unreachable: it is that of uv's configuration"
+            " (UV_DEFAULT_INDEX, uv.toml), of PIP_INDEX_URL, or https://pypi.org"
+        )
+    elif _find_unknown(text):
+        remedy = (
+            "the package index is that of uv's configuration (UV_DEFAULT_INDEX, uv.toml),"
+            " of PIP_INDEX_URL, or https://pypi.org; a pip.conf is not read"
+        )
+    words = "\n".join(f"  uv: {line}" for line in text.splitlines() if line.strip())
+    return PackageError("\n".join(part for part in (head, words, remedy) if part))
+
+
+def _ways_out(name: str, source: str, file: DependencyFile, machine: str) -> str:
+    line = "--find-links wheels"
+    if file.kind == "requirements":
+        where = f"add the line {line} to {file.path.name}"
+    else:
+        where = "set UV_FIND_LINKS=wheels"
+    return (
+        f"ways out: another version of {name}; another package; or a wheel of your own, built once"
+        f" on Linux with {machine} (anywhere, if {name} has no compiled parts):"
+        f" pip wheel --no-deps -w wheels {source}, and {where}"
+    )
