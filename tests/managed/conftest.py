@@ -17,3 +17,9 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
     subprocess.run(["unzip", "-q", "layer.zip", "-d", "opt"], cwd=folder, check=True, timeout=60)
     return folder / "opt"
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """The minor version of the managed runtime's Python."""
+    return "{}.{}".format(*sys.version_info)

@@ -13,14 +13,15 @@ from __future__ import annotations
 import os
 import site
 import sys
-from importlib.machinery import SourceFileLoader
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Final
 
 _FOLDER: Final = os.path.dirname(os.path.abspath(__file__))
 _ROOT: Final = os.path.dirname(os.path.dirname(_FOLDER))
+_BOOT: Final = "tailrace.runtime.boot"
 _VERSION: Final = "{}.{}".format(*sys.version_info)
 _OLDEST: Final = (3, 11)
 _REPORT_TIMEOUT_S: Final = 5.0
@@ -40,11 +41,14 @@ def start() -> int:
         check()
         inherited = sys.path[:]
         path = [os.environ["LAMBDA_TASK_ROOT"], *layer_folders(), *library_folders(), *inherited]
-        # The package is looked for where a handler looks for it. The runtime's own imports then
-        # find neither the function's modules nor those of its layers: logging.py may be one.
+        bare = [folder for folder in inherited if folder not in own_folders()]
+        # The package is looked for where a handler looks for it. What is imported here finds
+        # neither the function's modules nor those of its layers: logging.py may be one.
+        sys.path[:] = bare
+        boot = load_boot()
         sys.path[:] = path
-        root = find_package()
-        sys.path[:] = [folder for folder in inherited if folder not in own_folders()]
+        root = find_package(boot)
+        sys.path[:] = bare
         import_runtime(root)
     except StartError as error:
         sys.stderr.write(f"tailrace: {error}\n")
@@ -96,23 +100,34 @@ def library_folders() -> list[str]:
 
 def own_folders() -> list[str]:
     """Return the folders that the function has added to the interpreter's."""
-    return os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    given = os.environ.get("PYTHONPATH")
+    return [os.path.abspath(folder) for folder in given.split(os.pathsep)] if given else []
 
 
-def find_package() -> str:
-    """Have `tailrace` found, by this process; return the folder that has it.
+def load_boot() -> CodeType:
+    """Return the code of `boot.py`.
+
+    Raises:
+        StartError: it cannot be read or compiled.
+    """
+    from importlib.machinery import SourceFileLoader
+
+    try:
+        code = SourceFileLoader(_BOOT, os.path.join(_FOLDER, "boot.py")).get_code(_BOOT)
+    except (OSError, ImportError, SyntaxError) as error:
+        raise StartError(_broken(_ROOT, error)) from error
+    assert code is not None, "it has a source"
+    return code
+
+
+def find_package(boot: CodeType) -> str:
+    """Have this process find `tailrace`; return the folder that has it.
 
     It is that of the function itself if there is one, with its runtime, else the layer's.
     """
-    loader = SourceFileLoader("tailrace.runtime.boot", os.path.join(_FOLDER, "boot.py"))
-    try:
-        code = loader.get_code(loader.name)
-        assert code is not None, "it has a source"
-        boot = {"__name__": loader.name, "__file__": loader.path}
-        exec(code, boot)
-        return boot["root"]
-    except (OSError, ImportError, SyntaxError) as error:
-        raise StartError(_broken(_ROOT, error)) from error
+    names = {"__name__": _BOOT, "__file__": boot.co_filename}
+    exec(boot, names)
+    return names["root"]
 
 
 def import_runtime(root: str) -> None:
@@ -135,6 +150,7 @@ def report(message: str) -> None:
     api = os.environ.get("AWS_LAMBDA_RUNTIME_API")
     if not api:
         return
+    sys.path[:] = [folder for folder in sys.path if folder not in (_FOLDER, *own_folders())]
     import http.client
     import json
 
@@ -168,4 +184,4 @@ def _broken(root: str, error: BaseException) -> str:
 if __name__ == "__main__":
     sys.exit(start())
 elif __name__ == "__mp_main__":  # a child process of multiprocessing, with the parent's `sys.path`
-    find_package()
+    find_package(load_boot())

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _SAME_WORD: Final = 0.8
 """How alike two names are of which one is the other with a mistake; others may be packages."""
+_TASK_ROOT: Final = "/var/task"
+_LAYERS: Final = "/opt/python"
+"""Folders of a function on Lambda."""
 _IMPORTLIB: Final = ("<frozen importlib", str(importlib.__file__))
 
 
@@ -38,7 +41,19 @@ def import_hint(module_name: str, error: ImportError) -> str:
         return _near_modules(error.name)
     near = difflib.get_close_matches(error.name, _modules_in(sys.path[:1]), 1, _SAME_WORD)
     meant = f"did you mean {near[0]}? Otherwise " if near else ""
-    return f"; {meant}install it for the Python of this function, {sys.executable}"
+    return f"; {meant}{_cure(error.name.partition('.')[0])}"
+
+
+def _cure(package: str) -> str:
+    """Return what brings a package that is missing."""
+    if os.environ.get("LAMBDA_TASK_ROOT") != _TASK_ROOT:
+        return f"install it for the Python of this function, {sys.executable}"
+    if _LAYERS not in sys.path and package in _modules_in([_LAYERS]):
+        return (
+            f"a layer has it in {_LAYERS}, where the function does not look, because its variable"
+            f" PYTHONPATH is set: add {_LAYERS} to that"
+        )
+    return "package it with the function, as tailrace package function does, or in a layer"
 
 
 def shown_failure(failure: Failure) -> Failure:
