@@ -23,7 +23,7 @@ demo: .venv/.demo
 
 test: .venv/.test
 	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy libtoolize \
-		make nginx node npm slowhttptest unzip
+		make nginx node npm patchelf slowhttptest unzip
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
 	$(BIN)/python scripts/fetch-sources.py

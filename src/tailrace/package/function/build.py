@@ -14,7 +14,7 @@ from tailrace.package.function.code_root import code_root, defines, module_file,
 from tailrace.package.function.dependencies import OWN, Installed, install
 from tailrace.package.function.dependency_file import DependencyFile, find_dependency_file
 from tailrace.package.function.imports import RUNTIME_MODULES, missing_imports, unparsed
-from tailrace.package.function.interpreter import interpreter_entries
+from tailrace.package.function.interpreter import interpreter_of
 from tailrace.package.function.machines import check_machines
 from tailrace.package.function.patterns import Patterns
 from tailrace.package.function.sizes import PackageSize, check_size, sizes_of
@@ -84,12 +84,15 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
             others = set()
             entries = _merged(entries, own_entries())
         entries, left_out = _without_tests(entries, exclude, include)
-        if options.interpreter is not None:
-            entries += interpreter_entries(options.interpreter, target)
-        else:
+        if options.interpreter is None:
             others |= RUNTIME_MODULES
         entries = with_records(entries, installed)
         warnings = _warnings(code, entries, installed, target, others)
+        if options.interpreter is not None:
+            progress("compiling the standard library")
+            own_python = interpreter_of(options.interpreter, target)
+            entries += own_python.entries
+            warnings += own_python.warnings
         source = module_file(root, module)
         if source is not None and not defines(source, attribute):
             warnings.append(f"{source.relative_to(root)} defines no {attribute}")
