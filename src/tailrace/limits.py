@@ -392,8 +392,3 @@ SOURCE_CLOCK_STEP_S: Final = 0.05
 resolution of the kernel's tick, 10 ms at most."""
 SOURCE_DIGEST_BYTES_MAX: Final = MIB
 """The size of that content; a larger file counts as changed once more."""
-
-# --- packages ----------------------------------------------------------------------------------
-
-COMPILE_TIMEOUT_S: Final = 300.0
-"""How long a Python may take to compile the modules of a package: 10,000 take 20 s, measured."""

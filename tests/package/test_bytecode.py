@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -114,3 +115,37 @@ def test_the_command_takes_several_pythons(tmp_path: Path) -> None:
 
     with zipfile.ZipFile(tmp_path / "l.zip") as archive:
         assert f"python/tailrace/__pycache__/errors.{TAG}.pyc" in archive.namelist()
+
+
+def package_function(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "main.py").write_text("def handler(event, context): ...\n")
+    version = "{}.{}".format(*sys.version_info)
+    platform = ("--architecture", "arm64", "--python", version)
+    words = (sys.executable, "-m", "tailrace", "package", "function", ".", "--app", "main:handler")
+    return subprocess.run(
+        (*words, *platform, "-o", "f.zip", *options),
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_an_archive_of_a_function_has_its_dependencies_compiled(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("idna==3.10\n")
+    plain = json.loads(package_function(tmp_path, "--json").stdout)
+    compiled = json.loads(package_function(tmp_path, "--json", "--bytecode", sys.executable).stdout)
+
+    with zipfile.ZipFile(tmp_path / "f.zip") as archive:
+        assert f"__pycache__/main.{TAG}.pyc" in archive.namelist()
+        core = archive.read(f"idna/__pycache__/core.{TAG}.pyc")
+    assert b"/var/task/idna/core.py" in core
+    assert compiled["dependencies"][0]["bytes"] > plain["dependencies"][0]["bytes"] + len(core)
+    assert compiled["unzipped_bytes"] > plain["unzipped_bytes"]
+
+
+def test_a_python_of_another_version_is_refused(tmp_path: Path) -> None:
+    done = package_function(tmp_path, "--python", "3.14", "--bytecode", sys.executable)
+
+    assert done.returncode == 2
+    assert f"compiles for {TAG}, and --python is 3.14; name a Python 3.14" in done.stderr

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tailrace import limits
 from tailrace.errors import ConfigError, PackageError
 from tailrace.package.archive import Entry
+from tailrace.package.limits import COMPILE_TIMEOUT_S
 
 _CACHE: Final = "__pycache__"
 _QUESTION: Final = "import sys; print(sys.implementation.cache_tag)"
@@ -52,6 +52,20 @@ def compiled_entries(entries: Iterable[Entry], python: str, root: str) -> list[E
             for name in names
             if (path := Path(folder, name)).exists()
         ]
+
+
+def compiled_for(version: str, python: str, entries: Iterable[Entry], root: str) -> list[Entry]:
+    """Do the same for a Python that must be of a version, such as 3.13.
+
+    Raises:
+        ConfigError: there is no such Python, or it is of another version.
+        PackageError: it ended without compiling.
+    """
+    tag = cache_tag(python)
+    if tag != f"cpython-{version.replace('.', '')}":
+        problem = f"{python} compiles for {tag}, and --python is {version}; name a Python {version}"
+        raise ConfigError(problem, where="--bytecode")
+    return compiled_entries(entries, python, root)
 
 
 def cache_tag(python: str) -> str:
@@ -93,7 +107,7 @@ def _run(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=limits.COMPILE_TIMEOUT_S,
+        timeout=COMPILE_TIMEOUT_S,
         check=False,
     )
 

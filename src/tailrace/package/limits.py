@@ -11,6 +11,8 @@ from tailrace.limits import KIB, MIB
 STEP_TIMEOUT_S: Final = 600.0
 """One run of uv or pip: 250 MB of wheels at 3.3 Mbit/s. Both have time-outs of their own for a peer
 that is silent."""
+COMPILE_TIMEOUT_S: Final = 300.0
+"""How long a Python may take to compile the modules of a package: 10,000 take 20 s, measured."""
 CODE_FILES_MAX: Final = 20_000
 """Files in the folder of a function, without those of its dependencies."""
 KEY_FILE_BYTES_MAX: Final = 64 * KIB

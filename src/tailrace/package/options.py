@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -11,10 +11,15 @@ from tailrace.setting import Setting
 
 _BYTECODE: Final = Setting(
     "Put the modules in compiled by this Python as well, such as `python3.13`: a cold start under "
-    "the same version needs less time then. Repeat it for more.",
-    help="Compile the modules as well, for the version of this Python; repeat it for more.",
+    "the same version [needs less time](../topics/performance.md#in-the-managed-runtime) then.",
+    help="Put the modules in compiled by this Python as well, such as python3.13.",
     metavar="PYTHON",
     default="sources only",
+)
+_BYTECODES: Final = replace(
+    _BYTECODE,
+    meaning=f"{_BYTECODE.meaning} Repeat it for more versions.",
+    help=f"{_BYTECODE.help} Repeat it for more versions.",
 )
 _JSON: Final = Setting(
     "Print the result as one JSON object.",
@@ -74,7 +79,7 @@ class LayerOptions:
     """`tailrace package layer`."""
 
     output: Annotated[Path, _ARCHIVE]
-    bytecode: Annotated[tuple[str, ...], _BYTECODE] = ()
+    bytecode: Annotated[tuple[str, ...], _BYTECODES] = ()
     is_json: Annotated[bool, _JSON] = False
 
 
@@ -164,4 +169,5 @@ class FunctionPackageOptions:
             default="the managed runtime's Python",
         ),
     ] = None
+    bytecode: Annotated[str | None, _BYTECODE] = None
     is_json: Annotated[bool, _JSON] = False

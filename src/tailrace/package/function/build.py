@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tailrace.package.archive import Entry, Written, write_archive
+from tailrace.package.bytecode import compiled_for
 from tailrace.package.function.code_root import code_root, defines, module_file, split_app
 from tailrace.package.function.dependencies import OWN, Installed, install
 from tailrace.package.function.dependency_file import DependencyFile, find_dependency_file
@@ -29,6 +30,8 @@ from tailrace.package.own_files import own_entries
 Progress = Callable[[str], None]
 """Is called with the name of each step."""
 
+_ROOT: Final = "/var/task"
+"""Where Lambda unpacks the archive."""
 _TESTS: Final = "tests"
 _EXCLUDED: Final = "--exclude"
 
@@ -97,6 +100,9 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
         if source is not None and not defines(source, attribute):
             warnings.append(f"{source.relative_to(root)} defines no {attribute}")
         layer_bytes = 0 if has_own else sum(entry.size_bytes for entry in layer_entries())
+        if options.bytecode is not None:
+            progress("compiling the modules")
+            entries += compiled_for(target.python, options.bytecode, entries, _ROOT)
         sizes = sizes_of(installed, entries)
         check_size(entries, layer_bytes, sizes)
         progress(f"writing {len(entries):,} files")

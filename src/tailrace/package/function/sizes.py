@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import source_from_cache
 
 from tailrace.errors import PackageError
 from tailrace.package.archive import Entry
@@ -22,8 +24,11 @@ class PackageSize:
 
 
 def sizes_of(installed: Installed, entries: Iterable[Entry]) -> list[PackageSize]:
-    """Return the size of each dependency, the largest first."""
-    sizes = {entry.name: entry.size_bytes for entry in entries}
+    """Return the size of each dependency with its compiled modules, the largest first."""
+    sizes: Counter[str] = Counter()
+    for entry in entries:
+        is_compiled = entry.name.endswith(".pyc")
+        sizes[source_from_cache(entry.name) if is_compiled else entry.name] += entry.size_bytes
     found = []
     for each in installed.distributions:
         own = [sizes[name] for name in each.files if name in sizes]
