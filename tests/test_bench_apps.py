@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
-from bench.apps import cold
+from bench.apps import cold, managed
 from bench.apps.served import sides
 
 ROOT = Path(__file__).parent.parent
@@ -28,14 +28,18 @@ def test_a_quick_run_measures_imports_starts_and_cpu_time(tmp_path: Path) -> Non
 
     assert run.returncode == 0, run.stderr
     rows = json.loads(figures.read_text())
-    assert list(rows) == ["import, alone", "import, after FastAPI", "start", "request", "chunk"]
+    imports = ["import, alone", "import, after FastAPI"]
+    starts = ["start", *(f"managed, {what}" for what in managed.STARTS)]
+    assert list(rows) == [*imports, *starts, "request", "chunk"]
     values = {name: [us for runs in row.values() for us in runs] for name, row in rows.items()}
     # CPU time comes in ticks, and a chunk's is a difference: both may be 0 of so short a run.
     assert all(isinstance(us, float) for name in ("request", "chunk") for us in values[name])
-    assert all(ms > 0 for name in list(rows)[:3] for ms in values[name])
+    assert all(ms > 0 for name in [*imports, *starts] for ms in values[name])
     assert all(values.values())
     assert set(rows["import, alone"]) == set(cold.ADAPTERS)
     assert set(rows["start"]) == set(cold.STARTS)
+    for what, ways in managed.STARTS.items():
+        assert list(rows[f"managed, {what}"]) == [way.name for way in ways]
     names = [side.name for side in sides(sys.executable)]
     assert list(rows["request"]) == list(rows["chunk"]) == names
     assert "Python: 3." in run.stdout
@@ -44,4 +48,4 @@ def test_a_quick_run_measures_imports_starts_and_cpu_time(tmp_path: Path) -> Non
     running = psutil.process_iter(["cmdline", "cwd"])
     ours = [each for each in running if (each.info["cwd"] or "").startswith(str(ROOT))]
     words = [each.info["cmdline"] or [] for each in ours]
-    assert not [each for each in words if "web:app" in each or "web_uvloop:app" in each]
+    assert not [each for each in words if {"web:app", "web_uvloop:app"} & {*each}]

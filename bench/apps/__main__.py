@@ -10,16 +10,18 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from bench import interpreter
-from bench.apps import cold
+from bench.apps import cold, managed
 from bench.apps.served import Load, Side, cpu_us, instructions, sides
 from bench.function import PYTHON_VARIABLES, REFERENCE
 from bench.load import BenchError
 from bench.report import Row, machine, number
 
-PARTS = ("imports", "starts", "cpu", "instructions")
+PARTS = ("imports", "starts", "managed", "cpu", "instructions")
 COUNTED = 100
 IMPORTS = 10
 QUICK = Load(requests=10, streams=3, chunks=10)
@@ -34,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--python", default=python, help="the interpreter of all that is measured (%(default)s)")
     add("--runs", type=int, default=5, help="of each measurement, in turn (%(default)s)")
     add("--only", default=",".join(PARTS), metavar="PARTS", help="some of %(default)s")
-    add("--quick", action="store_true", help="one tiny run of imports, starts and CPU time")
+    add("--quick", action="store_true", help="one tiny run of all but instructions")
     add("--json", metavar="FILE", help="write each run's figures there")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.only, options.runs = "imports,starts,cpu", 1
+        options.only, options.runs = "imports,starts,managed,cpu", 1
     parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
@@ -65,6 +67,8 @@ async def _measure(options: argparse.Namespace, parts: Sequence[str]) -> Rows:
         _import(python, rows, 1 if options.quick else IMPORTS, counts="instructions" in parts)
     if "starts" in parts:
         await _start(python, rows, options.runs)
+    if "managed" in parts:
+        await _start_managed(rows, options.runs)
     if "cpu" in parts:
         await _serve(sides(python), rows, options.runs, QUICK if options.quick else Load())
     if "instructions" in parts:
@@ -102,6 +106,21 @@ async def _start(python: str, rows: Rows, runs: int) -> None:
     for name in cold.STARTS:
         print(f"runs of {name}: {', '.join(number(value) for value in row.figures(name))}")
     print()
+
+
+async def _start_managed(rows: Rows, runs: int) -> None:
+    print(f"Python of the managed runtime: {interpreter.of_command(sys.executable, {})}\n")
+    with TemporaryDirectory(prefix="tailrace-bench-") as folder:
+        archives = managed.Archives(Path(folder))
+        for what, starts in managed.STARTS.items():
+            row = _new(rows, f"managed, {what}", f"{what}: start to first byte, ms")
+            for start in starts:
+                await managed.first_byte_ms(start, archives)
+            for run in range(runs):
+                for start in starts:
+                    row.add(start.name, await managed.first_byte_ms(start, archives))
+                _say(f"starts in the managed runtime, {what}, run {run + 1} of {runs}")
+            _print([row], managed.BASELINES[what])
 
 
 async def _serve(measured: Sequence[Side], rows: Rows, runs: int, load: Load) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -67,19 +68,29 @@ async def first_byte_ms(name: str, python: str) -> float:
 
     uvicorn and the proxy start together; the event waits for either.
     """
-    async with _runtime_api() as (port, first_byte_s):
+    async with runtime_api() as (port, first_byte_s):
         words = {OURS: [["-m", "tailrace.runtime", "web:app"]], PROXY: _proxied(free_port())}[name]
         started_s = time.perf_counter()
         processes = [_start([python, *arguments], port) for arguments in words]
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return (await first_byte_s - started_s) * 1e3
-        except TimeoutError:
-            raise BenchError(f"{name}: no byte in {TIMEOUT_S:.0f} s") from None
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
+        return await first_byte_after(started_s, first_byte_s, processes, name)
+
+
+async def first_byte_after(
+    started_s: float,
+    first_byte_s: asyncio.Future[float],
+    processes: Sequence[subprocess.Popen[bytes]],
+    name: str,
+) -> float:
+    """Milliseconds from the start to the first byte. Then the sessions of the processes end."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return (await first_byte_s - started_s) * 1e3
+    except TimeoutError:
+        raise BenchError(f"{name}: no byte in {TIMEOUT_S:.0f} s") from None
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _proxied(port: int) -> list[list[str]]:
@@ -94,22 +105,25 @@ def _start(words: Sequence[str], api_port: int) -> subprocess.Popen[bytes]:
         env=_variables() | variables(api_port),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
 @asynccontextmanager
-async def _runtime_api() -> AsyncIterator[tuple[int, asyncio.Future[float]]]:
-    """A Runtime API with one event, and when the first byte of a body behind a prelude came."""
+async def runtime_api() -> AsyncIterator[tuple[int, asyncio.Future[float]]]:
+    """A Runtime API with one event, and when the first byte of the response's body came."""
     first_byte_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         data = b""
         while more := await reader.read(65_536):
             data += more
             if data.startswith(b"GET ") and data.endswith(b"\r\n\r\n"):
                 writer.write(next_answer(Invoker().event(1, has_callback=False)))
                 data = b""
-            elif FIRST_BYTES in data.partition(bytes(8))[2] and not first_byte_s.done():
+            elif FIRST_BYTES in data and not first_byte_s.done():
                 first_byte_s.set_result(time.perf_counter())
         writer.close()
 
@@ -118,6 +132,8 @@ async def _runtime_api() -> AsyncIterator[tuple[int, asyncio.Future[float]]]:
         yield server.sockets[0].getsockname()[1], first_byte_s
     finally:
         server.close()
+        if serving:  # until the peers, which have been killed, have closed
+            await asyncio.wait(serving, timeout=TIMEOUT_S)
 
 
 def _variables() -> dict[str, str]:
