@@ -69,7 +69,7 @@ def function(**values: Any) -> None:
 
     Nothing is built from source, and no file of this machine's Python is in it.
     """
-    from tailrace.cli.starter import app_in
+    from tailrace.cli.usual_places import app_in
     from tailrace.package.function.build import build
     from tailrace.package.function.report import facts_of, text_of
 
