@@ -182,9 +182,14 @@ def test_the_place_and_the_use_of_the_folder_do_not_matter(tmp_path: Path) -> No
     hashes = set()
     for name in ("one", "another place"):
         folder = small(tmp_path / name, elf(ARM64))
-        write(folder, {SYSCONFIG: f"build_time_vars = {{'prefix': '{folder}'}}\n"})
+        write(folder, {SYSCONFIG: f"at = '{folder}', '-L{folder}/lib', '{folder}2/lib'\n"})
         write(folder, {f"{LIBRARY}/__pycache__/os.cpython-30.pyc": name})
         entries = interpreter_of(folder, arm64()).entries
+        (text,) = [entry.content for entry in entries if entry.name.endswith(SYSCONFIG)]
+        assert text == (
+            f"at = '/var/task/python', '-L/var/task/python/lib', '{folder}2/lib'\n".encode()
+        )
+        entries = [entry for entry in entries if "_sysconfigdata" not in entry.name]
         hashes.add(write_archive(tmp_path / "archive.zip", entries).sha256)
 
     assert len(hashes) == 1

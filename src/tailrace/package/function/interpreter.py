@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -44,10 +45,13 @@ _LEFT_OUT: Final = Patterns((
     "/lib/python3.*/lib-dynload/xx*", "__pycache__/", "*.pyc",
 ))  # fmt: skip
 """Development, tests, windows on a screen, help texts, and what is installed beside it."""
+_KNOWING_ITS_PLACE: Final = Patterns((
+    "_sysconfigdata*.py", "_sysconfig_vars*.json", "build-details.json",
+))  # fmt: skip
+"""Files in which an installer writes the folder."""
 _LIBRARY_NAME: Final = b"libpython3"
 _MUSL: Final = b"/ld-musl-"
 _RELATIVE: Final = (b"$ORIGIN", b"${ORIGIN}")
-_ELF: Final = b"\x7fELF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,9 @@ def interpreter_of(folder: Path, target: FunctionTarget) -> Interpreter:
     program = _program(folder, target)
     data = program.read_bytes()
     _check_relocatable(program, data)
-    places = [os.fsencode(folder.resolve()), os.fsencode(folder.absolute())]
+    place = _path_in_text(folder)
     entries = [
-        _moved(entry_of(f"{FOLDER}{name}", path), places)
+        _moved(entry_of(f"{FOLDER}{name}", path), place)
         for name, path in _files_in(folder.resolve())
         if _is_wanted(name, target, data)
     ]
@@ -135,16 +139,19 @@ def _is_wanted(name: str, target: FunctionTarget, data: bytes) -> bool:
     return True
 
 
-def _moved(entry: Entry, folders: Iterable[bytes]) -> Entry:
-    """Return an entry in which the folder is where Lambda has it: sysconfig knows its own."""
+def _moved(entry: Entry, find: re.Pattern[bytes]) -> Entry:
+    """Return an entry in which the folder is where Lambda has it."""
+    if _KNOWING_ITS_PLACE.find(entry.name) is None:
+        return entry
     content = entry.content
     data = content.read_bytes() if isinstance(content, Path) else content
-    if data.startswith(_ELF):
-        return entry
-    moved = data
-    for folder in folders:
-        moved = moved.replace(folder, _HOME)
-    return entry if moved == data else Entry(entry.name, moved, entry.is_executable)
+    return Entry(entry.name, find.sub(_HOME, data), entry.is_executable)
+
+
+def _path_in_text(folder: Path) -> re.Pattern[bytes]:
+    """Return the expression of a folder's path, also in an option such as -L/folder/lib."""
+    paths = sorted({re.escape(os.fsencode(each)) for each in (folder.resolve(), folder.absolute())})
+    return re.compile(rb"(?:(?<![\w./-])|(?<=-[IL]))(?:" + b"|".join(paths) + rb")(?![\w.-])")
 
 
 def _check_machines(entries: Iterable[Entry], target: FunctionTarget) -> None:
