@@ -6,23 +6,16 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.peers import Peer, PeerConnection
-from tests.runtime_process import RuntimeProcess
+from tests.peers import Peer
+from tests.snapstart import INIT_ERROR, RESTORE_ERROR, RESTORE_NEXT, Script
 from tests.test_layers import MODULES as OUR_MODULES
 from tests.test_layers import imported_by
 
 from tailrace.package.own_files import own_entries
-from tailrace.wire.runtime_api import ACCEPTED_BODY, Invocation, next_headers
 
 MODULES = ("tailrace.runtime", "awslambdaric")
-NEXT = "GET /2018-06-01/runtime/invocation/next HTTP/1.1"
-RESTORE_NEXT = "GET /2018-06-01/runtime/restore/next HTTP/1.1"
-RESTORE_ERROR = "POST /2018-06-01/runtime/restore/error HTTP/1.1"
-INIT_ERROR = "POST /2018-06-01/runtime/init/error HTTP/1.1"
-TYPE = "lambda-runtime-function-error-type"
 
 APP = """
 import os, sys
@@ -105,53 +98,9 @@ def peer() -> Iterator[Peer]:
         yield peer
 
 
-class Script:
-    """What a runtime asks, each on the connection that it opens for it."""
-
-    def __init__(self, folder: Path, peer: Peer, module: str, handler: str, **more: str) -> None:
-        self.peer = peer
-        variables = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start", **more}
-        self.runtime = RuntimeProcess(folder, peer, handler, module=module, **variables)
-
-    def receive(self) -> tuple[str, dict[str, str], bytes, PeerConnection]:
-        """The next request, on a new connection."""
-        connection = self.peer.accept()
-        return *connection.read_message(), connection
-
-    def restore(self, status: int = 200) -> None:
-        """Answer the wait for the end of the snapshot; its connection is not used again."""
-        line, _, _, connection = self.receive()
-        assert line == RESTORE_NEXT
-        connection.send(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
-        if status == 200:
-            assert connection.ends_with() == b""
-
-    def error(self) -> tuple[str, str | None, Any]:
-        """A report: request line, type in the header, error; without its frames."""
-        line, headers, body, connection = self.receive()
-        head = f"HTTP/1.1 202 X\r\ncontent-length: {len(ACCEPTED_BODY)}\r\n\r\n"
-        connection.send(head.encode() + ACCEPTED_BODY)
-        error = json.loads(body)
-        error["stackTrace"] = error["stackTrace"][-1:]
-        return line, headers.get(TYPE), error
-
-    def result(self, event: Any = None) -> Any:
-        """The result of an invocation."""
-        line, _, _, connection = self.receive()
-        assert line == NEXT
-        body = json.dumps(event).encode()
-        fields = next_headers(Invocation("r1", 1, "arn:f"))
-        head = ["HTTP/1.1 200 X", f"content-length: {len(body)}"]
-        head += [f"{name}: {value}" for name, value in fields]
-        connection.send("\r\n".join([*head, "", ""]).encode() + body)
-        report = connection.read_message()
-        assert report[0] == "POST /2018-06-01/runtime/invocation/r1/response HTTP/1.1", report
-        return json.loads(report[2])
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_hooks_run_in_order_and_then_events_come(folder: Path, peer: Peer, module: str) -> None:
-    script = Script(folder, peer, module, "app.handler")
+    script = Script(folder, peer, "app.handler", module=module)
     with script.runtime:
         script.restore()
         assert script.result() == [
@@ -167,7 +116,7 @@ def test_nothing_runs_after_the_restore_before_it_is_there(
     folder: Path, peer: Peer, module: str
 ) -> None:
     """The snapshot is taken while the request waits."""
-    script = Script(folder, peer, module, "app.handler", FAIL="after raises")
+    script = Script(folder, peer, "app.handler", module=module, FAIL="after raises")
     with script.runtime:
         line, _, _, connection = script.receive()
         assert line == RESTORE_NEXT
@@ -179,7 +128,7 @@ def test_nothing_runs_after_the_restore_before_it_is_there(
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_function_without_hooks_waits_as_well(folder: Path, peer: Peer, module: str) -> None:
-    script = Script(folder, peer, module, "plain.handler")
+    script = Script(folder, peer, "plain.handler", module=module)
     with script.runtime:
         script.restore()
         assert script.result() == "served"
@@ -188,7 +137,7 @@ def test_a_function_without_hooks_waits_as_well(folder: Path, peer: Peer, module
 @pytest.mark.parametrize("module", MODULES)
 def test_no_snapshot_is_passed_without_snapstart(folder: Path, peer: Peer, module: str) -> None:
     kinds = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
-    script = Script(folder, peer, module, "app.handler", **kinds)
+    script = Script(folder, peer, "app.handler", module=module, **kinds)
     with script.runtime:
         assert script.result() == []
 
@@ -201,7 +150,7 @@ def test_no_snapshot_is_passed_without_snapstart(folder: Path, peer: Peer, modul
 def test_a_hook_before_the_snapshot_that_fails(
     folder: Path, peer: Peer, module: str, how: str, error_type: str, message: str
 ) -> None:
-    script = Script(folder, peer, module, "app.handler", FAIL=f"before {how}")
+    script = Script(folder, peer, "app.handler", module=module, FAIL=f"before {how}")
     with script.runtime:
         line, header, error = script.error()
         code, out, _ = script.runtime.end()
@@ -221,7 +170,7 @@ def test_a_hook_before_the_snapshot_that_fails(
 def test_a_hook_after_the_restore_that_fails(
     folder: Path, peer: Peer, module: str, how: str, error_type: str, message: str
 ) -> None:
-    script = Script(folder, peer, module, "app.handler", FAIL=f"after {how}")
+    script = Script(folder, peer, "app.handler", module=module, FAIL=f"after {how}")
     with script.runtime:
         script.restore()
         line, header, error = script.error()
@@ -236,7 +185,7 @@ def test_a_hook_after_the_restore_that_fails(
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_snapshot_that_is_refused(folder: Path, peer: Peer, module: str) -> None:
-    script = Script(folder, peer, module, "plain.handler")
+    script = Script(folder, peer, "plain.handler", module=module)
     with script.runtime:
         script.restore(403)
         line, header, error = script.error()
@@ -251,7 +200,7 @@ def test_a_snapshot_that_is_refused(folder: Path, peer: Peer, module: str) -> No
 def test_a_handler_that_cannot_be_loaded_has_no_snapshot(
     folder: Path, peer: Peer, module: str
 ) -> None:
-    script = Script(folder, peer, module, "nowhere.handler")
+    script = Script(folder, peer, "nowhere.handler", module=module)
     with script.runtime:
         line, header, _ = script.error()
         assert (line, header) == (INIT_ERROR, "Runtime.ImportModuleError")
@@ -259,7 +208,7 @@ def test_a_handler_that_cannot_be_loaded_has_no_snapshot(
 
 
 def test_sigterm_ends_the_wait_in_order(folder: Path, peer: Peer) -> None:
-    script = Script(folder, peer, "tailrace.runtime", "plain.handler")
+    script = Script(folder, peer, "plain.handler")
     with script.runtime:
         assert script.receive()[0] == RESTORE_NEXT
         assert script.runtime.end(signal.SIGTERM) == (0, "", "")
@@ -272,7 +221,7 @@ def test_the_documented_app_opens_its_pool_again_in_its_own_loop(folder: Path, p
     (folder / "web.py").write_text(WEB)
     event = {"version": "2.0", "requestContext": {"http": {"method": "GET", "path": "/"}}}
     mode = {"TAILRACE_RESPONSE_MODE": "buffer"}
-    script = Script(folder, peer, "tailrace.runtime", "web:app", **mode)
+    script = Script(folder, peer, "web:app", **mode)
     with script.runtime:
         script.restore()
         told = json.loads(script.result(event)["body"])
