@@ -127,7 +127,17 @@ UNREPORTED: Final = {
 }
 
 
-CODES: Final = {"wrapper-missing": 127, "wrapper-mode": 126, "wrapper-alone": 127}
+CODES: Final = {
+    **dict.fromkeys(REPORTED, 1),
+    "next-missing": 127,
+    "next-mode": 126,
+    "next-of-windows": 127,
+    "next-itself": 2,
+    "wrapper-missing": 127,
+    "wrapper-mode": 126,
+    "wrapper-alone": 127,
+}
+PAGE: Final = Path(__file__).parents[2] / "docs/reference/layer.md"
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +229,19 @@ def test_an_import_that_fails_is_one_error(served: Chain, package: str, cure: st
         '  File "/var/task/app.py", line 1, in <module>',
         f"    import {package}",
     ]
+
+
+@pytest.mark.parametrize("name", [*REPORTED, *UNREPORTED])
+def test_the_reference_has_a_row_for_it(name: str) -> None:
+    words = {**REPORTED, **UNREPORTED}[name].words
+    rows = re.findall(r"^\| (\d+) \| (yes|no) \| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
+
+    patterns = [(row, re.escape(row[2]).replace("…", ".*")) for row in rows]
+    found = [row for row, pattern in patterns if re.search(pattern, words)]
+    assert len(found) == 1, rows
+    code, is_reported, _ = found[0]
+    assert is_reported == ("yes" if name in REPORTED else "no")
+    assert int(code) == CODES[name]
 
 
 def test_an_older_python_can_read_the_boot_file() -> None:
