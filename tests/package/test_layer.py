@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from tests.test_layers import MODULES, own_imports
 
+from tailrace.package.layer import publish_command
 from tailrace.package.own_files import own_entries
 
 
@@ -82,7 +84,14 @@ def test_json_has_the_facts(tmp_path: Path) -> None:
     facts = json.loads(package_layer(tmp_path, "--json"))
 
     assert facts["bytes"] == (tmp_path / "layer.zip").stat().st_size
+    assert facts["publish_layer_version"][:3] == ["aws", "lambda", "publish-layer-version"]
     assert facts["environment"] == {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/tailrace-wrapper"}
+
+
+def test_the_report_ends_with_the_command_that_publishes_it(tmp_path: Path) -> None:
+    words = shlex.split(package_layer(tmp_path).partition("publish it:\n")[2].replace("\\\n", ""))
+
+    assert words == publish_command(Path("layer.zip"))
 
 
 def test_an_output_that_cannot_be_is_a_usage_error(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def layer(**values: Any) -> None:
     One layer serves each Python from 3.11 on, on arm64 and x86_64.
     """
     from tailrace.package.archive import write_archive
-    from tailrace.package.layer import VARIABLES, layer_entries
+    from tailrace.package.command_text import shown_command
+    from tailrace.package.layer import VARIABLES, layer_entries, publish_command
 
     options = take(LayerOptions, values)
     written = write_archive(options.output, layer_entries(options.bytecode))
@@ -51,12 +52,14 @@ def layer(**values: Any) -> None:
             "files": written.file_count,
             "sha256": written.sha256,
             "environment": VARIABLES,
+            "publish_layer_version": publish_command(written.path),
         }
         click.echo(json.dumps(facts))
         return
     click.echo(f"wrote {written.path}: {written.file_count} files, {written.bytes:,} bytes")
     for name, text in VARIABLES.items():
         click.echo(f"functions with this layer need {name}={text}")
+    click.echo(f"\npublish it:\n{shown_command(publish_command(written.path))}")
 
 
 @package.command()

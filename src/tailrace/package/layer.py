@@ -8,6 +8,7 @@ from typing import Final
 
 from tailrace.package.archive import Entry
 from tailrace.package.bytecode import compiled_entries
+from tailrace.package.function.target import MANAGED
 from tailrace.package.own_files import own_entries
 
 WRAPPER: Final = "tailrace-wrapper"
@@ -38,3 +39,11 @@ def layer_entries(pythons: Iterable[str] = ()) -> list[Entry]:
     }
     wrapper = Entry(WRAPPER, _WRAPPER_FILE, is_executable=True)
     return [wrapper, *modules, *compiled.values()]
+
+
+def publish_command(archive: Path) -> list[str]:
+    """Return the words of the `aws` command that publishes the layer."""
+    words = ["aws", "lambda", "publish-layer-version", "--layer-name", "tailrace"]
+    words += ["--zip-file", f"fileb://{archive}", "--license-info", "Apache-2.0"]
+    words += ["--compatible-runtimes", *MANAGED, "--compatible-architectures", "arm64", "x86_64"]
+    return words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, Final
 
+from tailrace.package.command_text import shown_command
 from tailrace.package.function.build import FunctionArchive
 from tailrace.package.function.sizes import largest_lines, megabytes
 from tailrace.package.layer import VARIABLES
@@ -65,7 +66,7 @@ def text_of(archive: FunctionArchive) -> str:
         more = len(archive.sizes) - len(largest_lines(archive.sizes))
         lines += [f"  and {more} smaller ones"] if more else []
     lines += _left_out_lines(archive)
-    lines += ["", "make the function:", _shown(_command(archive))]
+    lines += ["", "make the function:", shown_command(_command(archive))]
     if written.bytes > UPLOAD_BYTES_MAX:
         lines += ["", f"it is over {megabytes(UPLOAD_BYTES_MAX)}, so it goes through S3 first:"]
         lines += [f"aws s3 cp {shlex.quote(str(written.path))} s3://BUCKET/{written.path.name}"]
@@ -112,13 +113,3 @@ def _command(archive: FunctionArchive) -> list[str]:
         words += ["--layers", "ARN-OF-THE-LAYER-VERSION"]
     pairs = ",".join(f"{name}={text}" for name, text in _variables(archive).items())
     return [*words, "--environment", f"Variables={{{pairs}}}"] if pairs else words
-
-
-def _shown(command: list[str]) -> str:
-    """Return a command to copy, an option a line."""
-    lines = [" ".join(command[:3])]
-    options = iter(command[3:])
-    lines += [
-        f"    {option} {shlex.quote(value)}" for option, value in zip(options, options, strict=True)
-    ]
-    return " \\\n".join(lines)

@@ -16,6 +16,8 @@ _GLIBC: Final = {
     "3.13": "manylinux_2_34",
     "3.14": "manylinux_2_34",
 }
+MANAGED: Final = tuple(f"python{version}" for version in _GLIBC)
+"""The managed runtimes that the layer serves."""
 _OS_ONLY_GLIBC: Final = "manylinux_2_34"
 OS_ONLY: Final = "provided.al2023"
 """The runtime of a function that brings its Python."""
