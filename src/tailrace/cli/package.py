@@ -72,23 +72,32 @@ def function(**values: Any) -> None:
 
     Nothing is built from source, and no file of this machine's Python is in it.
     """
-    from tailrace.cli.usual_places import app_in
     from tailrace.package.function.build import build
     from tailrace.package.function.report import facts_of, text_of
 
     options = FunctionPackageOptions(**values)
     steps = Steps(sys.stderr)
-    app = options.app or app_in(options.path) or app_in(options.path / "src")
+    app = options.app
     if app is None:
-        problem = f"there is no app of a known framework in {options.path}"
-        raise ConfigError(f"{problem}; name an app or a handler: --app MODULE:ATTRIBUTE")
-    if options.app is None:
+        app = _app_in(options.path)
         steps.note(f"the app is {app}; --app names another one")
     archive = build(options, app, steps.begin)
     steps.end()
     for warning in archive.warnings:
         steps.note(f"warning: {warning}")
     click.echo(json.dumps(facts_of(archive)) if options.is_json else text_of(archive))
+
+
+def _app_in(folder: Path) -> str:
+    """Return the app of a folder, or of its `src` if that is no package."""
+    from tailrace.cli.usual_places import app_in
+
+    is_package = (folder / "src" / "__init__.py").exists()
+    app = (None if is_package else app_in(folder / "src")) or app_in(folder)
+    if app is None:
+        problem = f"there is no app of a known framework in {folder}"
+        raise ConfigError(f"{problem}; name an app or a handler: --app MODULE:ATTRIBUTE")
+    return app
 
 
 @package.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from tailrace.package.function.imports import RUNTIME_MODULES, missing_imports, 
 from tailrace.package.function.interpreter import interpreter_of
 from tailrace.package.function.machines import check_machines
 from tailrace.package.function.patterns import Patterns
-from tailrace.package.function.sizes import PackageSize, check_size, sizes_of
+from tailrace.package.function.sizes import PackageSize, check_size, sizes_of, sizes_of_code
 from tailrace.package.function.slimming import slimmed, with_records
 from tailrace.package.function.sources import Code, CodeRules, code_in
 from tailrace.package.function.target import FunctionTarget, target_of
@@ -65,13 +65,13 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
         PackageError: the archive cannot be made; none has been written then.
     """
     has_interpreter = options.interpreter is not None
+    has_own = has_interpreter or options.bundle
     target = target_of(options.architecture, options.python, has_interpreter=has_interpreter)
     module, attribute = split_app(app)
     root = code_root(options.path, module)
     include, exclude = Patterns(options.include), Patterns(options.exclude)
     code = code_in(root, CodeRules(exclude, include, options.output.resolve()))
     file = find_dependency_file(options.path, options.requirements)
-    has_own = has_interpreter or options.bundle
     with TemporaryDirectory(prefix="tailrace-") as folder:
         installed = Installed(Path(folder))
         if file is not None:
@@ -81,36 +81,55 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
         progress("choosing the files")
         slim = slimmed(installed)
         entries = _merged(code.entries, slim.entries)
-        if not has_own:
-            others = {OWN}
-        else:
-            others = set()
+        if has_own:
             entries = _merged(entries, own_entries())
         entries, left_out = _without_tests(entries, exclude, include)
-        if options.interpreter is None:
-            others |= RUNTIME_MODULES
         entries = with_records(entries, installed)
-        warnings = _warnings(code, entries, installed, target, others)
-        if options.interpreter is not None:
-            progress("compiling the standard library")
-            own_python = interpreter_of(options.interpreter, target)
-            entries += own_python.entries
-            warnings += own_python.warnings
-        source = module_file(root, module)
-        if source is not None and not defines(source, attribute):
-            warnings.append(f"{source.relative_to(root)} defines no {attribute}")
-        layer_bytes = 0 if has_own else sum(entry.size_bytes for entry in layer_entries())
-        if options.bytecode is not None:
-            progress("compiling the modules")
-            entries += compiled_for(target.python, options.bytecode, entries, _ROOT)
+        warnings = _warnings(code, entries, installed, target, _elsewhere(options))
+        warnings += _undefined(root, module, attribute)
+        more, notes = _added(options, entries, target, progress)
+        entries = _merged(entries, more)
         sizes = sizes_of(installed, entries)
-        check_size(entries, layer_bytes, sizes)
+        layer_bytes = 0 if has_own else sum(entry.size_bytes for entry in layer_entries())
+        check_size(entries, layer_bytes, sizes + sizes_of_code(_own(code, entries)))
         progress(f"writing {len(entries):,} files")
         written = write_archive(options.output, entries)
     return FunctionArchive(
         written, target, module, attribute, has_own, layer_bytes, file, installed, sizes, code,
-        slim.left_out + left_out, warnings,
+        slim.left_out + left_out, [*warnings, *notes],
     )  # fmt: skip
+
+
+def _elsewhere(options: FunctionPackageOptions) -> frozenset[str]:
+    """Return the modules that the function finds outside of its archive."""
+    if options.interpreter is not None:
+        return frozenset()
+    return RUNTIME_MODULES if options.bundle else RUNTIME_MODULES | {OWN}
+
+
+def _undefined(root: Path, module: str, attribute: str) -> list[str]:
+    source = module_file(root, module)
+    if source is None or defines(source, attribute):
+        return []
+    return [f"{source.relative_to(root)} defines no {attribute}"]
+
+
+def _added(
+    options: FunctionPackageOptions,
+    entries: list[Entry],
+    target: FunctionTarget,
+    progress: Progress,
+) -> tuple[list[Entry], list[str]]:
+    """Return what is made for the archive: compiled modules and an interpreter; and warnings."""
+    added: list[Entry] = []
+    if options.bytecode is not None:
+        progress("compiling the modules")
+        added = compiled_for(target.python, options.bytecode, entries, _ROOT)
+    if options.interpreter is None:
+        return added, []
+    progress("compiling the standard library")
+    interpreter = interpreter_of(options.interpreter, target)
+    return _merged(interpreter.entries, added), interpreter.warnings
 
 
 def _merged(first: Iterable[Entry], second: Iterable[Entry]) -> list[Entry]:
@@ -140,10 +159,10 @@ def _warnings(
     entries: list[Entry],
     installed: Installed,
     target: FunctionTarget,
-    others: set[str],
+    others: Collection[str],
 ) -> list[str]:
     names = {entry.name for entry in entries}
-    own = [entry for entry in code.entries if entry.name in names]
+    own = _own(code, entries)
     warnings = [
         f"{name} is left out: it looks secret; set variables of the function, or --include {name}"
         for name in code.secrets
@@ -153,6 +172,12 @@ def _warnings(
     warnings += _covered(own, installed)
     warnings += check_machines(entries, own, installed, target)
     return warnings
+
+
+def _own(code: Code, entries: list[Entry]) -> list[Entry]:
+    """Return the files of the code that are in the archive."""
+    names = {entry.name for entry in entries}
+    return [entry for entry in code.entries if entry.name in names]
 
 
 def _covered(own: list[Entry], installed: Installed) -> list[str]:

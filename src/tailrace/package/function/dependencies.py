@@ -100,7 +100,9 @@ def _install(file: DependencyFile, target: FunctionTarget, into: Path, excluded:
             exported = into.with_suffix(".requirements.txt")
             exported.write_text(_export(directory, excluded))
             source = str(exported)
-        arguments = ["pip", "install", "--target", str(into), "--excludes", str(excludes)]
+        # Editable installs are built in spite of --no-build, and are a path of this machine.
+        arguments = ["pip", "install", "--no-editable", "--target", str(into)]
+        arguments += ["--excludes", str(excludes)]
         arguments += ["--python-platform", target.platform, "--python-version", target.python]
         run_uv((*arguments, "-r", source), directory=directory)
     except PackageError as error:

@@ -38,7 +38,7 @@ def missing_imports(
     """
     modules = _Modules(names)
     known = standard_library(target.minor) | set(others)
-    found: dict[str, list[tuple[str, int]]] = {}
+    found: dict[str, dict[tuple[str, int], None]] = {}
     for entry in code:
         if not entry.name.endswith(".py"):
             continue
@@ -46,8 +46,8 @@ def missing_imports(
             if each.is_certain and each.name.partition(".")[0] not in known:
                 lacking = modules.lacking(each)
                 if lacking is not None:
-                    found.setdefault(lacking, []).append((entry.name, each.line))
-    return [_warning(name, places, target) for name, places in sorted(found.items())]
+                    found.setdefault(lacking, {})[entry.name, each.line] = None
+    return [_warning(name, list(places), target) for name, places in sorted(found.items())]
 
 
 def unparsed(code: Iterable[Entry]) -> list[str]:

@@ -14,7 +14,9 @@ _find_source_only: Final = re.compile(
     r"|Package `([^`]+)` can't be installed because it is marked as `--no-build`"
     r"|Because (?:all versions of )?(\S+?)(?:[<>=!~]\S+)? (?:has|have) no (?:usable )?wheels"
 ).search
+_OLD_GLIBC: Final = ("3.11",)
 _find_folder: Final = re.compile(r"attempted to build `([^`]+)`").search
+_find_dynamic: Final = re.compile(r"Building source distributions is disabled").search
 _find_silent: Final = re.compile(r"Failed to fetch|[Rr]equest failed|error sending request").search
 _find_unknown: Final = re.compile(
     r"not found in the package registry|not found in the cache"
@@ -29,11 +31,18 @@ def explained(text: str, file: DependencyFile, target: FunctionTarget) -> Packag
     if match := _find_source_only(text):
         name = next(group for group in match.groups() if group)
         head = f"{name} has no wheel for {machine}, and nothing is built from source here"
-        remedy = _ways_out(name, name, file, machine)
+        remedy = _ways_out(name, file, machine)
+        if target.python in _OLD_GLIBC:
+            remedy += f"; or a newer Python: Lambda's {target.python} takes old wheels only"
     elif match := _find_folder(text):
         name = match[1]
         head = f"{name} is source code, and nothing is built from source here"
-        remedy = _ways_out(name, f"PATH-OF-{name.upper()}", file, machine)
+        remedy = _for_a_folder(name, file, machine)
+    elif _find_dynamic(text):
+        remedy = (
+            "dynamic dependencies are known when the project is built, which is not done here:"
+            " give --requirements FILE"
+        )
     elif _find_editable(text):
         remedy = "name a wheel, or leave the line out: the code itself is in the archive anyway"
     elif _find_silent(text):
@@ -50,7 +59,7 @@ def explained(text: str, file: DependencyFile, target: FunctionTarget) -> Packag
     return PackageError("\n".join(part for part in (head, words, remedy) if part))
 
 
-def _ways_out(name: str, source: str, file: DependencyFile, machine: str) -> str:
+def _ways_out(name: str, file: DependencyFile, machine: str) -> str:
     line = "--find-links wheels"
     if file.kind == "requirements":
         where = f"add the line {line} to {file.path.name}"
@@ -59,5 +68,16 @@ def _ways_out(name: str, source: str, file: DependencyFile, machine: str) -> str
     return (
         f"ways out: another version of {name}; another package; or a wheel of your own, built once"
         f" on Linux with {machine} (anywhere, if {name} has no compiled parts):"
-        f" pip wheel --no-deps -w wheels {source}, and {where}"
+        f" pip wheel --no-deps -w wheels {name}, and {where}"
+    )
+
+
+def _for_a_folder(name: str, file: DependencyFile, machine: str) -> str:
+    export = ""
+    if file.kind != "requirements":
+        export = " of requirements.txt, which uv export --no-emit-local -o requirements.txt writes"
+    return (
+        f"ways out: build a wheel of {name}, on Linux with {machine} (anywhere, if it has no"
+        " compiled parts): pip wheel --no-deps -w wheels FOLDER, and name that file in its line"
+        f"{export}; or put a copy of its package beside the code and leave the line out"
     )

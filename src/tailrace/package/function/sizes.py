@@ -33,7 +33,15 @@ def sizes_of(installed: Installed, entries: Iterable[Entry]) -> list[PackageSize
     for each in installed.distributions:
         own = [sizes[name] for name in each.files if name in sizes]
         found.append(PackageSize(each.name, each.version, sum(own), len(own)))
-    return sorted(found, key=lambda size: (-size.bytes, size.name))
+    return sorted(found, key=_rank)
+
+
+def sizes_of_code(code: Iterable[Entry]) -> list[PackageSize]:
+    """Return the size of each file and folder in the root of the code."""
+    tops: dict[str, list[int]] = {}
+    for entry in code:
+        tops.setdefault(entry.name.partition("/")[0], []).append(entry.size_bytes)
+    return [PackageSize(name, "", sum(each), len(each)) for name, each in tops.items()]
 
 
 def check_size(entries: Iterable[Entry], layer_bytes: int, sizes: list[PackageSize]) -> None:
@@ -41,11 +49,11 @@ def check_size(entries: Iterable[Entry], layer_bytes: int, sizes: list[PackageSi
     total = sum(entry.size_bytes for entry in entries)
     if total + layer_bytes <= CODE_BYTES_MAX:
         return
-    largest = "\n".join(f"  {line}" for line in largest_lines(sizes))
+    largest = "\n".join(f"  {line}" for line in largest_lines(sorted(sizes, key=_rank)))
     layer = f" with {megabytes(layer_bytes)} of the layer" if layer_bytes else ""
     raise PackageError(
         f"the function has {megabytes(total)} unzipped{layer}, and Lambda's limit is"
-        f" {megabytes(CODE_BYTES_MAX)}; nothing was written. The largest dependencies:\n{largest}\n"
+        f" {megabytes(CODE_BYTES_MAX)}; nothing was written. The largest parts:\n{largest}\n"
         "leave some out, or parts with --exclude GLOB; or use a container image, which may have"
         " 10 GB"
     )
@@ -54,10 +62,17 @@ def check_size(entries: Iterable[Entry], layer_bytes: int, sizes: list[PackageSi
 def largest_lines(sizes: list[PackageSize]) -> list[str]:
     """Return a line for each of the largest dependencies."""
     shown = sizes[:LARGEST_SHOWN]
-    width = max((len(f"{each.name} {each.version}") for each in shown), default=0)
-    return [f"{f'{each.name} {each.version}':{width}}  {megabytes(each.bytes)}" for each in shown]
+    names = [f"{each.name} {each.version}".strip() for each in shown]
+    width = max(map(len, names), default=0)
+    return [
+        f"{name:{width}}  {megabytes(each.bytes)}" for name, each in zip(names, shown, strict=True)
+    ]
 
 
 def megabytes(count: int) -> str:
     """Return a size as Lambda's limits are written: in units of 1,048,576 bytes."""
     return f"{count / 1_048_576:,.1f} MB"
+
+
+def _rank(size: PackageSize) -> tuple[int, str]:
+    return -size.bytes, size.name
