@@ -76,15 +76,14 @@ def function(**values: Any) -> None:
     from tailrace.package.function.report import facts_of, text_of
 
     options = FunctionPackageOptions(**values)
-    steps = Steps(sys.stderr)
-    app = options.app
-    if app is None:
-        app = _app_in(options.path)
-        steps.note(f"the app is {app}; --app names another one")
-    archive = build(options, app, steps.begin)
-    steps.end()
-    for warning in archive.warnings:
-        steps.note(f"warning: {warning}")
+    with Steps(sys.stderr) as steps:
+        app = options.app
+        if app is None:
+            app = _app_in(options.path)
+            steps.note(f"the app is {app}; --app names another one")
+        archive = build(options, app, steps.begin)
+        for warning in archive.warnings:
+            steps.note(f"warning: {warning}")
     click.echo(json.dumps(facts_of(archive)) if options.is_json else text_of(archive))
 
 
@@ -112,7 +111,8 @@ def gateway(**values: Any) -> None:
 
     options = take(GatewayPackageOptions, values)
     target = Target(options.architecture, options.python)
-    wheels = make_gateway_folder(options.output, target, _progress)
+    with Steps(sys.stderr) as steps:
+        wheels = make_gateway_folder(options.output, target, steps.begin)
     command = install_command(shlex.quote(str(options.output)))
     if options.is_json:
         facts = {
@@ -131,12 +131,6 @@ def gateway(**values: Any) -> None:
     total = sum(wheel.bytes for wheel in wheels)
     click.echo(f"wrote {options.output}: {len(wheels)} wheels, {total:,} bytes")
     click.echo(f"for {platform_text(target)}; there:\n  {command}")
-
-
-def _progress(line: str) -> None:
-    """Show a step, on a terminal only."""
-    if sys.stderr.isatty():
-        click.echo(f"tailrace package: {line}", err=True)
 
 
 def _end(signum: int, frame: FrameType | None) -> NoReturn:

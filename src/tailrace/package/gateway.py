@@ -32,7 +32,7 @@ def make_gateway_folder(
 ) -> list[FolderFile]:
     """Make the folder, or replace the one of an earlier run; return its wheels, sorted by name.
 
-    `report` is called with a line at the start of each step.
+    `report` is called with the name of each step.
 
     Raises:
         PackageError: there is a wheel missing for the target, or something else at `path`.
@@ -46,7 +46,7 @@ def make_gateway_folder(
         name, entries = own_wheel()
         own = folder / name
         write_archive(own, entries)
-        report("resolving")
+        report(f"choosing the wheels for {target.architecture} with Python {target.python}")
         others = resolve([f"{NAME}[{EXTRA}] @ {own.as_uri()}"], target)
         report(f"fetching {len(others)} wheels")
         fetch(others, target, folder)

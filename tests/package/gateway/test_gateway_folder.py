@@ -294,6 +294,32 @@ def test_a_command_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
+def test_steps_are_shown_on_a_terminal_and_removed(tmp_path: Path) -> None:
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        words = ["-o", str(tmp_path / "wheels"), "--architecture", "arm64", "--python", "3.99"]
+        done = subprocess.run(
+            [sys.executable, "-m", "tailrace", "package", "gateway", *words],
+            env={**os.environ, "TERM": "xterm"},
+            stderr=its,
+            timeout=110,
+            check=False,
+        )
+        os.close(its)
+        shown = b""
+        try:
+            while piece := terminal.read(65_536):
+                shown += piece
+        except OSError:
+            pass  # the other side is closed
+
+    step, clear, rest = shown.partition("…\r\x1b[K".encode())
+    assert done.returncode == 1
+    assert step.decode().endswith("choosing the wheels for arm64 with Python 3.99 ")
+    assert clear
+    assert rest.startswith(b"tailrace: the wheels for arm64")
+
+
 @pytest.mark.parametrize("python", ["3.10", "3", "3.13.1", "4.0", "python3.13"])
 def test_a_version_that_is_none_is_a_usage_error(tmp_path: Path, python: str) -> None:
     done = package_gateway(tmp_path / "wheels", "arm64", python)
