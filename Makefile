@@ -26,6 +26,7 @@ test: .venv/.test
 		make nginx node npm patchelf slowhttptest unzip
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
+	sh scripts/install-sam.sh $(BIN)
 	$(BIN)/python scripts/fetch-sources.py
 	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
+import click
 import pytest
 from docs.drawn import machines
 from tests.browser import Chromium
@@ -31,6 +32,7 @@ from tests.walk import (
     blocks,
     console_commands,
     free_port,
+    walk_through,
 )
 
 from tailrace import config, function, limits
@@ -181,7 +183,6 @@ WALKS = [
     "docs/tutorial.md",
     "docs/how-to/any-language.md",
     *(f"docs/how-to/bring-your-web-app.md#{section}" for section in WEB_APP_SECTIONS),
-    "docs/how-to/managed-python-runtime.md",
     "docs/how-to/node-on-the-emulator.md",
     "docs/how-to/point-boto3-at-the-emulator.md",
     "docs/how-to/stop-when-the-client-leaves.md",
@@ -192,12 +193,7 @@ WALKS = [
 
 @pytest.mark.parametrize("name", WALKS)
 def test_a_page_can_be_walked_through(name: str, tmp_path: Path) -> None:
-    walk = Walk(tmp_path)
-    try:
-        for step in blocks(name):
-            walk.do(step)
-    finally:
-        walk.stop()
+    walk_through(name, tmp_path)
 
 
 def test_the_page_of_tokens_shows_them_and_says_when_the_model_fails(tmp_path: Path) -> None:
@@ -258,8 +254,16 @@ def test_toml_is_a_configuration(source: str, tmp_path: Path) -> None:
 def test_commands_are_legal(source: str, tmp_path: Path) -> None:
     subprocess.run(["sh", "-n"], input=source.encode(), check=True)
     for line in re.findall(r"^(?:ExecStart=\S*/)?(tailrace .*)$", source, re.MULTILINE):
-        _, command, *arguments = shlex.split(line)
-        commands.tailrace.commands[command].make_context(command, arguments)
+        assert_legal(commands.tailrace, shlex.split(line))
+
+
+def assert_legal(command: click.Command, words: list[str]) -> None:
+    """Parse the words of a command line, those of its subcommands included."""
+    name, *arguments = words
+    if isinstance(command, click.Group):
+        assert_legal(command.commands[arguments[0]], arguments)
+    else:
+        command.make_context(name, arguments)
 
 
 def test_the_first_function_of_the_readme_streams() -> None:

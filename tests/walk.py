@@ -10,14 +10,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.aws_account import AwsAccount
 
 from tailrace.net import ports
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 20
+PACKAGE_TIMEOUT_S = 100
+"""Wheels may have to be fetched."""
+AWS = ("sh", "aws")
+"""The words of a block with commands that are for AWS: they are checked, see `aws_command`."""
+UNTRIED = ("sh", "untried")
+"""The words of a block with commands for which there is nothing here. Its page says so."""
+OF_A_SHELL = re.compile(r" \| |\$|\*")
 
 
 class Block(NamedTuple):
@@ -49,26 +58,41 @@ def block(name: str, language: str) -> Block:
     return next(each for each in blocks(name) if each.info[0] == language)
 
 
-NODE_MODULES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace/npm"
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+TITLE = re.compile(r"(?:#|//) ([\w./]+\.(?:py|sh|toml|mjs|txt|yaml)|[\w./]*Dockerfile)\n")
+"""The first line of a block that is a file."""
+WATCHED = (".py", ".toml", ".mjs", ".sh")
+"""Files that `tailrace dev` looks at while it runs."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace"
+NODE_MODULES = CACHE / "npm"
+SAM = CACHE / "sam" / "bin"
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(SAM)])
 
 
 class Walk:
     """Does what a page tells its reader to do, and compares what the reader is shown."""
 
     def __init__(self, directory: Path) -> None:
-        self._project = directory / "hello"
-        self._project.mkdir()
+        self._directory = directory
+        self.project = directory / "hello"
+        self.project.mkdir()
+        self._account: AwsAccount | None = None
+        self._handler = "main.app"  # of the function that was packaged
         self._log_path = directory / "dev.log"
         self._seen = 0  # lines of the log that were there before the last command
         self._dev: subprocess.Popen[bytes] | None = None
         self._addresses: dict[str, str] = {}  # those of the page, and those that are used here
-        self._environment = {**os.environ, "PATH": PATH, "NODE_NO_WARNINGS": "1"}  # of its age
-        self._install_npm_packages()
+        self._environment = {
+            **os.environ,
+            "PATH": PATH,
+            "NODE_NO_WARNINGS": "1",  # of its age
+            "SAM_CLI_TELEMETRY": "0",
+        }
 
     def _install_npm_packages(self) -> None:
         runtime = NODE_MODULES / "nodejs20.x" / "node_modules"
-        modules = self._project / "node_modules"
+        modules = self.project / "node_modules"
+        if modules.exists():
+            return
         modules.mkdir()
         for package in (NODE_MODULES / "node_modules").iterdir():
             if not package.name.startswith("."):
@@ -82,40 +106,58 @@ class Walk:
 
     def do(self, step: Block) -> None:
         """Follow one block."""
-        title = re.match(r"(?:#|//) ([\w./]+\.(?:py|sh|toml|mjs))\n", step.text)
+        title = TITLE.match(step.text)
         if title is not None:
             self._save(title[1], step.text)
+        elif step.info == AWS:
+            self._call_aws(step.text)
         elif step.info == ("sh", "export"):
             self._environment |= re.findall(r"^export (\w+)=(\S+)$", self._real(step.text), re.M)
         elif step.info == ("text", "log"):
             self._compare_log(step.text)
         elif step.info == ("console",):
             for command, shown in console_commands(step.text):
-                assert matches(shown, self._run(command)), f"line {step.line}: {command}"
+                output = self._run(command)
+                assert matches(shown, output), f"line {step.line}: {command}\n{output}"
 
     def _save(self, name: str, text: str) -> None:
         begin = len(self._log())
         for address in re.findall(r'^listen = "(.*)"$', text, re.MULTILINE):
             self._addresses.setdefault(address, f"127.0.0.1:{free_port()}")
-        (self._project / name).write_text(self._real(text))
-        if self._dev is not None:
+        if name.endswith(".mjs"):
+            self._install_npm_packages()
+        path = self.project / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(self._real(text))
+        if self._dev is not None and path.suffix in WATCHED:
             told = (f"{name} changed", f"{name} is taken up")
             self._wait_for(lambda log: any(t in line for line in log[begin:] for t in told))
 
+    def _call_aws(self, script: str) -> None:
+        if self._account is None:
+            account = AwsAccount(self._directory / "aws", self.project, self._handler)
+            account.start()
+            self._account = account
+        self._environment |= self._account.run(script, self._environment)
+
     def _run(self, command: str) -> str:
         if command.startswith("tailrace dev"):
-            self.stop()
+            self._stop_dev()
             return self._start(command.split()[2:])
+        if packaged := re.match(r"tailrace package function .*--app ([\w.:]+)", command):
+            self._handler = packaged[1].replace(":", ".")
         if command.startswith("curl ") and not command.startswith("curl -s"):
             command = command.replace("curl ", "curl -sS ", 1)
         self._seen = len(self._log())
         command = self._real(command)
         done = subprocess.run(
-            ["sh", "-c", command] if " | " in command else shlex.split(command),
-            cwd=self._project, env=self._environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False,
+            ["sh", "-c", command] if OF_A_SHELL.search(command) else shlex.split(command),
+            cwd=self.project, env=self._environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            timeout=PACKAGE_TIMEOUT_S if command.startswith("tailrace package") else TIMEOUT_S,
         )  # fmt: skip
         output = done.stdout.decode().replace("\r\n", "\n")
+        assert done.returncode == 0 or not command.startswith("tailrace package"), output
         return output if output.endswith("\n") else output + "\n"
 
     def _real(self, text: str) -> str:
@@ -131,7 +173,7 @@ class Walk:
         with self._log_path.open("wb") as log:
             self._dev = subprocess.Popen(
                 ["tailrace", "dev", *arguments, "--emulator-listen", any_port],
-                cwd=self._project, env=self._environment, stderr=log,
+                cwd=self.project, env=self._environment, stderr=log,
             )  # fmt: skip
         self._wait_for(lambda log: any("Ctrl-C stops" in line for line in log))
         banner = self._log_path.read_text()
@@ -175,6 +217,12 @@ class Walk:
 
     def stop(self) -> None:
         """End what was started; it must end well."""
+        if self._account is not None:
+            self._account.stop()
+            self._account = None
+        self._stop_dev()
+
+    def _stop_dev(self) -> None:
         if self._dev is not None:
             self._dev.send_signal(signal.SIGINT)
             assert self._dev.wait(TIMEOUT_S) == 0
@@ -184,7 +232,7 @@ class Walk:
 def console_commands(text: str) -> Iterator[tuple[str, str]]:
     """Each command of a console block, and what is shown of its output."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, _, shown = part.partition("\n")
+        command, _, shown = part.replace("\\\n", "").partition("\n")
         yield command, shown
 
 
@@ -198,3 +246,20 @@ def matches(shown: str, real: str) -> bool:
 def free_port() -> int:
     """Below those that the kernel gives to whoever asks for any, us and others, at any moment."""
     return ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
+
+
+def walk_through(name: str, directory: Path, changes: Mapping[str, str] = {}) -> Path:
+    """Do all that a page, or one section of it, tells its reader to do; return the project.
+
+    `changes` of the page's text are what is done another way here.
+    """
+    walk = Walk(directory)
+    try:
+        for step in blocks(name):
+            text = step.text
+            for old, new in changes.items():
+                text = text.replace(old, new)
+            walk.do(step._replace(text=text))
+    finally:
+        walk.stop()
+    return walk.project
