@@ -24,6 +24,8 @@ class ManagedFunction:
     files: Mapping[str, str]
     opt: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    """Variables that only Lambda sets."""
     handler: str = "app.handler"
     python: str = sys.executable
     invoke_mode: str = "RESPONSE_STREAM"
@@ -50,6 +52,8 @@ def serving_managed(folder: Path, functions: Mapping[str, ManagedFunction]) -> I
         command = managed_command(
             task, function.opt, handler=function.handler, python=function.python
         )
+        if function.reserved:
+            command = ("env", *(f"{n}={text}" for n, text in function.reserved.items()), *command)
         lines += [f"[functions.{name}]", f"command = {json.dumps(command)}", "timeout_s = 60"]
         lines += [f"[functions.{name}.environment]"]
         lines += [f"{key} = {json.dumps(text)}" for key, text in function.variables.items()]

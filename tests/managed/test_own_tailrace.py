@@ -92,6 +92,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, layer: Path) -> Iterator[Ch
     functions["shadows-newer"] = ManagedFunction({**own(""), **shadows}, layer, WRAPPER)
     task = {"PYTHONPATH": "/var/task"}
     functions["shadows-path"] = ManagedFunction(shadows, layer, {**task, **WRAPPER})
+    workers = {"AWS_LAMBDA_MAX_CONCURRENCY": "1"}
+    functions["shadows-workers"] = ManagedFunction(shadows, layer, WRAPPER, reserved=workers)
     with serving_managed(tmp_path_factory.mktemp("own"), functions) as chain:
         yield chain
 
@@ -117,7 +119,7 @@ def test_all_of_one_tailrace_serves_a_function(served: Chain, name: str) -> None
     }
 
 
-@pytest.mark.parametrize("name", ["shadows", "shadows-newer", "shadows-path"])
+@pytest.mark.parametrize("name", ["shadows", "shadows-newer", "shadows-path", "shadows-workers"])
 def test_modules_with_names_of_the_standard_library_do_no_harm(served: Chain, name: str) -> None:
     answer = ask(served, name)
 
