@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from tests.e2e.chain import Chain, serving
@@ -273,3 +274,25 @@ def test_nothing_is_written_for_a_python_that_is_refused(tmp_path: Path) -> None
     assert done.returncode == 1
     assert f"tailrace: {PROGRAM} is for x86_64" in done.stderr
     assert not (tmp_path / "function.zip").exists()
+
+
+def test_a_bootstrap_of_the_code_is_not_replaced_in_silence(tmp_path: Path) -> None:
+    files = {"app.py": "def handler(event, context): pass\n", "bootstrap": "#!/bin/sh\n"}
+    project = write(tmp_path / "project", files)
+    folder = small(tmp_path / "python", elf(ARM64))
+    options = ("--architecture", "arm64", *MACHINE, "--interpreter", str(folder))
+    output = tmp_path / "function.zip"
+
+    warned = packaged(project, output, "--app", "app:handler", *options)
+    with ZipFile(output) as archive:
+        its = archive.read("bootstrap")
+    silent = packaged(project, output, "--app", "app:handler", *options, "--exclude", "/bootstrap")
+    with ZipFile(output) as archive:
+        ours = archive.read("bootstrap")
+
+    assert warned["warnings"] == [
+        "Lambda starts the code's own bootstrap: unless it starts our runtime, --exclude /bootstrap"
+    ]
+    assert its == b"#!/bin/sh\n"
+    assert silent["warnings"] == []
+    assert b"/tailrace/runtime/managed.py" in ours

@@ -15,7 +15,7 @@ from tailrace.package.function.code_root import code_root, defines, module_file,
 from tailrace.package.function.dependencies import OWN, Installed, install
 from tailrace.package.function.dependency_file import DependencyFile, find_dependency_file
 from tailrace.package.function.imports import RUNTIME_MODULES, missing_imports, unparsed
-from tailrace.package.function.interpreter import interpreter_of
+from tailrace.package.function.interpreter import BOOTSTRAP, interpreter_of
 from tailrace.package.function.machines import check_machines
 from tailrace.package.function.patterns import Patterns
 from tailrace.package.function.sizes import PackageSize, check_size, sizes_of, sizes_of_code
@@ -129,7 +129,11 @@ def _added(
         return added, []
     progress("compiling the standard library")
     interpreter = interpreter_of(options.interpreter, target)
-    return _merged(interpreter.entries, added), interpreter.warnings
+    warnings = interpreter.warnings
+    if any(entry.name == BOOTSTRAP for entry in entries):
+        remedy = f"unless it starts our runtime, --exclude /{BOOTSTRAP}"
+        warnings = [*warnings, f"Lambda starts the code's own {BOOTSTRAP}: {remedy}"]
+    return _merged(interpreter.entries, added), warnings
 
 
 def _merged(first: Iterable[Entry], second: Iterable[Entry]) -> list[Entry]:
