@@ -44,7 +44,8 @@ class Image:
         self.commands: dict[str, list[str]] = {}
         """The words of ENTRYPOINT, CMD and HEALTHCHECK."""
         environment = folder / "environment"
-        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+        options = [] if "pip install" in text else ["--without-pip"]
+        subprocess.run([sys.executable, "-m", "venv", *options, str(environment)], check=True)
         kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
         self.environ = {**kept, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
         for each in instructions(text):
