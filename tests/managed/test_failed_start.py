@@ -98,6 +98,10 @@ REPORTED: Final = {
         f" such file or directory: '/opt/python/tailrace/runtime/boot.py'; {INCOMPLETE}",
         change=removed("runtime/boot.py"),
     ),
+    "empty-boot": FailedStart(
+        f"the runtime in /opt/python/tailrace cannot be imported: KeyError: 'root'; {INCOMPLETE}",
+        change=lambda opt: (opt / "python/tailrace/runtime/boot.py").write_text(""),
+    ),
     "own-half": FailedStart(
         "the runtime in /var/task/tailrace cannot be imported: ModuleNotFoundError: No module"
         " named 'tailrace.other'; install tailrace there again, or leave it out for that of the"

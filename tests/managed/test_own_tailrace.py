@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.managed.served import WRAPPER, ManagedFunction, serving_managed
 from tailrace.package.own_files import own_entries
 
 VERSION = "9.9.9"
+LIBRARY = "/var/lang/lib/python{}.{}".format(*sys.version_info)
 FACTS = """
 import json, multiprocessing, sys
 import tailrace
@@ -58,6 +60,18 @@ def handler(event, context):
 """
 
 
+# Code of a function that runs before the start: it has a folder before all others, in which
+# modules have names of the standard library, and an importer that is older than Python 3.12.
+SITE = """
+import sys
+sys.path.insert(0, "/var/task/hidden")
+class Old:
+    def find_module(self, name, path=None):
+        return None
+sys.meta_path.append(Old())
+"""
+
+
 def own(folder: str) -> dict[str, str]:
     """A newer tailrace, in a folder of the function."""
     entries = {entry.name: entry.content for entry in own_entries(folder)}
@@ -76,6 +90,12 @@ FUNCTIONS: dict[str, tuple[Mapping[str, str], Mapping[str, str], str, str]] = {
     "folder": ({"tailrace/notes.txt": "x"}, {}, "/opt/python", "layer"),
     "folder-path": ({"tailrace/a.py": ""}, {"PYTHONPATH": "x"}, "/opt/python", "layer"),
     "module": ({"tailrace.py": "raise OSError"}, {}, "/opt/python", "layer"),
+    "library-path": (
+        {},
+        {"PYTHONPATH": f"{LIBRARY}:{LIBRARY}/lib-dynload"},
+        "/opt/python",
+        "layer",
+    ),
     "package": ({"tailrace/__init__.py": "raise OSError"}, {}, "/opt/python", "layer"),
 }
 
@@ -92,6 +112,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, layer: Path) -> Iterator[Ch
     functions["shadows-newer"] = ManagedFunction({**own(""), **shadows}, layer, WRAPPER)
     task = {"PYTHONPATH": "/var/task"}
     functions["shadows-path"] = ManagedFunction(shadows, layer, {**task, **WRAPPER})
+    site = {f"hidden/{name}": text for name, text in shadows.items()}
+    site |= {"app.py": SHADOWED, "streamed.py": "", "s/sitecustomize.py": SITE}
+    path = {"PYTHONPATH": "/var/task/s"}
+    functions["shadows-site"] = ManagedFunction(site, layer, {**path, **WRAPPER})
     workers = {"AWS_LAMBDA_MAX_CONCURRENCY": "1"}
     functions["shadows-workers"] = ManagedFunction(shadows, layer, WRAPPER, reserved=workers)
     with serving_managed(tmp_path_factory.mktemp("own"), functions) as chain:
@@ -119,7 +143,9 @@ def test_all_of_one_tailrace_serves_a_function(served: Chain, name: str) -> None
     }
 
 
-@pytest.mark.parametrize("name", ["shadows", "shadows-newer", "shadows-path", "shadows-workers"])
+@pytest.mark.parametrize(
+    "name", ["shadows", "shadows-newer", "shadows-path", "shadows-site", "shadows-workers"]
+)
 def test_modules_with_names_of_the_standard_library_do_no_harm(served: Chain, name: str) -> None:
     answer = ask(served, name)
 

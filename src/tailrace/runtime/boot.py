@@ -43,8 +43,10 @@ def _installed() -> str | None:
     A module of that name, or a package without a runtime, is another one: that of an app.
     """
     for finder in sys.meta_path:
-        spec = finder.find_spec(_PACKAGE, None)
-        if spec is not None:
+        # Before Python 3.12 there were finders of another kind, as in old releases of six.
+        find_spec = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = find_spec and find_spec(_PACKAGE, None)
+        if spec:
             for folder in spec.submodule_search_locations or ():
                 if os.path.isfile(os.path.join(folder, "runtime", "__main__.py")):
                     return os.path.dirname(folder)

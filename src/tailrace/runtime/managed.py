@@ -39,9 +39,8 @@ def start() -> int:
         return 0
     try:
         check()
-        inherited = sys.path[:]
-        path = [os.environ["LAMBDA_TASK_ROOT"], *layer_folders(), *library_folders(), *inherited]
-        bare = [folder for folder in inherited if folder not in own_folders()]
+        path = [os.environ["LAMBDA_TASK_ROOT"], *layer_folders(), *library_folders(), *sys.path]
+        bare = interpreter_folders()
         # The package is looked for where a handler looks for it. What is imported here finds
         # neither the function's modules nor those of its layers: logging.py may be one.
         sys.path[:] = bare
@@ -98,10 +97,10 @@ def library_folders() -> list[str]:
     return [f"/var/lang/lib/python{_VERSION}/site-packages"]
 
 
-def own_folders() -> list[str]:
-    """Return the folders that the function has added to the interpreter's."""
-    given = os.environ.get("PYTHONPATH")
-    return [os.path.abspath(folder) for folder in given.split(os.pathsep)] if given else []
+def interpreter_folders() -> list[str]:
+    """Return the folders in `sys.path` that are not added by the function: the standard library."""
+    own = (sys.base_prefix, sys.base_exec_prefix)
+    return [folder for folder in sys.path if folder.startswith(own)]
 
 
 def load_boot() -> CodeType:
@@ -124,10 +123,16 @@ def find_package(boot: CodeType) -> str:
     """Have this process find `tailrace`; return the folder that has it.
 
     It is that of the function itself if there is one, with its runtime, else the layer's.
+
+    Raises:
+        StartError: `boot.py` is not what it should be.
     """
     names = {"__name__": _BOOT, "__file__": boot.co_filename}
-    exec(boot, names)
-    return names["root"]
+    try:
+        exec(boot, names)
+        return names["root"]
+    except Exception as error:
+        raise StartError(_broken(_ROOT, error)) from error
 
 
 def import_runtime(root: str) -> None:
@@ -150,7 +155,7 @@ def report(message: str) -> None:
     api = os.environ.get("AWS_LAMBDA_RUNTIME_API")
     if not api:
         return
-    sys.path[:] = [folder for folder in sys.path if folder not in (_FOLDER, *own_folders())]
+    sys.path[:] = interpreter_folders()
     import http.client
     import json
 
