@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,15 @@ from typing import Any
 
 import pytest
 from tests.aws_account import AwsAccount
+from tests.aws_command import ACCOUNT
 from tests.command import Command, Stream
+from tests.command import run as command_run
 from tests.dockerfile import Image
 from tests.kits.managed.command import managed_command, provided_command
 from tests.package.function.relocatable import LIBRARY, relocatable
 from tests.walk import AWS, ROOT, SAM, UNTRIED, Block, blocks, free_port, walk_through
+
+from tailrace.package.layer import VARIABLES
 
 CONTAINERS = "docs/how-to/deploy-as-a-container.md"
 LAYER = "docs/how-to/deploy-with-the-layer.md"
@@ -214,6 +219,37 @@ def test_a_mistake_in_a_command_is_found(account: AwsAccount, command: str, faul
         account.run(f"aws {command}", dict(os.environ))
 
 
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        (("layer",), "publish_layer_version"),
+        (("function", ".", *HERE.split()), "create_function"),
+        (("function", ".", *HERE.split(), "--bundle"), "create_function"),
+    ],
+)
+def test_the_command_that_a_package_prints_is_right(
+    account: AwsAccount, tmp_path: Path, options: tuple[str, ...], key: str
+) -> None:
+    (tmp_path / "main.py").write_text("def handler(event, context):\n    return 1\n")
+    app = ("--app", "main:handler") if options[0] == "function" else ()
+    done = command_run(
+        "package", *options, *app, "-o", str(tmp_path / "made.zip"), "--json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    words = [PLACEHOLDER.sub(real_name, word) for word in json.loads(done.stdout)[key]]
+
+    account.run(shlex.join(words), dict(os.environ))
+
+
+PLACEHOLDER = re.compile(r"ACCOUNT|ROLE|ARN-OF-THE-LAYER-VERSION")
+
+
+def real_name(placeholder: re.Match[str]) -> str:
+    """What the user of a printed command writes for it."""
+    layer = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:layer:tailrace:1"
+    return {"ACCOUNT": ACCOUNT, "ROLE": "lines"}.get(placeholder[0], layer)
+
+
 # --- containers --------------------------------------------------------------------------------
 
 KEYS = {"AWS_ACCESS_KEY_ID": "dummy", "AWS_SECRET_ACCESS_KEY": "dummy"}
@@ -244,6 +280,20 @@ def unzipped(archive: Path, folder: Path) -> Path:
     return folder
 
 
+def function_config(
+    directory: Path, folder: Path, command: Iterable[str], environment: Mapping[str, str] = {}
+) -> Path:
+    """A configuration of the emulator with one function and its URL, which streams."""
+    config = directory / "tailrace.toml"
+    config.write_text(
+        f"[functions.lines]\npath = {json.dumps(str(folder))}\n"
+        f"command = {json.dumps([*command])}\n[functions.lines.environment]\n"
+        + "".join(f"{name} = {json.dumps(text)}\n" for name, text in environment.items())
+        + '[functions.lines.url]\ninvoke_mode = "RESPONSE_STREAM"\n'
+    )
+    return config
+
+
 def assert_streams(
     folder: Path, command: Iterable[str], gates: Path, environment: Mapping[str, str] = {}
 ) -> None:
@@ -254,15 +304,11 @@ def assert_streams(
     main = folder / "main.py"
     pause = "await asyncio.sleep(0.5)"
     assert pause in main.read_text()
-    gate = f"while not __import__('os').path.exists(f'{gates}/{{number}}'): await asyncio.sleep(0)"
-    main.write_text(main.read_text().replace(pause, gate))
-    config = gates / "tailrace.toml"
-    config.write_text(
-        f"[functions.lines]\npath = {json.dumps(str(folder))}\n"
-        f"command = {json.dumps([*command])}\n[functions.lines.environment]\n"
-        + "".join(f"{name} = {json.dumps(text)}\n" for name, text in environment.items())
-        + '[functions.lines.url]\ninvoke_mode = "RESPONSE_STREAM"\n'
+    gate = (
+        f"while not __import__('os').path.exists(f'{gates}/{{number}}'): await asyncio.sleep(0.01)"
     )
+    main.write_text(main.read_text().replace(pause, gate))
+    config = function_config(gates, folder, command, environment)
     with Command(["emulator", "--config", str(config), "--listen", "127.0.0.1:0"]) as emulator:
         url = emulator.wait_line(r"Function URL (http://\S+)")[1]
         with Stream(f"{url}lines") as stream:
@@ -318,11 +364,26 @@ def test_the_archives_for_the_managed_runtime_stream(projects: Projects, tmp_pat
     project = projects.of(LAYER)
     task = unzipped(project / "function.zip", tmp_path / "task")
     opt = unzipped(project / "layer.zip", tmp_path / "opt")
-    (variables,) = re.findall(r"'Variables=\{(\w+=[\w/-]+)\}'", (ROOT / LAYER).read_text())
-    name, _, path = variables.partition("=")
+    (variable,) = re.findall(r"'Variables=\{(\w+)=([\w/-]+)\}'", (ROOT / LAYER).read_text())
 
     command = managed_command(task, opt, handler="main.app")
-    assert_streams(task, command, tmp_path, {name: path})
+    assert_streams(task, command, tmp_path, dict([variable]))
+
+
+def test_the_companion_of_the_probe_is_in_the_layer(projects: Projects, tmp_path: Path) -> None:
+    """With any archive: `curl` can ask it, and `tailrace probe` knows it by its header."""
+    project = projects.of(LAYER)
+    task = unzipped(project / "function.zip", tmp_path / "task")
+    opt = unzipped(project / "layer.zip", tmp_path / "opt")
+    command = managed_command(task, opt, handler="tailrace.probe.handler")
+    config = function_config(tmp_path, task, command, VARIABLES)
+
+    with Command(["emulator", "--config", str(config), "--listen", "127.0.0.1:0"]) as emulator:
+        url = emulator.wait_line(r"Function URL (http://\S+)")[1]
+        with Stream(f"{url}?count=2&interval_ms=1") as stream:
+            assert stream.status == 200
+            assert stream.response.headers["tailrace-probe"].startswith("v=1; ")
+            assert len(stream.read().splitlines()) == 2
 
 
 def test_the_archive_for_an_os_only_runtime_streams(projects: Projects, tmp_path: Path) -> None:
