@@ -156,6 +156,20 @@ def test_an_extension_of_the_code_for_another_machine_is_refused(tmp_path: Path)
     assert packaged(project, tmp_path / "f.zip", *options, "--exclude", f"/{name}")["files"] == 1
 
 
+def test_machine_code_for_a_newer_system_is_a_warning(tmp_path: Path) -> None:
+    """Such as that of a wheel which was built on a newer Linux than Lambda's."""
+    project = write(tmp_path / "p", {"app.py": HANDLER})
+    (project / "fast.abi3.so").write_bytes(elf(183) + b"\0GLIBC_2.17\0GLIBC_2.36\0GLIBC_2.2.5\0")
+    options = ("--app", "app:handler", "--architecture", "arm64")
+
+    new = packaged(project, tmp_path / "f.zip", *options, "--python", "3.13")
+    old = packaged(project, tmp_path / "f.zip", *options, "--python", "3.11")
+
+    remedy = "build it on an older Linux, or take another version"
+    assert new["warnings"] == [f"fast.abi3.so needs glibc 2.36, and python3.13 has 2.34: {remedy}"]
+    assert old["warnings"] == [f"fast.abi3.so needs glibc 2.36, and python3.11 has 2.26: {remedy}"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     """The index waits with its answer until the command has ended."""

@@ -35,6 +35,12 @@ def names(facts: dict[str, object], key: str = "dependencies") -> set[str]:
     return {each["name"] for each in found}
 
 
+def lock(project: Path) -> None:
+    """Write the lock of a project or a workspace."""
+    options = ("--quiet", "--no-python-downloads", "--python", sys.executable)
+    subprocess.run([uv_program(), "lock", *options], cwd=project, env=environ_of(), check=True)
+
+
 @pytest.mark.parametrize(
     ("files", "kind"),
     [
@@ -104,12 +110,7 @@ def test_a_lock_of_uv_is_installed_without_groups_of_development(tmp_path: Path)
     own = write(tmp_path / "own", {"pyproject.toml": '[project]\nname="tailrace"\nversion="9"\n'})
     with (project / "pyproject.toml").open("a") as file:
         file.write(f'\n[tool.uv.sources]\ntailrace = {{ path = "{own}" }}\n')
-    subprocess.run(
-        [uv_program(), "lock", "--quiet", "--no-python-downloads", "--python", sys.executable],
-        cwd=project,
-        env=environ_of(),
-        check=True,
-    )
+    lock(project)
 
     facts = packaged(project, tmp_path / "f.zip", *APP, *ANOTHER)
 
@@ -133,7 +134,7 @@ def test_what_the_runtime_has_is_left_out_unless_its_version_matters(tmp_path: P
     assert names(kept) >= {"s3transfer", "botocore", "jmespath"}
     assert kept["dependencies_kept"] == {
         "s3transfer": "--keep",
-        "botocore": "s3transfer needs certain versions",
+        "botocore": "its parts have to fit together",
     }
     assert kept["dependencies_left_out"] == {"awslambdaric": "the runtime has it"}
 
@@ -199,3 +200,58 @@ def test_an_index_that_is_unreachable_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "http://127.0.0.1:9/simple/idna/" in done.stderr
     assert "the package index is unreachable" in done.stderr
+
+
+def test_a_member_of_a_workspace_has_the_lock_of_that(tmp_path: Path) -> None:
+    """uv exports paths relative to the workspace, whichever member is the project."""
+    own = write(tmp_path / "own", {"pyproject.toml": '[project]\nname="tailrace"\nversion="9"\n'})
+    member = PROJECT.replace('"idna<4"', '"idna<4", "lib"') + (
+        f'\n[tool.uv.sources]\nlib = {{ workspace = true }}\ntailrace = {{ path = "{own}" }}\n'
+    )
+    workspace = write(
+        tmp_path / "workspace",
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["shop", "lib"]\n',
+            "shop/pyproject.toml": member,
+            "shop/app.py": HANDLER["app.py"],
+            "lib/pyproject.toml": '[project]\nname = "lib"\nversion = "1"\n',
+        },
+    )
+    lock(workspace)
+
+    found = find_dependency_file(workspace / "shop", None)
+    done = package(workspace / "shop", tmp_path / "f.zip", *APP, *ANOTHER)
+    (workspace / "shop" / "pyproject.toml").write_text(member.replace(', "lib"', ""))
+    lock(workspace)
+    facts = packaged(workspace / "shop", tmp_path / "f.zip", *APP, *ANOTHER)
+
+    assert found is not None
+    assert (found.path, found.kind) == (workspace / "uv.lock", "uv.lock")
+    assert done.returncode == 1
+    assert "lib is source code, and nothing is built from source here" in done.stderr
+    assert "uv export --no-emit-local -o requirements.txt" in done.stderr
+    assert names(facts) == {"idna"}
+
+
+def test_a_part_of_the_sdk_is_not_alone(tmp_path: Path) -> None:
+    """With a botocore from the archive, the runtime's boto3 may not work."""
+    files = {
+        "app.py": "import boto3\n" + HANDLER["app.py"],
+        "requirements.txt": "s3transfer==0.13.1\nboto3\n",
+    }
+    project = write(tmp_path / "p", files)
+
+    whole = packaged(project, tmp_path / "f.zip", *APP, *ANOTHER)
+    (project / "requirements.txt").write_text("botocore==1.40.76\n")
+    part = packaged(project, tmp_path / "f.zip", *APP, *ANOTHER)
+
+    assert names(whole) >= {"boto3", "botocore", "s3transfer"}
+    assert whole["dependencies_kept"] == {
+        "boto3": "its parts have to fit together",
+        "botocore": "its parts have to fit together",
+        "s3transfer": "requirements.txt names its version",
+    }
+    assert whole["warnings"] == []
+    assert part["warnings"] == [
+        "app.py:1 imports boto3, which neither the code nor a requirement brings"
+    ]

@@ -12,11 +12,11 @@ from typing import Final
 from tailrace.package.archive import Entry, Written, write_archive
 from tailrace.package.bytecode import compiled_for
 from tailrace.package.function.code_root import code_root, defines, module_file, split_app
-from tailrace.package.function.dependencies import OWN, Installed, install
+from tailrace.package.function.dependencies import OWN, SDK, Installed, install
 from tailrace.package.function.dependency_file import DependencyFile, find_dependency_file
 from tailrace.package.function.imports import RUNTIME_MODULES, missing_imports, unparsed
 from tailrace.package.function.interpreter import BOOTSTRAP, interpreter_of
-from tailrace.package.function.machines import check_machines
+from tailrace.package.function.machines import check_machines, too_new
 from tailrace.package.function.patterns import Patterns
 from tailrace.package.function.sizes import PackageSize, check_size, sizes_of, sizes_of_code
 from tailrace.package.function.slimming import slimmed, with_records
@@ -85,7 +85,7 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
             entries = _merged(entries, own_entries())
         entries, left_out = _without_tests(entries, exclude, include)
         entries = with_records(entries, installed)
-        warnings = _warnings(code, entries, installed, target, _elsewhere(options))
+        warnings = _warnings(code, entries, installed, target, _elsewhere(options, installed))
         warnings += _undefined(root, module, attribute)
         more, notes = _added(options, entries, target, progress)
         entries = _merged(entries, more)
@@ -100,11 +100,16 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
     )  # fmt: skip
 
 
-def _elsewhere(options: FunctionPackageOptions) -> frozenset[str]:
-    """Return the modules that the function finds outside of its archive."""
+def _elsewhere(options: FunctionPackageOptions, installed: Installed) -> frozenset[str]:
+    """Return the modules that the function finds outside of its archive.
+
+    A part of AWS's SDK in the archive hides that of the runtime, and does not fit the others there.
+    """
     if options.interpreter is not None:
         return frozenset()
-    return RUNTIME_MODULES if options.bundle else RUNTIME_MODULES | {OWN}
+    has_sdk = any(each.name in SDK for each in installed.distributions)
+    modules = RUNTIME_MODULES.difference(SDK) if has_sdk else RUNTIME_MODULES
+    return modules if options.bundle else modules | {OWN}
 
 
 def _undefined(root: Path, module: str, attribute: str) -> list[str]:
@@ -129,10 +134,10 @@ def _added(
         return added, []
     progress("compiling the standard library")
     interpreter = interpreter_of(options.interpreter, target)
-    warnings = interpreter.warnings
+    warnings = [*interpreter.warnings, *too_new(interpreter.entries, target)]
     if any(entry.name == BOOTSTRAP for entry in entries):
         remedy = f"unless it starts our runtime, --exclude /{BOOTSTRAP}"
-        warnings = [*warnings, f"Lambda starts the code's own {BOOTSTRAP}: {remedy}"]
+        warnings.append(f"Lambda starts the code's own {BOOTSTRAP}: {remedy}")
     return _merged(interpreter.entries, added), warnings
 
 

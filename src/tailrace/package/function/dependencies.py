@@ -24,6 +24,7 @@ from tailrace.package.uv import run_uv
 OWN: Final = "tailrace"
 SDK: Final[tuple[str, ...]] = ("boto3", "botocore", "s3transfer")
 """AWS's SDK: what the managed runtime has of it changes without notice."""
+_TOGETHER: Final = "its parts have to fit together"
 RUNTIME: Final[tuple[str, ...]] = (*SDK, "awslambdaric", "snapshot-restore-py")
 """What the managed Python runtimes have."""
 
@@ -60,6 +61,8 @@ def install(
     named = {each.name: each for each in _requirements_of(file)}
     kept = {normalized(name): "--keep" for name in keep}
     kept |= {name: f"{file.path.name} names its version" for name in SDK if _is_bound(named, name)}
+    if kept.keys() & set(SDK):
+        kept |= {name: _TOGETHER for name in SDK if name not in kept}
     excluded = set() if target.runtime == OS_ONLY else set(RUNTIME) - kept.keys()
     for attempt in range(len(RUNTIME) + 1):
         into = folder / str(attempt)
@@ -73,8 +76,8 @@ def install(
         }
         if not needed:
             break
-        kept |= needed
-        excluded -= needed.keys()
+        kept |= dict.fromkeys(SDK, _TOGETHER) | needed
+        excluded -= {*SDK, *needed}
     required = {*named, *(each.name for one in found for each in one.requires)}
     reasons: dict[str, str] = {
         name: "the runtime has it" for name in RUNTIME if name in excluded & required
@@ -98,7 +101,7 @@ def _install(file: DependencyFile, target: FunctionTarget, into: Path, excluded:
         source = file.path.name
         if file.kind == "uv.lock":
             exported = into.with_suffix(".requirements.txt")
-            exported.write_text(_export(directory, excluded))
+            exported.write_text(_export(file.project, excluded))
             source = str(exported)
         # Editable installs are built in spite of --no-build, and are a path of this machine.
         arguments = ["pip", "install", "--no-editable", "--target", str(into)]
@@ -125,7 +128,7 @@ def _requirements_of(file: DependencyFile) -> Iterator[Requires]:
 
 
 def _lines_of(file: DependencyFile) -> list[str]:
-    path = file.path.with_name("pyproject.toml") if file.kind == "uv.lock" else file.path
+    path = file.project / "pyproject.toml" if file.kind == "uv.lock" else file.path
     text = path.read_text("utf-8", "replace")
     if file.kind == "requirements":
         return [line.partition(" #")[0] for line in text.splitlines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tailrace.errors import ConfigError, PackageError
 
@@ -29,6 +29,8 @@ class DependencyFile:
 
     path: Path
     kind: Kind
+    project: Path
+    """The folder of the project. A lock of a workspace is in a folder above it."""
 
 
 def find_dependency_file(folder: Path, named: Path | None) -> DependencyFile | None:
@@ -41,19 +43,33 @@ def find_dependency_file(folder: Path, named: Path | None) -> DependencyFile | N
     if named is not None:
         if not named.is_file():
             raise ConfigError(f"there is no file {named}", where="--requirements")
-        return DependencyFile(named, _kind_of(named))
+        return DependencyFile(named, _kind_of(named), named.parent)
     project = folder / _PROJECT
     if (folder / "pylock.toml").is_file():
-        return DependencyFile(folder / "pylock.toml", "pylock")
-    if (folder / _LOCK).is_file() and project.is_file():
-        return DependencyFile(folder / _LOCK, "uv.lock")
+        return DependencyFile(folder / "pylock.toml", "pylock", folder)
+    lock = _lock_of(folder) if project.is_file() else None
+    if lock is not None and lock.parent == folder:
+        return DependencyFile(lock, "uv.lock", folder)
     if (folder / "requirements.txt").is_file():
-        return DependencyFile(folder / "requirements.txt", "requirements")
+        return DependencyFile(folder / "requirements.txt", "requirements", folder)
+    if lock is not None:
+        return DependencyFile(lock, "uv.lock", folder)
     other = next((name for name in _EXPORTS if (folder / name).is_file()), None)
     if other is not None:
         raise _not_ours(folder / other)
     if project.is_file() and _has_dependencies(project):
-        return DependencyFile(project, "pyproject")
+        return DependencyFile(project, "pyproject", folder)
+    return None
+
+
+def _lock_of(folder: Path) -> Path | None:
+    """Return the lock of a project, or of the workspace of which it is a member."""
+    if (folder / _LOCK).is_file():
+        return folder / _LOCK
+    for above in folder.absolute().parents:
+        if (above / _LOCK).is_file() and (above / _PROJECT).is_file():
+            workspace = _table(above / _PROJECT).get("tool", {}).get("uv", {}).get("workspace")
+            return None if workspace is None else above / _LOCK
     return None
 
 
@@ -78,10 +94,13 @@ def _not_ours(path: Path) -> PackageError:
 
 
 def _has_dependencies(path: Path) -> bool:
+    project = _table(path).get("project", {})
+    return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", ())
+
+
+def _table(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            table = tomllib.load(file)
+            return tomllib.load(file)
     except tomllib.TOMLDecodeError as error:
         raise PackageError(f"{path} is not TOML: {error}") from None
-    project = table.get("project", {})
-    return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ _OTHERS: Final = {
     b"MZ": "Windows",
 }
 _HEAD_BYTES: Final = 20
-SUFFIXES: Final = (".so", ".dylib", ".pyd", ".dll")
+_find_glibc: Final = re.compile(rb"\0GLIBC_2\.(\d+)(?=[\0.])").findall
 
 
 def machine_of(content: bytes | Path) -> str | None:
@@ -29,3 +30,9 @@ def machine_of(content: bytes | Path) -> str | None:
         number = int.from_bytes(head[18:20], order)  # type: ignore[arg-type]  # a literal
         return _ELF_MACHINES.get(number, "another machine")
     return next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
+
+
+def glibc_minor_of(content: bytes | Path) -> int:
+    """Return the minor version of the oldest glibc 2 with which machine code works; 0 if any."""
+    data = content.read_bytes() if isinstance(content, Path) else content
+    return max(map(int, _find_glibc(data)), default=0)

@@ -10,7 +10,7 @@ from tailrace.errors import PackageError
 from tailrace.package.archive import Entry
 from tailrace.package.function.dependencies import Installed
 from tailrace.package.function.installed import Distribution
-from tailrace.package.function.machine_code import machine_of
+from tailrace.package.function.machine_code import glibc_minor_of, machine_of
 from tailrace.package.function.target import FunctionTarget
 
 _find_cpython: Final = re.compile(r"\.cpython-3(\d+)-?[^/]*\.so\Z").search
@@ -39,11 +39,26 @@ def check_machines(
         if version is not None and int(version[1]) != target.minor:
             warnings.append(f"{entry.name} is not for Python {target.python}")
     contents = {entry.name: entry for entry in entries}
+    warnings += too_new(contents.values(), target)
     for each in installed.distributions:
         machines = _machines_of(each, contents)
         if machines and target.architecture not in machines:
             found = ", ".join(sorted(machines))
             warnings.append(f"the machine code of {each.name} is for {found}")
+    return warnings
+
+
+def too_new(entries: Iterable[Entry], target: FunctionTarget) -> list[str]:
+    """Return warnings about machine code for a newer glibc: a wheel's tag may promise too much."""
+    warnings = []
+    for entry in entries:
+        if machine_of(entry.content) == target.architecture:
+            minor = glibc_minor_of(entry.content)
+            if minor > target.glibc_minor:
+                warnings.append(
+                    f"{entry.name} needs glibc 2.{minor}, and {target.runtime} has"
+                    f" 2.{target.glibc_minor}: build it on an older Linux, or take another version"
+                )
     return warnings
 
 

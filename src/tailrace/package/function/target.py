@@ -19,6 +19,7 @@ _GLIBC: Final = {
 MANAGED: Final = tuple(f"python{version}" for version in _GLIBC)
 """The managed runtimes that the layer serves."""
 _OS_ONLY_GLIBC: Final = "manylinux_2_34"
+_GLIBC_MINORS: Final = {"manylinux2014": 26, "manylinux_2_34": 34}
 OS_ONLY: Final = "provided.al2023"
 """The runtime of a function that brings its Python."""
 _MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -35,6 +36,8 @@ class FunctionTarget:
     """Its name on Lambda."""
     platform: str
     """Its name for uv."""
+    glibc_minor: int
+    """The version of its glibc is 2.…"""
 
     @property
     def minor(self) -> int:
@@ -53,4 +56,5 @@ def target_of(architecture: Architecture, python: str, *, has_interpreter: bool)
         problem = f"AWS has no managed runtime of Python {python}; --interpreter FOLDER brings one"
         raise ConfigError(problem, where="--python", allowed=", ".join(_GLIBC))
     runtime = OS_ONLY if has_interpreter else f"python{python}"
-    return FunctionTarget(architecture, python, runtime, f"{_MACHINES[architecture]}-{glibc}")
+    platform = f"{_MACHINES[architecture]}-{glibc}"
+    return FunctionTarget(architecture, python, runtime, platform, _GLIBC_MINORS[glibc])
