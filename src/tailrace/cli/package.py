@@ -82,21 +82,35 @@ def function(**values: Any) -> None:
             app = _app_in(options.path)
             steps.note(f"the app is {app}; --app names another one")
         archive = build(options, app, steps.begin)
+        if options.bundle and app == _known_app(options.path):
+            steps.note(f"warning: {_only_with_our_runtime(app)}")
         for warning in archive.warnings:
             steps.note(f"warning: {warning}")
     click.echo(json.dumps(facts_of(archive)) if options.is_json else text_of(archive))
 
 
 def _app_in(folder: Path) -> str:
-    """Return the app of a folder, or of its `src` if that is no package."""
-    from tailrace.cli.usual_places import app_in
-
-    is_package = (folder / "src" / "__init__.py").exists()
-    app = (None if is_package else app_in(folder / "src")) or app_in(folder)
+    app = _known_app(folder)
     if app is None:
         problem = f"there is no app of a known framework in {folder}"
         raise ConfigError(f"{problem}; name an app or a handler: --app MODULE:ATTRIBUTE")
     return app
+
+
+def _only_with_our_runtime(app: str) -> str:
+    module, _, name = app.partition(":")
+    return (
+        f"AWS's own runtime calls handlers, and {app} is an app, which only tailrace.runtime calls;"
+        f" otherwise add handler = asgi({name}), or wsgi({name}), and give --app {module}:handler"
+    )
+
+
+def _known_app(folder: Path) -> str | None:
+    """Return the app of a folder, or of its `src` if that is no package."""
+    from tailrace.cli.usual_places import app_in
+
+    is_package = (folder / "src" / "__init__.py").exists()
+    return (None if is_package else app_in(folder / "src")) or app_in(folder)
 
 
 @package.command()

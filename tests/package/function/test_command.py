@@ -28,7 +28,7 @@ def elf(machine: int) -> bytes:
 
 def test_the_report_ends_with_the_command_that_makes_the_function(tmp_path: Path) -> None:
     files = {"shop/main.py": HANDLER, "requirements.txt": "idna\nboto3\n", "tests/test_a.py": ""}
-    project = write(tmp_path / "p", files)
+    project = write(tmp_path / "my shop", files)
 
     done = package(project, tmp_path / "f.zip", "--app", "shop.main:handler", *ANOTHER)
 
@@ -36,14 +36,15 @@ def test_the_report_ends_with_the_command_that_makes_the_function(tmp_path: Path
     report, _, command = done.stdout.partition("\nmake the function:\n")
     for words in (
         f"wrote {tmp_path}/f.zip: ",
-        "MB unzipped + 0.5 MB of the layer of 250.0 MB",
+        "unzipped with the layer: 0.",
+        "MB of the 250.0 MB that a function may have",
         "  idna 3.",
         "left out: boto3 (the runtime has it)",
         "left out of the code: requirements.txt (files of dependencies)",
     ):
         assert words in report
     assert shlex.split(command.replace("\\\n", "")) == [
-        *("aws", "lambda", "create-function", "--function-name", "main"),
+        *("aws", "lambda", "create-function", "--function-name", "my-shop"),
         *("--runtime", "python3.12", "--architectures", "arm64", "--handler", "shop.main.handler"),
         *("--timeout", "60", "--memory-size", "512", "--role", "arn:aws:iam::ACCOUNT:role/ROLE"),
         *("--zip-file", f"fileb://{tmp_path}/f.zip", "--layers", "ARN-OF-THE-LAYER-VERSION"),
@@ -108,6 +109,22 @@ def test_a_wrong_option_is_named(tmp_path: Path, options: tuple[str, ...], words
     assert done.returncode == 2
     assert words in done.stderr
     assert not (tmp_path / "f.zip").exists()
+
+
+@pytest.mark.parametrize("named", [(), ("--app", "main:app")])
+def test_a_bundled_app_is_for_our_runtime_only(tmp_path: Path, named: tuple[str, ...]) -> None:
+    """Without the layer, AWS's own runtime calls it with an event."""
+    files = {"main.py": f"{APP}\n\nfrom tailrace.function import asgi\n\nhandler = asgi(app)\n"}
+    project = write(tmp_path / "p", files)
+    options = (*ANOTHER, "--bundle")
+
+    app = package(project, tmp_path / "f.zip", *options, *named)
+    handler = package(project, tmp_path / "f.zip", *options, "--app", "main:handler")
+
+    assert (app.returncode, handler.returncode) == (0, 0)
+    assert "warning: AWS's own runtime calls handlers, and main:app is an app" in app.stderr
+    assert "give --app main:handler" in app.stderr
+    assert "own runtime" not in handler.stderr
 
 
 def test_what_may_be_missing_is_a_warning(tmp_path: Path) -> None:

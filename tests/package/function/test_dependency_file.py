@@ -139,6 +139,20 @@ def test_what_the_runtime_has_is_left_out_unless_its_version_matters(tmp_path: P
     assert kept["dependencies_left_out"] == {"awslambdaric": "the runtime has it"}
 
 
+def test_included_files_count(tmp_path: Path) -> None:
+    files = {
+        **HANDLER,
+        "requirements.txt": "-r more/base.txt\nidna\n",
+        "more/base.txt": "--requirement=../requirements.txt\n-r sdk.txt # pinned\ntailrace\n",
+        "more/sdk.txt": "s3transfer==0.13.1\n",
+    }
+
+    facts = packaged(write(tmp_path / "p", files), tmp_path / "f.zip", *APP, *ANOTHER)
+
+    assert names(facts) >= {"idna", "s3transfer", "botocore"}
+    assert facts["dependencies_left_out"] == {"tailrace": "the layer has it"}
+
+
 def test_hashes_are_checked(tmp_path: Path) -> None:
     digest = "0" * 64
     files = {**HANDLER, "requirements.txt": f"idna==3.10 --hash=sha256:{digest}\ntailrace\n"}

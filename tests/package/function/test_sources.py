@@ -156,6 +156,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         code(tmp_path)
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).touch()
+
+    with pytest.raises(PackageError, match=r"caf.*\.txt'\) has a name that is no text: rename it"):
+        code(tmp_path)
+
+
 def test_a_folder_with_too_many_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

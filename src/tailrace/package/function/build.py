@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ Progress = Callable[[str], None]
 
 _ROOT: Final = "/var/task"
 """Where Lambda unpacks the archive."""
+_NAME_CHARS_MAX: Final = 64
 _TESTS: Final = "tests"
 _EXCLUDED: Final = "--exclude"
 
@@ -40,6 +42,8 @@ _EXCLUDED: Final = "--exclude"
 class FunctionArchive:
     """An archive of a function that has been written, and what there is to know of it."""
 
+    name: str
+    """That of the folder, as Lambda allows it for a function."""
     written: Written
     target: FunctionTarget
     module: str
@@ -95,9 +99,14 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
         progress(f"writing {len(entries):,} files")
         written = write_archive(options.output, entries)
     return FunctionArchive(
-        written, target, module, attribute, has_own, layer_bytes, file, installed, sizes, code,
-        slim.left_out + left_out, [*warnings, *notes],
+        _function_name(options.path), written, target, module, attribute, has_own, layer_bytes,
+        file, installed, sizes, code, slim.left_out + left_out, [*warnings, *notes],
     )  # fmt: skip
+
+
+def _function_name(folder: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name)[:_NAME_CHARS_MAX].strip("-")
+    return name or "function"
 
 
 def _elsewhere(options: FunctionPackageOptions, installed: Installed) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tailrace.package.function.target import OS_ONLY, FunctionTarget
 from tailrace.package.uv import run_uv
 
 OWN: Final = "tailrace"
+_included: Final = re.compile(r"\s*(?:-r|--requirement)[\s=]*([^#]+)").match
 SDK: Final[tuple[str, ...]] = ("boto3", "botocore", "s3transfer")
 """AWS's SDK: what the managed runtime has of it changes without notice."""
 _TOGETHER: Final = "its parts have to fit together"
@@ -120,7 +122,7 @@ def _export(directory: Path, excluded: list[str]) -> str:
 
 
 def _requirements_of(file: DependencyFile) -> Iterator[Requires]:
-    """Return what the file itself names; what it includes is not read."""
+    """Return what the file names, and the files that it includes."""
     for line in _lines_of(file):
         found = None if line.lstrip().startswith(("#", "-", ".", "/")) else requirement_in(line)
         if found is not None:
@@ -129,13 +131,26 @@ def _requirements_of(file: DependencyFile) -> Iterator[Requires]:
 
 def _lines_of(file: DependencyFile) -> list[str]:
     path = file.project / "pyproject.toml" if file.kind == "uv.lock" else file.path
-    text = path.read_text("utf-8", "replace")
     if file.kind == "requirements":
-        return [line.partition(" #")[0] for line in text.splitlines()]
+        return list(_lines_with_included(path, []))
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(path.read_text("utf-8", "replace"))
     except tomllib.TOMLDecodeError as error:
         raise PackageError(f"{path} is not TOML: {error}") from None
     if file.kind == "pylock":
         return [str(package.get("name", "")) for package in table.get("packages", ())]
     return [str(line) for line in table.get("project", {}).get("dependencies", ())]
+
+
+def _lines_with_included(path: Path, seen: list[Path]) -> Iterator[str]:
+    """Return the lines of a requirements file; uv reports a file that is not there."""
+    path = path.resolve()
+    if path in seen or not path.is_file():
+        return
+    seen.append(path)
+    for line in path.read_text("utf-8", "replace").splitlines():
+        included = _included(line)
+        if included is None:
+            yield line.partition(" #")[0]
+        else:
+            yield from _lines_with_included(path.parent / included[1].strip(), seen)

@@ -51,12 +51,11 @@ def facts_of(archive: FunctionArchive) -> dict[str, Any]:
 def text_of(archive: FunctionArchive) -> str:
     """Return a report of some lines, which ends with the command that makes the function."""
     written, file = archive.written, archive.dependency_file
-    unzipped = f"{megabytes(written.unzipped_bytes)} unzipped"
-    if archive.layer_bytes:
-        unzipped += f" + {megabytes(archive.layer_bytes)} of the layer"
+    total, limit = written.unzipped_bytes + archive.layer_bytes, megabytes(CODE_BYTES_MAX)
+    layer = " with the layer" if archive.layer_bytes else ""
     lines = [
-        f"wrote {written.path}: {written.file_count:,} files, {megabytes(written.bytes)};"
-        f" {unzipped} of {megabytes(CODE_BYTES_MAX)}"
+        f"wrote {written.path}: {written.file_count:,} files, {megabytes(written.bytes)}",
+        f"unzipped{layer}: {megabytes(total)} of the {limit} that a function may have",
     ]
     if file is None:
         lines.append("no dependencies: there is no requirements.txt, pyproject.toml or lock file")
@@ -101,7 +100,7 @@ def _left_out_lines(archive: FunctionArchive) -> list[str]:
 def _command(archive: FunctionArchive) -> list[str]:
     written, target = archive.written, archive.target
     words = ["aws", "lambda", "create-function"]
-    words += ["--function-name", archive.module.rpartition(".")[2].replace("_", "-")]
+    words += ["--function-name", archive.name]
     words += ["--runtime", target.runtime, "--architectures", target.architecture]
     words += ["--handler", handler_of(archive), "--timeout", str(_TIMEOUT_S)]
     words += ["--memory-size", str(_MEMORY_MB), "--role", "arn:aws:iam::ACCOUNT:role/ROLE"]

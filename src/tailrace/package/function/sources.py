@@ -127,6 +127,8 @@ class _Selection:
             raise PackageError(f"{folder} cannot be read: {error.strerror}") from None
         for path in paths:
             name = path.relative_to(self.code.folder).as_posix()
+            if not _is_text(name):
+                raise PackageError(f"{path!r} has a name that is no text: rename it")
             if not path.is_dir():
                 yield name, path, kind
                 continue
@@ -187,6 +189,15 @@ class _Selection:
         if not os.access(real, os.R_OK):
             raise PackageError(f"{path} cannot be read: change its mode, or {_remedy(name)}")
         return real
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be the name of a file in an archive, which is UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _remedy(name: str) -> str:
