@@ -72,10 +72,16 @@ REPORTED: Final = {
         written('#!/bin/sh\nexec "$@"\n', 0o644),
     ),
     "next-of-windows": FailedStart(
-        "TAILRACE_EXEC_WRAPPER_NEXT=/opt/next cannot be run: there is no program /bin/sh?, which"
-        " its first line names (a ? is a carriage return, which counts)",
+        "TAILRACE_EXEC_WRAPPER_NEXT=/opt/next cannot be run: its first line ends with a carriage"
+        " return. Save it with line ends of Unix",
         with_next("/opt/next"),
-        written('#!/bin/sh\r\nexec "$@"\r\n', 0o755),
+        written('#!/usr/bin/env bash\r\nexec "$@"\r\n', 0o755),
+    ),
+    "next-without-program": FailedStart(
+        "TAILRACE_EXEC_WRAPPER_NEXT=/opt/next cannot be run: there is no program /bin/nothing,"
+        " which its first line names",
+        with_next("/opt/next"),
+        written('#!/bin/nothing -e\nexec "$@"\n', 0o755),
     ),
     "next-itself": FailedStart(
         "tailrace-wrapper has started itself by TAILRACE_EXEC_WRAPPER_NEXT=/opt/tailrace-wrapper,"
@@ -136,6 +142,7 @@ CODES: Final = {
     "next-missing": 127,
     "next-mode": 126,
     "next-of-windows": 127,
+    "next-without-program": 127,
     "next-itself": 2,
     "wrapper-missing": 127,
     "wrapper-mode": 126,

@@ -91,6 +91,21 @@ def test_variables_are_left_as_they_are(opt: Path, shell: tuple[str, ...]) -> No
     assert found.keys() - given.keys() <= {"PATH", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
+@pytest.mark.parametrize("next_wrapper", ["", "{opt}/next"])
+def test_options_of_bash_in_the_environment_do_no_harm(opt: Path, next_wrapper: str) -> None:
+    options = "errexit:nounset:noglob:noclobber:pipefail"
+    program(opt / "next", "#!/bin/echo")  # a line without an end
+    path = next_wrapper.format(opt=opt)
+    given = {"TAILRACE_EXEC_WRAPPER_NEXT": path} if path else {}
+
+    python = str(opt / "python3.11")
+    code, lines, errors = run(("bash",), opt, python, "*", BOOT, SHELLOPTS=options, **given)
+
+    boot = str(opt / "python/tailrace/runtime/managed.py")
+    assert (code, errors) == (0, "")
+    assert lines == ([f"{path} {python} * {boot}"] if path else ["*", boot])
+
+
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
@@ -138,7 +153,9 @@ def test_a_next_wrapper_that_cannot_be_run_has_the_code_of_a_shell(
     assert f"TAILRACE_EXEC_WRAPPER_NEXT={path} " in done[2]
 
 
-@pytest.mark.parametrize("first", ["#!/bin/sh", "#! /bin/sh -e", "#!/usr/bin/env sh", "exit 3"])
+@pytest.mark.parametrize(
+    "first", ["#!/bin/sh", "#! /bin/sh -e", "#!\t/bin/sh\t", "#!/usr/bin/env sh", "exit 3"]
+)
 def test_a_next_wrapper_is_run_whatever_its_first_line(opt: Path, first: str) -> None:
     program(opt / "next", f"{first}\nexit 3\n")
 
