@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.aws_command import CHECKED_VARIABLE
-from tests.command import Command
+from tests.command import AWS_FREE, Command
 
 TIMEOUT_S = 60.0
 """For the commands of one block."""
@@ -26,6 +26,7 @@ VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "dummy",
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
+OF_THE_SHELL = ("PWD", "OLDPWD", "SHLVL", "_")
 
 
 class AwsAccount:
@@ -59,14 +60,13 @@ class AwsAccount:
     def run(self, script: str, environment: Mapping[str, str]) -> dict[str, str]:
         """Run a script of `aws` commands, each of which must pass; return the variables it sets."""
         before = self._operations()
+        given = {name: text for name, text in environment.items() if not name.startswith("AWS_")}
+        given |= {**AWS_FREE, **self._variables}
+        given["PATH"] = f"{self._commands}:{environment['PATH']}"
         done = subprocess.run(
             ["sh", "-eac", f'{script}\nenv -0 >"{self._variables_file}"'],
             cwd=self._project,
-            env={
-                **environment,
-                **self._variables,
-                "PATH": f"{self._commands}:{environment['PATH']}",
-            },
+            env=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=TIMEOUT_S,
@@ -74,17 +74,20 @@ class AwsAccount:
         )
         assert done.returncode == 0, f"{script}\n{done.stdout.decode()}"
         assert len(self._operations()) - len(before) == script.count("aws "), done.stdout.decode()
-        return self._set_by_script(environment)
+        return self._set_by_script(given)
 
     def _operations(self) -> list[str]:
         """The operations that have arrived and were checked."""
         return self._checked.read_text().splitlines() if self._checked.exists() else []
 
-    def _set_by_script(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def _set_by_script(self, given: Mapping[str, str]) -> dict[str, str]:
         lines = self._variables_file.read_text().rstrip("\0").split("\0")
         variables = dict(line.split("=", 1) for line in lines)
-        known = {*environment, *self._variables, "PATH", "PWD", "OLDPWD", "SHLVL", "_"}
-        return {name: text for name, text in variables.items() if name not in known}
+        return {
+            name: text
+            for name, text in variables.items()
+            if name not in OF_THE_SHELL and given.get(name) != text
+        }
 
     def stop(self) -> None:
         """End the emulator."""

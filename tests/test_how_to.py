@@ -127,11 +127,12 @@ json.dump(transform(template, {}, policies), sys.stdout)
 """The way of a template: `sam deploy` puts the archives into S3, CloudFormation transforms it."""
 
 
-def transformed(template: str) -> dict[str, Any]:
-    """What CloudFormation makes of a SAM template, by SAM's own code."""
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """What CloudFormation makes of the template, by SAM's own code."""
     done = subprocess.run(
         [str(SAM / "python"), "-c", TRANSFORM],
-        input=template,
+        input=TEMPLATE.read_text(),
         env={"AWS_DEFAULT_REGION": "eu-central-1", "PATH": str(SAM)},
         stdout=subprocess.PIPE,
         text=True,
@@ -158,10 +159,10 @@ def test_the_example_for_sam_is_the_documented_one(file: str) -> None:
     assert (TEMPLATE.parent / file).read_text() == documented.removeprefix(title)
 
 
-def test_sam_makes_a_public_url_that_streams_and_a_layer_that_is_used(tmp_path: Path) -> None:
+def test_sam_makes_a_public_url_that_streams_and_a_layer_that_is_used(
+    template: dict[str, Any], tmp_path: Path
+) -> None:
     """`sam validate` takes any value for the invoke mode, and does not know the permissions."""
-    template = transformed(TEMPLATE.read_text())
-
     assert lint(template, tmp_path / "template.json") == ""
     by_type: dict[str, list[Any]] = {}
     for resource in template["Resources"].values():
@@ -180,10 +181,10 @@ def test_sam_makes_a_public_url_that_streams_and_a_layer_that_is_used(tmp_path: 
     assert function["Layers"] == [{"Ref": layer}]
 
 
-def test_a_wrong_value_in_the_template_is_found(tmp_path: Path) -> None:
-    template = transformed(TEMPLATE.read_text().replace("RESPONSE_STREAM", "RESPONSE_STREAMS"))
+def test_a_wrong_value_in_the_template_is_found(template: dict[str, Any], tmp_path: Path) -> None:
+    wrong = json.loads(json.dumps(template).replace("RESPONSE_STREAM", "RESPONSE_STREAMS"))
 
-    assert "'RESPONSE_STREAMS' is not one of" in lint(template, tmp_path / "template.json")
+    assert "'RESPONSE_STREAMS' is not one of" in lint(wrong, tmp_path / "template.json")
 
 
 # --- the check of `aws` commands ---------------------------------------------------------------
