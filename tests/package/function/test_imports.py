@@ -28,7 +28,7 @@ def missing(text: str, *, python: str = "3.13", others: tuple[str, ...] = ()) ->
 @pytest.mark.parametrize(
     "text",
     [
-        "import os, json, asyncio.tasks",
+        "import os, json, asyncio.tasks, __main__",
         "import six, idna.core, orjson",
         "from google.auth import anything",
         "from google import auth",

@@ -59,7 +59,7 @@ def unparsed(code: Iterable[Entry]) -> list[str]:
 
 def standard_library(minor: int) -> set[str]:
     """Return the modules of the standard library of Python 3.`minor`."""
-    names = set(sys.stdlib_module_names)
+    names = {*sys.stdlib_module_names, "__main__"}
     for version, added in _ADDED.items():
         names = names | added if version <= minor else names - added
     for version, removed in _REMOVED.items():

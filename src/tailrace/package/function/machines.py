@@ -59,7 +59,7 @@ def too_new(entries: Iterable[Entry], target: FunctionTarget) -> list[str]:
                     f"{entry.name} needs glibc 2.{minor}, and {target.runtime} has"
                     f" 2.{target.glibc_minor}: build it on an older Linux, or take another version"
                 )
-    return warnings
+    return sorted(warnings)
 
 
 def _machines_of(distribution: Distribution, contents: dict[str, Entry]) -> set[str]:

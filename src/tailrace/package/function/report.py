@@ -89,8 +89,8 @@ def _left_out_lines(archive: FunctionArchive) -> list[str]:
     for name, reason in sorted(installed.kept.items()):
         lines.append(f"in the archive, though the runtime has it: {name} ({reason})")
     if archive.left_out:
-        kinds = ", ".join(f"{n:,} of {kind}" for kind, n in sorted(archive.left_out.items()))
-        lines.append(f"left out of the dependencies: files, {kinds}")
+        kinds = ", ".join(f"{n:,} ({kind})" for kind, n in sorted(archive.left_out.items()))
+        lines.append(f"left out, files: {kinds}")
     for kind, names in sorted(archive.code.left_out.items()):
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         lines.append(f"left out of the code: {shown} ({kind})")
