@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -163,9 +164,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, layer: Path) -> Iterator[Ch
         functions[name] = ManagedFunction(files, opt, {**WRAPPER, **case.variables})
     opt = folder / "layers"
     shutil.copytree(layer, opt)
-    write_files(opt, {"python/in_a_layer.py": ""})
+    packages = "python/lib/python{}.{}/site-packages".format(*sys.version_info)
+    write_files(opt, {"python/in_a_layer.py": "", f"{packages}/in_packages/__init__.py": ""})
     hidden = {"PYTHONPATH": "/var/task"}
-    for name in ("nowhere", "in_a_layer"):
+    for name in ("nowhere", "in_a_layer", "in_packages"):
         files = {"app.py": f"import {name}\n"}
         functions[f"imports-{name}"] = ManagedFunction(files, opt, {**WRAPPER, **hidden})
     with serving_managed(folder, functions) as chain:
@@ -225,6 +227,12 @@ def test_without_the_layer_the_exit_code_is_all_that_a_caller_gets(
             "in_a_layer",
             "a layer has it in /opt/python, where the function does not look, because its variable"
             " PYTHONPATH is set: add /opt/python to that",
+        ),
+        (
+            "in_packages",
+            "a layer has it in /opt/python/lib/python{0}.{1}/site-packages, where the function does"
+            " not look, because its variable PYTHONPATH is set: add"
+            " /opt/python/lib/python{0}.{1}/site-packages to that".format(*sys.version_info),
         ),
     ],
 )

@@ -27,7 +27,10 @@ _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + 
 _SAME_WORD: Final = 0.8
 """How alike two names are of which one is the other with a mistake; others may be packages."""
 _TASK_ROOT: Final = "/var/task"
-_LAYERS: Final = "/opt/python"
+_LAYERS: Final = (
+    "/opt/python/lib/python{}.{}/site-packages".format(*sys.version_info),
+    "/opt/python",
+)
 """Folders of a function on Lambda."""
 _IMPORTLIB: Final = ("<frozen importlib", str(importlib.__file__))
 
@@ -48,11 +51,12 @@ def _cure(package: str) -> str:
     """Return what brings a package that is missing."""
     if os.environ.get("LAMBDA_TASK_ROOT") != _TASK_ROOT:
         return f"install it for the Python of this function, {sys.executable}"
-    if _LAYERS not in sys.path and package in _modules_in([_LAYERS]):
-        return (
-            f"a layer has it in {_LAYERS}, where the function does not look, because its variable"
-            f" PYTHONPATH is set: add {_LAYERS} to that"
-        )
+    for folder in _LAYERS:
+        if folder not in sys.path and package in _modules_in([folder]):
+            return (
+                f"a layer has it in {folder}, where the function does not look, because its"
+                f" variable PYTHONPATH is set: add {folder} to that"
+            )
     return "package it with the function, as tailrace package function does, or in a layer"
 
 
