@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.aws_command import CHECKED_VARIABLE
 from tests.command import AWS_FREE, Command
 
+ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60.0
 """For the commands of one block."""
 
@@ -39,7 +40,9 @@ class AwsAccount:
         self._variables_file = folder / "variables"
         self._variables = {**VARIABLES, CHECKED_VARIABLE: str(self._checked)}
         command = folder / "aws"
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.aws_command "$@"\n')
+        command.write_text(
+            f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.aws_command "$@"\n'
+        )
         command.chmod(0o755)
         self._commands = folder
         config = folder / "tailrace.toml"

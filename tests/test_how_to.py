@@ -42,6 +42,7 @@ PAGES: dict[str, Mapping[str, str]] = {
 }
 """The pages, and what they do another way here: what they make is run below."""
 HOW_TOS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/how-to").glob("*.md"))
+HADOLINT = Path(sys.executable).with_name("hadolint")
 MARK = "\n**Not tried on AWS.** "
 OF_AWS = re.compile(r"^(?:\$ )?(?:\w+=\$\()?(aws|docker|sam|cdk)\b", re.MULTILINE)
 """The beginning of a command that needs AWS or Docker."""
@@ -269,7 +270,7 @@ def dockerfiles() -> list[Any]:
 @pytest.mark.parametrize("text", dockerfiles())
 def test_a_dockerfile_is_linted(text: str) -> None:
     done = subprocess.run(
-        ["hadolint", "--no-color", "-"], input=text, capture_output=True, text=True, check=False
+        [HADOLINT, "--no-color", "-"], input=text, capture_output=True, text=True, check=False
     )
 
     assert (done.returncode, done.stdout) == (0, "")

@@ -76,7 +76,7 @@ def uv_program() -> str:
 
 def uv_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for uv: those of pip's index too, unless uv has one of its own."""
-    variables = dict(environment)
+    variables = {**environment, "UV_NO_WRAP": "1"}  # its words are searched for
     if not any(environment.get(name) for name in _INDEX):
         for name, other in _FROM_PIP.items():
             if environment.get(name):

@@ -26,6 +26,8 @@ _find_editable: Final = re.compile(r"does not appear to be a Python project").se
 
 def explained(text: str, file: DependencyFile, target: FunctionTarget) -> PackageError:
     """Return the error for what uv has written: what is wrong, uv's words, the ways out."""
+    words = "\n".join(f"  uv: {line}" for line in text.splitlines() if line.strip())
+    text = " ".join(text.split())  # lines of a terminal's width
     machine = f"{target.architecture} and Python {target.python}"
     head, remedy = f"the dependencies in {file.path} cannot be installed", ""
     if match := _find_source_only(text):
@@ -55,7 +57,6 @@ def explained(text: str, file: DependencyFile, target: FunctionTarget) -> Packag
             "the package index is that of uv's configuration (UV_DEFAULT_INDEX, uv.toml),"
             " of PIP_INDEX_URL, or https://pypi.org; a pip.conf is not read"
         )
-    words = "\n".join(f"  uv: {line}" for line in text.splitlines() if line.strip())
     return PackageError("\n".join(part for part in (head, words, remedy) if part))
 
 
