@@ -9,7 +9,7 @@ import os
 import site
 import sys
 
-import awslambdaric.__main__ as client
+import awslambdaric.__main__ as awslambdaricmain
 
 TASK = os.environ["LAMBDA_TASK_ROOT"]
 NAME = "python{}.{}".format(*sys.version_info[:2])
@@ -24,4 +24,4 @@ if __name__ == "__main__":
         site.addsitedir(folder)
     if not has_path:
         os.environ["PYTHONPATH"] = os.environ["LAMBDA_RUNTIME_DIR"]
-    client.main([TASK, os.environ["_HANDLER"]])
+    awslambdaricmain.main([TASK, os.environ["_HANDLER"]])
