@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from typing import Final
 
 _PIECES: Final = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
@@ -17,8 +17,9 @@ class Patterns:
     depth, another one from the root on; a slash at the end: only folders.
     """
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Collection[str]) -> None:
         self._expressions = [(each, re.compile(_expression(each))) for each in patterns]
+        self._above = [re.compile(text) for each in patterns for text in _folders_above(each)]
 
     def __bool__(self) -> bool:
         return bool(self._expressions)
@@ -30,14 +31,37 @@ class Patterns:
                 return pattern
         return None
 
+    def reach(self, folder: str) -> bool:
+        """Whether a pattern names a folder, or something in it by its path from the root on."""
+        return self.find(f"{folder}/") is not None or any(
+            expression.fullmatch(folder) for expression in self._above
+        )
+
 
 def _expression(pattern: str) -> str:
-    bare = pattern.strip("/")
-    text, end = "", 0
-    for match in _piece.finditer(bare):
-        text += re.escape(bare[end : match.start()]) + _PIECES[match[0]]
-        end = match.end()
-    text += re.escape(bare[end:])
-    is_anchored = "/" in pattern.rstrip("/")
     below = "/" if pattern.endswith("/") else r"(?:/|\Z)"
-    return ("" if is_anchored else r"(?:.*/)?") + text + below
+    return ("" if _is_anchored(pattern) else r"(?:.*/)?") + _text(pattern.strip("/")) + below
+
+
+def _folders_above(pattern: str) -> Iterator[str]:
+    """Yield expressions of the folders in which an anchored pattern has what it matches."""
+    parts = pattern.strip("/").split("/")
+    if not _is_anchored(pattern) or parts[0] == "**":
+        return
+    for end in range(1, len(parts)):
+        if parts[end] == "**":
+            yield _text("/".join(parts[:end])) + r"(?:/.*)?"
+            return
+        yield _text("/".join(parts[:end]))
+
+
+def _is_anchored(pattern: str) -> bool:
+    return "/" in pattern.rstrip("/")
+
+
+def _text(glob: str) -> str:
+    text, end = "", 0
+    for match in _piece.finditer(glob):
+        text += re.escape(glob[end : match.start()]) + _PIECES[match[0]]
+        end = match.end()
+    return text + re.escape(glob[end:])

@@ -63,6 +63,7 @@ _SECRET_NAMES: Final = Patterns(
 _KEYS: Final = (".pem", ".key", ".crt", ".cer")
 _KEY_MARK: Final = b"PRIVATE KEY-----"
 _OUR_TIME: Final = (1980, 1, 1, 0, 0, 0)
+_UNIX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Code:
 
     def leave_out(self, name: str, kind: str) -> None:
         """Count a file or a folder as left out."""
-        self.left_out.setdefault(kind, []).append(name)
+        self.left_out.setdefault(kind, []).append(_shown(name))
 
 
 def code_in(folder: Path, rules: CodeRules) -> Code:
@@ -127,13 +128,11 @@ class _Selection:
             raise PackageError(f"{folder} cannot be read: {error.strerror}") from None
         for path in paths:
             name = path.relative_to(self.code.folder).as_posix()
-            if not _is_text(name):
-                raise PackageError(f"{path!r} has a name that is no text: rename it")
             if not path.is_dir():
                 yield name, path, kind
                 continue
             own = kind or self._kind_of_folder(name, path)
-            if own is not None and (own == _EXCLUDED or not self._rules.include):
+            if own is not None and (own == _EXCLUDED or not self._rules.include.reach(name)):
                 self.code.leave_out(f"{name}/", own)
                 continue
             real = self._checked(name, path)
@@ -151,7 +150,7 @@ class _Selection:
                 code.secrets.append(name)
                 return None
             kind = kind or self._kind_of(name)
-            if kind is None and "/" not in name and _is_archive_of_ours(path):
+            if kind is None and _is_archive_of_ours(path):
                 kind = "archives of functions"
             if kind is not None:
                 return code.leave_out(name, kind)
@@ -174,6 +173,11 @@ class _Selection:
 
     def _checked(self, name: str, path: Path) -> Path:
         """Return the real path of a file or a folder which can be in an archive."""
+        if _shown(name) != name:
+            raise PackageError(
+                f"the name {_shown(name)} in {self.code.folder} is not UTF-8: rename it, or leave"
+                " it out with --exclude, and ? in the place of what is not shown"
+            )
         try:
             real = path.resolve(strict=True)
             mode = real.stat().st_mode
@@ -191,13 +195,9 @@ class _Selection:
         return real
 
 
-def _is_text(name: str) -> bool:
-    """Whether it can be the name of a file in an archive, which is UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _shown(name: str) -> str:
+    """Return a name with a mark in the place of what is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _remedy(name: str) -> str:
@@ -224,4 +224,8 @@ def _is_archive_of_ours(path: Path) -> bool:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile):
         return False
-    return bool(entries) and all(entry.date_time == _OUR_TIME for entry in entries)
+    names = [entry.filename for entry in entries]
+    is_ours = all(
+        entry.date_time == _OUR_TIME and entry.create_system == _UNIX for entry in entries
+    )
+    return bool(names) and is_ours and names == sorted(names)
