@@ -63,7 +63,10 @@ def too_new(entries: Iterable[Entry], target: FunctionTarget) -> list[str]:
 
 
 def _machines_of(distribution: Distribution, contents: dict[str, Entry]) -> set[str]:
-    """Return the machines of a distribution's files: it may have files for several."""
+    """Return the machines of a distribution's files: it may have files for several.
+
+    Programs for Windows do not count: packages for any machine have some, as setuptools has.
+    """
     found = (contents.get(name) for name in distribution.files)
     machines = {machine_of(entry.content) for entry in found if entry is not None}
-    return {machine for machine in machines if machine is not None}
+    return {machine for machine in machines if machine not in (None, "Windows")}
