@@ -27,8 +27,9 @@ from tailrace.package.options import FunctionPackageOptions, GatewayPackageOptio
 def package() -> None:
     """Make the archives and folders that run on AWS, without Docker."""
     # Temporary files are removed at the end of the command, whatever ends it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _end)
 
 
 @package.command()

@@ -7,11 +7,11 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from tailrace.errors import PackageError
@@ -20,6 +20,8 @@ _TIME: Final = (1980, 1, 1, 0, 0, 0)
 """The oldest that a zip archive can have."""
 _UNIX: Final = 3
 _LEVEL: Final = 9
+_PREFIX_CHARACTERS: Final = 32
+"""Of the archive's name, in that of the temporary file, which must not be too long."""
 _READABLE: Final = 0o644
 _EXECUTABLE: Final = 0o755
 """Lambda runs a function as a user who does not own its files."""
@@ -56,30 +58,72 @@ class Written:
 def write_archive(path: Path, entries: Iterable[Entry]) -> Written:
     """Write an archive. What was at `path` is there until the new one is complete.
 
+    If `path` is a link, the file that it leads to is replaced.
+
     Raises:
-        PackageError: two entries have one name.
-        OSError: a file cannot be read, or the archive cannot be written.
+        PackageError: two entries cannot be beside each other, a file cannot be read, or the archive
+            cannot be written.
     """
     ordered = sorted(entries, key=lambda entry: entry.name)
-    for one, other in pairwise(ordered):
-        if one.name == other.name:
-            raise PackageError(f"two files would be {one.name} of the archive")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _check_names([entry.name for entry in ordered])
+    target = Path(os.path.realpath(path))
     try:
-        unzipped_bytes = 0
-        with os.fdopen(handle, "wb") as file, ZipFile(file, "w") as archive:
-            for entry in ordered:
-                content = entry.content
-                data = content.read_bytes() if isinstance(content, Path) else content
-                archive.writestr(_info(entry), data, ZIP_DEFLATED, _LEVEL)
-                unzipped_bytes += len(data)
-        written = _written(Path(temporary), unzipped_bytes, len(ordered))
-        os.chmod(temporary, _READABLE & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        handle, temporary = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{path.name[:_PREFIX_CHARACTERS]}."
+        )
+        try:
+            with os.fdopen(handle, "wb") as file:
+                unzipped_bytes = _fill(file, ordered)
+            written = _written(Path(temporary), unzipped_bytes, len(ordered))
+            os.chmod(temporary, _READABLE & ~_umask())
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise PackageError(f"{path} cannot be written: {error.strerror}") from None
     return Written(path, *written)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Check that each of the sorted names can be a file beside the others."""
+    for one, other in pairwise(names):
+        if one == other:
+            raise PackageError(f"two files would be {one} of the archive")
+    found = set(names)
+    for name in names:
+        for folder in PurePosixPath(name).parents:
+            if str(folder) in found:
+                raise PackageError(
+                    f"{folder} would be a file of the archive, and the folder of {name}: give one"
+                    " of them another name, or leave one out with --exclude"
+                )
+
+
+def _fill(file: IO[bytes], entries: Iterable[Entry]) -> int:
+    """Write the entries; return the number of their bytes."""
+    archive = ZipFile(file, "w")
+    unzipped_bytes = 0
+    try:
+        for entry in entries:
+            data = _data(entry)
+            archive.writestr(_info(entry), data, ZIP_DEFLATED, _LEVEL)
+            unzipped_bytes += len(data)
+        archive.close()
+    except BaseException:
+        archive.fp = None  # else it would write its end when it is deleted
+        raise
+    return unzipped_bytes
+
+
+def _data(entry: Entry) -> bytes:
+    content = entry.content
+    if not isinstance(content, Path):
+        return content
+    try:
+        return content.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{content} cannot be read: {error.strerror}") from None
 
 
 def _info(entry: Entry) -> ZipInfo:

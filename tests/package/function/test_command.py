@@ -187,7 +187,7 @@ def test_machine_code_for_a_newer_system_is_a_warning(tmp_path: Path) -> None:
     assert old["warnings"] == [f"fast.abi3.so needs glibc 2.36, and python3.11 has 2.26: {remedy}"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     """The index waits with its answer until the command has ended."""
     asked, ended = threading.Event(), threading.Event()

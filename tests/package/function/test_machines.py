@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.package.function.relocatable import elf
 
 from tailrace.package.archive import Entry
 from tailrace.package.function.dependencies import Installed
@@ -14,7 +13,7 @@ from tailrace.package.function.machines import check_machines
 from tailrace.package.function.target import target_of
 
 ARM64 = target_of("arm64", "3.13", has_interpreter=False)
-INTEL, ARM = elf(62), elf(183)
+INTEL, ARM = (b"\x7fELF\2\1\1" + bytes(11) + machine.to_bytes(2, "little") for machine in (62, 183))
 WINDOWS, MACOS = b"MZ\x90\0" + bytes(60), b"\xcf\xfa\xed\xfe" + bytes(60)
 
 
