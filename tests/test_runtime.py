@@ -501,6 +501,37 @@ def test_a_signal_ends_a_waiting_handler_in_an_orderly_way(
         assert runtime.end(number) == (code, "at exit\n", "")
 
 
+WAKEUPS = """
+import os, signal
+
+def look(event, context):
+    found = signal.set_wakeup_fd(-1)
+    if event == "set":
+        pipe = os.pipe()
+        os.set_blocking(pipe[1], False)
+        signal.set_wakeup_fd(pipe[1])
+        return [found, pipe[1]]
+    if event == "close":
+        os.close(found)
+        signal_fd = os.open("/dev/null", os.O_WRONLY | os.O_NONBLOCK)
+        signal.set_wakeup_fd(signal_fd)
+        os.close(signal_fd)
+    return found
+"""
+
+
+def test_the_wakeup_descriptor_of_signals_is_the_handlers(tmp_path: Path, peer: Peer) -> None:
+    """Event loops set one, and some warn if they find another."""
+    (tmp_path / "app.py").write_text(WAKEUPS)
+    with RuntimeProcess(tmp_path, peer, "app.look") as runtime:
+        found, own = runtime.result("set")
+        assert found == -1
+        assert runtime.result("close") == own
+        assert runtime.result("look") == -1
+        runtime.receive()
+        assert runtime.end(signal.SIGTERM)[0] == 0
+
+
 STREAMS = """
 import asyncio
 from tailrace.function import streamify_response

@@ -47,15 +47,14 @@ def main(arguments: list[str]) -> int:
         redirect_output(environment)
     # Before the handler's module is loaded, which may install its own signal handler.
     signal.signal(signal.SIGTERM, _on_sigterm)
-    wake_fd, signal_fd = os.pipe()
-    os.set_blocking(signal_fd, False)
-    signal.set_wakeup_fd(signal_fd, warn_on_full_buffer=False)
+    wake_pipe = os.pipe()
+    os.set_blocking(wake_pipe[1], False)
     configure_output()
     log = configure_logging(environment)
     task_root = environment.get("LAMBDA_TASK_ROOT") or os.getcwd()
     if sys.path[:1] != [task_root]:
         sys.path.insert(0, task_root)
-    api = KeepAliveClient(host.strip("[]"), int(port), wake_fd=wake_fd)
+    api = KeepAliveClient(host.strip("[]"), int(port), wake_pipe=wake_pipe)
     loop = InvocationLoop(api, log, environment, is_worker=workers is not None)
     try:
         try:

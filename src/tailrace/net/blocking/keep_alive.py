@@ -3,11 +3,13 @@
 Concurrency law: one thread, one request at a time. Calls block; a signal handler that raises ends
 them, and the connection is not used again. Python runs signal handlers between its own steps: a
 signal that arrives just before a call blocks would be handled only when the call returns. Therefore
-the wait also watches `wake_fd`, to which Python writes at each signal (`signal.set_wakeup_fd`).
+a wait without a limit also watches a pipe, to which Python writes at each signal
+(`signal.set_wakeup_fd`). Only then: event loops of a handler have a pipe of their own.
 """
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # see `runtime.__main__`
 import os
 import select
 import time
@@ -29,7 +31,7 @@ _READ_BYTES: Final = 64 * 1024  # more would be mapped and unmapped for each eve
 class KeepAliveClient:
     """Requests to one server, over plain HTTP, one after the other."""
 
-    __slots__ = ("_body_bytes_max", "_poll", "_sock", "_wake_fd", "authority", "host", "port")
+    __slots__ = ("_body_bytes_max", "_poll", "_sock", "_wake_pipe", "authority", "host", "port")
 
     def __init__(
         self,
@@ -37,17 +39,17 @@ class KeepAliveClient:
         port: int,
         *,
         body_bytes_max: int = EVENT_BYTES_MAX,
-        wake_fd: int | None = None,
+        wake_pipe: tuple[int, int] | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._body_bytes_max = body_bytes_max
-        self._wake_fd = wake_fd
+        self._wake_pipe = wake_pipe
         self._sock: _socket.socket | None = None
-        self._poll = select.poll()  # of `_wake_fd`, and of the socket while there is one
-        if wake_fd is not None:
-            self._poll.register(wake_fd, select.POLLIN)
+        self._poll = select.poll()  # of `_wake_pipe`, and of the socket while there is one
+        if wake_pipe is not None:
+            self._poll.register(wake_pipe[0], select.POLLIN)
 
     def request(
         self,
@@ -122,6 +124,20 @@ class KeepAliveClient:
         unsent = memoryview(message)
         while unsent := unsent[_send(sock, unsent) :]:
             self._wait_writable(sock, deadline_s)
+        if deadline_s is not None or self._wake_pipe is None:
+            return self._receive(sock, parser, deadline_s)
+        previous = signal.set_wakeup_fd(self._wake_pipe[1], warn_on_full_buffer=False)
+        try:
+            return self._receive(sock, parser, None)
+        finally:
+            try:
+                signal.set_wakeup_fd(previous)
+            except (OSError, ValueError):
+                signal.set_wakeup_fd(-1)  # the handler has closed it
+
+    def _receive(
+        self, sock: _socket.socket, parser: AnswerParser, deadline_s: float | None
+    ) -> HttpAnswer:
         while parser.answer is None:
             if not self._wait(sock, deadline_s):
                 raise TimeoutError("timed out")
@@ -145,8 +161,8 @@ class KeepAliveClient:
                     return True
             if not ready:
                 return False
-            if self._wake_fd is not None:
-                os.read(self._wake_fd, 4096)
+            if self._wake_pipe is not None:
+                os.read(self._wake_pipe[0], 4096)
 
     def _wait_writable(self, sock: _socket.socket, deadline_s: float | None) -> None:
         self._poll.modify(sock, select.POLLOUT)
