@@ -532,6 +532,33 @@ def test_the_wakeup_descriptor_of_signals_is_the_handlers(tmp_path: Path, peer: 
         assert runtime.end(signal.SIGTERM)[0] == 0
 
 
+CHILD = """
+import multiprocessing
+
+def count(pipe):
+    pipe.send("counting")
+    sum(range(1 << 60))  # a call that sees no signals
+
+def handler(event, context):
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=count, args=(theirs,))
+    child.start()
+    ours.recv()
+    child.terminate()
+    child.join()
+    return child.exitcode
+"""
+
+
+def test_a_process_that_a_handler_forks_is_ended_by_sigterm(tmp_path: Path, peer: Peer) -> None:
+    (tmp_path / "app.py").write_text(CHILD)
+    with RuntimeProcess(tmp_path, peer, "app.handler") as runtime:
+        assert runtime.result() == -signal.SIGTERM
+        runtime.receive()
+        assert runtime.end(signal.SIGTERM)[0] == 0
+
+
 STREAMS = """
 import asyncio
 from tailrace.function import streamify_response

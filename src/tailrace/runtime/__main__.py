@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
         redirect_output(environment)
     # Before the handler's module is loaded, which may install its own signal handler.
     signal.signal(signal.SIGTERM, _on_sigterm)
+    os.register_at_fork(after_in_child=_reset_sigterm)
     wake_pipe = os.pipe()
     os.set_blocking(wake_pipe[1], False)
     configure_output()
@@ -109,6 +110,12 @@ def _in_mode(handler: HandlerFunction) -> HandlerFunction:
 def _on_sigterm(signum: int, frame: object) -> NoReturn:
     # A normal end of the interpreter: open callbacks are aborted, atexit functions run.
     sys.exit(0)
+
+
+def _reset_sigterm() -> None:
+    """Let SIGTERM end a process that the handler forks at once, also during a long call."""
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
