@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,6 @@ def test_the_aws_command_takes_the_command_of_the_report(
     account = AwsAccount(tmp_path / "aws", project, "app.handler")
     account.start()
     try:
-        account.run(command, environ_of({"PYTHONPATH": os.getcwd()}))
+        account.run(command, environ_of())
     finally:
         account.stop()
