@@ -19,7 +19,8 @@ from tailrace.errors import PackageError
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 """The oldest that a zip archive can have."""
 _UNIX: Final = 3
-_LEVEL: Final = 9
+_LEVEL: Final = 6
+"""Of deflate. 9 takes three times as long for archives that are 0.7 % smaller (pandas)."""
 _PREFIX_CHARACTERS: Final = 32
 """Of the archive's name, in that of the temporary file, which must not be too long."""
 _READABLE: Final = 0o644
