@@ -13,6 +13,10 @@ STEP_TIMEOUT_S: Final = 600.0
 that is silent."""
 COMPILE_TIMEOUT_S: Final = 300.0
 """How long a Python may take to compile the modules of a package: 10,000 take 20 s, measured."""
+LOOK_INTERVAL_S: Final = 0.2
+"""How often the lines in which uv says what it does are read, for a terminal."""
+TOLD_BYTES_MAX: Final = 256 * KIB
+"""The part of these lines that is read: its errors have some hundred bytes."""
 CODE_FILES_MAX: Final = 20_000
 """Files in the folder of a function, without those of its dependencies."""
 KEY_FILE_BYTES_MAX: Final = 64 * KIB

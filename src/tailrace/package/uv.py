@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from tailrace.errors import PackageError
-from tailrace.package.limits import STEP_TIMEOUT_S
+from tailrace.package.limits import LOOK_INTERVAL_S, STEP_TIMEOUT_S, TOLD_BYTES_MAX
 
 _INDEX: Final = (
     "UV_CONFIG_FILE",
@@ -28,34 +30,89 @@ _FROM_PIP: Final = {
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
 }
 
+_STEPS: Final = ("Resolved ", "Downloading ", "Downloaded ", "Prepared ")
 
-def run_uv(arguments: Sequence[str], text: str = "", *, directory: Path | None = None) -> str:
+
+def run_uv(
+    arguments: Sequence[str],
+    text: str = "",
+    *,
+    directory: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> str:
     """Run uv with this input in a directory; return its output.
 
-    It installs no Python, and builds nothing.
+    It installs no Python, and builds nothing. `on_line` gets the lines in which uv says what it
+    does, such as "Downloading numpy (14.6MiB)".
 
     Raises:
         PackageError: uv has failed; the message is uv's own.
         ModuleNotFoundError: uv is not installed.
     """
-    options = ("--quiet", "--no-build", "--no-python-downloads", "--python", sys.executable)
-    try:
-        done = subprocess.run(
+    options = ("--no-build", "--no-python-downloads", "--python", sys.executable)
+    with TemporaryFile() as told, TemporaryFile() as given:
+        given.write(text.encode())
+        given.seek(0)
+        process = subprocess.Popen(
             [uv_program(), *arguments, *options],
-            input=text,
             cwd=directory,
-            capture_output=True,
-            text=True,
             env=uv_environment(os.environ),
-            timeout=STEP_TIMEOUT_S,
-            check=False,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
         )
-    except subprocess.TimeoutExpired:
-        problem = f"uv did not end within {STEP_TIMEOUT_S:g} s"
-        raise PackageError(f"{problem}: try again, or look whether the index answers") from None
-    if done.returncode != 0:
-        raise PackageError(done.stderr.strip() or f"uv ended with {done.returncode}")
-    return done.stdout
+        with process:
+            try:
+                output = _output(process, _Lines(told.fileno(), on_line))
+            except BaseException:
+                process.kill()
+                raise
+        error = os.pread(told.fileno(), TOLD_BYTES_MAX, 0).decode("utf-8", "replace")
+    if process.returncode != 0:
+        raise PackageError(_reason(error) or f"uv ended with {process.returncode}")
+    return output
+
+
+class _Lines:
+    """The lines that are being written to a file, each given on once."""
+
+    def __init__(self, file: int, on_line: Callable[[str], None] | None) -> None:
+        self._file = file
+        self._on_line = on_line
+        self._seen = 0
+
+    def look(self) -> None:
+        if self._on_line is None:
+            return
+        # The offset of the file is uv's as well, so it must not be moved.
+        new = os.pread(self._file, TOLD_BYTES_MAX, self._seen)
+        whole = new[: new.rfind(b"\n") + 1]
+        self._seen += len(whole)
+        for line in whole.decode("utf-8", "replace").splitlines():
+            if line.lstrip().startswith(_STEPS):
+                self._on_line(line.strip())
+
+
+def _output(process: subprocess.Popen[str], lines: _Lines) -> str:
+    """Wait for the end of uv, and return its output."""
+    deadline_s = time.monotonic() + STEP_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        try:
+            output, _ = process.communicate(timeout=LOOK_INTERVAL_S)
+        except subprocess.TimeoutExpired:
+            lines.look()
+        else:
+            return output
+    problem = f"uv did not end within {STEP_TIMEOUT_S:g} s"
+    raise PackageError(f"{problem}: try again, or look whether the index answers")
+
+
+def _reason(told: str) -> str:
+    """Return the error in what uv has written, without the steps before it."""
+    lines = told.strip().splitlines()
+    begin = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
+    return "\n".join(lines[begin:])
 
 
 def uv_program() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.package.function.project import packaged, write
 
+from tailrace.errors import PackageError
 from tailrace.package.function.build import build
 from tailrace.package.options import FunctionPackageOptions
 
@@ -133,7 +134,7 @@ def test_an_interrupted_archive_leaves_the_one_before(tmp_path: Path) -> None:
         if step.startswith("writing"):
             (source / "app.py").unlink()
 
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PackageError, match=r"app\.py cannot be read"):
         build(options, "app:handler", stop)
 
     assert output.read_bytes() == b"before"

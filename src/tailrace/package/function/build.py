@@ -81,7 +81,9 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
         if file is not None:
             progress(f"installing the wheels of {file.path} for {target.architecture}")
             own = "this installation has it" if has_own else "the layer has it"
-            installed = install(file, target, Path(folder), keep=options.keep, own=own)
+            installed = install(
+                file, target, Path(folder), keep=options.keep, own=own, progress=progress
+            )
         progress("choosing the files")
         slim = slimmed(installed)
         entries = _merged(code.entries, slim.entries)

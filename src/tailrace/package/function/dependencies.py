@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,9 +50,10 @@ def install(
     *,
     keep: Iterable[str] = (),
     own: str = "the layer has it",
+    progress: Callable[[str], None] | None = None,
 ) -> Installed:
     """Install what a file names into an empty folder. tailrace itself is left out: it is on no
-    index; `own` says where it comes from.
+    index; `own` says where it comes from. `progress` gets what uv does.
 
     What the managed runtime has is left out as well, unless `keep` names it, or the file or
     another distribution needs certain versions of it.
@@ -68,7 +69,7 @@ def install(
     excluded = set() if target.runtime == OS_ONLY else set(RUNTIME) - kept.keys()
     for attempt in range(len(RUNTIME) + 1):
         into = folder / str(attempt)
-        _install(file, target, into, sorted({OWN, *excluded}))
+        _install(file, target, into, sorted({OWN, *excluded}), progress)
         found = distributions_in(into)
         needed = {
             each.name: f"{distribution.name} needs certain versions"
@@ -94,7 +95,13 @@ def _is_bound(named: dict[str, Requires], name: str) -> bool:
     return name in named and named[name].has_bound
 
 
-def _install(file: DependencyFile, target: FunctionTarget, into: Path, excluded: list[str]) -> None:
+def _install(
+    file: DependencyFile,
+    target: FunctionTarget,
+    into: Path,
+    excluded: list[str],
+    progress: Callable[[str], None] | None,
+) -> None:
     into.mkdir()
     excludes = into.with_suffix(".excludes.txt")
     excludes.write_text("".join(f"{name}\n" for name in excluded))
@@ -109,7 +116,7 @@ def _install(file: DependencyFile, target: FunctionTarget, into: Path, excluded:
         arguments = ["pip", "install", "--no-editable", "--target", str(into)]
         arguments += ["--excludes", str(excludes)]
         arguments += ["--python-platform", target.platform, "--python-version", target.python]
-        run_uv((*arguments, "-r", source), directory=directory)
+        run_uv((*arguments, "-r", source), directory=directory, on_line=progress)
     except PackageError as error:
         raise explained(str(error), file, target) from None
 
