@@ -13,11 +13,18 @@ from tests.e2e.chain import Chain
 from tests.managed.served import WRAPPER, ManagedFunction, serving_managed, write_files
 
 FACTS = """
-import importlib.util, json, os, subprocess, sys
+import importlib.metadata, importlib.util, locale, os, subprocess, sys, warnings
 
 def found(name):
     spec = importlib.util.find_spec(name)
     return spec and spec.origin
+
+def namespace():
+    try:
+        import spread
+    except ImportError:
+        return []
+    return list(spread.__path__)
 
 def handler(event, context):
     child = subprocess.run(["env", "-0"], capture_output=True, text=True, check=True)
@@ -26,7 +33,11 @@ def handler(event, context):
         "environ": dict(os.environ),
         "child": dict(line.split("=", 1) for line in child.stdout.split("\\0") if line),
         "cwd": os.getcwd(),
-        "interpreter": [sys.executable, sys.prefix, *sys.warnoptions],
+        "interpreter": [sys.executable, sys.prefix, *sys.warnoptions, repr(sys.flags)],
+        "encodings": [sys.stdout.encoding, sys.stdout.errors, locale.setlocale(locale.LC_ALL)],
+        "warnings": [repr(each) for each in warnings.filters],
+        "namespace": namespace(),
+        "plugins": sorted(each.value for each in importlib.metadata.entry_points(group="plugins")),
         "handler": __file__,
         "found": {name: found(name) for name in NAMES},
         "argv": sys.argv,
@@ -48,12 +59,18 @@ LAYER_FILES = {
     "python/lib/python{version}/site-packages/of_site_packages.py": "",
     "python/lib/python{version}/site-packages/s.pth": "inner\nimport os; os.environ['PTH'] = 'x'\n",
     "python/lib/python{version}/site-packages/inner/of_site_packages_pth.py": "",
+    "python/spread/of_opt.py": "",
+    "python/of_opt-1.0.dist-info/METADATA": "Name: of_opt\nVersion: 1.0\n",
+    "python/of_opt-1.0.dist-info/entry_points.txt": "[plugins]\na = of_opt\n",
 }
 TASK_FILES = {
     "app.py": FACTS,
     "task.pth": "deep\n",
     "deep/of_task_pth.py": "",
     "own/of_own_path.py": "",
+    "spread/of_task.py": "",
+    "of_task-1.0.dist-info/METADATA": "Name: of_task\nVersion: 1.0\n",
+    "of_task-1.0.dist-info/entry_points.txt": "[plugins]\nb = of_task\n",
 }
 OWN_PATH = {"PYTHONPATH": "/var/task/own:relative:/var/task"}
 
@@ -83,6 +100,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, layer: Path, version: str) 
             ("path", TASK_FILES, more, OWN_PATH),
             ("empty", bare, layer, {"PYTHONPATH": ""}),
             ("safe", bare, layer, {"PYTHONSAFEPATH": "1"}),
+            ("strict", bare, layer, {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}),
+            ("latin", bare, layer, {"PYTHONIOENCODING": "latin-1:replace", "LC_ALL": "C"}),
         ):
             functions[f"{name}-{end}"] = ManagedFunction(
                 files, opt, {**variables, **wrapper}, invoke_mode="BUFFERED"
@@ -101,7 +120,7 @@ def facts_of(chain: Chain, name: str) -> Any:
     return facts
 
 
-@pytest.mark.parametrize("name", ["bare", "full", "path", "empty", "safe"])
+@pytest.mark.parametrize("name", ["bare", "full", "path", "empty", "safe", "strict", "latin"])
 def test_a_handler_finds_what_it_finds_without_the_layer(served: Chain, name: str) -> None:
     ours, aws = facts_of(served, f"{name}-layer"), facts_of(served, f"{name}-aws")
 
@@ -127,6 +146,8 @@ def test_folders_and_pth_files_are_taken_up_as_documented(served: Chain, version
     assert facts["child"]["PYTHONPATH"] == "/var/runtime"
     assert facts["child"]["PTH"] == "x"
     assert facts["handler"] == "/var/task/app.py"
+    assert facts["namespace"] == ["/var/task/spread", "/opt/python/spread"]
+    assert facts["plugins"] == ["of_opt", "of_task"]
     assert {name for name, origin in facts["found"].items() if origin is None} == {
         "managed",
         "boot",
