@@ -31,6 +31,22 @@ _FROM_PIP: Final = {
 }
 
 _STEPS: Final = ("Resolved ", "Downloading ", "Downloaded ", "Prepared ")
+_CACHE: Final = "UV_CACHE_DIR"
+"""It is made if it is not there."""
+_PATHS: Final = {
+    "SSL_CERT_DIR": ":",
+    "SSL_CERT_FILE": "",
+    "UV_BUILD_CONSTRAINT": " ",
+    "UV_CONFIG_FILE": "",
+    "UV_CONSTRAINT": " ",
+    "UV_DEFAULT_INDEX": "",
+    "UV_EXCLUDE": " ",
+    "UV_FIND_LINKS": ",",
+    "UV_INDEX": " ",
+    "UV_OVERRIDE": " ",
+}
+"""Variables that may have paths, which are relative to the directory of the command; and what is
+between several."""
 
 
 def run_uv(
@@ -132,11 +148,26 @@ def uv_program() -> str:
 
 
 def uv_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for uv: those of pip's index too, unless uv has one of its own."""
+    """Return the variables for uv, which may run in another directory.
+
+    Those of pip's index are among them, unless uv has one of its own.
+    """
     variables = {**environment, "UV_NO_WRAP": "1"}  # its words are searched for
     if not any(environment.get(name) for name in _INDEX):
         for name, other in _FROM_PIP.items():
             if environment.get(name):
                 separator = "," if other == "UV_FIND_LINKS" else " "
                 variables[other] = separator.join(environment[name].split())
+    for name, separator in _PATHS.items():
+        if variables.get(name):
+            variables[name] = _absolute(variables[name], separator)
+    if variables.get(_CACHE):
+        variables[_CACHE] = os.path.abspath(variables[_CACHE])
     return variables
+
+
+def _absolute(text: str, separator: str) -> str:
+    """Return paths as absolute ones, where they are files or folders that are there."""
+    paths = text.split(separator) if separator else [text]
+    there = [os.path.abspath(path) if os.path.exists(path) else path for path in paths]
+    return separator.join(there)
