@@ -17,6 +17,8 @@ import pytest
 from tests.command import PATIENCE_S, environ_of
 from tests.package.function.project import ANOTHER, names_in, package, packaged, write
 
+from tailrace.package.function.code_root import is_no_handler
+
 HANDLER = "def handler(event, context):\n    return 1\n"
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
@@ -57,7 +59,7 @@ def test_code_without_dependencies(tmp_path: Path) -> None:
 
     done = package(project, tmp_path / "f.zip", "--app", "app.handler", *ANOTHER)
 
-    assert "no dependencies: there is no requirements.txt" in done.stdout
+    assert "no dependencies: no requirements.txt, lock file or [project] names some" in done.stdout
     assert names_in(tmp_path / "f.zip") == {"app.py"}
 
 
@@ -227,3 +229,82 @@ def test_a_command_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.S
     assert errors == b""
     assert os.listdir(temporary) == []
     assert not (tmp_path / "f.zip").exists()
+
+
+@pytest.mark.parametrize("options", [("--exclude", "/app.py"), ("--exclude", "*.py")])
+def test_an_archive_without_the_app_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    project = write(tmp_path / "p", {"app.py": HANDLER})
+
+    done = package(project, tmp_path / "f.zip", "--app", "app:handler", *ANOTHER, *options)
+
+    assert done.returncode == 2
+    assert (
+        "--app: app.py, where it is, is left out; put it in with --include /app.py" in done.stderr
+    )
+    assert not (tmp_path / "f.zip").exists()
+
+
+def test_an_app_in_a_file_that_is_left_out_can_be_put_in(tmp_path: Path) -> None:
+    project = write(tmp_path / "p", {"test_app.py": HANDLER})
+    options = ("--app", "test_app:handler", *ANOTHER)
+
+    assert package(project, tmp_path / "f.zip", *options).returncode == 2
+    packaged(project, tmp_path / "f.zip", *options, "--include", "/test_app.py")
+
+    assert names_in(tmp_path / "f.zip") == {"test_app.py"}
+
+
+def test_what_makes_an_app_is_no_app(tmp_path: Path) -> None:
+    """As in Flask's tutorial."""
+    text = "def create_app(test_config=None):\n    return 1\n"
+    project = write(tmp_path / "p", {"flaskr/__init__.py": text})
+
+    (warning,) = packaged(project, tmp_path / "f.zip", "--app", "flaskr:create_app", *ANOTHER)[
+        "warnings"
+    ]
+
+    assert warning.startswith("create_app of flaskr/__init__.py cannot be called with an event")
+    assert "write a module with app = create_app()" in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "is_none"),
+    [
+        ("def app(event): ...", True),
+        ("async def app(): ...", True),
+        ("def app(event, context): ...", False),
+        ("async def app(scope, receive, send): ...", False),
+        ("def app(*arguments): ...", False),
+        ("@streamify_response\ndef app(event): ...", False),
+        ("class app:\n    def __init__(self): ...", False),
+        ("app = make()", False),
+    ],
+)
+def test_a_function_with_too_few_arguments_is_no_handler(
+    tmp_path: Path, text: str, is_none: bool
+) -> None:
+    source = tmp_path / "app.py"
+    source.write_text(text)
+
+    assert is_no_handler(source, "app") is is_none
+
+
+def test_tests_of_the_code_are_named(tmp_path: Path) -> None:
+    project = write(tmp_path / "p", {"app.py": HANDLER, "tests/test_app.py": "import pytest"})
+
+    facts = packaged(project, tmp_path / "f.zip", "--app", "app:handler", *ANOTHER)
+
+    assert facts["code_left_out"] == {"tests": ["tests/"]}
+    assert facts["files_left_out"] == {}
+
+
+def test_only_what_the_runtime_has_can_be_kept(tmp_path: Path) -> None:
+    project = write(tmp_path / "p", {"app.py": HANDLER})
+    options = ("--app", "app:handler", *ANOTHER)
+
+    done = package(project, tmp_path / "f.zip", *options, "--keep", "boto")
+
+    assert done.returncode == 2
+    assert "--keep: the runtime does not have boto" in done.stderr
+    assert "allowed: boto3, botocore" in done.stderr
+    packaged(project, tmp_path / "f.zip", *options, "--keep", "snapshot_restore_py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailrace.package.archive import Entry
-from tailrace.package.function.unused_tests import is_in, unused_test_folders
+from tailrace.package.function.unused_tests import folder_of, unused_test_folders
 
 PACKAGE = {
     "pack/__init__.py": "",
@@ -27,8 +27,8 @@ def test_tests_that_nothing_imports_are_unused() -> None:
     folders = unused(pack__tests__test_more="from pack.core.tests import test_core")
 
     assert folders == {TESTS, "pack/tests"}
-    assert is_in("pack/core/tests/data/x.bin", folders)
-    assert not is_in("pack/core/tests_of_all.py", folders)
+    assert folder_of("pack/core/tests/data/x.bin", folders) == TESTS
+    assert folder_of("pack/core/tests_of_all.py", folders) is None
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,13 @@ def test_a_package_named_test_may_be_more() -> None:
     files = ("django/test/__init__.py", "django/test/client.py", "test/data.json")
 
     assert unused_test_folders(Entry(name, b"") for name in files) == set()
+
+
+def test_a_dependency_does_not_import_the_tests_of_the_code() -> None:
+    """Some packages import their tests by this name, though they do not install them."""
+    files = {"main.py": "", "tests/test_main.py": "", "dkim/__main__.py": "import tests"}
+    entries = [Entry(name, text.encode()) for name, text in files.items()]
+
+    assert unused_test_folders(entries, {"main.py", "tests/test_main.py"}) == {"tests"}
+    assert unused_test_folders(entries, {"main.py"}) == set()
+    assert unused_test_folders(entries, files.keys()) == set()

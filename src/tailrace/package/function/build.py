@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -10,20 +11,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tailrace.errors import ConfigError
 from tailrace.package.archive import Entry, Written, write_archive
 from tailrace.package.bytecode import compiled_for
-from tailrace.package.function.code_root import code_root, defines, module_file, split_app
-from tailrace.package.function.dependencies import OWN, SDK, Installed, install
+from tailrace.package.function.code_root import (
+    code_root,
+    defines,
+    is_no_handler,
+    module_file,
+    split_app,
+)
+from tailrace.package.function.dependencies import OWN, RUNTIME, SDK, Installed, install
 from tailrace.package.function.dependency_file import DependencyFile, find_dependency_file
 from tailrace.package.function.imports import RUNTIME_MODULES, missing_imports, unparsed
+from tailrace.package.function.installed import normalized
 from tailrace.package.function.interpreter import BOOTSTRAP, interpreter_of
 from tailrace.package.function.machines import check_machines, too_new
 from tailrace.package.function.patterns import Patterns
+from tailrace.package.function.python_versions import version_warnings
 from tailrace.package.function.sizes import PackageSize, check_size, sizes_of, sizes_of_code
 from tailrace.package.function.slimming import slimmed, with_records
 from tailrace.package.function.sources import Code, CodeRules, code_in
 from tailrace.package.function.target import FunctionTarget, target_of
-from tailrace.package.function.unused_tests import is_in, unused_test_folders
+from tailrace.package.function.unused_tests import folder_of, unused_test_folders
 from tailrace.package.layer import layer_entries
 from tailrace.package.options import FunctionPackageOptions
 from tailrace.package.own_files import own_entries
@@ -72,6 +82,7 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
     has_own = has_interpreter or options.bundle
     target = target_of(options.architecture, options.python, has_interpreter=has_interpreter)
     module, attribute = split_app(app)
+    _check_keep(options.keep)
     root = code_root(options.path, module)
     include, exclude = Patterns(options.include), Patterns(options.exclude)
     code = code_in(root, CodeRules(exclude, include, options.output.resolve()))
@@ -89,10 +100,11 @@ def build(options: FunctionPackageOptions, app: str, progress: Progress) -> Func
         entries = _merged(code.entries, slim.entries)
         if has_own:
             entries = _merged(entries, own_entries())
-        entries, left_out = _without_tests(entries, exclude, include)
+        entries, left_out = _without_tests(entries, code, exclude, include)
         entries = with_records(entries, installed)
         warnings = _warnings(code, entries, installed, target, _elsewhere(options, installed))
-        warnings += _undefined(root, module, attribute)
+        warnings += _app_warnings(root, module, attribute, entries)
+        warnings += version_warnings(options.path, file, installed, target)
         more, notes = _added(options, entries, target, progress)
         entries = _merged(entries, more)
         sizes = sizes_of(installed, entries)
@@ -111,6 +123,13 @@ def _function_name(folder: Path) -> str:
     return name or "function"
 
 
+def _check_keep(names: Iterable[str]) -> None:
+    for name in names:
+        if normalized(name) not in RUNTIME:
+            problem = f"the runtime does not have {name}, so it is never left out"
+            raise ConfigError(problem, where="--keep", allowed=", ".join(RUNTIME))
+
+
 def _elsewhere(options: FunctionPackageOptions, installed: Installed) -> frozenset[str]:
     """Return the modules that the function finds outside of its archive.
 
@@ -123,11 +142,20 @@ def _elsewhere(options: FunctionPackageOptions, installed: Installed) -> frozens
     return modules if options.bundle else modules | {OWN}
 
 
-def _undefined(root: Path, module: str, attribute: str) -> list[str]:
+def _app_warnings(root: Path, module: str, attribute: str, entries: list[Entry]) -> list[str]:
     source = module_file(root, module)
-    if source is None or defines(source, attribute):
+    if source is None:
         return []
-    return [f"{source.relative_to(root)} defines no {attribute}"]
+    name = source.relative_to(root).as_posix()
+    if all(entry.name != name for entry in entries):
+        remedy = f"put it in with --include /{name}, or change --exclude"
+        raise ConfigError(f"{name}, where it is, is left out; {remedy}", where="--app")
+    if not defines(source, attribute):
+        return [f"{name} defines no {attribute}"]
+    if is_no_handler(source, attribute):
+        remedy = f"if it makes an app, write a module with app = {attribute}(), and name that app"
+        return [f"{attribute} of {name} cannot be called with an event and a context: {remedy}"]
+    return []
 
 
 def _added(
@@ -159,18 +187,25 @@ def _merged(first: Iterable[Entry], second: Iterable[Entry]) -> list[Entry]:
 
 
 def _without_tests(
-    entries: list[Entry], exclude: Patterns, include: Patterns
+    entries: list[Entry], code: Code, exclude: Patterns, include: Patterns
 ) -> tuple[list[Entry], Counter[str]]:
-    """Return the entries that are not excluded, without tests; and how many have gone."""
+    """Return the entries that are not excluded, without tests; and how many of the dependencies
+    have gone."""
     kept = [entry for entry in entries if exclude.find(entry.name) is None]
     left_out = Counter({_EXCLUDED: len(entries) - len(kept)})
-    folders = unused_test_folders(kept)
-    needed = [
-        entry
-        for entry in kept
-        if not is_in(entry.name, folders) or include.find(entry.name) is not None
-    ]
-    left_out[_TESTS] = len(kept) - len(needed)
+    own = {entry.name for entry in code.entries}
+    folders = unused_test_folders(kept, own)
+    needed, of_code = [], set()
+    for entry in kept:
+        folder = folder_of(entry.name, folders)
+        if folder is None or include.find(entry.name) is not None:
+            needed.append(entry)
+        elif entry.name in own:
+            of_code.add(folder)
+        else:
+            left_out[_TESTS] += 1
+    for folder in sorted(of_code):
+        code.leave_out(f"{folder}/", _TESTS)
     return needed, +left_out
 
 
@@ -188,7 +223,10 @@ def _warnings(
         for name in code.secrets
     ]
     warnings += missing_imports(own, names, target, others)
-    warnings += [f"{name} cannot be parsed by this Python" for name in unparsed(own)]
+    this = f"Python {sys.version_info.major}.{sys.version_info.minor}, which runs this command,"
+    warnings += [
+        f"{this} cannot parse {name}, so its imports are unknown" for name in unparsed(own)
+    ]
     warnings += _covered(own, installed)
     warnings += check_machines(entries, own, installed, target)
     return warnings

@@ -12,6 +12,8 @@ from tailrace.errors import ConfigError
 from tailrace.package.function.module_imports import parsed
 
 _SUFFIXES: Final = (".py", "/__init__.py")
+_LEAST_ARGUMENTS: Final = 2
+"""Of a handler and of a WSGI app; an ASGI app has three."""
 
 
 def split_app(app: str) -> tuple[str, str]:
@@ -71,6 +73,17 @@ def defines(source: Path, attribute: str) -> bool:
                     return True
             case ast.Name(id="globals" | "setattr"):
                 return True
+    return False
+
+
+def is_no_handler(source: Path, attribute: str) -> bool:
+    """Whether it is a function that cannot be called with an event and a context, nor as an app."""
+    tree = parsed(source.read_bytes())
+    for node in () if tree is None else tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == attribute:
+            arguments = node.args
+            count = len(arguments.posonlyargs) + len(arguments.args)
+            return not node.decorator_list and arguments.vararg is None and count < _LEAST_ARGUMENTS
     return False
 
 

@@ -39,6 +39,8 @@ class Installed:
     distributions: list[Distribution] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     """Distributions that are required and not installed, with the reason."""
+    named: frozenset[str] = frozenset()
+    """The names in the file, normalized."""
     kept: dict[str, str] = field(default_factory=dict)
     """Distributions that the runtime has and that are installed nevertheless, with the reason."""
 
@@ -88,7 +90,7 @@ def install(
     if OWN in required:
         reasons[OWN] = own
     used = {name: why for name, why in kept.items() if name in {one.name for one in found}}
-    return Installed(into, found, reasons, used)
+    return Installed(into, found, reasons, frozenset(named), used)
 
 
 def _is_bound(named: dict[str, Requires], name: str) -> bool:

@@ -59,6 +59,10 @@ def find_dependency_file(folder: Path, named: Path | None) -> DependencyFile | N
         raise _not_ours(folder / other)
     if project.is_file() and _has_dependencies(project):
         return DependencyFile(project, "pyproject", folder)
+    if project.is_file() and _has_poetry_dependencies(project):
+        command = _EXPORTS["poetry.lock"]
+        problem = f"the dependencies in [tool.poetry] of {project} are not read"
+        raise PackageError(f"{problem}; write a requirements file of them: {command}")
     return None
 
 
@@ -96,6 +100,11 @@ def _not_ours(path: Path) -> PackageError:
 def _has_dependencies(path: Path) -> bool:
     project = _table(path).get("project", {})
     return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", ())
+
+
+def _has_poetry_dependencies(path: Path) -> bool:
+    named = _table(path).get("tool", {}).get("poetry", {}).get("dependencies", {})
+    return bool(named.keys() - {"python"})
 
 
 def _table(path: Path) -> dict[str, Any]:

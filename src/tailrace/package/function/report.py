@@ -58,7 +58,7 @@ def text_of(archive: FunctionArchive) -> str:
         f"unzipped{layer}: {megabytes(total)} of the {limit} that a function may have",
     ]
     if file is None:
-        lines.append("no dependencies: there is no requirements.txt, pyproject.toml or lock file")
+        lines.append("no dependencies: no requirements.txt, lock file or [project] names some")
     elif archive.sizes:
         lines += [f"dependencies of {file.path}:"]
         lines += [f"  {line}" for line in largest_lines(archive.sizes)]

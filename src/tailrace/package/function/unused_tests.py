@@ -18,26 +18,39 @@ _may_import: Final = re.compile(rb"\btests?\b").search
 _is_name: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+").fullmatch
 
 
-def unused_test_folders(entries: Iterable[Entry]) -> set[str]:
+def unused_test_folders(entries: Iterable[Entry], code: Collection[str] = ()) -> set[str]:
     """Return the folders of tests which no module outside of them, and no extension, imports.
 
     Only folders with modules of tests: a package may be named `test` and be more, as Django's.
+    `code` are the names of those entries that are no dependency's. A dependency that imports
+    `tests` means its own, not those at the top of the code.
     """
     contents = {entry.name: entry.content for entry in entries}
     folders = {folder for name in contents if (folder := _folder_of_tests(name)) is not None}
+    of_code = {folder for folder in folders if "/" not in folder and _has_some(folder, code)}
     outside = {name for name in contents if _outermost(name, folders) is None}
     waiting = _readers(outside, contents, folders)
     while waiting and folders:
-        used = {folder for name in waiting for folder in _used_by(name, contents[name], folders)}
+        used = {
+            folder
+            for name in waiting
+            for folder in _used_by(
+                name, contents[name], folders if name in code else folders - of_code
+            )
+        }
         folders -= used
         inside = {name for name in contents if _outermost(name, used) is not None}
         waiting = _readers(inside, contents, folders)
     return folders
 
 
-def is_in(name: str, folders: Collection[str]) -> bool:
-    """Whether a file is in one of the folders."""
-    return _outermost(name, folders) is not None
+def folder_of(name: str, folders: Collection[str]) -> str | None:
+    """Return the one of the folders in which a file is."""
+    return _outermost(name, folders)
+
+
+def _has_some(folder: str, names: Iterable[str]) -> bool:
+    return any(name.startswith(f"{folder}/") for name in names)
 
 
 def _folder_of_tests(name: str) -> str | None:
