@@ -170,6 +170,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, layer: Path) -> Iterator[Ch
     for name in ("nowhere", "in_a_layer", "in_packages"):
         files = {"app.py": f"import {name}\n"}
         functions[f"imports-{name}"] = ManagedFunction(files, opt, {**WRAPPER, **hidden})
+    shadowed = {"app.py": "import nowhere\n", "difflib.py": "", "heapq.py": ""}
+    functions["shadowed"] = ManagedFunction(shadowed, opt, WRAPPER)
     with serving_managed(folder, functions) as chain:
         chain.failures_expected = True
         yield chain
@@ -248,6 +250,16 @@ def test_an_import_that_fails_is_one_error(served: Chain, package: str, cure: st
         '  File "/var/task/app.py", line 1, in <module>',
         f"    import {package}",
     ]
+
+
+def test_a_module_of_the_function_does_not_hide_the_failure(served: Chain) -> None:
+    """One that has the name of a module with which the hint is made."""
+    error = error_of(served, "shadowed")
+
+    assert error["errorType"] == "Runtime.ImportModuleError"
+    assert error["errorMessage"] == "Unable to import module 'app': No module named 'nowhere'"
+    assert "Traceback" in "".join(log_of(served, "shadowed"))
+    assert "difflib" not in served.output
 
 
 @pytest.mark.parametrize("name", [*REPORTED, *UNREPORTED])

@@ -5,7 +5,6 @@ Imported only then.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -42,8 +41,8 @@ def import_hint(module_name: str, error: ImportError) -> str:
     is_named = f"{module_name.replace('/', '.')}.".startswith(f"{error.name}.")
     if is_named or error.name.partition(".")[0] in sys.modules:
         return _near_modules(error.name)
-    near = difflib.get_close_matches(error.name, _modules_in(sys.path[:1]), 1, _SAME_WORD)
-    meant = f"did you mean {near[0]}? Otherwise " if near else ""
+    near = _closest(error.name, _modules_in(sys.path[:1]), _SAME_WORD)
+    meant = f"did you mean {near}? Otherwise " if near else ""
     return f"; {meant}{_cure(error.name.partition('.')[0])}"
 
 
@@ -133,8 +132,18 @@ def _choices(name: str, found: Sequence[str], others: Iterable[str], where: str)
 def _nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the name that is most like another one; letters may be small or capital."""
     spellings = {each.lower(): each for each in names}
-    near = difflib.get_close_matches(name.lower(), spellings, 1)
-    return spellings[near[0]] if near else None
+    near = _closest(name.lower(), spellings)
+    return spellings[near] if near else None
+
+
+def _closest(name: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the name that is most like another one, if it is that much like it, of at most 1."""
+    try:
+        from difflib import get_close_matches
+
+        return next(iter(get_close_matches(name, list(names), 1, likeness)), None)
+    except Exception:  # the function has a module of that name: the error itself is to be seen
+        return None
 
 
 def _modules_in(folders: Sequence[str]) -> list[str]:
