@@ -107,6 +107,17 @@ def test_options_of_bash_in_the_environment_do_no_harm(opt: Path, next_wrapper: 
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_of_a_start_that_is_not_the_documented_one_the_interpreter_counts(
+    opt: Path, shell: tuple[str, ...]
+) -> None:
+    python = str(opt / "python3.11")
+
+    done = run(shell, opt, python, "-m", "awslambdaric", "app.handler")
+
+    assert done == (0, [str(opt / "python/tailrace/runtime/managed.py")], "")
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -115,7 +126,6 @@ def test_options_of_bash_in_the_environment_do_no_harm(opt: Path, next_wrapper: 
         (["/var/lang/bin/node", "x.mjs"], 2, "/var/lang/bin/node is not a Python. The layer is"),
         (["/no/python3.11", BOOT], 127, "there is no interpreter /no/python3.11"),
         (["{opt}/python-mode", BOOT], 127, "or it is not executable: the layer is for functions"),
-        (["{opt}/python3.11", "-m", "x"], 2, "x is not the boot file of a managed Python runtime"),
     ],
 )
 def test_a_wrong_start_is_one_line_and_an_exit_code(
