@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.command import run
 
 from tailrace.errors import PackageError
 from tailrace.package.archive import Entry, write_archive
@@ -85,3 +86,12 @@ def test_a_name_may_be_as_long_as_the_file_system_has_it(tmp_path: Path) -> None
 
     assert write_archive(path, [Entry("main.py", b"")]).path == path
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    options = ("--architecture", "arm64", "--python", "3.13")
+    done = run("package", "gateway", "-o", "/proc/folder/of/wheels", *options)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("tailrace: /proc/")
+    assert done.stderr.endswith(": No such file or directory\n")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from tailrace import __version__
 from tailrace.errors import ConfigError, PackageError
 
 _LIBRARIES: Final = frozenset(
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             from tailrace.cli.probe import probe
 
             probe.main(given[1:], prog_name="tailrace probe")
+        if given == ["--version"]:  # of an installation with any extra
+            print(f"tailrace {__version__}")  # noqa: T201 - click may be missing
+            sys.exit(0)
         if given[:1] == ["package"]:
             from tailrace.cli.package import package
 
@@ -53,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         _fail(2, _missing(library, given))
     except OSError as error:
-        _fail(1, error.strerror or str(error))
+        words = error.strerror or str(error)
+        _fail(1, words if error.filename is None else f"{error.filename}: {words}")
     sys.exit(0)
 
 

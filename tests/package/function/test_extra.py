@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tailrace import __version__
+
 OTHERS = ("botocore", "httptools", "matplotlib", "msgspec", "uvloop", "watchfiles")
 
 
@@ -20,3 +22,14 @@ def test_its_own_extra_is_enough(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, "wrote f.zip" in done.stdout) == (0, True), done.stderr
+
+
+def test_the_version_needs_no_extra() -> None:
+    blocked = "".join(f"sys.modules[{name!r}] = None; " for name in (*OTHERS, "click"))
+    program = f"import sys; {blocked}from tailrace.cli import main; main(['--version'])"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, f"tailrace {__version__}\n"), done.stderr
