@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from tests.command import environ_of
-from tests.package.function.project import ANOTHER, PATIENCE_S, names_in, write
+from tests.package.function.project import ANOTHER, PATIENCE_S, names_in, package, write
 
 METADATA = "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -47,3 +47,16 @@ def test_paths_in_variables_are_relative_to_the_directory_of_the_command(tmp_pat
     assert "thing.py" in names_in(tmp_path / "f.zip")
     assert sorted(os.listdir(tmp_path / "p")) == ["app.py", "requirements.txt"]
     assert (tmp_path / "cache").is_dir()
+
+
+def test_a_cache_that_cannot_be_made_has_a_remedy(tmp_path: Path) -> None:
+    """As in a container whose user has no home."""
+    write(tmp_path / "p", {"app.py": "def handler(e, c): ...\n", "requirements.txt": "thing\n"})
+    options = ("--app", "app:handler", *ANOTHER)
+
+    done = package(
+        tmp_path / "p", tmp_path / "f.zip", *options, environ={"UV_CACHE_DIR": "/proc/x"}
+    )
+
+    assert done.returncode == 1
+    assert "set UV_CACHE_DIR to a folder that can be written" in done.stderr

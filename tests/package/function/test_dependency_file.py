@@ -166,10 +166,13 @@ def test_hashes_are_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("./lib", ("lib is source code, and nothing is built", "pip wheel --no-deps -w wheels")),
+        (
+            "./lib",
+            ("lib is source code, and nothing is built", "p/wheels FOLDER, and name that file"),
+        ),
         (
             "-e ./lib",
-            ("lib is source code, and nothing is built", "pip wheel --no-deps -w wheels FOLDER"),
+            ("lib is source code, and nothing is built", "p/wheels FOLDER, and name that file"),
         ),
         ("-e .", ("leave the line out: the code itself is in the archive anyway",)),
         ("no-such-package-of-tailrace", ("not found in the package registry", "UV_DEFAULT_INDEX")),

@@ -71,7 +71,7 @@ def test_a_source_archive_is_refused_with_the_ways_out(tmp_path: Path) -> None:
         "tailrace: docopt has no wheel for arm64 and Python 3.12",
         "nothing is built from source",
         "another version of docopt; another package",
-        "pip wheel --no-deps -w wheels docopt",
+        "wheels docopt, and add the line --find-links wheels",
         "--find-links wheels to requirements.txt",
     ):
         assert words in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Final
 
 from tailrace.errors import PackageError
@@ -21,6 +22,7 @@ _find_silent: Final = re.compile(r"Failed to fetch|[Rr]equest failed|error sendi
 _find_unknown: Final = re.compile(
     r"not found in the package registry|not found in the cache"
 ).search
+_find_cache: Final = re.compile(r"Failed to initialize cache").search
 _find_editable: Final = re.compile(r"does not appear to be a Python project").search
 
 
@@ -47,6 +49,8 @@ def explained(text: str, file: DependencyFile, target: FunctionTarget) -> Packag
         )
     elif _find_editable(text):
         remedy = "name a wheel, or leave the line out: the code itself is in the archive anyway"
+    elif _find_cache(text):
+        remedy = "set UV_CACHE_DIR to a folder that can be written, or UV_NO_CACHE=1"
     elif _find_silent(text):
         remedy = (
             "the package index is unreachable: it is that of uv's configuration"
@@ -61,15 +65,15 @@ def explained(text: str, file: DependencyFile, target: FunctionTarget) -> Packag
 
 
 def _ways_out(name: str, file: DependencyFile, machine: str) -> str:
-    line = "--find-links wheels"
+    folder = _folder_of_wheels(file)
     if file.kind == "requirements":
-        where = f"add the line {line} to {file.path.name}"
+        where = f"add the line --find-links wheels to {file.path.name}"
     else:
-        where = "set UV_FIND_LINKS=wheels"
+        where = f"set UV_FIND_LINKS={folder}"
     return (
         f"ways out: another version of {name}; another package; or a wheel of your own, built once"
         f" on Linux with {machine} (anywhere, if {name} has no compiled parts):"
-        f" pip wheel --no-deps -w wheels {name}, and {where}"
+        f" pip wheel --no-deps -w {folder} {name}, and {where}"
     )
 
 
@@ -79,6 +83,12 @@ def _for_a_folder(name: str, file: DependencyFile, machine: str) -> str:
         export = " of requirements.txt, which uv export --no-emit-local -o requirements.txt writes"
     return (
         f"ways out: build a wheel of {name}, on Linux with {machine} (anywhere, if it has no"
-        " compiled parts): pip wheel --no-deps -w wheels FOLDER, and name that file in its line"
+        f" compiled parts): pip wheel --no-deps -w {_folder_of_wheels(file)} FOLDER, and name that"
+        " file in its line"
         f"{export}; or put a copy of its package beside the code and leave the line out"
     )
+
+
+def _folder_of_wheels(file: DependencyFile) -> str:
+    """Return the folder to which paths in the file are relative, as a shell reads it."""
+    return shlex.quote(str(file.path.parent / "wheels"))
