@@ -9,7 +9,7 @@ from tailrace.function.failure import Fault
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Final
 
     from tailrace.runtime.native_stream import NativeStream
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 
 _W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
+_SHOWN: Final = (
+    *("aws_request_id", "log_group_name", "log_stream_name", "function_name"),
+    *("memory_limit_in_mb", "function_version", "invoked_function_arn", "client_context"),
+    *("identity", "tenant_id"),
+)
 
 
 class CognitoIdentity:
@@ -28,21 +33,24 @@ class CognitoIdentity:
         self.cognito_identity_id = fields.get("cognitoIdentityId")
         self.cognito_identity_pool_id = fields.get("cognitoIdentityPoolId")
 
+    def __repr__(self) -> str:
+        return _shown("CognitoIdentity", self, self.__slots__)
+
 
 class MobileClient:
     """The mobile app of the caller."""
 
     __slots__ = (
-        "app_package_name",
-        "app_title",
-        "app_version_code",
-        "app_version_name",
-        "installation_id",
+        *("installation_id", "app_title"),
+        *("app_version_name", "app_version_code", "app_package_name"),
     )
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         for name in self.__slots__:
             setattr(self, name, fields.get(name))
+
+    def __repr__(self) -> str:
+        return _shown("Client", self, self.__slots__)
 
 
 class ClientContext:
@@ -55,6 +63,9 @@ class ClientContext:
         self.custom = fields.get("custom")
         self.env = fields.get("env")
         self.client = MobileClient(client) if isinstance(client, dict) else None
+
+    def __repr__(self) -> str:
+        return _shown("ClientContext", self, ("custom", "env", "client"))
 
 
 class FunctionFacts:
@@ -122,7 +133,13 @@ class LambdaContext:
         return self._open_stream()
 
     def __repr__(self) -> str:
-        return f"LambdaContext(aws_request_id={self.aws_request_id})"
+        return _shown("LambdaContext", self, _SHOWN)
+
+
+def _shown(name: str, value: object, attributes: Iterable[str]) -> str:
+    """Return the text of an object in the form of AWS's runtime, which handlers log."""
+    pairs = [f"{each}={getattr(value, each)}" for each in attributes]
+    return f"{name}([{','.join(pairs)}])"
 
 
 def _trace_context(client_context: dict[str, Any] | None) -> dict[str, str]:
