@@ -40,6 +40,9 @@ def missing(text: str, *, python: str = "3.13", others: tuple[str, ...] = ()) ->
         "import typing\nif typing.TYPE_CHECKING:\n    import mypy_boto3",
         "import sys\nif sys.version_info < (3, 11):\n    import tomli",
         'if __name__ == "__main__":\n    import uvicorn',
+        "if settings.DEBUG:\n    import debug_toolbar",
+        "with contextlib.suppress(ImportError):\n    import ujson",
+        "with suppress(OSError, ModuleNotFoundError):\n    import ujson",
         "not python at all",
     ],
 )
@@ -61,6 +64,8 @@ def test_what_is_there_or_optional_is_no_warning(text: str) -> None:
         ("try:\n    import httpx\nexcept ValueError:\n    pass", "httpx"),
         ("try:\n    pass\nfinally:\n    import httpx", "httpx"),
         ("import tailrace.function", "tailrace"),
+        ("with suppress(OSError):\n    import httpx", "httpx"),
+        ("with lock(ImportError):\n    import httpx", "httpx"),
     ],
 )
 def test_what_nothing_brings_is_named(text: str, name: str) -> None:
@@ -70,6 +75,36 @@ def test_what_nothing_brings_is_named(text: str, name: str) -> None:
     assert missing(text) == [
         f"shop/main.py:{line} imports {name}, which neither the code nor a requirement brings"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("main.py", "from . import words", "."),
+        ("main.py", "from .words import WORDS", ".words"),
+        ("shop/main.py", "from .. import words", ".."),
+        ("shop/main.py", "from ...a.b import words", "...a.b"),
+        ("shop/__init__.py", "from ..words import WORDS", "..words"),
+    ],
+)
+def test_an_import_that_is_relative_to_nothing_has_a_remedy(
+    name: str, text: str, wanted: str
+) -> None:
+    """As in a package that is the root of the code, where it is none."""
+    target = target_of("arm64", "3.13", has_interpreter=False)
+    entry = Entry(name, text.encode())
+
+    (warning,) = missing_imports([entry], {name, "words.py"}, target, ())
+
+    assert warning.startswith(f"{name}:1 imports {wanted}, and is in no package")
+    assert "package the folder above" in warning
+
+
+def test_what_is_beside_the_packages_is_not_imported() -> None:
+    target = target_of("arm64", "3.13", has_interpreter=False)
+    entry = Entry("__init__.py", b"from .main import app\nimport httpx")
+
+    assert missing_imports([entry], {"__init__.py", "main.py"}, target, ()) == []
 
 
 def test_one_warning_for_a_module() -> None:

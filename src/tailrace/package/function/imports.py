@@ -90,6 +90,8 @@ class _Modules:
         What a package does when it is imported is unknown, so only folders are looked into.
         """
         parts = wanted.name.split(".")
+        if not parts[0]:
+            return wanted.name
         for end in range(1, len(parts) + 1):
             name = ".".join(parts[:end])
             is_folder = self._kinds.get(name)
@@ -104,6 +106,9 @@ def _warning(name: str, places: list[tuple[str, int]], target: FunctionTarget) -
     file, line = places[0]
     more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
     text = f"{file}:{line} imports {name}{more}"
+    if name.startswith("."):
+        remedy = "package the folder above, and put this one's name into --app"
+        return f"{text}, and is in no package in which that could be: {remedy}"
     if name in sys.stdlib_module_names or any(name in each for each in _REMOVED.values()):
         return f"{text}, which Python {target.python} does not have"
     return f"{text}, which neither the code nor a requirement brings"

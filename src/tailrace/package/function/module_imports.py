@@ -9,13 +9,16 @@ from pathlib import PurePosixPath
 from typing import Final
 
 _CAUGHT: Final = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
-_GUARDS: Final = ("TYPE_CHECKING", "version_info", "platform", "__name__")
+_GUARDS: Final = ("TYPE_CHECKING", "version_info", "platform", "__name__", "DEBUG")
 """What an `if` asks before an import that is not made everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import of a module. Of `from x import y` there is `x`, and `x.y`, which may be a name."""
+    """One import of a module. Of `from x import y` there is `x`, and `x.y`, which may be a name.
+
+    One that is relative to no package keeps its dots.
+    """
 
     name: str
     line: int
@@ -36,7 +39,8 @@ def imports_in(source: bytes, path: str) -> list[Import]:
     if tree is None:
         return []
     name, is_package = module_name(path)
-    return list(_walk(tree, name if is_package else name.rpartition(".")[0], True))
+    is_imported = bool(name)  # what is in no folder, and is __init__.py, has no name
+    return list(_walk(tree, name if is_package else name.rpartition(".")[0], is_imported))
 
 
 def parsed(source: bytes) -> ast.Module | None:
@@ -57,6 +61,8 @@ def _walk(node: ast.AST, package: str, is_certain: bool) -> Iterator[Import]:
         return
     if is_certain and isinstance(node, ast.Try | ast.If):
         is_certain = not (_catches(node) if isinstance(node, ast.Try) else _is_guard(node))
+    elif is_certain and isinstance(node, ast.With):
+        is_certain = not any(_suppresses(item.context_expr) for item in node.items)
     for child in ast.iter_child_nodes(node):
         yield from _walk(child, package, is_certain)
 
@@ -64,7 +70,10 @@ def _walk(node: ast.AST, package: str, is_certain: bool) -> Iterator[Import]:
 def _from(node: ast.ImportFrom, package: str, is_certain: bool) -> Iterator[Import]:
     base = node.module or ""
     if node.level:
-        parents = package.split(".")
+        parents = package.split(".") if package else []
+        if node.level > len(parents):
+            yield Import("." * node.level + base, node.lineno, is_certain)
+            return
         parents = parents[: len(parents) - node.level + 1]
         base = ".".join((*parents, base) if base else parents)
     if node.module:
@@ -81,6 +90,13 @@ def _catches(node: ast.Try) -> bool:
             if kind is None or (isinstance(kind, ast.Name) and kind.id in _CAUGHT):
                 return True
     return False
+
+
+def _suppresses(node: ast.expr) -> bool:
+    """Whether it is `contextlib.suppress` of a missing module."""
+    if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("suppress"):
+        return False
+    return any(isinstance(each, ast.Name) and each.id in _CAUGHT for each in node.args)
 
 
 def _is_guard(node: ast.If) -> bool:
