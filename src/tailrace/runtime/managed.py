@@ -99,7 +99,7 @@ def library_folders() -> list[str]:
 
 def interpreter_folders() -> list[str]:
     """Return the folders in `sys.path` that are not added by the function: the standard library."""
-    own = (sys.base_prefix, sys.base_exec_prefix)
+    own = tuple(os.path.join(prefix, "") for prefix in (sys.base_prefix, sys.base_exec_prefix))
     return [folder for folder in sys.path if folder.startswith(own)]
 
 
