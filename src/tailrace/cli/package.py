@@ -93,8 +93,11 @@ def function(**values: Any) -> None:
 def _app_in(folder: Path) -> str:
     app = _known_app(folder)
     if app is None:
-        problem = f"there is no app of a known framework in {folder}"
-        raise ConfigError(f"{problem}; name an app or a handler: --app MODULE:ATTRIBUTE")
+        from tailrace.cli.usual_places import app_nearby
+
+        problem = f"there is no app of a known framework in a usual file of {folder}"
+        remedy = app_nearby(folder) or "name an app or a handler: --app MODULE:ATTRIBUTE"
+        raise ConfigError(f"{problem}; {remedy}")
     return app
 
 

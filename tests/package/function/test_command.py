@@ -88,7 +88,7 @@ def test_an_app_of_a_known_framework_is_found(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "there is no app of a known framework in"),
+        ((), "there is no app of a known framework in a usual file of"),
         (("--app", "mian:handler"), "did you mean main?"),
         (
             ("--app", "shop.mian:handler"),
@@ -308,3 +308,24 @@ def test_only_what_the_runtime_has_can_be_kept(tmp_path: Path) -> None:
     assert "--keep: the runtime does not have boto" in done.stderr
     assert "allowed: boto3, botocore" in done.stderr
     packaged(project, tmp_path / "f.zip", *options, "--keep", "snapshot_restore_py")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("src/lambdas/api/main.py", "app = FastAPI()", "--app src.lambdas.api.main:app"),
+        ("shop/__init__.py", "app = Flask(__name__)", "shop/__init__.py has one: name its folder"),
+        ("flaskr/__init__.py", "def create_app():\n    app = Flask()", "with app = create_app()"),
+        (".venv/shop/core/main.py", "app = FastAPI()", "name an app or a handler: --app MODULE"),
+        ("lib/site-packages/main.py", "app = FastAPI()", "name an app or a handler: --app MODULE"),
+    ],
+)
+def test_an_app_in_an_unusual_place_is_named(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    project = write(tmp_path / "p", {"setup.py": "", name: text})
+
+    done = package(project, tmp_path / "f.zip", *ANOTHER)
+
+    assert done.returncode == 2
+    assert words in done.stderr
