@@ -60,6 +60,9 @@ def test_the_code_is_what_a_function_needs(tmp_path: Path) -> None:
         "uv.lock",
         "tailrace.toml",
         "Dockerfile",
+        "serverless.yml",
+        "cdk.json",
+        "cdk.out/asset.1.zip",
         "test_main.py",
         "conftest.py",
         "main.py~",
@@ -78,10 +81,13 @@ def test_secrets_are_named(tmp_path: Path) -> None:
     write(tmp_path, {".env": "KEY=1", "a/server.key": KEY, "b/both.pem": "x" * 90 + KEY})
     write(tmp_path, {"public.pem": "-----BEGIN CERTIFICATE-----", "store.p12": "", "main.py": ""})
 
+    write(tmp_path, {"infrastructure/terraform.tfstate": "{}", "terraform.tfstate.backup": "{}"})
+
     names, found = code(tmp_path)
 
     assert names == {"main.py", "public.pem"}
-    assert found.secrets == [".env", "a/server.key", "b/both.pem", "store.p12"]
+    states = ["infrastructure/terraform.tfstate", "terraform.tfstate.backup"]
+    assert found.secrets == sorted((".env", "a/server.key", "b/both.pem", "store.p12", *states))
     assert code(tmp_path, include=("/a/server.key", ".env"))[0] == names | {"a/server.key", ".env"}
 
 

@@ -38,6 +38,9 @@ _AT_THE_TOP: Final = {
     "/compose*.y*ml": "files of deployment",
     "/docker-compose*.y*ml": "files of deployment",
     "/samconfig.toml": "files of deployment",
+    "/serverless.y*ml": "files of deployment",
+    "/cdk.json": "files of deployment",
+    "/cdk.out/": "files of deployment",
     "/tailrace.toml": "files of deployment",
     "/Makefile": "files of deployment",
     "/requirements*.txt": "files of dependencies",
@@ -58,7 +61,17 @@ _KEPT: Final = Patterns((".well-known/",))
 _EXCLUDED: Final = "--exclude"
 _ENVIRONMENT_MARK: Final = "pyvenv.cfg"
 _SECRET_NAMES: Final = Patterns(
-    (".env", ".env.*", "*.p12", "*.pfx", "*.jks", "id_rsa", "id_ed25519")
+    (
+        ".env",
+        ".env.*",
+        "*.p12",
+        "*.pfx",
+        "*.jks",
+        "*.tfstate",
+        "*.tfstate.*",
+        "id_rsa",
+        "id_ed25519",
+    )
 )
 _KEYS: Final = (".pem", ".key", ".crt", ".cer")
 _KEY_MARK: Final = b"PRIVATE KEY-----"
