@@ -14,7 +14,8 @@ from tailrace import limits
 _PLACES: Final = ("main.py", "app.py", "asgi.py", "wsgi.py", "*/asgi.py", "*/main.py", "*/app.py")
 _find_app: Final = re.compile(
     r"^(\w+)(?: *:[^=\n]+)? *= *(?:\w+\.)*"
-    r"(?:FastAPI|Starlette|Litestar|Quart|Flask|get_asgi_application|get_wsgi_application)\(",
+    r"(?:FastAPI|Starlette|Litestar|Quart|Flask|get_asgi_application|get_wsgi_application"
+    r"|streamable_http_app|http_app)\(",
     re.MULTILINE,
 ).search
 _find_maker: Final = re.compile(r"^def ((?:create|make|build|get)_app)\(", re.MULTILINE).search

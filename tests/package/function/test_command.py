@@ -17,6 +17,7 @@ import pytest
 from tests.command import PATIENCE_S, environ_of
 from tests.package.function.project import ANOTHER, names_in, package, packaged, write
 
+from tailrace.cli.usual_places import app_in
 from tailrace.package.function.code_root import is_no_handler
 
 HANDLER = "def handler(event, context):\n    return 1\n"
@@ -329,3 +330,16 @@ def test_an_app_in_an_unusual_place_is_named(
 
     assert done.returncode == 2
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("app = fastapi.FastAPI()", "app"),
+        ("web: Flask = Flask(__name__)", "web"),
+        ("mcp = FastMCP('x')\napp = mcp.streamable_http_app()", "app"),
+        ("app = FastMCP('x').http_app()", None),
+    ],
+)
+def test_the_app_of_a_framework_is_found(tmp_path: Path, text: str, name: str | None) -> None:
+    assert app_in(write(tmp_path, {"main.py": text})) == (name and f"main:{name}")
