@@ -142,6 +142,17 @@ def test_a_wrong_start_is_one_line_and_an_exit_code(
     assert done[2].count("\n") == 1
 
 
+@pytest.mark.parametrize("end", ["", " --more"])
+def test_a_next_wrapper_that_starts_it_again_is_no_loop(opt: Path, end: str) -> None:
+    path = program(opt / "next", f'#!/bin/sh\nexec "{opt}/tailrace-wrapper" "$@"{end}\n')
+
+    python = str(opt / "python3.11")
+    done = run(("sh",), opt, python, BOOT, TAILRACE_EXEC_WRAPPER_NEXT=path)
+
+    assert done[0] == 2
+    assert done[2].startswith("tailrace: tailrace-wrapper has started itself")
+
+
 @pytest.mark.parametrize(
     ("text", "mode", "code"),
     [(None, 0, 127), ("#!/bin/sh\n", 0o644, 126), ("#!/no/such -x\n", 0o755, 127)],
