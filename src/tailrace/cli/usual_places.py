@@ -15,7 +15,7 @@ _PLACES: Final = ("main.py", "app.py", "asgi.py", "wsgi.py", "*/asgi.py", "*/mai
 _find_app: Final = re.compile(
     r"^(\w+)(?: *:[^=\n]+)? *= *(?:\w+\.)*"
     r"(?:FastAPI|Starlette|Litestar|Quart|Flask|get_asgi_application|get_wsgi_application"
-    r"|streamable_http_app|http_app)\(",
+    r"|streamable_http_app|http_app|(?:create|make|build|get)_app)\(",
     re.MULTILINE,
 ).search
 _find_maker: Final = re.compile(r"^def ((?:create|make|build|get)_app)\(", re.MULTILINE).search

@@ -339,6 +339,8 @@ def test_an_app_in_an_unusual_place_is_named(
         ("web: Flask = Flask(__name__)", "web"),
         ("mcp = FastMCP('x')\napp = mcp.streamable_http_app()", "app"),
         ("app = FastMCP('x').http_app()", None),
+        ("from flaskr import create_app\n\napp = create_app()", "app"),
+        ("def create_app():\n    app = Flask(__name__)", None),
     ],
 )
 def test_the_app_of_a_framework_is_found(tmp_path: Path, text: str, name: str | None) -> None:
