@@ -14,10 +14,13 @@ Kind = Literal["requirements", "pylock", "uv.lock", "pyproject"]
 _LOCK: Final = "uv.lock"
 _PROJECT: Final = "pyproject.toml"
 _EXPORTS: Final = {
-    "poetry.lock": "poetry export -f requirements.txt -o requirements.txt",
+    "poetry.lock": (
+        "poetry export -f requirements.txt -o requirements.txt"
+        " (once before: poetry self add poetry-plugin-export)"
+    ),
     "Pipfile.lock": "pipenv requirements > requirements.txt",
     "Pipfile": "pipenv requirements > requirements.txt",
-    "pdm.lock": "pdm export -o requirements.txt",
+    "pdm.lock": "pdm export --prod -o requirements.txt",
     "environment.yml": "pip list --format=freeze > requirements.txt",
 }
 """Files of other tools, and the command that writes the same as a requirements file."""
