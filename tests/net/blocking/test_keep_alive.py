@@ -134,7 +134,7 @@ def test_a_peer_that_takes_no_body_ends_the_request_at_its_time_out(peer: Peer) 
 def test_a_signal_ends_no_wait_by_itself(peer: Peer) -> None:
     """What Python writes to the wake descriptor is read, and the wait goes on."""
     wake_fd, signal_fd = os.pipe()
-    client = KeepAliveClient("127.0.0.1", peer.port, wake_fd=wake_fd)
+    client = KeepAliveClient("127.0.0.1", peer.port, wake_pipe=(wake_fd, signal_fd))
     call = Running(client.request, "POST", "/x", body=b"", timeout_s=10)
     connection = peer.accept()
     connection.read_message()
