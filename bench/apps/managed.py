@@ -48,10 +48,12 @@ WEB = (
     Start("the layer", "web.app", WRAPPER),
     Start("the layer, compiled", "web.app", WRAPPER, COMPILED),
     Start("awslambdaric, `asgi(app)`", "web_handlers.ours"),
+    Start("awslambdaric, `asgi(app)`, compiled", "web_handlers.ours", form=COMPILED),
     Start("awslambdaric, `Mangum(app)`", "web_handlers.mangum"),
     Start("uvicorn behind a proxy", "web:app", WEB_SERVER),
+    Start("uvicorn behind a proxy, compiled", "web:app", WEB_SERVER, COMPILED),
 )
-"""The last is as the Lambda Web Adapter does it."""
+"""The last two are as the Lambda Web Adapter does it."""
 BASELINES = {"a plain handler": "awslambdaric", "a FastAPI app": "uvicorn behind a proxy"}
 STARTS = {"a plain handler": PLAIN, "a FastAPI app": WEB}
 
