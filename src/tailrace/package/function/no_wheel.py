@@ -15,6 +15,7 @@ _find_source_only: Final = re.compile(
     r"|Package `([^`]+)` can't be installed because it is marked as `--no-build`"
     r"|Because (?:all versions of )?(\S+?)(?:[<>=!~]\S+)? (?:has|have) no (?:usable )?wheels"
 ).search
+_INDEX: Final = "that of uv's configuration (UV_DEFAULT_INDEX, uv.toml), of PIP_INDEX_URL, or PyPI"
 _OLD_GLIBC: Final = ("3.11",)
 _find_folder: Final = re.compile(r"attempted to build `([^`]+)`").search
 _find_dynamic: Final = re.compile(r"Building source distributions is disabled").search
@@ -52,15 +53,9 @@ def explained(text: str, file: DependencyFile, target: FunctionTarget) -> Packag
     elif _find_cache(text):
         remedy = "set UV_CACHE_DIR to a folder that can be written, or UV_NO_CACHE=1"
     elif _find_silent(text):
-        remedy = (
-            "the package index is unreachable: it is that of uv's configuration"
-            " (UV_DEFAULT_INDEX, uv.toml), of PIP_INDEX_URL, or https://pypi.org"
-        )
+        remedy = f"the package index is unreachable: it is {_INDEX}"
     elif _find_unknown(text):
-        remedy = (
-            "the package index is that of uv's configuration (UV_DEFAULT_INDEX, uv.toml),"
-            " of PIP_INDEX_URL, or https://pypi.org; a pip.conf is not read"
-        )
+        remedy = f"the package index is {_INDEX}; a pip.conf is not read"
     return PackageError("\n".join(part for part in (head, words, remedy) if part))
 
 
