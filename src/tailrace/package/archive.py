@@ -43,6 +43,12 @@ class Entry:
         content = self.content
         return content.stat().st_size if isinstance(content, Path) else len(content)
 
+    @property
+    def data(self) -> bytes:
+        """The content itself, read anew from a file. It raises OSError if that cannot be read."""
+        content = self.content
+        return content.read_bytes() if isinstance(content, Path) else content
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -107,7 +113,10 @@ def _fill(file: IO[bytes], entries: Iterable[Entry]) -> int:
     unzipped_bytes = 0
     try:
         for entry in entries:
-            data = _data(entry)
+            try:
+                data = entry.data
+            except OSError as error:
+                raise PackageError(f"{error.filename} cannot be read: {error.strerror}") from None
             archive.writestr(_info(entry), data, ZIP_DEFLATED, _LEVEL)
             unzipped_bytes += len(data)
         archive.close()
@@ -115,16 +124,6 @@ def _fill(file: IO[bytes], entries: Iterable[Entry]) -> int:
         archive.fp = None  # else it would write its end when it is deleted
         raise
     return unzipped_bytes
-
-
-def _data(entry: Entry) -> bytes:
-    content = entry.content
-    if not isinstance(content, Path):
-        return content
-    try:
-        return content.read_bytes()
-    except OSError as error:
-        raise PackageError(f"{content} cannot be read: {error.strerror}") from None
 
 
 def _info(entry: Entry) -> ZipInfo:

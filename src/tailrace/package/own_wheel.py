@@ -76,7 +76,6 @@ def _metadata_files(installed: metadata.Distribution) -> list[tuple[str, bytes]]
 
 
 def _record_line(entry: Entry) -> str:
-    content = entry.content
-    data = content.read_bytes() if isinstance(content, Path) else content
+    data = entry.data
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
     return f"{entry.name},sha256={digest},{len(data)}\n"

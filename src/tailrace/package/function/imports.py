@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Final
 
 from tailrace.package.archive import Entry
@@ -42,7 +41,7 @@ def missing_imports(
     for entry in code:
         if not entry.name.endswith(".py"):
             continue
-        for each in imports_in(_bytes(entry), entry.name):
+        for each in imports_in(entry.data, entry.name):
             if each.is_certain and each.name.partition(".")[0] not in known:
                 lacking = modules.lacking(each)
                 if lacking is not None:
@@ -53,7 +52,7 @@ def missing_imports(
 def unparsed(code: Iterable[Entry]) -> list[str]:
     """Return the modules of the code that this Python cannot parse."""
     return [
-        entry.name for entry in code if entry.name.endswith(".py") and parsed(_bytes(entry)) is None
+        entry.name for entry in code if entry.name.endswith(".py") and parsed(entry.data) is None
     ]
 
 
@@ -112,8 +111,3 @@ def _warning(name: str, places: list[tuple[str, int]], target: FunctionTarget) -
     if name in sys.stdlib_module_names or any(name in each for each in _REMOVED.values()):
         return f"{text}, which Python {target.python} does not have"
     return f"{text}, which neither the code nor a requirement brings"
-
-
-def _bytes(entry: Entry) -> bytes:
-    content: bytes | Path = entry.content
-    return content.read_bytes() if isinstance(content, Path) else content

@@ -32,7 +32,6 @@ def machine_of(content: bytes | Path) -> str | None:
     return next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
 
 
-def glibc_minor_of(content: bytes | Path) -> int:
+def glibc_minor_of(data: bytes) -> int:
     """Return the minor version of the oldest glibc 2 with which machine code works; 0 if any."""
-    data = content.read_bytes() if isinstance(content, Path) else content
     return max(map(int, _find_glibc(data)), default=0)

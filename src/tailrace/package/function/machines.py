@@ -53,7 +53,7 @@ def too_new(entries: Iterable[Entry], target: FunctionTarget) -> list[str]:
     warnings = []
     for entry in entries:
         if machine_of(entry.content) == target.architecture:
-            minor = glibc_minor_of(entry.content)
+            minor = glibc_minor_of(entry.data)
             if minor > target.glibc_minor:
                 warnings.append(
                     f"{entry.name} needs glibc 2.{minor}, and {target.runtime} has"

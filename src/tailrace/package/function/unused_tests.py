@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from tailrace.package.archive import Entry
@@ -25,28 +25,28 @@ def unused_test_folders(entries: Iterable[Entry], code: Collection[str] = ()) ->
     `code` are the names of those entries that are no dependency's. A dependency that imports
     `tests` means its own, not those at the top of the code.
     """
-    contents = {entry.name: entry.content for entry in entries}
-    folders = {folder for name in contents if (folder := _folder_of_tests(name)) is not None}
+    found = {entry.name: entry for entry in entries}
+    folders = {folder for name in found if (folder := _folder_of_tests(name)) is not None}
     of_code = {folder for folder in folders if "/" not in folder and _has_some(folder, code)}
-    outside = {name for name in contents if _outermost(name, folders) is None}
-    waiting = _readers(outside, contents, folders)
+    outside = {name for name in found if folder_of(name, folders) is None}
+    waiting = _readers(outside, folders)
     while waiting and folders:
         used = {
             folder
             for name in waiting
-            for folder in _used_by(
-                name, contents[name], folders if name in code else folders - of_code
-            )
+            for folder in _used_by(found[name], folders if name in code else folders - of_code)
         }
         folders -= used
-        inside = {name for name in contents if _outermost(name, used) is not None}
-        waiting = _readers(inside, contents, folders)
+        inside = {name for name in found if folder_of(name, used) is not None}
+        waiting = _readers(inside, folders)
     return folders
 
 
 def folder_of(name: str, folders: Collection[str]) -> str | None:
-    """Return the one of the folders in which a file is."""
-    return _outermost(name, folders)
+    """Return the outermost of the folders in which a file is; None if it is in none of them."""
+    parts = name.split("/")
+    above = ("/".join(parts[:end]) for end in range(1, len(parts)))
+    return next((folder for folder in above if folder in folders), None)
 
 
 def _has_some(folder: str, names: Iterable[str]) -> bool:
@@ -63,15 +63,7 @@ def _folder_of_tests(name: str) -> str | None:
     return None if depth is None else "/".join(parts[: depth + 1])
 
 
-def _outermost(name: str, folders: Collection[str]) -> str | None:
-    parts = name.split("/")
-    above = ("/".join(parts[:end]) for end in range(1, len(parts)))
-    return next((folder for folder in above if folder in folders), None)
-
-
-def _readers(
-    names: Iterable[str], contents: Mapping[str, bytes | Path], folders: Collection[str]
-) -> set[str]:
+def _readers(names: Iterable[str], folders: Collection[str]) -> set[str]:
     """Return the modules and the extensions among files that may import from a folder of tests."""
     tops = {folder.partition("/")[0] for folder in folders}
     return {
@@ -81,8 +73,8 @@ def _readers(
     }
 
 
-def _used_by(name: str, content: bytes | Path, folders: Collection[str]) -> set[str]:
-    source = content.read_bytes() if isinstance(content, Path) else content
+def _used_by(entry: Entry, folders: Collection[str]) -> set[str]:
+    name, source = entry.name, entry.data
     if not _may_import(source):
         return set()
     dotted = {folder.replace("/", "."): folder for folder in folders}
