@@ -125,10 +125,10 @@ def gateway(**values: Any) -> None:
     The machine runs Linux with glibc 2.34 or newer, as Amazon Linux 2023 does.
     """
     from tailrace.package.gateway import install_command, make_gateway_folder, platform_text
-    from tailrace.package.wheels import Target
+    from tailrace.package.wheels import WheelTarget
 
     options = take(GatewayPackageOptions, values)
-    target = Target(options.architecture, options.python)
+    target = WheelTarget(options.architecture, options.python)
     with Steps(sys.stderr) as steps:
         wheels = make_gateway_folder(options.output, target, steps.begin)
     command = install_command(shlex.quote(str(options.output)))

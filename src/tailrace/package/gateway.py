@@ -11,7 +11,7 @@ from tailrace import __version__
 from tailrace.package.archive import write_archive
 from tailrace.package.folder import SUMS, check_replaceable, digest_of, replace_folder
 from tailrace.package.own_wheel import NAME, own_wheel
-from tailrace.package.wheels import GLIBC_MINOR, Target, Wheel, fetch, resolve
+from tailrace.package.wheels import GLIBC_MINOR, Wheel, WheelTarget, fetch, resolve
 
 EXTRA: Final = "gateway"
 REQUIREMENTS: Final = "requirements.txt"
@@ -28,7 +28,7 @@ class FolderFile:
 
 
 def make_gateway_folder(
-    path: Path, target: Target, report: Callable[[str], object]
+    path: Path, target: WheelTarget, report: Callable[[str], object]
 ) -> list[FolderFile]:
     """Make the folder, or replace the one of an earlier run; return its wheels, sorted by name.
 
@@ -64,7 +64,7 @@ def install_command(folder: str) -> str:
     return f"pip install {options} -r {folder}/{REQUIREMENTS}"
 
 
-def platform_text(target: Target) -> str:
+def platform_text(target: WheelTarget) -> str:
     """Return in words where the wheels run."""
     return (
         f"Linux on {target.architecture} with glibc 2.{GLIBC_MINOR} or newer (Amazon Linux 2023),"
@@ -72,7 +72,7 @@ def platform_text(target: Target) -> str:
     )
 
 
-def _requirements(target: Target, own_sha256: str, wheels: Sequence[Wheel]) -> str:
+def _requirements(target: WheelTarget, own_sha256: str, wheels: Sequence[Wheel]) -> str:
     own = (f"{NAME}[{EXTRA}]", __version__, own_sha256)
     pins = [own, *((wheel.name, wheel.version, wheel.sha256) for wheel in wheels)]
     lines = [

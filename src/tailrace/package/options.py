@@ -28,6 +28,8 @@ _JSON: Final = Setting(
 )
 Architecture = Literal["arm64", "x86_64"]
 """A processor, as Lambda names it."""
+MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
+"""The names of the same processors for Linux, and so in those of wheels."""
 _ARCHITECTURE: Final = Setting(
     "The processor of the machine that it is for: `arm64` or `x86_64`, whatever this one has.",
     help="The processor of the machine that it is for: arm64 or x86_64.",

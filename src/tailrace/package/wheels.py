@@ -20,13 +20,12 @@ from urllib.parse import unquote, urlsplit
 
 from tailrace.errors import PackageError
 from tailrace.package.limits import STEP_TIMEOUT_S
-from tailrace.package.options import Architecture
+from tailrace.package.options import MACHINES, Architecture
 from tailrace.package.uv import run_uv, uv_environment
 
 GLIBC_MINOR: Final = 34
 """Of Amazon Linux 2023: glibc 2.34. Wheels for an older one run there as well."""
 
-_MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
 _OLDEST_GLIBC_MINOR: Final = 17
 _LEGACY: Final = {"arm64": ("manylinux2014",), "x86_64": ("manylinux2014", "manylinux2010")}
 _HASH: Final = "sha256"
@@ -41,7 +40,7 @@ _FROM_UV: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class WheelTarget:
     """The machine for which wheels are chosen: Linux with CPython, and a glibc of `GLIBC_MINOR`."""
 
     architecture: Architecture
@@ -51,12 +50,12 @@ class Target:
     @property
     def platform(self) -> str:
         """Its name for uv."""
-        return f"{_MACHINES[self.architecture]}-manylinux_2_{GLIBC_MINOR}"
+        return f"{MACHINES[self.architecture]}-manylinux_2_{GLIBC_MINOR}"
 
     @property
     def platform_tags(self) -> list[str]:
         """The tags of compiled wheels that run there."""
-        machine = _MACHINES[self.architecture]
+        machine = MACHINES[self.architecture]
         minors = range(GLIBC_MINOR, _OLDEST_GLIBC_MINOR - 1, -1)
         names = (*(f"manylinux_2_{minor}" for minor in minors), *_LEGACY[self.architecture])
         return [f"{name}_{machine}" for name in (*names, "linux")]
@@ -74,7 +73,7 @@ class Wheel:
     sha256: str
 
 
-def resolve(requirements: Sequence[str], target: Target) -> list[Wheel]:
+def resolve(requirements: Sequence[str], target: WheelTarget) -> list[Wheel]:
     """Return the wheels of requirements and of what these require, sorted by name.
 
     A requirement that names a local file is resolved, and not returned.
@@ -97,7 +96,7 @@ def resolve(requirements: Sequence[str], target: Target) -> list[Wheel]:
     return [_wheel(package) for package in packages if "wheels" in package]
 
 
-def fetch(wheels: Sequence[Wheel], target: Target, folder: Path) -> None:
+def fetch(wheels: Sequence[Wheel], target: WheelTarget, folder: Path) -> None:
     """Download wheels into a folder, and check their hashes.
 
     Raises:

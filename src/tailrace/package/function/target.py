@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace.errors import ConfigError
-from tailrace.package.options import Architecture
+from tailrace.package.options import MACHINES, Architecture
 
 # The runtimes page of the AWS Lambda Developer Guide, read 2026-11-29: python3.11 is on Amazon
 # Linux 2 (glibc 2.26), the newer ones are on Amazon Linux 2023 (glibc 2.34).
@@ -22,7 +22,8 @@ _OS_ONLY_GLIBC: Final = "manylinux_2_34"
 _GLIBC_MINORS: Final = {"manylinux2014": 26, "manylinux_2_34": 34}
 OS_ONLY: Final = "provided.al2023"
 """The runtime of a function that brings its Python."""
-_MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
+TASK_ROOT: Final = "/var/task"
+"""Where Lambda unpacks the archive of a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +57,5 @@ def target_of(architecture: Architecture, python: str, *, has_interpreter: bool)
         problem = f"AWS has no managed runtime of Python {python}; --interpreter FOLDER brings one"
         raise ConfigError(problem, where="--python", allowed=", ".join(_GLIBC))
     runtime = OS_ONLY if has_interpreter else f"python{python}"
-    platform = f"{_MACHINES[architecture]}-{glibc}"
+    platform = f"{MACHINES[architecture]}-{glibc}"
     return FunctionTarget(architecture, python, runtime, platform, _GLIBC_MINORS[glibc])
