@@ -24,18 +24,23 @@ _HASH_SEED: Final = {"PYTHONHASHSEED": "0"}
 """The order of a set's members is in its bytecode."""
 
 
-def compiled_entries(entries: Iterable[Entry], python: str, root: str) -> list[Entry]:
+def compiled_entries(
+    entries: Iterable[Entry], python: str, root: str, *, version: str | None = None
+) -> list[Entry]:
     """Return the compiled modules of the sources in `entries`, for one Python.
 
-    `python` is a program: only the same minor version can use what it compiles. `root` is where
-    the archive is unpacked: tracebacks show its paths. Sources that this Python cannot compile are
-    left out.
+    `python` is a program: only the same minor version can use what it compiles. `version`, such as
+    3.13, is the one that it must have. `root` is where the archive is unpacked: tracebacks show its
+    paths. Sources that this Python cannot compile are left out.
 
     Raises:
-        ConfigError: there is no such Python.
+        ConfigError: there is no such Python, or it is of another version.
         PackageError: it ended without compiling.
     """
-    tag = cache_tag(python)
+    tag = _cache_tag(python)
+    if version is not None and tag != f"cpython-{version.replace('.', '')}":
+        problem = f"{python} compiles for {tag}, and --python is {version}; name a Python {version}"
+        raise ConfigError(problem, where="--bytecode")
     sources = sorted(
         (entry for entry in entries if entry.name.endswith(".py")), key=lambda entry: entry.name
     )
@@ -43,8 +48,7 @@ def compiled_entries(entries: Iterable[Entry], python: str, root: str) -> list[E
         for entry in sources:
             path = Path(folder, entry.name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = entry.content
-            path.write_bytes(content.read_bytes() if isinstance(content, Path) else content)
+            path.write_bytes(entry.data)
         _compile(python, folder, root)
         names = [_compiled_name(entry.name, tag) for entry in sources]
         return [
@@ -54,21 +58,7 @@ def compiled_entries(entries: Iterable[Entry], python: str, root: str) -> list[E
         ]
 
 
-def compiled_for(version: str, python: str, entries: Iterable[Entry], root: str) -> list[Entry]:
-    """Do the same for a Python that must be of a version, such as 3.13.
-
-    Raises:
-        ConfigError: there is no such Python, or it is of another version.
-        PackageError: it ended without compiling.
-    """
-    tag = cache_tag(python)
-    if tag != f"cpython-{version.replace('.', '')}":
-        problem = f"{python} compiles for {tag}, and --python is {version}; name a Python {version}"
-        raise ConfigError(problem, where="--bytecode")
-    return compiled_entries(entries, python, root)
-
-
-def cache_tag(python: str) -> str:
+def _cache_tag(python: str) -> str:
     """Return the tag in the names of what a Python compiles, such as `cpython-313`.
 
     Raises:

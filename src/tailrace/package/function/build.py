@@ -13,7 +13,7 @@ from typing import Final
 
 from tailrace.errors import ConfigError
 from tailrace.package.archive import Entry, Written, write_archive
-from tailrace.package.bytecode import compiled_for
+from tailrace.package.bytecode import compiled_entries
 from tailrace.package.function.code_root import (
     code_root,
     defines,
@@ -32,7 +32,7 @@ from tailrace.package.function.python_versions import version_warnings
 from tailrace.package.function.sizes import PackageSize, check_size, sizes_of, sizes_of_code
 from tailrace.package.function.slimming import slimmed, with_records
 from tailrace.package.function.sources import Code, CodeRules, code_in
-from tailrace.package.function.target import FunctionTarget, target_of
+from tailrace.package.function.target import TASK_ROOT, FunctionTarget, target_of
 from tailrace.package.function.unused_tests import folder_of, unused_test_folders
 from tailrace.package.layer import layer_entries
 from tailrace.package.options import FunctionPackageOptions
@@ -41,8 +41,6 @@ from tailrace.package.own_files import own_entries
 Progress = Callable[[str], None]
 """Is called with the name of each step."""
 
-_ROOT: Final = "/var/task"
-"""Where Lambda unpacks the archive."""
 _NAME_CHARS_MAX: Final = 64
 _TESTS: Final = "tests"
 _EXCLUDED: Final = "--exclude"
@@ -168,7 +166,7 @@ def _added(
     added: list[Entry] = []
     if options.bytecode is not None:
         progress("compiling the modules")
-        added = compiled_for(target.python, options.bytecode, entries, _ROOT)
+        added = compiled_entries(entries, options.bytecode, TASK_ROOT, version=target.python)
     if options.interpreter is None:
         return added, []
     progress("compiling the standard library")

@@ -13,18 +13,17 @@ from typing import Final
 
 from tailrace.errors import ConfigError, PackageError
 from tailrace.package.archive import Entry
-from tailrace.package.bytecode import cache_tag, compiled_entries
+from tailrace.package.bytecode import compiled_entries
 from tailrace.package.function.machine_code import machine_of
 from tailrace.package.function.patterns import Patterns
 from tailrace.package.function.slimming import entry_of
-from tailrace.package.function.target import OS_ONLY, FunctionTarget
+from tailrace.package.function.target import OS_ONLY, TASK_ROOT, FunctionTarget
 from tailrace.package.own_files import own_entries
 
 FOLDER: Final = "python/"
 BOOTSTRAP: Final = "bootstrap"
 
-_TASK_ROOT: Final = "/var/task"
-_HOME: Final = b"/var/task/python"
+_HOME: Final = f"{TASK_ROOT}/python".encode()
 _START: Final = """\
 #!/bin/sh
 # Lambda starts this file in an OS-only runtime: our runtime, under the Python of this archive.
@@ -55,14 +54,14 @@ _RELATIVE: Final = (b"$ORIGIN", b"${ORIGIN}")
 
 
 @dataclass(frozen=True, slots=True)
-class Interpreter:
+class OwnPython:
     """What an archive has for its own Python."""
 
     entries: list[Entry]
     warnings: list[str]
 
 
-def interpreter_of(folder: Path, target: FunctionTarget) -> Interpreter:
+def interpreter_of(folder: Path, target: FunctionTarget) -> OwnPython:
     """Return the files of a relocatable Python, and the `bootstrap` that starts our runtime.
 
     Its standard library and our runtime are compiled, if a Python of that version runs here.
@@ -83,7 +82,7 @@ def interpreter_of(folder: Path, target: FunctionTarget) -> Interpreter:
     _check_machines(entries, target)
     start = Entry(BOOTSTRAP, _START.format(python=target.python).encode(), is_executable=True)
     compiled, warnings = _compiled([*entries, *own_entries()], program, target)
-    return Interpreter([*entries, *compiled, start], warnings)
+    return OwnPython([*entries, *compiled, start], warnings)
 
 
 def _program(folder: Path, target: FunctionTarget) -> Path:
@@ -143,9 +142,7 @@ def _moved(entry: Entry, find: re.Pattern[bytes]) -> Entry:
     """Return an entry in which the folder is where Lambda has it."""
     if _KNOWING_ITS_PLACE.find(entry.name) is None:
         return entry
-    content = entry.content
-    data = content.read_bytes() if isinstance(content, Path) else content
-    return Entry(entry.name, find.sub(_HOME, data), entry.is_executable)
+    return Entry(entry.name, find.sub(_HOME, entry.data), entry.is_executable)
 
 
 def _path_in_text(folder: Path) -> re.Pattern[bytes]:
@@ -171,10 +168,9 @@ def _compiled(
     others = (sys.executable, shutil.which(f"python{target.python}"))
     for python in (str(program), *filter(None, others)):
         try:
-            if cache_tag(python) == f"cpython-3{target.minor}":
-                return compiled_entries(entries, python, _TASK_ROOT), []
+            return compiled_entries(entries, python, TASK_ROOT, version=target.python), []
         except ConfigError:
-            pass  # it is for another machine
+            pass  # it is for another machine, or of another version
     return [], [
         f"no Python {target.python} runs here that could compile the modules, so each cold start"
         f" does, and takes a tenth of a second longer: uv python install {target.python}"
