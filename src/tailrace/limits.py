@@ -219,6 +219,12 @@ ROUTE_CONCURRENCY: Final = 1_000
 """Exchanges of one route at a time: the default concurrency of a Lambda account."""
 HELD_MAX: Final = 10_000
 """Exchanges of one gateway at a time."""
+WORKERS_MAX: Final = 64
+"""Workers of one gateway: one for each core of a large machine."""
+WORKER_SLOTS_MAX: Final = 4 * WORKERS_MAX
+"""Workers of a gateway and those before them that still drain, together: four generations."""
+ROUTES_COUNTED_MAX: Final = 4_096
+"""Routes whose open exchanges are counted over all workers; a reload may replace all of a file."""
 CAPABILITIES_MADE: Final = 64
 """Ids and secrets of callback URLs that are made at a time."""
 TOMBSTONES_MAX: Final = 10_000

@@ -1,0 +1,122 @@
+"""Counters that the processes of one node share: a table in memory, a row for each process.
+
+Each row has one writer, its process, so counting takes no lock. Readers may see counts of slightly
+different moments. The parent creates the table, and clears the row of a process that has ended.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Final
+
+from tailrace import limits
+
+COUNTS: Final = (
+    *("pid", "generation", "state", "beat_ns", "late_us"),
+    *("held", "uploads", "clients", "callbacks", "invocations", "streams", "accepted"),
+    *("requests_refused", "requests_late", "uploads_refused", "clients_refused"),
+    *("callbacks_refused", "descriptors_missed"),
+)
+"""The columns. `state` is one of the four below; `beat_ns` is the monotonic time at which the event
+loop has last run, `late_us` how late it runs; those from `requests_refused` on count since the
+process's start, and `accepted` too."""
+FREE: Final = 0
+STARTING: Final = 1
+ACCEPTING: Final = 2
+DRAINING: Final = 3
+"""The states of a row: no process; one that is not ready; one that accepts; one that drains."""
+
+_PLACE: Final = {name: place for place, name in enumerate(COUNTS)}
+_ROW_WORDS: Final = 32
+_HEAD_WORDS: Final = 32
+_TALLIED_FROM: Final = _HEAD_WORDS + _ROW_WORDS * limits.WORKER_SLOTS_MAX
+_BYTES: Final = 8 * (_TALLIED_FROM + limits.WORKER_SLOTS_MAX * limits.ROUTES_COUNTED_MAX * 2)
+_DRAINING_WORD: Final = 0
+_SLOTS_WORD: Final = 1
+assert len(COUNTS) <= _ROW_WORDS
+
+
+class Row:
+    """The counters of one process. Read and write them by name: `row["held"] += 1`."""
+
+    __slots__ = ("_first", "_words", "slot")
+
+    def __init__(self, words: memoryview, slot: int) -> None:
+        self._words = words
+        self._first = _HEAD_WORDS + _ROW_WORDS * slot
+        self.slot = slot
+
+    def __getitem__(self, name: str) -> int:
+        return self._words[self._first + _PLACE[name]]
+
+    def __setitem__(self, name: str, value: int) -> None:
+        self._words[self._first + _PLACE[name]] = value
+
+    def counts(self) -> dict[str, int]:
+        """Return all counters by name."""
+        values = self._words[self._first : self._first + len(COUNTS)].tolist()
+        return dict(zip(COUNTS, values, strict=True))
+
+    def clear(self) -> None:
+        """Set all to zero, also what the process held of each route: its process has ended."""
+        self._words[self._first : self._first + _ROW_WORDS] = memoryview(
+            bytes(8 * _ROW_WORDS)
+        ).cast("q")
+
+
+class Board:
+    """The table of one node; see this module. `close` releases the memory of this process."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Map the table of a file descriptor, which then belongs to it."""
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, _BYTES)
+        self._words = memoryview(self._memory).cast("q")
+
+    @classmethod
+    def create(cls) -> Board:
+        """Return a new table, which has no file in any folder."""
+        with tempfile.TemporaryFile() as file:
+            file.truncate(_BYTES)
+            return cls(os.dup(file.fileno()))
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the node drains: all health paths answer 503. The parent sets it."""
+        return bool(self._words[_DRAINING_WORD])
+
+    @is_draining.setter
+    def is_draining(self, value: bool) -> None:
+        self._words[_DRAINING_WORD] = value
+
+    def row(self, slot: int) -> Row:
+        """Return the row of a slot, from 0 to WORKER_SLOTS_MAX - 1."""
+        assert 0 <= slot < limits.WORKER_SLOTS_MAX
+        return Row(self._words, slot)
+
+    def take_row(self, generation: int) -> Row | None:
+        """Return a free row, which is STARTING from now on; None if there is none."""
+        for slot in range(limits.WORKER_SLOTS_MAX):
+            row = self.row(slot)
+            if row["state"] == FREE:
+                row.clear()
+                row["state"], row["generation"] = STARTING, generation
+                self._words[_SLOTS_WORD] = max(self._words[_SLOTS_WORD], slot + 1)
+                return row
+        return None
+
+    def rows(self) -> Iterator[Row]:
+        """Iterate over the rows that are in use."""
+        for slot in range(self._words[_SLOTS_WORD]):
+            row = self.row(slot)
+            if row["state"] != FREE:
+                yield row
+
+    def close(self) -> None:
+        """Release the memory and the descriptor."""
+        self._words.release()
+        self._memory.close()
+        os.close(self.descriptor)
