@@ -1,0 +1,168 @@
+"""kill -9 of workers and of the parent at random, under streams that are compared byte by byte.
+
+The kernel says whose connections a worker holds: it is stopped for the moment of that look, so that
+the answer is exact, and killed. Exactly these connections may fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from tests.torture.clients import COMPLETE, Visit
+from tests.torture.fleet import Fleet, listening_ports, peers_of, until
+from tests.torture.load import Load, Mix, Tally
+from tests.torture.restarts import loaded
+
+DECK = (*["worker"] * 4, "parent")
+PAUSE_S = (0.2, 1.5)
+"""Between a recovery and the next kill."""
+
+
+@dataclass(slots=True)
+class CrashResult:
+    """What was killed, and what that broke."""
+
+    seconds: float = 0.0
+    kills: Counter[str] = field(default_factory=Counter)
+    tally: Tally | None = None
+    victims: int = 0
+    """Requests that were open on a killed worker."""
+    broken: int = 0
+    """Of these, those that broke."""
+    strangers: list[str] = field(default_factory=list)
+    """Failures on connections of no killed worker, but for those while there was no parent."""
+    survivors: list[str] = field(default_factory=list)
+    """Victims that ended as if nothing had happened, before their function had sent everything."""
+    lies: list[str] = field(default_factory=list)
+    """Responses that looked whole and were not, or had wrong bytes."""
+    away: Counter[str] = field(default_factory=Counter)
+    """How requests failed between a parent's death and the start of the next one."""
+    down_s: list[float] = field(default_factory=list)
+    """From a parent's death until its successor serves."""
+
+
+class Killer:
+    """Kills, and knows what each kill may break."""
+
+    def __init__(self, fleet: Fleet, load: Load, seed: int) -> None:
+        self.fleet = fleet
+        self.load = load
+        self.choose = random.Random(seed)
+        self.result = CrashResult()
+        self.orphans: list[psutil.Process] = []
+        self.down: list[tuple[float, float]] = []
+        self._ports: dict[int, float] = {}  # of clients: when the worker died that held them
+        self._doomed: list[Visit] = []
+        self._starts = 1
+
+    def kill_worker(self) -> None:
+        """Kill one, perhaps one that has lost its parent."""
+        ours = self.fleet.workers()
+        self.orphans = [orphan for orphan in self.orphans if orphan.is_running()]
+        victim = self.choose.choice([*ours, *self.orphans])
+        try:
+            victim.suspend()
+            peers = peers_of(victim, self.fleet.port)
+            self.load.call(lambda: self._note_victims(peers))
+            victim.kill()
+        except psutil.NoSuchProcess:
+            return
+        self.result.kills["worker" if victim in ours else "orphan"] += 1
+        self._wait_workers()
+
+    def kill_parent(self) -> None:
+        """Kill it, and start it again at once on the same ports, as a supervisor does."""
+        fleet = self.fleet
+        assert fleet.process is not None
+        workers = fleet.workers()
+        killed_s = time.monotonic()
+        fleet.process.kill()
+        fleet.process.wait()
+        self.orphans += workers
+        self.result.kills["parent"] += 1
+        self._starts += 1
+        fleet.start()
+        while fleet.text().count("gateway on http") < self._starts:
+            if fleet.process.poll() is not None:  # the old workers have not closed the port yet
+                fleet.start()
+            assert time.monotonic() < killed_s + 30, fleet.text()[-2000:]
+            time.sleep(0.02)
+        self.load.wait_more(5)
+        self.down.append((killed_s, time.monotonic()))
+        for orphan in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                assert fleet.port not in listening_ports(orphan), "an orphan accepts"
+        self._wait_workers()
+
+    def judge(self, visits: list[Visit]) -> CrashResult:
+        """Look at all requests that have failed."""
+        result = self.result
+        result.down_s = [end_s - start_s for start_s, end_s in self.down]
+        for visit in visits:
+            text = f"{visit.kind} {visit.method} {visit.target} HTTP/{visit.version}: {visit.end}"
+            died_s = self._ports.get(visit.port, float("inf"))
+            is_away = any(a - 0.05 <= visit.end_s and visit.asked_s <= b for a, b in self.down)
+            if visit.end.isupper():
+                result.lies.append(text)
+            elif visit.end_s >= died_s:
+                result.broken += 1
+            elif is_away and not visit.head_s:
+                result.away[visit.end] += 1
+            else:
+                result.strangers.append(text)
+        result.victims = len(self._doomed)
+        result.survivors = [v.target for v in self._doomed if v.end == COMPLETE]
+        return result
+
+    def _note_victims(self, peers: set[int]) -> None:
+        """The worker is stopped: what it has not relayed by now never arrives."""
+        now_s = time.monotonic()
+        self._ports |= dict.fromkeys(peers, now_s)
+        for visit in self.load.open:
+            run = self.load.side.runs.get(visit.target)
+            if visit.port in peers and visit.is_open and not (run and run.has_sent_all):
+                self._doomed.append(visit)
+
+    def _wait_workers(self) -> None:
+        wanted = self.fleet.workers_wanted
+        until(lambda: len(self.fleet.workers()) >= wanted, "workers in their place", self.fleet)
+        self.load.wait_more(20)
+
+
+def crashes(directory: Path, seconds: float, mix: Mix, seed: int) -> CrashResult:
+    """Kill for so long, and each of the deck once at least.
+
+    Raises AssertionError if the gateway does not recover, or leaves a process or a descriptor.
+    """
+    with loaded(directory, mix) as (fleet, load):
+        killer = Killer(fleet, load, seed)
+        deck: list[str] = []
+        begun_s = time.monotonic()
+        while time.monotonic() - begun_s < seconds or killer.result.kills.total() < len(DECK):
+            time.sleep(killer.choose.uniform(*PAUSE_S))
+            if not deck:
+                deck = killer.choose.sample(DECK, len(DECK))
+            if deck.pop() == "worker":
+                killer.kill_worker()
+            else:
+                killer.kill_parent()
+        killer.result.seconds = time.monotonic() - begun_s
+        killer.result.tally = load.settle()
+        _, left = psutil.wait_procs(killer.orphans, 30)
+        assert not left, f"workers without a parent stay: {left}"
+        until(lambda: len(fleet.workers()) == fleet.workers_wanted, "the workers", fleet)
+        assert fleet.end() in (0, 1), fleet.text()[-2000:]
+        return killer.judge(load.call(lambda: list(load.visits)))
+
+
+def stop(process: psutil.Process) -> None:
+    """Stop a process as a debugger does: it runs no more, and is not dead."""
+    os.kill(process.pid, signal.SIGSTOP)

@@ -1,0 +1,126 @@
+"""Restarts under load: by SIGHUP, and by a holder of the socket as systemd does it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from tests.torture.fleet import Fleet, listening_ports, until
+from tests.torture.load import Load, Mix, Tally
+
+GENERATIONS_MAX = 4
+"""A SIGHUP waits until fewer workers than those of so many generations run."""
+
+
+@dataclass(slots=True)
+class RestartResult:
+    """What the clients have counted, and how long each restart took."""
+
+    restarts: int
+    tally: Tally
+    ready_s: list[float] = field(default_factory=list)
+    """From the signal until every new worker has invoked a function."""
+    ends: dict[str, int] = field(default_factory=dict)
+    """How the functions' callbacks ended."""
+    surprises: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """The first requests that failed, in words."""
+
+
+def by_sighup(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) -> RestartResult:
+    """Restart so often. Raises AssertionError if the parent keeps more than it had before."""
+    ready_s: list[float] = []
+    with loaded(directory, mix) as (fleet, load):
+        before = fleet.held()
+        for _ in range(count):
+            until(
+                lambda: len(fleet.workers()) < GENERATIONS_MAX * fleet.workers_wanted,
+                "old workers to end",
+                fleet,
+                60,
+            )
+            ready_s.append(reload(fleet, load))
+            load.wait_more(20)
+            time.sleep(pause_s)
+        tally = load.settle()
+        fleet.wait_held(before)
+        assert fleet.end() == 0, fleet.text()[-2000:]
+        return result_of(load, count, tally, ready_s)
+
+
+def by_holder(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) -> RestartResult:
+    """End the gateway and start it on the same listening socket, so often."""
+    ready_s: list[float] = []
+    with loaded(directory, mix, holds_socket=True) as (fleet, load):
+        before = fleet.held()
+        for number in range(count):
+            load.wait_more(20)
+            workers = fleet.workers()
+            begun_s = time.monotonic()
+            assert fleet.end() == 0, fleet.text()[-2000:]
+            assert not psutil.wait_procs(workers, 1)[1], "workers outlive their parent"
+            fleet.start()
+            fleet.wait_ready(number + 2)
+            ready_s.append(time.monotonic() - begun_s)
+            time.sleep(pause_s)
+        load.wait_more(20)
+        tally = load.settle()
+        fleet.wait_held(before)
+        assert fleet.end() == 0, fleet.text()[-2000:]
+        return result_of(load, count, tally, ready_s)
+
+
+@contextmanager
+def loaded(
+    directory: Path, mix: Mix, *, holds_socket: bool = False
+) -> Iterator[tuple[Fleet, Load]]:
+    """A gateway under its load, all of whose streams have begun."""
+    with Load(mix) as load:
+        fleet = Fleet(directory, load.side.url, holds_socket=holds_socket)
+        try:
+            fleet.start()
+            fleet.wait_ready()
+            load.aim("127.0.0.1", fleet.port)
+            load.wait_live(mix.streams * 9 // 10)
+            yield fleet, load
+        finally:
+            fleet.close()
+
+
+def reload(fleet: Fleet, load: Load) -> float:
+    """Send SIGHUP; return after how long every worker of the new generation has invoked."""
+    known = {worker.pid for worker in fleet.workers()}
+    load.call(load.side.ports.clear)
+    begun_s = time.monotonic()
+    assert fleet.process is not None
+    fleet.process.send_signal(signal.SIGHUP)
+
+    def has_taken_over() -> bool:
+        new = [worker for worker in fleet.workers() if worker.pid not in known]
+        try:
+            ports = {port for worker in new for port in listening_ports(worker)} - {fleet.port}
+        except psutil.NoSuchProcess:
+            return False
+        is_invoked = len(ports) >= fleet.workers_wanted and ports <= load.call(load.ports_invoked)
+        return len(new) == fleet.workers_wanted and is_invoked
+
+    until(has_taken_over, "a new generation", fleet)
+    return time.monotonic() - begun_s
+
+
+def result_of(load: Load, count: int, tally: Tally, ready_s: list[float]) -> RestartResult:
+    """The result of a load that has settled."""
+    load.until(load.side.is_idle, "the functions to end")
+    assert load.side.repeated == 0, "a request was invoked twice"
+    failed = [
+        f"{visit.kind} {visit.method} {visit.target} HTTP/{visit.version}: {visit.end},"
+        f" {visit.end_s - visit.asked_s:.3f} s after it was asked"
+        for visit in load.visits[:20]
+    ]
+    ends, surprises = dict(load.side.ends), load.side.surprises
+    return RestartResult(count, tally, ready_s, ends, surprises, failed)
