@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / "src" / "tailrace"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("dev", "package", "probe"),
+    ("dev", "fleet", "package", "probe"),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
     ("limits", "errors", "records", "setting"),
@@ -24,6 +24,7 @@ DESCRIPTIONS = {
     "__main__": "`python -m tailrace`",
     "cli": "the command line: reads options and the environment, builds, runs",
     "dev": "the emulator and a gateway in one process, with reload",
+    "fleet": "the parent of a gateway's workers: sockets, processes, restarts",
     "package": "makes the archives and folders that run on AWS",
     "probe": "measures how late a stream is",
     "function": "the SDK, inside a function",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -17,6 +18,7 @@ from tailrace.cli.logs import LogSettings
 from tailrace.cli.options import given, options_of, overrides_of, take
 from tailrace.cli.package import package
 from tailrace.cli.probe import probe
+from tailrace.cli.reporting import reporting
 from tailrace.cli.usage import HintingGroup
 from tailrace.config import (
     CONFIG_NAME,
@@ -33,6 +35,9 @@ from tailrace.config import (
 )
 from tailrace.errors import ConfigError
 from tailrace.setting import fields_of
+
+if TYPE_CHECKING:  # Windows has no fleet
+    from tailrace.fleet.membership import Membership
 
 
 @click.group(
@@ -85,16 +90,42 @@ def dev(context: click.Context, /, **values: Any) -> None:
 @options_of(LogSettings)
 def gateway(**values: Any) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
+    log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
+    _check_transport(options.function, options.transport)
+    if sys.platform == "win32":
+        _run_gateway(options, values, log_settings)
+    from tailrace.fleet.membership import membership_from
+
+    member = membership_from(os.environ)
+    if member is not None:
+        with reporting(member):
+            _run_gateway(options, values, log_settings, member)
+    from tailrace.cli.fleet import serve_fleet
+    from tailrace.fleet.settings import fleet_settings
+
+    path = _gateway_file(options)
+    config, _ = _routes(options, path)
+    config = dataclasses.replace(config, **given(values))
+    _run(serve_fleet, fleet_settings(options, config, path), log_settings)
+
+
+def _run_gateway(
+    options: GatewayOptions,
+    values: Mapping[str, Any],
+    log_settings: LogSettings,
+    member: Membership | None = None,
+) -> NoReturn:
+    """Run a gateway in this process: a worker if it is a member."""
     from tailrace.cli.serve import serve_gateway
     from tailrace.gateway.aws.endpoint import find_endpoint
     from tailrace.gateway.settings import settings_from
 
-    log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
-    _check_transport(options.function, options.transport)
-    config, routes = _routes(options)
-    needs_lambda = any(route.invoke_url is None for route in routes)
+    text = None if member is None else member.config_text
+    config, routes = _routes(options, _gateway_file(options), text)
     advertise = options.advertise
-    if advertise is not None:
+    if member is not None:
+        advertise = member.advertise
+    elif advertise is not None:
         advertise = parse_advertise(advertise, options.callback_listen.port)
     settings = settings_from(
         dataclasses.replace(config, **given(values)),
@@ -102,8 +133,9 @@ def gateway(**values: Any) -> None:
         callback_listen=options.callback_listen,
         advertise=advertise,
     )
+    needs_lambda = any(route.invoke_url is None for route in routes)
     endpoint = find_endpoint(options.endpoint_url) if needs_lambda else None
-    _run(serve_gateway, settings, routes, endpoint, log_settings)
+    _run(serve_gateway, settings, routes, endpoint, log_settings, member)
 
 
 @tailrace.command()
@@ -135,9 +167,23 @@ def init(folder: Path) -> None:
     click.echo(f"next: {go}tailrace dev")
 
 
-def _routes(options: GatewayOptions) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
-    """Return the settings and routes of the gateway: from its file, `--function`, or both."""
-    path, function = options.config_path, options.function
+def _gateway_file(options: GatewayOptions) -> Path | None:
+    """Return the gateway's configuration file; None if `--function` stands for it."""
+    if options.function is not None:
+        return options.config_path
+    return _find_config(options.config_path, "give --config FILE, or --function NAME")
+
+
+def _routes(
+    options: GatewayOptions, path: Path | None, text: str | None = None
+) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
+    """Return the settings and routes of the gateway: from its file, `--function`, or both.
+
+    `text` is what the file contains; None: what it contains now.
+    """
+    file = None if path is None else load(path, runs_functions=False, text=text)
+    config = GatewayConfig() if file is None else file.gateway
+    function = options.function
     if function is not None:
         transport = options.transport or "callback"
         route = RouteConfig(path="/*", function=function, transport=transport)
@@ -146,14 +192,12 @@ def _routes(options: GatewayOptions) -> tuple[GatewayConfig, tuple[RouteConfig, 
             if transport != "callback":
                 problem = "what a URL invokes calls back"
                 raise ConfigError(problem, where="--transport", allowed="callback")
-        config = GatewayConfig() if path is None else load(path, runs_functions=False).gateway
         return config, (route,)
-    found = _find_config(path, "give --config FILE, or --function NAME")
-    file = load(found, runs_functions=False)
+    assert file is not None
     if not file.routes:
         problem = "missing; add [[routes]], or --function NAME"
         raise ConfigError(problem, where=f"{file.path.name}: routes")
-    return file.gateway, file.routes
+    return config, file.routes
 
 
 def _check_transport(function: str | None, transport: TransportName | None) -> None:

@@ -137,7 +137,7 @@ def _type_of(field: SettingField) -> click.ParamType[Any]:
     if field.bare_type is float:
         low, is_open = (bounds.ge, False) if bounds.gt is None else (bounds.gt, True)
         return click.FloatRange(low, bounds.le, min_open=is_open)
-    if field.bare_type is int:
+    if field.bare_type is int and bounds is not None:
         return click.IntRange(bounds.ge, bounds.le)
     return click.Path(path_type=Path) if field.bare_type is Path else click.STRING
 

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tailrace.cli.banner import dev_banner, python_lines, url_lines
 from tailrace.cli.logs import LogSettings, function_line
@@ -25,6 +25,7 @@ from tailrace.net.process.startup import freeze_loaded, set_up
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
+    from tailrace.fleet.membership import Membership
     from tailrace.gateway.aws.endpoint import LambdaEndpoint
     from tailrace.gateway.settings import GatewaySettings
 
@@ -56,7 +57,7 @@ async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
             else:
                 terminal.write(dev_banner(dev, terminal))
             dev.warm()
-            return await _end(signals, dev.drain, lambda: dev.held, report)
+            return await end(signals, dev.drain, lambda: dev.held, report)
         finally:
             await dev.stop()
 
@@ -66,10 +67,12 @@ async def serve_gateway(
     routes: tuple[RouteConfig, ...],
     endpoint: LambdaEndpoint | None,
     log_settings: LogSettings,
+    member: Membership | None,
 ) -> int:
-    """Run `tailrace gateway` until it is stopped; return the exit code.
+    """Run a gateway in this process until it is stopped; return the exit code.
 
-    Without an endpoint, each route must invoke a URL.
+    Without an endpoint, each route must invoke a URL. A member is a worker: it serves on sockets of
+    its parent, and takes its orders.
     """
     from tailrace.cli.exchange_log import ExchangeLog
     from tailrace.gateway.service import Gateway
@@ -77,13 +80,19 @@ async def serve_gateway(
 
     terminal = Terminal(sys.stderr, os.environ)
     terminal.take_log(settings=log_settings)
-    refuse_unusable("--listen", *settings.listen)
-    refuse_unusable("--callback-listen", *settings.callback_listen)
     descriptors = set_up()
     origins = {Origin.of(route.invoke_url) for route in routes if route.invoke_url is not None}
     transports, match = Transports.at(endpoint, len(origins)), Router(routes).match
-    gateway = Gateway(settings, transports, match, log=ExchangeLog(terminal, log_settings))
-    _warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
+    log = ExchangeLog(terminal, log_settings)
+    invokes_at = endpoint.url if endpoint is not None else "URLs"
+    if member is not None:
+        from tailrace.cli.worker import serve_worker
+
+        return await serve_worker(member, settings, transports, match, log, invokes_at)
+    refuse_unusable("--listen", *settings.listen)
+    refuse_unusable("--callback-listen", *settings.callback_listen)
+    gateway = Gateway(settings, transports, match, log=log)
+    warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
     with StopSignals() as signals:
         await gateway.start()
         freeze_loaded()
@@ -92,14 +101,14 @@ async def serve_gateway(
                 "gateway on %s, called back at %s, invokes at %s",
                 gateway.public_url,
                 gateway.callback_url,
-                endpoint.url if endpoint is not None else "URLs",
+                invokes_at,
             )
-            return await _end(
+            return await end(
                 signals, gateway.drain, lambda: gateway.statistics()["held"], logger.info
             )
         finally:
             await gateway.stop()
-            _flush_log()
+            flush_log()
 
 
 async def serve_emulator(config: Config, listen: Address, log_settings: LogSettings) -> int:
@@ -133,15 +142,24 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
             await emulator.stop()
 
 
-async def _end(
-    signals: StopSignals,
+class Stops(Protocol):
+    """What stops a server: the signals of its process, or a parent's orders."""
+
+    first: asyncio.Event
+    second: asyncio.Event
+    number: int
+    """The last signal."""
+
+
+async def end(
+    signals: Stops,
     drain: Callable[[], Coroutine[Any, Any, bool]],
     count_open: Callable[[], int],
     report: Callable[[str], None],
 ) -> int:
     """Wait for the first signal; then for the end of the drain, or for the second signal."""
     await signals.first.wait()
-    _flush_log()  # whatever follows the signal
+    flush_log()  # whatever follows the signal
     count = count_open()
     if count:
         what = "1 open response" if count == 1 else f"{count} open responses"
@@ -157,13 +175,13 @@ async def _end(
     return 128 + signals.number if signals.second.is_set() else 1
 
 
-def _flush_log() -> None:
+def flush_log() -> None:
     """Write the lines that wait for others: see `Terminal.write_soon`."""
     for handler in logging.getLogger().handlers:
         handler.flush()
 
 
-def _warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
+def warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
     """Warn if the limit of descriptors reduces how many responses the gateway holds."""
     if held_max < wanted:
         logger.warning(

@@ -1,11 +1,14 @@
 """Typed settings: of `tailrace.toml`, of commands, and addresses."""
 
 from tailrace.config.address import (
+    WILDCARDS,
     Address,
+    PortRange,
     check_url,
     parse_address,
     parse_advertise,
     parse_host_name,
+    unadvertised,
 )
 from tailrace.config.commands import (
     DevOptions,
@@ -36,6 +39,7 @@ from tailrace.config.target import CONFIG_NAME, config_of
 __all__ = [
     "CONFIG_NAME",
     "HOLD_BACKS",
+    "WILDCARDS",
     "Address",
     "Config",
     "CorsConfig",
@@ -49,6 +53,7 @@ __all__ = [
     "HoldBackConfig",
     "HoldBackName",
     "Interpreter",
+    "PortRange",
     "RouteConfig",
     "TransportName",
     "UrlConfig",
@@ -60,4 +65,5 @@ __all__ = [
     "parse_address",
     "parse_advertise",
     "parse_host_name",
+    "unadvertised",
 ]

@@ -15,6 +15,10 @@ HOST_NAME_PATTERN: Final = r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME_PATTERN}").fullmatch
 
 
+WILDCARDS: Final = ("0.0.0.0", "::")
+"""Hosts to listen on that stand for all addresses of the machine. Nobody can call them."""
+
+
 class Address(NamedTuple):
     """An address to listen on; port 0 is any free port."""
 
@@ -24,6 +28,16 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class PortRange(NamedTuple):
+    """Ports from the first to the last."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
 
 
 def parse_address(text: str, *, name: str = "address") -> Address:
@@ -42,11 +56,29 @@ def parse_address(text: str, *, name: str = "address") -> Address:
     return Address(host, port)
 
 
-def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") -> str:
+def parse_ports(text: str, *, name: str = "ports") -> PortRange:
+    """Parse FIRST-LAST, or one port; return the range.
+
+    Raises:
+        ConfigError: the text is no range of ports.
+    """
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text.strip())
+    if match is None:
+        raise ConfigError(f"{text[:80]!r} is no range of ports", where=name, allowed="FIRST-LAST")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 1 <= first <= last <= 65_535:
+        problem = f"{text[:80]!r} is no range of ports"
+        raise ConfigError(problem, where=name, allowed="FIRST-LAST, from 1 to 65535, FIRST first")
+    return PortRange(first, last)
+
+
+def parse_advertise(
+    text: str, default_port: int, *, offset: int = 0, name: str = "--advertise"
+) -> str:
     """Return the base of callback URLs for [https://]HOST[:PORT], such as "http://10.0.0.1:8081".
 
     The port defaults to `default_port`; for https it defaults to 443, because a proxy terminates
-    TLS in front of the gateway.
+    TLS in front of the gateway. `offset` is added to a port that the text has.
 
     Raises:
         ConfigError: the text is malformed, or its address cannot be called, such as 0.0.0.0.
@@ -59,17 +91,30 @@ def parse_advertise(text: str, default_port: int, *, name: str = "--advertise") 
         problem = f"{text[:80]!r} is neither http nor https"
         raise ConfigError(problem, where=name, allowed=allowed)
     host, port = _split_host(rest.removesuffix("/"), name, allowed)
-    if host in ("0.0.0.0", "::"):
+    if host in WILDCARDS:
         problem = f"functions cannot call {host}; name an address of this machine"
         raise ConfigError(problem, where=name)
     if port == 0:
         raise ConfigError("functions cannot call port 0", where=name, allowed=allowed)
+    if port is not None:
+        port += offset
+        if port > 65_535:
+            raise ConfigError(f"port {port} is not allowed", where=name, allowed="0 to 65535")
     if port is None:
         port = 443 if scheme == "https" else default_port
     if port == 0:
         problem = "has no port, and --callback-listen takes any; name one"
         raise ConfigError(problem, where=name)
     return f"{scheme}://{Address(host, port)}"
+
+
+def unadvertised(listen: Address) -> ConfigError:
+    """The error to raise if functions cannot call a callback listener at its own address."""
+    return ConfigError(
+        f"missing; --callback-listen {listen} is no address that functions can call",
+        where="--advertise",
+        allowed="[https://]HOST[:PORT]",
+    )
 
 
 def parse_host_name(text: str, *, name: str) -> str:

@@ -11,10 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from tailrace.config.address import Address, parse_address, parse_host_name
+from tailrace.config.address import (
+    Address,
+    PortRange,
+    parse_address,
+    parse_host_name,
+    parse_ports,
+)
 from tailrace.config.function import HoldBackName
 from tailrace.config.records import TransportName
 from tailrace.config.target import CONFIG_NAME
+from tailrace.config.workers import parse_workers
 from tailrace.setting import Setting
 
 _CONFIG: Final = Setting(
@@ -81,6 +88,13 @@ def _listen(meaning: str) -> Setting:
 
 
 _CLIENTS: Final = _listen("Where clients connect.")
+_WORKERS: Final = Setting(
+    "How many processes share the load, each on one core; `auto`: one for each core of this "
+    "process's share of the machine.",
+    help="How many processes share the load; auto: one for each core.",
+    metavar="COUNT|auto",
+    parse=parse_workers,
+)
 _CALLBACKS: Final = _listen("Where functions call back.")
 _LAMBDA: Final = _listen("Where SDKs find the emulated Lambda.")
 _CLIENTS_ADDRESS: Final = Address("127.0.0.1", 8080)
@@ -146,7 +160,26 @@ class GatewayOptions:
     ] = None
     transport: Annotated[TransportName | None, _TRANSPORT] = None
     listen: Annotated[Address, _CLIENTS] = _CLIENTS_ADDRESS
-    callback_listen: Annotated[Address, _CALLBACKS] = _CALLBACKS_ADDRESS
+    workers: Annotated[int, _WORKERS] = 1
+    callback_listen: Annotated[
+        Address,
+        replace(
+            _CALLBACKS,
+            meaning="Where functions call back: the first worker; each has a port of its own, see "
+            "`--callback-ports`.",
+        ),
+    ] = _CALLBACKS_ADDRESS
+    callback_ports: Annotated[
+        PortRange | None,
+        Setting(
+            "The ports at which functions call back. Each worker has one of them, and twice as "
+            "many are in use while workers are replaced. Ports that others use are left out.",
+            help="The ports of callback listeners, one for each worker.",
+            metavar="FIRST-LAST",
+            default="from the port of `--callback-listen` on, four for each worker",
+            parse=parse_ports,
+        ),
+    ] = None
     advertise: Annotated[str | None, _ADVERTISE] = None
     endpoint_url: Annotated[
         str | None,

@@ -47,17 +47,19 @@ def load(
     hold_back: HoldBackName | None = None,
     runs_functions: bool = True,
     allow_hosts: Iterable[str] = (),
+    text: str | None = None,
 ) -> Config:
     """Read and check a configuration file; directories in it are relative to the file.
 
     `hold_back` overrides that of every function; `allow_hosts` extends `allowed_hosts` of
     `[emulator]`. Without `runs_functions` the functions run on another machine: the file is
-    checked in the same way, but directories that it names need not exist here.
+    checked in the same way, but directories that it names need not exist here. With `text` that is
+    what the file contains, whatever it contains now.
 
     Raises:
         ConfigError: the file cannot be read, or a part of it is not allowed.
     """
-    config = _Reader(str(path), runs_functions).read(Path(path))
+    config = _Reader(str(path), runs_functions, text).read(Path(path))
     return overridden(config, hold_back, allow_hosts)
 
 
@@ -87,9 +89,10 @@ _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 class _Reader:
     """Reads one file, whose name is part of each message."""
 
-    def __init__(self, name: str, runs_functions: bool) -> None:
+    def __init__(self, name: str, runs_functions: bool, text: str | None) -> None:
         self._name = name
         self._runs_functions = runs_functions
+        self._text = text
 
     def read(self, path: Path) -> Config:
         root = self._parse(path)
@@ -108,7 +111,8 @@ class _Reader:
 
     def _parse(self, path: Path) -> dict[str, Any]:
         try:
-            return tomllib.loads(path.read_bytes().decode("utf-8"))
+            text = self._text
+            return tomllib.loads(path.read_bytes().decode("utf-8") if text is None else text)
         except OSError as error:
             inside = path / "tailrace.toml"
             meant = str(inside) if inside.is_file() else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import NamedTuple
 
 from tailrace import limits
 from tailrace.gateway.event import exchange_of
@@ -21,6 +23,7 @@ from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.choice import Transports
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
+from tailrace.net.process.board import Row
 from tailrace.net.process.descriptors import descriptor_limit, shares_of
 from tailrace.net.server.listener import Headers, HttpLimits, HttpServer
 from tailrace.net.server.refusals import WebGuard
@@ -29,11 +32,19 @@ from tailrace.net.server.web_access import WebAccess
 logger = logging.getLogger(__name__)
 
 
+class GatewaySockets(NamedTuple):
+    """Listening sockets that a process was given: those of clients, which others share, and one."""
+
+    public: Sequence[socket.socket]
+    callback: socket.socket
+
+
 class Gateway:
     """Holds clients' responses, invokes functions, and relays what they send.
 
     Call `start`, then perhaps `drain`, which lets held responses end, then `stop`. `log` is the
-    observer that logs the end of each exchange, before those of `observe.OBSERVERS`.
+    observer that logs the end of each exchange, before those of `observe.OBSERVERS`. A worker has
+    `sockets` that it was given, and its `row` of the board.
     """
 
     def __init__(
@@ -44,7 +55,11 @@ class Gateway:
         *,
         log: Observer = log_exchange,
         clock: TimerClock | None = None,
+        sockets: GatewaySockets | None = None,
+        row: Row | None = None,
     ) -> None:
+        self._sockets = sockets
+        self._row = row
         self.settings = settings = _within_descriptors(settings)
         self._transports = transports
         self._clock = clock if clock is not None else LoopClock()
@@ -83,7 +98,10 @@ class Gateway:
             undo.push_async_callback(self._transports.close)
             self._registry.start()  # before a function can call back
             undo.callback(self._registry.stop)
-            await self._callbacks.start(*settings.callback_listen)
+            if self._sockets is None:
+                await self._callbacks.start(*settings.callback_listen)
+            else:
+                await self._callbacks.start_on([self._sockets.callback])
             undo.push_async_callback(self._callbacks.stop)
             self._front = Front(
                 self._registry,
@@ -104,7 +122,10 @@ class Gateway:
                 uploads=settings.config.uploads_max,
             )
             self._public = HttpServer(self._front, name="public", bounds=bounds, clock=self._clock)
-            await self._public.start(*settings.listen)
+            if self._sockets is None:
+                await self._public.start(*settings.listen)
+            else:
+                await self._public.start_on(self._sockets.public)
             undo.pop_all()
 
     @property
@@ -137,18 +158,30 @@ class Gateway:
         if held is not None and held.is_waiting:
             self._clock.call_later(limits.CALLBACK_GRACE_S, held.apply, InvocationFailed(detail))
 
-    async def drain(self) -> bool:
+    async def drain(
+        self,
+        *,
+        delay_s: float | None = None,
+        is_node: bool = True,
+        keeps_queue: bool = False,
+    ) -> bool:
         """Take no new requests, and wait until held responses have ended, up to the last byte.
 
-        The health document is a 503 first. After `drain_delay_s`, in which load balancers notice
-        it, the public listener closes. Requests that have started are served, and one more on each
-        idle connection, if it comes within `drain_idle_timeout_s`.
+        The health document is a 503 first. After `delay_s`, or `drain_delay_s` of the settings, in
+        which load balancers notice it, the public listener closes. Requests that have started are
+        served, and one more on each idle connection, if it comes within `drain_idle_timeout_s`.
+
+        One process of a node that goes on has no delay, and its health stays: `is_node` is False.
+        With `keeps_queue` others take the connections that wait to be accepted.
 
         Returns False if the drain time was over first. Cancelling is safe: `stop` aborts the rest.
         """
-        self._front.is_draining = True
-        await sleep(self._clock, self.settings.config.drain_delay_s)
-        self._public.stop_accepting()
+        if is_node:
+            self._front.is_draining = True
+            if delay_s is None:
+                delay_s = self.settings.config.drain_delay_s
+            await sleep(self._clock, delay_s)
+        self._public.stop_accepting(keeps_queue=keeps_queue)
         timeout_s = self.settings.config.drain_timeout_s
         try:
             async with time_limit(self._clock, timeout_s):

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tailrace import limits
-from tailrace.config import Address, Config, GatewayConfig, GatewayOptions
-from tailrace.errors import ConfigError
+from tailrace.config import (
+    WILDCARDS,
+    Address,
+    Config,
+    GatewayConfig,
+    GatewayOptions,
+    unadvertised,
+)
 from tailrace.net.server.web_access import WebAccess
 
-_WILDCARDS: Final = ("0.0.0.0", "::")
 _DEFAULTS: Final = GatewayOptions()
 
 
@@ -52,12 +57,8 @@ def settings_from(
         ConfigError: the callback listener is on every address of the machine, and `advertise`
             does not name one that functions can call.
     """
-    if advertise is None and callback_listen.host in _WILDCARDS:
-        raise ConfigError(
-            f"missing; --callback-listen {callback_listen} is no address that functions can call",
-            where="--advertise",
-            allowed="[https://]HOST[:PORT]",
-        )
+    if advertise is None and callback_listen.host in WILDCARDS:
+        raise unadvertised(callback_listen)
     return GatewaySettings(
         listen=listen,
         callback_listen=callback_listen,

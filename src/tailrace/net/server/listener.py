@@ -7,7 +7,9 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
+from functools import partial
 from typing import Final
 
 from tailrace import limits
@@ -67,31 +69,48 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
         self._date: tuple[int, bytes] = (0, b"")
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError if the address is not available."""
+        make = partial(asyncio.get_running_loop().create_server, self._new_connection)
+        await self._start(partial(make, host, port, backlog=limits.BACKLOG_MAX))
+
+    async def start_on(self, listening: Sequence[socket.socket]) -> None:
+        """Serve on sockets that listen already, and that other processes may share."""
+        make = partial(asyncio.get_running_loop().create_server, self._new_connection)
+        for sock in listening:
+            await self._start(partial(make, sock=sock))
+
+    def _new_connection(self) -> Connection:
+        return Connection(self)
+
+    async def _start(self, listen: Callable[[], Awaitable[asyncio.Server]]) -> None:
         self.deadlines.start()
         self.crowd.start()
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self), host, port, backlog=limits.BACKLOG_MAX
-            )
+            listener = await listen()
         except BaseException:
             self.deadlines.stop()
             raise
-        for sock in self._listener.sockets:
+        self._listeners.append(listener)
+        for sock in listener.sockets:
             _notice_vanished_peers(sock, self.limits.stall_timeout_s)
-        self.host, self.port = self._listener.sockets[0].getsockname()[:2]
+        self.host, self.port = self._listeners[0].sockets[0].getsockname()[:2]
 
-    def stop_accepting(self) -> None:
-        """Close the listener; each open connection gets one more response."""
+    def stop_accepting(self, *, keeps_queue: bool = False) -> None:
+        """Close the listener; each open connection gets one more response.
+
+        With `keeps_queue` connections that wait to be accepted are left to the other processes
+        that share the listening socket.
+        """
         if self.is_draining:
             return
         self.is_draining = True
-        if self._listener is not None:
-            self._serve_backlog(self._listener)
-            self._listener.close()
+        for listener in self._listeners:
+            if not keeps_queue:
+                self._serve_backlog(listener)
+            listener.close()
         self.deadlines.shorten_idle()
 
     def _serve_backlog(self, listener: asyncio.Server) -> None:

@@ -1,0 +1,44 @@
+"""The number of workers of a gateway."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Final
+
+from tailrace import limits
+from tailrace.errors import ConfigError
+
+_CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+"""The CPU time of this container, and the period for which it is: "200000 100000" is two cores."""
+
+
+def parse_workers(text: str, *, name: str = "--workers") -> int:
+    """Parse a number of workers, or `auto`: the cores that this process may use.
+
+    Raises:
+        ConfigError: it is neither, or too many.
+    """
+    if text.strip() == "auto":
+        return min(limits.WORKERS_MAX, usable_cores())
+    if not text.strip().isascii() or not text.strip().isdecimal():
+        raise ConfigError(f"{text[:80]!r} is no number", where=name, allowed="a number, or auto")
+    count = int(text)
+    if not 1 <= count <= limits.WORKERS_MAX:
+        allowed = f"1 to {limits.WORKERS_MAX}, or auto"
+        raise ConfigError(f"{count} is not allowed", where=name, allowed=allowed)
+    return count
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: its affinity, and its container's CPU time."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_QUOTA.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return cores

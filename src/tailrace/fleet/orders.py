@@ -1,0 +1,92 @@
+"""The worker's end of its channel: what the parent orders, as events of the running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from tailrace.fleet.channel import Channel, Message
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainOrder:
+    """How to drain.
+
+    `is_node`: all workers drain, so health is 503, and the drain begins after `delay_s`. Otherwise
+    this worker alone leaves. `keeps_queue`: connections that wait in the kernel's queue are left to
+    the other holders of the listening socket.
+    """
+
+    delay_s: float = 0.0
+    is_node: bool = False
+    keeps_queue: bool = True
+
+
+class Orders:
+    """The orders of a worker: an asynchronous context manager.
+
+    SIGTERM lets this worker alone drain, and its parent replaces it. SIGINT and SIGHUP, which a
+    terminal sends to all of its processes, are left to the parent. A parent that has ended is the
+    order to drain, with nobody left to take the queue.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.first = asyncio.Event()
+        """Drain, as `drain` says."""
+        self.second = asyncio.Event()
+        """Stop now."""
+        self.drain = DrainOrder()
+        self.number = int(signal.SIGTERM)
+        self._socket = channel
+
+    async def __aenter__(self) -> Orders:
+        loop = asyncio.get_running_loop()
+        self.channel = await Channel.open(self._socket, self._on_message, self._on_end)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        loop.add_signal_handler(signal.SIGTERM, self._on_term)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+        self.channel.close()
+
+    def report_ready(self, **facts: Any) -> None:
+        """Tell the parent that this worker serves."""
+        self.channel.send(**{"is": "ready"}, **facts)
+
+    def _on_message(self, message: Message) -> None:
+        match message.get("do"):
+            case "drain":
+                self._begin(
+                    DrainOrder(message["delay_s"], message["is_node"], message["keeps_queue"])
+                )
+            case "stop":
+                self.first.set()
+                self.second.set()
+
+    def _on_term(self) -> None:
+        self.channel.send(**{"is": "leaving"})
+        self._begin(DrainOrder())
+
+    def _on_end(self) -> None:
+        if not self.first.is_set():
+            logger.warning("the parent has ended; this worker ends what it holds, and then itself")
+        self._begin(DrainOrder(keeps_queue=False))
+
+    def _begin(self, order: DrainOrder) -> None:
+        if not self.first.is_set():
+            self.drain = order
+            self.first.set()

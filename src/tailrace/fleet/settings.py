@@ -1,0 +1,106 @@
+"""What a parent needs of the command line: addresses, the number of workers, times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tailrace.config import (
+    WILDCARDS,
+    Address,
+    GatewayConfig,
+    GatewayOptions,
+    PortRange,
+    parse_advertise,
+    unadvertised,
+)
+from tailrace.errors import ConfigError
+from tailrace.fleet.sockets import CallbackPorts
+
+_GENERATIONS: Final = 4
+"""Workers of so many generations have a callback port: those that serve, and those that drain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """The settings of a parent."""
+
+    listen: Address
+    callback_ports: CallbackPorts
+    workers: int
+    advertise: str | None
+    """As the option gives it; None: each worker's own address."""
+    config_path: Path | None
+    drain_delay_s: float
+    drain_timeout_s: float
+
+    def advertised(self, port: int) -> str | None:
+        """Return the base of callback URLs of a worker with this callback port.
+
+        Without a port of its own, the advertised host is called at the worker's port. With one,
+        the first callback port is called there, the second at the next port, and so on.
+        """
+        if self.advertise is None:
+            return None
+        return parse_advertise(self.advertise, port, offset=port - self.callback_ports.first)
+
+
+def fleet_settings(
+    options: GatewayOptions, config: GatewayConfig, config_path: Path | None
+) -> FleetSettings:
+    """Return the settings of a parent.
+
+    Raises:
+        ConfigError: an address is wrong, or there are too few callback ports.
+    """
+    listen, advertise = options.callback_listen, options.advertise
+    if advertise is None and listen.host in WILDCARDS:
+        raise unadvertised(listen)
+    if advertise is not None:
+        parse_advertise(advertise, listen.port or 1)
+    ports = _callback_ports(
+        listen, options.callback_ports, options.workers, (options.listen.port,), advertise
+    )
+    return FleetSettings(
+        listen=options.listen,
+        callback_ports=ports,
+        workers=options.workers,
+        advertise=advertise,
+        config_path=config_path,
+        drain_delay_s=config.drain_delay_s,
+        drain_timeout_s=config.drain_timeout_s,
+    )
+
+
+def _callback_ports(
+    listen: Address,
+    ports: PortRange | None,
+    workers: int,
+    avoid: tuple[int, ...],
+    advertise: str | None,
+) -> CallbackPorts:
+    """Return the ports of callback listeners: those given, or from that of `listen` on.
+
+    Raises:
+        ConfigError: they are too few for the workers.
+    """
+    if listen.port == 0 and ports is None:
+        return CallbackPorts(listen.host, 0, 0)
+    if ports is None:
+        count = 1 if _has_one_port(advertise) else _GENERATIONS * workers + len(avoid)
+        ports = PortRange(listen.port, min(listen.port + count - 1, 65_535))
+    first, last = ports
+    usable = [port for port in range(first, last + 1) if port not in avoid]
+    if len(usable) < workers:
+        where = "--advertise" if _has_one_port(advertise) else "--callback-ports"
+        problem = f"{workers} workers need a callback port each, and there is {len(usable)}"
+        raise ConfigError(problem, where=where)
+    return CallbackPorts(listen.host, first, last, avoid)
+
+
+def _has_one_port(advertise: str | None) -> bool:
+    """Whether functions call one port, 443, whatever the worker's is."""
+    if advertise is None or not advertise.startswith("https://"):
+        return False
+    return parse_advertise(advertise, 1).endswith(":443")
