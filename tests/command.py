@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import os
@@ -16,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
+
+import psutil
 
 PATIENCE_S = 20.0
 """When a wait is in vain."""
@@ -161,6 +164,15 @@ class Command:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it and its processes at once, as the kernel does when memory is short."""
+        victims = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+        for victim in victims:  # after the process itself, which would start them again
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
 
     def wait_exit(self) -> int:
         """Wait for the end; the exit code."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from signal import SIGKILL
 from urllib.parse import urlsplit
 
 import pytest
@@ -58,8 +57,7 @@ class Servers:
 
     def kill(self, name: str) -> None:
         """End a process as the kernel does when memory is short."""
-        self.processes[name].signal(SIGKILL)
-        self.processes[name].wait_exit()
+        self.processes[name].kill()
 
     def go_on(self) -> None:
         """Let the function end its response."""
