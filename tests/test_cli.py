@@ -116,10 +116,6 @@ def test_every_gateway_setting_is_an_option() -> None:
             ["gateway", "--function", "f", "--callback-listen", "[::]:8081", "--advertise", "[::]"],
             "--advertise: functions cannot call ::",
         ),
-        (
-            ["gateway", "--function", "f", "--callback-listen", "[::]:0", "--advertise", "host"],
-            "--advertise: has no port, and --callback-listen takes any; name one",
-        ),
         (["gateway", "--function", "f", "--health-path", "x"], "'x' is not a path that begins"),
         (["gateway", "--function", "f", "--trusted-hops", "17"], "17 is not in the range 0<=x<=16"),
         (["gateway", "--function", "f", "--total-timeout", "0"], "0.0 is not in the range 0<x"),
@@ -263,7 +259,6 @@ def test_the_hint_for_a_missing_extra_can_be_followed(tmp_path: Path) -> None:
     ("command", "option"),
     [
         ("gateway", "--listen"),
-        ("gateway", "--callback-listen"),
         ("emulator", "--listen"),
         ("dev", "--listen"),
         ("dev", "--emulator-listen"),

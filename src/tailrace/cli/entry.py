@@ -47,19 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from tailrace.cli.commands import tailrace
 
         tailrace.main(given, prog_name="tailrace")
-    except ConfigError as error:
-        _fail(2, str(error))
-    except PackageError as error:
-        _fail(1, str(error))
-    except ModuleNotFoundError as error:
-        library = (error.name or "").partition(".")[0]
-        if library not in _LIBRARIES:
-            raise
-        _fail(2, _missing(library, given))
-    except OSError as error:
-        words = error.strerror or str(error)
-        _fail(1, words if error.filename is None else f"{error.filename}: {words}")
+    except (ConfigError, PackageError, ModuleNotFoundError, OSError) as error:
+        _fail(*in_words(error, given))
     sys.exit(0)
+
+
+def in_words(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
+    """Return exit code and message for an error of a command; any other error is raised again."""
+    match error:
+        case ConfigError():
+            return 2, str(error)
+        case PackageError():
+            return 1, str(error)
+        case ModuleNotFoundError():
+            library = (error.name or "").partition(".")[0]
+            if library in _LIBRARIES:
+                return 2, _missing(library, arguments)
+        case OSError():
+            words = error.strerror or str(error)
+            return 1, words if error.filename is None else f"{error.filename}: {words}"
+    raise error
 
 
 def _missing(library: str, given: Sequence[str]) -> str:

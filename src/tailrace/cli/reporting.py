@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tailrace.errors import ConfigError
+from tailrace.cli.entry import in_words
 
 if TYPE_CHECKING:  # Windows has no fleet
     from tailrace.fleet.membership import Membership
@@ -20,13 +20,8 @@ def reporting(member: Membership) -> Iterator[None]:
     """Tell the parent why this worker cannot start, and exit; the parent shows the reason."""
     try:
         yield
-    except ConfigError as error:
-        _report(member, 2, str(error))
-    except OSError as error:
-        _report(member, 1, str(error))
-
-
-def _report(member: Membership, code: int, text: str) -> None:
-    message = {"is": "failed", "code": code, "text": text}
-    os.write(member.channel, json.dumps(message).encode() + b"\n")
-    sys.exit(code)
+    except Exception as error:
+        code, text = in_words(error, ["gateway"])
+        message = {"is": "failed", "code": code, "text": text}
+        os.write(member.channel, json.dumps(message).encode() + b"\n")
+        sys.exit(code)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tailrace import limits
@@ -17,6 +18,7 @@ from tailrace.errors import ConfigError
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.worker import StartFailedError, Worker, in_words
+from tailrace.net.ports import refuse_unusable
 from tailrace.net.process.board import Board
 from tailrace.net.tasks import TaskSet
 
@@ -61,6 +63,7 @@ class Parent:
         self._public = list(self._given or bind_public(settings.listen, "--listen"))
         self._generation, self._config_text = 1, _read(settings.config_path)
         try:
+            refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
             await self.start_workers(settings.workers)
         except BaseException:
             await self.close()
@@ -105,6 +108,9 @@ class Parent:
     async def _start_worker(self) -> Worker:
         ports = self.settings.callback_ports
         callback = ports.bind()
+        if callback is not None and self.settings.advertises_one_of_any_port:
+            ports = replace(ports, first=_port_of(callback), last=_port_of(callback))
+            self.settings = replace(self.settings, callback_ports=ports)
         if callback is None:
             raise StartFailedError(f"none of the callback ports {ports} is free")
         row = self.board.take_row(self._generation)
@@ -112,7 +118,7 @@ class Parent:
             callback.close()
             raise StartFailedError(f"there are {limits.WORKER_SLOTS_MAX} workers already")
         try:
-            advertise = self.settings.advertised(callback.getsockname()[1])
+            advertise = self.settings.advertised(_port_of(callback))
         except ConfigError as error:
             callback.close()
             row.clear()
@@ -207,6 +213,11 @@ class Parent:
     def _close_public(self) -> None:
         for sock in self._public:
             sock.close()
+
+
+def _port_of(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port
 
 
 def _read(path: Path | None) -> str | None:

@@ -45,6 +45,13 @@ class FleetSettings:
             return None
         return parse_advertise(self.advertise, port, offset=port - self.callback_ports.first)
 
+    @property
+    def advertises_one_of_any_port(self) -> bool:
+        """Whether one port is advertised, and any is to be bound: the first one is the only one."""
+        if self.advertise is None or self.callback_ports.first:
+            return False
+        return parse_advertise(self.advertise, 1) == parse_advertise(self.advertise, 2)
+
 
 def fleet_settings(
     options: GatewayOptions, config: GatewayConfig, config_path: Path | None
