@@ -200,7 +200,16 @@ def _start(interpreter: Path, stand_in: StandIn, directory: Path, profile: Path)
     words = [
         *("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}/callgrind"),
         f"--dump-before={MARK}*",
-        *(str(interpreter), "-m", "bench.counted", "gateway", "--config", str(config)),
+        *(
+            str(interpreter),
+            "-m",
+            "bench.counted",
+            "gateway",
+            "--workers",
+            "0",
+            "--config",
+            str(config),
+        ),
         *("--listen", f"127.0.0.1:{port}", "--callback-listen", f"127.0.0.1:{free_port()}"),
         *("--endpoint-url", f"http://127.0.0.1:{stand_in.invoke_port}"),
     ]

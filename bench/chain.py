@@ -173,7 +173,7 @@ def start_chain(bed: Bed) -> Chain:
     ports = [f"127.0.0.1:{gateway_port}", "--callback-listen", f"127.0.0.1:{free_port()}"]
     gateway = bed.command(
         "gateway",
-        [*TAILRACE, "gateway", *options, *ports, "--endpoint-url", endpoint],
+        [*TAILRACE, "gateway", "--workers", "0", *options, *ports, "--endpoint-url", endpoint],
         gateway_port,
     )
     return Chain(emulator, gateway, large, small)

@@ -25,10 +25,10 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 DESCRIPTORS = 20_000
 
-TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway"
+TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway --workers 0"
 REFERENCE = ROOT / ".venv/reference/bin/python"
 """Debian's Python with the gateway's packages: `make .venv/.reference`."""
-REFERENCE_COMMAND = f"{shlex.quote(str(REFERENCE))} -m tailrace.cli gateway"
+REFERENCE_COMMAND = f"{shlex.quote(str(REFERENCE))} -m tailrace.cli gateway --workers 0"
 TAILRACE_CONFIG = """\
 [gateway]
 first_byte_timeout_s = 120

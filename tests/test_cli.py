@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from tests.command import (
@@ -319,6 +320,17 @@ def test_an_address_of_a_function_url_that_is_not_ours_is_an_error(project: Path
 def _free_ports(command: str) -> tuple[str, ...]:
     count = {"dev": 6, "gateway": 4, "emulator": 2}[command]
     return ANY_PORTS[:count]
+
+
+def test_a_gateway_can_be_one_process_without_a_parent(project: Path) -> None:
+    arguments = ["gateway", *ANY_PORTS[:4], "--endpoint-url", "http://127.0.0.1:1"]
+    with Command([*arguments, "--workers", "0"], cwd=project) as gateway:
+        url = gateway.wait_line(r"gateway on (http://[^,]+), called back at http://127")[1]
+
+        assert psutil.Process(gateway.process.pid).children() == []
+        assert fetch(f"{url}/_tailrace/health")[0] == 200
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait_exit() == 0
 
 
 def test_emulator_and_gateway_are_two_commands_that_work_together(project: Path) -> None:

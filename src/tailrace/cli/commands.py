@@ -92,7 +92,7 @@ def gateway(**values: Any) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
     log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
     _check_transport(options.function, options.transport)
-    if sys.platform == "win32":
+    if sys.platform == "win32" or options.workers == 0:
         _run_gateway(options, values, log_settings)
     from tailrace.fleet.membership import membership_from
 

@@ -90,7 +90,8 @@ def _listen(meaning: str) -> Setting:
 _CLIENTS: Final = _listen("Where clients connect.")
 _WORKERS: Final = Setting(
     "How many processes share the load, each on one core; `auto`: one for each core of this "
-    "process's share of the machine.",
+    "process's share of the machine. `0`: the gateway is one process without a parent, which "
+    "cannot reload; on Windows it always is.",
     help="How many processes share the load; auto: one for each core.",
     metavar="COUNT|auto",
     parse=parse_workers,

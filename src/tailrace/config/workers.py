@@ -1,4 +1,4 @@
-"""The number of workers of a gateway."""
+"""The number of workers of a gateway; 0 is one process without a parent."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def parse_workers(text: str, *, name: str = "--workers") -> int:
     if not text.strip().isascii() or not text.strip().isdecimal():
         raise ConfigError(f"{text[:80]!r} is no number", where=name, allowed="a number, or auto")
     count = int(text)
-    if not 1 <= count <= limits.WORKERS_MAX:
-        allowed = f"1 to {limits.WORKERS_MAX}, or auto"
+    if count > limits.WORKERS_MAX:
+        allowed = f"0 to {limits.WORKERS_MAX}, or auto"
         raise ConfigError(f"{count} is not allowed", where=name, allowed=allowed)
     return count
 
