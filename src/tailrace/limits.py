@@ -223,16 +223,8 @@ WORKERS_MAX: Final = 64
 """Workers of one gateway: one for each core of a large machine."""
 WORKER_SLOTS_MAX: Final = 4 * WORKERS_MAX
 """Workers of a gateway and those before them that still drain, together: four generations."""
-ROUTES_COUNTED_MAX: Final = 4_096
-"""Routes whose open exchanges are counted over all workers; a reload may replace all of a file."""
-WORKER_START_TIMEOUT_S: Final = 60.0
-"""How long a worker may take from its start until it serves; a start takes about half a second."""
-WORKER_STOP_TIMEOUT_S: Final = 10.0
-"""How long a worker may take to end after it was told to stop now; then it is killed."""
-WORKER_REAP_INTERVAL_S: Final = 0.25
-"""The longest interval at which the parent asks for the exit code of a worker that is ending."""
-CHANNEL_LINE_BYTES_MAX: Final = 64 * KIB
-"""One message between parent and worker; the longest is an error's text."""
+ROUTES_COUNTED_MAX: Final = 16_384
+"""Routes with open exchanges that all workers count at a time, 2 KiB each: more than HELD_MAX."""
 CAPABILITIES_MADE: Final = 64
 """Ids and secrets of callback URLs that are made at a time."""
 TOMBSTONES_MAX: Final = 10_000

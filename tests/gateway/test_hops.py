@@ -25,7 +25,7 @@ SOURCES = str(Path(tailrace.__file__).parent)
 WRITES = {"write", "writelines"}
 """Of a transport. A profile does not see calls into uvloop: a function that makes one returns."""
 
-REQUEST_HOPS_MAX = 38
+REQUEST_HOPS_MAX = 39
 """Functions between the read that completes a request and the write of its event."""
 CHUNK_HOPS_MAX = 8
 """Functions between the read of a chunk from a callback and the write to the client."""

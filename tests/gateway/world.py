@@ -50,6 +50,8 @@ class FixedRoute:
     concurrency: int = 100
     transport: str = "callback"
     invoke_url: str | None = None
+    host: str | None = None
+    path: str = "/*"
 
 
 class LogLines(logging.Handler):

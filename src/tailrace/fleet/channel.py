@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Self, cast
 
-from tailrace import limits
+from tailrace.net.process import limits
 
 Message = dict[str, Any]
 

@@ -19,6 +19,7 @@ from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.worker import StartFailedError, Worker, in_words
 from tailrace.net.ports import refuse_unusable
+from tailrace.net.process import limits as process_limits
 from tailrace.net.process.board import Board
 from tailrace.net.tasks import TaskSet
 
@@ -185,7 +186,7 @@ class Parent:
         for worker in self.workers:
             worker.stop()
         try:
-            async with asyncio.timeout(limits.WORKER_STOP_TIMEOUT_S):
+            async with asyncio.timeout(process_limits.WORKER_STOP_TIMEOUT_S):
                 await self._wait_ended()
         except TimeoutError:
             for worker in self.workers:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailrace import limits
 from tailrace.fleet.channel import Channel, Message
 from tailrace.fleet.membership import Membership
 from tailrace.fleet.spawning import spawn
+from tailrace.net.process import limits
 from tailrace.net.process.board import Board, Row
 
 

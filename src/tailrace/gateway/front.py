@@ -72,7 +72,7 @@ class Front:
         on_complete = partial(self._hold, head, connection, route, transport)
         request = WholeBody(head, transport.request_bytes_max, on_complete, _nothing)
         try:
-            self.registry.check_room(route)  # before an upload that could only be refused
+            self.registry.places.check(route)  # before an upload that could only be refused
         except ThrottledError as error:
             return self._refuse(connection, head, route, error)
         return request

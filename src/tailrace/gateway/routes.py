@@ -7,7 +7,16 @@ from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 
-class Route(Protocol):
+class RoutePattern(Protocol):
+    """The requests of a route: `/exact`, `/prefix/*` or `/*`, on one host or on any."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def host(self) -> str | None: ...
+
+
+class Route(RoutePattern, Protocol):
     """A rule that sends requests to a function. Equal routes share one count of exchanges."""
 
     @property
@@ -38,13 +47,9 @@ def name_of(route: Route) -> str:
     return route.function if url is None else urlsplit(url).netloc.rpartition("@")[2]
 
 
-class RoutePattern(Protocol):
-    """The requests of a route: `/exact`, `/prefix/*` or `/*`, on one host or on any."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def host(self) -> str | None: ...
+def identity_of(route: Route) -> bytes:
+    """Return what makes it this route, also after a reload: all but its concurrency."""
+    return repr((route.host, route.path, route.function, route.transport)).encode()
 
 
 R = TypeVar("R", bound=RoutePattern)

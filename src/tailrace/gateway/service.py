@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tailrace import limits
 from tailrace.gateway.event import exchange_of
+from tailrace.gateway.exchange.places import OwnPlaces
 from tailrace.gateway.exchange.record import Observer
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
@@ -66,7 +67,7 @@ class Gateway:
         self._registry = Registry(
             settings.config,
             observers=(log, *OBSERVERS),
-            held_max=settings.held_max,
+            places=OwnPlaces(settings.held_max),
             clock=self._clock,
         )
         self._find_route = find_route

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tailrace import limits
 from tailrace.config import GatewayConfig
-from tailrace.errors import CallbackRefusedError, ThrottledError
+from tailrace.errors import CallbackRefusedError
 from tailrace.gateway.exchange.capabilities import new_capability
 from tailrace.gateway.exchange.client_seat import ClientSeat
 from tailrace.gateway.exchange.deadlines import (
@@ -21,6 +21,7 @@ from tailrace.gateway.exchange.deadlines import (
     sweep_interval_s,
 )
 from tailrace.gateway.exchange.live import Held
+from tailrace.gateway.exchange.places import OwnPlaces, Places
 from tailrace.gateway.exchange.record import ExchangeRecord, Observer
 from tailrace.gateway.exchange.state import DeadlinePassed, Exchange, Stopped
 from tailrace.gateway.routes import Route
@@ -49,16 +50,15 @@ class Registry:
         deadlines: GatewayConfig,
         *,
         observers: Sequence[Observer] = (),
-        held_max: int = limits.HELD_MAX,
+        places: Places | None = None,
         clock: TimerClock | None = None,
     ) -> None:
         self.deadlines = deadlines
         self._clock = clock if clock is not None else LoopClock()
         self.now_s = self._clock.now_s
         self._observers = observers
-        self._held_max = held_max
+        self.places = places if places is not None else OwnPlaces(limits.HELD_MAX)
         self._held: dict[str, Held] = {}
-        self._by_route: dict[Route, int] = {}
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
         self._empty = asyncio.Event()
         self._sweeper = Sweeper(
@@ -84,26 +84,13 @@ class Registry:
         if self._held:
             await self._empty.wait()
 
-    def check_room(self, route: Route) -> int:
-        """Return the number of the route's exchanges if there is room for one more now.
-
-        Raises:
-            ThrottledError: the route or the gateway is at its limit.
-        """
-        count = self._by_route.get(route, 0)
-        if count >= route.concurrency:
-            raise ThrottledError(f"the function is busy: {route.concurrency} requests at a time")
-        if len(self._held) >= self._held_max:
-            raise ThrottledError(f"the gateway is busy: {self._held_max} requests at a time")
-        return count
-
     def hold(self, seat: ClientSeat, head: RequestHead, route: Route) -> Held:
         """Open an exchange for a client's complete request.
 
         Raises:
             ThrottledError: the route or the gateway is at its limit.
         """
-        count = self.check_room(route)
+        self.places.take(route)
         started_s = self.now_s()
         held = Held(
             capability=new_capability(),
@@ -119,7 +106,6 @@ class Registry:
         )
         seat.exchange = held
         self._held[held.capability.exchange_id] = held
-        self._by_route[route] = count + 1
         return held
 
     @property
@@ -166,9 +152,7 @@ class Registry:
     def _forget(self, held: Held) -> None:
         exchange_id, secret = held.capability
         del self._held[exchange_id]
-        others = self._by_route.pop(held.route) - 1
-        if others:
-            self._by_route[held.route] = others
+        self.places.leave(held.route)
         tombstone = _Tombstone(secret, self._clock.now_s(), held.was_called_back)
         self._tombstones[exchange_id] = tombstone
         if len(self._tombstones) > limits.TOMBSTONES_MAX:

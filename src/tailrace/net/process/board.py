@@ -2,14 +2,19 @@
 
 Each row has one writer, its process, so counting takes no lock. Readers may see counts of slightly
 different moments. The parent creates the table, and clears the row of a process that has ended.
+
+Behind the rows there are cells: for each thing that is counted over all processes, one cell for
+each row. `shared_count` describes how they are used.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from tailrace import limits
@@ -32,39 +37,55 @@ DRAINING: Final = 3
 _PLACE: Final = {name: place for place, name in enumerate(COUNTS)}
 _ROW_WORDS: Final = 32
 _HEAD_WORDS: Final = 32
-_TALLIED_FROM: Final = _HEAD_WORDS + _ROW_WORDS * limits.WORKER_SLOTS_MAX
-_BYTES: Final = 8 * (_TALLIED_FROM + limits.WORKER_SLOTS_MAX * limits.ROUTES_COUNTED_MAX * 2)
+DIGESTS_FROM: Final = _HEAD_WORDS + _ROW_WORDS * limits.WORKER_SLOTS_MAX
+"""The first word of the digests, one for each column of cells."""
+CELLS_FROM: Final = DIGESTS_FROM + limits.ROUTES_COUNTED_MAX
+"""The first cell. Those of one column lie together, since they are read together."""
+_BYTES: Final = 8 * (CELLS_FROM + limits.WORKER_SLOTS_MAX * limits.ROUTES_COUNTED_MAX)
 _DRAINING_WORD: Final = 0
-_SLOTS_WORD: Final = 1
+SLOTS_WORD: Final = 1
+"""The number of rows that have ever been used, from the first one on."""
+COLUMNS_WORD: Final = 2
+"""The number of columns that have ever been claimed, from the first one on."""
+NEXT_WORD: Final = 3
+"""The column at which the next search for one without counts begins."""
 assert len(COUNTS) <= _ROW_WORDS
 
 
 class Row:
     """The counters of one process. Read and write them by name: `row["held"] += 1`."""
 
-    __slots__ = ("_first", "_words", "slot")
+    __slots__ = ("_first", "board", "slot")
 
-    def __init__(self, words: memoryview, slot: int) -> None:
-        self._words = words
+    def __init__(self, board: Board, slot: int) -> None:
+        self.board = board
         self._first = _HEAD_WORDS + _ROW_WORDS * slot
         self.slot = slot
 
     def __getitem__(self, name: str) -> int:
-        return self._words[self._first + _PLACE[name]]
+        return self.board.words[self._first + _PLACE[name]]
 
     def __setitem__(self, name: str, value: int) -> None:
-        self._words[self._first + _PLACE[name]] = value
+        self.board.words[self._first + _PLACE[name]] = value
+
+    def gauge(self, name: str) -> Callable[[int], None]:
+        """Return a function that sets one counter, faster than by its name."""
+        return partial(self.board.words.__setitem__, self._first + _PLACE[name])
 
     def counts(self) -> dict[str, int]:
         """Return all counters by name."""
-        values = self._words[self._first : self._first + len(COUNTS)].tolist()
+        values = self.board.words[self._first : self._first + len(COUNTS)].tolist()
         return dict(zip(COUNTS, values, strict=True))
 
     def clear(self) -> None:
         """Set all to zero, also what the process held of each route: its process has ended."""
-        self._words[self._first : self._first + _ROW_WORDS] = memoryview(
-            bytes(8 * _ROW_WORDS)
-        ).cast("q")
+        words, slots = self.board.words, limits.WORKER_SLOTS_MAX
+        cells = range(CELLS_FROM + self.slot, len(words), slots)
+        for cell in cells[: words[COLUMNS_WORD]]:
+            if words[cell]:  # to write each would make memory of pages that nothing has touched
+                words[cell] = 0
+        empty = memoryview(bytes(8 * _ROW_WORDS)).cast("q")
+        words[self._first : self._first + _ROW_WORDS] = empty
 
 
 class Board:
@@ -74,28 +95,32 @@ class Board:
         """Map the table of a file descriptor, which then belongs to it."""
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, _BYTES)
-        self._words = memoryview(self._memory).cast("q")
+        self.words = memoryview(self._memory).cast("q")
 
     @classmethod
     def create(cls) -> Board:
         """Return a new table, which has no file in any folder."""
-        with tempfile.TemporaryFile() as file:
-            file.truncate(_BYTES)
-            return cls(os.dup(file.fileno()))
+        if sys.platform == "linux":  # needs no folder that can be written to
+            descriptor = os.memfd_create("tailrace-board")
+        else:
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
+        os.truncate(descriptor, _BYTES)
+        return cls(descriptor)
 
     @property
     def is_draining(self) -> bool:
         """Whether the node drains: all health paths answer 503. The parent sets it."""
-        return bool(self._words[_DRAINING_WORD])
+        return bool(self.words[_DRAINING_WORD])
 
     @is_draining.setter
     def is_draining(self, value: bool) -> None:
-        self._words[_DRAINING_WORD] = value
+        self.words[_DRAINING_WORD] = value
 
     def row(self, slot: int) -> Row:
         """Return the row of a slot, from 0 to WORKER_SLOTS_MAX - 1."""
         assert 0 <= slot < limits.WORKER_SLOTS_MAX
-        return Row(self._words, slot)
+        return Row(self, slot)
 
     def take_row(self, generation: int) -> Row | None:
         """Return a free row, which is STARTING from now on; None if there is none."""
@@ -104,19 +129,25 @@ class Board:
             if row["state"] == FREE:
                 row.clear()
                 row["state"], row["generation"] = STARTING, generation
-                self._words[_SLOTS_WORD] = max(self._words[_SLOTS_WORD], slot + 1)
+                self.words[SLOTS_WORD] = max(self.words[SLOTS_WORD], slot + 1)
                 return row
         return None
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the rows that are in use."""
-        for slot in range(self._words[_SLOTS_WORD]):
+        for slot in range(self.words[SLOTS_WORD]):
             row = self.row(slot)
             if row["state"] != FREE:
                 yield row
 
+    def column(self, name: str) -> list[int]:
+        """Return one counter of all rows that have ever been used, by slot."""
+        first = _HEAD_WORDS + _PLACE[name]
+        last = _HEAD_WORDS + _ROW_WORDS * self.words[SLOTS_WORD]
+        return self.words[first:last:_ROW_WORDS].tolist()
+
     def close(self) -> None:
         """Release the memory and the descriptor."""
-        self._words.release()
+        self.words.release()
         self._memory.close()
         os.close(self.descriptor)
