@@ -6,8 +6,8 @@ import logging
 import os
 import sys
 
+from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
-from tailrace.cli.serve import end, flush_log
 from tailrace.cli.terminal import Terminal
 from tailrace.fleet.parent import Parent
 from tailrace.fleet.settings import FleetSettings

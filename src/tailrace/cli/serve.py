@@ -5,14 +5,13 @@ The first SIGINT or SIGTERM starts the drain; the second one aborts open respons
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from tailrace.cli.banner import dev_banner, python_lines, url_lines
+from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings, function_line
 from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, Config, DevOptions, RouteConfig
@@ -140,45 +139,6 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
         finally:
             await tasks.cancel_all()
             await emulator.stop()
-
-
-class Stops(Protocol):
-    """What stops a server: the signals of its process, or a parent's orders."""
-
-    first: asyncio.Event
-    second: asyncio.Event
-    number: int
-    """The last signal."""
-
-
-async def end(
-    signals: Stops,
-    drain: Callable[[], Coroutine[Any, Any, bool]],
-    count_open: Callable[[], int],
-    report: Callable[[str], None],
-) -> int:
-    """Wait for the first signal; then for the end of the drain, or for the second signal."""
-    await signals.first.wait()
-    flush_log()  # whatever follows the signal
-    count = count_open()
-    if count:
-        what = "1 open response" if count == 1 else f"{count} open responses"
-        report(f"waiting for {what} to end; a second signal cuts off what is left")
-    tasks = TaskSet()
-    draining = tasks.spawn(drain(), "drain")
-    insisted = tasks.spawn(signals.second.wait(), "second signal")
-    await asyncio.wait((draining, insisted), return_when=asyncio.FIRST_COMPLETED)
-    is_drained = draining.done() and draining.result()
-    await tasks.cancel_all()
-    if is_drained:
-        return 0
-    return 128 + signals.number if signals.second.is_set() else 1
-
-
-def flush_log() -> None:
-    """Write the lines that wait for others: see `Terminal.write_soon`."""
-    for handler in logging.getLogger().handlers:
-        handler.flush()
 
 
 def warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:

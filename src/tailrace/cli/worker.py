@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from tailrace.cli.serve import end, flush_log
+from tailrace.cli.ending import end, flush_log
 from tailrace.fleet.membership import Membership
 from tailrace.fleet.orders import Orders
 from tailrace.gateway.exchange.record import Observer
