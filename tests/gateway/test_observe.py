@@ -136,15 +136,20 @@ def test_tallies_are_bounded() -> None:
 def test_health_has_what_is_open_and_what_was_refused(
     is_draining: bool, status: int, text: str
 ) -> None:
-    statistics = {"held": 1, "uploads": 2, "clients": 3, "callbacks": 4, "tombstones": 5}
+    counts = {
+        "held": 1,
+        "uploads": 2,
+        "clients": 3,
+        "callbacks": 4,
+        "streams": 5,
+        "requests_refused": 6,
+        "uploads_refused": 7,
+        "clients_refused": 8,
+        "callbacks_refused": 10,
+        "descriptors_missed": 20,
+    }
 
-    answered, fields, body = encode_health(
-        statistics,
-        is_draining=is_draining,
-        requests_refused=6,
-        clients_refused={"uploads": 7, "connections": 8, "descriptors": 9},
-        callbacks_refused={"uploads": 0, "connections": 10, "descriptors": 11},
-    )
+    answered, fields, body = encode_health(counts, is_draining=is_draining)
 
     assert answered == status
     assert (b"cache-control", b"no-store") in fields

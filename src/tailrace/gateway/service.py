@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tailrace import limits
 from tailrace.gateway.event import exchange_of
-from tailrace.gateway.exchange.places import OwnPlaces
+from tailrace.gateway.exchange.places import OwnPlaces, SharedPlaces
 from tailrace.gateway.exchange.record import Observer
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
@@ -19,6 +19,7 @@ from tailrace.gateway.front import Front
 from tailrace.gateway.observe import OBSERVERS
 from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.observe.log import log_exchange
+from tailrace.gateway.observe.node import NodeRow
 from tailrace.gateway.routes import Route
 from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
@@ -26,6 +27,7 @@ from tailrace.gateway.transports.choice import Transports
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.process.board import Row
 from tailrace.net.process.descriptors import descriptor_limit, shares_of
+from tailrace.net.server.balance import Balance
 from tailrace.net.server.listener import Headers, HttpLimits, HttpServer
 from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
@@ -61,13 +63,19 @@ class Gateway:
     ) -> None:
         self._sockets = sockets
         self._row = row
+        self._node: NodeRow | None = None
+        held_max = settings.held_max
         self.settings = settings = _within_descriptors(settings)
         self._transports = transports
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(
             settings.config,
             observers=(log, *OBSERVERS),
-            places=OwnPlaces(settings.held_max),
+            places=(
+                OwnPlaces(settings.held_max)
+                if row is None
+                else SharedPlaces(row, held_max, settings.held_max)
+            ),
             clock=self._clock,
         )
         self._find_route = find_route
@@ -126,7 +134,14 @@ class Gateway:
             if self._sockets is None:
                 await self._public.start(*settings.listen)
             else:
-                await self._public.start_on(self._sockets.public)
+                balance = None
+                if self._row is not None:
+                    balance = Balance(self._row)
+                    self._public.gauge = self._row.gauge("clients")
+                await self._public.start_on(self._sockets.public, balance)
+            if self._row is not None:
+                self._node = NodeRow(self._row, self._counts, self._clock)
+                self._node.start()
             undo.pop_all()
 
     @property
@@ -182,6 +197,8 @@ class Gateway:
             if delay_s is None:
                 delay_s = self.settings.config.drain_delay_s
             await sleep(self._clock, delay_s)
+        if self._node is not None:
+            self._node.leave()
         self._public.stop_accepting(keeps_queue=keeps_queue)
         timeout_s = self.settings.config.drain_timeout_s
         try:
@@ -201,20 +218,20 @@ class Gateway:
     async def stop(self) -> None:
         """Abort what is left, and close everything."""
         self._front.is_draining = True
+        if self._node is not None:
+            self._node.leave()
+            self._node.stop()
         self._registry.stop()
         await self._public.stop()
         await self._callbacks.stop()
         await self._transports.close()
 
     def _health(self) -> tuple[int, Headers, bytes]:
-        """See `encode_health`."""
-        return encode_health(
-            self.statistics(),
-            is_draining=self._front.is_draining,
-            requests_refused=self._front.refusals.total,
-            clients_refused=self._public.crowd.refused,
-            callbacks_refused=self._callbacks.crowd.refused,
-        )
+        """See `encode_health`. A worker's is that of its node."""
+        node = self._node
+        if node is None:
+            return encode_health(self._counts(), is_draining=self._front.is_draining)
+        return encode_health(node.sums(), is_draining=self._front.is_draining or node.is_draining)
 
     def statistics(self) -> dict[str, int]:
         """Return counts of what is open now; all are zero if nothing is."""
@@ -226,6 +243,24 @@ class Gateway:
             "callbacks": self._callbacks.statistics()["connections"],
             "invocations": self._registry.invocations,
             "streams": self._transports.streams,
+        }
+
+    def _counts(self) -> dict[str, int]:
+        """Return what is open now and what was refused since the start, by the board's names.
+
+        Descriptors belong to the process, so both listeners count into one member.
+        """
+        clients, callbacks = self._public.crowd.refused, self._callbacks.crowd.refused
+        statistics = self.statistics()
+        del statistics["tombstones"]
+        return {
+            **statistics,
+            "accepted": self._public.accepted,
+            "requests_refused": self._front.refusals.total,
+            "uploads_refused": clients["uploads"],
+            "clients_refused": clients["connections"],
+            "callbacks_refused": callbacks["connections"],
+            "descriptors_missed": clients["descriptors"] + callbacks["descriptors"],
         }
 
 

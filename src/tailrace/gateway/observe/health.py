@@ -13,30 +13,26 @@ from tailrace.net.server.listener import Headers
 
 _FIELDS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 _OPEN: Final = ("held", "uploads", "clients", "callbacks")
+_REFUSED: Final = {
+    "requests": "requests_refused",
+    "uploads": "uploads_refused",
+    "clients": "clients_refused",
+    "callbacks": "callbacks_refused",
+    "descriptors": "descriptors_missed",
+}
 
 
-def encode_health(
-    statistics: Mapping[str, int],
-    *,
-    is_draining: bool,
-    requests_refused: int,
-    clients_refused: Mapping[str, int],
-    callbacks_refused: Mapping[str, int],
-) -> tuple[int, Headers, bytes]:
+def encode_health(counts: Mapping[str, int], *, is_draining: bool) -> tuple[int, Headers, bytes]:
     """Return the response to a request for the gateway's health: status, fields and body.
 
-    `statistics` are those of the gateway. `requests_refused` counts the requests for which a route
-    or the gateway had no room; the two mappings are what each listener has refused, by its bounds.
-    Descriptors belong to the process, so both listeners count into one member.
+    `counts` are those of the gateway, or of all processes of its node; `requests_refused` counts
+    the requests for which a route or the gateway had no room, the others what the listeners have
+    refused, by their bounds.
     """
     status, text = (503, "draining") if is_draining else (200, "ok")
-    refused = {
-        "requests": requests_refused,
-        "uploads": clients_refused["uploads"],
-        "clients": clients_refused["connections"],
-        "callbacks": callbacks_refused["connections"],
-        "descriptors": clients_refused["descriptors"] + callbacks_refused["descriptors"],
+    document = {
+        "status": text,
+        **{name: counts[name] for name in _OPEN},
+        "refused": {name: counts[count] for name, count in _REFUSED.items()},
     }
-    counts = {name: statistics[name] for name in _OPEN}
-    document = {"status": text, **counts, "refused": refused}
     return status, list(_FIELDS), json.dumps(document).encode() + b"\n"

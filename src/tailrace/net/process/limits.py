@@ -21,3 +21,23 @@ COUNT_LOCK_TIMEOUT_S: Final = 0.02
 microseconds; then it refuses the request."""
 COUNT_LOCK_INTERVAL_S: Final = 0.000_05
 """The interval at which it tries."""
+ACCEPTS_PER_TURN_MAX: Final = 4
+"""Connections that a worker accepts from a shared socket in one turn of its event loop: the other
+workers get theirs, and each is admitted before many more are accepted."""
+ACCEPT_RETRY_S: Final = 0.1
+"""How long accepting rests when the process or the machine has no file descriptor or memory left:
+the queue stays, and to ask again immediately would be a busy loop."""
+BALANCE_SPREAD: Final = 16
+"""Connections and held responses by which a worker may exceed the mean: 8 streams. Above that it
+leaves new connections to the others."""
+BALANCE_PAUSE_S: Final = 0.005
+"""How long it leaves them: longer than a turn of a busy event loop, shorter than a client
+notices."""
+BALANCE_ACCEPTS_MAX: Final = 16
+"""Connections that it accepts after such a pause, if the others have left so many: 1, then 2, 4, 8
+as long as the queue does not become empty. With 16 each 5 ms, 3,200 a second, it is not empty
+only if the machine is overloaded."""
+BEAT_INTERVAL_S: Final = 0.25
+"""The interval at which a worker notes that its event loop runs."""
+BEAT_FRESH_S: Final = 1.0
+"""A worker whose last beat is older gets no connections left by the others."""

@@ -7,13 +7,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tailrace import limits
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
+from tailrace.net.server.acceptor import Acceptor
+from tailrace.net.server.balance import Balance
 from tailrace.net.server.connection import Application, Connection
 from tailrace.net.server.crowd import Crowd
 from tailrace.net.server.deadlines import PeerDeadlines
@@ -69,48 +70,69 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
         self._date: tuple[int, bytes] = (0, b"")
-        self._listeners: list[asyncio.Server] = []
+        self._listener: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
+        self.accepted = 0
+        """Connections since the start."""
+        self.gauge: Callable[[int], None] | None = None
+        """Called with the number of connections whenever it changes."""
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError if the address is not available."""
-        make = partial(asyncio.get_running_loop().create_server, self._new_connection)
-        await self._start(partial(make, host, port, backlog=limits.BACKLOG_MAX))
+        await self._start(host=host, port=port, backlog=limits.BACKLOG_MAX)
 
-    async def start_on(self, listening: Sequence[socket.socket]) -> None:
-        """Serve on sockets that listen already, and that other processes may share."""
-        make = partial(asyncio.get_running_loop().create_server, self._new_connection)
-        for sock in listening:
-            await self._start(partial(make, sock=sock))
+    async def start_on(
+        self, listening: Sequence[socket.socket], balance: Balance | None = None
+    ) -> None:
+        """Serve on sockets that listen already.
+
+        With a balance other processes accept from them as well. Otherwise the event loop accepts:
+        that costs less than `Acceptor`, which works on no other system than POSIX.
+        """
+        if balance is None:
+            (sock,) = listening
+            await self._start(sock=sock)
+            return
+        self._begin(listening)
+        self._acceptor = Acceptor(
+            listening,
+            self._new_connection,
+            name=self.name,
+            is_above=balance.is_above,
+            clock=self._clock,
+        )
+        self._acceptor.start()
 
     def _new_connection(self) -> Connection:
         return Connection(self)
 
-    async def _start(self, listen: Callable[[], Awaitable[asyncio.Server]]) -> None:
+    async def _start(self, **where: Any) -> None:
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._new_connection, **where)
+        self._begin(self._listener.sockets)
+
+    def _begin(self, listening: Sequence[socket.socket]) -> None:
+        for sock in listening:
+            _notice_vanished_peers(sock, self.limits.stall_timeout_s)
+        self.host, self.port = listening[0].getsockname()[:2]
         self.deadlines.start()
         self.crowd.start()
-        try:
-            listener = await listen()
-        except BaseException:
-            self.deadlines.stop()
-            raise
-        self._listeners.append(listener)
-        for sock in listener.sockets:
-            _notice_vanished_peers(sock, self.limits.stall_timeout_s)
-        self.host, self.port = self._listeners[0].sockets[0].getsockname()[:2]
 
     def stop_accepting(self, *, keeps_queue: bool = False) -> None:
         """Close the listener; each open connection gets one more response.
 
-        With `keeps_queue` connections that wait to be accepted are left to the other processes
-        that share the listening socket.
+        Connections that wait to be accepted are served as well. With `keeps_queue` they are left to
+        the other processes that share the listening sockets.
         """
         if self.is_draining:
             return
         self.is_draining = True
-        for listener in self._listeners:
+        if self._acceptor is not None:
+            self._acceptor.stop(keeps_queue=keeps_queue)
+        if self._listener is not None:
             if not keeps_queue:
-                self._serve_backlog(listener)
-            listener.close()
+                self._serve_backlog(self._listener)
+            self._listener.close()
         self.deadlines.shorten_idle()
 
     def _serve_backlog(self, listener: asyncio.Server) -> None:
@@ -143,7 +165,9 @@ class HttpServer:
         self.stop_accepting()
         try:
             async with time_limit(self._clock, timeout_s):
-                # uvloop makes connections that it has accepted before within one turn.
+                if self._acceptor is not None:
+                    await self._acceptor.wait_closed()
+                # Connections that were accepted are made within one turn.
                 await asyncio.sleep(0)
                 await self._tasks.wait_all()
                 await self.wait_empty()
@@ -153,7 +177,9 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Close the listener and abort every connection; on return none is open."""
-        self.stop_accepting()
+        self.stop_accepting(keeps_queue=self._acceptor is not None)
+        if self._acceptor is not None:
+            self._acceptor.close()
         self._is_stopped = True
         for connection in list(self._connections):
             connection.fail()
@@ -176,7 +202,10 @@ class HttpServer:
 
     def add(self, connection: Connection) -> None:
         """Add a new connection; above a limit it, or an idle one, is closed."""
+        self.accepted += 1
         self._connections.add(connection)
+        if self.gauge is not None:
+            self.gauge(len(self._connections))
         if self._is_stopped:
             connection.reset()
         else:
@@ -189,6 +218,8 @@ class HttpServer:
     def discard(self, connection: Connection) -> None:
         """Remove a connection that has ended."""
         self._connections.discard(connection)
+        if self.gauge is not None:
+            self.gauge(len(self._connections))
         self.crowd.discard(connection)
         self.deadlines.unwatch(connection)
         if not self._connections:
