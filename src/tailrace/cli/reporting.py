@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tailrace.cli.entry import in_words
+from tailrace.cli.error_words import in_words
 
 if TYPE_CHECKING:  # Windows has no fleet
     from tailrace.fleet.membership import Membership
