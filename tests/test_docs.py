@@ -290,7 +290,8 @@ def test_health_is_as_documented() -> None:
         url = command.split()[-1].replace("http://127.0.0.1:8080", gateway.public_url)
         client = await curl(url)
         output, _ = await client.communicate()
-        assert output.decode() == shown
+        measured = re.compile(r'"late_us": [0-9]+')
+        assert measured.sub("", output.decode()) == measured.sub("", shown)
 
     run_gateway(story)
 

@@ -40,8 +40,7 @@ CONNECTION_OPTIONS_KEPT: Final = 16
 EMPTY_LINES_MAX: Final = 2
 """Empty lines before a request line (RFC 9112 §2.2: at least one is ignored)."""
 FRAMING_BYTES_PER_READ_PIECE: Final = 32
-"""Framing that is allowed for each piece of a body: a chunk header of 16 hex digits, two CRLFs, a
-short extension."""
+"""Framing allowed for each piece of a body: a chunk header of 16 digits, CRLFs, an extension."""
 PIPELINED_BYTES_MAX: Final = 16 * KIB
 """Bytes that may arrive behind an unanswered request; with more the connection is reset."""
 
@@ -58,9 +57,8 @@ SWEEP_INTERVAL_S: Final = 0.5
 """The interval of sweeps over deadlines, and so the longest delay of a deadline."""
 SWEEP_ENDED_PER_TURN_MAX: Final = 100
 """Connections or exchanges that a sweep ends in one call of the event loop: 10 ms."""
-REQUESTS_PER_TURN_MAX: Final = 8
-"""Requests of one listener that start in one turn of the event loop; further ones start in the next
-turns, so that a burst does not stop the streams that run."""
+REQUESTS_PER_TURN_MAX: Final = 1
+"""Requests of a listener that start in a turn of the event loop: a burst must not stop streams."""
 SWEEP_SEEN_PER_TURN_MAX: Final = 4_000
 """Connections or exchanges that a sweep checks in one call of the event loop: 7 ms."""
 
@@ -93,8 +91,8 @@ CONNECTIONS_MAX: Final = 16_000
 """Open connections of one listener; above it those are closed that have waited longest for a
 request."""
 DESCRIPTORS_LEFT: Final = 64
-"""File descriptors that connections of clients leave free in their process, for listeners, files,
-processes and connections of functions. If the process has few, it is an eighth of them."""
+"""File descriptors that connections of clients leave free in their process, for all other uses; an
+eighth of them, if there are few."""
 DESCRIPTORS_LEFT_LAST: Final = 16
 """File descriptors that connections of functions leave free."""
 CALLBACKS_SPARE: Final = 32
@@ -106,6 +104,8 @@ WARNING_INTERVAL_S: Final = 10.0
 """The interval of warnings about repeated events, which have a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000
 """Routes whose refusals are counted for such a warning; with more, all counts start again."""
+LATE_S_MAX: Final = 0.05
+"""How late a process may run before it refuses requests: about a token of a fast model."""
 LOG_DELAY_S: Final = 0.05
 """How long the gateway's line of an exchange waits for others, which are written with it. A warning
 or an error of any part is written at once, and all that wait before it."""

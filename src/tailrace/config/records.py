@@ -226,6 +226,17 @@ class GatewayConfig:
             help="Request bodies under way at a time.",
         ),
     ] = limits.UPLOADS_MAX
+    late_s_max: Annotated[
+        float,
+        seconds_from_zero_to(60),
+        Setting(
+            "How late a process may run. If requests wait longer until they are looked at, or if "
+            "turns of the event loop take longer, and not only for a moment, new requests get 503 "
+            "with `Retry-After`; open responses and the health path have precedence. 0: no bound. "
+            "`tailrace dev` has none.",
+            help="How late a process may run before it refuses requests.",
+        ),
+    ] = limits.LATE_S_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from tailrace.errors import InvokeError, ThrottledError
 from tailrace.gateway.event import encode_event
@@ -25,10 +26,17 @@ from tailrace.net.server.listener import (
     RequestHead,
     WholeBody,
 )
+from tailrace.net.server.overload import Overload
 from tailrace.net.server.problem import encode_problem
 from tailrace.net.server.refusals import WebGuard
 
 logger = logging.getLogger(__name__)
+
+# Encoded once: under overload there are thousands of them a second.
+OVERLOADED: Final = encode_problem(503, "the gateway is overloaded", retry_after_s=1)
+OVERLOADED_PAGE: Final = encode_problem(
+    503, "the gateway is overloaded", accept=b"text/html", retry_after_s=1
+)
 
 
 class Front:
@@ -43,6 +51,7 @@ class Front:
         callback_base: str,
         health_path: str,
         health: Callable[[], tuple[int, Headers, bytes]],
+        overload: Overload,
         trusted_hops: int,
         clock: TimerClock,
         guard: WebGuard | None = None,
@@ -55,6 +64,7 @@ class Front:
         self.is_draining = False
         self._health_path = health_path
         self._health = health
+        self._overload = overload
         self._guard = guard
         self.refusals: Tallies[Route] = Tallies(clock)
 
@@ -64,6 +74,10 @@ class Front:
             return _answer(connection, head, 403, str(refusal))
         if head.path == self._health_path:
             connection.respond(*self._health())
+            return IGNORE
+        if self._overload.must_refuse(connection):
+            html = b"text/html" in (head.accept or b"").lower()
+            connection.respond(503, *(OVERLOADED_PAGE if html else OVERLOADED))
             return IGNORE
         route = self.find_route(head.host, head.path)
         if route is None:

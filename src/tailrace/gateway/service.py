@@ -15,7 +15,7 @@ from tailrace.gateway.exchange.places import OwnPlaces, SharedPlaces
 from tailrace.gateway.exchange.record import Observer
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
-from tailrace.gateway.front import Front
+from tailrace.gateway.front import OVERLOADED, OVERLOADED_PAGE, Front
 from tailrace.gateway.observe import OBSERVERS
 from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.observe.log import log_exchange
@@ -28,7 +28,9 @@ from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.process.board import Row
 from tailrace.net.process.descriptors import descriptor_limit, shares_of
 from tailrace.net.server.balance import Balance
+from tailrace.net.server.door import Door
 from tailrace.net.server.listener import Headers, HttpLimits, HttpServer
+from tailrace.net.server.overload import Overload
 from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
 
@@ -78,6 +80,7 @@ class Gateway:
             ),
             clock=self._clock,
         )
+        self._overload = Overload(settings.config.late_s_max, self._clock)
         self._find_route = find_route
         access = settings.web_access
         self._guard = None if access is None else WebGuard("gateway", access, self._clock)
@@ -91,7 +94,10 @@ class Gateway:
             small_chunks=None,
         )
         self._callbacks = HttpServer(
-            Callbacks(self._registry), name="callback", bounds=bounds, clock=self._clock
+            Callbacks(self._registry, self._overload),
+            name="callback",
+            bounds=bounds,
+            clock=self._clock,
         )
 
     async def start(self) -> None:
@@ -119,6 +125,7 @@ class Gateway:
                 callback_base=self.callback_url,
                 health_path=settings.config.health_path,
                 health=self._health,
+                overload=self._overload,
                 trusted_hops=settings.config.trusted_hops,
                 clock=self._clock,
                 guard=self._guard,
@@ -130,6 +137,12 @@ class Gateway:
                 drain_idle_timeout_s=settings.drain_idle_timeout_s,
                 uploads=settings.config.uploads_max,
             )
+            door = Door(
+                self._overload,
+                open_path=settings.config.health_path,
+                refusal=OVERLOADED,
+                page=OVERLOADED_PAGE,
+            )
             self._public = HttpServer(self._front, name="public", bounds=bounds, clock=self._clock)
             if self._sockets is None:
                 await self._public.start(*settings.listen)
@@ -138,10 +151,12 @@ class Gateway:
                 if self._row is not None:
                     balance = Balance(self._row)
                     self._public.gauge = self._row.gauge("clients")
-                await self._public.start_on(self._sockets.public, balance)
+                await self._public.start_on(self._sockets.public, balance, door.turns_away)
             if self._row is not None:
                 self._node = NodeRow(self._row, self._counts, self._clock)
                 self._node.start()
+            self._overload.on_refused = self._public.turns.give_back
+            self._overload.start()
             undo.pop_all()
 
     @property
@@ -218,6 +233,7 @@ class Gateway:
     async def stop(self) -> None:
         """Abort what is left, and close everything."""
         self._front.is_draining = True
+        self._overload.stop()
         if self._node is not None:
             self._node.leave()
             self._node.stop()
@@ -256,7 +272,9 @@ class Gateway:
         return {
             **statistics,
             "accepted": self._public.accepted,
+            "late_us": self._overload.late_us,
             "requests_refused": self._front.refusals.total,
+            "requests_late": self._overload.refused,
             "uploads_refused": clients["uploads"],
             "clients_refused": clients["connections"],
             "callbacks_refused": callbacks["connections"],

@@ -8,6 +8,7 @@ import resource
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 from tests.clock import ManualClock
@@ -23,16 +24,23 @@ class Side:
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name
-        self.is_above = False
+        self.is_above = self.is_behind = self.turns_away = False
         self.made: list[asyncio.BaseTransport] = []
         self.acceptor = Acceptor(
             [sock.dup() for sock in world.listening],
             lambda: Greeter(self),
             name=name,
             is_above=lambda: self.is_above,
+            is_behind=lambda: self.is_behind,
+            turns_away=self._turn_away,
             clock=world.clock,
         )
         self.acceptor.start()
+
+    def _turn_away(self, accepted: socket.socket) -> bool:
+        if self.turns_away:
+            accepted.close()
+        return self.turns_away
 
     @property
     def count(self) -> int:
@@ -113,6 +121,37 @@ async def test_connections_of_all_sockets_are_made(world: World) -> None:
     await until(lambda: side.count == 20, "all connections")
     for client in world.clients:
         assert client.recv(9) == b"one"
+
+
+@played
+async def test_while_requests_wait_one_connection_is_made_in_a_turn(world: World) -> None:
+    """More would wait in memory for the same turn; fewer, and none would ever be served."""
+    side = world.side("one")
+    side.is_behind = True
+    world.connect(10)
+    made = []
+
+    for _ in range(100):
+        made.append(side.count)
+        await asyncio.sleep(0)
+        if side.count == 10:
+            break
+
+    assert side.count == 10
+    assert max(after - before for before, after in pairwise(made)) == 1
+
+
+@played
+async def test_a_connection_that_is_turned_away_is_not_made(world: World) -> None:
+    side = world.side("one")
+    side.turns_away = True
+
+    world.connect(10)
+
+    await until(lambda: side.acceptor.accepted == 10, "all connections")
+    for client in world.clients:
+        assert client.recv(1) == b""
+    assert side.count == 0
 
 
 @played

@@ -11,6 +11,7 @@ from tests.fakes import Broken, Peer, until
 from tests.net.server.stage import BOTH, GET, Request, Stage, played, post
 
 from tailrace.limits import PIPELINED_BYTES_MAX, REQUESTS_PER_TURN_MAX
+from tailrace.net.process.limits import REFUSALS_PER_TURN_MAX
 from tailrace.net.server.phases import Phase
 from tailrace.net.server.turns import Turns
 
@@ -187,3 +188,24 @@ async def test_a_new_turn_has_room_again(stage: Stage) -> None:
     await until(lambda: taken_up == [1, 2])
 
     assert not turns.must_wait(1, lambda: None)
+
+
+@played()
+async def test_a_refusal_leaves_its_turn_to_the_next_request(stage: Stage) -> None:
+    """But not without end: chunks of streams wait for the turn's end."""
+    turns = Turns()
+    started = [0]
+    turn = Turn()
+
+    def refuse() -> None:
+        started.append(turn.number)
+        turns.give_back()
+
+    assert not turns.must_wait(1, lambda: None)
+    for _ in range(4 * REFUSALS_PER_TURN_MAX):
+        assert turns.must_wait(1, refuse)
+    await until(lambda: len(started) == 1 + 4 * REFUSALS_PER_TURN_MAX)
+    turn.stop()
+
+    most = max(started.count(number) for number in started)
+    assert 1 < most <= REFUSALS_PER_TURN_MAX + REQUESTS_PER_TURN_MAX

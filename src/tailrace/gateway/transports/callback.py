@@ -24,6 +24,7 @@ from tailrace.gateway.response_head import fields_from_callback
 from tailrace.gateway.transports.protocol import Invoker, OnOutcome
 from tailrace.net.client.request import WholeRequest
 from tailrace.net.server.listener import IGNORE, Connection, Headers, Receiver, RequestHead
+from tailrace.net.server.overload import Overload
 from tailrace.wire.capability import EXCHANGE_FIELD
 from tailrace.wire.integration import MEDIA_TYPE, PreludeParser, is_integration
 from tailrace.wire.mark import keys_for_callback
@@ -61,11 +62,14 @@ class CallbackTransport:
 class Callbacks:
     """The application of the callback listener."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, overload: Overload) -> None:
         self._registry = registry
+        self._overload = overload
 
     def __call__(self, head: RequestHead, connection: Connection) -> Receiver:
         """Open the callback of its exchange, or refuse it with 404, 405, 409 or 410."""
+        if self._overload.wants_callback:
+            self._overload.note_callback(connection)
         if head.method != "POST":
             connection.respond(405, [(b"allow", b"POST")])
             return IGNORE

@@ -1,4 +1,4 @@
-"""Bounds and time-outs of what the processes of one node share: see `tailrace.limits`."""
+"""Bounds and time-outs of processes, and of what those of one node share: see `tailrace.limits`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ COUNT_LOCK_INTERVAL_S: Final = 0.000_05
 ACCEPTS_PER_TURN_MAX: Final = 4
 """Connections that a worker accepts from a shared socket in one turn of its event loop: the other
 workers get theirs, and each is admitted before many more are accepted."""
+REQUESTS_BEHIND: Final = ACCEPTS_PER_TURN_MAX
+"""With so many requests waiting for their turn a worker makes one connection in a turn: in the
+kernel's queue they cost no memory, and another worker can take them."""
 ACCEPT_RETRY_S: Final = 0.1
 """How long accepting rests when the process or the machine has no file descriptor or memory left:
 the queue stays, and to ask again immediately would be a busy loop."""
@@ -41,3 +44,16 @@ BEAT_INTERVAL_S: Final = 0.25
 """The interval at which a worker notes that its event loop runs."""
 BEAT_FRESH_S: Final = 1.0
 """A worker whose last beat is older gets no connections left by the others."""
+
+# --- how late a process runs ---------------------------------------------------------------------
+
+LATE_LOOK_INTERVAL_S: Final = 0.05
+"""The interval at which one request, one callback and one turn of the event loop are looked at."""
+REFUSALS_PER_TURN_MAX: Final = 4
+"""Refusals in a turn of the event loop after which a request may still start: 0.3 ms."""
+LATE_PATIENCE_S: Final = 0.1
+"""How long everything must have been late before a request is refused: longer than a garbage
+collection and what it delays. It is CoDel's interval (RFC 8289 §4.3)."""
+LATE_ALERT_S: Final = 1.0
+"""How long after a refusal late requests are refused without that patience: otherwise an overload
+that goes on would be admitted in full for LATE_PATIENCE_S again and again."""

@@ -33,7 +33,10 @@ _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Acceptor:
     """Accepts from sockets, each of which it closes at the end.
 
-    `is_above` tells before each round whether this process has more than its share.
+    `is_above` tells before each round whether this process has more than its share. While it
+    `is_behind` with the requests that it has, it makes one connection in a turn: in the kernel's
+    queue they cost nothing, but none may stay there for ever. `turns_away` may answer and close a
+    connection, and returns whether it has.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Acceptor:
         *,
         name: str,
         is_above: Callable[[], bool],
+        is_behind: Callable[[], bool] = lambda: False,
+        turns_away: Callable[[socket.socket], bool] | None = None,
         clock: TimerClock,
     ) -> None:
         self.accepted = 0
@@ -51,6 +56,8 @@ class Acceptor:
         self._make = make
         self._name = name
         self._is_above = is_above
+        self._is_behind = is_behind
+        self._turns_away = turns_away
         self._clock = clock
         self._exhausted = Tally(clock.now_s)
         self._timer: Timer | None = None  # while this process leaves the sockets alone
@@ -113,7 +120,8 @@ class Acceptor:
             self._above_max = 1
             self._pause(limits.BALANCE_PAUSE_S, self._on_pause_end)
         else:
-            self._take(sock, limits.ACCEPTS_PER_TURN_MAX)
+            most = limits.ACCEPTS_PER_TURN_MAX
+            self._take(sock, most, made_max=1 if self._is_behind() else most)
 
     def _on_pause_end(self) -> None:
         """Accept what the others have left in the queues, but not much."""
@@ -147,8 +155,12 @@ class Acceptor:
 
     # --- connections --------------------------------------------------------------------------
 
-    def _take(self, sock: socket.socket, most: int) -> int:
-        """Accept up to `most` connections; return how many were."""
+    def _take(self, sock: socket.socket, most: int, *, made_max: int | None = None) -> int:
+        """Accept up to `most` connections, of which `made_max` are not turned away.
+
+        Return how many were accepted.
+        """
+        made = 0
         for count in range(most):
             try:
                 accepted, _ = sock.accept()
@@ -160,7 +172,11 @@ class Acceptor:
                     return count
                 continue  # the peer has left (accept(2): such errors are those of its connection)
             self.accepted += 1
-            self._adopt(accepted)
+            if self._turns_away is None or not self._turns_away(accepted):
+                self._adopt(accepted)
+                made += 1
+                if made == made_max:
+                    return count + 1
         return most
 
     def _on_exhausted(self, error: OSError) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from tailrace import limits
 from tailrace.errors import ResponseFormatError
+from tailrace.net.server.received import received_ago_s
 from tailrace.wire.http_head import RequestHead, has_body
 
 _JOIN_BYTES_MAX: Final = 16 * limits.KIB  # below this, one copy costs less than a vector write
@@ -98,6 +99,16 @@ class FramedWriter:
         """The number of the socket's file descriptor."""
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
+
+    @property
+    def has_responded(self) -> bool:
+        """Whether anything of a response was written since the peer connected."""
+        return self._written_bytes > 0
+
+    @property
+    def received_ago_s(self) -> float:
+        """See the function of this name."""
+        return received_ago_s(self._transport.get_extra_info("socket"))
 
     @property
     def missing_bytes(self) -> int:

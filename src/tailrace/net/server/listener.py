@@ -82,7 +82,10 @@ class HttpServer:
         await self._start(host=host, port=port, backlog=limits.BACKLOG_MAX)
 
     async def start_on(
-        self, listening: Sequence[socket.socket], balance: Balance | None = None
+        self,
+        listening: Sequence[socket.socket],
+        balance: Balance | None = None,
+        turns_away: Callable[[socket.socket], bool] | None = None,
     ) -> None:
         """Serve on sockets that listen already.
 
@@ -91,7 +94,7 @@ class HttpServer:
         """
         if balance is None:
             (sock,) = listening
-            await self._start(sock=sock)
+            await self._start(sock=sock, backlog=limits.BACKLOG_MAX)
             return
         self._begin(listening)
         self._acceptor = Acceptor(
@@ -99,6 +102,8 @@ class HttpServer:
             self._new_connection,
             name=self.name,
             is_above=balance.is_above,
+            is_behind=self.turns.is_behind,
+            turns_away=turns_away,
             clock=self._clock,
         )
         self._acceptor.start()

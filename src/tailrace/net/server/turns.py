@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tailrace import limits
+from tailrace.net.process import limits as process_limits
 
 _STARTED_MAX: Final = limits.REQUESTS_PER_TURN_MAX
 
@@ -19,12 +20,17 @@ _STARTED_MAX: Final = limits.REQUESTS_PER_TURN_MAX
 class Turns:
     """Lets at most REQUESTS_PER_TURN_MAX requests of a listener start in one turn."""
 
-    __slots__ = ("_is_taking_up", "_started", "_waiting")
+    __slots__ = ("_given_back", "_is_due", "_is_taking_up", "_started", "_waiting")
 
     def __init__(self) -> None:
-        self._started = 0  # since `_go_on`, which is due when it is the maximum
+        self._started = self._given_back = 0  # in this turn, which `_go_on` ends
+        self._is_due = False  # `_go_on`
         self._waiting: deque[Callable[[], None]] = deque()  # bounded by the listener's connections
         self._is_taking_up = False
+
+    def is_behind(self) -> bool:
+        """Whether requests wait for their turn, so that new connections need not be accepted."""
+        return len(self._waiting) >= process_limits.REQUESTS_BEHIND
 
     def must_wait(self, size: int, take_up: Callable[[], None]) -> bool:
         """Count a request; return whether it must wait.
@@ -38,12 +44,19 @@ class Turns:
             self._waiting.append(take_up)
             return True
         self._started += 1
-        if self._started == _STARTED_MAX:
+        if not self._is_due:
+            self._is_due = True
             asyncio.get_running_loop().call_soon(self._go_on)
         return False
 
+    def give_back(self) -> None:
+        """The request that has started was refused, which costs little: another one may start."""
+        if self._given_back < process_limits.REFUSALS_PER_TURN_MAX and self._started:
+            self._given_back += 1
+            self._started -= 1
+
     def _go_on(self) -> None:
-        self._started = 0
+        self._started = self._given_back = 0
         self._is_taking_up = True
         try:
             while self._waiting and self._started < _STARTED_MAX:
@@ -51,6 +64,8 @@ class Turns:
                 self._waiting.popleft()()
         finally:  # also if one raises
             self._is_taking_up = False
-            if self._waiting or self._started == _STARTED_MAX:
-                self._started = _STARTED_MAX
+            self._is_due = bool(self._waiting or self._started)
+            if self._waiting:
+                self._started = _STARTED_MAX  # those that come now are behind them
+            if self._is_due:
                 asyncio.get_running_loop().call_soon(self._go_on)
