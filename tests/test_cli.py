@@ -418,7 +418,7 @@ def test_a_hangup_ends_an_emulator_as_a_first_signal(project: Path) -> None:
         emulator.signal(signal.SIGHUP)
 
         assert emulator.wait_exit() == 0
-        emulator.wait_line("SIGHUP: there is no reload yet; stopping as for SIGTERM")
+        emulator.wait_line("SIGHUP: this command has no reload; stopping as for SIGTERM")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 
 from tailrace.cli.ending import end, flush_log
@@ -24,7 +25,12 @@ async def serve_fleet(settings: FleetSettings, log_settings: LogSettings) -> int
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     set_up()
     parent = Parent(settings, own_command())
-    with StopSignals() as signals:
+    others = {
+        signal.SIGHUP: parent.ask_reload,
+        signal.SIGTTIN: parent.ask_more,
+        signal.SIGTTOU: parent.ask_less,
+    }
+    with StopSignals(others) as signals:
         try:
             await parent.start()
         except StartFailedError as error:

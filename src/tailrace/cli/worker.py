@@ -47,6 +47,8 @@ async def serve_worker(
                 callback_url=gateway.callback_url,
                 invokes_at=invokes_at,
                 held_max=gateway.settings.held_max,
+                drain_delay_s=settings.config.drain_delay_s,
+                drain_timeout_s=settings.config.drain_timeout_s,
             )
             return await end(orders, partial(_drain, gateway, orders), _none, logger.debug)
         finally:

@@ -1,7 +1,7 @@
-"""The parent: starts workers, replaces those that end, and drains all of them at the end.
+"""The parent: it starts workers, renews them, and drains all of them at the end.
 
-Concurrency law: one event loop; each change of the set of workers (`start`, a reload, a drain) runs
-alone, under `_changing`.
+Concurrency law: one event loop. What is asked for (a reload, a worker more or less) is done one at
+a time, in one task; a worker that ends is replaced beside it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tailrace import limits
-from tailrace.errors import ConfigError
+from tailrace.fleet.crew import Crew, Generation, kill, responses
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.sockets import bind_public
-from tailrace.fleet.worker import StartFailedError, Worker, in_words
+from tailrace.fleet.vigil import Vigil
+from tailrace.fleet.worker import StartFailedError, Worker
 from tailrace.net.ports import refuse_unusable
-from tailrace.net.process import limits as process_limits
+from tailrace.net.process import limits
 from tailrace.net.process.board import Board
 from tailrace.net.tasks import TaskSet
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("tailrace.gateway")
 
 
 class Parent:
@@ -39,19 +39,25 @@ class Parent:
         public: Sequence[socket.socket] | None = None,
     ) -> None:
         """`public` are listening sockets that the process has been given."""
-        self.settings = settings
-        self.command = command
         self.board = Board.create()
-        self.workers: list[Worker] = []
         self.is_draining = False
-        self.was_cut = False
-        """Whether a worker has ended otherwise than in order."""
         self._given = public
-        self._public: list[socket.socket] = []
-        self._generation = 0
-        self._config_text: str | None = None
-        self._all_ended = asyncio.Event()
+        self._crew = Crew(settings, command, self.board, [], Generation(1, None))
+        self._vigil = Vigil(self._crew.workers)
+        self._wants_reload = False
+        self._wanted_more = 0  # workers; negative for less
+        self._asked: asyncio.Task[None] | None = None
         self._tasks = TaskSet()
+
+    @property
+    def settings(self) -> FleetSettings:
+        """The settings; a reload may change those that come from the configuration file."""
+        return self._crew.settings
+
+    @property
+    def workers(self) -> list[Worker]:
+        """All that have not ended."""
+        return self._crew.workers
 
     async def start(self) -> None:
         """Bind the public socket and start the workers. If that fails, nothing is left.
@@ -60,25 +66,26 @@ class Parent:
             StartFailedError: a worker does not start.
             OSError: an address cannot be used.
         """
-        settings = self.settings
-        self._public = list(self._given or bind_public(settings.listen, "--listen"))
-        self._generation, self._config_text = 1, _read(settings.config_path)
+        crew, settings = self._crew, self.settings
+        crew.public += self._given or bind_public(settings.listen, "--listen")
         try:
+            crew.generation = Generation(1, _read(settings.config_path))
             refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
-            await self.start_workers(settings.workers)
+            await crew.start_workers(settings.workers)
         except BaseException:
             await self.close()
             raise
+        self._tasks.spawn(self._vigil.keep(), "watch the workers")
 
     @property
     def public_url(self) -> str:
         """Where clients reach the gateway."""
-        host, port = self._public[0].getsockname()[:2]
+        host, port = self._crew.public[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def summary(self) -> str:
         """Return a line for the log: where the gateway is, and who calls and invokes."""
-        ready = [worker.ready.result() for worker in self.workers]
+        ready = [worker.facts for worker in self._crew.serving]
         called = ", ".join(facts["callback_url"] for facts in ready)
         count = len(ready)
         workers = "" if count == 1 else f", {count} workers"
@@ -87,87 +94,78 @@ class Parent:
             f" invokes at {ready[0]['invokes_at']}"
         )
 
-    async def start_workers(self, count: int) -> list[Worker]:
-        """Start workers of the current generation, and wait until all are ready.
+    # --- what is asked of it ---------------------------------------------------------------------
 
-        Raises:
-            StartFailedError: one does not start; then none of them is left.
+    def ask_reload(self) -> None:
+        """Start new workers from the files on disk, which replace those that run.
+
+        During a reload: once more afterwards.
         """
-        started: list[Worker] = []
+        self._wants_reload = True
+        self._answer()
+
+    def ask_more(self) -> None:
+        """Let one worker more serve, also after further reloads."""
+        self._wanted_more += 1
+        self._answer()
+
+    def ask_less(self) -> None:
+        """Let one worker less serve, but one."""
+        self._wanted_more -= 1
+        self._answer()
+
+    def _answer(self) -> None:
+        if not self.is_draining and (self._asked is None or self._asked.done()):
+            self._asked = self._tasks.spawn(self._do_asked(), "do what is asked")
+
+    async def _do_asked(self) -> None:
+        while self._wanted_more or self._wants_reload:
+            if self._wanted_more > 0:
+                self._wanted_more -= 1
+                await self._crew.add()
+            elif self._wanted_more < 0:
+                self._wanted_more += 1
+                self._crew.remove()
+            else:
+                self._wants_reload = False
+                await self._reload()
+
+    async def _reload(self) -> None:
+        """Replace all workers by new ones of the files on disk; a failure changes nothing."""
+        crew = self._crew
+        logger.info("reload: new workers start from the files on disk")
+        new: list[Worker] = []
         try:
-            while len(started) < count:
-                started.append(await self._start_worker())
-            for worker in started:
-                await worker.wait_ready()
-        except BaseException:
-            for worker in started:
-                worker.is_leaving = True
-                worker.kill()
+            generation = Generation(crew.generation.number + 1, _read(self.settings.config_path))
+            new += await crew.start_workers(1, generation)  # it finds what is wrong
+            new += await crew.start_workers(crew.wanted - 1, generation)
+            if any(worker.status is not None for worker in new):
+                raise StartFailedError("one of the new workers has ended at once")
+        except (StartFailedError, OSError) as error:
+            kill(new)
+            logger.warning("reload failed, and the running workers go on: %s", error)
+            return
+        except asyncio.CancelledError:
+            kill(new)
             raise
-        return started
-
-    async def _start_worker(self) -> Worker:
-        ports = self.settings.callback_ports
-        callback = ports.bind()
-        if callback is not None and self.settings.advertises_one_of_any_port:
-            ports = replace(ports, first=_port_of(callback), last=_port_of(callback))
-            self.settings = replace(self.settings, callback_ports=ports)
-        if callback is None:
-            raise StartFailedError(f"none of the callback ports {ports} is free")
-        row = self.board.take_row(self._generation)
-        if row is None:
-            callback.close()
-            raise StartFailedError(f"there are {limits.WORKER_SLOTS_MAX} workers already")
-        try:
-            advertise = self.settings.advertised(_port_of(callback))
-        except ConfigError as error:
-            callback.close()
-            row.clear()
-            raise StartFailedError(str(error), 2) from None
-        worker = await Worker.start(
-            self.command,
-            self.board,
-            row,
-            public=self._public,
-            callback=callback,
-            config_text=self._config_text,
-            advertise=advertise,
-            on_ended=self._on_ended,
+        names = ("drain_delay_s", "drain_timeout_s")
+        taken = {name: new[0].facts[name] for name in names if name in new[0].facts}
+        crew.settings = replace(crew.settings, **taken)
+        old = await crew.take_up(generation)
+        held = sum(worker.row["held"] for worker in old)
+        logger.info(
+            "reloaded: %s; those before end what they hold, %s", self.summary(), responses(held)
         )
-        self.workers.append(worker)
-        return worker
 
-    def _on_ended(self, worker: Worker) -> None:
-        """A worker has ended: clear its row, and replace it unless it was to end."""
-        held = worker.row["held"]
-        worker.row.clear()
-        self.workers.remove(worker)
-        if worker.status:
-            self.was_cut = True
-        if not worker.is_leaving and worker.ready.done() and not worker.ready.exception():
-            assert worker.status is not None
-            logger.error(
-                "worker %s has ended, %s; %d open responses broke off",
-                worker,
-                in_words(worker.status),
-                held,
-            )
-            if not self.is_draining:
-                self._tasks.spawn(self._replace(), "replace a worker")
-        if not self.workers:
-            self._all_ended.set()
-
-    async def _replace(self) -> None:
-        (worker,) = await self.start_workers(1)
-        logger.info("worker %s is ready in its place", worker)
+    # --- the end --------------------------------------------------------------------------------
 
     async def drain(self) -> bool:
         """Take no new requests, and wait until what is held has ended, in all workers.
 
         Returns False if something was cut off. Cancelling is safe: `stop` aborts the rest.
         """
-        self.is_draining = True
-        await self._tasks.cancel_all()
+        await self._begin_end()
+        self._crew.was_cut = False
         self.board.is_draining = True
         self._close_public()
         for worker in self.workers:
@@ -176,28 +174,28 @@ class Parent:
                 is_node=True,
                 keeps_queue=self._given is not None,
             )
-        await self._wait_ended()
-        return not self.was_cut
+        await self._crew.wait_ended()
+        return not self._crew.was_cut
 
     async def stop(self) -> None:
         """Cut off what is left; on return no worker is left."""
-        self.is_draining = True
-        await self._tasks.cancel_all()
+        await self._begin_end()
         for worker in self.workers:
             worker.stop()
         try:
-            async with asyncio.timeout(process_limits.WORKER_STOP_TIMEOUT_S):
-                await self._wait_ended()
+            async with asyncio.timeout(limits.WORKER_STOP_TIMEOUT_S):
+                await self._crew.wait_ended()
         except TimeoutError:
             for worker in self.workers:
                 logger.error("worker %s does not stop: killed", worker)
                 worker.kill()
-            await self._wait_ended()
+            await self._crew.wait_ended()
 
     async def close(self) -> None:
         """Close everything; workers that are left are stopped."""
         if self.workers:
             await self.stop()
+        await self._tasks.cancel_all()
         self._close_public()
         self.board.close()
 
@@ -206,19 +204,16 @@ class Parent:
         """The number of open responses."""
         return sum(row["held"] for row in self.board.rows())
 
-    async def _wait_ended(self) -> None:
-        self._all_ended.clear()
-        if self.workers:
-            await self._all_ended.wait()
+    async def _begin_end(self) -> None:
+        self.is_draining = True
+        if self._asked is not None:
+            self._asked.cancel()
+            await asyncio.wait([self._asked])
+        await self._crew.close()
 
     def _close_public(self) -> None:
-        for sock in self._public:
+        for sock in self._crew.public:
             sock.close()
-
-
-def _port_of(sock: socket.socket) -> int:
-    port: int = sock.getsockname()[1]
-    return port
 
 
 def _read(path: Path | None) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from tailrace.fleet.channel import Channel, Message
 from tailrace.fleet.membership import Membership
 from tailrace.fleet.spawning import spawn
+from tailrace.limits import DRAIN_TIMEOUT_S
 from tailrace.net.process import limits
 from tailrace.net.process.board import Board, Row
 
@@ -34,14 +36,19 @@ class Worker:
     generation: int
     callback_port: int
     on_ended: Callable[[Worker], None]
+    on_leaving: Callable[[Worker], None]
     channel: Channel | None = None
     ready: asyncio.Future[Message] = field(default_factory=lambda: _future())
     status: int | None = None
     """The exit code, negative for a signal; None while it runs."""
     is_leaving: bool = False
     """Whether it drains or was told to stop: its end is expected."""
-    is_replaced: bool = False
+    leaves_by_s: float | None = None
+    """When it has ended what it holds, as `time.monotonic` counts; None: it serves."""
+    ends: int = 0
+    """Workers that ended in this one's place before, none of which had served for long."""
     started_s: float = 0.0
+    """When it was started, as `time.monotonic` counts."""
 
     @classmethod
     async def start(
@@ -55,8 +62,11 @@ class Worker:
         config_text: str | None,
         advertise: str | None,
         on_ended: Callable[[Worker], None],
+        on_leaving: Callable[[Worker], None],
     ) -> Worker:
         """Start a process, which is not ready yet. `callback` is closed here.
+
+        `on_leaving` is called if it leaves without having been told to.
 
         Raises:
             OSError: no process can be started.
@@ -86,10 +96,30 @@ class Worker:
             generation=row["generation"],
             callback_port=port,
             on_ended=on_ended,
-            started_s=asyncio.get_running_loop().time(),
+            on_leaving=on_leaving,
+            started_s=time.monotonic(),
         )
-        worker.channel = await Channel.open(mine, worker._on_message, worker._on_channel_end)
+        await worker.listen(mine)
         return worker
+
+    async def listen(self, channel: socket.socket | None, received: bytes = b"") -> None:
+        """Read its messages from now on, or wait for its end if its channel has ended."""
+        if channel is None:
+            self._reap(1)
+        else:
+            self.channel = await Channel.open(
+                channel, self._on_message, self._on_channel_end, received
+            )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves, or has served."""
+        return self.ready.done() and self.ready.exception() is None
+
+    @property
+    def facts(self) -> Message:
+        """What it reported when it was ready; empty before that."""
+        return self.ready.result() if self.is_ready else {}
 
     async def wait_ready(self) -> Message:
         """Wait until it serves, and return its message.
@@ -109,12 +139,14 @@ class Worker:
     def drain(self, *, delay_s: float, is_node: bool, keeps_queue: bool) -> None:
         """Let it end what it holds, and then end."""
         self.is_leaving = True
+        self._leave_within(delay_s + self.facts.get("drain_timeout_s", DRAIN_TIMEOUT_S))
         if self.channel is not None:
             self.channel.send(do="drain", delay_s=delay_s, is_node=is_node, keeps_queue=keeps_queue)
 
     def stop(self) -> None:
         """Let it cut off what it holds, and end."""
         self.is_leaving = True
+        self._leave_within(0.0)
         if self.channel is not None:
             self.channel.send(do="stop")
 
@@ -122,6 +154,10 @@ class Worker:
         """End it at once; what it holds breaks off."""
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
+
+    def _leave_within(self, delay_s: float) -> None:
+        by_s = time.monotonic() + delay_s
+        self.leaves_by_s = by_s if self.leaves_by_s is None else min(self.leaves_by_s, by_s)
 
     def __str__(self) -> str:
         return f"{self.row.slot} (process {self.pid})"
@@ -134,14 +170,18 @@ class Worker:
                 self.ready.set_result(message)
             case "failed" if not self.ready.done():
                 self.ready.set_exception(StartFailedError(message["text"], message["code"]))
-            case "leaving":
+            case "leaving" if not self.is_leaving:
                 self.is_leaving = True
+                self._leave_within(self.facts.get("drain_timeout_s", DRAIN_TIMEOUT_S))
+                self.on_leaving(self)
 
     def _on_channel_end(self) -> None:
         """Its process has ended, or is about to: collect its exit code."""
         self._reap(1)
 
     def _reap(self, attempt: int) -> None:
+        if self.status is not None:
+            return
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if not pid:
             # The channel closes a moment before the process has ended.

@@ -51,7 +51,7 @@ def test_a_hangup_asks_and_never_insists(
 
     run(story())
 
-    said = ["SIGHUP: there is no reload yet; stopping as for SIGTERM"]
+    said = ["SIGHUP: this command has no reload; stopping as for SIGTERM"]
     assert caplog.messages == (said if first == signal.SIGHUP else [])
 
 

@@ -14,6 +14,17 @@ WORKER_STOP_TIMEOUT_S: Final = 10.0
 """How long a worker may take to end after it was told to stop now; then it is killed."""
 WORKER_REAP_INTERVAL_S: Final = 0.25
 """The longest interval at which the parent asks for the exit code of a worker that is ending."""
+WORKER_RETRY_DELAYS_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waiting times before a worker that has ended is replaced: the first one in a row at once, and
+from the seventh on each after the last of these."""
+WORKER_SETTLED_S: Final = 10.0
+"""A worker that has served for so long has started well: its end begins a new row of ends."""
+WORKER_WATCH_INTERVAL_S: Final = 1.0
+"""The interval at which the parent looks at its workers."""
+WORKER_SILENT_LOOKS_MAX: Final = 10
+"""A worker whose event loop has not run between so many looks is killed, and one that should have
+ended so many looks ago. Looks are counted, and no time is compared: whatever stops or suspends all
+processes stops the parent's looks as well."""
 CHANNEL_LINE_BYTES_MAX: Final = 64 * KIB
 """One message between parent and worker; the longest is an error's text."""
 COUNT_LOCK_TIMEOUT_S: Final = 0.02

@@ -1,0 +1,247 @@
+"""The workers of a parent: how they are started, and replaced when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tailrace import limits
+from tailrace.errors import ConfigError
+from tailrace.fleet.settings import FleetSettings
+from tailrace.fleet.worker import StartFailedError, Worker, in_words
+from tailrace.net.process import limits as process_limits
+from tailrace.net.process.board import Board
+from tailrace.net.tasks import TaskSet
+
+logger = logging.getLogger("tailrace.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Workers that have started from the same files. The text is None without a file."""
+
+    number: int
+    config_text: str | None
+
+
+class Crew:
+    """The workers, of which `wanted` serve. One that ends is replaced until `close`."""
+
+    def __init__(
+        self,
+        settings: FleetSettings,
+        command: list[str],
+        board: Board,
+        public: list[socket.socket],
+        generation: Generation,
+    ) -> None:
+        self.settings = settings
+        self.command = command
+        self.board = board
+        self.public = public
+        self.generation = generation
+        self.workers: list[Worker] = []
+        self.wanted = settings.workers
+        self.was_cut = False
+        """Whether a worker has ended otherwise than in order."""
+        self._is_closing = False
+        self._all_ended = asyncio.Event()
+        self._replacing = TaskSet()
+
+    @property
+    def serving(self) -> list[Worker]:
+        """Those that take requests, and will."""
+        number = self.generation.number
+        return [
+            worker
+            for worker in self.workers
+            if worker.is_ready and not worker.is_leaving and worker.generation == number
+        ]
+
+    async def start_workers(
+        self, count: int, generation: Generation | None = None, ends: int = 0
+    ) -> list[Worker]:
+        """Start workers, and wait until all are ready.
+
+        Raises:
+            StartFailedError: one does not start; then none of them is left.
+            OSError: no process can be started; likewise.
+        """
+        started: list[Worker] = []
+        try:
+            while len(started) < count:
+                started.append(await self._start_worker(generation or self.generation, ends))
+            for worker in started:
+                await worker.wait_ready()
+            for worker in started:
+                if worker.status is not None:
+                    how = in_words(worker.status)
+                    raise StartFailedError(f"worker {worker} has ended at once, {how}")
+        except BaseException:
+            kill(started)
+            raise
+        return started
+
+    async def _start_worker(self, generation: Generation, ends: int) -> Worker:
+        ports = self.settings.callback_ports
+        callback = ports.bind()
+        if callback is not None and self.settings.advertises_one_of_any_port:
+            ports = replace(ports, first=_port_of(callback), last=_port_of(callback))
+            self.settings = replace(self.settings, callback_ports=ports)
+        if callback is None:
+            raise StartFailedError(f"none of the callback ports {ports} is free")
+        row = self.board.take_row(generation.number)
+        if row is None:
+            callback.close()
+            raise StartFailedError(f"there are {limits.WORKER_SLOTS_MAX} workers already")
+        try:
+            advertise = self.settings.advertised(_port_of(callback))
+        except ConfigError as error:
+            callback.close()
+            row.clear()
+            raise StartFailedError(str(error), 2) from None
+        worker = await Worker.start(
+            self.command,
+            self.board,
+            row,
+            public=self.public,
+            callback=callback,
+            config_text=generation.config_text,
+            advertise=advertise,
+            on_ended=self.on_ended,
+            on_leaving=self.on_leaving,
+        )
+        worker.ends = ends
+        self.workers.append(worker)
+        return worker
+
+    async def take_up(self, generation: Generation) -> list[Worker]:
+        """Let the workers of a generation serve from now on; the others, which leave, are returned.
+
+        What replaced one of the others ends with them.
+        """
+        self.generation = generation
+        await self._replacing.cancel_all()
+        old = [
+            worker
+            for worker in self.workers
+            if worker.generation != generation.number and not worker.is_leaving
+        ]
+        for worker in old:
+            worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
+        self.tend()
+        return old
+
+    async def add(self) -> None:
+        """Let one worker more serve. A warning if it cannot."""
+        if self.wanted >= limits.WORKERS_MAX:
+            logger.warning("no worker more: there are %d, the most there may be", self.wanted)
+            return
+        try:
+            (worker,) = await self.start_workers(1)
+        except (StartFailedError, OSError) as error:
+            logger.warning("no worker more: %s", error)
+            return
+        self.wanted += 1
+        logger.info("one worker more: %s is ready; there are %d", worker, self.wanted)
+        self.tend()
+
+    def remove(self) -> None:
+        """Let the youngest worker end what it holds, and then itself. A warning for the last."""
+        if self.wanted == 1:
+            logger.warning("no worker less: there is one")
+            return
+        self.wanted -= 1
+        serving = sorted(self.serving, key=lambda worker: worker.started_s)
+        for worker in serving[self.wanted :]:
+            worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
+            logger.info(
+                "one worker less: %s ends what it holds, %s; there are %d",
+                *(worker, responses(worker.row["held"]), self.wanted),
+            )
+
+    # --- the end of a worker --------------------------------------------------------------------
+
+    def on_leaving(self, worker: Worker) -> None:
+        """A worker drains by itself: somebody has sent it SIGTERM."""
+        logger.info("worker %s was told to leave: it ends what it holds", worker)
+        self.tend()
+
+    def on_ended(self, worker: Worker) -> None:
+        """A worker has ended: clear its row, and replace it unless it was to end."""
+        held = worker.row["held"]
+        worker.row.clear()
+        self.workers.remove(worker)
+        if worker.status:
+            self.was_cut = True
+        if not worker.is_leaving and worker.is_ready:
+            assert worker.status is not None
+            logger.error(
+                "worker %s has ended, %s; %s broke off",
+                *(worker, in_words(worker.status), responses(held)),
+            )
+            has_settled = time.monotonic() - worker.started_s >= process_limits.WORKER_SETTLED_S
+            self.tend(1 if has_settled else worker.ends + 1)
+        if not self.workers:
+            self._all_ended.set()
+
+    def tend(self, ends: int = 1) -> None:
+        """Start the replacement of the workers that are missing; `ends` in a row have ended."""
+        if self._is_closing:
+            return
+        for _ in range(self.wanted - len(self.serving) - len(self._replacing)):
+            self._replacing.spawn(self._replace(ends), "replace a worker")
+
+    async def _replace(self, ends: int) -> None:
+        delays = process_limits.WORKER_RETRY_DELAYS_S
+        while True:
+            delay_s = delays[min(ends, len(delays)) - 1]
+            if delay_s:
+                logger.warning("%s in a row: the next one starts in %g s", _ends(ends), delay_s)
+            await asyncio.sleep(delay_s)
+            if len(self.serving) >= self.wanted:
+                return
+            try:
+                (worker,) = await self.start_workers(1, ends=ends)
+            except (StartFailedError, OSError) as error:
+                logger.error("no worker in its place: %s", error)
+                ends += 1
+            else:
+                logger.info("worker %s is ready in its place", worker)
+                return
+
+    async def close(self) -> None:
+        """Replace no worker from now on."""
+        self._is_closing = True
+        await self._replacing.cancel_all()
+
+    async def wait_ended(self) -> None:
+        """Wait until there is no worker."""
+        self._all_ended.clear()
+        if self.workers:
+            await self._all_ended.wait()
+
+
+def kill(workers: Iterable[Worker]) -> None:
+    """End workers that nobody needs."""
+    for worker in workers:
+        worker.is_leaving = True
+        worker.kill()
+
+
+def responses(count: int) -> str:
+    """Return a number of open responses in words."""
+    return "1 open response" if count == 1 else f"{count} open responses"
+
+
+def _port_of(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port
+
+
+def _ends(count: int) -> str:
+    return "a worker has ended" if count == 1 else f"{count} workers have ended"
