@@ -92,6 +92,10 @@ class Line(asyncio.Protocol):
         """Leave."""
         self._transport.close()
 
+    def abort(self) -> None:
+        """Leave at once."""
+        self._transport.abort()
+
     # --- asyncio's side -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

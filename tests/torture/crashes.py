@@ -7,19 +7,18 @@ the answer is exact, and killed. Exactly these connections may fail.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 from tests.torture.clients import COMPLETE, Visit
-from tests.torture.fleet import Fleet, listening_ports, peers_of, until
+from tests.torture.fleet import LATE_S, Fleet, listening_ports, peers_of, until
 from tests.torture.load import Load, Mix, Tally
-from tests.torture.restarts import loaded
+from tests.torture.restarts import loaded, wait_new
 
 DECK = (*["worker"] * 4, "parent")
 PAUSE_S = (0.2, 1.5)
@@ -62,6 +61,7 @@ class Killer:
         self._ports: dict[int, float] = {}  # of clients: when the worker died that held them
         self._doomed: list[Visit] = []
         self._starts = 1
+        self._log: list[tuple[float, str]] = []
 
     def kill_worker(self) -> None:
         """Kill one, perhaps one that has lost its parent."""
@@ -70,13 +70,16 @@ class Killer:
         victim = self.choose.choice([*ours, *self.orphans])
         try:
             victim.suspend()
+            until(lambda: victim.status() == psutil.STATUS_STOPPED, "it to stop")
             peers = peers_of(victim, self.fleet.port)
             self.load.call(lambda: self._note_victims(peers))
             victim.kill()
         except psutil.NoSuchProcess:
             return
+        self._log.append((time.monotonic(), f"worker {victim.pid}"))
         self.result.kills["worker" if victim in ours else "orphan"] += 1
-        self._wait_workers()
+        if victim in ours:
+            wait_new(self.fleet, self.load, {worker.pid for worker in ours}, 1)
 
     def kill_parent(self) -> None:
         """Kill it, and start it again at once on the same ports, as a supervisor does."""
@@ -93,21 +96,22 @@ class Killer:
         while fleet.text().count("gateway on http") < self._starts:
             if fleet.process.poll() is not None:  # the old workers have not closed the port yet
                 fleet.start()
-            assert time.monotonic() < killed_s + 30, fleet.text()[-2000:]
+            assert time.monotonic() < killed_s + LATE_S, fleet.words()
             time.sleep(0.02)
         self.load.wait_more(5)
+        self._log.append((killed_s, "parent"))
         self.down.append((killed_s, time.monotonic()))
         for orphan in workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 assert fleet.port not in listening_ports(orphan), "an orphan accepts"
-        self._wait_workers()
+        wait_new(fleet, self.load, {worker.pid for worker in workers}, fleet.workers_wanted)
 
     def judge(self, visits: list[Visit]) -> CrashResult:
         """Look at all requests that have failed."""
         result = self.result
         result.down_s = [end_s - start_s for start_s, end_s in self.down]
         for visit in visits:
-            text = f"{visit.kind} {visit.method} {visit.target} HTTP/{visit.version}: {visit.end}"
+            text = self._described(visit)
             died_s = self._ports.get(visit.port, float("inf"))
             is_away = any(a - 0.05 <= visit.end_s and visit.asked_s <= b for a, b in self.down)
             if visit.end.isupper():
@@ -122,6 +126,20 @@ class Killer:
         result.survivors = [v.target for v in self._doomed if v.end == COMPLETE]
         return result
 
+    def _described(self, visit: Visit) -> str:
+        """A failure, and what was killed in the second before it."""
+        run = self.load.side.runs.get(visit.target)
+        before = [
+            f"{what} {visit.end_s - at_s:.3f} s before"
+            for at_s, what in self._log
+            if abs(visit.end_s - at_s) < 1
+        ]
+        return (
+            f"{visit.kind} {visit.method} {visit.target} HTTP/{visit.version}: {visit.end} after"
+            f" {visit.end_s - visit.asked_s:.3f} s and {visit.received} bytes;"
+            f" {run}; killed: {before}"
+        )
+
     def _note_victims(self, peers: set[int]) -> None:
         """The worker is stopped: what it has not relayed by now never arrives."""
         now_s = time.monotonic()
@@ -131,38 +149,30 @@ class Killer:
             if visit.port in peers and visit.is_open and not (run and run.has_sent_all):
                 self._doomed.append(visit)
 
-    def _wait_workers(self) -> None:
-        wanted = self.fleet.workers_wanted
-        until(lambda: len(self.fleet.workers()) >= wanted, "workers in their place", self.fleet)
-        self.load.wait_more(20)
 
-
-def crashes(directory: Path, seconds: float, mix: Mix, seed: int) -> CrashResult:
+def crashes(
+    directory: Path, seconds: float, mix: Mix, seed: int, deck: Sequence[str] = DECK
+) -> CrashResult:
     """Kill for so long, and each of the deck once at least.
 
     Raises AssertionError if the gateway does not recover, or leaves a process or a descriptor.
     """
     with loaded(directory, mix) as (fleet, load):
         killer = Killer(fleet, load, seed)
-        deck: list[str] = []
+        pile: list[str] = []
         begun_s = time.monotonic()
-        while time.monotonic() - begun_s < seconds or killer.result.kills.total() < len(DECK):
+        while time.monotonic() - begun_s < seconds or killer.result.kills.total() < len(deck):
             time.sleep(killer.choose.uniform(*PAUSE_S))
-            if not deck:
-                deck = killer.choose.sample(DECK, len(DECK))
-            if deck.pop() == "worker":
+            if not pile:
+                pile = killer.choose.sample(deck, len(deck))
+            if pile.pop() == "worker":
                 killer.kill_worker()
             else:
                 killer.kill_parent()
         killer.result.seconds = time.monotonic() - begun_s
         killer.result.tally = load.settle()
-        _, left = psutil.wait_procs(killer.orphans, 30)
+        _, left = psutil.wait_procs(killer.orphans, LATE_S)
         assert not left, f"workers without a parent stay: {left}"
         until(lambda: len(fleet.workers()) == fleet.workers_wanted, "the workers", fleet)
-        assert fleet.end() in (0, 1), fleet.text()[-2000:]
+        assert fleet.end() in (0, 1), fleet.words()
         return killer.judge(load.call(lambda: list(load.visits)))
-
-
-def stop(process: psutil.Process) -> None:
-    """Stop a process as a debugger does: it runs no more, and is not dead."""
-    os.kill(process.pid, signal.SIGSTOP)

@@ -20,7 +20,7 @@ import psutil
 from tests.command import environ_of
 from tests.kits.hops import free_ports
 
-LATE_S = 30.0
+LATE_S = 60.0
 """When a wait is in vain."""
 CALLBACK_PORTS = 40
 """The width of the range of callback ports: many generations at a time."""
@@ -75,9 +75,8 @@ class Fleet:
             self.config.write_text(CONFIGURATION)
         self.log = directory / "gateway.log"
         self.workers_wanted = workers or 1
-        taken = free_ports(("public", "admin"))
-        self.port, self.admin_port = taken["public"], taken["admin"]
-        self.first_callback_port = _free_range(CALLBACK_PORTS, taken.values())
+        self.port = free_ports(("public",))["public"]
+        self.first_callback_port = _free_range(CALLBACK_PORTS, [self.port])
         last = self.first_callback_port + CALLBACK_PORTS - 1
         self._arguments = [
             *["-P", "-m", "tailrace", "gateway", "--config", str(self.config)],
@@ -89,7 +88,6 @@ class Fleet:
             self._arguments += [
                 *["--workers", str(workers)],
                 *["--callback-ports", f"{self.first_callback_port}-{last}"],
-                *["--admin-listen", f"127.0.0.1:{self.admin_port}"],
             ]
         self._environ = environ_of(environ)
         self._socket: socket.socket | None = None
@@ -153,6 +151,11 @@ class Fleet:
         """Its log so far."""
         return self.log.read_text() if self.log.exists() else ""
 
+    def words(self) -> str:
+        """The last lines of its log that are about no exchange."""
+        lines = [line for line in self.text().splitlines() if "exchange=" not in line]
+        return "\n".join(lines[-30:])
+
     def workers(self) -> list[psutil.Process]:
         """Its children that run."""
         try:
@@ -196,7 +199,7 @@ def until(
     end_s = time.monotonic() + late_s
     while not condition():
         if time.monotonic() > end_s:
-            tail = "\n".join(fleet.text().splitlines()[-30:]) if fleet is not None else ""
+            tail = "" if fleet is None else fleet.words()
             raise AssertionError(f"waited in vain for {what}\n{tail}")
         time.sleep(0.02)
 

@@ -20,6 +20,8 @@ from tests.fakes import encode_chunk, encode_head, encode_request
 
 from tailrace.wire.integration import MEDIA_TYPE
 
+MARK = "x-from-the-function"
+"""A header of every response."""
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -46,7 +48,11 @@ class Run:
 
     @functools.cached_property
     def query(self) -> dict[str, str]:
-        """What the client's query asks for: `n` pieces, `ms` of pause, `len=1` for a length."""
+        """What the client's query asks for: `n` pieces, `ms` of pause, `len=1` for a length.
+
+        With `gate=0` the function waits before its head until it is released, with `gate=2` after
+        two pieces.
+        """
         return {name: each[0] for name, each in parse_qs(urlsplit(self.target).query).items()}
 
 
@@ -78,20 +84,21 @@ class FunctionSide:
     async def stop(self) -> None:
         """Leave nothing open."""
         self._server.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for transport in list(self._open):
             transport.abort()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        while self._open:
+            await asyncio.sleep(0.001)
 
     def is_idle(self) -> bool:
         """Whether no function runs."""
         return not self._tasks and all(run.end for run in self.runs.values())
 
     def release(self) -> None:
-        """Let the functions go on that wait at their gate, before their head."""
+        """Let the functions go on that wait at their gate."""
         gated, self._gated = self._gated, []
         for callback in gated:
-            callback.begin()
+            callback.release()
 
     # --- for connections ----------------------------------------------------------------------
 
@@ -175,6 +182,7 @@ class Callback(asyncio.Protocol):
         query = run.query
         self._pieces = int(query.get("n", "1"))
         self._pause_s = int(query.get("ms", "0")) / 1000
+        self._gate = int(query.get("gate", "-1"))
         self._unread = b""
         self._is_begun = False
         self._timer: asyncio.TimerHandle | None = None
@@ -200,16 +208,24 @@ class Callback(asyncio.Protocol):
                 self._transport.abort()
                 return
             self._is_begun = True
-            if "gated" in self.run.query:
+            if self._gate == 0:
                 self._side.wait_gate(self)
             else:
-                self.begin()
+                self._begin()
 
-    def begin(self) -> None:
-        """Send the head and go on with the pieces."""
+    def release(self) -> None:
+        """Go on behind the gate."""
         if self._transport.is_closing():
             return
-        headers = {"content-type": "application/octet-stream"}
+        gate, self._gate = self._gate, -1
+        if gate == 0:
+            self._begin()
+        else:
+            self._go_on()
+
+    def _begin(self) -> None:
+        """Send the head and go on with the pieces."""
+        headers = {"content-type": "application/octet-stream", MARK: "1"}
         if "len" in self.run.query:
             headers["content-length"] = str(32 * self._pieces)
         self._transport.write(encode_chunk(encode_head(headers=headers)))
@@ -217,6 +233,9 @@ class Callback(asyncio.Protocol):
 
     def _go_on(self) -> None:
         run = self.run
+        if run.sent == self._gate:
+            self._side.wait_gate(self)
+            return
         if run.sent == self._pieces:
             run.has_sent_all = True
             self._transport.write(b"0\r\n\r\n")

@@ -33,7 +33,7 @@ from tailrace import limits
 
 Value = TypeVar("Value")
 
-LATE_S = 30.0
+LATE_S = 60.0
 """When a wait of the test's own is in vain."""
 
 
@@ -99,6 +99,7 @@ class Load:
         self._random = random.Random(seed)
         self._number = itertools.count()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lines: list[Line] = []
         self._is_ready = threading.Event()
         self._error: BaseException | None = None
 
@@ -112,7 +113,8 @@ class Load:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(3 * LATE_S)
-        assert not self._thread.is_alive(), "the load does not end"
+        left = list(asyncio.all_tasks(self._loop)) if self._thread.is_alive() else []
+        assert not self._thread.is_alive(), f"the load does not end: {left}"
         if self._error is not None and exception[1] is None:
             raise self._error
 
@@ -186,7 +188,7 @@ class Load:
             uvloop.run(self._serve())
         except BaseException as error:
             self._error = error
-            raise
+            self._is_ready.set()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -194,9 +196,14 @@ class Load:
         await self.side.start()
         self._is_ready.set()
         await self._end.wait()
+        self._stop.set()  # wait_for loses a cancellation that meets a refused connection
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for line in self._lines:
+            line.abort()
+        while not all(line.broken for line in self._lines):
+            await asyncio.sleep(0.001)
         await self.side.stop()
 
     def _begin(self) -> None:
@@ -307,6 +314,8 @@ class Load:
             visit.end, visit.end_s = f"refused: {type(error).__name__}", time.monotonic()
             return None
         self.connections += 1
+        self._lines = [each for each in self._lines if not each.broken]
+        self._lines.append(line)
         return line
 
     async def _ask(self, line: Line, visit: Visit) -> None:

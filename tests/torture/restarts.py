@@ -49,7 +49,7 @@ def by_sighup(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) ->
             time.sleep(pause_s)
         tally = load.settle()
         fleet.wait_held(before)
-        assert fleet.end() == 0, fleet.text()[-2000:]
+        assert fleet.end() == 0, fleet.words()
         return result_of(load, count, tally, ready_s)
 
 
@@ -62,7 +62,7 @@ def by_holder(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) ->
             load.wait_more(20)
             workers = fleet.workers()
             begun_s = time.monotonic()
-            assert fleet.end() == 0, fleet.text()[-2000:]
+            assert fleet.end() == 0, fleet.words()
             assert not psutil.wait_procs(workers, 1)[1], "workers outlive their parent"
             fleet.start()
             fleet.wait_ready(number + 2)
@@ -71,7 +71,7 @@ def by_holder(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) ->
         load.wait_more(20)
         tally = load.settle()
         fleet.wait_held(before)
-        assert fleet.end() == 0, fleet.text()[-2000:]
+        assert fleet.end() == 0, fleet.words()
         return result_of(load, count, tally, ready_s)
 
 
@@ -95,22 +95,29 @@ def loaded(
 def reload(fleet: Fleet, load: Load) -> float:
     """Send SIGHUP; return after how long every worker of the new generation has invoked."""
     known = {worker.pid for worker in fleet.workers()}
-    load.call(load.side.ports.clear)
     begun_s = time.monotonic()
     assert fleet.process is not None
     fleet.process.send_signal(signal.SIGHUP)
+    wait_new(fleet, load, known, fleet.workers_wanted)
+    return time.monotonic() - begun_s
 
-    def has_taken_over() -> bool:
-        new = [worker for worker in fleet.workers() if worker.pid not in known]
+
+def wait_new(fleet: Fleet, load: Load, known: set[int], count: int) -> None:
+    """Wait until so many workers that were not known have been called back."""
+    load.call(load.side.ports.clear)
+
+    def serves(worker: psutil.Process) -> bool:
         try:
-            ports = {port for worker in new for port in listening_ports(worker)} - {fleet.port}
+            ports = listening_ports(worker) - {fleet.port}
         except psutil.NoSuchProcess:
             return False
-        is_invoked = len(ports) >= fleet.workers_wanted and ports <= load.call(load.ports_invoked)
-        return len(new) == fleet.workers_wanted and is_invoked
+        return bool(ports) and ports <= load.call(load.ports_invoked)
 
-    until(has_taken_over, "a new generation", fleet)
-    return time.monotonic() - begun_s
+    def is_complete() -> bool:
+        new = [worker for worker in fleet.workers() if worker.pid not in known]
+        return sum(map(serves, new)) >= count
+
+    until(is_complete, "new workers to serve", fleet)
 
 
 def result_of(load: Load, count: int, tally: Tally, ready_s: list[float]) -> RestartResult:
