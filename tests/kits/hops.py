@@ -86,6 +86,14 @@ def haproxy(
 
 
 @contextmanager
+def haproxy_of(directory: Path, config: str, listening: Mapping[str, int]) -> Iterator[Urls]:
+    """HAProxy with this configuration, in which it listens on these ports."""
+    path = _written(directory / "haproxy.cfg", config)
+    with _running([_found("haproxy"), "-db", "-f", path], directory, listening) as urls:
+        yield urls
+
+
+@contextmanager
 def caddy(directory: Path, upstream: str, settings: Mapping[str, str]) -> Iterator[Urls]:
     """Caddy before an `upstream`; each of the settings is what its `reverse_proxy` says besides."""
     listening = free_ports(settings)
