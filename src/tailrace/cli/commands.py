@@ -30,6 +30,7 @@ from tailrace.config import (
     TransportName,
     Wanted,
     check_url,
+    is_auto,
     load,
     parse_advertise,
 )
@@ -93,7 +94,8 @@ def gateway(**values: Any) -> None:
     log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
     _check_transport(options.function, options.transport)
     if sys.platform == "win32" or options.workers == 0:
-        _run_gateway(options, values, log_settings)
+        options, source = _located(options)
+        _run_gateway(options, values, log_settings, source=source)
     from tailrace.fleet.membership import membership_from
 
     member = membership_from(os.environ)
@@ -106,7 +108,8 @@ def gateway(**values: Any) -> None:
     path = _gateway_file(options)
     config, _ = _routes(options, path)
     config = dataclasses.replace(config, **given(values))
-    _run(serve_fleet, fleet_settings(options, config, path), log_settings)
+    options, source = _located(options)
+    _run(serve_fleet, fleet_settings(options, config, path, source), log_settings)
 
 
 def _run_gateway(
@@ -114,6 +117,8 @@ def _run_gateway(
     values: Mapping[str, Any],
     log_settings: LogSettings,
     member: Membership | None = None,
+    *,
+    source: str | None = None,
 ) -> NoReturn:
     """Run a gateway in this process: a worker if it is a member."""
     from tailrace.cli.serve import serve_gateway
@@ -132,6 +137,7 @@ def _run_gateway(
         listen=options.listen,
         callback_listen=options.callback_listen,
         advertise=advertise,
+        advertise_source=source,
     )
     needs_lambda = any(route.invoke_url is None for route in routes)
     endpoint = find_endpoint(options.endpoint_url) if needs_lambda else None
@@ -198,6 +204,18 @@ def _routes(
         problem = "missing; add [[routes]], or --function NAME"
         raise ConfigError(problem, where=f"{file.path.name}: routes")
     return config, file.routes
+
+
+def _located(options: GatewayOptions) -> tuple[GatewayOptions, str | None]:
+    """Return the options with an address in place of `auto`, and where that was found."""
+    text = options.advertise
+    if text is None or not is_auto(text):
+        return options, None
+    from tailrace.gateway.advertised import find_advertised
+    from tailrace.net.process.startup import run
+
+    found = run(find_advertised(text, options.callback_listen, os.environ))
+    return dataclasses.replace(options, advertise=found.text), found.source
 
 
 def _check_transport(function: str | None, transport: TransportName | None) -> None:

@@ -97,9 +97,10 @@ async def serve_gateway(
         freeze_loaded()
         try:
             logger.info(
-                "gateway on %s, called back at %s, invokes at %s",
+                "gateway on %s, called back at %s%s, invokes at %s",
                 gateway.public_url,
                 gateway.callback_url,
+                f" ({source})" if (source := settings.advertise_source) else "",
                 invokes_at,
             )
             return await end(

@@ -5,10 +5,12 @@ from tailrace.config.address import (
     Address,
     PortRange,
     check_url,
+    is_auto,
     parse_address,
     parse_advertise,
     parse_host_name,
     unadvertised,
+    with_host,
 )
 from tailrace.config.commands import (
     DevOptions,
@@ -60,10 +62,12 @@ __all__ = [
     "Wanted",
     "check_url",
     "config_of",
+    "is_auto",
     "load",
     "overridden",
     "parse_address",
     "parse_advertise",
     "parse_host_name",
     "unadvertised",
+    "with_host",
 ]

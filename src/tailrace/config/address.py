@@ -13,6 +13,9 @@ _HOST_PORT: Final = re.compile(
 ).fullmatch
 HOST_NAME_PATTERN: Final = r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME_PATTERN}").fullmatch
+AUTO: Final = "auto"
+"""The host in `--advertise` that stands for the address of this machine: see `is_auto`."""
+_AUTO: Final = re.compile(rf"((?:https?://)?){AUTO}((?::[0-9]{{1,5}})?)/?").fullmatch
 
 
 WILDCARDS: Final = ("0.0.0.0", "::")
@@ -113,8 +116,20 @@ def unadvertised(listen: Address) -> ConfigError:
     return ConfigError(
         f"missing; --callback-listen {listen} is no address that functions can call",
         where="--advertise",
-        allowed="[https://]HOST[:PORT]",
+        allowed="auto, or [https://]HOST[:PORT]",
     )
+
+
+def is_auto(text: str) -> bool:
+    """Whether the host of a value of `--advertise` is `auto`, and has to be found."""
+    return _AUTO(text) is not None
+
+
+def with_host(text: str, host: str) -> str:
+    """Return a value of `--advertise` with this host, a name or an IP address, for `auto`."""
+    match = _AUTO(text)
+    assert match is not None
+    return f"{match[1]}[{host}]{match[2]}" if ":" in host else f"{match[1]}{host}{match[2]}"
 
 
 def parse_host_name(text: str, *, name: str) -> str:

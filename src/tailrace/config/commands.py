@@ -52,9 +52,11 @@ _LOCAL_TRANSPORT: Final = replace(
 )
 _ADVERTISE: Final = Setting(
     "What callback URLs begin with: where functions reach the callback listener. Otherwise it is "
-    "that listener's own address; so it is required when that is 0.0.0.0 or ::. Without a port it "
+    "that listener's own address; so it is required when that is 0.0.0.0 or ::. `auto` as HOST "
+    "[finds the address](#the-advertised-address) of this task, pod or machine. Without a port it "
     "is the callback listener's, or 443 for https.",
-    help="Where functions reach the callback listener; required when that is on 0.0.0.0 or ::.",
+    help="Where functions reach the callback listener; required when that is on 0.0.0.0 or ::. The"
+    " host auto is the address of this task, pod or machine.",
     metavar="[https://]HOST[:PORT]",
 )
 _LOCAL_ADVERTISE: Final = replace(

@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import errno
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from tailrace.config import (
     DevOptions,
     FunctionConfig,
     RouteConfig,
+    is_auto,
     parse_advertise,
 )
 from tailrace.dev.local_config import load
@@ -30,6 +32,7 @@ from tailrace.dev.watcher import Watcher
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.errors import ConfigError
+from tailrace.gateway.advertised import find_advertised
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
@@ -126,7 +129,7 @@ class Dev:
             dataclasses.replace(self.config.gateway, **self.options.gateway),
             listen=listen,
             callback_listen=callback_listen,
-            advertise=self._advertised(callback_listen),
+            advertise=await self._advertised(callback_listen),
             web_access=local_access(self.config, listen),
         )
         settings = dataclasses.replace(
@@ -204,9 +207,11 @@ class Dev:
             self.moved.append((address, free))
             yield free
 
-    def _advertised(self, callback_listen: Address) -> str | None:
+    async def _advertised(self, callback_listen: Address) -> str | None:
         """Return the base of callback URLs; functions run here and reach the loopback address."""
         text = self.options.advertise or _LOOPBACK.get(callback_listen.host)
+        if text is not None and is_auto(text):
+            text = (await find_advertised(text, callback_listen, os.environ)).text
         return None if text is None else parse_advertise(text, callback_listen.port)
 
     def _callback_host(self) -> str | None:

@@ -87,6 +87,8 @@ class Parent:
         """Return a line for the log: where the gateway is, and who calls and invokes."""
         ready = [worker.facts for worker in self._crew.serving]
         called = ", ".join(facts["callback_url"] for facts in ready)
+        if self.settings.advertise_source is not None:
+            called += f" ({self.settings.advertise_source})"
         count = len(ready)
         workers = "" if count == 1 else f", {count} workers"
         return (

@@ -31,6 +31,8 @@ class FleetSettings:
     workers: int
     advertise: str | None
     """As the option gives it; None: each worker's own address."""
+    advertise_source: str | None
+    """Where that address was found, for the log; None: it was given."""
     config_path: Path | None
     drain_delay_s: float
     drain_timeout_s: float
@@ -54,9 +56,12 @@ class FleetSettings:
 
 
 def fleet_settings(
-    options: GatewayOptions, config: GatewayConfig, config_path: Path | None
+    options: GatewayOptions,
+    config: GatewayConfig,
+    config_path: Path | None,
+    advertise_source: str | None = None,
 ) -> FleetSettings:
-    """Return the settings of a parent.
+    """Return the settings of a parent; an advertised address must have been found already.
 
     Raises:
         ConfigError: an address is wrong, or there are too few callback ports.
@@ -74,6 +79,7 @@ def fleet_settings(
         callback_ports=ports,
         workers=options.workers,
         advertise=advertise,
+        advertise_source=advertise_source,
         config_path=config_path,
         drain_delay_s=config.drain_delay_s,
         drain_timeout_s=config.drain_timeout_s,

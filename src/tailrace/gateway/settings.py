@@ -31,6 +31,8 @@ class GatewaySettings:
     advertise: str | None = None
     """The base of callback URLs, such as "http://10.0.0.7:8081": where functions reach the
     callback listener. None: the listener's own address."""
+    advertise_source: str | None = None
+    """Where that address was found, for the log; None: it was given."""
     config: GatewayConfig = field(default_factory=GatewayConfig)
     """What `tailrace.toml` and the command line set."""
     held_max: int = limits.HELD_MAX
@@ -49,6 +51,7 @@ def settings_from(
     listen: Address,
     callback_listen: Address,
     advertise: str | None,
+    advertise_source: str | None = None,
     web_access: WebAccess | None = None,
 ) -> GatewaySettings:
     """Return a gateway's settings.
@@ -63,6 +66,7 @@ def settings_from(
         listen=listen,
         callback_listen=callback_listen,
         advertise=advertise,
+        advertise_source=advertise_source,
         # A developer's machine is late whenever it compiles something.
         config=config if web_access is None else replace(config, late_s_max=0.0),
         web_access=web_access,
