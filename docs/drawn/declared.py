@@ -17,6 +17,7 @@ from docs.drawn.markdown import table
 from tailrace import config, errors, limits
 from tailrace.cli.commands import tailrace as command_line
 from tailrace.cli.options import SettingOption
+from tailrace.gateway import limits as gateway_limits
 from tailrace.net.process import limits as process_limits
 from tailrace.package import limits as package_limits
 from tailrace.probe import limits as probe_limits
@@ -38,7 +39,7 @@ class Limit(NamedTuple):
 
 def all_limits() -> Iterator[Limit]:
     """Every limit, in the order of the sources, with the text below it."""
-    for module in (limits, process_limits, probe_limits, package_limits):
+    for module in (limits, process_limits, gateway_limits, probe_limits, package_limits):
         yield from _limits_of(module)
 
 

@@ -197,11 +197,6 @@ DRAIN_DELAY_S: Final = 0.0
 its check interval times its threshold."""
 INVOKE_TIMEOUT_S: Final = 10.0
 """How long the Lambda endpoint may take to answer an asynchronous invocation."""
-METADATA_TIMEOUT_S: Final = 1.0
-"""How long the metadata service of a machine may take to answer (botocore's default). Where
-there is none, `--advertise auto` waits so long for it."""
-METADATA_TOKEN_S: Final = 60
-"""The validity of a token for that service: one address is read with it."""
 CALLBACK_GRACE_S: Final = 0.25
 """How long a callback may arrive after the end of its invocation, where that end is known."""
 CREDENTIALS_RETRY_S: Final = 5.0

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -93,6 +94,10 @@ def gateway(**values: Any) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
     log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
     _check_transport(options.function, options.transport)
+    if options.is_check:
+        _run_check(options, values, log_settings)
+    if options.is_json:
+        raise ConfigError("belongs to --check", where="--json")
     if sys.platform == "win32" or options.workers == 0:
         options, source = _located(options)
         _run_gateway(options, values, log_settings, source=source)
@@ -110,6 +115,36 @@ def gateway(**values: Any) -> None:
     config = dataclasses.replace(config, **given(values))
     options, source = _located(options)
     _run(serve_fleet, fleet_settings(options, config, path, source), log_settings)
+
+
+def _run_check(
+    options: GatewayOptions, values: Mapping[str, Any], log_settings: LogSettings
+) -> NoReturn:
+    """Check what a gateway with these options needs."""
+    from tailrace.cli.check import CallbackPlan, check_gateway
+
+    path = _gateway_file(options)
+    config, routes = _routes(options, path)
+    config = dataclasses.replace(config, **given(values))
+
+    def plan(options: GatewayOptions) -> CallbackPlan:
+        if sys.platform == "win32" or options.workers == 0:
+            listen, advertise = options.callback_listen, options.advertise
+            base_of = partial(parse_advertise, advertise) if advertise else lambda port: None
+            return CallbackPlan(host=listen.host, ports=[listen.port], workers=1, base_of=base_of)
+        from tailrace.fleet.settings import fleet_settings
+
+        settings = fleet_settings(options, config, path)
+        given_ports = settings.callback_ports
+        ports = range(given_ports.first, given_ports.last + 1)
+        return CallbackPlan(
+            host=given_ports.host,
+            ports=[port for port in ports if not port or port not in given_ports.avoid],
+            workers=settings.workers,
+            base_of=settings.advertised,
+        )
+
+    _run(check_gateway, options, config, routes, plan, log_settings)
 
 
 def _run_gateway(

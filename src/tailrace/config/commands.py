@@ -195,6 +195,23 @@ class GatewayOptions:
             default="AWS's, of the configured region",
         ),
     ] = None
+    is_check: Annotated[
+        bool,
+        Setting(
+            "Do not serve: [find out](#tailrace-gateway---check) whether a gateway with these "
+            "options could, print what was found, and exit with 0 or 1.",
+            help="Do not serve: find out whether a gateway with these options could.",
+            option="--check",
+        ),
+    ] = False
+    is_json: Annotated[
+        bool,
+        Setting(
+            "With `--check`: print one JSON document instead of text.",
+            help="With --check: print one JSON document instead of text.",
+            option="--json",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

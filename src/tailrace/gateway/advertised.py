@@ -20,9 +20,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from tailrace import limits
 from tailrace.config import Address, with_host
 from tailrace.errors import ConfigError, PeerError
+from tailrace.gateway.limits import METADATA_TIMEOUT_S, METADATA_TOKEN_S
 from tailrace.net.client.pool import HttpPool, Origin
 from tailrace.net.client.request import PoolAnswer, WholeRequest
 
@@ -60,7 +60,7 @@ async def find_advertised(
     A callback listener on one address is reached at that address, so nothing is looked for. On
     0.0.0.0 it takes connections by IPv4 alone, on :: by IPv6 alone; the address is one of those.
 
-    Takes at most 4 × METADATA_TIMEOUT_S. Cancelling is safe.
+    Takes at most 3 × METADATA_TIMEOUT_S. Cancelling is safe.
 
     Raises:
         ConfigError: there is no address that functions can reach; the message has the next step.
@@ -164,7 +164,7 @@ def _imds_of(environ: Mapping[str, str]) -> str:
 
 async def _of_ec2_instance(base: str, version: int) -> str | None:
     """Return the instance's private address; None if no metadata service answers."""
-    ttl = {_TOKEN_TTL: f"{limits.METADATA_TOKEN_S}"}
+    ttl = {_TOKEN_TTL: f"{METADATA_TOKEN_S}"}
     token = await _ask("PUT", base, _TOKEN_PATH, ttl)
     is_token = token is not None and token.status == 200 and token.body.isascii()
     headers = {_TOKEN: token.body.decode()} if token is not None and is_token else {}
@@ -220,8 +220,8 @@ async def _ask(method: str, base: str, path: str, headers: dict[str, str]) -> Po
     pool = HttpPool(
         origin,
         connections_max=1,
-        timeout_s=limits.METADATA_TIMEOUT_S,
-        connect_timeout_s=limits.METADATA_TIMEOUT_S,
+        timeout_s=METADATA_TIMEOUT_S,
+        connect_timeout_s=METADATA_TIMEOUT_S,
     )
     pool.start()
     done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()

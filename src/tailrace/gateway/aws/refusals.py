@@ -38,13 +38,20 @@ def too_large(payload: bytes, bytes_max: int) -> PayloadTooLargeError:
 
 def refusal(answer: PoolAnswer) -> InvokeError:
     """Return Lambda's refusal as an error; texts for clients do not repeat Lambda's own."""
-    name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
+    name, message = error_of(answer)
     error = _refusal(answer, name)
-    # The message may repeat the event, with the callback URL and anything that the client sent.
-    message = redact(_message(answer.body))
     error.note = f"Lambda answered {answer.status} {name!a}: {message!a}"
     error.request_id = answer.headers.get(REQUEST_ID)
     return error
+
+
+def error_of(answer: PoolAnswer) -> tuple[str, str]:
+    """Return the name of Lambda's error, empty if it has none, and its message, shortened.
+
+    The message may repeat the event, with anything that a client sent; the secret is left out.
+    """
+    name = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
+    return name, redact(_message(answer.body))
 
 
 def unreachable(whom: str, cause: PeerError) -> EndpointError:

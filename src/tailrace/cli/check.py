@@ -1,0 +1,144 @@
+"""`tailrace gateway --check`: what a gateway needs here, found out without serving.
+
+Exit codes: 0 if it can serve, with warnings or without; 1 if there is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from tailrace import limits
+from tailrace.cli.logs import LogSettings
+from tailrace.cli.steps import Steps
+from tailrace.cli.terminal import CYAN, RED, YELLOW, Terminal
+from tailrace.config import Address, GatewayConfig, GatewayOptions, RouteConfig, is_auto
+from tailrace.errors import ConfigError
+from tailrace.gateway.advertised import find_advertised
+from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
+from tailrace.gateway.check.callbacks import check_advertised, is_loopback
+from tailrace.gateway.check.finding import Finding, Level
+from tailrace.gateway.check.functions import check_functions
+from tailrace.gateway.check.machine import check_callback_ports, check_descriptors, check_public
+from tailrace.gateway.routes import name_of
+
+_COLORS: Final[dict[Level, int]] = {"ok": CYAN, "warning": YELLOW, "error": RED}
+_JSON_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackPlan:
+    """Where the callback listeners of a gateway will be."""
+
+    host: str
+    ports: Sequence[int]
+    """From the first on; 0 alone is any port."""
+    workers: int
+    base_of: Callable[[int], str | None]
+    """The base of callback URLs for a port; None: the listener's own address."""
+
+
+async def check_gateway(
+    options: GatewayOptions,
+    config: GatewayConfig,
+    routes: tuple[RouteConfig, ...],
+    plan_of: Callable[[GatewayOptions], CallbackPlan],
+    log_settings: LogSettings,
+) -> int:
+    """Check everything, print what was found, and return the exit code.
+
+    Raises:
+        ConfigError: `plan_of` finds the command line wrong.
+    """
+    Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
+    found: list[Finding] = []
+    with Steps(sys.stderr) as steps:
+        steps.begin("functions")
+        endpoint: LambdaEndpoint | None = None
+        try:
+            if any(route.invoke_url is None for route in routes):
+                endpoint = find_endpoint(options.endpoint_url)
+        except ConfigError as error:
+            found.append(Finding("error", "Lambda", str(error)))
+        found += await check_functions(routes, endpoint)
+        steps.begin("addresses")
+        public, is_running = await check_public(options.listen, config.health_path)
+        found += [public, *await _check_callbacks(options, routes, endpoint, plan_of, is_running)]
+        found.append(check_descriptors(limits.HELD_MAX))
+    _show(found, is_json=options.is_json)
+    return 1 if any(finding.level == "error" for finding in found) else 0
+
+
+async def _check_callbacks(
+    options: GatewayOptions,
+    routes: tuple[RouteConfig, ...],
+    endpoint: LambdaEndpoint | None,
+    plan_of: Callable[[GatewayOptions], CallbackPlan],
+    is_running: bool,
+) -> list[Finding]:
+    source, failure = "", None
+    if options.advertise is not None and is_auto(options.advertise):
+        try:
+            one = await find_advertised(options.advertise, options.callback_listen, os.environ)
+            source, options = f" ({one.source})", replace(options, advertise=one.text)
+        except ConfigError as error:
+            # The ports can be checked all the same.
+            failure = Finding("error", "--advertise auto", error.problem)
+            options = replace(options, advertise="localhost")
+    plan = plan_of(options)
+    ports, free = check_callback_ports(plan.host, plan.ports, plan.workers, is_running=is_running)
+    if failure is not None:
+        return [ports, failure]
+    if plan.ports[0] == 0:
+        text = "cannot be checked while --callback-listen takes any port"
+        return [ports, Finding("warning", "callbacks", text, "give --callback-listen a port")]
+    if free is None and not is_running:
+        return [ports]
+    port = free or plan.ports[0]
+    base = plan.base_of(port) or f"http://{Address(plan.host, port)}"
+    if is_loopback(base) and (away := _away(routes, endpoint)):
+        text = f"functions at {away} cannot call an address of this machine alone"
+        remedy = f"give --callback-listen 0.0.0.0:{plan.ports[0]} --advertise auto"
+        return [ports, Finding("error", f"--advertise {base}", text, remedy)]
+    is_held = free is None
+    advertised = await check_advertised(base, Address(plan.host, port), is_held=is_held)
+    return [ports, replace(advertised, subject=f"{advertised.subject}{source}")]
+
+
+def _away(routes: tuple[RouteConfig, ...], endpoint: LambdaEndpoint | None) -> str | None:
+    """Return where functions are that are not on this machine; None if all are here."""
+    if endpoint is not None and not endpoint.is_loopback:
+        return endpoint.url
+    away = (route for route in routes if route.invoke_url and not is_loopback(route.invoke_url))
+    return next(map(name_of, away), None)
+
+
+def _show(found: list[Finding], *, is_json: bool) -> None:
+    out = Terminal(sys.stdout, os.environ)
+    counts: Mapping[Level, int] = Counter(finding.level for finding in found)
+    if is_json:
+        document = {
+            "version": _JSON_VERSION,
+            "errors": counts["error"],
+            "warnings": counts["warning"],
+            "findings": [asdict(finding) for finding in found],
+        }
+        out.write(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for finding in found:
+        level = out.paint(f"{finding.level:<7}", _COLORS[finding.level])
+        remedy = "" if finding.remedy is None else f"; {finding.remedy}"
+        text = "".join(c if c.isprintable() else "?" for c in f"{finding.text}{remedy}")
+        out.write(f"{level}  {finding.subject}: {text}")
+    errors = "no error" if not counts["error"] else _counted(counts["error"], "error")
+    warnings = f", {_counted(counts['warning'], 'warning')}" if counts["warning"] else ""
+    out.write(f"{errors}{warnings}")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,0 +1,17 @@
+"""Bounds of what a gateway finds out about its surroundings: see `tailrace.limits`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- the gateway's surroundings ----------------------------------------------------------------
+
+METADATA_TIMEOUT_S: Final = 1.0
+"""How long the metadata service of a machine may take to answer (botocore's default). Where there
+is none, `--advertise auto` waits so long for it, twice."""
+METADATA_TOKEN_S: Final = 60
+"""The validity of a token for that service: one address is read with it."""
+CHECKS_MAX: Final = 8
+"""Functions and URLs that `tailrace gateway --check` asks about at a time."""
+CHECK_ANSWER_BYTES_MAX: Final = 16 * 1024
+"""What `--check` reads of an answer from the advertised address."""
