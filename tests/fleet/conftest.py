@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.cut_function import CutLambda
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def endpoint() -> Iterator[CutLambda]:
     """Invokes functions."""
     with CutLambda() as endpoint:

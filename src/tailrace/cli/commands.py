@@ -77,10 +77,7 @@ def dev(context: click.Context, /, **values: Any) -> None:
         values["config_path"] = Path(CONFIG_NAME)
     from tailrace.cli.serve import serve_dev
 
-    for name, field in fields_of(DevOptions).items():
-        if field.bare_type is Wanted:
-            is_firm = context.get_parameter_source(name) is not ParameterSource.DEFAULT
-            values[name] = Wanted(values[name], is_firm, field.option)
+    _note_firm(context, DevOptions, values)
     log_settings, options = take(LogSettings, values), take(DevOptions, values)
     _check_transport(options.function or target, options.transport)
     _run(serve_dev, dataclasses.replace(options, gateway=given(values)), log_settings)
@@ -90,8 +87,10 @@ def dev(context: click.Context, /, **values: Any) -> None:
 @options_of(GatewayOptions)
 @overrides_of(GatewayConfig)
 @options_of(LogSettings)
-def gateway(**values: Any) -> None:
+@click.pass_context
+def gateway(context: click.Context, /, **values: Any) -> None:
     """Hold clients' responses, invoke functions, relay what these answer."""
+    _note_firm(context, GatewayOptions, values)
     log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
     _check_transport(options.function, options.transport)
     if options.is_check:
@@ -251,6 +250,14 @@ def _located(options: GatewayOptions) -> tuple[GatewayOptions, str | None]:
 
     found = run(find_advertised(text, options.callback_listen, os.environ))
     return dataclasses.replace(options, advertise=found.text), found.source
+
+
+def _note_firm(context: click.Context, record: type[Any], values: dict[str, Any]) -> None:
+    """Make addresses `Wanted`: firm are those that the command line names."""
+    for name, field in fields_of(record).items():
+        if field.bare_type is Wanted and values[name] is not None:
+            is_firm = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+            values[name] = Wanted(values[name], is_firm, field.option)
 
 
 def _check_transport(function: str | None, transport: TransportName | None) -> None:

@@ -10,6 +10,7 @@ import sys
 from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.terminal import Terminal
+from tailrace.fleet.admin import Admin, bind_admin
 from tailrace.fleet.parent import Parent
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.spawning import own_command
@@ -24,6 +25,7 @@ async def serve_fleet(settings: FleetSettings, log_settings: LogSettings) -> int
     """Run the parent of a gateway's workers until it is stopped; return the exit code."""
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     set_up()
+    admin_sockets = bind_admin(settings.admin_listen)
     parent = Parent(settings, own_command())
     others = {
         signal.SIGHUP: parent.ask_reload,
@@ -38,8 +40,10 @@ async def serve_fleet(settings: FleetSettings, log_settings: LogSettings) -> int
             return error.code
         freeze_loaded()
         try:
-            logger.info("%s", parent.summary())
-            return await end(signals, parent.drain, lambda: parent.held, logger.info)
+            async with Admin(parent, admin_sockets) as admin:
+                where = f", admin on {admin}" if admin.sockets else ""
+                logger.info("%s%s", parent.summary(), where)
+                return await end(signals, parent.drain, lambda: parent.held, logger.info)
         finally:
             await parent.close()
             flush_log()

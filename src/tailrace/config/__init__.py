@@ -13,6 +13,7 @@ from tailrace.config.address import (
     with_host,
 )
 from tailrace.config.commands import (
+    ADMIN_ADDRESS,
     DevOptions,
     EmulatorOptions,
     GatewayOptions,
@@ -39,6 +40,7 @@ from tailrace.config.records import (
 from tailrace.config.target import CONFIG_NAME, config_of
 
 __all__ = [
+    "ADMIN_ADDRESS",
     "CONFIG_NAME",
     "HOLD_BACKS",
     "WILDCARDS",

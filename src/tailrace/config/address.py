@@ -59,6 +59,15 @@ def parse_address(text: str, *, name: str = "address") -> Address:
     return Address(host, port)
 
 
+def parse_address_or_off(text: str, *, name: str = "address") -> Address | None:
+    """Parse HOST:PORT; `off` is None.
+
+    Raises:
+        ConfigError: the text is neither.
+    """
+    return None if text.strip() == "off" else parse_address(text, name=name)
+
+
 def parse_ports(text: str, *, name: str = "ports") -> PortRange:
     """Parse FIRST-LAST, or one port; return the range.
 

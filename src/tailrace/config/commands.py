@@ -15,6 +15,7 @@ from tailrace.config.address import (
     Address,
     PortRange,
     parse_address,
+    parse_address_or_off,
     parse_host_name,
     parse_ports,
 )
@@ -103,6 +104,8 @@ _LAMBDA: Final = _listen("Where SDKs find the emulated Lambda.")
 _CLIENTS_ADDRESS: Final = Address("127.0.0.1", 8080)
 _CALLBACKS_ADDRESS: Final = Address("127.0.0.1", 8081)
 _LAMBDA_ADDRESS: Final = Address("127.0.0.1", 9000)
+ADMIN_ADDRESS: Final = Address("127.0.0.1", 8082)
+"""Where a gateway's admin listener is unless an option names another address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,16 @@ class DevOptions:
     gateway: Mapping[str, Any] = field(default_factory=dict)
 
 
+_ADMIN: Final = Setting(
+    "Where operators ask for [statistics and for a drain](admin.md); `off`: nowhere. Whoever "
+    "reaches it can drain the gateway. If the default is in use, there is no admin listener, and "
+    "a warning says so.",
+    help="Where operators ask for statistics and for a drain; off: nowhere.",
+    metavar="HOST:PORT",
+    parse=parse_address_or_off,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
     """`tailrace gateway`: what to invoke, and where to listen."""
@@ -184,6 +197,7 @@ class GatewayOptions:
         ),
     ] = None
     advertise: Annotated[str | None, _ADVERTISE] = None
+    admin_listen: Annotated[Wanted | None, _ADMIN] = Wanted(ADMIN_ADDRESS, False, "--admin-listen")
     endpoint_url: Annotated[
         str | None,
         Setting(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tailrace.fleet.crew import Crew, Generation, kill, responses
+from tailrace.fleet.draining import NodeDrain
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.vigil import Vigil
@@ -41,6 +42,7 @@ class Parent:
         """`public` are listening sockets that the process has been given."""
         self.board = Board.create()
         self.is_draining = False
+        self.node_drain = NodeDrain(self._drain_workers)
         self._given = public
         self._crew = Crew(settings, command, self.board, [], Generation(1, None))
         self._vigil = Vigil(self._crew.workers)
@@ -58,6 +60,16 @@ class Parent:
     def workers(self) -> list[Worker]:
         """All that have not ended."""
         return self._crew.workers
+
+    @property
+    def generation(self) -> int:
+        """The number of the workers' generation: 1, and one more after each reload."""
+        return self._crew.generation.number
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a worker has ended otherwise than in order, in a drain since it began."""
+        return self._crew.was_cut
 
     async def start(self) -> None:
         """Bind the public socket and start the workers. If that fails, nothing is left.
@@ -164,8 +176,18 @@ class Parent:
     async def drain(self) -> bool:
         """Take no new requests, and wait until what is held has ended, in all workers.
 
-        Returns False if something was cut off. Cancelling is safe: `stop` aborts the rest.
+        The second call waits for the same drain. Returns False if something was cut off. Cancelling
+        is safe: `stop` aborts the rest.
         """
+        self.begin_drain()
+        return await self.node_drain.wait()
+
+    def begin_drain(self) -> None:
+        """Begin the drain that `drain` waits for, unless it has begun."""
+        self.is_draining = True
+        self.node_drain.begin()
+
+    async def _drain_workers(self) -> bool:
         await self._begin_end()
         self._crew.was_cut = False
         self.board.is_draining = True
@@ -197,6 +219,7 @@ class Parent:
         """Close everything; workers that are left are stopped."""
         if self.workers:
             await self.stop()
+        await self.node_drain.cancel()
         await self._tasks.cancel_all()
         self._close_public()
         self.board.close()

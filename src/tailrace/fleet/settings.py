@@ -12,6 +12,7 @@ from tailrace.config import (
     GatewayConfig,
     GatewayOptions,
     PortRange,
+    Wanted,
     parse_advertise,
     unadvertised,
 )
@@ -33,6 +34,8 @@ class FleetSettings:
     """As the option gives it; None: each worker's own address."""
     advertise_source: str | None
     """Where that address was found, for the log; None: it was given."""
+    admin_listen: Wanted | None
+    """Where the admin listener is; None: there is none."""
     config_path: Path | None
     drain_delay_s: float
     drain_timeout_s: float
@@ -71,8 +74,11 @@ def fleet_settings(
         raise unadvertised(listen)
     if advertise is not None:
         parse_advertise(advertise, listen.port or 1)
+    avoid = [options.listen.port]
+    if options.admin_listen is not None:
+        avoid.append(options.admin_listen.address.port)
     ports = _callback_ports(
-        listen, options.callback_ports, options.workers, (options.listen.port,), advertise
+        listen, options.callback_ports, options.workers, tuple(avoid), advertise
     )
     return FleetSettings(
         listen=options.listen,
@@ -80,6 +86,7 @@ def fleet_settings(
         workers=options.workers,
         advertise=advertise,
         advertise_source=advertise_source,
+        admin_listen=options.admin_listen,
         config_path=config_path,
         drain_delay_s=config.drain_delay_s,
         drain_timeout_s=config.drain_timeout_s,

@@ -55,6 +55,8 @@ BEAT_INTERVAL_S: Final = 0.25
 """The interval at which a worker notes that its event loop runs."""
 BEAT_FRESH_S: Final = 1.0
 """A worker whose last beat is older gets no connections left by the others."""
+ADMIN_CONNECTIONS_MAX: Final = 64
+"""Open connections of the admin listener: a few operators, probes and scrapers of metrics."""
 
 # --- how late a process runs ---------------------------------------------------------------------
 

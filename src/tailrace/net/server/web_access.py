@@ -36,6 +36,8 @@ class WebAccess:
     serves_links: bool = False
     origins_setting: str = "allowed_origins in [emulator] of tailrace.toml"
     """The setting that allows more origins, for messages."""
+    remedy: str | None = None
+    """What to do instead, for messages; None: allow the host or the page."""
 
 
 class WebRefusal(NamedTuple):
@@ -53,7 +55,7 @@ def find_refusal(access: WebAccess, head: RequestHead) -> WebRefusal | None:
     authority = (head.get(b"host") or b"").decode("latin-1")
     host = parse_host(authority)
     if authority and (host is None or not _is_served(access, host)):
-        return _foreign_host(authority)
+        return _foreign_host(access, authority)
     if "*" in access.origins:
         return None
     origins = [_text(value) for name, value in head.headers if name == b"origin"]
@@ -117,12 +119,13 @@ def _shown(text: str) -> str:
     return repr(text[:_SHOWN_CHARACTERS_MAX])
 
 
-def _foreign_host(authority: str) -> WebRefusal:
+def _foreign_host(access: WebAccess, authority: str) -> WebRefusal:
     name = authority.rpartition(":")[0] or authority
     return WebRefusal(
         f"the host {_shown(authority)} is not served here, because any web page could reach this"
         " server under a name of its own",
-        "use 127.0.0.1, localhost or another IP address, or allow the name:"
+        access.remedy
+        or "use 127.0.0.1, localhost or another IP address, or allow the name:"
         f" --allow-host {name[:_SHOWN_CHARACTERS_MAX]},"
         " or allowed_hosts in [emulator] of tailrace.toml",
     )
@@ -132,5 +135,5 @@ def _foreign_page(access: WebAccess, who: str, origin: str | None) -> WebRefusal
     shown = "its origin" if origin is None or origin == "null" else _shown(origin)
     return WebRefusal(
         f"{who} sent this request, and only pages of this machine are served",
-        f"to allow it, add {shown} to {access.origins_setting}",
+        access.remedy or f"to allow it, add {shown} to {access.origins_setting}",
     )
