@@ -24,6 +24,7 @@ from docs.drawn import declared, machines, structure  # noqa: E402
 COMMANDS: Final = (
     "dev",
     "gateway",
+    "drain",
     "emulator",
     "probe",
     "init",

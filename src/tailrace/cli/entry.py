@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if given == ["--version"]:  # of an installation with any extra
             print(f"tailrace {__version__}")  # noqa: T201 - click may be missing
             sys.exit(0)
+        if given[:1] == ["drain"]:  # of hooks with a short time
+            from tailrace.cli.drain import drain
+
+            drain.main(given[1:], prog_name="tailrace drain")
         if given[:1] == ["package"]:
             from tailrace.cli.package import package
 

@@ -150,6 +150,7 @@ class Admin:
             "status": self.status,
             "pid": os.getpid(),
             "generation": parent.generation,
+            "workers": len(counts),
             "accepting": self._accepting(),
             "held_max": self._held_max(),
             "drain_s": _rounded(parent.node_drain.seconds),

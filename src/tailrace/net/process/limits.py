@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tailrace.limits import KIB
+from tailrace.limits import KIB, MIB
 
 # --- the workers of a node -----------------------------------------------------------------------
 
@@ -57,6 +57,14 @@ BEAT_FRESH_S: Final = 1.0
 """A worker whose last beat is older gets no connections left by the others."""
 ADMIN_CONNECTIONS_MAX: Final = 64
 """Open connections of the admin listener: a few operators, probes and scrapers of metrics."""
+ADMIN_TIMEOUT_S: Final = 5.0
+"""How long `tailrace drain` waits for each answer of the admin listener."""
+ADMIN_ANSWER_BYTES_MAX: Final = MIB
+"""Such an answer: the counts of WORKER_SLOTS_MAX workers take a tenth of it."""
+DRAIN_POLL_S: Final = 0.25
+"""The interval at which `tailrace drain` asks what is open."""
+DRAIN_SHOWN_INTERVAL_S: Final = 1.0
+"""The shortest interval of its lines where the output is no terminal."""
 
 # --- how late a process runs ---------------------------------------------------------------------
 
