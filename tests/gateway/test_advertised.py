@@ -42,7 +42,7 @@ def metadata(answer: Callable[[str, str, Mapping[str, str]], Answer], host: str)
                 return
             status, text = got
             self.send_response(status)
-            self.send_header("content-length", str(len(text)))
+            self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -256,6 +256,18 @@ def test_a_container_behind_the_hop_limit_is_told_to_raise_it() -> None:
         text = refused({"AWS_EC2_METADATA_SERVICE_ENDPOINT": base})
 
     assert "answers no token request from a container; raise its hop limit (aws ec2 mod" in text
+
+
+@pytest.mark.parametrize("token", ["a\r\nb: c", "t0ken é", "", 2_000 * "x"])
+def test_a_token_that_is_none_is_not_sent(token: str) -> None:
+    def answer(method: str, path: str, headers: Mapping[str, str]) -> Answer:
+        if method == "PUT":
+            return 200, token
+        assert "x-aws-ec2-metadata-token" not in headers and "b" not in headers
+        return 200, "10.0.0.7\n"
+
+    with metadata(answer, "127.0.0.1") as base:
+        assert found({"AWS_EC2_METADATA_SERVICE_ENDPOINT": base}).text == "10.0.0.7"
 
 
 def test_an_instance_that_wants_no_token_is_asked_without() -> None:

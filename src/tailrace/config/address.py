@@ -13,9 +13,7 @@ _HOST_PORT: Final = re.compile(
 ).fullmatch
 HOST_NAME_PATTERN: Final = r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){HOST_NAME_PATTERN}").fullmatch
-AUTO: Final = "auto"
-"""The host in `--advertise` that stands for the address of this machine: see `is_auto`."""
-_AUTO: Final = re.compile(rf"((?:https?://)?){AUTO}((?::[0-9]{{1,5}})?)/?").fullmatch
+_AUTO: Final = re.compile(r"((?:https?://)?)auto((?::[0-9]{1,5})?)/?").fullmatch
 
 
 WILDCARDS: Final = ("0.0.0.0", "::")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _IMDS_PATHS: Final = {4: "/latest/meta-data/local-ipv4", 6: "/latest/meta-data/i
 _TOKEN_PATH: Final = "/latest/api/token"
 _TOKEN_TTL: Final = "x-aws-ec2-metadata-token-ttl-seconds"
 _TOKEN: Final = "x-aws-ec2-metadata-token"
+_TOKEN_TEXT: Final = re.compile(rb"[!-~]{1,1024}").fullmatch
 _ANYWHERE: Final = {4: ("192.0.2.1", 9), 6: ("2001:db8::1", 9)}
 """Addresses for documentation (RFC 5737, RFC 3849). Nothing is sent to them."""
 _NAME_IT: Final = "give the address that functions can reach: --advertise HOST[:PORT]"
@@ -166,25 +168,29 @@ async def _of_ec2_instance(base: str, version: int) -> str | None:
     """Return the instance's private address; None if no metadata service answers."""
     ttl = {_TOKEN_TTL: f"{METADATA_TOKEN_S}"}
     token = await _ask("PUT", base, _TOKEN_PATH, ttl)
-    is_token = token is not None and token.status == 200 and token.body.isascii()
-    headers = {_TOKEN: token.body.decode()} if token is not None and is_token else {}
+    text = _token_in(token.body) if token is not None and token.status == 200 else None
+    headers = {} if text is None else {_TOKEN: text}
     # Also without a token: the metadata may be open, and a refusal shows that this is EC2.
     answer = await _ask("GET", base, _IMDS_PATHS[version], headers)
     if answer is None:
         return None
     if answer.status == 200:
-        where = "the metadata of this EC2 instance"
-        text = answer.body.decode("ascii", "replace")
-        return _checked(text, version, where, _NAME_IT)
-    if answer.status == 401 and not is_token:
+        host = answer.body.decode("ascii", "replace")
+        return _checked(host, version, "the metadata of this EC2 instance", _NAME_IT)
+    if answer.status == 401 and text is None:
         raise _failure(
             "the metadata service of this EC2 instance answers no token request from a container",
             "raise its hop limit (aws ec2 modify-instance-metadata-options"
             " --http-put-response-hop-limit 2), or give --advertise HOST[:PORT]",
         )
-    if answer.status == 404 and is_token:
+    if answer.status == 404 and text is not None:
         raise _no_address(f"this EC2 instance has no IPv{version} address", version)
     return None  # disabled, or something else that listens there
+
+
+def _token_in(body: bytes) -> str | None:
+    """Return a token that can be sent in a header; None if this is none."""
+    return body.strip().decode() if _TOKEN_TEXT(body.strip()) else None
 
 
 # --- the default route -------------------------------------------------------------------------

@@ -36,10 +36,10 @@ _LAYER_4: Final = "let it pass bytes on: a TCP or TLS listener, mode tcp, a stre
 class Called(NamedTuple):
     """What answered a callback at the advertised address."""
 
-    start: str
-    """The first line of the answer, and all of its head, in lower case; empty without an answer."""
+    head: str
+    """The head of the answer, in lower case; empty if it is too long for one."""
     body: str
-    """The start of its body, if it came with the head."""
+    """The start of its body; empty behind a `100 Continue`."""
 
 
 async def check_advertised(
@@ -142,10 +142,10 @@ async def _call(origin: Origin, host: str, capability: Capability) -> Called:
 def _judge(
     subject: str, called: Called, capability: Capability, *, is_mine: bool, is_held: bool
 ) -> Finding:
-    line = called.start.partition("\r\n")[0]
+    line = called.head.partition("\r\n")[0]
     by = "" if is_mine else ", by something that passes it on: it is no address of this machine"
-    if called.start.startswith("http/1.1 100"):
-        if capability.exchange_id in called.start:
+    if called.head.startswith("http/1.1 100"):
+        if capability.exchange_id in called.head:
             return Finding("ok", subject, f"reaches this gateway's callback listener{by}")
         text = "an HTTP proxy answers in the gateway's place"
         return Finding("error", subject, text, _LAYER_4)
