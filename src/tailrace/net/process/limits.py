@@ -47,10 +47,11 @@ leaves new connections to the others."""
 BALANCE_PAUSE_S: Final = 0.005
 """How long it leaves them: longer than a turn of a busy event loop, shorter than a client
 notices."""
+BALANCE_PAUSES: Final = 4
+"""If the others leave some, it accepts one after each of so many such pauses, then two after each
+of as many, and so on: after 0.1 s it leaves nothing to them."""
 BALANCE_ACCEPTS_MAX: Final = 16
-"""Connections that it accepts after such a pause, if the others have left so many: 1, then 2, 4, 8
-as long as the queue does not become empty. With 16 each 5 ms, 3,200 a second, it is not empty
-only if the machine is overloaded."""
+"""Connections that it accepts after a pause at most: 3,200 a second, about what a worker can."""
 BEAT_INTERVAL_S: Final = 0.25
 """The interval at which a worker notes that its event loop runs."""
 BEAT_FRESH_S: Final = 1.0

@@ -2,7 +2,7 @@
 
 An event loop's own server accepts without asking. Here a process that has more than its share
 leaves the sockets alone for a moment. If connections still wait after it, others do not take them
-fast enough, so it takes some, and twice as many after each further pause: a queue is never left
+fast enough, so it takes one, and after some further pauses more and more: a queue is never left
 without anybody.
 
 Concurrency law: callbacks of one event loop. A connection is made, and so admitted, in the turn
@@ -61,7 +61,7 @@ class Acceptor:
         self._clock = clock
         self._exhausted = Tally(clock.now_s)
         self._timer: Timer | None = None  # while this process leaves the sockets alone
-        self._above_max = 1  # accepted after a pause
+        self._pauses = 0  # in a row, after each of which connections still waited
         self._closed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -117,7 +117,7 @@ class Acceptor:
 
     def _on_waiting(self, sock: socket.socket) -> None:
         if self._is_above():
-            self._above_max = 1
+            self._pauses = 0
             self._pause(limits.BALANCE_PAUSE_S, self._on_pause_end)
         else:
             most = limits.ACCEPTS_PER_TURN_MAX
@@ -126,7 +126,7 @@ class Acceptor:
     def _on_pause_end(self) -> None:
         """Accept what the others have left in the queues, but not much."""
         self._timer = None
-        most = self._above_max
+        most = min(2 ** (self._pauses // limits.BALANCE_PAUSES), limits.BALANCE_ACCEPTS_MAX)
         is_left = False
         if self._is_above():
             for sock in self._listening:
@@ -134,7 +134,7 @@ class Acceptor:
         if self._is_paused():  # nothing can be accepted now
             return
         if is_left:
-            self._above_max = min(2 * most, limits.BALANCE_ACCEPTS_MAX)
+            self._pauses += 1
             self._pause(limits.BALANCE_PAUSE_S, self._on_pause_end)
         else:
             self._watch()
