@@ -65,7 +65,7 @@ class Chain:
 
     def pids(self) -> list[int]:
         """Of all processes that do the work, those of functions included."""
-        return [self.emulator.process.pid, self.gateway.process.pid, *self.function_pids()]
+        return [self.emulator.process.pid, *self.gateway.pids, *self.function_pids()]
 
     def function_pids(self) -> list[int]:
         """Of functions that run."""

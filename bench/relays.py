@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -92,15 +93,20 @@ class Relay:
     log: Path
     is_raw: bool = field(default=False)
 
+    @property
+    def pids(self) -> list[int]:
+        """The process and its workers."""
+        return [self.process.pid, *process.children(self.process.pid)]
+
     def cpu_s(self) -> float:
-        """User and system time of the process so far, to the nanosecond."""
-        return process.cpu_s(self.process.pid)
+        """User and system time of the processes so far, to the nanosecond."""
+        return sum(map(process.cpu_s, self.pids))
 
     def resident_bytes(self) -> int:
-        return process.resident_bytes(self.process.pid)
+        return sum(map(process.resident_bytes, self.pids))
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids)
 
     def explain(self) -> str:
         """What the process has said last, for a failure's message."""
@@ -111,13 +117,17 @@ class Relay:
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when it does not heed it (open streams may be left)."""
-        if self.process.poll() is None:
+        pids = self.pids if self.process.poll() is None else []
+        if pids:
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(0.5)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait(STOP_TIMEOUT_S)
+        for worker in pids[1:]:  # they end with what they hold, not with their parent
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
