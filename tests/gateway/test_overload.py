@@ -17,6 +17,8 @@ from tailrace.net.server.web_access import WebAccess
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how long bytes wait")
 
 BOUND_S = 0.05
+BEGAN_S = 5.0
+"""How long the gateway has served before a request comes late: longer than that waits."""
 TRIES = 8
 GET = encode_request("GET", "/", [("host", "h")])
 
@@ -40,6 +42,7 @@ async def come_late(world: World, request: bytes) -> Client:
 
 async def come_late_until_refused(world: World) -> Client:
     """Late requests one after the other; the first that is refused."""
+    world.clock.advance(BEGAN_S)
     for _ in range(TRIES):
         held = world.gateway.statistics()["held"]
         served = len(world.endpoint.invocations)

@@ -9,12 +9,19 @@ from dataclasses import dataclass
 import pytest
 from tests.clock import ManualClock
 
-from tailrace.net.process.limits import LATE_ALERT_S, LATE_LOOK_INTERVAL_S, LATE_PATIENCE_S
+from tailrace.net.process.limits import (
+    LATE_ALERT_S,
+    LATE_LOOK_INTERVAL_S,
+    LATE_PATIENCE_S,
+    LATE_QUEUE_S,
+)
 from tailrace.net.server.overload import Overload
 
 BOUND_S = 0.05
 LATE_S = 0.06
 STEP_S = 0.3 * LATE_PATIENCE_S
+BEGAN_S = 100.0
+"""How long ago the process began to serve."""
 
 
 @dataclass
@@ -49,6 +56,7 @@ class Process:
         self.clock = ManualClock()
         self.overload = Overload(bound_s, self.clock)
         self.overload.start()
+        self.clock.advance(BEGAN_S)
 
     async def look(self) -> None:
         """Let the interval pass after which a request is looked at again."""
@@ -226,3 +234,22 @@ def test_the_log_counts_refusals(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "overload: refused=1: requests wait 60 ms, the bound is 50 ms"
     ]
+
+
+@in_loop
+async def test_what_has_waited_for_the_start_is_served_and_what_stands_behind_it() -> None:
+    """A supervisor holds the socket while the process is restarted: its queue is no overload."""
+    process = Process()
+    await process.look()
+    queued_s = BEGAN_S + 1
+
+    refused = []
+    for waited_s in (*[queued_s] * 20, *[LATE_S] * 5):
+        refused.append(process.refuses(waited_s))
+        process.clock.advance(STEP_S)
+        await settle()
+    process.clock.advance(LATE_QUEUE_S)
+    refused_later = await process.be_late(2 * LATE_PATIENCE_S)
+
+    assert not any(refused)
+    assert refused_later[-1]

@@ -76,6 +76,9 @@ REFUSALS_PER_TURN_MAX: Final = 4
 LATE_PATIENCE_S: Final = 0.1
 """How long everything must have been late before a request is refused: longer than a garbage
 collection and what it delays. It is CoDel's interval (RFC 8289 §4.3)."""
+LATE_QUEUE_S: Final = 1.0
+"""How long nothing is refused after a request that the kernel received before the process began to
+serve: others came while the queue of a restart was served, and stand behind it."""
 LATE_ALERT_S: Final = 1.0
 """How long after a refusal late requests are refused without that patience: otherwise an overload
 that goes on would be admitted in full for LATE_PATIENCE_S again and again."""

@@ -6,6 +6,9 @@ has an end, so requests are refused only after all that was looked at has been l
 LATE_PATIENCE_S; within LATE_ALERT_S of a refusal, at once. A request that is not late is served, so
 there is no state that must end first.
 
+What the kernel received before the process began to serve has waited for the start: a supervisor
+holds the listening socket during a restart. It is served, and so is what stands behind it.
+
 In normal times one request and one callback in LATE_LOOK_INTERVAL_S are looked at.
 """
 
@@ -48,11 +51,13 @@ class Overload:
 
     __slots__ = (
         "_alert_until_s",
+        "_began_s",
         "_bound_s",
         "_callback_s",
         "_clock",
         "_late_since_s",
         "_noted_s",
+        "_queue_until_s",
         "_refusals",
         "_shown_s",
         "_started_s",
@@ -76,12 +81,16 @@ class Overload:
         """Called for each request that `must_refuse` refuses."""
         # While everything is late: since when, and when that was last noted.
         self._late_since_s = self._noted_s = _NEVER_S
-        self._alert_until_s = _NEVER_S
+        self._alert_until_s = self._began_s = self._queue_until_s = _NEVER_S
         self._shown_s = 0.0
         self._refusals = Tally(clock.now_s)
 
     def start(self) -> None:
-        """Start to measure."""
+        """Start to measure: the process begins to serve."""
+        self._began_s = self._clock.now_s()
+        self._measure()
+
+    def _measure(self) -> None:
         self._timer = self._clock.call_later(limits.LATE_LOOK_INTERVAL_S, self._look)
 
     def stop(self) -> None:
@@ -123,10 +132,15 @@ class Overload:
         return self._refuses(received_ago_s(sock), self._clock.now_s())
 
     def _refuses(self, waited_s: float, now_s: float) -> bool:
+        if waited_s > now_s - self._began_s:  # for the process to begin
+            self._queue_until_s = now_s + limits.LATE_QUEUE_S
+            waited_s = 0.0
         late_s = max(waited_s, self._callback_s, self._turn_s)
         if not self._is_late(late_s):
             self._late_since_s = _NEVER_S
             self._wants_request = now_s < self._alert_until_s
+            return False
+        if now_s < self._queue_until_s:
             return False
         if not self._has_lasted(late_s, now_s):
             return False
@@ -182,7 +196,7 @@ class Overload:
         if self._is_late(self._turn_s):
             self._has_lasted(self._turn_s, now_s)
         if self._timer is not None:
-            self.start()
+            self._measure()
 
 
 def _nothing() -> None:
