@@ -28,6 +28,7 @@ CALLBACK_PORTS = 40
 CONFIGURATION = """
 [gateway]
 drain_timeout_s = 60
+late_s_max = {late_s_max}
 
 [[routes]]
 path = "/*"
@@ -57,7 +58,8 @@ class Fleet:
     """`tailrace gateway`, that is started again on the same ports.
 
     Without `workers` it is as it comes, and all other options are left out, too.
-    With `holds_socket` the test itself listens, and passes its socket to each start.
+    With `holds_socket` the test itself listens, and passes its socket to each start. `late_s_max`
+    is above the default: other tests may run on this machine.
     """
 
     def __init__(
@@ -66,13 +68,14 @@ class Fleet:
         endpoint_url: str,
         *,
         workers: int | None = 2,
+        late_s_max: float = 1.0,
         holds_socket: bool = False,
         environ: Mapping[str, str] | None = None,
         more: Sequence[str] = (),
     ) -> None:
         self.config = directory / "tailrace.toml"
         if not self.config.exists():
-            self.config.write_text(CONFIGURATION)
+            self.config.write_text(CONFIGURATION.format(late_s_max=late_s_max))
         self.log = directory / "gateway.log"
         self.workers_wanted = workers or 1
         self.port = free_ports(("public",))["public"]

@@ -33,6 +33,8 @@ from tailrace import limits
 
 Value = TypeVar("Value")
 
+STREAMS_PER_S = 100
+"""How many begin in a second at first."""
 LATE_S = 60.0
 """When a wait of the test's own is in vain."""
 
@@ -241,6 +243,8 @@ class Load:
     async def _streamer(self, *, is_long: bool) -> None:
         mix = self.mix
         seconds = mix.long_s if is_long else self._random.uniform(*mix.stream_s)
+        if not await self._pause(self._random.uniform(0, mix.streams / STREAMS_PER_S)):
+            return
         while not self._stop.is_set():
             ms = 1_000 if is_long else mix.chunk_pause_ms
             pieces = max(2, round(1000 * seconds / ms))

@@ -32,10 +32,12 @@ class RestartResult:
     """The first requests that failed, in words."""
 
 
-def by_sighup(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) -> RestartResult:
+def by_sighup(
+    directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0, late_s_max: float = 1.0
+) -> RestartResult:
     """Restart so often. Raises AssertionError if the parent keeps more than it had before."""
     ready_s: list[float] = []
-    with loaded(directory, mix) as (fleet, load):
+    with loaded(directory, mix, late_s_max=late_s_max) as (fleet, load):
         before = fleet.held()
         for _ in range(count):
             until(
@@ -77,11 +79,11 @@ def by_holder(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) ->
 
 @contextmanager
 def loaded(
-    directory: Path, mix: Mix, *, holds_socket: bool = False
+    directory: Path, mix: Mix, *, holds_socket: bool = False, late_s_max: float = 1.0
 ) -> Iterator[tuple[Fleet, Load]]:
     """A gateway under its load, all of whose streams have begun."""
     with Load(mix) as load:
-        fleet = Fleet(directory, load.side.url, holds_socket=holds_socket)
+        fleet = Fleet(directory, load.side.url, holds_socket=holds_socket, late_s_max=late_s_max)
         try:
             fleet.start()
             fleet.wait_ready()
