@@ -92,7 +92,7 @@ def run(
 class Command:
     """A server that runs while it is entered; its lines on standard error are kept.
 
-    `descriptors` is the most files that it may have open.
+    `descriptors` is the most files that it may have open; `passed` are open ones that it inherits.
     """
 
     def __init__(
@@ -102,7 +102,9 @@ class Command:
         cwd: Path | None = None,
         environ: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        passed: Sequence[int] = (),
     ) -> None:
+        self._passed = passed
         self._arguments = [sys.executable, "-m", "tailrace", *arguments]
         if descriptors is not None:
             self._arguments = ["prlimit", f"--nofile={descriptors}", *self._arguments]
@@ -119,6 +121,7 @@ class Command:
             text=True,
             cwd=self._cwd,
             env=self._environ,
+            pass_fds=self._passed,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()

@@ -38,7 +38,8 @@ class Fleet(Command):
         super().__init__(
             [
                 *("gateway", "--workers", str(workers), "--listen", f"127.0.0.1:{self.port}"),
-                *("--callback-listen", "127.0.0.1:0", "--endpoint-url", endpoint.url, *more),
+                *("--callback-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"),
+                *("--endpoint-url", endpoint.url, *more),
             ],
             cwd=directory,
             environ=environ,
@@ -59,6 +60,11 @@ class Fleet(Command):
         for worker in left:  # of a parent that was killed
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
+
+    @property
+    def admin(self) -> str:
+        """The URL of the admin listener."""
+        return self.wait_line(r"admin on (http://\S+)")[1]
 
     @property
     def target(self) -> str:

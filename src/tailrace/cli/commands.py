@@ -109,13 +109,16 @@ def gateway(context: click.Context, /, **values: Any) -> None:
         with reporting(member):
             _run_gateway(options, values, log_settings, member)
     from tailrace.cli.fleet import serve_fleet
+    from tailrace.fleet.handover import state_from
     from tailrace.fleet.settings import fleet_settings
 
-    path = _gateway_file(options)
-    config, _ = _routes(options, path)
+    state = state_from(os.environ)
+    text = None if state is None else state.config_text
+    path = _gateway_file(options, text)
+    config, _ = _routes(options, path, text)
     config = dataclasses.replace(config, **given(values))
     options, source = _located(options)
-    _run(serve_fleet, fleet_settings(options, config, path, source), log_settings)
+    _run(serve_fleet, fleet_settings(options, config, path, source), log_settings, state)
 
 
 def _run_check(
@@ -162,7 +165,7 @@ def _run_gateway(
     from tailrace.gateway.settings import settings_from
 
     text = None if member is None else member.config_text
-    config, routes = _routes(options, _gateway_file(options), text)
+    config, routes = _routes(options, _gateway_file(options, text), text)
     advertise = options.advertise
     if member is not None:
         advertise = member.advertise
@@ -209,10 +212,15 @@ def init(folder: Path) -> None:
     click.echo(f"next: {go}tailrace dev")
 
 
-def _gateway_file(options: GatewayOptions) -> Path | None:
-    """Return the gateway's configuration file; None if `--function` stands for it."""
+def _gateway_file(options: GatewayOptions, text: str | None = None) -> Path | None:
+    """Return the gateway's configuration file; None if `--function` stands for it.
+
+    With its `text` it need not be there any more.
+    """
     if options.function is not None:
         return options.config_path
+    if text is not None:
+        return options.config_path or Path(CONFIG_NAME)
     return _find_config(options.config_path, "give --config FILE, or --function NAME")
 
 

@@ -10,7 +10,10 @@ import sys
 from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.terminal import Terminal
+from tailrace.fleet.activation import passed_sockets
 from tailrace.fleet.admin import Admin, bind_admin
+from tailrace.fleet.handover import ParentState
+from tailrace.fleet.notify import Notifier
 from tailrace.fleet.parent import Parent
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.spawning import own_command
@@ -21,29 +24,56 @@ from tailrace.net.process.startup import freeze_loaded, set_up
 logger = logging.getLogger("tailrace.gateway")
 
 
-async def serve_fleet(settings: FleetSettings, log_settings: LogSettings) -> int:
-    """Run the parent of a gateway's workers until it is stopped; return the exit code."""
+async def serve_fleet(
+    settings: FleetSettings, log_settings: LogSettings, state: ParentState | None = None
+) -> int:
+    """Run the parent of a gateway's workers until it is stopped; return the exit code.
+
+    With a `state` this process has been the parent before, and becomes it again; or it tries
+    whether it could.
+    """
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
     set_up()
-    admin_sockets = bind_admin(settings.admin_listen)
-    parent = Parent(settings, own_command())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or else nobody learns how a worker ended
+    if state is None:
+        parent = _first_parent(settings)
+    else:
+        parent = Parent.from_state(settings, own_command(), state)
+        if state.is_trial:
+            return 0
     others = {
         signal.SIGHUP: parent.ask_reload,
         signal.SIGTTIN: parent.ask_more,
         signal.SIGTTOU: parent.ask_less,
     }
     with StopSignals(others) as signals:
-        try:
-            await parent.start()
-        except StartFailedError as error:
-            print(f"tailrace: {error}", file=sys.stderr)  # noqa: T201 - as every command's errors
-            return error.code
+        parent.is_stopping = signals.first.is_set
+        if state is None:
+            try:
+                await parent.start()
+            except StartFailedError as error:
+                print(f"tailrace: {error}", file=sys.stderr)  # noqa: T201 - as every command's
+                return error.code
+        else:
+            await parent.resume(state)
         freeze_loaded()
         try:
-            async with Admin(parent, admin_sockets) as admin:
-                where = f", admin on {admin}" if admin.sockets else ""
-                logger.info("%s%s", parent.summary(), where)
+            async with Admin(parent, parent.kept) as admin:
+                if state is None:
+                    where = f", admin on {admin}" if admin.sockets else ""
+                    logger.info("%s%s", parent.summary(), where)
                 return await end(signals, parent.drain, lambda: parent.held, logger.info)
         finally:
             await parent.close()
             flush_log()
+
+
+def _first_parent(settings: FleetSettings) -> Parent:
+    """Return a parent that has not started, with what a service manager has passed."""
+    notifier = Notifier.from_environ(os.environ, os.getpid())
+    public = passed_sockets(os.environ, os.getpid())
+    if public is not None:
+        logger.info("clients reach the sockets of LISTEN_FDS; --listen is not used")
+    parent = Parent(settings, own_command(), public, notifier)
+    parent.kept += bind_admin(settings.admin_listen)
+    return parent

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from tailrace import limits
 from tailrace.errors import ConfigError
+from tailrace.fleet.handover import WorkerState
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.worker import StartFailedError, Worker, in_words
 from tailrace.net.process import limits as process_limits
@@ -82,7 +83,7 @@ class Crew:
                     how = in_words(worker.status)
                     raise StartFailedError(f"worker {worker} has ended at once, {how}")
         except BaseException:
-            kill(started)
+            dismiss(started)
             raise
         return started
 
@@ -118,6 +119,26 @@ class Crew:
         worker.ends = ends
         self.workers.append(worker)
         return worker
+
+    async def adopt(self, state: WorkerState) -> None:
+        """Take over a worker that this process has started before it became its new code."""
+        worker = Worker(
+            pid=state.pid,
+            row=self.board.row(state.slot),
+            generation=state.generation,
+            callback_port=state.callback_port,
+            on_ended=self.on_ended,
+            on_leaving=self.on_leaving,
+            is_leaving=state.is_leaving,
+            leaves_by_s=state.leaves_by_s,
+            ends=state.ends,
+            started_s=state.started_s,
+        )
+        if state.facts:
+            worker.ready.set_result(state.facts)
+        self.workers.append(worker)
+        channel = None if state.channel is None else socket.socket(fileno=state.channel)
+        await worker.listen(channel, state.received.encode())
 
     async def take_up(self, generation: Generation) -> list[Worker]:
         """Let the workers of a generation serve from now on; the others, which leave, are returned.
@@ -176,7 +197,7 @@ class Crew:
         held = worker.row["held"]
         worker.row.clear()
         self.workers.remove(worker)
-        if worker.status:
+        if worker.status and worker.is_ready:
             self.was_cut = True
         if not worker.is_leaving and worker.is_ready:
             assert worker.status is not None
@@ -214,6 +235,10 @@ class Crew:
                 logger.info("worker %s is ready in its place", worker)
                 return
 
+    async def rest(self) -> None:
+        """Replace no worker until `tend`."""
+        await self._replacing.cancel_all()
+
     async def close(self) -> None:
         """Replace no worker from now on."""
         self._is_closing = True
@@ -226,11 +251,14 @@ class Crew:
             await self._all_ended.wait()
 
 
-def kill(workers: Iterable[Worker]) -> None:
-    """End workers that nobody needs."""
+def dismiss(workers: Iterable[Worker]) -> None:
+    """End workers that nobody needs. Those that are ready may have taken requests: they drain."""
     for worker in workers:
-        worker.is_leaving = True
-        worker.kill()
+        if worker.is_ready and worker.channel is not None:
+            worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
+        else:
+            worker.is_leaving = True
+            worker.kill()
 
 
 def responses(count: int) -> str:

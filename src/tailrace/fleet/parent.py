@@ -9,12 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tailrace.fleet.crew import Crew, Generation, kill, responses
+from tailrace.fleet.crew import Crew, Generation, dismiss, responses
 from tailrace.fleet.draining import NodeDrain
+from tailrace.fleet.handover import (
+    ParentState,
+    WorkerState,
+    signals_kept,
+    take_over,
+    take_signals,
+    try_out,
+)
+from tailrace.fleet.notify import Notifier
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.vigil import Vigil
@@ -30,7 +39,9 @@ logger = logging.getLogger("tailrace.gateway")
 class Parent:
     """The parent of a gateway's workers.
 
-    Call `start`, then `drain` or `stop`, then `close`. `command` starts a worker.
+    Call `start`, then `drain` or `stop`, then `close`. `command` starts a worker. After a reload
+    the process becomes its new code, with all sockets and workers: then `from_state` makes it, and
+    `resume` takes the place of `start`.
     """
 
     def __init__(
@@ -38,14 +49,21 @@ class Parent:
         settings: FleetSettings,
         command: list[str],
         public: Sequence[socket.socket] | None = None,
+        notifier: Notifier | None = None,
+        board: Board | None = None,
     ) -> None:
         """`public` are listening sockets that the process has been given."""
-        self.board = Board.create()
+        self.board = board or Board.create()
         self.is_draining = False
         self.node_drain = NodeDrain(self._drain_workers)
-        self._given = public
-        self._crew = Crew(settings, command, self.board, [], Generation(1, None))
+        self.kept: list[socket.socket] = []
+        """Listening sockets of the admin listener, which stay open over a reload."""
+        self.is_stopping: Callable[[], bool] = lambda: False
+        """Whether a signal has come after which it does not become anything else."""
+        self._is_given = public is not None
+        self._crew = Crew(settings, command, self.board, list(public or ()), Generation(1, None))
         self._vigil = Vigil(self._crew.workers)
+        self._notifier = notifier or Notifier()
         self._wants_reload = False
         self._wanted_more = 0  # workers; negative for less
         self._asked: asyncio.Task[None] | None = None
@@ -79,7 +97,7 @@ class Parent:
             OSError: an address cannot be used.
         """
         crew, settings = self._crew, self.settings
-        crew.public += self._given or bind_public(settings.listen, "--listen")
+        crew.public = crew.public or bind_public(settings.listen, "--listen")
         try:
             crew.generation = Generation(1, _read(settings.config_path))
             refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
@@ -87,7 +105,19 @@ class Parent:
         except BaseException:
             await self.close()
             raise
+        self._begin()
+
+    def _begin(self) -> None:
+        self._notifier.ready(self._status())
         self._tasks.spawn(self._vigil.keep(), "watch the workers")
+        self._tasks.spawn(self._notifier.keep(self._status), "tell the service manager")
+
+    def _status(self) -> str:
+        """Return what a service manager shows."""
+        count = len(self.workers)
+        workers = "1 worker" if count == 1 else f"{count} workers"
+        text = f"{workers}, {responses(self.held)}"
+        return f"draining: {text}" if self.is_draining else text
 
     @property
     def public_url(self) -> str:
@@ -148,6 +178,7 @@ class Parent:
         """Replace all workers by new ones of the files on disk; a failure changes nothing."""
         crew = self._crew
         logger.info("reload: new workers start from the files on disk")
+        self._notifier.reloading()
         new: list[Worker] = []
         try:
             generation = Generation(crew.generation.number + 1, _read(self.settings.config_path))
@@ -156,11 +187,12 @@ class Parent:
             if any(worker.status is not None for worker in new):
                 raise StartFailedError("one of the new workers has ended at once")
         except (StartFailedError, OSError) as error:
-            kill(new)
+            dismiss(new)
             logger.warning("reload failed, and the running workers go on: %s", error)
+            self._notifier.ready(self._status())
             return
         except asyncio.CancelledError:
-            kill(new)
+            dismiss(new)
             raise
         names = ("drain_delay_s", "drain_timeout_s")
         taken = {name: new[0].facts[name] for name in names if name in new[0].facts}
@@ -170,6 +202,86 @@ class Parent:
         logger.info(
             "reloaded: %s; those before end what they hold, %s", self.summary(), responses(held)
         )
+        await self._become_new_code()
+        self._notifier.ready(self._status())  # it has not
+
+    # --- the same process with new code ---------------------------------------------------------
+
+    async def _become_new_code(self) -> None:
+        """Execute this process's command again; a warning if its code does not start.
+
+        Nothing of the running process is closed or ended before the new code has begun.
+        """
+        command = self._crew.command
+        try:
+            await try_out(command, self._state())
+            with signals_kept():
+                await self._crew.rest()
+                await self._wait_told()
+                if not (self.is_stopping() or self.is_draining):
+                    for handler in logging.getLogger().handlers:
+                        handler.flush()
+                    take_over(command, self._state())
+        except (StartFailedError, OSError) as error:
+            logger.warning("the parent goes on with the code that it has: %s", error)
+        self._crew.tend()
+
+    async def _wait_told(self) -> None:
+        """Wait until the workers' channels are empty, and what signals have caused has begun."""
+        for _ in range(limits.HANDOVER_SENT_LOOKS_MAX):
+            channels = [worker.channel for worker in self.workers]
+            if all(channel is None or channel.is_sent for channel in channels):
+                break
+            await asyncio.sleep(limits.HANDOVER_LOOK_INTERVAL_S)
+        await asyncio.sleep(limits.HANDOVER_LOOK_INTERVAL_S)
+
+    def _state(self) -> ParentState:
+        crew, ports = self._crew, self.settings.callback_ports
+        return ParentState(
+            public=[sock.fileno() for sock in crew.public],
+            is_given=self._is_given,
+            board=self.board.descriptor,
+            kept=[sock.fileno() for sock in self.kept],
+            generation=crew.generation.number,
+            config_text=crew.generation.config_text,
+            callback_ports=(ports.first, ports.last),
+            wanted=crew.wanted,
+            wanted_more=self._wanted_more,
+            wants_reload=self._wants_reload,
+            notify_address=self._notifier.address,
+            watchdog_s=self._notifier.watchdog_s,
+            workers=[WorkerState(**worker.state()) for worker in self.workers],
+        )
+
+    @classmethod
+    def from_state(cls, settings: FleetSettings, command: list[str], state: ParentState) -> Parent:
+        """Return the parent that this process was; nothing is read from its workers yet.
+
+        Raises:
+            OSError: what it was cannot be read by this code.
+        """
+        public = [socket.socket(fileno=number) for number in state.public]
+        notifier = Notifier(state.notify_address, state.watchdog_s)
+        parent = cls(settings, command, public, notifier, Board(state.board))
+        parent._is_given = state.is_given
+        parent.kept = [socket.socket(fileno=number) for number in state.kept]
+        first, last = state.callback_ports
+        crew, ports = parent._crew, replace(settings.callback_ports, first=first, last=last)
+        crew.settings = replace(settings, callback_ports=ports)
+        crew.wanted = state.wanted
+        crew.generation = Generation(state.generation, state.config_text)
+        parent._wanted_more, parent._wants_reload = state.wanted_more, state.wants_reload
+        return parent
+
+    async def resume(self, state: ParentState) -> None:
+        """Go on in place of `start`; signals that have waited are taken now."""
+        for each in state.workers:
+            await self._crew.adopt(each)
+        logger.info("the parent is its new code, with %s", self._status())
+        take_signals()
+        self._begin()
+        self._crew.tend()
+        self._answer()
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -191,12 +303,13 @@ class Parent:
         await self._begin_end()
         self._crew.was_cut = False
         self.board.is_draining = True
+        self._notifier.stopping(self._status())
         self._close_public()
         for worker in self.workers:
             worker.drain(
                 delay_s=self.settings.drain_delay_s,
                 is_node=True,
-                keeps_queue=self._given is not None,
+                keeps_queue=self._is_given,
             )
         await self._crew.wait_ended()
         return not self._crew.was_cut

@@ -136,6 +136,23 @@ class Worker:
             seconds = limits.WORKER_START_TIMEOUT_S
             raise StartFailedError(f"worker {self} was not ready within {seconds:g} s") from None
 
+    def state(self) -> dict[str, Any]:
+        """Return what `adopt` of another parent needs: the fields of a `WorkerState`."""
+        channel = self.channel
+        return {
+            "pid": self.pid,
+            "slot": self.row.slot,
+            "generation": self.generation,
+            "callback_port": self.callback_port,
+            "channel": None if channel is None else channel.descriptor,
+            "received": "" if channel is None else channel.received.decode(),
+            "facts": self.facts,
+            "is_leaving": self.is_leaving,
+            "leaves_by_s": self.leaves_by_s,
+            "ends": self.ends,
+            "started_s": self.started_s,
+        }
+
     def drain(self, *, delay_s: float, is_node: bool, keeps_queue: bool) -> None:
         """Let it end what it holds, and then end."""
         self.is_leaving = True

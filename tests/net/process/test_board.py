@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tailrace import limits
 from tailrace.net.process.board import ACCEPTING, COUNTS, Board
 
@@ -52,4 +54,17 @@ def test_the_node_drains_for_all_who_map_the_table() -> None:
     board.is_draining = True
     assert other.is_draining
     other.close()
+    board.close()
+
+
+def test_a_table_of_another_layout_is_refused() -> None:
+    """New code may not count into what old code has laid out."""
+    board = Board.create()
+    board.words[4] = 99
+    with pytest.raises(OSError, match="start the gateway anew"):
+        Board(board.descriptor)
+    os.truncate(other := os.memfd_create("short"), 4096)
+    with pytest.raises(OSError, match="start the gateway anew"):
+        Board(other)
+    os.close(other)
     board.close()

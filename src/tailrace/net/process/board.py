@@ -49,6 +49,10 @@ COLUMNS_WORD: Final = 2
 """The number of columns that have ever been claimed, from the first one on."""
 NEXT_WORD: Final = 3
 """The column at which the next search for one without counts begins."""
+_LAYOUT_WORD: Final = 4
+_LAYOUT: Final = 1
+"""Old and new code count in one table for a while after a reload: add columns at the end of COUNTS.
+Any other change takes another number here, with which workers of new code refuse the table."""
 assert len(COUNTS) <= _ROW_WORDS
 
 
@@ -92,10 +96,20 @@ class Board:
     """The table of one node; see this module. `close` releases the memory of this process."""
 
     def __init__(self, descriptor: int) -> None:
-        """Map the table of a file descriptor, which then belongs to it."""
+        """Map the table of a file descriptor, which then belongs to it.
+
+        Raises:
+            OSError: other code has made the table in another form.
+        """
+        other = "the new code counts in another way than the running one: start the gateway anew"
+        if os.fstat(descriptor).st_size != _BYTES:
+            raise OSError(other)
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, _BYTES)
         self.words = memoryview(self._memory).cast("q")
+        if self.words[_LAYOUT_WORD] not in (0, _LAYOUT):  # 0: a new one
+            raise OSError(other)
+        self.words[_LAYOUT_WORD] = _LAYOUT
 
     @classmethod
     def create(cls) -> Board:

@@ -25,6 +25,15 @@ WORKER_SILENT_LOOKS_MAX: Final = 10
 """A worker whose event loop has not run between so many looks is killed, and one that should have
 ended so many looks ago. Looks are counted, and no time is compared: whatever stops or suspends all
 processes stops the parent's looks as well."""
+HANDOVER_LOOK_INTERVAL_S: Final = 0.02
+"""The interval at which the parent looks whether the trial of its new code has ended."""
+HANDOVER_SENT_LOOKS_MAX: Final = 250
+"""Looks, for 5 s, whether workers have taken the parent's messages, before it becomes its new
+code. A worker that does not read is about to be killed, and needs none."""
+NOTIFY_INTERVAL_S: Final = 5.0
+"""The interval at which a service manager is told a status that has changed."""
+NOTIFY_EXTEND_S: Final = 30.0
+"""What it is asked for at a time while the gateway drains: time for several such messages."""
 CHANNEL_LINE_BYTES_MAX: Final = 64 * KIB
 """One message between parent and worker; the longest is an error's text."""
 COUNT_LOCK_TIMEOUT_S: Final = 0.02
