@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from tests.command import PATIENCE_S, Command, environ_of
+from tests.fakes import Peer, raw_server
 from tests.kits.hops import free_ports
+
+from tailrace.cli.check import _check_admin
+from tailrace.config import Address, Wanted
+from tailrace.gateway.check.finding import Finding
 
 CONFIG = """
 [functions.hello]
@@ -45,7 +51,7 @@ def endpoint(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def ports() -> dict[str, int]:
-    return free_ports(("listen", "callbacks"))
+    return free_ports(("listen", "callbacks", "admin"))
 
 
 def options_of(ports: dict[str, int], endpoint: str) -> list[str]:
@@ -53,6 +59,7 @@ def options_of(ports: dict[str, int], endpoint: str) -> list[str]:
     return [
         *("--listen", addresses["listen"], "--callback-listen", addresses["callbacks"]),
         *("--callback-ports", f"{ports['callbacks']}", "--endpoint-url", endpoint),
+        *("--admin-listen", addresses["admin"]),
     ]
 
 
@@ -83,6 +90,7 @@ def test_all_is_well(endpoint: str, ports: dict[str, int], tmp_path: Path) -> No
         f"ok       callback ports {callbacks}: 1 of 1 free",
         f"ok       --advertise http://127.0.0.1:{callbacks}: reaches this gateway's callback"
         " listener",
+        f"ok       --admin-listen 127.0.0.1:{ports['admin']}: free",
     ]
     assert "open responses in a process" in files
     assert verdict.startswith("no error")
@@ -124,6 +132,8 @@ def test_a_running_gateway_is_recognized(
     assert f"ok       {listen}: a gateway runs there: ok, 0 open responses" in lines
     assert lines[2].startswith(f"warning  callback ports {ports['callbacks']}: 0 of 1 free; work")
     assert lines[3].endswith(": reaches the callback listener of a running gateway")
+    admin = f"--admin-listen 127.0.0.1:{ports['admin']}"
+    assert lines[4] == f"ok       {admin}: a gateway runs there: ok, 0 open responses"
 
 
 def test_functions_elsewhere_cannot_call_a_loopback_address(tmp_path: Path) -> None:
@@ -180,3 +190,20 @@ def test_json_belongs_to_the_check(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (2, "tailrace: --json: belongs to --check\n")
+
+
+@pytest.mark.parametrize(("is_firm", "level"), [(False, "warning"), (True, "error")])
+def test_a_default_address_of_the_admin_listener_may_be_in_use(is_firm: bool, level: str) -> None:
+    async def serve(peer: Peer) -> None:
+        await peer.read_until(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    async def story() -> Finding:
+        async with raw_server(serve) as url:
+            address = Address("127.0.0.1", int(url.rpartition(":")[2]))
+            return await _check_admin(Wanted(address, is_firm, "--admin-listen"))
+
+    finding = asyncio.run(story())
+
+    assert finding.level == level
+    assert finding.text.endswith(": there would be no admin listener") != is_firm

@@ -17,18 +17,19 @@ from tailrace import limits
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.steps import Steps
 from tailrace.cli.terminal import CYAN, RED, YELLOW, Terminal
-from tailrace.config import Address, GatewayConfig, GatewayOptions, RouteConfig, is_auto
+from tailrace.config import Address, GatewayConfig, GatewayOptions, RouteConfig, Wanted, is_auto
 from tailrace.errors import ConfigError
 from tailrace.gateway.advertised import find_advertised
 from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
 from tailrace.gateway.check.callbacks import check_advertised, is_loopback
 from tailrace.gateway.check.finding import Finding, Level
 from tailrace.gateway.check.functions import check_functions
-from tailrace.gateway.check.machine import check_callback_ports, check_descriptors, check_public
+from tailrace.gateway.check.machine import check_callback_ports, check_descriptors, check_listener
 from tailrace.gateway.routes import name_of
 
 _COLORS: Final[dict[Level, int]] = {"ok": CYAN, "warning": YELLOW, "error": RED}
 _JSON_VERSION: Final = 1
+_ADMIN_HEALTH_PATH: Final = "/health"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +68,21 @@ async def check_gateway(
             found.append(Finding("error", "Lambda", str(error)))
         found += await check_functions(routes, endpoint)
         steps.begin("addresses")
-        public, is_running = await check_public(options.listen, config.health_path)
+        public, is_running = await check_listener("--listen", options.listen, config.health_path)
         found += [public, *await _check_callbacks(options, routes, endpoint, plan_of, is_running)]
+        if options.admin_listen is not None and options.workers > 0:
+            found.append(await _check_admin(options.admin_listen))
         found.append(check_descriptors(limits.HELD_MAX))
     _show(found, is_json=options.is_json)
     return 1 if any(finding.level == "error" for finding in found) else 0
+
+
+async def _check_admin(wanted: Wanted) -> Finding:
+    finding, _ = await check_listener(wanted.option, wanted.address, _ADMIN_HEALTH_PATH)
+    if finding.level == "ok" or wanted.is_firm:
+        return finding
+    text = f"{finding.text}: there would be no admin listener"
+    return replace(finding, level="warning", text=text)
 
 
 async def _check_callbacks(

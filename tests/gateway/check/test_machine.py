@@ -12,7 +12,7 @@ from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.check.machine import (
     check_callback_ports,
     check_descriptors,
-    check_public,
+    check_listener,
 )
 from tailrace.net.ports import free_port
 from tailrace.net.process.startup import run
@@ -23,7 +23,7 @@ HEALTH = "/_tailrace/health"
 def test_a_free_address_is_fine() -> None:
     listen = Address("127.0.0.1", free_port("127.0.0.1", 28_000))
 
-    found = run(check_public(listen, HEALTH))
+    found = run(check_listener("--listen", listen, HEALTH))
 
     assert found == (Finding("ok", f"--listen {listen}", "free"), False)
 
@@ -32,7 +32,7 @@ def test_a_free_address_is_fine() -> None:
 async def test_an_address_of_a_running_gateway_is_fine(world: World) -> None:
     listen = Address("127.0.0.1", int(world.gateway.public_url.rpartition(":")[2]))
 
-    finding, is_running = await check_public(listen, HEALTH)
+    finding, is_running = await check_listener("--listen", listen, HEALTH)
 
     assert is_running
     assert (finding.level, finding.text) == ("ok", "a gateway runs there: ok, 0 open responses")
@@ -46,7 +46,7 @@ def test_an_address_of_something_else_is_an_error() -> None:
     async def story() -> tuple[Finding, bool]:
         async with raw_server(serve) as url:
             port = int(url.rpartition(":")[2])
-            return await check_public(Address("127.0.0.1", port), HEALTH)
+            return await check_listener("--listen", Address("127.0.0.1", port), HEALTH)
 
     finding, is_running = run(story())
 
@@ -57,7 +57,7 @@ def test_an_address_of_something_else_is_an_error() -> None:
 
 
 def test_an_address_of_another_machine_is_an_error() -> None:
-    finding, _ = run(check_public(Address("192.0.2.77", 8080), HEALTH))
+    finding, _ = run(check_listener("--listen", Address("192.0.2.77", 8080), HEALTH))
 
     assert finding.level == "error"
     assert finding.text == "192.0.2.77 is not an address of this machine"

@@ -16,15 +16,15 @@ from tailrace.net.ports import is_taken, refuse_unusable
 from tailrace.net.process.descriptors import WANTED, raise_descriptor_limit, shares_of
 
 
-async def check_public(listen: Address, health_path: str) -> tuple[Finding, bool]:
-    """Return whether a gateway can listen for clients, and whether one runs there already."""
-    subject = f"--listen {listen}"
+async def check_listener(option: str, listen: Address, health_path: str) -> tuple[Finding, bool]:
+    """Return whether a gateway can listen at an option's address, and whether one does already."""
+    subject = f"{option} {listen}"
     try:
-        refuse_unusable("--listen", *listen)
+        refuse_unusable(option, *listen)
     except OSError as error:
         health = await _health_at(listen, health_path) if is_taken(*listen) else None
         if health is None:
-            text = str(error).removeprefix("--listen: ")
+            text = str(error).removeprefix(f"{option}: ")
             return Finding("error", subject, text.partition("; ")[0], _remedy_in(text)), False
         held = health.get("held", 0)
         text = f"a gateway runs there: {health['status']}, {held} open responses"
