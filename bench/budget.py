@@ -205,6 +205,7 @@ def _start(interpreter: Path, stand_in: StandIn, directory: Path, profile: Path)
             "-m",
             "bench.counted",
             "gateway",
+            *("--late-s-max", "0"),  # under valgrind everything is late
             "--workers",
             "0",
             "--config",

@@ -26,10 +26,11 @@ from bench.report import machine
 from bench.responder import Responder
 from bench.sockets import Poll
 from bench.surge import PHASES, QUICK, Load, Result, Surge
+from tailrace.limits import LATE_S_MAX
 
 COMMANDS: Final = {
-    "without the bound": f"{TAILRACE_COMMAND} --late-s-max 0",
-    "with it": TAILRACE_COMMAND,
+    "without the bound": f"{TAILRACE_COMMAND} --workers 1",
+    "with it": f"{TAILRACE_COMMAND} --workers 1 --late-s-max {LATE_S_MAX}",
 }
 
 

@@ -26,10 +26,12 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 DESCRIPTORS = 20_000
 
-TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway --workers 0"
+_ALONE = "--workers 0 --late-s-max 0"
+"""One process, which is measured up to its capacity: it refuses nothing."""
+TAILRACE_COMMAND = f"{shlex.quote(sys.executable)} -m tailrace.cli gateway {_ALONE}"
 REFERENCE = ROOT / ".venv/reference/bin/python"
 """Debian's Python with the gateway's packages: `make .venv/.reference`."""
-REFERENCE_COMMAND = f"{shlex.quote(str(REFERENCE))} -m tailrace.cli gateway --workers 0"
+REFERENCE_COMMAND = f"{shlex.quote(str(REFERENCE))} -m tailrace.cli gateway {_ALONE}"
 TAILRACE_CONFIG = """\
 [gateway]
 first_byte_timeout_s = 120

@@ -13,10 +13,9 @@ from bench.surge import PHASES
 
 def test_it_measures_every_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "results.json"
+    gateway = f"ours={TAILRACE_COMMAND} --workers 1"
 
-    code = overload.main(
-        ["--quick", "--fresh", "--gateway", f"ours={TAILRACE_COMMAND}", "--json", str(file)]
-    )
+    code = overload.main(["--quick", "--fresh", "--gateway", gateway, "--json", str(file)])
 
     assert code == 0
     ours = json.loads(file.read_text())["results"]["ours"]

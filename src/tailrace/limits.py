@@ -104,8 +104,8 @@ WARNING_INTERVAL_S: Final = 10.0
 """The interval of warnings about repeated events, which have a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000
 """Routes whose refusals are counted for such a warning; with more, all counts start again."""
-LATE_S_MAX: Final = 0.05
-"""How late a process may run before it refuses requests: about a token of a fast model."""
+LATE_S_MAX: Final = 0.1
+"""How late a process may run before it refuses requests: more than a busy machine's own pauses."""
 LOG_DELAY_S: Final = 0.05
 """How long the gateway's line of an exchange waits for others, which are written with it. A warning
 or an error of any part is written at once, and all that wait before it."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
 from tests.fakes import Client, Function, Invocation, encode_request, until
 from tests.gateway.test_front import answered, health_of
 from tests.gateway.world import World, played
+from tests.net.server.test_door import pair
 
 from tailrace.config import Address, GatewayConfig
 from tailrace.gateway.settings import settings_from
 from tailrace.net.process.limits import LATE_LOOK_INTERVAL_S
+from tailrace.net.server.received import received_ago_s
 from tailrace.net.server.web_access import WebAccess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how long bytes wait")
@@ -135,6 +138,35 @@ async def test_a_late_request_of_a_browser_gets_a_page(world: World) -> None:
 
     assert answer.get("content-type") == "text/html; charset=utf-8"
     assert b"the gateway is overloaded" in answer.body
+
+
+@played(late_s_max=BOUND_S, is_worker=True)
+async def test_a_worker_refuses_on_a_new_connection_before_it_is_made(world: World) -> None:
+    await come_late_until_refused(world)
+    before = set(world.gateway._public._connections)
+    address = ("127.0.0.1", world.gateway._public.port)
+
+    # Nothing of the gateway runs until the bytes have waited, in its queue and at a witness.
+    witness, accepted = pair()
+    client = Client(socket.create_connection(address))
+    client.sock.sendall(GET)
+    witness.sendall(GET)
+    while received_ago_s(accepted) <= BOUND_S:
+        pass
+    client.sock.setblocking(False)
+
+    answer = await answered(client)
+    assert answer.status == 503
+    assert answer.get("retry-after") == "1"
+    assert answer.get("connection") == "close"
+    assert answer.json()["detail"] == "the gateway is overloaded"
+    assert not world.gateway._public._connections - before
+    health = await health_of(world)
+    assert health["status"] == "ok"
+    assert health["refused"]["late"] == 2
+    assert health["late_us"] > BOUND_S * 1e6
+    for sock in (witness, accepted, client.sock):
+        sock.close()
 
 
 @played(late_s_max=0)

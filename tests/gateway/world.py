@@ -12,6 +12,7 @@ import functools
 import inspect
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,11 +33,12 @@ from tests.fakes import (
 from tailrace.config import Address, GatewayConfig
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
-from tailrace.gateway.service import Gateway
+from tailrace.gateway.service import Gateway, GatewaySockets
 from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.http import HttpInvoker
 from tailrace.gateway.transports.response_stream import StreamTransport
+from tailrace.net.process.board import Board
 from tailrace.net.process.startup import run
 
 LONG_S = 600.0
@@ -194,6 +196,13 @@ class World:
 
 
 ANY = Address("127.0.0.1", 0)
+
+
+def listening() -> socket.socket:
+    """A socket as a parent gives it to its workers."""
+    return socket.create_server(("127.0.0.1", 0), backlog=100)
+
+
 Story = Callable[..., Awaitable[None]]
 
 
@@ -207,6 +216,7 @@ def played(
     idle_s: float = LONG_S,
     stall_s: float = LONG_S,
     total_s: float = LONG_S,
+    is_worker: bool = False,
     **settings: Any,
 ) -> Callable[[Story], Callable[..., None]]:
     """Play a story with a gateway of these settings; deadlines are far away unless given."""
@@ -238,7 +248,15 @@ def played(
             response_stream=StreamTransport(at, clock=clock),
             url=HttpInvoker(timeout_s=invoke_timeout_s, clock=clock),
         )
-        gateway = Gateway(options, invokers, route or (lambda host, path: fixed), clock=clock)
+        board = Board.create() if is_worker else None
+        gateway = Gateway(
+            options,
+            invokers,
+            route or (lambda host, path: fixed),
+            clock=clock,
+            sockets=GatewaySockets([listening()], listening()) if is_worker else None,
+            row=board.take_row(1) if board is not None else None,
+        )
         await gateway.start()
         world = World(gateway, peer, log, clock)
         try:
@@ -249,6 +267,8 @@ def played(
             world.close_peers()
             await soon(gateway.stop(), "the gateway to stop")
             await peer.stop()
+            if board is not None:
+                board.close()
             root.removeHandler(log)
             root.setLevel(level)
         await assert_alone(sockets_before)

@@ -160,14 +160,14 @@ async def test_late_callbacks_refuse_new_requests() -> None:
     process = Process()
     refused = []
 
-    for _ in range(6):
+    for _ in range(12):
         await process.look()
         assert process.overload.wants_callback
         process.overload.note_callback(Request(LATE_S))
         refused.append(process.refuses(0.0))
 
     assert refused[:2] == [False, False]
-    assert refused[3:] == [True, True, True]
+    assert refused[8:] == [True] * 4
     process.overload.note_callback(Request(0.0))
     assert not process.refuses(0.0)
 
@@ -178,14 +178,15 @@ async def test_long_turns_refuse_new_requests() -> None:
     process = Process()
     refused = []
 
-    for _ in range(4):
+    for _ in range(6):
         process.clock.advance(LATE_LOOK_INTERVAL_S)
         await asyncio.sleep(0)
         process.clock.advance(LATE_S)
         await asyncio.sleep(0)
         refused.append(process.refuses(0.0))
 
-    assert refused == [False, True, True, True]
+    assert refused[:2] == [False, False]
+    assert refused[4:] == [True, True]
     assert process.overload.late_us == pytest.approx(LATE_S * 1e6)
     await process.look()  # a turn as usual
     assert not process.refuses(0.0)
