@@ -95,7 +95,7 @@ class Part:
             ("health", self.health_ns),
         ):
             ordered = sorted(values)
-            for share in (0.5, 0.99, 1.0):
+            for share in (0.5, 0.9, 0.99, 1.0):
                 label = "max" if share == 1 else f"p{share * 100:g}"
                 if ordered:
                     found[f"{name} {label} ms"] = percentile(ordered, share) / 1e6
