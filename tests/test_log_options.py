@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,3 +266,29 @@ asyncio.run(end())
     assert ended.returncode == 1
     assert "ValueError" in ended.stderr
     assert ended.stderr.endswith("the last line\n")
+
+
+MANY_LINES = """
+import asyncio, os, sys
+from tailrace.cli.terminal import Terminal
+terminal = Terminal(sys.stderr, os.environ)
+async def write() -> None:
+    for number in range(20_000):
+        terminal.write_soon(sys.argv[1] * (number % 200))
+asyncio.run(write())
+terminal.flush()
+"""
+
+
+def test_lines_of_several_processes_do_not_mix_in_a_pipe() -> None:
+    reading, writing = os.pipe()
+    writers = [
+        subprocess.Popen([sys.executable, "-c", MANY_LINES, letter], stderr=writing, env=os.environ)
+        for letter in ("a", "b", "é")
+    ]
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as pipe:
+        kinds = Counter("".join(sorted(set(line.rstrip("\n")))) for line in pipe)
+    assert [writer.wait(20) for writer in writers] == [0, 0, 0]
+    empty = 3 * 20_000 // 200
+    assert kinds == {"": empty, **dict.fromkeys("abé", 20_000 - empty // 3)}

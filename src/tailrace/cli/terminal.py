@@ -6,12 +6,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
 from tailrace import limits
 from tailrace.cli.logs import JsonLineFormatter, LogSettings
 from tailrace.net.clock import LoopClock
+from tailrace.net.process.limits import LOG_WRITE_BYTES_MAX
 
 DIM: Final = 2
 BOLD: Final = 1
@@ -85,8 +86,9 @@ class Terminal:
                 return
             lines, self._waiting, self._waiting_chars = self._waiting, [], 0
             try:
-                self.stream.write("\n".join(lines) + "\n")
-                self.stream.flush()
+                for piece in _pieces("\n".join(lines) + "\n"):
+                    self.stream.write(piece)
+                    self.stream.flush()
             except BrokenPipeError:
                 pass
             except OSError as error:
@@ -125,6 +127,26 @@ class Terminal:
         root.handlers[:] = [handler]
         root.setLevel(max(logging.WARNING, settings.number))
         logging.getLogger("tailrace").setLevel(settings.number)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Divide lines into writes that the kernel does not divide further, if no line is too long.
+
+    Several processes write to one pipe: the lines of one may not stand within those of another.
+    """
+    if len(text) <= LOG_WRITE_BYTES_MAX and text.isascii():
+        yield text
+        return
+    piece, size = "", 0
+    for line in text.removesuffix("\n").split("\n"):
+        line += "\n"
+        line_bytes = len(line.encode(errors="replace"))
+        if piece and size + line_bytes > LOG_WRITE_BYTES_MAX:
+            yield piece
+            piece, size = "", 0
+        piece += line
+        size += line_bytes
+    yield piece
 
 
 class _TerminalHandler(logging.Handler):

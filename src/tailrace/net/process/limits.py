@@ -36,6 +36,9 @@ NOTIFY_EXTEND_S: Final = 30.0
 """What it is asked for at a time while the gateway drains: time for several such messages."""
 CHANNEL_LINE_BYTES_MAX: Final = 64 * KIB
 """One message between parent and worker; the longest is an error's text."""
+LOG_WRITE_BYTES_MAX: Final = 4_096
+"""Bytes of lines that are written at a time: PIPE_BUF on Linux. A pipe takes so many as a whole,
+whoever else writes to it."""
 COUNT_LOCK_TIMEOUT_S: Final = 0.02
 """How long a worker waits for another one to compare a count with its limit, which takes some
 microseconds; then it refuses the request."""
