@@ -23,7 +23,7 @@ demo: .venv/.demo
 
 test: .venv/.test
 	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy libtoolize \
-		make nginx node npm patchelf slowhttptest unzip
+		make nginx node npm patchelf slowhttptest systemd-analyze unzip
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
 	sh scripts/install-sam.sh $(BIN)

@@ -15,6 +15,7 @@ package_of() {
         nginx) echo nginx-light ;;
         gcc) echo "gcc libc6-dev" ;;
         libtoolize) echo libtool ;;
+        systemd-analyze) echo systemd ;;
         /usr/bin/python3.11) echo "python3.11 python3.11-venv" ;;
         *) echo "$1" ;;
     esac

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -124,3 +125,23 @@ def test_the_holders_queue_survives_a_restart(endpoint: CutLambda, tmp_path: Pat
             with Activated(tmp_path, endpoint, held) as fleet:
                 assert client.recv(12) == b"HTTP/1.1 200"
                 assert fetch(f"{fleet.url}/_tailrace/health")[0] == 200
+
+
+def test_one_process_alone_refuses_them(tmp_path: Path) -> None:
+    """It would serve at another port than the one that the service manager has opened."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        ran = subprocess.run(
+            [
+                *(sys.executable, "-c", PASS, str(held.fileno()), "-m", "tailrace", "gateway"),
+                *("--workers", "0", "--function", "f"),
+            ],
+            pass_fds=[held.fileno()],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            cwd=tmp_path,
+            check=False,
+        )
+
+    assert ran.returncode == 2
+    assert "LISTEN_FDS: a gateway of one process takes no passed sockets" in ran.stderr

@@ -100,6 +100,9 @@ def gateway(context: click.Context, /, **values: Any) -> None:
     if options.is_json:
         raise ConfigError("belongs to --check", where="--json")
     if sys.platform == "win32" or options.workers == 0:
+        if os.environ.get("LISTEN_PID") == str(os.getpid()):
+            problem = "a gateway of one process takes no passed sockets; leave out --workers 0"
+            raise ConfigError(problem, where="LISTEN_FDS")
         options, source = _located(options)
         _run_gateway(options, values, log_settings, source=source)
     from tailrace.fleet.membership import membership_from
