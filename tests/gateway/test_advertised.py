@@ -9,13 +9,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from tests.command import Command
 
-from tailrace.config import Address
+from tailrace.cli.commands import _located
+from tailrace.config import Address, GatewayOptions
 from tailrace.errors import ConfigError
+from tailrace.fleet.handover import ParentState
 from tailrace.gateway.advertised import Advertised, find_advertised
 from tailrace.net.ports import free_port
 from tailrace.net.process.startup import run
@@ -338,6 +341,16 @@ def test_a_listener_on_loopback_is_reached_by_nobody(host: str) -> None:
     assert "behind something that ends TLS; give that one's host" in refused(
         {}, listen, "https://auto"
     )
+
+
+def test_a_parent_that_becomes_new_code_keeps_its_address() -> None:
+    """It asks no metadata: an answer that does not come would end it, and so its workers."""
+    options = GatewayOptions(callback_listen=EVERYWHERE, advertise="auto")
+    kept = SimpleNamespace(advertise="10.0.0.7", advertise_source="the address of this ECS task")
+
+    found_again, source = _located(options, cast("ParentState", kept))
+
+    assert (found_again.advertise, source) == ("10.0.0.7", "the address of this ECS task")
 
 
 def test_the_log_says_where_the_address_was_found(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from tailrace.errors import ConfigError
 from tailrace.setting import fields_of
 
 if TYPE_CHECKING:  # Windows has no fleet
+    from tailrace.fleet.handover import ParentState
     from tailrace.fleet.membership import Membership
 
 
@@ -120,7 +121,7 @@ def gateway(context: click.Context, /, **values: Any) -> None:
     path = _gateway_file(options, text)
     config, _ = _routes(options, path, text)
     config = dataclasses.replace(config, **given(values))
-    options, source = _located(options)
+    options, source = _located(options, state)
     _run(serve_fleet, fleet_settings(options, config, path, source), log_settings, state)
 
 
@@ -253,11 +254,19 @@ def _routes(
     return config, file.routes
 
 
-def _located(options: GatewayOptions) -> tuple[GatewayOptions, str | None]:
-    """Return the options with an address in place of `auto`, and where that was found."""
+def _located(
+    options: GatewayOptions, state: ParentState | None = None
+) -> tuple[GatewayOptions, str | None]:
+    """Return the options with an address in place of `auto`, and where that was found.
+
+    A parent that has re-executed itself keeps its address: if the metadata were not to be had at
+    this moment, its workers would lose their parent.
+    """
     text = options.advertise
     if text is None or not is_auto(text):
         return options, None
+    if state is not None and state.advertise is not None:
+        return dataclasses.replace(options, advertise=state.advertise), state.advertise_source
     from tailrace.gateway.advertised import find_advertised
     from tailrace.net.process.startup import run
 

@@ -71,6 +71,9 @@ class ParentState:
     notify_address: str | None
     watchdog_s: float | None
     workers: list[WorkerState]
+    advertise: str | None = None
+    """What `--advertise` stands for; it was found once, if the option says `auto`."""
+    advertise_source: str | None = None
 
     @property
     def descriptors(self) -> list[int]:

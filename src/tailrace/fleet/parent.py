@@ -251,6 +251,8 @@ class Parent:
             notify_address=self._notifier.address,
             watchdog_s=self._notifier.watchdog_s,
             workers=[WorkerState(**worker.state()) for worker in self.workers],
+            advertise=self.settings.advertise,
+            advertise_source=self.settings.advertise_source,
         )
 
     @classmethod
