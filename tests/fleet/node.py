@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, Self
 
 from tests.command import PATIENCE_S, Command, Stream
 from tests.e2e.cut_function import SAMPLE_PATH, STORIES, CutLambda
+from tests.peers import PeerConnection
 
-ROUTES = '[[routes]]\npath = "/*"\nfunction = "f"\n'
+ROUTES = '[[routes]]\npath = "/*"\nfunction = "f"\n[gateway]\nlate_s_max = 0\n'
+"""The tests stop processes, and a busy machine does."""
 STORY = STORIES["counted"]
 
 
@@ -41,6 +43,8 @@ class Node(Command):
         workers = () if "--workers" in more else ("--workers", "2")
         command = ["gateway", *anywhere, *workers, "--endpoint-url", endpoint.url, *more]
         super().__init__(command, cwd=cwd)
+        self.connections: list[PeerConnection] = []
+        """They are closed at the end."""
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -53,6 +57,11 @@ class Node(Command):
             self.__exit__()
             raise
         return self
+
+    def __exit__(self, *exception: object) -> None:
+        for connection in self.connections:
+            connection.close()
+        super().__exit__(*exception)
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] = {}) -> Reply:
         """Ask the admin listener."""

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tailrace.fleet.channel import Channel, Message
+from tailrace.net.process import limits
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +33,9 @@ class DrainOrder:
 class Orders:
     """The orders of a worker: an asynchronous context manager.
 
-    SIGTERM lets this worker alone drain, and its parent replaces it. SIGINT and SIGHUP, which a
-    terminal sends to all of its processes, are left to the parent. A parent that has ended is the
-    order to drain, with nobody left to take the queue.
+    SIGTERM lets this worker alone drain, by its parent's order, and the parent replaces it. SIGINT
+    and SIGHUP, which a terminal sends to all of its processes, are left to the parent. A parent
+    that has ended is the order to drain, with nobody left to take the queue.
     """
 
     def __init__(self, channel: socket.socket) -> None:
@@ -78,8 +79,10 @@ class Orders:
                 self.second.set()
 
     def _on_term(self) -> None:
+        """Ask the parent: it may have been sent the same signal, and then the whole node drains."""
         self.channel.send(**{"is": "leaving"})
-        self._begin(DrainOrder())
+        loop = asyncio.get_running_loop()
+        loop.call_later(limits.WORKER_LEAVE_TIMEOUT_S, self._begin, DrainOrder())
 
     def _on_end(self) -> None:
         if not self.first.is_set():

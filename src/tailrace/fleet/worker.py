@@ -188,9 +188,14 @@ class Worker:
             case "failed" if not self.ready.done():
                 self.ready.set_exception(StartFailedError(message["text"], message["code"]))
             case "leaving" if not self.is_leaving:
-                self.is_leaving = True
-                self._leave_within(self.facts.get("drain_timeout_s", DRAIN_TIMEOUT_S))
-                self.on_leaving(self)
+                loop = asyncio.get_running_loop()
+                loop.call_later(limits.WORKER_LEAVE_DELAY_S, self._leave)
+
+    def _leave(self) -> None:
+        """Let it leave, as it was told, unless all drain."""
+        if self.status is None and not self.is_leaving:
+            self.drain(delay_s=0.0, is_node=False, keeps_queue=True)
+            self.on_leaving(self)
 
     def _on_channel_end(self) -> None:
         """Its process has ended, or is about to: collect its exit code."""

@@ -34,6 +34,11 @@ NOTIFY_INTERVAL_S: Final = 5.0
 """The interval at which a service manager is told a status that has changed."""
 NOTIFY_EXTEND_S: Final = 30.0
 """What it is asked for at a time while the gateway drains: time for several such messages."""
+WORKER_LEAVE_DELAY_S: Final = 0.1
+"""How long the parent waits until a worker that got SIGTERM leaves alone: a supervisor that signals
+all processes of a group has signalled the parent as well, and then the whole node drains."""
+WORKER_LEAVE_TIMEOUT_S: Final = 5.0
+"""How long such a worker waits for its parent; then it leaves by itself."""
 CHANNEL_LINE_BYTES_MAX: Final = 64 * KIB
 """One message between parent and worker; the longest is an error's text."""
 LOG_WRITE_BYTES_MAX: Final = 4_096
