@@ -235,6 +235,7 @@ class GatewayConfig:
             "with `Retry-After`; open responses and the health path have precedence. 0: no bound. "
             "`tailrace dev` has none.",
             help="How late a process may run before it refuses requests.",
+            metavar="SECONDS",
         ),
     ] = limits.LATE_S_MAX
 
