@@ -102,7 +102,7 @@ class Fleet(Command):
         )
         return self.pids()
 
-    def reload(self, says: str = "reloaded: ") -> None:
+    def reload(self, says: str = "the parent is its new code") -> None:
         """Send SIGHUP, and wait for the line about its end."""
         before = len(self.lines)
         self.signal(signal.SIGHUP)
