@@ -17,11 +17,25 @@ if TYPE_CHECKING:  # Windows has no fleet
 
 @contextmanager
 def reporting(member: Membership) -> Iterator[None]:
-    """Tell the parent why this worker cannot start, and exit; the parent shows the reason."""
+    """Tell the parent why this worker cannot start, and exit; the parent shows the reason.
+
+    A mistake in the code is raised all the same: its traceback belongs into the log.
+    """
     try:
         yield
     except Exception as error:
-        code, text = in_words(error, ["gateway"])
-        message = {"is": "failed", "code": code, "text": text}
-        os.write(member.channel, json.dumps(message).encode() + b"\n")
+        try:
+            code, text = in_words(error, ["gateway"])
+        except Exception:
+            _report(member, 1, f"{type(error).__name__}: {error}")
+            raise
+        _report(member, code, text)
         sys.exit(code)
+
+
+def _report(member: Membership, code: int, text: str) -> None:
+    message = {"is": "failed", "code": code, "text": text}
+    try:
+        os.write(member.channel, json.dumps(message).encode() + b"\n")
+    except OSError:
+        pass  # it was closed at the worker's end, long after its start
