@@ -27,7 +27,9 @@ CALLBACK_PORTS = 40
 
 CONFIGURATION = """
 [gateway]
-drain_timeout_s = 60
+drain_timeout_s = 120
+first_byte_timeout_s = 120
+function_idle_timeout_s = 120
 late_s_max = {late_s_max}
 
 [[routes]]
@@ -58,8 +60,8 @@ class Fleet:
     """`tailrace gateway`, that is started again on the same ports.
 
     Without `workers` it is as it comes, and all other options are left out, too.
-    With `holds_socket` the test itself listens, and passes its socket to each start. `late_s_max`
-    is above the default: other tests may run on this machine.
+    With `holds_socket` the test itself listens, and passes its socket to each start. Without
+    `late_s_max` nothing is refused because the machine is busy with other tests.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Fleet:
         endpoint_url: str,
         *,
         workers: int | None = 2,
-        late_s_max: float = 1.0,
+        late_s_max: float = 0.0,
         holds_socket: bool = False,
         environ: Mapping[str, str] | None = None,
         more: Sequence[str] = (),
@@ -78,8 +80,9 @@ class Fleet:
             self.config.write_text(CONFIGURATION.format(late_s_max=late_s_max))
         self.log = directory / "gateway.log"
         self.workers_wanted = workers or 1
-        self.port = free_ports(("public",))["public"]
-        self.first_callback_port = _free_range(CALLBACK_PORTS, [self.port])
+        taken = free_ports(("public", "admin"))
+        self.port, self.admin_port = taken["public"], taken["admin"]
+        self.first_callback_port = _free_range(CALLBACK_PORTS, taken.values())
         last = self.first_callback_port + CALLBACK_PORTS - 1
         self._arguments = [
             *["-P", "-m", "tailrace", "gateway", "--config", str(self.config)],
@@ -91,6 +94,7 @@ class Fleet:
             self._arguments += [
                 *["--workers", str(workers)],
                 *["--callback-ports", f"{self.first_callback_port}-{last}"],
+                *["--admin-listen", f"127.0.0.1:{self.admin_port}"],
             ]
         self._environ = environ_of(environ)
         self._socket: socket.socket | None = None

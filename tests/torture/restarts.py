@@ -33,7 +33,7 @@ class RestartResult:
 
 
 def by_sighup(
-    directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0, late_s_max: float = 1.0
+    directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0, late_s_max: float = 0.0
 ) -> RestartResult:
     """Restart so often. Raises AssertionError if the parent keeps more than it had before."""
     ready_s: list[float] = []
@@ -55,10 +55,15 @@ def by_sighup(
         return result_of(load, count, tally, ready_s)
 
 
-def by_holder(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) -> RestartResult:
-    """End the gateway and start it on the same listening socket, so often."""
+def by_holder(
+    directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0, late_s_max: float = 4.0
+) -> RestartResult:
+    """End the gateway and start it on the same listening socket, so often.
+
+    Meanwhile connections wait in the kernel's queue for longer than `late_s_max`.
+    """
     ready_s: list[float] = []
-    with loaded(directory, mix, holds_socket=True) as (fleet, load):
+    with loaded(directory, mix, holds_socket=True, late_s_max=late_s_max) as (fleet, load):
         before = fleet.held()
         for number in range(count):
             load.wait_more(20)
@@ -79,7 +84,7 @@ def by_holder(directory: Path, count: int, mix: Mix, *, pause_s: float = 1.0) ->
 
 @contextmanager
 def loaded(
-    directory: Path, mix: Mix, *, holds_socket: bool = False, late_s_max: float = 1.0
+    directory: Path, mix: Mix, *, holds_socket: bool = False, late_s_max: float = 0.0
 ) -> Iterator[tuple[Fleet, Load]]:
     """A gateway under its load, all of whose streams have begun."""
     with Load(mix) as load:
