@@ -150,7 +150,7 @@ class Crew:
         old = [
             worker
             for worker in self.workers
-            if worker.generation != generation.number and worker.leaves_by_s is None
+            if worker.generation != generation.number and not worker.is_leaving
         ]
         for worker in old:
             worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
@@ -188,11 +188,8 @@ class Crew:
     # --- the end of a worker --------------------------------------------------------------------
 
     def on_leaving(self, worker: Worker) -> None:
-        """Somebody has sent a worker SIGTERM: it leaves when another one is ready.
-
-        If all processes have got the signal, the drain of the node comes before that.
-        """
-        logger.info("worker %s was told to leave: another one takes its place", worker)
+        """A worker drains by itself: somebody has sent it SIGTERM."""
+        logger.info("worker %s was told to leave: it ends what it holds", worker)
         self.tend()
 
     def on_ended(self, worker: Worker) -> None:
@@ -228,7 +225,6 @@ class Crew:
                 logger.warning("%s in a row: the next one starts in %g s", _ends(ends), delay_s)
             await asyncio.sleep(delay_s)
             if len(self.serving) >= self.wanted:
-                self._let_go()
                 return
             try:
                 (worker,) = await self.start_workers(1, ends=ends)
@@ -237,16 +233,7 @@ class Crew:
                 ends += 1
             else:
                 logger.info("worker %s is ready in its place", worker)
-                self._let_go()
                 return
-
-    def _let_go(self) -> None:
-        """Let workers leave that have asked to, as far as enough others serve."""
-        asking = [each for each in self.workers if each.is_leaving and each.leaves_by_s is None]
-        missing = self.wanted - len(self.serving)
-        for worker in asking[: max(0, len(asking) - max(0, missing))]:
-            if worker.is_ready:
-                worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
 
     async def rest(self) -> None:
         """Replace no worker until `tend`."""

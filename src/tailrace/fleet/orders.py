@@ -46,7 +46,6 @@ class Orders:
         self.drain = DrainOrder()
         self.number = int(signal.SIGTERM)
         self._socket = channel
-        self._has_asked = False
 
     async def __aenter__(self) -> Orders:
         loop = asyncio.get_running_loop()

@@ -42,7 +42,7 @@ class Worker:
     status: int | None = None
     """The exit code, negative for a signal; None while it runs."""
     is_leaving: bool = False
-    """Whether it drains, was told to stop, or asks to leave: its end is expected."""
+    """Whether it drains or was told to stop: its end is expected."""
     leaves_by_s: float | None = None
     """When it has ended what it holds, as `time.monotonic` counts; None: it serves."""
     ends: int = 0
@@ -66,7 +66,7 @@ class Worker:
     ) -> Worker:
         """Start a process, which is not ready yet. `callback` is closed here.
 
-        `on_leaving` is called if it asks to leave: then `drain` lets it, when another one is ready.
+        `on_leaving` is called if it leaves without having been told to.
 
         Raises:
             OSError: no process can be started.
