@@ -212,3 +212,21 @@ def test_every_member_is_documented(node: Node) -> None:
 
     named = {*node.ask("GET", "/health").json(), *statistics["node"]}
     assert named.union(*statistics["workers"]) <= documented
+
+
+def test_it_stays_over_a_reload(endpoint: CutLambda, tmp_path: Path) -> None:
+    """Also while the parent becomes its new code: what asks then waits for a moment."""
+    with Node(tmp_path, endpoint, "--workers", "1") as node, node.hold() as stream:
+        before = node.statistics()
+        node.signal(signal.SIGHUP)
+        until(lambda: node.statistics()["node"]["generation"] == 2, "the reload")
+        node.wait_line("reloaded: ")
+        after = node.statistics()
+        states = sorted(worker["state"] for worker in after["workers"])
+        held = node.ask("GET", "/health").json()["held"]
+        endpoint.release()
+        rest = stream.read()
+
+    assert after["node"]["pid"] == before["node"]["pid"]
+    assert states == ["accepting", "draining"]
+    assert (held, rest) == (1, STORY.body[1:])
