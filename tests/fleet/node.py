@@ -32,7 +32,13 @@ class Node(Command):
     It sends events to `endpoint`, whose function answers STORY.
     """
 
-    def __init__(self, cwd: Path, endpoint: CutLambda, *more: str) -> None:
+    def __init__(
+        self,
+        cwd: Path,
+        endpoint: CutLambda,
+        *more: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         (cwd / "tailrace.toml").write_text(ROUTES)
         anywhere = [
             text
@@ -42,7 +48,7 @@ class Node(Command):
         ]
         workers = () if "--workers" in more else ("--workers", "2")
         command = ["gateway", *anywhere, *workers, "--endpoint-url", endpoint.url, *more]
-        super().__init__(command, cwd=cwd)
+        super().__init__(command, cwd=cwd, environ=environ)
         self.connections: list[PeerConnection] = []
         """They are closed at the end."""
 

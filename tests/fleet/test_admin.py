@@ -6,6 +6,7 @@ import http.client
 import re
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,25 @@ def test_it_stays_over_a_reload(endpoint: CutLambda, tmp_path: Path) -> None:
     assert after["node"]["pid"] == before["node"]["pid"]
     assert states == ["accepting", "draining"]
     assert (held, rest) == (1, STORY.body[1:])
+
+
+def test_a_service_manager_does_not_take_a_drain_on_request_for_a_stop(
+    endpoint: CutLambda, tmp_path: Path
+) -> None:
+    """After STOPPING=1 systemd would send no SIGTERM, and the drained parent waits for one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with Node(tmp_path, endpoint, "--workers", "1", environ=environ) as node:
+            node.ask("POST", "/drain")
+            node.wait_line("drained: ")
+            node.signal(signal.SIGTERM)
+            assert node.wait_exit() == 0
+        manager.setblocking(False)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(4_096).decode())
+
+    (stopping,) = [text for text in told if "STOPPING=1" in text]
+    assert "0 workers" in stopping

@@ -172,7 +172,7 @@ class Admin:
         return _json(202 if is_new else 200, self._state())
 
     async def _report(self) -> None:
-        is_whole = await self._parent.drain()
+        is_whole = await self._parent.node_drain.wait()
         how = "everything has ended" if is_whole else "some responses were cut off"
         logger.info("drained: %s; SIGTERM ends this gateway", how)
 

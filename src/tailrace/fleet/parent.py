@@ -294,6 +294,8 @@ class Parent:
         is safe: `stop` aborts the rest.
         """
         self.begin_drain()
+        # Not for a drain on request: a service manager that thinks it stops sends no SIGTERM.
+        self._notifier.stopping(self._status())
         return await self.node_drain.wait()
 
     def begin_drain(self) -> None:
@@ -305,7 +307,6 @@ class Parent:
         await self._begin_end()
         self._crew.was_cut = False
         self.board.is_draining = True
-        self._notifier.stopping(self._status())
         self._close_public()
         for worker in self.workers:
             worker.drain(
