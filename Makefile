@@ -14,7 +14,7 @@ help:
 	@echo "make test   run all tests; installs what they need"
 	@echo "make test-apps  run every web framework on every path, with every event"
 	@echo "make check  format, lint and types"
-	@echo "make torture slow attacks and kill -9 under load, for minutes (JSON=FILE)"
+	@echo "make torture slow attacks, kill -9 and restarts under load, for minutes (JSON=FILE)"
 	@echo "make budget count the gateway's instructions per request and per chunk"
 	@echo "make bench  measure the data path beside other relays and AWS's runtimes (JSON=FILE PLOT=FILE.svg)"
 
@@ -47,10 +47,11 @@ format: .venv/.test
 docs: .venv/.test
 	$(BIN)/python docs/generate.py
 
-# Slow attacks beside streams, then kill -9 at random for two minutes: about five minutes.
+# Slow attacks beside streams, kill -9 at random for two minutes, twenty restarts by SIGHUP and five
+# under a holder of the socket beside 300 streams, and kill -9 of workers: about twelve minutes.
 torture: .venv/.test
 	sh scripts/install-tools.sh slowhttptest
-	$(BIN)/python -m tests.torture $(if $(JSON),--json $(JSON))
+	$(BIN)/python -m tests.torture $(if $(JSON),--json $(JSON)) $(ARGS)
 
 # Where the reference cannot be made, its column is left out.
 bench: .venv/.test

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -110,6 +111,8 @@ class Fleet:
 
     def start(self) -> None:
         """Start the parent; workers may not be there yet."""
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert not ignored, "under nohup the gateway ignores SIGHUP, as it should: use setsid"
         command = [sys.executable, *self._arguments]
         passed: tuple[int, ...] = ()
         if self._socket is not None:
