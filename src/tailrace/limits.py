@@ -57,7 +57,7 @@ SWEEP_INTERVAL_S: Final = 0.5
 """The interval of sweeps over deadlines, and so the longest delay of a deadline."""
 SWEEP_ENDED_PER_TURN_MAX: Final = 100
 """Connections or exchanges that a sweep ends in one call of the event loop: 10 ms."""
-REQUESTS_PER_TURN_MAX: Final = 1
+REQUESTS_PER_TURN_MAX: Final = 2
 """Requests of a listener that start in a turn of the event loop: a burst must not stop streams."""
 SWEEP_SEEN_PER_TURN_MAX: Final = 4_000
 """Connections or exchanges that a sweep checks in one call of the event loop: 7 ms."""

@@ -50,7 +50,10 @@ class OwnPlaces:
 
     def take(self, route: Route) -> None:
         """See `Places`."""
-        self._by_route[route] = self.check(route) + 1
+        count = self._by_route.get(route, 0)
+        if count >= route.concurrency or self._held >= self._held_max:
+            self.check(route)
+        self._by_route[route] = count + 1
         self._held += 1
 
     def leave(self, route: Route) -> None:

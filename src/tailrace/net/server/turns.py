@@ -23,7 +23,7 @@ class Turns:
     __slots__ = ("_given_back", "_is_due", "_is_taking_up", "_started", "_waiting")
 
     def __init__(self) -> None:
-        self._started = self._given_back = 0  # in this turn, which `_go_on` ends
+        self._started = self._given_back = 0  # since `_go_on`, which is due at the maximum
         self._is_due = False  # `_go_on`
         self._waiting: deque[Callable[[], None]] = deque()  # bounded by the listener's connections
         self._is_taking_up = False
@@ -44,7 +44,7 @@ class Turns:
             self._waiting.append(take_up)
             return True
         self._started += 1
-        if not self._is_due:
+        if self._started == _STARTED_MAX and not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._go_on)
         return False
@@ -64,7 +64,7 @@ class Turns:
                 self._waiting.popleft()()
         finally:  # also if one raises
             self._is_taking_up = False
-            self._is_due = bool(self._waiting or self._started)
+            self._is_due = bool(self._waiting) or self._started == _STARTED_MAX
             if self._waiting:
                 self._started = _STARTED_MAX  # those that come now are behind them
             if self._is_due:
