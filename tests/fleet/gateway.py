@@ -48,11 +48,20 @@ class Fleet(Command):
     def __enter__(self) -> Fleet:
         super().__enter__()
         try:
-            self.wait_line("gateway on http")
+            self.wait_started()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    @property
+    def arguments(self) -> list[str]:
+        """The whole command."""
+        return self._arguments
+
+    def wait_started(self) -> None:
+        """Wait until it serves."""
+        self.wait_line("gateway on http")
 
     def __exit__(self, *exception: object) -> None:
         left = self.workers()

@@ -16,11 +16,14 @@ from typing import NoReturn
 from tailrace import __version__
 from tailrace.cli.error_words import in_words
 from tailrace.errors import ConfigError, PackageError
+from tailrace.net.process.descriptors import open_standard_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; `arguments` are those of the process unless given."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        open_standard_streams()
     if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until a command handles signals, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -8,12 +8,16 @@ import signal
 import socket
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from tailrace.fleet.channel import Channel, Message
+from tailrace.fleet.spawning import START_SIGNALS
 from tailrace.net.process import limits
 
 logger = logging.getLogger(__name__)
+
+_OF_THE_PARENT: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+"""Without a handler the last two would stop the process, and what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class DrainOrder:
 class Orders:
     """The orders of a worker: an asynchronous context manager.
 
-    SIGTERM lets this worker alone drain, by its parent's order, and the parent replaces it. SIGINT
-    and SIGHUP, which a terminal sends to all of its processes, are left to the parent. A parent
+    SIGTERM lets this worker alone drain, by its parent's order, and the parent replaces it. Signals
+    for the parent, which a terminal or `pkill` sends to all processes, are ignored. A parent
     that has ended is the order to drain, with nobody left to take the queue.
     """
 
@@ -50,9 +54,10 @@ class Orders:
     async def __aenter__(self) -> Orders:
         loop = asyncio.get_running_loop()
         self.channel = await Channel.open(self._socket, self._on_message, self._on_end)
-        for number in (signal.SIGINT, signal.SIGHUP):
+        for number in _OF_THE_PARENT:
             signal.signal(number, signal.SIG_IGN)
         loop.add_signal_handler(signal.SIGTERM, self._on_term)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, START_SIGNALS)
         return self
 
     async def __aexit__(

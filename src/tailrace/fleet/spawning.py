@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from tailrace.fleet.membership import VARIABLE, Membership
+from tailrace.net.process.descriptors import unnamed_file
+
+START_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""Those that a new process is started with blocked. A terminal or a supervisor sends them to all
+processes, and it could neither ignore nor handle them yet: it would die with a traceback."""
 
 
 def own_command() -> list[str]:
@@ -39,8 +44,7 @@ def spawn_with(
     """
     with _passed(document, descriptors) as number:
         environ = {**os.environ, variable: str(number)}
-        # Signals that the parent has blocked for a moment are none of the new process's business.
-        return os.posix_spawn(command[0], command, environ, setsigmask=())
+        return os.posix_spawn(command[0], command, environ, setsigmask=START_SIGNALS)
 
 
 def become(
@@ -58,7 +62,7 @@ def become(
 @contextmanager
 def _passed(document: bytes, descriptors: Iterable[int]) -> Iterator[int]:
     """Let processes that start inherit descriptors, and one more that has the document."""
-    with tempfile.TemporaryFile() as file:
+    with os.fdopen(unnamed_file("tailrace-document"), "wb+") as file:
         file.write(document)
         file.flush()
         file.seek(0)

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
 from tailrace import limits
+from tailrace.net.process.descriptors import unnamed_file
 
 COUNTS: Final = (
     *("pid", "generation", "state", "beat_ns", "late_us"),
@@ -114,11 +113,7 @@ class Board:
     @classmethod
     def create(cls) -> Board:
         """Return a new table, which has no file in any folder."""
-        if sys.platform == "linux":  # needs no folder that can be written to
-            descriptor = os.memfd_create("tailrace-board")
-        else:
-            with tempfile.TemporaryFile() as file:
-                descriptor = os.dup(file.fileno())
+        descriptor = unnamed_file("tailrace-board")
         os.truncate(descriptor, _BYTES)
         return cls(descriptor)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from dataclasses import dataclass
 
 from tailrace import limits
@@ -42,6 +44,39 @@ def raise_descriptor_limit() -> int:
     except (OSError, ValueError):  # macOS enforces a lower limit than it reports
         return soft
     return target
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null as each standard stream that is closed.
+
+    Otherwise the next socket would get its number: log lines would go there, child processes would
+    inherit it, and uvloop aborts the process when it closes such a number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(opened, True)
+            mode = "w" if number else "r"
+            setattr(sys, name, open(opened, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def unnamed_file(name: str) -> int:
+    """Return a descriptor of an empty file in memory, or in a folder where there is no memfd.
+
+    A read-only container may have no folder that can be written to. `name` is for debuggers.
+
+    Raises:
+        OSError: there is neither.
+    """
+    if sys.platform == "linux":
+        try:
+            return os.memfd_create(name)
+        except OSError:  # a sandbox without the system call
+            pass
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 @dataclass(frozen=True, slots=True)
