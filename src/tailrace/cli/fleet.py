@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from tailrace.fleet.spawning import own_command
 from tailrace.fleet.worker import StartFailedError
 from tailrace.net.process.signals import StopSignals
 from tailrace.net.process.startup import freeze_loaded, set_up
+from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger("tailrace.gateway")
 
@@ -48,24 +50,49 @@ async def serve_fleet(
     }
     with StopSignals(others) as signals:
         parent.is_stopping = signals.first.is_set
-        if state is None:
-            try:
-                await parent.start()
-            except StartFailedError as error:
-                print(f"tailrace: {error}", file=sys.stderr)  # noqa: T201 - as every command's
-                return error.code
-        else:
-            await parent.resume(state)
-        freeze_loaded()
         try:
+            if state is not None:
+                await parent.resume(state)
+            elif not await _has_started(parent, signals.first):
+                return await end(signals, parent.drain, lambda: parent.held, logger.info)
+            freeze_loaded()
             async with Admin(parent, parent.kept) as admin:
                 if state is None:
                     where = f", admin on {admin}" if admin.sockets else ""
                     logger.info("%s%s", parent.summary(), where)
                 return await end(signals, parent.drain, lambda: parent.held, logger.info)
+        except StartFailedError as error:
+            print(f"tailrace: {error}", file=sys.stderr)  # noqa: T201 - as every command's
+            return error.code
         finally:
             await parent.close()
             flush_log()
+
+
+async def _has_started(parent: Parent, stopped: asyncio.Event) -> bool:
+    """Start, until it is stopped: workers that are ready by then are left to a drain.
+
+    Raises:
+        StartFailedError: a worker does not start.
+        OSError: an address cannot be used.
+    """
+
+    async def start() -> Exception | None:
+        try:
+            await parent.start()
+        except Exception as error:
+            return error
+        return None
+
+    tasks = TaskSet()
+    starting = tasks.spawn(start(), "start")
+    stopping = tasks.spawn(stopped.wait(), "signal during the start")
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    is_done = starting.done()
+    await tasks.cancel_all()
+    if is_done and (error := starting.result()) is not None:
+        raise error
+    return is_done
 
 
 def _first_parent(settings: FleetSettings) -> Parent:

@@ -30,7 +30,7 @@ class Generation:
 
 
 class Crew:
-    """The workers, of which `wanted` serve. One that ends is replaced until `close`."""
+    """The workers, of which `wanted` serve. One that ends is replaced between `tend` and `rest`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Crew:
         self.wanted = settings.workers
         self.was_cut = False
         """Whether a worker has ended otherwise than in order."""
-        self._is_closing = False
+        self._is_tended = False  # the workers that are missing are not replaced, or not yet
         self._all_ended = asyncio.Event()
         self._replacing = TaskSet()
 
@@ -146,7 +146,7 @@ class Crew:
         What replaced one of the others ends with them.
         """
         self.generation = generation
-        await self._replacing.cancel_all()
+        await self.rest()
         old = [
             worker
             for worker in self.workers
@@ -177,6 +177,9 @@ class Crew:
             logger.warning("no worker less: there is one")
             return
         self.wanted -= 1
+        self._dismiss_surplus()
+
+    def _dismiss_surplus(self) -> None:
         serving = sorted(self.serving, key=lambda worker: worker.started_s)
         for worker in serving[self.wanted :]:
             worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
@@ -190,7 +193,7 @@ class Crew:
     def on_leaving(self, worker: Worker) -> None:
         """A worker drains by itself: somebody has sent it SIGTERM."""
         logger.info("worker %s was told to leave: it ends what it holds", worker)
-        self.tend()
+        self._replace_missing()
 
     def on_ended(self, worker: Worker) -> None:
         """A worker has ended: clear its row, and replace it unless it was to end."""
@@ -206,13 +209,18 @@ class Crew:
                 *(worker, in_words(worker.status), responses(held)),
             )
             has_settled = time.monotonic() - worker.started_s >= process_limits.WORKER_SETTLED_S
-            self.tend(1 if has_settled else worker.ends + 1)
+            self._replace_missing(1 if has_settled else worker.ends + 1)
         if not self.workers:
             self._all_ended.set()
 
-    def tend(self, ends: int = 1) -> None:
+    def tend(self) -> None:
+        """Replace workers that are missing from now on, until `rest`."""
+        self._is_tended = True
+        self._replace_missing()
+
+    def _replace_missing(self, ends: int = 1) -> None:
         """Start the replacement of the workers that are missing; `ends` in a row have ended."""
-        if self._is_closing:
+        if not self._is_tended:
             return
         for _ in range(self.wanted - len(self.serving) - len(self._replacing)):
             self._replacing.spawn(self._replace(ends), "replace a worker")
@@ -233,15 +241,12 @@ class Crew:
                 ends += 1
             else:
                 logger.info("worker %s is ready in its place", worker)
+                self._dismiss_surplus()  # meanwhile one less may be wanted
                 return
 
     async def rest(self) -> None:
         """Replace no worker until `tend`."""
-        await self._replacing.cancel_all()
-
-    async def close(self) -> None:
-        """Replace no worker from now on."""
-        self._is_closing = True
+        self._is_tended = False
         await self._replacing.cancel_all()
 
     async def wait_ended(self) -> None:

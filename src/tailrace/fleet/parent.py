@@ -39,9 +39,9 @@ logger = logging.getLogger("tailrace.gateway")
 class Parent:
     """The parent of a gateway's workers.
 
-    Call `start`, then `drain` or `stop`, then `close`. `command` starts a worker. After a reload
-    the process becomes its new code, with all sockets and workers: then `from_state` makes it, and
-    `resume` takes the place of `start`.
+    Call `start`, then `drain` or `stop`, then `close`, also if the start has failed. `command`
+    starts a worker. After a reload the process becomes its new code, with all sockets and workers:
+    then `from_state` makes it, and `resume` takes the place of `start`.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Parent:
         self._crew = Crew(settings, command, self.board, list(public or ()), Generation(1, None))
         self._vigil = Vigil(self._crew.workers)
         self._notifier = notifier or Notifier()
+        self._has_begun = False
         self._wants_reload = False
         self._wanted_more = 0  # workers; negative for less
         self._asked: asyncio.Task[None] | None = None
@@ -90,7 +91,9 @@ class Parent:
         return self._crew.was_cut
 
     async def start(self) -> None:
-        """Bind the public socket and start the workers. If that fails, nothing is left.
+        """Bind the public socket and start the workers.
+
+        If that fails or is cancelled, workers that are ready drain.
 
         Raises:
             StartFailedError: a worker does not start.
@@ -98,19 +101,18 @@ class Parent:
         """
         crew, settings = self._crew, self.settings
         crew.public = crew.public or bind_public(settings.listen, "--listen")
-        try:
-            crew.generation = Generation(1, _read(settings.config_path))
-            refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
-            await crew.start_workers(settings.workers)
-        except BaseException:
-            await self.close()
-            raise
+        crew.generation = Generation(1, _read(settings.config_path))
+        refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
+        await crew.start_workers(settings.workers)
         self._begin()
 
     def _begin(self) -> None:
         self._notifier.ready(self._status())
         self._tasks.spawn(self._vigil.keep(), "watch the workers")
         self._tasks.spawn(self._notifier.keep(self._status), "tell the service manager")
+        self._crew.tend()
+        self._has_begun = True
+        self._answer()
 
     def _status(self) -> str:
         """Return what a service manager shows."""
@@ -133,6 +135,8 @@ class Parent:
             called += f" ({self.settings.advertise_source})"
         count = len(ready)
         workers = "" if count == 1 else f", {count} workers"
+        if not ready:  # they have just ended
+            return f"gateway on {self.public_url}{workers}"
         return (
             f"gateway on {self.public_url}{workers}, called back at {called},"
             f" invokes at {ready[0]['invokes_at']}"
@@ -159,7 +163,8 @@ class Parent:
         self._answer()
 
     def _answer(self) -> None:
-        if not self.is_draining and (self._asked is None or self._asked.done()):
+        is_asked = self._has_begun and not self.is_draining  # a start comes first
+        if is_asked and (self._asked is None or self._asked.done()):
             self._asked = self._tasks.spawn(self._do_asked(), "do what is asked")
 
     async def _do_asked(self) -> None:
@@ -282,8 +287,6 @@ class Parent:
         logger.info("the parent is its new code, with %s", self._status())
         take_signals()
         self._begin()
-        self._crew.tend()
-        self._answer()
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -350,7 +353,7 @@ class Parent:
         if self._asked is not None:
             self._asked.cancel()
             await asyncio.wait([self._asked])
-        await self._crew.close()
+        await self._crew.rest()
 
     def _close_public(self) -> None:
         for sock in self._crew.public:
