@@ -104,7 +104,7 @@ WARNING_INTERVAL_S: Final = 10.0
 """The interval of warnings about repeated events, which have a count."""
 REFUSAL_ROUTES_MAX: Final = 1_000
 """Routes whose refusals are counted for such a warning; with more, all counts start again."""
-LATE_S_MAX: Final = 0.1
+LATE_S_MAX: Final = 0.2
 """How late a process may run before it refuses requests: more than a busy machine's own pauses."""
 LOG_DELAY_S: Final = 0.05
 """How long the gateway's line of an exchange waits for others, which are written with it. A warning

@@ -90,7 +90,7 @@ LATE_LOOK_INTERVAL_S: Final = 0.05
 """The interval at which one request, one callback and one turn of the event loop are looked at."""
 REFUSALS_PER_TURN_MAX: Final = 4
 """Refusals in a turn of the event loop after which a request may still start: 0.3 ms."""
-LATE_PATIENCE_S: Final = 0.25
+LATE_PATIENCE_S: Final = 0.5
 """How long everything must have been late before a request is refused: longer than a garbage
 collection and what it delays, or a process that gets no core for some turns. What is admitted
 meanwhile takes about as long to serve."""
