@@ -130,21 +130,24 @@ def test_nobody_there_is_an_error_with_a_remedy(capsys: pytest.CaptureFixture[st
     [
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         b"220 mail.example ESMTP\r\n",
     ],
 )
-def test_another_server_there_is_an_error(
+def test_another_server_there_is_an_error_and_gets_no_post(
     answer: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """It may be the public port of a gateway: a POST would run a function."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = Address(*server.getsockname())
         running = Running(DrainSession(address, None, is_json=False).run)
         server.settimeout(PATIENCE_S)
         client, _ = server.accept()
         with client:
-            client.recv(4_096)
+            request = client.recv(4_096)
             client.sendall(answer)
 
+            assert request.startswith(b"GET /statistics ")
             assert running.result() == 1
     text = capsys.readouterr().err
     assert f"{address}" in text

@@ -74,7 +74,9 @@ class DrainSession:
 
     def _begin(self) -> None:
         try:
-            self._ask("POST", "/drain")
+            # What listens there may be another server: a POST could do anything to it.
+            self._ask("GET", "/statistics", "node")
+            self._ask("POST", "/drain", "status")
         except (OSError, http.client.HTTPException) as error:
             words = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UnansweredError(
@@ -86,7 +88,7 @@ class DrainSession:
         """Return the node's statistics; None if nobody listens there any more."""
         for attempt in range(_UNANSWERED_MAX):
             try:
-                node: dict[str, Any] = self._ask("GET", "/statistics")["node"]
+                node: dict[str, Any] = self._ask("GET", "/statistics", "node")["node"]
             except ConnectionRefusedError:
                 return None
             except (OSError, http.client.HTTPException):
@@ -95,7 +97,8 @@ class DrainSession:
                 return node
         raise UnansweredError(f"{self._admin} does not answer any more; the drain may go on")
 
-    def _ask(self, method: str, path: str) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, member: str) -> dict[str, Any]:
+        """Return the answer's document, which must have this member."""
         client = http.client.HTTPConnection(*self._admin, timeout=limits.ADMIN_TIMEOUT_S)
         try:
             client.connect()
@@ -110,12 +113,14 @@ class DrainSession:
             document = json.loads(body)
         except ValueError:
             document = None
-        if response.status not in (200, 202) or not isinstance(document, dict):
+        is_ours = isinstance(document, dict) and member in document
+        if response.status not in (200, 202) or not is_ours:
             raise UnansweredError(
                 f"what answers at {self._admin} is no admin listener of a gateway: HTTP"
                 f" {response.status} for {method} {path}; --admin HOST:PORT names another"
             )
-        return document
+        answer: dict[str, Any] = document
+        return answer
 
     # --- what is shown ------------------------------------------------------------------------
 
