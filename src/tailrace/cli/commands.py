@@ -96,11 +96,14 @@ def gateway(context: click.Context, /, **values: Any) -> None:
     _note_firm(context, GatewayOptions, values)
     log_settings, options = take(LogSettings, values), take(GatewayOptions, values)
     _check_transport(options.function, options.transport)
+    is_alone = sys.platform == "win32" or options.workers == 0
+    if is_alone:
+        _refuse_of_parent(options)
     if options.is_check:
         _run_check(options, values, log_settings)
     if options.is_json:
         raise ConfigError("belongs to --check", where="--json")
-    if sys.platform == "win32" or options.workers == 0:
+    if is_alone:
         if os.environ.get("LISTEN_PID") == str(os.getpid()):
             problem = "a gateway of one process takes no passed sockets; leave out --workers 0"
             raise ConfigError(problem, where="LISTEN_FDS")
@@ -286,6 +289,16 @@ def _check_transport(function: str | None, transport: TransportName | None) -> N
     if transport is not None and function is None:
         problem = "belongs to --function; routes of the file have their own"
         raise ConfigError(problem, where="--transport")
+
+
+def _refuse_of_parent(options: GatewayOptions) -> None:
+    """Refuse options that only the parent of workers heeds, for a gateway of one process."""
+    problem = "a gateway of one process, as with --workers 0, has none; leave it out"
+    if options.admin_listen is not None and options.admin_listen.is_firm:
+        raise ConfigError(problem, where="--admin-listen")
+    if options.callback_ports is not None:
+        problem = "a gateway of one process, as with --workers 0, has the port of --callback-listen"
+        raise ConfigError(problem, where="--callback-ports")
 
 
 def _refuse_beside(target: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:

@@ -44,6 +44,14 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class _Number(click.FloatRange):
+    name = "number"
+
+
+class _WholeNumber(click.IntRange):
+    name = "whole number"
+
+
 class SettingOption(click.Option):
     """An option, with the field from which it was derived."""
 
@@ -136,9 +144,9 @@ def _type_of(field: SettingField) -> click.ParamType[Any]:
         return Duration(bounds.ge, bounds.le)
     if field.bare_type is float:
         low, is_open = (bounds.ge, False) if bounds.gt is None else (bounds.gt, True)
-        return click.FloatRange(low, bounds.le, min_open=is_open)
+        return _Number(low, bounds.le, min_open=is_open)
     if field.bare_type is int and bounds is not None:
-        return click.IntRange(bounds.ge, bounds.le)
+        return _WholeNumber(bounds.ge, bounds.le)
     return click.Path(path_type=Path) if field.bare_type is Path else click.STRING
 
 

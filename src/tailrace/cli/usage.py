@@ -8,6 +8,8 @@ import click
 
 _LISTEN: Final = "Use --listen HOST:PORT, as in --listen 127.0.0.1:8080."
 _CONFIG: Final = "Use --config FILE."
+_WORKERS: Final = "tailrace gateway has --workers; for tailrace dev, set concurrency in the file."
+_DRAIN: Final = "Use --drain-timeout SECONDS."
 _OPTIONS: Final = {
     "--port": _LISTEN,
     "-p": _LISTEN,
@@ -24,6 +26,10 @@ _OPTIONS: Final = {
     "--app": "Name it as an argument: tailrace dev main:app.",
     "--app-dir": "Start in the folder of the app, or set path in tailrace.toml.",
     "--workers": "Set concurrency in tailrace.toml.",
+    "--threads": _WORKERS,
+    "--processes": _WORKERS,
+    "--graceful-timeout": _DRAIN,
+    "--timeout-graceful-shutdown": _DRAIN,
     "--timeout": "A function's is timeout_s in tailrace.toml; the gateway's are --…-timeout.",
     "--region": "Set AWS_REGION, or give --endpoint-url URL.",
     "--profile": "Set AWS_PROFILE; for functions, set aws_profile in tailrace.toml.",
@@ -33,6 +39,12 @@ _COMMANDS: Final = (
     dict.fromkeys(("start", "run", "serve", "local", "up", "start-api"), "dev")
     | {"new": "init", "create": "init"}
     | {"lambda": "emulator", "proxy": "gateway", "measure": "probe"}
+    | {"check": "gateway --check", "stop": "drain", "shutdown": "drain"}
+)
+_RELOAD: Final = "A gateway reloads at SIGHUP: kill -HUP PID, with the process id of its parent."
+_STATISTICS: Final = "Ask the gateway's admin listener: curl http://127.0.0.1:8082/statistics"
+_NO_COMMANDS: Final = dict.fromkeys(("reload", "restart"), _RELOAD) | dict.fromkeys(
+    ("status", "stats", "health"), _STATISTICS
 )
 
 
@@ -53,7 +65,7 @@ class HintingCommand(click.Command):
         if extra and not ctx.resilient_parsing:
             noun = "argument" if len(extra) == 1 else "arguments"
             text = f"Got unexpected extra {noun} ({' '.join(extra)})"
-            raise click.UsageError(text + _for_argument(given), ctx)
+            raise click.UsageError(text + _for_argument(given, ctx), ctx)
         return extra
 
 
@@ -72,11 +84,14 @@ class HintingGroup(click.Group):
             meant = _COMMANDS.get(args[0])
             known = ", ".join(self.list_commands(ctx))
             hint = f"Did you mean {meant}?" if meant else f"There are: {known}."
+            hint = _NO_COMMANDS.get(args[0], hint)
             raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx) from None
 
 
-def _for_argument(given: list[str]) -> str:
+def _for_argument(given: list[str], ctx: click.Context) -> str:
     for argument in given:
         if argument.endswith((".toml", ".yaml", ".yml", ".json")):
             return f" Write --config {argument}."
+    if ctx.info_name == "gateway":
+        return " Routes name the functions; --function NAME is one without a file."
     return ""

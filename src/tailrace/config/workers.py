@@ -22,13 +22,12 @@ def parse_workers(text: str, *, name: str = "--workers") -> int:
     """
     if text.strip() == "auto":
         return min(limits.WORKERS_MAX, usable_cores())
-    if not text.strip().isascii() or not text.strip().isdecimal():
-        raise ConfigError(f"{text[:80]!r} is no number", where=name, allowed="a number, or auto")
-    count = int(text)
-    if count > limits.WORKERS_MAX:
-        allowed = f"0 to {limits.WORKERS_MAX}, or auto"
-        raise ConfigError(f"{count} is not allowed", where=name, allowed=allowed)
-    return count
+    digits = text.strip()
+    is_count = digits.isascii() and digits.isdecimal() and int(digits[:9]) <= limits.WORKERS_MAX
+    if not is_count:
+        allowed = f"a whole number from 0 to {limits.WORKERS_MAX}, or auto"
+        raise ConfigError(f"{text[:80]!r} is not allowed", where=name, allowed=allowed)
+    return int(digits)
 
 
 def usable_cores() -> int:

@@ -370,5 +370,7 @@ def _read(path: Path | None) -> str | None:
         return None
     try:
         return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StartFailedError(f"{path}: cannot be read: {error.strerror}", 2) from None
+    except UnicodeDecodeError as error:
         raise StartFailedError(f"{path}: {error}", 2) from None

@@ -114,7 +114,8 @@ def _callback_ports(
     usable = [port for port in range(first, last + 1) if port not in avoid]
     if len(usable) < workers:
         where = "--advertise" if _has_one_port(advertise) else "--callback-ports"
-        problem = f"{workers} workers need a callback port each, and there is {len(usable)}"
+        free = f"{len(usable)} of {first}-{last} without those of --listen and --admin-listen"
+        problem = f"each of {workers} workers needs a callback port, and there are {free}"
         raise ConfigError(problem, where=where)
     return CallbackPorts(listen.host, first, last, avoid)
 
