@@ -13,7 +13,7 @@ from tests.net.server.test_door import pair
 
 from tailrace.config import Address, GatewayConfig
 from tailrace.gateway.settings import settings_from
-from tailrace.net.process.limits import LATE_LOOK_INTERVAL_S
+from tailrace.net.process.limits import LATE_LOOK_INTERVAL_S, LATE_PATIENCE_S
 from tailrace.net.server.received import received_ago_s
 from tailrace.net.server.web_access import WebAccess
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how 
 BOUND_S = 0.05
 BEGAN_S = 5.0
 """How long the gateway has served before a request comes late: longer than that waits."""
-TRIES = 8
+TRIES = 2 * round(LATE_PATIENCE_S / LATE_LOOK_INTERVAL_S)
 GET = encode_request("GET", "/", [("host", "h")])
 
 
