@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -21,21 +22,22 @@ def reporting(member: Membership) -> Iterator[None]:
 
     A mistake in the code is raised all the same: its traceback belongs into the log.
     """
+    channel = os.dup(member.channel)  # its user closes it before the error arrives here
     try:
         yield
     except Exception as error:
         try:
             code, text = in_words(error, ["gateway"])
         except Exception:
-            _report(member, 1, f"{type(error).__name__}: {error}")
+            _report(channel, 1, f"{type(error).__name__}: {error}")
             raise
-        _report(member, code, text)
+        _report(channel, code, text)
         sys.exit(code)
+    finally:
+        os.close(channel)
 
 
-def _report(member: Membership, code: int, text: str) -> None:
+def _report(channel: int, code: int, text: str) -> None:
     message = {"is": "failed", "code": code, "text": text}
-    try:
-        os.write(member.channel, json.dumps(message).encode() + b"\n")
-    except OSError:
-        pass  # it was closed at the worker's end, long after its start
+    with contextlib.suppress(OSError):  # the parent has ended
+        os.write(channel, json.dumps(message).encode() + b"\n")

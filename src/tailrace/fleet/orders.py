@@ -67,6 +67,7 @@ class Orders:
         traceback: TracebackType | None,
     ) -> None:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+        self.first.set()  # this end of the channel is not the parent's end
         self.channel.close()
 
     def report_ready(self, **facts: Any) -> None:
