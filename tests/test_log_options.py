@@ -292,3 +292,35 @@ def test_lines_of_several_processes_do_not_mix_in_a_pipe() -> None:
     assert [writer.wait(20) for writer in writers] == [0, 0, 0]
     empty = 3 * 20_000 // 200
     assert kinds == {"": empty, **dict.fromkeys("abé", 20_000 - empty // 3)}
+
+
+UNREAD = """
+import asyncio, fcntl, logging, os, sys
+from tailrace.cli.terminal import Terminal
+fcntl.fcntl(2, fcntl.F_SETPIPE_SZ, 4096)
+Terminal(sys.stderr, os.environ).take_log()
+log = logging.getLogger("tailrace.gateway")
+async def write() -> None:
+    for number in range(20_000):
+        log.info("line %d", number)
+    print("the loop goes on", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+asyncio.run(write())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe is set")
+def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", UNREAD], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "the loop goes on\n"
+        _, log = process.communicate()
+
+    texts = [line.partition(" ")[2] for line in log.splitlines()]
+    kept = [text for text in texts if text.startswith("line ")]
+    (lost,) = (int(text.split()[1]) for text in texts if text.startswith("warning: "))
+    assert process.returncode == 0
+    assert kept == [f"line {number}" for number in range(20_000 - lost)]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
+import select
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
 from tailrace import limits
 from tailrace.cli.logs import JsonLineFormatter, LogSettings
 from tailrace.net.clock import LoopClock
-from tailrace.net.process.limits import LOG_WRITE_BYTES_MAX
+from tailrace.net.process.limits import (
+    LOG_KEPT_CHARS_MAX,
+    LOG_ROOM_TIMEOUT_S,
+    LOG_WRITE_BYTES_MAX,
+)
+
+logger = logging.getLogger(__name__)
 
 DIM: Final = 2
 BOLD: Final = 1
@@ -24,7 +35,11 @@ _DEFAULT_LOG: Final = LogSettings()
 
 
 class Terminal:
-    """A text stream that has colours if it is a terminal. Lines keep their order."""
+    """A text stream that has colours if it is a terminal. Lines keep their order.
+
+    A stream that has taken the log never waits for a reader: while a pipe is full or a terminal is
+    stopped, lines are kept, and from LOG_KEPT_CHARS_MAX on they are counted and lost.
+    """
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         is_plain = environ.get("NO_COLOR", "") != "" or environ.get("TERM") == "dumb"
@@ -35,6 +50,8 @@ class Terminal:
         self._waiting: list[str] = []  # lines, see `write_soon`
         self._waiting_chars = 0
         self._has_timer = False
+        self._is_log = False
+        self._lost = 0  # lines
         self._lock = threading.RLock()
         self._clock = LoopClock()
         self._second = 0
@@ -58,8 +75,8 @@ class Terminal:
         Any other error, such as that of a full disk, is kept in `failure`.
         """
         with self._lock:
-            self._waiting.append(text)
-            self.flush()
+            self._add(text)
+            self._write_waiting()
 
     def write_soon(self, text: str) -> None:
         """Write a line within LOG_DELAY_S, together with others: a write is a system call.
@@ -67,34 +84,73 @@ class Terminal:
         Called in an event loop. What `write` is given before then takes the line along.
         """
         with self._lock:
-            self._waiting.append(text)
-            self._waiting_chars += len(text)
+            self._add(text)
             if self._waiting_chars >= limits.LOG_WAITING_CHARS_MAX:
-                self.flush()
-            elif not self._has_timer:
-                self._has_timer = True
-                self._clock.call_later(limits.LOG_DELAY_S, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._has_timer = False
-        self.flush()
+                self._write_waiting()
+            else:
+                self._write_later()
 
     def flush(self) -> None:
-        """Write the lines that wait; see `write`."""
+        """Write the lines that wait; see `write`. Those of a log wait a moment for a reader."""
         with self._lock:
-            if not self._waiting:
-                return
-            lines, self._waiting, self._waiting_chars = self._waiting, [], 0
-            try:
-                for piece in _pieces("\n".join(lines) + "\n"):
-                    self.stream.write(piece)
-                    self.stream.flush()
-            except BrokenPipeError:
-                pass
-            except OSError as error:
-                self.failure = self.failure or error
-            except ValueError:
-                pass
+            self._write_waiting(LOG_ROOM_TIMEOUT_S)
+
+    def _add(self, text: str) -> None:
+        if self._waiting_chars >= LOG_KEPT_CHARS_MAX:
+            self._lost += 1
+        else:
+            self._waiting.append(text)
+            self._waiting_chars += len(text)
+
+    def _write_later(self) -> None:
+        if not self._has_timer:
+            self._has_timer = True
+            self._clock.call_later(limits.LOG_DELAY_S, self._on_timer)
+
+    def _on_timer(self) -> None:
+        with self._lock:
+            self._has_timer = False
+            self._write_waiting()
+
+    def _write_waiting(self, patience_s: float = 0.0) -> None:
+        if not self._waiting or not self._has_room(patience_s):
+            return
+        pieces = deque(_pieces("\n".join(self._waiting) + "\n"))
+        self._waiting, self._waiting_chars = [], 0
+        try:
+            while pieces and self._has_room(patience_s):
+                self.stream.write(pieces.popleft())
+                self.stream.flush()
+        except BrokenPipeError:
+            return
+        except OSError as error:
+            self.failure = self.failure or error
+            return
+        except ValueError:
+            return
+        if pieces:
+            self._waiting = ["".join(pieces).removesuffix("\n")]
+            self._waiting_chars = len(self._waiting[0])
+        elif self._lost:
+            lost, self._lost = self._lost, 0
+            logger.warning("%d lines of this log are lost: nobody has read it fast enough", lost)
+
+    def _has_room(self, patience_s: float) -> bool:
+        """Whether a piece can be written without waiting for a reader; if not, it is tried again.
+
+        Another process may fill the same pipe at the same moment.
+        """
+        if sys.platform == "win32" or not self._is_log:
+            return True
+        try:
+            _, has_room, _ = select.select((), (self.stream,), (), patience_s)
+        except (OSError, ValueError):  # not a file, or closed, as the write shows
+            return True
+        if not has_room:
+            with contextlib.suppress(RuntimeError):  # no event loop here
+                asyncio.get_running_loop()
+                self._write_later()
+        return bool(has_room)
 
     def log(self, text: str) -> None:
         """Write a line with the time of day."""
@@ -118,6 +174,7 @@ class Terminal:
         `write` gets the part of the program and the text. Without it, and for JSON, this stream
         gets the lines.
         """
+        self._is_log = True
         handler: logging.Handler
         if settings.is_json:
             handler = _JsonHandler(self)

@@ -44,6 +44,11 @@ CHANNEL_LINE_BYTES_MAX: Final = 64 * KIB
 LOG_WRITE_BYTES_MAX: Final = 4_096
 """Bytes of lines that are written at a time: PIPE_BUF on Linux. A pipe takes so many as a whole,
 whoever else writes to it."""
+LOG_KEPT_CHARS_MAX: Final = 256 * KIB
+"""Characters of lines that are kept while nobody reads the log. Further lines are lost, and
+counted: a process that waited for a reader would serve nobody."""
+LOG_ROOM_TIMEOUT_S: Final = 0.2
+"""How long the lines that are kept wait for a reader when the process is about to end."""
 COUNT_LOCK_TIMEOUT_S: Final = 0.02
 """How long a worker waits for another one to compare a count with its limit, which takes some
 microseconds; then it refuses the request."""
