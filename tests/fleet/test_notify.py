@@ -75,6 +75,20 @@ def test_messages_are_lines(manager: Manager) -> None:
     }
 
 
+def test_what_could_not_be_told_is_told_with_the_next_message(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    notifier = Notifier(address)
+    notifier.ready("1 worker")
+    manager = Manager(address)
+
+    notifier.tell("1 worker")
+    notifier.tell("2 workers")
+
+    assert manager.message() == {"READY": "1", "STATUS": "1 worker"}
+    assert manager.message() == {"STATUS": "2 workers"}
+    manager.close()
+
+
 @pytest.mark.parametrize(
     ("environ", "watchdog_s"),
     [

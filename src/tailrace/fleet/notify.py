@@ -28,13 +28,14 @@ class Notifier:
         self.address = address
         self.watchdog_s = watchdog_s
         self._has_failed = False
+        self._unsent: dict[str, str] = {}
         self._status = ""
         self._is_ending = False
 
     @classmethod
     def from_environ(cls, environ: MutableMapping[str, str], pid: int) -> Notifier:
         """Take the variables of a process, so that its children do not inherit them."""
-        address = environ.pop("NOTIFY_SOCKET", None)
+        address = environ.pop("NOTIFY_SOCKET", "") or None
         microseconds = environ.pop("WATCHDOG_USEC", "")
         for_pid = environ.pop("WATCHDOG_PID", str(pid))
         has_watchdog = microseconds.isdecimal() and int(microseconds) and for_pid == str(pid)
@@ -67,7 +68,7 @@ class Notifier:
 
     def tell(self, status: str) -> None:
         """Send what there is to say now."""
-        fields = {}
+        fields = dict(self._unsent)
         if status != self._status:
             fields["STATUS"] = self._status = status
         if self.watchdog_s is not None:
@@ -80,13 +81,15 @@ class Notifier:
     def _send(self, **fields: str) -> None:
         if self.address is None:
             return
-        text = "".join(f"{name}={value}\n" for name, value in fields.items())
+        self._unsent.update(fields)
+        text = "".join(f"{name}={value}\n" for name, value in self._unsent.items())
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 sock.setblocking(False)
                 sock.sendto(text.encode(), address)
-        except OSError as error:
+            self._unsent.clear()
+        except OSError as error:  # its queue is full, or it is not there: the next message tells it
             if not self._has_failed:
                 logger.warning("the service manager cannot be told: %s", error)
             self._has_failed = True
