@@ -50,6 +50,9 @@ def test_a_file_with_a_mistake_changes_nothing(
         before = fleet.pids()
         if text is None:
             fleet.config.unlink()
+            os.mkfifo(fleet.config)
+            fleet.reload("reload failed, and the running workers go on: .*: no regular file")
+            fleet.config.unlink()
         else:
             fleet.config.write_text(text)
 

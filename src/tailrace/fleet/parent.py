@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -369,8 +371,15 @@ def _read(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_bytes().decode("utf-8")
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise StartFailedError(f"{path}: no regular file, so a reload could wait for it", 2)
+            return file.read().decode("utf-8")
     except OSError as error:
         raise StartFailedError(f"{path}: cannot be read: {error.strerror}", 2) from None
     except UnicodeDecodeError as error:
         raise StartFailedError(f"{path}: {error}", 2) from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for its writer
