@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 
+from tailrace import limits
 from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.terminal import Terminal
@@ -19,6 +20,7 @@ from tailrace.fleet.parent import Parent
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.spawning import own_command
 from tailrace.fleet.worker import StartFailedError
+from tailrace.net.process.descriptors import shares_of, warn_of_descriptors
 from tailrace.net.process.signals import StopSignals
 from tailrace.net.process.startup import freeze_loaded, set_up
 from tailrace.net.tasks import TaskSet
@@ -35,9 +37,11 @@ async def serve_fleet(
     whether it could.
     """
     Terminal(sys.stderr, os.environ).take_log(settings=log_settings)
-    set_up()
+    descriptors = set_up()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or else nobody learns how a worker ended
     if state is None:
+        held = settings.workers * shares_of(descriptors).held
+        warn_of_descriptors(descriptors, limits.HELD_MAX, held)
         parent = _first_parent(settings)
     else:
         parent = Parent.from_state(settings, own_command(), state)

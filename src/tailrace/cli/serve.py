@@ -18,7 +18,7 @@ from tailrace.config import Address, Config, DevOptions, RouteConfig
 from tailrace.gateway.routes import Router
 from tailrace.net.client.pool import Origin
 from tailrace.net.ports import refuse_unusable
-from tailrace.net.process.descriptors import WANTED
+from tailrace.net.process.descriptors import warn_of_descriptors
 from tailrace.net.process.signals import StopSignals
 from tailrace.net.process.startup import freeze_loaded, set_up
 from tailrace.net.tasks import TaskSet
@@ -140,15 +140,3 @@ async def serve_emulator(config: Config, listen: Address, log_settings: LogSetti
         finally:
             await tasks.cancel_all()
             await emulator.stop()
-
-
-def warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
-    """Warn if the limit of descriptors reduces how many responses the gateway holds."""
-    if held_max < wanted:
-        logger.warning(
-            "the limit of %d open files is enough for %d open responses at a time; raise it to"
-            " %d (LimitNOFILE in systemd, ulimit -n in a shell)",
-            descriptors,
-            held_max,
-            WANTED,
-        )

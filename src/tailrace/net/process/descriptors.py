@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from dataclasses import dataclass
 
 from tailrace import limits
+
+logger = logging.getLogger("tailrace.gateway")
 
 WANTED = 2 * limits.HELD_MAX + limits.DESCRIPTORS_RESERVED
 """What a full gateway needs: a held response has a client's connection and a callback's."""
@@ -105,3 +108,15 @@ def shares_of(descriptors: int) -> DescriptorShares:
         callbacks=callbacks,
         uploads=max(1, clients // _CLIENTS_UPLOADING),
     )
+
+
+def warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
+    """Warn if the limit of descriptors reduces how many responses the gateway holds."""
+    if held_max < wanted:
+        logger.warning(
+            "the limit of %d open files is enough for %d open responses at a time; raise it to"
+            " %d (LimitNOFILE in systemd, ulimit -n in a shell)",
+            descriptors,
+            held_max,
+            WANTED,
+        )
