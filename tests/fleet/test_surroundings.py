@@ -100,6 +100,28 @@ def test_closed_standard_streams_are_no_sockets(endpoint: CutLambda, tmp_path: P
         assert gateway.process.wait(PATIENCE_S) == 0
 
 
+ORPHAN = """
+import os, sys
+from tailrace.fleet.vigil import Vigil
+vigil = Vigil([])
+orphan = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ)
+os.waitid(os.P_PID, orphan, os.WEXITED | os.WNOWAIT)
+vigil.reap_orphans()
+os.waitid(os.P_PID, orphan, os.WEXITED | os.WNOWAIT)  # its owner has time to collect it
+vigil.reap_orphans()
+try:
+    os.waitpid(orphan, 0)
+except ChildProcessError:
+    print("collected")
+"""
+
+
+@needs_proc
+def test_process_1_collects_orphans() -> None:
+    command = [sys.executable, "-c", ORPHAN]
+    assert subprocess.check_output(command, text=True, env=environ_of()) == "collected\n"
+
+
 def _takes(pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal."""
     try:

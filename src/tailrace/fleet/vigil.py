@@ -1,17 +1,25 @@
-"""Notices workers that no longer answer, or do not end in time, and kills them."""
+"""Notices workers that no longer answer, or do not end in time, and kills them.
+
+Process 1 of a container also gets the orphans of its other processes, and collects them here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tailrace.fleet.worker import Worker
 from tailrace.net.process import limits
 
 logger = logging.getLogger("tailrace.gateway")
+
+_HAS_ENDED: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT
+"""Tell whether a process has ended, and leave it as it is."""
 
 
 class Vigil:
@@ -28,12 +36,15 @@ class Vigil:
         self._silent: dict[int, int] = {}  # looks since the last beat
         self._late: dict[int, int] = {}  # looks since it should have ended
         self._told: set[int] = set()  # those that are left to a debugger
+        self._orphans: set[int] = set()  # ended at the last look, and nobody's
 
     async def keep(self) -> None:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(limits.WORKER_WATCH_INTERVAL_S)
             self.look()
+            if os.getpid() == 1:
+                self.reap_orphans()
 
     def look(self) -> None:
         """Look at each worker once."""
@@ -45,6 +56,22 @@ class Vigil:
         for worker in list(self._workers):
             if worker.is_ready and worker.status is None:
                 self._look_at(worker)
+
+    def reap_orphans(self) -> None:
+        """Collect processes that have ended and are not the parent's own.
+
+        The kernel leaves those to process 1, which a container's command is. The parent collects
+        its own ones within less than the time between two looks.
+        """
+        try:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        except OSError:  # no such list on this system
+            return
+        others = {int(pid) for pid in children} - {worker.pid for worker in self._workers}
+        ended = {pid for pid in others if os.waitid(os.P_PID, pid, _HAS_ENDED)}
+        for pid in ended & self._orphans:
+            os.waitpid(pid, os.WNOHANG)
+        self._orphans = ended - self._orphans
 
     def _look_at(self, worker: Worker) -> None:
         pid, beat = worker.pid, worker.row["beat_ns"]
