@@ -152,7 +152,7 @@ class Admin:
             "generation": parent.generation,
             "workers": len(counts),
             "accepting": self._accepting(),
-            "held_max": self._held_max(),
+            "held_max": parent.held_max,
             "drain_s": _rounded(parent.node_drain.seconds),
             "was_cut": parent.was_cut,
             "late_us": max((count["late_us"] for count in counts), default=0),
@@ -192,11 +192,6 @@ class Admin:
 
     def _accepting(self) -> int:
         return sum(_state_of(worker) == "accepting" for worker in self._parent.workers)
-
-    def _held_max(self) -> int | None:
-        """The bound of open responses, as a worker that serves reports it."""
-        ready = (worker.facts for worker in self._parent.workers if worker.is_ready)
-        return next((facts["held_max"] for facts in ready), None)
 
 
 def _of_worker(worker: Worker) -> dict[str, Any]:

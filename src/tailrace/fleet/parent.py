@@ -30,6 +30,7 @@ from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.vigil import Vigil
 from tailrace.fleet.worker import StartFailedError, Worker
+from tailrace.limits import HELD_MAX
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.process import limits
 from tailrace.net.process.board import Board
@@ -349,6 +350,12 @@ class Parent:
     def held(self) -> int:
         """The number of open responses."""
         return sum(row["held"] for row in self.board.rows())
+
+    @property
+    def held_max(self) -> int | None:
+        """The bound of `held`: that of the node, or what its workers have descriptors for."""
+        bounds = [worker.facts["held_max"] for worker in self._crew.serving]
+        return min(HELD_MAX, sum(bounds)) if bounds else None
 
     async def _begin_end(self) -> None:
         self.is_draining = True

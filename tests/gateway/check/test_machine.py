@@ -97,6 +97,7 @@ def test_any_port_is_fine() -> None:
 
 def test_descriptors_are_compared_with_what_is_configured() -> None:
     assert check_descriptors(1).level == "ok"
+    assert "open responses in 3 processes" in check_descriptors(1, 3).text
     finding = check_descriptors(10**9)
     assert finding.level == "warning"
     assert "1000000000 are configured" in finding.text

@@ -60,11 +60,12 @@ def check_callback_ports(
     return Finding("error", subject, f"{text}, {needs} needed", remedy), None
 
 
-def check_descriptors(held_max: int) -> Finding:
-    """Return whether a process may open enough files for so many responses at a time."""
+def check_descriptors(held_max: int, workers: int = 1) -> Finding:
+    """Return whether the workers may open enough files for so many responses at a time."""
     descriptors = raise_descriptor_limit()
-    held = shares_of(descriptors).held
-    text = f"{descriptors} may be open, enough for {held} open responses in a process"
+    held = shares_of(descriptors).held * workers
+    where = "a process" if workers == 1 else f"{workers} processes"
+    text = f"{descriptors} may be open, enough for {held} open responses in {where}"
     if held >= held_max:
         return Finding("ok", "files", text)
     remedy = f"raise the limit to {WANTED}: LimitNOFILE in systemd, ulimit -n in a shell"
