@@ -111,6 +111,8 @@ def test_a_drain_on_request_is_that_of_a_signal_and_the_parent_stays(
         until(lambda: node.ask("GET", "/health").json()["status"] == "drained", "the drain")
         after = node.statistics()
         node.wait_line("drained: everything has ended")
+        node.signal(signal.SIGHUP)
+        node.wait_line("warning: this gateway drains, and no worker is started or renewed any more")
         assert node.process.poll() is None
         node.signal(signal.SIGTERM)
 

@@ -20,6 +20,8 @@ from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger("tailrace.gateway")
 
+_PORTS_REMEDY = "name others with --callback-ports FIRST-LAST, or wait for workers that drain"
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -94,7 +96,7 @@ class Crew:
             ports = replace(ports, first=_port_of(callback), last=_port_of(callback))
             self.settings = replace(self.settings, callback_ports=ports)
         if callback is None:
-            raise StartFailedError(f"none of the callback ports {ports} is free")
+            raise StartFailedError(f"none of the callback ports {ports} is free; {_PORTS_REMEDY}")
         row = self.board.take_row(generation.number)
         if row is None:
             callback.close()

@@ -166,6 +166,8 @@ class Parent:
         self._answer()
 
     def _answer(self) -> None:
+        if self.is_draining and (self._wants_reload or self._wanted_more):
+            logger.warning("this gateway drains, and no worker is started or renewed any more")
         is_asked = self._has_begun and not self.is_draining  # a start comes first
         if is_asked and (self._asked is None or self._asked.done()):
             self._asked = self._tasks.spawn(self._do_asked(), "do what is asked")
