@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec import Meta
 
+from tailrace.cli import commands
 from tailrace.cli.options import Duration, given, options_of, overrides_of, take
 from tailrace.config import Address, parse_address, parse_host_name
 from tailrace.setting import Setting
@@ -169,3 +170,10 @@ def test_an_option_without_a_default_is_required() -> None:
     done = CliRunner().invoke(command, [])
     assert done.exit_code == 2
     assert "Missing option '--out'" in done.output
+
+
+def test_no_line_of_the_list_of_commands_is_shortened() -> None:
+    result = CliRunner().invoke(commands.tailrace, ["--help"], terminal_width=80)
+
+    assert "Commands:" in result.output
+    assert "..." not in result.output.partition("Commands:")[2]

@@ -58,7 +58,7 @@ tailrace.add_command(package)
 tailrace.add_command(probe)
 
 
-@tailrace.command()
+@tailrace.command(short_help="Run an app, or functions, behind a gateway on this machine.")
 @click.argument("target", metavar="[MODULE:ATTRIBUTE]", required=False)
 @options_of(DevOptions)
 @overrides_of(GatewayConfig, "drain_delay_s", "drain_timeout_s")
@@ -86,7 +86,7 @@ def dev(context: click.Context, /, **values: Any) -> None:
     _run(serve_dev, dataclasses.replace(options, gateway=given(values)), log_settings)
 
 
-@tailrace.command()
+@tailrace.command(short_help="Hold responses, invoke functions, relay what these answer.")
 @options_of(GatewayOptions)
 @overrides_of(GatewayConfig)
 @options_of(LogSettings)
@@ -203,7 +203,7 @@ def emulator(**values: Any) -> None:
     _run(serve_emulator, config, options.listen, log_settings)
 
 
-@tailrace.command()
+@tailrace.command(short_help="Write a first tailrace.toml and a handler.")
 @click.argument(
     "folder", metavar="[FOLDER]", default=".", type=click.Path(path_type=Path, file_okay=False)
 )

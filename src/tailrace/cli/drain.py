@@ -48,7 +48,10 @@ class DrainOptions:
     ] = False
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    short_help="Let a running gateway end what it holds; show what is open.",
+)
 @options_of(DrainOptions)
 def drain(**values: Any) -> None:
     """Let a running gateway end what it holds, and show what is still open.

@@ -25,7 +25,10 @@ def _read_urls(
     return values
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    short_help="Measure when a response's chunks were written and arrived.",
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=_read_urls)
 @options_of(MeasureOptions, "count", "size", "interval_s", "content_type", "pad_bytes")
 @options_of(ProbeOptions, "is_sweep")
