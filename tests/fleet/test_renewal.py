@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.command import fetch
 from tests.e2e.cut_function import CutLambda
 from tests.fleet.gateway import ROUTES, STORY, Fleet, kill, rest_of
 
@@ -34,6 +35,29 @@ def test_a_reload_serves_the_new_file_and_the_old_workers_end_what_they_hold(
         assert fleet.wait_exit() == 0
     fleet.wait_line("those before end what they hold, 4 open responses")
     assert endpoint.surprises == []
+
+
+def test_a_reload_waits_longer_than_a_drain_which_then_cuts_what_is_left(
+    endpoint: CutLambda, tmp_path: Path
+) -> None:
+    """One exchange may take `total_timeout_s`; the drain of the node has its own time."""
+    limits = "[gateway]\ndrain_timeout_s = 0.1\nheld_max = 2\n"
+    (tmp_path / "tailrace.toml").write_text(ROUTES + limits)
+    with Fleet(tmp_path, endpoint) as fleet:
+        streams = [fleet.held(), fleet.held()]
+
+        fleet.reload()  # which takes longer than a drain would
+
+        status, text = fetch(f"{fleet.url}{fleet.target}")
+        assert (status, "2 requests at a time" in text) == (503, True), "the old worker holds two"
+        endpoint.release()
+        assert [rest_of(stream) for stream in streams] == [STORY.body[1:]] * 2
+        stream = fleet.held()
+        fleet.reload()
+        fleet.signal(signal.SIGTERM)
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            rest_of(stream)
+        assert fleet.wait_exit() == 1
 
 
 @pytest.mark.parametrize(

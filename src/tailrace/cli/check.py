@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from tailrace import limits
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.steps import Steps
 from tailrace.cli.terminal import CYAN, RED, YELLOW, Terminal
@@ -72,7 +71,7 @@ async def check_gateway(
         found += [public, *await _check_callbacks(options, routes, endpoint, plan_of, is_running)]
         if options.admin_listen is not None and options.workers > 0:
             found.append(await _check_admin(options.admin_listen))
-        found.append(check_descriptors(limits.HELD_MAX, max(1, options.workers)))
+        found.append(check_descriptors(config.held_max, max(1, options.workers)))
     _show(found, is_json=options.is_json)
     return 1 if any(finding.level == "error" for finding in found) else 0
 

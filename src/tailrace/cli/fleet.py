@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 
-from tailrace import limits
 from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.terminal import Terminal
@@ -41,7 +40,7 @@ async def serve_fleet(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or else nobody learns how a worker ended
     if state is None:
         held = settings.workers * shares_of(descriptors).held
-        warn_of_descriptors(descriptors, limits.HELD_MAX, held)
+        warn_of_descriptors(descriptors, settings.held_max, held)
         parent = _first_parent(settings)
     else:
         parent = Parent.from_state(settings, own_command(), state)

@@ -46,9 +46,11 @@ async def serve_worker(
                 public_url=gateway.public_url,
                 callback_url=gateway.callback_url,
                 invokes_at=invokes_at,
-                held_max=gateway.settings.held_max,
+                own_held_max=gateway.settings.held_max,
+                held_max=settings.held_max,
                 drain_delay_s=settings.config.drain_delay_s,
                 drain_timeout_s=settings.config.drain_timeout_s,
+                leave_timeout_s=gateway.leave_timeout_s,
             )
             return await end(orders, partial(_drain, gateway, orders), _none, logger.debug)
         finally:
@@ -59,7 +61,10 @@ async def serve_worker(
 async def _drain(gateway: Gateway, orders: Orders) -> bool:
     order = orders.drain
     return await gateway.drain(
-        delay_s=order.delay_s, is_node=order.is_node, keeps_queue=order.keeps_queue
+        delay_s=order.delay_s,
+        is_node=order.is_node,
+        keeps_queue=order.keeps_queue,
+        timeout_s=order.timeout_s,
     )
 
 

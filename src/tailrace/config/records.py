@@ -200,10 +200,20 @@ class GatewayConfig:
         float,
         seconds_from_zero_to(DAY_S),
         Setting(
-            "How long open responses may continue after the first signal.",
+            "How long open responses may continue after the first signal. Workers that a reload "
+            "replaces end all that they hold: `total_timeout_s` bounds it.",
             help="For open responses, at the end.",
         ),
     ] = limits.DRAIN_TIMEOUT_S
+    held_max: Annotated[
+        int,
+        whole(1, limits.WORKERS_MAX * limits.HELD_MAX),
+        Setting(
+            "The maximum number of open responses of all workers together. Above it, a request "
+            "gets 503 with `Retry-After`. File descriptors may allow fewer.",
+            help="Open responses at a time.",
+        ),
+    ] = limits.HELD_MAX
     trusted_hops: Annotated[
         int,
         whole(0, 16),

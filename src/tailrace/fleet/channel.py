@@ -1,6 +1,7 @@
 """Messages between the parent and a worker: JSON objects, one a line, over a pair of sockets.
 
-Parent to worker: `{"do": "drain", "delay_s", "is_node", "keeps_queue"}` and `{"do": "stop"}`.
+Parent to worker: `{"do": "drain", "delay_s", "is_node", "keeps_queue", "timeout_s"}`, and
+`{"do": "stop"}`.
 Worker to parent: `{"is": "ready", …}`, `{"is": "leaving"}`, `{"is": "failed", "code", "text"}`.
 The end of a channel means that the other process has ended.
 """

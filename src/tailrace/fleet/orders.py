@@ -26,12 +26,13 @@ class DrainOrder:
 
     `is_node`: all workers drain, so health is 503, and the drain begins after `delay_s`. Otherwise
     this worker alone leaves. `keeps_queue`: connections that wait in the kernel's queue are left to
-    the other holders of the listening socket.
+    the other holders of the listening socket. What is open after `timeout_s` is cut off.
     """
 
     delay_s: float = 0.0
     is_node: bool = False
     keeps_queue: bool = True
+    timeout_s: float | None = None
 
 
 class Orders:
@@ -76,10 +77,12 @@ class Orders:
 
     def _on_message(self, message: Message) -> None:
         match message.get("do"):
+            case "drain" if self.first.is_set():  # the node drains, while this worker leaves
+                time_left_s = message["delay_s"] + message["timeout_s"]
+                asyncio.get_running_loop().call_later(time_left_s, self.second.set)
             case "drain":
-                self._begin(
-                    DrainOrder(message["delay_s"], message["is_node"], message["keeps_queue"])
-                )
+                names = ("delay_s", "is_node", "keeps_queue", "timeout_s")
+                self._begin(DrainOrder(**{name: message[name] for name in names}))
             case "stop":
                 self.first.set()
                 self.second.set()

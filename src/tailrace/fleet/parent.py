@@ -26,11 +26,10 @@ from tailrace.fleet.handover import (
     try_out,
 )
 from tailrace.fleet.notify import Notifier
-from tailrace.fleet.settings import FleetSettings
+from tailrace.fleet.settings import FROM_FILE, FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.vigil import Vigil
 from tailrace.fleet.worker import StartFailedError, Worker
-from tailrace.limits import HELD_MAX
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.process import limits
 from tailrace.net.process.board import Board
@@ -204,8 +203,7 @@ class Parent:
         except asyncio.CancelledError:
             dismiss(new)
             raise
-        names = ("drain_delay_s", "drain_timeout_s")
-        taken = {name: new[0].facts[name] for name in names if name in new[0].facts}
+        taken = {name: new[0].facts[name] for name in FROM_FILE if name in new[0].facts}
         crew.settings = replace(crew.settings, **taken)
         old = await crew.take_up(generation)
         held = sum(worker.row["held"] for worker in old)
@@ -356,8 +354,8 @@ class Parent:
     @property
     def held_max(self) -> int | None:
         """The bound of `held`: that of the node, or what its workers have descriptors for."""
-        bounds = [worker.facts["held_max"] for worker in self._crew.serving]
-        return min(HELD_MAX, sum(bounds)) if bounds else None
+        bounds = [worker.facts["own_held_max"] for worker in self._crew.serving]
+        return min(self.settings.held_max, sum(bounds)) if bounds else None
 
     async def _begin_end(self) -> None:
         self.is_draining = True

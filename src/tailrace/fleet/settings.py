@@ -23,6 +23,10 @@ _GENERATIONS: Final = 4
 """Workers of so many generations have a callback port: those that serve, and those that drain."""
 
 
+FROM_FILE: Final = ("drain_delay_s", "drain_timeout_s", "held_max")
+"""What the configuration file may set: a reload takes it from the new workers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSettings:
     """The settings of a parent."""
@@ -39,6 +43,7 @@ class FleetSettings:
     config_path: Path | None
     drain_delay_s: float
     drain_timeout_s: float
+    held_max: int
 
     def advertised(self, port: int) -> str | None:
         """Return the base of callback URLs of a worker with this callback port.
@@ -90,6 +95,7 @@ def fleet_settings(
         config_path=config_path,
         drain_delay_s=config.drain_delay_s,
         drain_timeout_s=config.drain_timeout_s,
+        held_max=config.held_max,
     )
 
 

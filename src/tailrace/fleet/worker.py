@@ -156,9 +156,17 @@ class Worker:
     def drain(self, *, delay_s: float, is_node: bool, keeps_queue: bool) -> None:
         """Let it end what it holds, and then end."""
         self.is_leaving = True
-        self._leave_within(delay_s + self.facts.get("drain_timeout_s", DRAIN_TIMEOUT_S))
+        name = "drain_timeout_s" if is_node else "leave_timeout_s"
+        timeout_s = self.facts.get(name, DRAIN_TIMEOUT_S)
+        self._leave_within(delay_s + timeout_s)
         if self.channel is not None:
-            self.channel.send(do="drain", delay_s=delay_s, is_node=is_node, keeps_queue=keeps_queue)
+            self.channel.send(
+                do="drain",
+                delay_s=delay_s,
+                is_node=is_node,
+                keeps_queue=keeps_queue,
+                timeout_s=timeout_s,
+            )
 
     def stop(self) -> None:
         """Let it cut off what it holds, and end."""

@@ -189,12 +189,20 @@ class Gateway:
         if held is not None and held.is_waiting:
             self._clock.call_later(limits.CALLBACK_GRACE_S, held.apply, InvocationFailed(detail))
 
+    @property
+    def leave_timeout_s(self) -> float:
+        """The drain time of one process of a node that goes on: no exchange takes longer."""
+        config = self.settings.config
+        longest_s = self.settings.drain_idle_timeout_s + config.total_timeout_s
+        return max(config.drain_timeout_s, longest_s)
+
     async def drain(
         self,
         *,
         delay_s: float | None = None,
         is_node: bool = True,
         keeps_queue: bool = False,
+        timeout_s: float | None = None,
     ) -> bool:
         """Take no new requests, and wait until held responses have ended, up to the last byte.
 
@@ -203,7 +211,8 @@ class Gateway:
         served, and one more on each idle connection, if it comes within `drain_idle_timeout_s`.
 
         One process of a node that goes on has no delay, and its health stays: `is_node` is False.
-        With `keeps_queue` others take the connections that wait to be accepted.
+        With `keeps_queue` others take the connections that wait to be accepted. `timeout_s` is the
+        drain time; None: `drain_timeout_s` of the settings, or `leave_timeout_s` for one process.
 
         Returns False if the drain time was over first. Cancelling is safe: `stop` aborts the rest.
         """
@@ -215,7 +224,9 @@ class Gateway:
         if self._node is not None:
             self._node.leave()
         self._public.stop_accepting(keeps_queue=keeps_queue)
-        timeout_s = self.settings.config.drain_timeout_s
+        if timeout_s is None:
+            config = self.settings.config
+            timeout_s = config.drain_timeout_s if is_node else self.leave_timeout_s
         try:
             async with time_limit(self._clock, timeout_s):
                 await self._registry.wait_empty()

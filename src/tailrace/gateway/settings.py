@@ -66,6 +66,7 @@ def settings_from(
         listen=listen,
         callback_listen=callback_listen,
         advertise=advertise,
+        held_max=config.held_max,
         advertise_source=advertise_source,
         # A developer's machine is late whenever it compiles something.
         config=config if web_access is None else replace(config, late_s_max=0.0),
