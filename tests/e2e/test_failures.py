@@ -429,13 +429,12 @@ def test_a_gateway_that_is_killed_breaks_streams_off(chain: Chain) -> None:
         assert client.body(4) == b"half"
         assert gate.line() == "waiting"
 
-        gateway.signal(signal.SIGKILL)
+        gateway.kill()
 
         with pytest.raises(Broken):
             client.rest()
         assert gate.line() == "cancelled"
         until(lambda: "the response was cut short" in chain.output, "the warning")
-        gateway.wait_exit()
         client.close()
 
 

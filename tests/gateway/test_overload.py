@@ -19,7 +19,7 @@ from tailrace.net.server.web_access import WebAccess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how long bytes wait")
 
-BOUND_S = 0.05
+BOUND_S = 0.02
 BEGAN_S = 5.0
 """How long the gateway has served before a request comes late: longer than that waits."""
 TRIES = 2 * round(LATE_PATIENCE_S / LATE_LOOK_INTERVAL_S)

@@ -25,6 +25,8 @@ def test_every_setting_arrives() -> None:
         drain_timeout_s=5,
         trusted_hops=6,
         uploads_max=7,
+        held_max=8,
+        late_s_max=9,
     )
     changed = {
         field.name
@@ -41,6 +43,7 @@ def test_every_setting_arrives() -> None:
     assert settings.callback_listen == CALLBACK
     assert settings.advertise == "https://x:1"
     assert settings.config == config
+    assert settings.held_max == 8
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

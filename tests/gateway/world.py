@@ -229,6 +229,7 @@ def played(
         **{name: settings.pop(name) for name in keys},
     )
     settings.setdefault("drain_idle_timeout_s", 0.05)
+    settings.setdefault("held_max", config.held_max)
     options = GatewaySettings(listen=ANY, callback_listen=ANY, config=config, **settings)
     fixed = FixedRoute()
 

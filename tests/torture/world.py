@@ -58,6 +58,9 @@ CONFIGURATION = """
 [emulator]
 retry_delay_scale = 0
 
+[gateway]
+late_s_max = 0
+
 [functions.paced]
 handler = "app.paced"
 timeout_s = 60

@@ -39,8 +39,6 @@ async def serve_fleet(
     descriptors = set_up()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or else nobody learns how a worker ended
     if state is None:
-        held = settings.workers * shares_of(descriptors).held
-        warn_of_descriptors(descriptors, settings.held_max, held)
         parent = _first_parent(settings)
     else:
         parent = Parent.from_state(settings, own_command(), state)
@@ -61,6 +59,8 @@ async def serve_fleet(
             freeze_loaded()
             async with Admin(parent, parent.kept) as admin:
                 if state is None:
+                    held = settings.workers * shares_of(descriptors).held
+                    warn_of_descriptors(descriptors, settings.held_max, held)
                     where = f", admin on {admin}" if admin.sockets else ""
                     logger.info("%s%s", parent.summary(), where)
                 return await end(signals, parent.drain, lambda: parent.held, logger.info)

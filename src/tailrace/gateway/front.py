@@ -75,7 +75,7 @@ class Front:
         if head.path == self._health_path:
             connection.respond(*self._health())
             return IGNORE
-        if self._overload.must_refuse(connection):
+        if self._overload.wants_request and self._overload.must_refuse(connection):
             html = b"text/html" in (head.accept or b"").lower()
             connection.respond(503, *(OVERLOADED_PAGE if html else OVERLOADED))
             return IGNORE

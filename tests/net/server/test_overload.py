@@ -137,10 +137,7 @@ async def test_requests_between_two_looks_cost_nothing() -> None:
     await process.look()
     assert not process.refuses(0.0)
 
-    class Unread:
-        """A connection of which the kernel is not asked."""
-
-    assert not process.overload.must_refuse(Unread())  # type: ignore[arg-type]
+    assert not process.overload.wants_request
 
 
 @in_loop
@@ -160,14 +157,15 @@ async def test_late_callbacks_refuse_new_requests() -> None:
     process = Process()
     refused = []
 
-    for _ in range(12):
+    patient = round(LATE_PATIENCE_S / LATE_LOOK_INTERVAL_S)
+    for _ in range(patient + 4):
         await process.look()
         assert process.overload.wants_callback
         process.overload.note_callback(Request(LATE_S))
         refused.append(process.refuses(0.0))
 
     assert refused[:2] == [False, False]
-    assert refused[8:] == [True] * 4
+    assert refused[-3:] == [True] * 3
     process.overload.note_callback(Request(0.0))
     assert not process.refuses(0.0)
 
@@ -178,7 +176,7 @@ async def test_long_turns_refuse_new_requests() -> None:
     process = Process()
     refused = []
 
-    for _ in range(6):
+    for _ in range(2 + round(LATE_PATIENCE_S / (LATE_LOOK_INTERVAL_S + LATE_S))):
         process.clock.advance(LATE_LOOK_INTERVAL_S)
         await asyncio.sleep(0)
         process.clock.advance(LATE_S)
@@ -186,7 +184,7 @@ async def test_long_turns_refuse_new_requests() -> None:
         refused.append(process.refuses(0.0))
 
     assert refused[:2] == [False, False]
-    assert refused[4:] == [True, True]
+    assert refused[-1]
     assert process.overload.late_us == pytest.approx(LATE_S * 1e6)
     await process.look()  # a turn as usual
     assert not process.refuses(0.0)
@@ -245,7 +243,7 @@ async def test_what_has_waited_for_the_start_is_served_and_what_stands_behind_it
     queued_s = BEGAN_S + 1
 
     refused = []
-    for waited_s in (*[queued_s] * 20, *[LATE_S] * 5):
+    for waited_s in (*[queued_s] * 4, *[LATE_S] * 2):
         refused.append(process.refuses(waited_s))
         process.clock.advance(STEP_S)
         await settle()

@@ -203,7 +203,7 @@ def test_a_stall_is_noticed_in_one_place() -> None:
 
 
 def test_there_is_one_sweep() -> None:
-    """Nothing but the sweeper sets its own timer again and again."""
+    """Nothing sets its own timer again and again but the sweeper, and what is once in a process."""
 
     def is_repeated(node: ast.AST) -> bool:
         """A function that schedules itself."""
@@ -223,7 +223,11 @@ def test_there_is_one_sweep() -> None:
         is_def = isinstance(node, ast.FunctionDef | ast.ClassDef)
         return is_def and "sweep" in node.name.lower()
 
-    assert modules_with(is_repeated) == set()
+    assert modules_with(is_repeated) == {
+        "fleet.worker",  # the parent, for the exit code of a worker that is ending
+        "gateway.observe.node",  # a worker's counts
+        "net.server.acceptor",  # a listener that closes, in each turn
+    }
     of_connections = {
         name for name in modules_with(defines_a_sweep) if not name.startswith(("cli", "probe"))
     }

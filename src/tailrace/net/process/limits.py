@@ -95,13 +95,13 @@ LATE_LOOK_INTERVAL_S: Final = 0.05
 """The interval at which one request, one callback and one turn of the event loop are looked at."""
 REFUSALS_PER_TURN_MAX: Final = 4
 """Refusals in a turn of the event loop after which a request may still start: 0.3 ms."""
-LATE_PATIENCE_S: Final = 0.5
+LATE_PATIENCE_S: Final = 1.0
 """How long everything must have been late before a request is refused: longer than a garbage
 collection and what it delays, or a process that gets no core for some turns. What is admitted
 meanwhile takes about as long to serve."""
 LATE_QUEUE_S: Final = 1.0
 """How long nothing is refused after a request that the kernel received before the process began to
 serve: others came while the queue of a restart was served, and stand behind it."""
-LATE_ALERT_S: Final = 1.0
+LATE_ALERT_S: Final = 2.0
 """How long after a refusal late requests are refused without that patience: otherwise an overload
 that goes on would be admitted in full for LATE_PATIENCE_S again and again."""

@@ -63,9 +63,9 @@ class Overload:
         "_started_s",
         "_timer",
         "_turn_s",
-        "_wants_request",
         "on_refused",
         "wants_callback",
+        "wants_request",
     )
 
     def __init__(self, bound_s: float, clock: TimerClock) -> None:
@@ -74,7 +74,8 @@ class Overload:
         self._timer: Timer | None = None
         self._turn_s = self._started_s = 0.0  # one turn in each interval
         self._callback_s = 0.0  # how long the last callback has waited that was looked at
-        self._wants_request = False
+        self.wants_request = False
+        """Whether `must_refuse` is to be asked about the next request."""
         self.wants_callback = False
         """Whether `note_callback` is to be called for the next callback."""
         self.on_refused: Callable[[], None] = _nothing
@@ -110,9 +111,10 @@ class Overload:
         return self._refusals.total
 
     def must_refuse(self, connection: Arrived) -> bool:
-        """Return whether the new request on this connection is refused; count it then."""
-        if not self._wants_request:
-            return False
+        """Return whether the new request on this connection is refused; count it then.
+
+        It is not unless `wants_request` is set.
+        """
         now_s = self._clock.now_s()
         waited_s = connection.received_ago_s
         if connection.has_responded:  # bytes behind a response have waited for its end
@@ -138,7 +140,7 @@ class Overload:
         late_s = max(waited_s, self._callback_s, self._turn_s)
         if not self._is_late(late_s):
             self._late_since_s = _NEVER_S
-            self._wants_request = now_s < self._alert_until_s
+            self.wants_request = now_s < self._alert_until_s
             return False
         if now_s < self._queue_until_s:
             return False
@@ -182,7 +184,7 @@ class Overload:
         """Ask for the next request and the next callback, and measure a turn of the event loop."""
         self._shown_s *= _DECAY
         self._callback_s = 0.0
-        self._wants_request = self.wants_callback = True
+        self.wants_request = self.wants_callback = True
         # The first call may come within this turn, the second comes in the next one.
         asyncio.get_running_loop().call_soon(self._start_turn)
 
