@@ -53,7 +53,7 @@ def test_parent_and_workers_run_new_code_and_no_response_breaks(
         change("fleet/parent.py", "the parent is its new code", "the parent is newer")
         change("gateway/observe/log.py", 'LINE: Final = "', 'LINE: Final = "newer" + "')
 
-        fleet.reload("the parent is newer, with 4 workers, 4 open responses")
+        fleet.reload("the parent is newer, with [34] workers, 4 open responses")
 
         new = fleet.pids() - old
         assert len(new) == 2, "the same process has all children"

@@ -23,7 +23,7 @@ def test_a_reload_serves_the_new_file_and_the_old_workers_end_what_they_hold(
 
         fleet.reload()
 
-        assert fleet.pids() > old, "those before still hold responses"
+        assert fleet.pids() & old, "one before still holds responses, or both do"
         new = fleet.pids() - old
         assert len(new) == 2
         assert fleet.serves()
