@@ -4,7 +4,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SPREAD := -n 2 --dist loadfile
+# Three on two cores: many tests wait for processes.
+SPREAD := -n 3 --dist loadfile
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
 
 .PHONY: demo test test-apps check bench budget torture docs format clean help
