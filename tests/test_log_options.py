@@ -298,13 +298,16 @@ UNREAD = """
 import asyncio, fcntl, logging, os, sys
 from tailrace.cli.terminal import Terminal
 fcntl.fcntl(2, fcntl.F_SETPIPE_SZ, 4096)
-Terminal(sys.stderr, os.environ).take_log()
+terminal = Terminal(sys.stderr, os.environ)
+terminal.take_log()
 log = logging.getLogger("tailrace.gateway")
 async def write() -> None:
     for number in range(20_000):
         log.info("line %d", number)
     print("the loop goes on", flush=True)
     await asyncio.to_thread(sys.stdin.read)
+    while terminal._waiting or terminal._lost:  # until the reader has caught up
+        await asyncio.sleep(0.01)
 asyncio.run(write())
 """
 

@@ -119,7 +119,8 @@ class CutGateway(Command):
 
     def _callback_sockets(self) -> list[str]:
         port = int(self.callback_url.rpartition(":")[2])
-        sockets = psutil.Process(self.process.pid).net_connections("tcp")
+        (worker,) = psutil.Process(self.process.pid).children()
+        sockets = worker.net_connections("tcp")
         return [socket.status for socket in sockets if socket.laddr.port == port]
 
 
