@@ -4,9 +4,11 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# Three on two cores: many tests wait for processes.
-SPREAD := -n 3 --dist loadfile
+SPREAD := -n 2 --dist loadfile
 SOURCES := pyproject.toml constraints.txt scripts/make-venv.sh
+
+# Hundreds of tests start processes, which would otherwise compile every module again.
+COMPILED := PYTHONDONTWRITEBYTECODE=
 
 .PHONY: demo test test-apps check bench budget torture docs format clean help
 
@@ -29,7 +31,7 @@ test: .venv/.test
 	$(BIN)/python scripts/install-rie.py
 	sh scripts/install-sam.sh $(BIN)
 	$(BIN)/python scripts/fetch-sources.py
-	$(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
+	$(COMPILED) $(BIN)/python -m pytest -q $(SPREAD) $(ARGS)
 
 # `make test` has all of these frameworks by callback, and two of them on every path.
 test-apps: .venv/.test

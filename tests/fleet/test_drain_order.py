@@ -101,7 +101,10 @@ def test_a_drain_serves_all_that_has_connected(endpoint: CutLambda, tmp_path: Pa
         slow.send(request(target)[30:])
         uploading.send(b"x" * 50)
         assert node.ask("GET", "/health").json()["status"] == "draining"
-        for client in [*queued, *idle, silent, slow, uploading]:
+        for client in queued[:20]:  # a worker may have accepted it before it was told to drain
+            status, _, body = client.response()
+            assert (status, body) == (200, STORY.body)
+        for client in [*queued[20:], *idle, silent, slow, uploading]:
             assert client.is_served_last()
         endpoint.release()
         assert dict(head[1]).get("connection") is None

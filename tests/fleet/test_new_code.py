@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_parent_and_workers_run_new_code_and_no_response_breaks(
 
         new = fleet.pids() - old
         assert len(new) == 2, "the same process has all children"
-        assert '"status": "ok", "workers": 4' in fetch(f"{fleet.admin}/health")[1]
+        assert re.search('"status": "ok", "workers": [34]', fetch(f"{fleet.admin}/health")[1])
         assert fleet.serves()
         fleet.wait_line(" newerexchange=")
         endpoint.release()
