@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import pty
 import re
@@ -49,13 +48,7 @@ class Done(NamedTuple):
 
 def run(*arguments: str) -> Done:
     """Run the command here."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, logging.getLogger("tailrace").level
-    try:
-        result = CliRunner().invoke(probe, arguments)
-    finally:
-        root.handlers[:], root.level = before[:2]
-        logging.getLogger("tailrace").setLevel(before[2])
+    result = CliRunner().invoke(probe, arguments)
     error = result.exception
     if isinstance(error, ConfigError):
         return Done(2, result.stdout, str(error))

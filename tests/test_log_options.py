@@ -141,21 +141,8 @@ def test_what_is_not_known_is_null() -> None:
 RECORD = fakes.RECORD._replace(request_id=None)
 
 
-@pytest.fixture
-def root() -> Iterator[logging.Logger]:
-    """The root of the loggers, whose handlers and levels a test may replace."""
-    root, ours = logging.getLogger(), logging.getLogger("tailrace")
-    before = root.handlers[:], root.level, ours.level
-    yield root
-    root.handlers[:], level, our_level = before
-    root.setLevel(level)
-    ours.setLevel(our_level)
-
-
 @pytest.mark.parametrize("is_json", [False, True])
-def test_a_gateway_writes_the_same_line_as_a_log_record(
-    root: logging.Logger, is_json: bool
-) -> None:
+def test_a_gateway_writes_the_same_line_as_a_log_record(is_json: bool) -> None:
     stream, settings = io.StringIO(), LogSettings("json" if is_json else "text")
     terminal = Terminal(stream, {})
     terminal.take_log(settings=settings)
@@ -207,7 +194,7 @@ async def _log_lines(terminal: Terminal, settings: LogSettings) -> None:
     log(RECORD._replace(path="/failed", outcome="malformed"))
 
 
-def test_a_warning_is_written_at_once_behind_the_lines_that_wait(root: logging.Logger) -> None:
+def test_a_warning_is_written_at_once_behind_the_lines_that_wait() -> None:
     stream = io.StringIO()
     terminal = Terminal(stream, {})
     terminal.take_log()
