@@ -18,11 +18,12 @@ settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Put what is here before the first test out of the collector's sight.
+@pytest.fixture(scope="module", autouse=True)
+def _out_of_the_collectors_sight() -> None:
+    """Keep what is here before a module's first test out of each collection.
 
-    Many tests collect garbage to see what they have left behind; with all modules and plugins in
-    the heap that would be a third of the suite's time.
+    Many tests collect garbage to see what they have left behind; with all modules, plugins and
+    reports in the heap that would be a third of the suite's time.
     """
     gc.collect()
     gc.freeze()
