@@ -191,9 +191,13 @@ async def measured(
     seen: list[tuple[Answer, Recorder]] = []
     _seen.set(seen)
     async with Link(port, up, down, random) as link:
-        begun_s = time.perf_counter()
-        reading = await measure(f"http://127.0.0.1:{link.port}/?{query}", OPTIONS)
-        lasted_s = time.perf_counter() - begun_s
+        while True:
+            seen.clear()
+            begun_s = time.perf_counter()
+            reading = await measure(f"http://127.0.0.1:{link.port}/?{query}", OPTIONS)
+            lasted_s = time.perf_counter() - begun_s
+            if reading.status != 429:  # the environment was not done with the run before
+                break
     answered = [each for each in seen if each[0].head.status == 200]  # 429: asked again
     ((answer, recorder),) = [each for each in answered if each[1].cuts]
     quickest_s = min(taker.last_s - ping.sent_s for ping, taker in answered if not taker.cuts)
