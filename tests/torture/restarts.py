@@ -102,9 +102,12 @@ def loaded(
 def reload(fleet: Fleet, load: Load) -> float:
     """Send SIGHUP; return after how long every worker of the new generation has invoked."""
     known = {worker.pid for worker in fleet.workers()}
+    seen = len(fleet.text())
     begun_s = time.monotonic()
     assert fleet.process is not None
     fleet.process.send_signal(signal.SIGHUP)
+    # A new worker may have the port of an old one, which has invoked just now.
+    until(lambda: "reloaded: " in fleet.text()[seen:], "the end of the reload", fleet)
     wait_new(fleet, load, known, fleet.workers_wanted)
     return time.monotonic() - begun_s
 
