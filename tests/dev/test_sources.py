@@ -244,3 +244,26 @@ def test_functions_come_and_go(code: Path, tmp_path: Path) -> None:
     sources.apply(config)  # the same function: a change before it is not forgotten
     assert sources.take_changes("one") == {code}
     assert sources.take_changes("f") == set()
+
+
+def test_a_change_that_python_does_not_see_is_imported(tmp_path: Path) -> None:
+    """Of the same size and in the same second, so that the compiled module looks current."""
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+    def imported(name: str) -> str:
+        command = [sys.executable, "-c", f"import {name}; print({name}.x)"]
+        return subprocess.check_output(command, cwd=tmp_path, env=environ, text=True).strip()
+
+    for name in ("app", "other"):
+        (tmp_path / f"{name}.py").write_text("x = 1")
+    sources = sources_of(tmp_path)
+    status = (tmp_path / "app.py").stat()
+    assert [imported("app"), imported("other")] == ["1", "1"]
+    (tmp_path / "app.py").write_text("x = 2")
+    os.utime(tmp_path / "app.py", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert imported("app") == "1", "what Python does by itself"
+
+    assert names(sources.take_changes("f")) == ["app.py"]
+
+    assert imported("app") == "2"
+    assert len(list((tmp_path / "__pycache__").glob("other.*.pyc"))) == 1

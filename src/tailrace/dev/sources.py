@@ -7,12 +7,14 @@ Therefore the files are compared again when a request arrives. The comparison wa
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,6 +101,8 @@ class Sources:
             return {self._paths[name]}
         self._files[name] = now
         differing = {path for path in now if before.get(path) is not now[path]}
+        for path in differing:
+            _remove_compiled(path)
         return {Path(path) for path in differing if not _is_written_by_us(path)} | {
             Path(path) for path in before.keys() - now.keys()
         }
@@ -204,6 +208,18 @@ def _digest(path: str, size: int) -> bytes:
         return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest()
     except OSError:
         return b""
+
+
+def _remove_compiled(path: str) -> None:
+    """Remove what Python has compiled from a changed module.
+
+    Python takes it for current if the module has the same size and was changed in the same second.
+    """
+    module = Path(path)
+    if module.suffix == ".py":
+        for compiled in (module.parent / "__pycache__").glob(f"{glob.escape(module.stem)}.*.pyc"):
+            with suppress(OSError):
+                compiled.unlink()
 
 
 def _is_written_by_us(path: str) -> bool:
