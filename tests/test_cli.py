@@ -143,6 +143,13 @@ def test_every_gateway_setting_is_an_option() -> None:
             "--callback-ports: each of 3 workers needs a callback port, and there are 2 of 8081-8",
         ),
         (
+            [
+                *("gateway", "--function", "f", "--endpoint-url", "http://127.0.0.1:9"),
+                *("--callback-ports", "8091-8093", "--advertise", "https://x.example"),
+            ],
+            "--advertise: functions would call the workers of ports 8091-8093 at one and the same;",
+        ),
+        (
             ["gateway", "--function", "f", "--workers", "0", "--admin-listen", "127.0.0.1:8082"],
             "--admin-listen: a gateway of one process, as with --workers 0, has none",
         ),

@@ -117,6 +117,10 @@ def _callback_ports(
         count = 1 if _has_one_port(advertise) else _GENERATIONS * workers + len(avoid)
         ports = PortRange(listen.port, min(listen.port + count - 1, 65_535))
     first, last = ports
+    if first != last and advertise is not None and _is_one_for_all(advertise):
+        problem = f"functions would call the workers of ports {first}-{last} at one and the same"
+        remedy = f"add the port that stands for {first}, the others follow"
+        raise ConfigError(f"{problem}; {remedy}", where="--advertise")
     usable = [port for port in range(first, last + 1) if port not in avoid]
     if len(usable) < workers:
         where = "--advertise" if _has_one_port(advertise) else "--callback-ports"
@@ -126,8 +130,13 @@ def _callback_ports(
     return CallbackPorts(listen.host, first, last, avoid)
 
 
+def _is_one_for_all(advertise: str) -> bool:
+    """Whether each worker would be called at the same port."""
+    return parse_advertise(advertise, 1) == parse_advertise(advertise, 2, offset=1)
+
+
 def _has_one_port(advertise: str | None) -> bool:
-    """Whether functions call one port, 443, whatever the worker's is."""
+    """Whether functions call port 443, behind which there is one callback port by default."""
     if advertise is None or not advertise.startswith("https://"):
         return False
     return parse_advertise(advertise, 1).endswith(":443")
