@@ -29,7 +29,7 @@ from bench.surge import PHASES, QUICK, Load, Result, Surge
 from tailrace.limits import LATE_S_MAX
 
 COMMANDS: Final = {
-    "without the bound": f"{TAILRACE_COMMAND} --workers 1",
+    "without the bound": f"{TAILRACE_COMMAND} --workers 1 --late-s-max 0",
     "with it": f"{TAILRACE_COMMAND} --workers 1 --late-s-max {LATE_S_MAX}",
 }
 

@@ -13,12 +13,10 @@ from __future__ import annotations
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from bench import process
 from bench.load import REQUEST as REQUEST_TEXT
 from bench.load import BenchError
 from bench.measure import CHUNK
@@ -183,12 +181,12 @@ class Surge:
         self.is_closed_loop = True
         for _ in range(CLOSED_LOOP):
             self.ask()
-        start_ns, before_s = time.time_ns(), _cpu_s(self.relay)
+        start_ns, before_s = time.time_ns(), self.relay.cpu_s()
         for due_ns, number in schedule(self._plan(0, self.load.capacity_s)):
             self.poll.look_until(start_ns + due_ns)
             self.streams[number].write()
         wall_s = (time.time_ns() - start_ns) / 1e9
-        busy = (_cpu_s(self.relay) - before_s) / wall_s
+        busy = (self.relay.cpu_s() - before_s) / wall_s
         self.is_closed_loop = False
         count = len(self.part.served_ns)
         if busy < BUSY_MIN:
@@ -202,7 +200,7 @@ class Surge:
     def _follow(self, rate: float, seconds: float) -> Part:
         """One phase: writes what is due, when it is due."""
         part = self.part = Part()
-        start_ns, before_s = time.time_ns(), _cpu_s(self.relay)
+        start_ns, before_s = time.time_ns(), self.relay.cpu_s()
         check_ns = 0
         for due_ns, number in schedule(self._plan(rate, seconds)):
             self.poll.look_until(start_ns + due_ns)
@@ -215,8 +213,8 @@ class Surge:
                 check_ns += int(HEALTH_INTERVAL_S * 1e9)
                 self.checks.add(_Client(self, HEALTH_PATH, part))
         part.wall_s = (time.time_ns() - start_ns) / 1e9
-        part.cpu_s = _cpu_s(self.relay) - before_s
-        part.resident_bytes = sum(process.resident_bytes(pid) for pid in _pids(self.relay))
+        part.cpu_s = self.relay.cpu_s() - before_s
+        part.resident_bytes = self.relay.resident_bytes()
         return part
 
     def ask(self) -> None:
@@ -354,19 +352,3 @@ class _Paced:
             self._run.part.chunks_ns.append(arrived_ns - self.stream.written_ns.popleft())
         if data.endswith(LAST):
             self.is_over = True
-
-
-def _pids(relay: Relay) -> Iterator[int]:
-    """The process and those below it."""
-    found = [relay.process.pid]
-    for pid in found:
-        yield pid
-        try:
-            text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        except OSError:
-            continue
-        found += map(int, text.split())
-
-
-def _cpu_s(relay: Relay) -> float:
-    return sum(process.cpu_s(pid) for pid in _pids(relay))

@@ -1,7 +1,7 @@
 """`python -m bench.workers`: what two workers cost together, beside one, in the same run.
 
 CPU time is that of all processes of a gateway. Load and functions share the cores with it, so the
-throughput is only to be compared within a line.
+throughput is only to be compared within a line. Chunks are sent at a fixed pace and have none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -104,14 +103,12 @@ class WorkersBench:
             case "connection":
                 value, done = await self._connections(relay)
             case "chunk":
-                value, done = await self._chunks(relay)
+                value, done = await self._chunks(relay), 0
             case _:
-                self.rows[row].values[workers].append(
-                    await self._bench.held_bytes(relay, "/held-open") / 1e3
-                )
-                return
+                value, done = await self._bench.held_bytes(relay, "/held-open") / 1e3, 0
         self.rows[row].values[workers].append(value)
-        self.rows[row].rates[workers].append(done / (time.monotonic() - before_s))
+        if done:
+            self.rows[row].rates[workers].append(done / (time.monotonic() - before_s))
 
     async def _connections(self, relay: Relay) -> tuple[float, int]:
         """A request on a connection of its own: CPU time, and how many were made."""
@@ -137,43 +134,43 @@ class WorkersBench:
             raise BenchError(failures[0])
         return (relay.cpu_s() - before_s) / count * 1e6, count
 
-    async def _chunks(self, relay: Relay) -> tuple[float, int]:
-        """A chunk of a stream: CPU time, and how many were sent.
+    async def _chunks(self, relay: Relay) -> float:
+        """A chunk of a stream: CPU time.
 
         They are sent at a steady pace, as tokens are: at full speed one worker would read several
         streams in one turn of its event loop, and two of them fewer each.
         """
         size, function = self._size, Streams()
         self._stand_in.play = function.play
-        has_begun, has_all = asyncio.Event(), asyncio.Event()
+        has_all = asyncio.Event()
         failures: list[str] = []
-        left = size.chunks * len(CHUNK)
+        left = size.streams * len(CHUNK)  # each stream begins with one
 
         def on_bytes(count: int) -> None:
             nonlocal left
-            if has_begun.is_set():
-                left -= count
-                if left <= 0:
-                    has_all.set()
-            elif len(function.sinks) == size.streams:
-                has_begun.set()
+            left -= count
+            if left <= 0:
+                has_all.set()
 
         def fail(message: str) -> None:
             failures.append(message)
-            has_begun.set()
             has_all.set()
 
+        def on_end(client: Client) -> None:
+            fail("a stream ended")
+
         self._stand_in.fail = fail
-        ignore = partial(fail, "a stream ended")
         async with asyncio.timeout(120):
             clients = [
-                await connect(relay.port, lambda: Client(on_bytes, lambda client: ignore(), fail))
+                await connect(relay.port, lambda: Client(on_bytes, on_end, fail))
                 for _ in range(size.streams)
             ]
             for client in clients:
                 client.ask("/chunks")
-            await has_begun.wait()
-            await asyncio.sleep(0.3)  # the last of the first chunks
+            await has_all.wait()
+            if failures:
+                raise BenchError(failures[0])
+            has_all.clear()
             left = size.chunks * len(CHUNK)
             before_s = relay.cpu_s()
             await self._send(function.sinks)
@@ -185,7 +182,7 @@ class WorkersBench:
         for client in clients:
             client.abandon()
         await asyncio.sleep(0.2)
-        return used_s / size.chunks * 1e6, size.chunks
+        return used_s / size.chunks * 1e6
 
     async def _send(self, sinks: Sequence[Sink]) -> None:
         """Send all chunks at the pace, to the streams in turn."""
@@ -245,8 +242,7 @@ async def run(size: Size, only: Sequence[str]) -> dict[str, Row]:
 
 async def start(bed: Bed, workers: int, cores: Sequence[int]) -> Relay:
     """A gateway whose processes may use all cores."""
-    # A machine that is used otherwise as well is late, and nothing is to be refused here.
-    command = f"{TAILRACE_COMMAND} --workers {workers} --late-s-max 0"
+    command = f"{TAILRACE_COMMAND} --workers {workers}"
     relay = await bed.tailrace(f"{workers} workers", command)
     async with asyncio.timeout(30):
         while len(relay.pids) <= workers:
