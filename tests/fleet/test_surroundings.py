@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.command import PATIENCE_S, environ_of
 from tests.e2e.cut_function import CutLambda
-from tests.fleet.gateway import Fleet
+from tests.fleet.gateway import STORY, Fleet, rest_of
 from tests.peers import until
 
 from tailrace.fleet.spawning import START_SIGNALS, spawn_with
@@ -51,6 +51,7 @@ def test_a_reload_that_is_asked_for_during_the_start_follows_it(
 def test_signals_of_a_terminal_leave_workers_alone(endpoint: CutLambda, tmp_path: Path) -> None:
     with Fleet(tmp_path, endpoint) as gateway:
         (old,) = gateway.pids()
+        stream = gateway.held()
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
             os.kill(old, number)
         gateway.signal(signal.SIGHUP)
@@ -60,6 +61,10 @@ def test_signals_of_a_terminal_leave_workers_alone(endpoint: CutLambda, tmp_path
         os.kill(new, signal.SIGHUP)
         gateway.wait_line("reloaded: ")
         assert gateway.serves()
+        endpoint.release()
+        assert rest_of(stream) == STORY.body[1:]
+        assert gateway.wait_pids(1, without={old}) == {new}
+        assert gateway.count("has ended") == 0
 
 
 def test_signals_wait_for_a_process_that_starts() -> None:

@@ -133,7 +133,7 @@ class Killer:
     def _named_dead_worker(self, visit: Visit) -> bool:
         """Whether its event named a worker that was killed meanwhile.
 
-        /proc/net/tcp may leave out a connection while others come and go (about 1 in 100 here).
+        /proc/net/tcp may leave out a connection while others come and go.
         """
         run = self.load.side.runs.get(visit.target)
         return run is not None and any(

@@ -70,7 +70,7 @@ def test_a_worker_that_dies_at_its_start_is_replaced_too(world: tuple[Fleet, Loa
 
 
 def test_many_signals_at_once_are_one_reload_after_the_other(world: tuple[Fleet, Load]) -> None:
-    """No worker that has begun to serve dies for it (varnish/hitch#285), and no client notices."""
+    """No worker that has begun to serve dies for it, and no client notices."""
     fleet, load = world
     before = fleet.held()
     known = pids(fleet)
