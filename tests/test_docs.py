@@ -372,7 +372,8 @@ def rows(name: str, section: str) -> list[list[str]]:
     """The rows of the first table in a section."""
     text = (ROOT / name).read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    cells = [line.strip("|").split(" | ") for line in lines[2:]]
+    return [[cell.strip().replace("\\|", "|") for cell in row] for row in cells]
 
 
 def test_generated_parts_are_up_to_date() -> None:

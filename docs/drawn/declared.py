@@ -104,6 +104,8 @@ def shown_value(name: str, value: Any) -> str:
     if name.endswith("_BYTES_PER_S"):
         return shown_value(name.removesuffix("_PER_S"), value) + " a second"
     if re.search(r"_S(_|$)", name):
+        if 0 < value < 0.001:
+            return f"{value * 1e6:g} µs"
         return f"{value:g} s" if value < 10_000 else f"{value:,.0f} s"
     if "_BYTES" in name:
         for unit, size in (("MiB", limits.MIB), ("KiB", limits.KIB)):

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table with its head."""
-    lines = [head, ["---"] * len(head), *rows]
+    escaped = [[cell.replace("|", "\\|") for cell in cells] for cells in rows]
+    lines = [head, ["---"] * len(head), *escaped]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 

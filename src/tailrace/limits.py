@@ -186,7 +186,7 @@ function running for its whole time-out."""
 TOTAL_TIMEOUT_S: Final = 900.0
 """One exchange: the longest run of a function (DG gettingstarted-limits)."""
 DRAIN_TIMEOUT_S: Final = 300.0
-"""How long held responses may continue after the first signal."""
+"""How long held responses may continue after DRAIN_DELAY_S."""
 DRAIN_IDLE_TIMEOUT_S: Final = 5.0
 """How long an idle connection may send one more request after its listener has closed. A proxy in
 front that closes its own idle connections earlier loses no request."""

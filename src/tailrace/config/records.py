@@ -200,7 +200,7 @@ class GatewayConfig:
         float,
         seconds_from_zero_to(DAY_S),
         Setting(
-            "How long open responses may continue after the first signal. Workers that a reload "
+            "How long open responses may continue after `drain_delay_s`. Workers that a reload "
             "replaces end all that they hold: `total_timeout_s` bounds it.",
             help="For open responses, at the end.",
         ),
