@@ -179,6 +179,7 @@ def gateway(directory: Path, endpoint_url: str, config_text: str) -> Iterator[Ga
     arguments = [
         *["gateway", "--config", str(config), "--workers", "2", "--endpoint-url", endpoint_url],
         *["--listen", "127.0.0.1:0", "--callback-listen", "127.0.0.1:0"],
+        *["--admin-listen", "off"],
     ]
     with Command(arguments) as command:
         line = command.wait_line(r"gateway on (\S+), 2 workers, called back at (\S+), (\S+),")
@@ -220,7 +221,7 @@ class Burden:
             if now_s - at_s > BUSY_LOOK_S:
                 used_now_s = time.clock_gettime(self._clock)
                 self.share = (used_now_s - used_s) / (now_s - at_s)
-                faster = min(2, max(0.5, self._wanted / self.share))
+                faster = min(2, max(0.5, self._wanted / max(self.share, 0.01)))
                 self._interval_s = max(0.000_5, self._interval_s / faster)
                 self.is_reached = self.share > 0.8 * self._wanted or self._interval_s == 0.000_5
                 used_s, at_s = used_now_s, now_s

@@ -140,7 +140,8 @@ class Gateways:
         """Start one, and wait until its health path answers 200."""
         listen = ["--listen", f"127.0.0.1:{self._ports[name]}"]
         callbacks = ["--callback-listen", f"127.0.0.1:{self._ports[f'callbacks {name}']}"]
-        command = ["gateway", *listen, *callbacks, "--endpoint-url", self._endpoint_url]
+        options = [*listen, *callbacks, "--admin-listen", "off"]
+        command = ["gateway", *options, "--endpoint-url", self._endpoint_url]
         gateway = self._running.enter_context(Command(command, cwd=self._folder))
         gateway.wait_line("gateway on")
         health = json.loads(fetch(f"http://127.0.0.1:{self._ports[name]}/_tailrace/health")[1])

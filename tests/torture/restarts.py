@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from tests.torture.fleet import Fleet, listening_ports, until
+from tests.torture.fleet import LATE_S, Fleet, listening_ports, until
 from tests.torture.load import Load, Mix, Tally
 
 GENERATIONS_MAX = 4
@@ -70,7 +70,7 @@ def by_holder(
             workers = fleet.workers()
             begun_s = time.monotonic()
             assert fleet.end() == 0, fleet.words()
-            assert not psutil.wait_procs(workers, 1)[1], "workers outlive their parent"
+            assert not psutil.wait_procs(workers, LATE_S)[1], "workers outlive their parent"
             fleet.start()
             fleet.wait_ready(number + 2)
             ready_s.append(time.monotonic() - begun_s)
