@@ -25,6 +25,7 @@ class Side:
     def __init__(self, world: World, name: str) -> None:
         self.name = name
         self.is_above = self.is_behind = self.turns_away = False
+        self.judge: Callable[[socket.socket], bool] = self._turn_away
         self.made: list[asyncio.BaseTransport] = []
         self.acceptor = Acceptor(
             [sock.dup() for sock in world.listening],
@@ -32,7 +33,7 @@ class Side:
             name=name,
             is_above=lambda: self.is_above,
             is_behind=lambda: self.is_behind,
-            turns_away=self._turn_away,
+            turns_away=lambda accepted: self.judge(accepted),
             clock=world.clock,
         )
         self.acceptor.start()
@@ -152,6 +153,23 @@ async def test_a_connection_that_is_turned_away_is_not_made(world: World) -> Non
     for client in world.clients:
         assert client.recv(1) == b""
     assert side.count == 0
+
+
+@played
+async def test_a_connection_that_cannot_be_judged_is_made(world: World) -> None:
+    judged: list[socket.socket] = []
+
+    def judge(accepted: socket.socket) -> bool:
+        judged.append(accepted)
+        raise ValueError("a mistake")
+
+    side = world.side("one")
+    side.judge = judge
+
+    world.connect(10)
+
+    await until(lambda: side.count == 10, "all connections")
+    assert len(judged) == 10
 
 
 @played

@@ -26,7 +26,9 @@ def pair() -> tuple[socket.socket, socket.socket]:
     """A client, and what a listener has accepted of it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname(), timeout=10)
-        return client, listener.accept()[0]
+        accepted = listener.accept()[0]
+        accepted.settimeout(10)
+        return client, accepted
 
 
 async def overloaded() -> Process:
@@ -68,6 +70,9 @@ CASES = [
     (GET[:-2], False),
     (GET.replace(b"GET", b"HEAD"), False),
     (POST.replace(b"Content-Length: 4", b"Transfer-Encoding: chunked"), False),
+    (POST.replace(b"4", b"1" * 5_000), False),  # more digits than int() takes
+    (POST.replace(b"4", b" 4x") + b"body", False),
+    (GET.replace(b"\r\nHost", b"\r\nContent-Length:  0 \r\nHost"), True),
     (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + bytes(20_000) + b"\r\n\r\n", False),
 ]
 
@@ -151,6 +156,8 @@ async def test_a_request_that_has_not_arrived_or_is_in_time_is_not_turned_away()
             break
         client.close()
         client, accepted = pair()
+    else:
+        raise AssertionError("all requests were turned away")
     assert accepted.recv(1_000) == GET
     client.close()
     accepted.close()

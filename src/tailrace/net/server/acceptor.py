@@ -6,7 +6,7 @@ fast enough, so it takes one, and after some further pauses more and more: a que
 without anybody.
 
 Concurrency law: callbacks of one event loop. A connection is made, and so admitted, in the turn
-after its accept, and before the next accept.
+after its accept, and before the next round of accepts.
 """
 
 from __future__ import annotations
@@ -172,12 +172,21 @@ class Acceptor:
                     return count
                 continue  # the peer has left (accept(2): such errors are those of its connection)
             self.accepted += 1
-            if self._turns_away is None or not self._turns_away(accepted):
+            if not self._is_turned_away(accepted):
                 self._adopt(accepted)
                 made += 1
                 if made == made_max:
                     return count + 1
         return most
+
+    def _is_turned_away(self, accepted: socket.socket) -> bool:
+        if self._turns_away is None:
+            return False
+        try:
+            return self._turns_away(accepted)
+        except Exception:  # a round that raises would be the last
+            logger.exception("%s listener: a connection was not judged", self._name)
+            return False
 
     def _on_exhausted(self, error: OSError) -> None:
         """Leave the sockets alone for a while: they stay readable."""

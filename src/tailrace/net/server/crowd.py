@@ -1,7 +1,8 @@
 """Bounds of a listener at one time: connections, request bodies, file descriptors.
 
-Each bound is enforced in the event-loop turn in which a connection is accepted, and uvloop accepts
-one connection of a listener per turn. So `accept` never fails for lack of descriptors; uvloop would
+Each bound is enforced in the event-loop turn in which a connection is made. uvloop accepts one
+connection of a listener per turn, `Acceptor` up to BALANCE_ACCEPTS_MAX of each socket, and
+DESCRIPTORS_LEFT is more than that. So `accept` never fails for lack of descriptors; uvloop would
 not report that, and closes all connections that wait to be accepted.
 """
 

@@ -16,8 +16,10 @@ from tailrace.net.server.overload import Overload
 from tailrace.wire.http_head import Headers, encode_response_head
 
 _AT_ONCE: Final = getattr(socket, "MSG_DONTWAIT", 0)
-_find_length: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.I).search
-_find_coding: Final = re.compile(rb"\r\ntransfer-encoding:", re.I).search
+_find_length: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.I).search
+_find_other_framing: Final = re.compile(
+    rb"\r\n(transfer-encoding:|content-length:(?![ \t]*[0-9]{1,9}[ \t]*\r\n))", re.I
+).search
 
 
 class Door:
@@ -63,9 +65,10 @@ class Door:
 def is_whole(data: bytes) -> bool:
     """Return whether these bytes look like one request that is complete, and not HEAD."""
     head, end, body = data.partition(b"\r\n\r\n")
-    if not end or data.startswith(b"HEAD ") or _find_coding(data):
+    head += b"\r\n"
+    if not end or data.startswith(b"HEAD ") or _find_other_framing(head):
         return False
-    length = _find_length(head + b"\r\n")
+    length = _find_length(head)
     return len(body) == (int(length[1]) if length else 0)
 
 
