@@ -15,3 +15,5 @@ CHECKS_MAX: Final = 8
 """Functions and URLs that `tailrace gateway --check` asks about at a time."""
 CHECK_ANSWER_BYTES_MAX: Final = 16 * 1024
 """What `--check` reads of an answer from the advertised address."""
+CHECK_BODY_TIMEOUT_S: Final = 1.0
+"""How long `--check` waits for the end of that answer's body: a proxy's may have none."""

@@ -134,6 +134,22 @@ def test_what_else_answers_there_is_named(answer: bytes | None, level: str, text
     assert finding.remedy
 
 
+def test_an_answer_without_a_body_is_named_while_its_connection_stays_open() -> None:
+    async def serve(peer: Peer) -> None:
+        await peer.read_until(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async def story() -> Finding:
+        async with raw_server(serve) as base:
+            return await check_advertised(base, Address("127.0.0.1", free_port()))
+
+    finding = run(story())
+
+    text = "something else answers there: 'http/1.1 417 expectation failed'"
+    assert (finding.level, finding.text) == ("error", text)
+
+
 def test_a_host_that_does_not_exist_is_an_error() -> None:
     finding = checked("http://no..host:8081", Address("127.0.0.1", free_port()))
 

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from tailrace import limits
 from tailrace.config import Address
 from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.exchange.capabilities import new_capability
-from tailrace.gateway.limits import CHECK_ANSWER_BYTES_MAX
+from tailrace.gateway.limits import CHECK_ANSWER_BYTES_MAX, CHECK_BODY_TIMEOUT_S
 from tailrace.net.client.pool import Origin
 from tailrace.net.server.listener import (
     IGNORE,
@@ -133,7 +134,11 @@ async def _call(origin: Origin, host: str, capability: Capability) -> Called:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return Called("", "")
-        body = b"" if b" 100 " in head[:16] else await reader.read(CHECK_ANSWER_BYTES_MAX)
+        body = b""
+        if b" 100 " not in head[:16]:
+            with suppress(TimeoutError):  # no body, on a connection that stays open
+                async with asyncio.timeout(CHECK_BODY_TIMEOUT_S):
+                    body = await reader.read(CHECK_ANSWER_BYTES_MAX)
         return Called(head.decode("latin-1").strip().lower(), body.decode("latin-1"))
     finally:
         writer.transport.abort()

@@ -36,14 +36,13 @@ def check_callback_ports(
     host: str, ports: Sequence[int], workers: int, *, is_running: bool
 ) -> tuple[Finding, int | None]:
     """Return whether each worker can have a callback port, and the first one that is free."""
-    first, last = (ports[0], ports[-1]) if ports else (0, 0)
+    first, last = ports[0], ports[-1]
     name = f"{first}" if first == last else f"{first}-{last}"
     subject = f"callback ports {name}"
     if first == 0:
         return Finding("ok", subject, "any that is free"), 0
     try:
-        for port in ports[:1]:
-            refuse_unusable("--callback-listen", host, port)
+        refuse_unusable("--callback-listen", host, first)
     except OSError as error:
         if not is_taken(host, ports[0]):
             text = str(error).removeprefix("--callback-listen: ")

@@ -26,7 +26,8 @@ WORKER_SILENT_LOOKS_MAX: Final = 10
 ended so many looks ago. Looks are counted, and no time is compared: whatever stops or suspends all
 processes stops the parent's looks as well."""
 HANDOVER_LOOK_INTERVAL_S: Final = 0.02
-"""The interval at which the parent looks whether the trial of its new code has ended."""
+"""The interval at which the parent looks whether the trial of its new code has ended, and whether
+its workers have taken its messages."""
 HANDOVER_SENT_LOOKS_MAX: Final = 250
 """Looks, for 5 s, whether workers have taken the parent's messages, before it becomes its new
 code. A worker that does not read is about to be killed, and needs none."""
