@@ -154,5 +154,21 @@ def test_another_server_there_is_an_error_and_gets_no_post(
     assert "--admin HOST:PORT names another" in text
 
 
+def test_before_anybody_has_answered_an_interrupt_says_that_nothing_drains() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address(*server.getsockname())
+        command = [sys.executable, "-m", "tailrace", "drain", "--admin", str(address)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
+            server.settimeout(PATIENCE_S)
+            client, _ = server.accept()
+            with client:
+                assert client.recv(4_096).startswith(b"GET /statistics ")
+                asking.send_signal(signal.SIGINT)
+                words = asking.communicate(timeout=PATIENCE_S)[1]
+
+    assert asking.returncode == 130
+    assert words == "tailrace: nobody has answered, and nothing drains\n"
+
+
 def test_its_usage_errors_are_2() -> None:
     assert run("drain", "--timeout", "soon").returncode == 2

@@ -15,8 +15,8 @@ from tailrace.net.process import limits
 
 _OPEN: Final = ("held", "uploads", "clients", "callbacks")
 _UNANSWERED_MAX: Final = 2
-"""Questions in a row that may stay unanswered: a gateway that takes up new code answers the next.
-"""
+"""Questions in a row without an answer after which it gives up: a gateway that takes up new code
+answers the second."""
 
 State = dict[str, Any]
 """What a line shows: status, seconds, workers, and counts of what is open."""
@@ -36,6 +36,7 @@ class DrainSession:
         self._steps = Steps(sys.stdout)
         self._shown: State = {}
         self._shown_at_s = 0.0
+        self._has_begun = False
 
     def run(self) -> int:
         """Drain, and watch; return the exit code."""
@@ -46,19 +47,19 @@ class DrainSession:
             return self._fail(str(error))
         except KeyboardInterrupt:
             self._steps.end()
-            self._fail("no longer watching; the drain goes on: tailrace drain shows it again")
+            watched = "no longer watching; the drain goes on: tailrace drain shows it again"
+            self._fail(watched if self._has_begun else "nobody has answered, and nothing drains")
             return 128 + signal.SIGINT
 
     def _run(self) -> int:
         began_s = time.monotonic()
-        self._begin()
-        state: State = {"status": "draining", "seconds": 0.0, "held": 0}
-        pid = None
+        node = self._begin()
+        state = {**_state_of(node), "status": "draining", "seconds": 0.0}
         while True:
-            node = self._node()
-            if node is None or node["pid"] != (pid or node["pid"]) or not _is_draining(node):
+            now = self._node()
+            if now is None or now["pid"] != node["pid"] or not _is_draining(now):
                 return self._finish_ended(state)
-            pid, state = node["pid"], _state_of(node)
+            state = _state_of(now)
             if state["status"] == "drained":
                 return self._finish(state)
             self._show(state)
@@ -72,10 +73,12 @@ class DrainSession:
 
     # --- what is asked ------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self) -> dict[str, Any]:
+        """Begin the drain; return the node's statistics before it."""
         try:
             # What listens there may be another server: a POST could do anything to it.
-            self._ask("GET", "/statistics", "node")
+            before: dict[str, Any] = self._ask("GET", "/statistics", "node")["node"]
+            self._has_begun = True  # it may, from now on
             self._ask("POST", "/drain", "status")
         except (OSError, http.client.HTTPException) as error:
             words = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -83,6 +86,7 @@ class DrainSession:
                 f"nobody answers at {self._admin} ({words}): is a gateway running there, with this"
                 " --admin-listen? --admin HOST:PORT names another"
             ) from None
+        return before
 
     def _node(self) -> dict[str, Any] | None:
         """Return the node's statistics; None if nobody listens there any more."""
@@ -92,7 +96,8 @@ class DrainSession:
             except ConnectionRefusedError:
                 return None
             except (OSError, http.client.HTTPException):
-                time.sleep(limits.DRAIN_POLL_S * attempt)
+                if attempt + 1 < _UNANSWERED_MAX:
+                    time.sleep(limits.DRAIN_POLL_S)
             else:
                 return node
         raise UnansweredError(f"{self._admin} does not answer any more; the drain may go on")
