@@ -137,6 +137,7 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["gateway", "hello"], "(hello) Routes name the functions; --function NAME is one with"),
         (["gateway", "--drain-timeout", "5m"], "'5m' is not a valid number."),
         (["gateway", "--trusted-hops", "x"], "'x' is not a valid whole number."),
+        (["gateway", "--workers", "0000000099"], "'0000000099' is not allowed; allowed: a whole"),
         (["gateway", "--workers", "-1"], "'-1' is not allowed; allowed: a whole number from 0 to"),
         (
             ["gateway", "--function", "f", "--workers", "3", "--callback-ports", "8081-8083"],

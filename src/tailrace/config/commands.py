@@ -54,9 +54,9 @@ _LOCAL_TRANSPORT: Final = replace(
 _ADVERTISE: Final = Setting(
     "What callback URLs begin with: where functions reach the callback listener. Otherwise it is "
     "that listener's own address; so it is required when that is 0.0.0.0 or ::. `auto` as HOST "
-    "[finds the address](#the-advertised-address) of this task, pod or machine. Without a port each "
-    "worker has its own. A port stands for the first of `--callback-ports`, the ports after it for "
-    "the ones after that. `https://` without a port is 443: for one worker, which cannot be "
+    "[finds the address](#the-advertised-address) of this task, pod or machine. Without a port "
+    "each worker has its own. A port stands for the first of `--callback-ports`, the ports after "
+    "it for the ones after that. `https://` without a port is 443: for one worker, which cannot be "
     "reloaded.",
     help="Where functions reach the callback listener; required when that is on 0.0.0.0 or ::. The"
     " host auto is the address of this task, pod or machine.",
