@@ -112,7 +112,7 @@ def test_a_drain_on_request_is_that_of_a_signal_and_the_parent_stays(
         after = node.statistics()
         node.wait_line("drained: everything has ended")
         node.signal(signal.SIGHUP)
-        node.wait_line("warning: this gateway drains, and no worker is started or renewed any more")
+        node.wait_line("warning: not done, since this gateway drains; start it again afterwards")
         assert node.process.poll() is None
         node.signal(signal.SIGTERM)
 
@@ -208,7 +208,7 @@ def test_its_port_is_no_callback_port() -> None:
 
 
 def test_every_member_is_documented(node: Node) -> None:
-    page = Path("docs/reference/admin.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/admin.md").read_text()
     rows = [row.split(" | ")[0] for row in page.splitlines() if row.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     statistics = node.statistics()

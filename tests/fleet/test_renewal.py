@@ -11,6 +11,7 @@ import pytest
 from tests.command import fetch
 from tests.e2e.cut_function import CutLambda
 from tests.fleet.gateway import ROUTES, STORY, Fleet, kill, rest_of
+from tests.kits.hops import free_ports
 
 
 def test_a_reload_serves_the_new_file_and_the_old_workers_end_what_they_hold(
@@ -167,12 +168,13 @@ def test_signals_change_the_number_and_a_reload_keeps_it(
 def test_without_a_callback_port_for_them_new_workers_do_not_start(
     endpoint: CutLambda, tmp_path: Path
 ) -> None:
-    with Fleet(tmp_path, endpoint, "--callback-ports", "29871-29871") as fleet:
+    port = free_ports(("callbacks",))["callbacks"]
+    with Fleet(tmp_path, endpoint, "--callback-ports", f"{port}-{port}") as fleet:
         before = fleet.pids()
         fleet.signal(signal.SIGTTIN)
-        fleet.wait_line("no worker more: none of the callback ports 29871-29871 is free")
+        fleet.wait_line(f"no worker was added: none of the callback ports {port}-{port} is free")
 
-        fleet.reload("reload failed, .* none of the callback ports 29871-29871 is free")
+        fleet.reload(f"reload failed, .* none of the callback ports {port}-{port} is free")
 
         assert fleet.pids() == before
         assert fleet.serves()

@@ -1,4 +1,4 @@
-"""A worker's failure to start, as its parent hears of it."""
+"""A worker's failure to start, as its parent is told of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # Windows has no fleet
 def reporting(member: Membership) -> Iterator[None]:
     """Tell the parent why this worker cannot start, and exit; the parent shows the reason.
 
-    A mistake in the code is raised all the same: its traceback belongs into the log.
+    Of a mistake in the code the log gets the traceback, too.
     """
     channel = os.dup(member.channel)  # its user closes it before the error arrives here
     try:
@@ -29,8 +30,9 @@ def reporting(member: Membership) -> Iterator[None]:
         try:
             code, text = in_words(error, ["gateway"])
         except Exception:
+            traceback.print_exc()  # first: the parent ends a worker that has failed at once
             _report(channel, 1, f"{type(error).__name__}: {error}")
-            raise
+            sys.exit(1)
         _report(channel, code, text)
         sys.exit(code)
     finally:

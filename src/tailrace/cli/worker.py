@@ -43,7 +43,6 @@ async def serve_worker(
         freeze_loaded()
         try:
             orders.report_ready(
-                public_url=gateway.public_url,
                 callback_url=gateway.callback_url,
                 invokes_at=invokes_at,
                 own_held_max=gateway.settings.held_max,

@@ -51,7 +51,7 @@ class Crew:
         self.wanted = settings.workers
         self.was_cut = False
         """Whether a worker has ended otherwise than in order."""
-        self._is_tended = False  # the workers that are missing are not replaced, or not yet
+        self._is_tended = False  # whether workers that are missing are replaced
         self._all_ended = asyncio.Event()
         self._replacing = TaskSet()
 
@@ -71,7 +71,7 @@ class Crew:
         """Start workers, and wait until all are ready.
 
         Raises:
-            StartFailedError: one does not start; then none of them is left.
+            StartFailedError: one does not start. Those that are ready drain, the others are killed.
             OSError: no process can be started; likewise.
         """
         started: list[Worker] = []
@@ -132,6 +132,7 @@ class Crew:
             on_ended=self.on_ended,
             on_leaving=self.on_leaving,
             is_leaving=state.is_leaving,
+            wants_to_leave=state.wants_to_leave,
             leaves_by_s=state.leaves_by_s,
             ends=state.ends,
             started_s=state.started_s,
@@ -162,12 +163,12 @@ class Crew:
     async def add(self) -> None:
         """Let one worker more serve. A warning if it cannot."""
         if self.wanted >= limits.WORKERS_MAX:
-            logger.warning("no worker more: there are %d, the most there may be", self.wanted)
+            logger.warning("no worker was added: there are %d, the most there may be", self.wanted)
             return
         try:
             (worker,) = await self.start_workers(1)
         except (StartFailedError, OSError) as error:
-            logger.warning("no worker more: %s", error)
+            logger.warning("no worker was added: %s", error)
             return
         self.wanted += 1
         logger.info("one worker more: %s is ready; there are %d", worker, self.wanted)
@@ -194,13 +195,15 @@ class Crew:
 
     def on_leaving(self, worker: Worker) -> None:
         """A worker drains by itself: somebody has sent it SIGTERM."""
-        logger.info("worker %s was told to leave: it ends what it holds", worker)
+        logger.info("worker %s got SIGTERM: it drains, and another one replaces it", worker)
         self._replace_missing()
 
     def on_ended(self, worker: Worker) -> None:
         """A worker has ended: clear its row, and replace it unless it was to end."""
         held = worker.row["held"]
         worker.row.clear()
+        if worker not in self.workers:  # its start was cancelled
+            return
         self.workers.remove(worker)
         if worker.status and worker.is_ready:
             self.was_cut = True
@@ -225,7 +228,13 @@ class Crew:
         if not self._is_tended:
             return
         for _ in range(self.wanted - len(self.serving) - len(self._replacing)):
-            self._replacing.spawn(self._replace(ends), "replace a worker")
+            replacing = self._replacing.spawn(self._replace(ends), "replace a worker")
+            replacing.add_done_callback(self._on_replaced)
+
+    def _on_replaced(self, replacing: asyncio.Task[None]) -> None:
+        """Replace a worker that ended in the last moment of a task: it was counted as replaced."""
+        if not replacing.cancelled() and replacing.exception() is None:
+            self._replace_missing()
 
     async def _replace(self, ends: int) -> None:
         delays = process_limits.WORKER_RETRY_DELAYS_S
@@ -239,7 +248,7 @@ class Crew:
             try:
                 (worker,) = await self.start_workers(1, ends=ends)
             except (StartFailedError, OSError) as error:
-                logger.error("no worker in its place: %s", error)
+                logger.error("a worker could not be replaced: %s", error)
                 ends += 1
             else:
                 logger.info("worker %s is ready in its place", worker)

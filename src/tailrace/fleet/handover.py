@@ -17,18 +17,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NoReturn
 
 from tailrace.errors import ConfigError
-from tailrace.fleet.spawning import become, spawn_with
+from tailrace.fleet.spawning import START_SIGNALS, become, spawn_with
 from tailrace.fleet.worker import StartFailedError, in_words
 from tailrace.net.process import limits
 
 VARIABLE: Final = "TAILRACE_PARENT"
 VERSION: Final = 1
 """Of the format. Code that reads another one refuses it, and the parent that runs goes on."""
-
-_SIGNALS: Final = (
-    *(signal.SIGHUP, signal.SIGINT, signal.SIGTERM),
-    *(signal.SIGTTIN, signal.SIGTTOU),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +39,7 @@ class WorkerState:
     received: str
     facts: dict[str, Any]
     is_leaving: bool
+    wants_to_leave: bool
     leaves_by_s: float | None
     ends: int
     started_s: float
@@ -156,7 +152,7 @@ def take_over(command: list[str], state: ParentState) -> NoReturn:
 @contextmanager
 def signals_kept() -> Iterator[None]:
     """Let signals wait: until the end, or until the process that this one becomes takes them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, START_SIGNALS)
     try:
         yield
     finally:
@@ -165,4 +161,4 @@ def signals_kept() -> Iterator[None]:
 
 def take_signals() -> None:
     """Take those that have waited; the process's handlers are there."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, START_SIGNALS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import MutableMapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -40,10 +39,6 @@ class Membership:
     def to_json(self) -> bytes:
         """Return the document as bytes."""
         return json.dumps(asdict(self)).encode()
-
-    def public_sockets(self) -> list[socket.socket]:
-        """Take over the listening sockets."""
-        return [socket.socket(fileno=number) for number in self.public]
 
 
 def membership_from(environ: MutableMapping[str, str]) -> Membership | None:

@@ -95,7 +95,7 @@ class Parent:
     async def start(self) -> None:
         """Bind the public socket and start the workers.
 
-        If that fails or is cancelled, workers that are ready drain.
+        If that is cancelled, workers that are ready drain; if it fails, `close` stops them.
 
         Raises:
             StartFailedError: a worker does not start.
@@ -105,13 +105,19 @@ class Parent:
         crew.public = crew.public or bind_public(settings.listen, "--listen")
         crew.generation = Generation(1, _read(settings.config_path))
         refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
+        self._watch()
         await crew.start_workers(settings.workers)
         self._begin()
 
+    def _watch(self) -> None:
+        self._tasks.spawn(self._vigil.keep(), "watch the workers")
+
+    def _notify(self) -> None:
+        self._tasks.spawn(self._notifier.keep(self._status), "tell the service manager")
+
     def _begin(self) -> None:
         self._notifier.ready(self._status())
-        self._tasks.spawn(self._vigil.keep(), "watch the workers")
-        self._tasks.spawn(self._notifier.keep(self._status), "tell the service manager")
+        self._notify()
         self._crew.tend()
         self._has_begun = True
         self._answer()
@@ -166,7 +172,7 @@ class Parent:
 
     def _answer(self) -> None:
         if self.is_draining and (self._wants_reload or self._wanted_more):
-            logger.warning("this gateway drains, and no worker is started or renewed any more")
+            logger.warning("not done, since this gateway drains; start it again afterwards")
         is_asked = self._has_begun and not self.is_draining  # a start comes first
         if is_asked and (self._asked is None or self._asked.done()):
             self._asked = self._tasks.spawn(self._do_asked(), "do what is asked")
@@ -289,6 +295,7 @@ class Parent:
             await self._crew.adopt(each)
         logger.info("the parent is its new code, with %s", self._status())
         take_signals()
+        self._watch()
         self._begin()
 
     # --- the end --------------------------------------------------------------------------------
@@ -302,6 +309,8 @@ class Parent:
         self.begin_drain()
         # Not for a drain on request: a service manager that thinks it stops sends no SIGTERM.
         self._notifier.stopping(self._status())
+        if not self._has_begun:  # a start that was ended
+            self._notify()
         return await self.node_drain.wait()
 
     def begin_drain(self) -> None:
@@ -380,7 +389,9 @@ def _read(path: Path | None) -> str | None:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise StartFailedError(f"{path}: no regular file, so a reload could wait for it", 2)
+                raise StartFailedError(
+                    f"{path}: no regular file; name one that a reload can read again", 2
+                )
             return file.read().decode("utf-8")
     except OSError as error:
         raise StartFailedError(f"{path}: cannot be read: {error.strerror}", 2) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from tailrace.config import (
     WILDCARDS,
@@ -132,7 +133,7 @@ def _callback_ports(
 
 def _is_one_for_all(advertise: str) -> bool:
     """Whether each worker would be called at the same port."""
-    return parse_advertise(advertise, 1) == parse_advertise(advertise, 2, offset=1)
+    return advertise.startswith("https://") and urlsplit(advertise).port is None
 
 
 def _has_one_port(advertise: str | None) -> bool:

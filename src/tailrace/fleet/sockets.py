@@ -30,6 +30,8 @@ def bind_public(address: Address, option: str) -> list[socket.socket]:
             continue
         port = sock.getsockname()[1]  # port 0: the same one for all
         sockets.append(sock)
+    if not sockets:
+        raise _no_ipv6(f"{option}: {address}")
     return sockets
 
 
@@ -51,6 +53,7 @@ class CallbackPorts:
         Raises:
             OSError: the host is no address of this machine.
         """
+        has_address = False
         for port in range(self.first, self.last + 1):
             if port in self.avoid and port:
                 continue
@@ -58,15 +61,22 @@ class CallbackPorts:
                 try:
                     sock = _bound(family, where)
                 except OSError as error:
+                    has_address = True
                     if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                         raise
                     break
                 if sock is not None:
                     return sock
+            if not has_address:
+                raise _no_ipv6(f"--callback-listen: {Address(self.host, port)}")
         return None
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
+
+
+def _no_ipv6(what: str) -> OSError:
+    return OSError(errno.EAFNOSUPPORT, f"{what}: this machine has no IPv6; name an IPv4 address")
 
 
 def _resolved(address: Address) -> Iterator[tuple[int, tuple[Any, ...]]]:

@@ -12,9 +12,15 @@ from typing import Final, NoReturn
 from tailrace.fleet.membership import VARIABLE, Membership
 from tailrace.net.process.descriptors import unnamed_file
 
-START_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-"""Those that a new process is started with blocked. A terminal or a supervisor sends them to all
-processes, and it could neither ignore nor handle them yet: it would die with a traceback."""
+START_SIGNALS: Final = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+"""Those that a new process is started with blocked. A terminal, `pkill` or a supervisor sends them
+to all processes, and it could neither ignore nor handle them yet: it would end or stop."""
 
 
 def own_command() -> list[str]:

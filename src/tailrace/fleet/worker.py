@@ -43,6 +43,8 @@ class Worker:
     """The exit code, negative for a signal; None while it runs."""
     is_leaving: bool = False
     """Whether it drains or was told to stop: its end is expected."""
+    wants_to_leave: bool = False
+    """Whether it was sent SIGTERM, and waits for the order to drain."""
     leaves_by_s: float | None = None
     """When it has ended what it holds, as `time.monotonic` counts; None: it serves."""
     ends: int = 0
@@ -99,7 +101,12 @@ class Worker:
             on_leaving=on_leaving,
             started_s=time.monotonic(),
         )
-        await worker.listen(mine)
+        try:
+            await worker.listen(mine)
+        except BaseException:
+            worker.kill()
+            worker._reap(1)
+            raise
         return worker
 
     async def listen(self, channel: socket.socket | None, received: bytes = b"") -> None:
@@ -110,6 +117,8 @@ class Worker:
             self.channel = await Channel.open(
                 channel, self._on_message, self._on_channel_end, received
             )
+        if self.wants_to_leave:
+            self._let_leave()
 
     @property
     def is_ready(self) -> bool:
@@ -121,8 +130,8 @@ class Worker:
         """What it reported when it was ready; empty before that."""
         return self.ready.result() if self.is_ready else {}
 
-    async def wait_ready(self) -> Message:
-        """Wait until it serves, and return its message.
+    async def wait_ready(self) -> None:
+        """Wait until it serves.
 
         Raises:
             StartFailedError: it has ended, or takes longer than WORKER_START_TIMEOUT_S; then it is
@@ -130,7 +139,7 @@ class Worker:
         """
         try:
             async with asyncio.timeout(limits.WORKER_START_TIMEOUT_S):
-                return await asyncio.shield(self.ready)
+                await asyncio.shield(self.ready)
         except TimeoutError:
             self.kill()
             seconds = limits.WORKER_START_TIMEOUT_S
@@ -148,6 +157,7 @@ class Worker:
             "received": "" if channel is None else channel.received.decode(),
             "facts": self.facts,
             "is_leaving": self.is_leaving,
+            "wants_to_leave": self.wants_to_leave,
             "leaves_by_s": self.leaves_by_s,
             "ends": self.ends,
             "started_s": self.started_s,
@@ -196,8 +206,11 @@ class Worker:
             case "failed" if not self.ready.done():
                 self.ready.set_exception(StartFailedError(message["text"], message["code"]))
             case "leaving" if not self.is_leaving:
-                loop = asyncio.get_running_loop()
-                loop.call_later(limits.WORKER_LEAVE_DELAY_S, self._leave)
+                self.wants_to_leave = True
+                self._let_leave()
+
+    def _let_leave(self) -> None:
+        asyncio.get_running_loop().call_later(limits.WORKER_LEAVE_DELAY_S, self._leave)
 
     def _leave(self) -> None:
         """Let it leave, as it was told, unless all drain."""
@@ -215,7 +228,7 @@ class Worker:
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if not pid:
             # The channel closes a moment before the process has ended.
-            delay_s = min(0.001 * 2**attempt, limits.WORKER_REAP_INTERVAL_S)
+            delay_s = min(0.001 * 2 ** min(attempt, 10), limits.WORKER_REAP_INTERVAL_S)
             asyncio.get_running_loop().call_later(delay_s, self._reap, attempt + 1)
             return
         self.status = os.waitstatus_to_exitcode(status)
