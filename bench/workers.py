@@ -1,7 +1,9 @@
 """`python -m bench.workers`: what two workers cost together, beside one, in the same run.
 
-CPU time is that of all processes of a gateway. Load and functions share the cores with it, so the
-throughput is only to be compared within a line. Chunks are sent at a fixed pace and have none.
+CPU time is that of all processes of a gateway. Requests and chunks come at a pace: as many for each
+worker, since a worker that has half as much to do does less in each turn of its event loop, and
+more turns. In the rows of full speed, clients ask again at once. Load and functions share the cores
+with the gateway, so the throughput is only to be compared within a line.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,12 +38,13 @@ class Size:
     connections: int = 32
     requests: int = 4_000
     streams: int = 200
-    chunks: int = 6_000
-    chunks_per_s: int = 3_000
+    paced_s: float = 4.0
+    requests_per_s: int = 300
+    chunks_per_s: int = 2_000
     held: int = 9_000
 
 
-QUICK = Size(rounds=1, connections=4, requests=100, streams=4, chunks=200, held=50)
+QUICK = Size(rounds=1, connections=4, requests=100, streams=4, paced_s=0.2, held=50)
 
 
 @dataclass(slots=True)
@@ -87,8 +90,9 @@ class WorkersBench:
         self._play = stand_in.play
         self.rows = {
             "request": Row("us"),
-            "connection": Row("us"),
             "chunk": Row("us"),
+            "full-speed": Row("us"),
+            "connection": Row("us"),
             "held": Row("KB"),
         }
 
@@ -98,12 +102,14 @@ class WorkersBench:
         before_s = time.monotonic()
         match row:
             case "request":
+                value, done = await self._requests(relay, workers), 0
+            case "chunk":
+                value, done = await self._chunks(relay, workers), 0
+            case "full-speed":
                 value = await self._bench.request_us(relay)
                 done = self._size.requests
             case "connection":
                 value, done = await self._connections(relay)
-            case "chunk":
-                value, done = await self._chunks(relay), 0
             case _:
                 value, done = await self._bench.held_bytes(relay, "/held-open") / 1e3, 0
         self.rows[row].values[workers].append(value)
@@ -134,13 +140,51 @@ class WorkersBench:
             raise BenchError(failures[0])
         return (relay.cpu_s() - before_s) / count * 1e6, count
 
-    async def _chunks(self, relay: Relay) -> float:
-        """A chunk of a stream: CPU time.
+    async def _requests(self, relay: Relay, workers: int) -> float:
+        """A request on a kept connection, at a pace: CPU time."""
+        size = self._size
+        count = round(size.paced_s * size.requests_per_s * workers)
+        left, has_all = count, asyncio.Event()
+        failures: list[str] = []
+        free: list[Client] = []
 
-        They are sent at a steady pace, as tokens are: at full speed one worker would read several
-        streams in one turn of its event loop, and two of them fewer each.
-        """
+        def on_end(client: Client) -> None:
+            nonlocal left
+            left -= 1
+            free.append(client)
+            if left == 0:
+                has_all.set()
+
+        def fail(message: str) -> None:
+            failures.append(message)
+            has_all.set()
+
+        self._stand_in.fail = fail
+        async with asyncio.timeout(120):
+            clients = [
+                await connect(relay.port, lambda: Client(_ignore, on_end, fail))
+                for _ in range(size.connections * workers)
+            ]
+            free += clients
+            before_s = relay.cpu_s()
+            async for _ in _paced(count, size.requests_per_s * workers):
+                while not free and not failures:
+                    await asyncio.sleep(0.001)
+                if failures:
+                    break
+                free.pop(0).ask("/one")
+            await has_all.wait()
+        used_s = relay.cpu_s() - before_s
+        if failures:
+            raise BenchError(failures[0])
+        for client in clients:
+            client.transport.close()
+        return used_s / count * 1e6
+
+    async def _chunks(self, relay: Relay, workers: int) -> float:
+        """A chunk of a stream, at a pace, as tokens are sent: CPU time."""
         size, function = self._size, Streams()
+        count = round(size.paced_s * size.chunks_per_s * workers)
         self._stand_in.play = function.play
         has_all = asyncio.Event()
         failures: list[str] = []
@@ -171,9 +215,10 @@ class WorkersBench:
             if failures:
                 raise BenchError(failures[0])
             has_all.clear()
-            left = size.chunks * len(CHUNK)
+            left = count * len(CHUNK)
             before_s = relay.cpu_s()
-            await self._send(function.sinks)
+            async for number in _paced(count, size.chunks_per_s * workers):
+                function.sinks[number % len(function.sinks)].write(CHUNK)
             await has_all.wait()
         used_s = relay.cpu_s() - before_s
         if failures:
@@ -182,17 +227,18 @@ class WorkersBench:
         for client in clients:
             client.abandon()
         await asyncio.sleep(0.2)
-        return used_s / size.chunks * 1e6
+        return used_s / count * 1e6
 
-    async def _send(self, sinks: Sequence[Sink]) -> None:
-        """Send all chunks at the pace, to the streams in turn."""
-        sent, began_s = 0, time.monotonic()
-        while sent < self._size.chunks:
-            due = round((time.monotonic() - began_s) * self._size.chunks_per_s)
-            for number in range(sent, min(due, self._size.chunks)):
-                sinks[number % len(sinks)].write(CHUNK)
-            sent = max(sent, min(due, self._size.chunks))
-            await asyncio.sleep(0.001)
+
+async def _paced(count: int, per_s: float) -> AsyncIterator[int]:
+    """Yield numbers up to `count`, so many a second."""
+    sent, began_s = 0, time.monotonic()
+    while sent < count:
+        due = min(count, round((time.monotonic() - began_s) * per_s))
+        for number in range(sent, due):
+            yield number
+        sent = max(sent, due)
+        await asyncio.sleep(0.001)
 
 
 async def _visit(port: int, fail: Callable[[str], None]) -> None:
@@ -256,7 +302,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each row."""
     parser = argparse.ArgumentParser(prog="python -m bench.workers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny loads: shows that it works")
-    parser.add_argument("--only", default="request,connection,chunk,held", metavar="ROW,ROW")
+    parser.add_argument(
+        "--only", default="request,chunk,full-speed,connection,held", metavar="ROW,ROW"
+    )
     options = parser.parse_args(arguments)
     set_up()
     try:
