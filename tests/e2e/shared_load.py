@@ -6,8 +6,9 @@ A function knows the worker that holds its client's response by the callback por
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,15 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import psutil
-from tests.command import Command
+from tests.command import PATIENCE_S, Command
 from tests.fakes import encode_chunk, encode_head, encode_request
 from tests.torture.functions import Endpoint
 
 from tailrace.wire.integration import MEDIA_TYPE
 
 BEGUN = b"begun\n"
-BUSY_LOOK_S = 0.2
+BUSY_S = 0.006
+"""As long as a turn of the event loop with some twenty requests."""
 
 
 class Functions:
@@ -196,32 +198,43 @@ def _listening_ports(process: psutil.Process) -> set[int]:
     return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
 
 
+BUSY = """
+import os, select, signal, sys, time
+
+pid, busy_s, idle_s = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+begun_s, away_s = time.monotonic(), 0.0
+print("begun", flush=True)
+try:
+    while not select.select([sys.stdin], [], [], idle_s)[0]:
+        stopped_s = time.monotonic()
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(busy_s)
+        os.kill(pid, signal.SIGCONT)
+        away_s += time.monotonic() - stopped_s
+finally:
+    os.kill(pid, signal.SIGCONT)
+print(away_s / (time.monotonic() - begun_s))
+"""
+
+
 class Burden:
-    """Keeps a worker busy with the chunks of its streams: as many as cost that share of a core."""
+    """Keeps a process from its event loop for a share of the time, in turns of BUSY_S.
 
-    def __init__(self, pid: int, calls: Sequence[Call], share: float) -> None:
-        self._clock = (~pid << 3) | 2  # clock_getcpuclockid(3)
-        self._calls = calls
-        self._wanted = share
-        self._interval_s = 0.01
-        self.share = 0.0
-        """Of a core, that the worker has used lately."""
-        self.is_reached = False
-        """Whether that is nearly what is wanted, or chunks are sent as fast as this process can."""
+    It is stopped for that long: so it is as late as by work of its own, but what it cannot do does
+    not depend on how fast this machine is.
+    """
 
-    async def run(self) -> None:
-        """Send until cancelled."""
-        used_s, at_s = time.clock_gettime(self._clock), time.monotonic()
-        chunk = encode_chunk(b"data: 0123456789\n\n")
-        while True:
-            for call in self._calls:
-                call.send(chunk)
-            await asyncio.sleep(self._interval_s)
-            now_s = time.monotonic()
-            if now_s - at_s > BUSY_LOOK_S:
-                used_now_s = time.clock_gettime(self._clock)
-                self.share = (used_now_s - used_s) / (now_s - at_s)
-                faster = min(2, max(0.5, self._wanted / max(self.share, 0.01)))
-                self._interval_s = max(0.000_5, self._interval_s / faster)
-                self.is_reached = self.share > 0.8 * self._wanted or self._interval_s == 0.000_5
-                used_s, at_s = used_now_s, now_s
+    def __init__(self, pid: int, share: float) -> None:
+        arguments = (str(pid), str(BUSY_S), str(BUSY_S * (1 - share) / share))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", BUSY, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "begun\n"
+
+    def end(self) -> float:
+        """End it, and return the share."""
+        return float(self._process.communicate(timeout=PATIENCE_S)[0])
