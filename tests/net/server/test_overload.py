@@ -151,22 +151,44 @@ async def test_what_came_behind_a_response_has_waited_for_its_end() -> None:
     assert process.overload.must_refuse(Request(60.0, False, ended_s))
 
 
-@in_loop
-async def test_late_callbacks_refuse_new_requests() -> None:
+@pytest.mark.parametrize("is_first", [True, False], ids=["callback first", "request first"])
+def test_late_callbacks_refuse_new_requests(is_first: bool) -> None:
     """They were admitted: while the process does not get to them, it takes nothing new."""
-    process = Process()
-    refused = []
 
-    patient = round(LATE_PATIENCE_S / LATE_LOOK_INTERVAL_S)
-    for _ in range(patient + 4):
+    async def story() -> None:
+        process = Process()
+        refused = []
+
+        patient = round(LATE_PATIENCE_S / LATE_LOOK_INTERVAL_S)
+        for _ in range(patient + 4):
+            await process.look()
+            assert process.overload.wants_callback
+            if not is_first:
+                refused.append(process.refuses(0.0))
+            process.overload.note_callback(Request(LATE_S))
+            if is_first:
+                refused.append(process.refuses(0.0))
+
+        assert refused[:2] == [False, False]
+        assert refused[-3:] == [True] * 3
         await process.look()
-        assert process.overload.wants_callback
-        process.overload.note_callback(Request(LATE_S))
-        refused.append(process.refuses(0.0))
+        process.overload.note_callback(Request(0.0))
+        assert not process.refuses(0.0)
 
-    assert refused[:2] == [False, False]
-    assert refused[-3:] == [True] * 3
-    process.overload.note_callback(Request(0.0))
+    asyncio.run(story())
+
+
+@in_loop
+async def test_a_callback_says_nothing_of_a_time_without_callbacks() -> None:
+    process = Process()
+    for _ in range(2 + round(LATE_PATIENCE_S / LATE_LOOK_INTERVAL_S)):
+        await process.look()
+        process.overload.note_callback(Request(LATE_S))
+    assert process.refuses(0.0)
+
+    await process.look()
+    assert process.refuses(0.0)
+    await process.look()
     assert not process.refuses(0.0)
 
 

@@ -160,10 +160,9 @@ class Overload:
         """Note how long a callback has waited, whose request was served long ago."""
         self._callback_s = connection.received_ago_s
         now_s = self._clock.now_s()
+        self.wants_callback = False
         if self._is_late(self._callback_s):
             self._has_lasted(self._callback_s, now_s)
-        else:
-            self.wants_callback = now_s < self._alert_until_s
 
     def _is_late(self, late_s: float) -> bool:
         self._shown_s = max(self._shown_s, late_s)
@@ -183,7 +182,8 @@ class Overload:
     def _look(self) -> None:
         """Ask for the next request and the next callback, and measure a turn of the event loop."""
         self._shown_s *= _DECAY
-        self._callback_s = 0.0
+        if self.wants_callback:  # none has come in the last interval
+            self._callback_s = 0.0
         self.wants_request = self.wants_callback = True
         # The first call may come within this turn, the second comes in the next one.
         asyncio.get_running_loop().call_soon(self._start_turn)
