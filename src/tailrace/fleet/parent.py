@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tailrace.config import Address
 from tailrace.fleet.crew import Crew, Generation, dismiss, responses
 from tailrace.fleet.draining import NodeDrain
 from tailrace.fleet.handover import (
@@ -105,12 +106,9 @@ class Parent:
         crew.public = crew.public or bind_public(settings.listen, "--listen")
         crew.generation = Generation(1, _read(settings.config_path))
         refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
-        self._watch()
+        self._tasks.spawn(self._vigil.keep(), "watch the workers")
         await crew.start_workers(settings.workers)
         self._begin()
-
-    def _watch(self) -> None:
-        self._tasks.spawn(self._vigil.keep(), "watch the workers")
 
     def _notify(self) -> None:
         self._tasks.spawn(self._notifier.keep(self._status), "tell the service manager")
@@ -132,8 +130,7 @@ class Parent:
     @property
     def public_url(self) -> str:
         """Where clients reach the gateway."""
-        host, port = self._crew.public[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{Address(*self._crew.public[0].getsockname()[:2])}"
 
     def summary(self) -> str:
         """Return a line for the log: where the gateway is, and who calls and invokes."""
@@ -295,7 +292,7 @@ class Parent:
             await self._crew.adopt(each)
         logger.info("the parent is its new code, with %s", self._status())
         take_signals()
-        self._watch()
+        self._tasks.spawn(self._vigil.keep(), "watch the workers")
         self._begin()
 
     # --- the end --------------------------------------------------------------------------------
