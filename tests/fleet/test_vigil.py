@@ -70,8 +70,8 @@ def test_a_worker_without_a_beat_is_killed_and_one_with_a_beat_is_not(
 
         (line,) = caplog.messages
         assert line == (
-            f"worker 0 (process {silent_pid}) has not answered for 10 s: killed;"
-            " 3 open responses break off"
+            f"worker 0 (process {silent_pid}) has not answered for 10 s: killed, and"
+            " with it 3 open responses"
         )
         os.waitid(os.P_PID, silent_pid, os.WEXITED | os.WNOWAIT)
         assert not has_ended(lively_pid)
@@ -92,7 +92,7 @@ def test_a_worker_that_outlives_its_drain_is_killed(caplog: pytest.LogCaptureFix
             vigil.look()
 
         (line,) = caplog.messages
-        assert "should have ended 10 s ago: killed; 3 open responses break off" in line
+        assert "should have ended 10 s ago: killed, and with it 3 open responses" in line
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         board.close()
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 from tailrace.cli.steps import Steps
 from tailrace.config import Address
 from tailrace.net.process import limits
+from tailrace.net.process.board import OPEN, responses
 
-_OPEN: Final = ("held", "uploads", "clients", "callbacks")
 _UNANSWERED_MAX: Final = 2
 """Questions in a row without an answer after which it gives up: a gateway that takes up new code
 answers the second."""
@@ -152,7 +152,7 @@ class DrainSession:
     def _finish_ended(self, state: State) -> int:
         """The gateway has ended before it could report: somebody has sent SIGTERM."""
         count = state["held"]
-        more = f"; {_responses(count)} when last asked, see its log" if count else ""
+        more = f"; {responses(count)} when last asked, see its log" if count else ""
         text = f"the gateway has ended after {state['seconds']:.1f} s{more}"
         self._write({**state, "status": "ended"}, text)
         return 0
@@ -166,7 +166,7 @@ class DrainSession:
 
 
 def _state_of(node: dict[str, Any]) -> State:
-    names = ("status", "was_cut", "workers", *_OPEN)
+    names = ("status", "was_cut", "workers", *OPEN)
     return {**{name: node[name] for name in names}, "seconds": node["drain_s"]}
 
 
@@ -178,13 +178,9 @@ def _in_words(state: State) -> str:
     clients, workers = state["clients"], state["workers"]
     return ", ".join(
         (
-            f"{state['status']}: {_responses(state['held'])}",
+            f"{state['status']}: {responses(state['held'])}",
             f"{clients} {'connection' if clients == 1 else 'connections'}",
             f"{workers} {'worker' if workers == 1 else 'workers'}",
             f"{state['seconds']:.0f} s",
         )
     )
-
-
-def _responses(count: int) -> str:
-    return "1 open response" if count == 1 else f"{count} open responses"

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from tailrace.net.process.board import responses
 from tailrace.net.tasks import TaskSet
 
 
@@ -30,8 +31,7 @@ async def end(
     flush_log()  # whatever follows the signal
     count = count_open()
     if count:
-        what = "1 open response" if count == 1 else f"{count} open responses"
-        report(f"waiting for {what} to end; a second signal cuts off what is left")
+        report(f"waiting for {responses(count)} to end; a second signal cuts off what is left")
     tasks = TaskSet()
     draining = tasks.spawn(drain(), "drain")
     insisted = tasks.spawn(signals.second.wait(), "second signal")

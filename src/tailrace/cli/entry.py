@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tailrace import __version__
-from tailrace.cli.error_words import in_words
+from tailrace.cli.error_words import error_in_words
 from tailrace.errors import ConfigError, PackageError
 from tailrace.net.process.descriptors import open_standard_streams
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         tailrace.main(given, prog_name="tailrace")
     except (ConfigError, PackageError, ModuleNotFoundError, OSError) as error:
-        _fail(*in_words(error, given))
+        _fail(*error_in_words(error, given))
     sys.exit(0)
 
 

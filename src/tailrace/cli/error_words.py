@@ -17,7 +17,7 @@ _LIBRARIES: Final = frozenset(
 _EXTRAS: Final = ("dev", "package", "gateway", "emulator", "probe")
 
 
-def in_words(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
+def error_in_words(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
     """Return exit code and message for an error of a command; any other error is raised again."""
     match error:
         case ConfigError():

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tailrace.cli.error_words import in_words
+from tailrace.cli.error_words import error_in_words
 
 if TYPE_CHECKING:  # Windows has no fleet
     from tailrace.fleet.membership import Membership
@@ -28,7 +28,7 @@ def reporting(member: Membership) -> Iterator[None]:
         yield
     except Exception as error:
         try:
-            code, text = in_words(error, ["gateway"])
+            code, text = error_in_words(error, ["gateway"])
         except Exception:
             traceback.print_exc()  # first: the parent ends a worker that has failed at once
             _report(channel, 1, f"{type(error).__name__}: {error}")

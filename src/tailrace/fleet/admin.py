@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tailrace.config import WILDCARDS, Wanted
+from tailrace.config import WILDCARDS, Address, Wanted
 from tailrace.fleet.parent import Parent
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.worker import Worker
 from tailrace.net.clock import LoopClock
 from tailrace.net.process import limits
-from tailrace.net.process.board import COUNTS
+from tailrace.net.process.board import OPEN, SUMMED, responses
 from tailrace.net.server.listener import (
     IGNORE,
     Connection,
@@ -41,10 +41,6 @@ logger = logging.getLogger(__name__)
 Answer = tuple[int, Headers, bytes]
 
 _FIELDS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-_OF_A_WORKER: Final = ("pid", "generation", "state", "beat_ns", "late_us")
-"""The counts that have no sum."""
-_SUMMED: Final = tuple(name for name in COUNTS if name not in _OF_A_WORKER)
-_OPEN: Final = ("held", "uploads", "clients", "callbacks")
 _BOUNDS: Final = HttpLimits(connections=limits.ADMIN_CONNECTIONS_MAX)
 
 
@@ -112,8 +108,7 @@ class Admin:
         """Where it is, for the log line of the start; empty if it is nowhere."""
         if not self.sockets:
             return ""
-        host, port = self._servers[0].host, self._servers[0].port
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{Address(self._servers[0].host, self._servers[0].port)}"
 
     def _on_head(self, head: RequestHead, connection: Connection) -> Receiver:
         connection.respond(*self._answer(head))
@@ -156,7 +151,7 @@ class Admin:
             "drain_s": _rounded(parent.node_drain.seconds),
             "was_cut": parent.was_cut,
             "late_us": max((count["late_us"] for count in counts), default=0),
-            **{name: sum(count[name] for count in counts) for name in _SUMMED},
+            **{name: sum(count[name] for count in counts) for name in SUMMED},
         }
         workers = [_of_worker(worker) for worker in parent.workers]
         return _json(200, {"node": node, "workers": workers})
@@ -164,9 +159,8 @@ class Admin:
     def _drain(self) -> Answer:
         is_new = not self._parent.is_draining
         if is_new:
-            count = self._parent.held
-            what = "1 open response" if count == 1 else f"{count} open responses"
-            logger.info("drain: asked for at the admin listener, %s", what)
+            held = responses(self._parent.held)
+            logger.info("drain: asked for at the admin listener, %s", held)
             self._parent.begin_drain()
             self._tasks.spawn(self._report(), "report the drain")
         return _json(202 if is_new else 200, self._state())
@@ -187,7 +181,7 @@ class Admin:
 
     def _state(self) -> dict[str, Any]:
         counts = [worker.row.counts() for worker in self._parent.workers]
-        opened = {name: sum(count[name] for count in counts) for name in _OPEN}
+        opened = {name: sum(count[name] for count in counts) for name in OPEN}
         return {"status": self.status, "workers": len(counts), **opened}
 
     def _accepting(self) -> int:

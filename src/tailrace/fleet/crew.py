@@ -13,9 +13,9 @@ from tailrace import limits
 from tailrace.errors import ConfigError
 from tailrace.fleet.handover import WorkerState
 from tailrace.fleet.settings import FleetSettings
-from tailrace.fleet.worker import StartFailedError, Worker, in_words
+from tailrace.fleet.worker import StartFailedError, Worker, end_in_words
 from tailrace.net.process import limits as process_limits
-from tailrace.net.process.board import Board
+from tailrace.net.process.board import Board, responses
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger("tailrace.gateway")
@@ -82,7 +82,7 @@ class Crew:
                 await worker.wait_ready()
             for worker in started:
                 if worker.status is not None:
-                    how = in_words(worker.status)
+                    how = end_in_words(worker.status)
                     raise StartFailedError(f"worker {worker} has ended at once, {how}")
         except BaseException:
             dismiss(started)
@@ -211,7 +211,7 @@ class Crew:
             assert worker.status is not None
             logger.error(
                 "worker %s has ended, %s; %s broke off",
-                *(worker, in_words(worker.status), responses(held)),
+                *(worker, end_in_words(worker.status), responses(held)),
             )
             has_settled = time.monotonic() - worker.started_s >= process_limits.WORKER_SETTLED_S
             self._replace_missing(1 if has_settled else worker.ends + 1)
@@ -275,11 +275,6 @@ def dismiss(workers: Iterable[Worker]) -> None:
         else:
             worker.is_leaving = True
             worker.kill()
-
-
-def responses(count: int) -> str:
-    """Return a number of open responses in words."""
-    return "1 open response" if count == 1 else f"{count} open responses"
 
 
 def _port_of(sock: socket.socket) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 from tailrace.errors import ConfigError
 from tailrace.fleet.spawning import START_SIGNALS, become, spawn_with
-from tailrace.fleet.worker import StartFailedError, in_words
+from tailrace.fleet.worker import StartFailedError, end_in_words
 from tailrace.net.process import limits
 
 VARIABLE: Final = "TAILRACE_PARENT"
@@ -137,7 +137,7 @@ async def try_out(command: list[str], state: ParentState) -> None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)  # noqa: ASYNC222 - after SIGKILL
     if status:
-        raise StartFailedError(f"its new code did not start, {in_words(status)}")
+        raise StartFailedError(f"its new code did not start, {end_in_words(status)}")
 
 
 def take_over(command: list[str], state: ParentState) -> NoReturn:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tailrace.config import Address
-from tailrace.fleet.crew import Crew, Generation, dismiss, responses
+from tailrace.fleet.crew import Crew, Generation, dismiss
 from tailrace.fleet.draining import NodeDrain
 from tailrace.fleet.handover import (
     ParentState,
@@ -33,7 +33,7 @@ from tailrace.fleet.vigil import Vigil
 from tailrace.fleet.worker import StartFailedError, Worker
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.process import limits
-from tailrace.net.process.board import Board
+from tailrace.net.process.board import Board, responses
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger("tailrace.gateway")

@@ -15,6 +15,7 @@ from typing import Final
 
 from tailrace.fleet.worker import Worker
 from tailrace.net.process import limits
+from tailrace.net.process.board import responses
 
 logger = logging.getLogger("tailrace.gateway")
 
@@ -93,9 +94,8 @@ class Vigil:
                 self._told.add(worker.pid)
                 logger.warning("worker %s %s: left alone, it is traced", worker, why)
             return
-        held = worker.row["held"]
-        broke = "1 open response breaks" if held == 1 else f"{held} open responses break"
-        logger.error("worker %s %s: killed; %s off", worker, why, broke)
+        held = responses(worker.row["held"])
+        logger.error("worker %s %s: killed, and with it %s", worker, why, held)
         self._silent[worker.pid] = self._late[worker.pid] = 0
         worker.kill()
 

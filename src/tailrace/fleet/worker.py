@@ -233,13 +233,13 @@ class Worker:
             return
         self.status = os.waitstatus_to_exitcode(status)
         if not self.ready.done():
-            text = f"worker {self} ended at its start, {in_words(self.status)}"
+            text = f"worker {self} ended at its start, {end_in_words(self.status)}"
             self.ready.set_exception(StartFailedError(text))
         self.ready.exception()  # somebody has seen it, or nobody waits
         self.on_ended(self)
 
 
-def in_words(status: int) -> str:
+def end_in_words(status: int) -> str:
     """Return how a process ended: "exit code 1", or "SIGKILL"."""
     if status >= 0:
         return f"exit code {status}"

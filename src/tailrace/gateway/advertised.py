@@ -11,7 +11,6 @@ read 2026-11.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
@@ -25,7 +24,7 @@ from tailrace.config import Address, with_host
 from tailrace.errors import ConfigError, PeerError
 from tailrace.gateway.limits import METADATA_TIMEOUT_S, METADATA_TOKEN_S
 from tailrace.net.client.pool import HttpPool, Origin
-from tailrace.net.client.request import PoolAnswer, WholeRequest
+from tailrace.net.client.request import PoolAnswer
 
 _OPTION: Final = "--advertise auto"
 _IMDS: Final = {4: "http://169.254.169.254", 6: "http://[fd00:ec2::254]"}
@@ -230,10 +229,8 @@ async def _ask(method: str, base: str, path: str, headers: dict[str, str]) -> Po
         connect_timeout_s=METADATA_TIMEOUT_S,
     )
     pool.start()
-    done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()
     try:
-        pool.request(message.encode("latin-1", "replace"), done.set_result)
-        return (await done).answer()
+        return await pool.ask(message.encode("latin-1", "replace"))
     except (PeerError, TimeoutError):
         return None
     finally:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tailrace import limits
+from tailrace.config import Address
 from tailrace.gateway.event import exchange_of
 from tailrace.gateway.exchange.places import OwnPlaces, SharedPlaces
 from tailrace.gateway.exchange.record import Observer
@@ -309,5 +310,4 @@ def _within_descriptors(settings: GatewaySettings) -> GatewaySettings:
 
 
 def _url(server: HttpServer) -> str:
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"http://{host}:{server.port}"
+    return f"http://{Address(server.host, server.port)}"

@@ -6,14 +6,12 @@ permission is lambda:InvokeFunction, which InvokeWithResponseStream needs as wel
 
 from __future__ import annotations
 
-import asyncio
-
 from tailrace import limits
 from tailrace.gateway.aws.endpoint import LambdaEndpoint
 from tailrace.gateway.aws.signing import LambdaSigner
 from tailrace.gateway.limits import CHECKS_MAX
 from tailrace.net.client.pool import HttpPool
-from tailrace.net.client.request import PoolAnswer, WholeRequest
+from tailrace.net.client.request import PoolAnswer
 
 
 class DryRuns:
@@ -41,14 +39,7 @@ class DryRuns:
             TimeoutError: it did not answer in time.
             EndpointError: expired credentials were not renewed.
         """
-        done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()
-
-        def on_done(request: WholeRequest) -> None:
-            if not done.done():
-                done.set_result(request)
-
-        self._pool.request(self._post_to(function).encode(b"{}"), on_done)
-        return (await done).answer()
+        return await self._pool.ask(self._post_to(function).encode(b"{}"))
 
     async def close(self) -> None:
         """Close all connections."""

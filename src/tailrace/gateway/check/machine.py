@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 
@@ -11,8 +10,8 @@ from tailrace.config import WILDCARDS, Address
 from tailrace.errors import PeerError
 from tailrace.gateway.check.finding import Finding
 from tailrace.net.client.pool import HttpPool, Origin
-from tailrace.net.client.request import WholeRequest
 from tailrace.net.ports import is_taken, refuse_unusable
+from tailrace.net.process.board import responses
 from tailrace.net.process.descriptors import WANTED, raise_descriptor_limit, shares_of
 
 
@@ -26,8 +25,8 @@ async def check_listener(option: str, listen: Address, health_path: str) -> tupl
         if health is None:
             text = str(error).removeprefix(f"{option}: ")
             return Finding("error", subject, text.partition("; ")[0], _remedy_in(text)), False
-        held = health.get("held", 0)
-        text = f"a gateway runs there: {health['status']}, {held} open responses"
+        held = responses(int(str(health["held"])))
+        text = f"a gateway runs there: {health['status']}, {held}"
         return Finding("ok", subject, text), True
     return Finding("ok", subject, "free"), False
 
@@ -86,11 +85,9 @@ async def _health_at(listen: Address, path: str) -> dict[str, object] | None:
         timeout_s=limits.CONNECT_TIMEOUT_S,
     )
     pool.start()
-    done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()
     message = f"GET {path} HTTP/1.1\r\nhost: {Address(host, listen.port)}\r\n\r\n"
     try:
-        pool.request(message.encode("latin-1"), done.set_result)
-        document = json.loads((await done).answer().body)
+        document = json.loads((await pool.ask(message.encode("latin-1"))).body)
     except (PeerError, TimeoutError, ValueError):
         return None
     finally:

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from tailrace.net.process.board import OPEN
 from tailrace.net.server.listener import Headers
 
 _FIELDS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-_OPEN: Final = ("held", "uploads", "clients", "callbacks")
 _REFUSED: Final = {
     "requests": "requests_refused",
     "late": "requests_late",
@@ -33,7 +33,7 @@ def encode_health(counts: Mapping[str, int], *, is_draining: bool) -> tuple[int,
     status, text = (503, "draining") if is_draining else (200, "ok")
     document = {
         "status": text,
-        **{name: counts[name] for name in _OPEN},
+        **{name: counts[name] for name in OPEN},
         "late_us": counts["late_us"],
         "refused": {name: counts[count] for name, count in _REFUSED.items()},
     }

@@ -8,10 +8,8 @@ from typing import Final
 
 from tailrace.net.clock import Timer, TimerClock
 from tailrace.net.process import limits
-from tailrace.net.process.board import ACCEPTING, COUNTS, DRAINING, Row
+from tailrace.net.process.board import ACCEPTING, DRAINING, SUMMED, Row
 
-_FIRST: Final = COUNTS.index("held")
-_SUMMED: Final = COUNTS[_FIRST:]
 _AT_ONCE: Final = ("held", "clients")
 """Written whenever they change: the balance of the node follows from them."""
 
@@ -55,7 +53,7 @@ class NodeRow:
         """Return the counts of all processes together; of lateness, the greatest."""
         self._write()
         rows = [row.counts() for row in self._row.board.rows()]
-        sums = {name: sum(row[name] for row in rows) for name in _SUMMED}
+        sums = {name: sum(row[name] for row in rows) for name in SUMMED}
         return {**sums, "late_us": max(row["late_us"] for row in rows)}
 
     def _beat(self) -> None:

@@ -18,7 +18,7 @@ from tailrace import limits
 from tailrace.errors import PeerError
 from tailrace.net.client.connection import ClientConnection
 from tailrace.net.client.places import Places
-from tailrace.net.client.request import EncodedRequest, WholeRequest
+from tailrace.net.client.request import EncodedRequest, PoolAnswer, WholeRequest
 from tailrace.net.clock import LoopClock, TimerClock, time_limit
 from tailrace.net.sweeper import Sweeper
 from tailrace.net.tasks import TaskSet
@@ -120,6 +120,22 @@ class HttpPool:
         request = WholeRequest(self, message, self.clock.now_s() + self._timeout_s, on_done)
         request.start()
         return request
+
+    async def ask(self, message: EncodedRequest) -> PoolAnswer:
+        """Send an encoded request and return its answer. Cancelling is safe.
+
+        Raises:
+            PeerError: the peer is unreachable, or its answer is no HTTP.
+            TimeoutError: it did not answer in time.
+        """
+        done: asyncio.Future[WholeRequest] = asyncio.get_running_loop().create_future()
+
+        def on_done(request: WholeRequest) -> None:
+            if not done.done():
+                done.set_result(request)
+
+        self.request(message, on_done)
+        return (await done).answer()
 
     # --- streamed answers ---------------------------------------------------------------------
 

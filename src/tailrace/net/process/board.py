@@ -27,6 +27,10 @@ COUNTS: Final = (
 """The columns. `state` is one of the four below; `beat_ns` is the monotonic time at which the event
 loop has last run, `late_us` how late it runs; those from `requests_refused` on count since the
 process's start, and `accepted` too."""
+SUMMED: Final = COUNTS[COUNTS.index("held") :]
+"""The columns whose sum over all processes means something."""
+OPEN: Final = ("held", "uploads", "clients", "callbacks")
+"""What a process has open now."""
 FREE: Final = 0
 STARTING: Final = 1
 ACCEPTING: Final = 2
@@ -53,6 +57,11 @@ _LAYOUT: Final = 1
 """Old and new code count in one table for a while after a reload: add columns at the end of COUNTS.
 Any other change takes another number here, with which workers of new code refuse the table."""
 assert len(COUNTS) <= _ROW_WORDS
+
+
+def responses(count: int) -> str:
+    """Return a number of open responses, such as `held`, in words."""
+    return "1 open response" if count == 1 else f"{count} open responses"
 
 
 class Row:
