@@ -179,7 +179,7 @@ def test_an_address_that_others_reach_is_a_warning(
 
     texts = [record.getMessage() for record in caplog.records]
     assert len(texts) == count
-    assert all("whoever reaches the admin listener" in text for text in texts)
+    assert all("any host that can connect to the admin listener" in text for text in texts)
 
 
 def test_off_is_no_listener(endpoint: CutLambda, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_manager_that_is_gone_is_one_warning(
     notifier.ready("2 workers")
 
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("the service manager cannot be told: ")
+    assert caplog.messages[0].startswith("NOTIFY_SOCKET takes no message now, ")
 
 
 def test_a_gateway_tells_its_start_a_reload_and_its_end(

@@ -64,8 +64,8 @@ def bind_admin(wanted: Wanted | None) -> list[socket.socket]:
     host = wanted.address.host
     if host in WILDCARDS or not is_loopback(f"[{host}]" if ":" in host else host):
         logger.warning(
-            "whoever reaches the admin listener at %s can drain this gateway;"
-            " let its firewall allow operators only",
+            "any host that can connect to the admin listener at %s can drain this gateway;"
+            " allow operators only, by a firewall",
             wanted,
         )
     return sockets

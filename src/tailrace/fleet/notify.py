@@ -91,5 +91,7 @@ class Notifier:
             self._unsent.clear()
         except OSError as error:  # its queue is full, or it is not there: the next message tells it
             if not self._has_failed:
-                logger.warning("the service manager cannot be told: %s", error)
+                logger.warning(
+                    "NOTIFY_SOCKET takes no message now, the next one repeats it: %s", error
+                )
             self._has_failed = True

@@ -1,4 +1,4 @@
-"""Does the advertised address reach this gateway? The check listens there itself, and calls.
+"""Checks whether the advertised address reaches this gateway: it listens there itself, and calls.
 
 A callback listener is opened for the moment of the check, and a callback is sent to the advertised
 address. If its `100 Continue` names the exchange, nothing in between speaks HTTP, and the address

@@ -1,4 +1,4 @@
-"""Can the functions of the routes be invoked? Lambda is asked, URLs are connected to; none runs."""
+"""Checks whether the routes' functions can be invoked: Lambda is asked, URLs are connected to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can a gateway listen where it is to, and has it file descriptors for what is configured?"""
+"""Checks whether a gateway can listen at its addresses, and has enough file descriptors."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ _NAMES: Final[dict[str, _Words]] = {
         is_general=True,
     ),
     "OptInRequired": _Words(
-        "the account does not use this region or Lambda", "enable it", is_general=True
+        "the account does not use this region or Lambda",
+        "enable the region in the account's settings",
+        is_general=True,
     ),
     "TooManyRequestsException": _Words(
         "Lambda is at its limit now, so the permission is unknown",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from tailrace import limits
 from tailrace.errors import ThrottledError
 from tailrace.gateway.routes import Route, identity_of
 from tailrace.net.process.board import Row
@@ -130,5 +129,4 @@ def _throttled_gateway(most: int) -> ThrottledError:
 
 
 def _throttled_table() -> ThrottledError:
-    most = limits.ROUTES_COUNTED_MAX
-    return ThrottledError(f"the gateway is busy: {most} routes with requests at a time")
+    return ThrottledError("the gateway is busy: this route cannot be counted now")
