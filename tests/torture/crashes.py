@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from tests.torture.load import Load, Mix, Tally
 from tests.torture.restarts import loaded, wait_new
 
 DECK = (*["worker"] * 4, "parent")
+CLOSING_S = 1.0
+"""After a death its connections are closed: a client may have asked once more meanwhile."""
 PAUSE_S = (0.2, 1.5)
 """Between a recovery and the next kill."""
 
@@ -58,7 +60,8 @@ class Killer:
         self.result = CrashResult()
         self.orphans: list[psutil.Process] = []
         self.down: list[tuple[float, float]] = []
-        self._ports: dict[int, float] = {}  # of clients: when the worker died that held them
+        # Of clients: when a worker died that held a connection of theirs. Ports are used again.
+        self._ports: defaultdict[int, list[float]] = defaultdict(list)
         self._doomed: list[Visit] = []
         self._starts = 1
         self._log: list[tuple[float, str]] = []
@@ -116,11 +119,14 @@ class Killer:
         result.down_s = [end_s - start_s for start_s, end_s in self.down]
         for visit in visits:
             text = self._described(visit)
-            died_s = self._ports.get(visit.port, float("inf"))
+            is_orphan = any(
+                died_s <= visit.end_s and visit.asked_s <= died_s + CLOSING_S
+                for died_s in self._ports[visit.port]
+            )
             is_away = any(a - 0.05 <= visit.end_s and visit.asked_s <= b for a, b in self.down)
             if visit.end.isupper():
                 result.lies.append(text)
-            elif visit.end_s >= died_s or self._named_dead_worker(visit):
+            elif is_orphan or self._named_dead_worker(visit):
                 result.broken += 1
             elif is_away and not visit.head_s:
                 result.away[visit.end] += 1
@@ -157,7 +163,8 @@ class Killer:
     def _note_victims(self, peers: set[int]) -> None:
         """The worker is stopped: what it has not relayed by now never arrives."""
         now_s = time.monotonic()
-        self._ports |= dict.fromkeys(peers, now_s)
+        for port in peers:
+            self._ports[port].append(now_s)
         for visit in self.load.open:
             run = self.load.side.runs.get(visit.target)
             if visit.port in peers and visit.is_open and not (run and run.has_sent_all):
