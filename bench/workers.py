@@ -15,19 +15,21 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
 
-from bench.load import BenchError, Client, connect
+from bench.load import BenchError, Client, Goal, connect
 from bench.measure import CHUNK, Bench, Load
 from bench.relays import TAILRACE_COMMAND, Bed, Cores, Relay
 from bench.stand_in import Sink, StandIn
 from tailrace.net.process.startup import set_up
 
 WORKERS = (1, 2)
+TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class WorkersBench:
 
         self._stand_in.fail = fail
         before_s = relay.cpu_s()
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(TIMEOUT_S):
             await asyncio.gather(*(visit() for _ in range(self._size.connections)))
         if failures:
             raise BenchError(failures[0])
@@ -144,39 +146,26 @@ class WorkersBench:
         """A request on a kept connection, at a pace: CPU time."""
         size = self._size
         count = round(size.paced_s * size.requests_per_s * workers)
-        left, has_all = count, asyncio.Event()
-        failures: list[str] = []
-        free: list[Client] = []
+        goal, free = Goal(count, "responses"), deque[Client]()
 
         def on_end(client: Client) -> None:
-            nonlocal left
-            left -= 1
+            goal.add()
             free.append(client)
-            if left == 0:
-                has_all.set()
 
-        def fail(message: str) -> None:
-            failures.append(message)
-            has_all.set()
+        async def new() -> Client:
+            return await connect(relay.port, lambda: Client(_ignore, on_end, goal.fail))
 
-        self._stand_in.fail = fail
-        async with asyncio.timeout(120):
-            clients = [
-                await connect(relay.port, lambda: Client(_ignore, on_end, fail))
-                for _ in range(size.connections * workers)
-            ]
-            free += clients
-            before_s = relay.cpu_s()
-            async for _ in _paced(count, size.requests_per_s * workers):
-                while not free and not failures:
-                    await asyncio.sleep(0.001)
-                if failures:
-                    break
-                free.pop(0).ask("/one")
-            await has_all.wait()
+        self._stand_in.fail = goal.fail
+        clients = [await new() for _ in range(size.connections * workers)]
+        free += clients
+        before_s = relay.cpu_s()
+        async for _ in _paced(count, size.requests_per_s * workers):
+            if not free:
+                clients.append(await new())
+                free.append(clients[-1])
+            free.popleft().ask("/one")
+        await goal.wait(TIMEOUT_S)
         used_s = relay.cpu_s() - before_s
-        if failures:
-            raise BenchError(failures[0])
         for client in clients:
             client.transport.close()
         return used_s / count * 1e6
@@ -186,43 +175,34 @@ class WorkersBench:
         size, function = self._size, Streams()
         count = round(size.paced_s * size.chunks_per_s * workers)
         self._stand_in.play = function.play
-        has_all = asyncio.Event()
-        failures: list[str] = []
-        left = size.streams * len(CHUNK)  # each stream begins with one
+        # Each stream begins with a chunk.
+        begun = Goal(size.streams * len(CHUNK), "bytes of first chunks")
+        ended = Goal((size.streams + count) * len(CHUNK), "bytes of chunks")
 
         def on_bytes(count: int) -> None:
-            nonlocal left
-            left -= count
-            if left <= 0:
-                has_all.set()
+            begun.add(count)
+            ended.add(count)
 
         def fail(message: str) -> None:
-            failures.append(message)
-            has_all.set()
+            begun.fail(message)
+            ended.fail(message)
 
         def on_end(client: Client) -> None:
             fail("a stream ended")
 
         self._stand_in.fail = fail
-        async with asyncio.timeout(120):
-            clients = [
-                await connect(relay.port, lambda: Client(on_bytes, on_end, fail))
-                for _ in range(size.streams)
-            ]
-            for client in clients:
-                client.ask("/chunks")
-            await has_all.wait()
-            if failures:
-                raise BenchError(failures[0])
-            has_all.clear()
-            left = count * len(CHUNK)
-            before_s = relay.cpu_s()
-            async for number in _paced(count, size.chunks_per_s * workers):
-                function.sinks[number % len(function.sinks)].write(CHUNK)
-            await has_all.wait()
+        clients = [
+            await connect(relay.port, lambda: Client(on_bytes, on_end, fail))
+            for _ in range(size.streams)
+        ]
+        for client in clients:
+            client.ask("/chunks")
+        await begun.wait(TIMEOUT_S)
+        before_s = relay.cpu_s()
+        async for number in _paced(count, size.chunks_per_s * workers):
+            function.sinks[number % len(function.sinks)].write(CHUNK)
+        await ended.wait(TIMEOUT_S)
         used_s = relay.cpu_s() - before_s
-        if failures:
-            raise BenchError(failures[0])
         self._stand_in.fail = _ignore_failure
         for client in clients:
             client.abandon()
