@@ -8,7 +8,7 @@ import pytest
 from tests.gateway.world import FixedRoute
 
 from tailrace.errors import ThrottledError
-from tailrace.gateway.exchange.places import OwnPlaces, Places, SharedPlaces
+from tailrace.gateway.exchange.places import ExchangePlaces, OwnPlaces, SharedPlaces
 from tailrace.net.process.board import Board, Row
 
 ROUTE = FixedRoute(concurrency=3)
@@ -23,7 +23,7 @@ def row_of(board: Board) -> Row:
 
 
 @pytest.fixture(name="places", params=["own", "shared"])
-def _places(request: pytest.FixtureRequest) -> Iterator[Places]:
+def _places(request: pytest.FixtureRequest) -> Iterator[ExchangePlaces]:
     if request.param == "own":
         yield OwnPlaces(held_max=4)
         return
@@ -32,7 +32,7 @@ def _places(request: pytest.FixtureRequest) -> Iterator[Places]:
     board.close()
 
 
-def test_a_route_has_its_concurrency(places: Places) -> None:
+def test_a_route_has_its_concurrency(places: ExchangePlaces) -> None:
     assert [places.check(ROUTE), places.take(ROUTE), places.check(ROUTE)] == [0, None, 1]
     places.take(ROUTE)
     places.take(ROUTE)
@@ -45,7 +45,7 @@ def test_a_route_has_its_concurrency(places: Places) -> None:
     places.take(ROUTE)
 
 
-def test_a_gateway_has_its_places(places: Places) -> None:
+def test_a_gateway_has_its_places(places: ExchangePlaces) -> None:
     for route in (ROUTE, ROUTE, OTHER, OTHER):
         places.take(route)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # Windows has no locks of files as it needs them
     from tailrace.net.process.shared_count import SharedCount
 
 
-class Places(Protocol):
+class ExchangePlaces(Protocol):
     """The places of a gateway."""
 
     def check(self, route: Route) -> int:
@@ -39,7 +39,7 @@ class OwnPlaces:
         self._by_route: dict[Route, int] = {}
 
     def check(self, route: Route) -> int:
-        """See `Places`."""
+        """See `ExchangePlaces`."""
         count = self._by_route.get(route, 0)
         if count >= route.concurrency:
             raise _throttled_route(route)
@@ -48,7 +48,7 @@ class OwnPlaces:
         return count
 
     def take(self, route: Route) -> None:
-        """See `Places`."""
+        """See `ExchangePlaces`."""
         count = self._by_route.get(route, 0)
         if count >= route.concurrency or self._held >= self._held_max:
             self.check(route)
@@ -56,7 +56,7 @@ class OwnPlaces:
         self._held += 1
 
     def leave(self, route: Route) -> None:
-        """See `Places`."""
+        """See `ExchangePlaces`."""
         self._held -= 1
         others = self._by_route.pop(route) - 1
         if others:
@@ -81,7 +81,7 @@ class SharedPlaces:
         self._by_route: dict[Route, SharedCount] = {}
 
     def check(self, route: Route) -> int:
-        """See `Places`."""
+        """See `ExchangePlaces`."""
         count = self._of(route).total
         if count >= route.concurrency:
             raise _throttled_route(route)
@@ -91,7 +91,7 @@ class SharedPlaces:
         return count
 
     def take(self, route: Route) -> None:
-        """See `Places`."""
+        """See `ExchangePlaces`."""
         self._check_own()
         count = self._of(route)
         if not count.take(route.concurrency):
@@ -103,7 +103,7 @@ class SharedPlaces:
         self._set_held(self._held)
 
     def leave(self, route: Route) -> None:
-        """See `Places`."""
+        """See `ExchangePlaces`."""
         self._of(route).leave()
         self._all.leave()
         self._held -= 1

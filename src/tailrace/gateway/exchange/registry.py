@@ -21,7 +21,7 @@ from tailrace.gateway.exchange.deadlines import (
     sweep_interval_s,
 )
 from tailrace.gateway.exchange.live import Held
-from tailrace.gateway.exchange.places import OwnPlaces, Places
+from tailrace.gateway.exchange.places import ExchangePlaces, OwnPlaces
 from tailrace.gateway.exchange.record import ExchangeRecord, Observer
 from tailrace.gateway.exchange.state import DeadlinePassed, Exchange, Stopped
 from tailrace.gateway.routes import Route
@@ -50,7 +50,7 @@ class Registry:
         deadlines: GatewayConfig,
         *,
         observers: Sequence[Observer] = (),
-        places: Places | None = None,
+        places: ExchangePlaces | None = None,
         clock: TimerClock | None = None,
     ) -> None:
         self.deadlines = deadlines
