@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 from tests.command import PATIENCE_S, Command
 from tests.fakes import encode_chunk, encode_head, encode_request
+from tests.torture.fleet import listening_ports
 from tests.torture.functions import Endpoint
 
 from tailrace.wire.integration import MEDIA_TYPE
@@ -188,14 +189,9 @@ def gateway(directory: Path, endpoint_url: str, config_text: str) -> Iterator[Ga
         ports = {urlsplit(url).port or 0 for url in (line[2], line[3])}
         pids = {}
         for worker in psutil.Process(command.process.pid).children():
-            (port,) = ports & _listening_ports(worker)
+            (port,) = ports & listening_ports(worker)
             pids[port] = worker.pid
         yield Gateway(line[1], pids)
-
-
-def _listening_ports(process: psutil.Process) -> set[int]:
-    connections = process.net_connections(kind="tcp")
-    return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
 
 
 BUSY = """

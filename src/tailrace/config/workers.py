@@ -23,9 +23,8 @@ def parse_workers(text: str, *, name: str = "--workers") -> int:
     if text.strip() == "auto":
         return min(limits.WORKERS_MAX, usable_cores())
     digits = text.strip()
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 9) or (
-        int(digits) > limits.WORKERS_MAX
-    ):
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= 9
+    if not is_number or int(digits) > limits.WORKERS_MAX:
         allowed = f"a whole number from 0 to {limits.WORKERS_MAX}, or auto"
         raise ConfigError(f"{text[:80]!r} is not allowed", where=name, allowed=allowed)
     return int(digits)

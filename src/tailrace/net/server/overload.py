@@ -9,7 +9,7 @@ there is no state that must end first.
 What the kernel received before the process began to serve has waited for the start: a supervisor
 holds the listening socket during a restart. It is served, and so is what stands behind it.
 
-In normal times one request and one callback in LATE_LOOK_INTERVAL_S are looked at.
+One callback in LATE_LOOK_INTERVAL_S is looked at, and in normal times one request.
 """
 
 from __future__ import annotations
@@ -159,10 +159,9 @@ class Overload:
     def note_callback(self, connection: Arrived) -> None:
         """Note how long a callback has waited, whose request was served long ago."""
         self._callback_s = connection.received_ago_s
-        now_s = self._clock.now_s()
         self.wants_callback = False
         if self._is_late(self._callback_s):
-            self._has_lasted(self._callback_s, now_s)
+            self._has_lasted(self._callback_s, self._clock.now_s())
 
     def _is_late(self, late_s: float) -> bool:
         self._shown_s = max(self._shown_s, late_s)
