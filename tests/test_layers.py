@@ -16,7 +16,7 @@ LAYERS = (
     ("dev", "fleet", "package", "probe"),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
-    ("limits", "errors", "records", "setting"),
+    ("limits", "errors", "records", "setting", "words"),
 )
 """From the top down. Parts of one line do not import each other, but for the exceptions below."""
 
@@ -38,6 +38,7 @@ DESCRIPTIONS = {
     "errors": "the tree of exceptions",
     "setting": "how a setting is declared, once",
     "records": "frozen records without the cost of dataclasses",
+    "words": "numbers with their nouns",
 }
 """What each part is for. `docs/generate.py` draws the pictures of CONTRIBUTING.md and
 docs/topics/design.md from LAYERS and these lines."""

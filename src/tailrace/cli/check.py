@@ -25,6 +25,7 @@ from tailrace.gateway.check.finding import Finding, Level
 from tailrace.gateway.check.functions import check_functions
 from tailrace.gateway.check.machine import check_callback_ports, check_descriptors, check_listener
 from tailrace.gateway.routes import name_of
+from tailrace.words import counted
 
 _COLORS: Final[dict[Level, int]] = {"ok": CYAN, "warning": YELLOW, "error": RED}
 _JSON_VERSION: Final = 1
@@ -145,10 +146,6 @@ def _show(found: list[Finding], *, is_json: bool) -> None:
         remedy = "" if finding.remedy is None else f"; {finding.remedy}"
         text = "".join(c if c.isprintable() else "?" for c in f"{finding.text}{remedy}")
         out.write(f"{level}  {finding.subject}: {text}")
-    errors = "no error" if not counts["error"] else _counted(counts["error"], "error")
-    warnings = f", {_counted(counts['warning'], 'warning')}" if counts["warning"] else ""
+    errors = "no error" if not counts["error"] else counted(counts["error"], "error")
+    warnings = f", {counted(counts['warning'], 'warning')}" if counts["warning"] else ""
     out.write(f"{errors}{warnings}")
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"

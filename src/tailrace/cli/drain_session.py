@@ -12,7 +12,8 @@ from typing import Any, Final
 from tailrace.cli.steps import Steps
 from tailrace.config import Address
 from tailrace.net.process import limits
-from tailrace.net.process.board import OPEN, responses
+from tailrace.net.process.board import OPEN
+from tailrace.words import counted
 
 _UNANSWERED_MAX: Final = 2
 """Questions in a row without an answer after which it gives up: a gateway that takes up new code
@@ -152,7 +153,8 @@ class DrainSession:
     def _finish_ended(self, state: State) -> int:
         """The gateway has ended before it could report: somebody has sent SIGTERM."""
         count = state["held"]
-        more = f"; {responses(count)} when last asked, see its log" if count else ""
+        held = counted(count, "open response")
+        more = f"; {held} when last asked, see its log" if count else ""
         text = f"the gateway has ended after {state['seconds']:.1f} s{more}"
         self._write({**state, "status": "ended"}, text)
         return 0
@@ -175,12 +177,11 @@ def _is_draining(node: dict[str, Any]) -> bool:
 
 
 def _in_words(state: State) -> str:
-    clients, workers = state["clients"], state["workers"]
     return ", ".join(
         (
-            f"{state['status']}: {responses(state['held'])}",
-            f"{clients} {'connection' if clients == 1 else 'connections'}",
-            f"{workers} {'worker' if workers == 1 else 'workers'}",
+            f"{state['status']}: {counted(state['held'], 'open response')}",
+            counted(state["clients"], "connection"),
+            counted(state["workers"], "worker"),
             f"{state['seconds']:.0f} s",
         )
     )

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from tailrace.net.process.board import responses
 from tailrace.net.tasks import TaskSet
+from tailrace.words import counted
 
 
 class Stops(Protocol):
@@ -31,7 +31,8 @@ async def end(
     flush_log()  # whatever follows the signal
     count = count_open()
     if count:
-        report(f"waiting for {responses(count)} to end; a second signal cuts off what is left")
+        what = counted(count, "open response")
+        report(f"waiting for {what} to end; a second signal cuts off what is left")
     tasks = TaskSet()
     draining = tasks.spawn(drain(), "drain")
     insisted = tasks.spawn(signals.second.wait(), "second signal")

@@ -27,7 +27,6 @@ from tailrace.probe.report import (
     WIDTH,
     Role,
     comparison,
-    counted,
     has_companion,
     printable,
     progress_line,
@@ -36,6 +35,7 @@ from tailrace.probe.report import (
 )
 from tailrace.probe.request import shown
 from tailrace.probe.sweep import SweepResult, Trial, sweep
+from tailrace.words import counted
 
 FINE: Final = 0
 FAILED: Final = 1

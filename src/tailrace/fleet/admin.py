@@ -20,7 +20,7 @@ from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.worker import Worker
 from tailrace.net.clock import LoopClock
 from tailrace.net.process import limits
-from tailrace.net.process.board import OPEN, SUMMED, responses
+from tailrace.net.process.board import OPEN, SUMMED
 from tailrace.net.server.listener import (
     IGNORE,
     Connection,
@@ -35,10 +35,11 @@ from tailrace.net.server.refusals import WebGuard
 from tailrace.net.server.web_access import WebAccess
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.host_name import is_loopback
+from tailrace.words import counted
 
 logger = logging.getLogger(__name__)
 
-Answer = tuple[int, Headers, bytes]
+AdminAnswer = tuple[int, Headers, bytes]
 
 _FIELDS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 _BOUNDS: Final = HttpLimits(connections=limits.ADMIN_CONNECTIONS_MAX)
@@ -79,7 +80,7 @@ class Admin:
         self.sockets = sockets
         self._parent = parent
         self._tasks = TaskSet()
-        self.paths: dict[str, dict[str, Callable[[], Answer]]] = {
+        self.paths: dict[str, dict[str, Callable[[], AdminAnswer]]] = {
             "/health": {"GET": self._health},
             "/statistics": {"GET": self._statistics},
             "/drain": {"POST": self._drain},
@@ -114,7 +115,7 @@ class Admin:
         connection.respond(*self._answer(head))
         return IGNORE
 
-    def _answer(self, head: RequestHead) -> Answer:
+    def _answer(self, head: RequestHead) -> AdminAnswer:
         refusal = self._guard.find_refusal(head)
         if refusal is not None:
             return _problem(head, 403, str(refusal))
@@ -134,11 +135,11 @@ class Admin:
 
     # --- the paths ----------------------------------------------------------------------------
 
-    def _health(self) -> Answer:
+    def _health(self) -> AdminAnswer:
         document = self._state()
         return _json(200 if document["status"] == "ok" else 503, document)
 
-    def _statistics(self) -> Answer:
+    def _statistics(self) -> AdminAnswer:
         parent = self._parent
         counts = [worker.row.counts() for worker in parent.workers]
         node = {
@@ -156,10 +157,10 @@ class Admin:
         workers = [_of_worker(worker) for worker in parent.workers]
         return _json(200, {"node": node, "workers": workers})
 
-    def _drain(self) -> Answer:
+    def _drain(self) -> AdminAnswer:
         is_new = not self._parent.is_draining
         if is_new:
-            held = responses(self._parent.held)
+            held = counted(self._parent.held, "open response")
             logger.info("drain: asked for at the admin listener, %s", held)
             self._parent.begin_drain()
             self._tasks.spawn(self._report(), "report the drain")
@@ -212,9 +213,9 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _json(status: int, document: Mapping[str, Any]) -> Answer:
+def _json(status: int, document: Mapping[str, Any]) -> AdminAnswer:
     return status, list(_FIELDS), json.dumps(document).encode() + b"\n"
 
 
-def _problem(head: RequestHead, status: int, detail: str) -> Answer:
+def _problem(head: RequestHead, status: int, detail: str) -> AdminAnswer:
     return status, *encode_problem(status, detail, accept=head.get(b"accept"))

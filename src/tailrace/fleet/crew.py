@@ -15,8 +15,9 @@ from tailrace.fleet.handover import WorkerState
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.worker import StartFailedError, Worker, end_in_words
 from tailrace.net.process import limits as process_limits
-from tailrace.net.process.board import Board, responses
+from tailrace.net.process.board import Board
 from tailrace.net.tasks import TaskSet
+from tailrace.words import counted
 
 logger = logging.getLogger("tailrace.gateway")
 
@@ -188,7 +189,7 @@ class Crew:
             worker.drain(delay_s=0.0, is_node=False, keeps_queue=True)
             logger.info(
                 "one worker less: %s ends what it holds, %s; there are %d",
-                *(worker, responses(worker.row["held"]), self.wanted),
+                *(worker, counted(worker.row["held"], "open response"), self.wanted),
             )
 
     # --- the end of a worker --------------------------------------------------------------------
@@ -211,7 +212,7 @@ class Crew:
             assert worker.status is not None
             logger.error(
                 "worker %s has ended, %s; %s broke off",
-                *(worker, end_in_words(worker.status), responses(held)),
+                *(worker, end_in_words(worker.status), counted(held, "open response")),
             )
             has_settled = time.monotonic() - worker.started_s >= process_limits.WORKER_SETTLED_S
             self._replace_missing(1 if has_settled else worker.ends + 1)

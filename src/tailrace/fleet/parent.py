@@ -33,8 +33,9 @@ from tailrace.fleet.vigil import Vigil
 from tailrace.fleet.worker import StartFailedError, Worker
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.process import limits
-from tailrace.net.process.board import Board, responses
+from tailrace.net.process.board import Board
 from tailrace.net.tasks import TaskSet
+from tailrace.words import counted
 
 logger = logging.getLogger("tailrace.gateway")
 
@@ -122,9 +123,7 @@ class Parent:
 
     def _status(self) -> str:
         """Return what a service manager shows."""
-        count = len(self.workers)
-        workers = "1 worker" if count == 1 else f"{count} workers"
-        text = f"{workers}, {responses(self.held)}"
+        text = f"{counted(len(self.workers), 'worker')}, {counted(self.held, 'open response')}"
         return f"draining: {text}" if self.is_draining else text
 
     @property
@@ -211,7 +210,8 @@ class Parent:
         old = await crew.take_up(generation)
         held = sum(worker.row["held"] for worker in old)
         logger.info(
-            "reloaded: %s; those before end what they hold, %s", self.summary(), responses(held)
+            "reloaded: %s; those before end what they hold, %s",
+            *(self.summary(), counted(held, "open response")),
         )
         await self._become_new_code()
         self._notifier.ready(self._status())  # it has not

@@ -15,7 +15,7 @@ from typing import Final
 
 from tailrace.fleet.worker import Worker
 from tailrace.net.process import limits
-from tailrace.net.process.board import responses
+from tailrace.words import counted
 
 logger = logging.getLogger("tailrace.gateway")
 
@@ -94,7 +94,7 @@ class Vigil:
                 self._told.add(worker.pid)
                 logger.warning("worker %s %s: left alone, it is traced", worker, why)
             return
-        held = responses(worker.row["held"])
+        held = counted(worker.row["held"], "open response")
         logger.error("worker %s %s: killed, and with it %s", worker, why, held)
         self._silent[worker.pid] = self._late[worker.pid] = 0
         worker.kill()

@@ -13,6 +13,7 @@ from tailrace.probe.diagnosis import Diagnosis
 from tailrace.probe.merging import merged
 from tailrace.probe.quantity import exact_duration, size
 from tailrace.probe.record import Chunk, Reading
+from tailrace.words import counted
 
 Role: TypeAlias = Literal["title", "dim", "late", "warning"]
 Paint: TypeAlias = Callable[[str, Role], str]
@@ -33,11 +34,6 @@ def plain(text: str, role: Role) -> str:
 
 
 # --- text ----------------------------------------------------------------------------------------
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def progress_line(chunk: Chunk, before_s: float | None) -> str:

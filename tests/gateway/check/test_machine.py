@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from tests.fakes import Peer, raw_server
 from tests.gateway.world import World, played
 
@@ -38,10 +39,11 @@ async def test_an_address_of_a_running_gateway_is_fine(world: World) -> None:
     assert (finding.level, finding.text) == ("ok", "a gateway runs there: ok, 0 open responses")
 
 
-def test_an_address_of_something_else_is_an_error() -> None:
+@pytest.mark.parametrize("body", [b"[]", b'{"status": "ok", "held": "many"}'])
+def test_an_address_of_something_else_is_an_error(body: bytes) -> None:
     async def serve(peer: Peer) -> None:
         await peer.read_until(b"\r\n\r\n")
-        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]")
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
 
     async def story() -> tuple[Finding, bool]:
         async with raw_server(serve) as url:

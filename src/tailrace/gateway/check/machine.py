@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from tailrace import limits
 from tailrace.config import WILDCARDS, Address
@@ -11,8 +12,8 @@ from tailrace.errors import PeerError
 from tailrace.gateway.check.finding import Finding
 from tailrace.net.client.pool import HttpPool, Origin
 from tailrace.net.ports import is_taken, refuse_unusable
-from tailrace.net.process.board import responses
 from tailrace.net.process.descriptors import WANTED, raise_descriptor_limit, shares_of
+from tailrace.words import counted
 
 
 async def check_listener(option: str, listen: Address, health_path: str) -> tuple[Finding, bool]:
@@ -25,7 +26,7 @@ async def check_listener(option: str, listen: Address, health_path: str) -> tupl
         if health is None:
             text = str(error).removeprefix(f"{option}: ")
             return Finding("error", subject, text.partition("; ")[0], _remedy_in(text)), False
-        held = responses(int(str(health["held"])))
+        held = counted(health["held"], "open response")
         text = f"a gateway runs there: {health['status']}, {held}"
         return Finding("ok", subject, text), True
     return Finding("ok", subject, "free"), False
@@ -62,8 +63,9 @@ def check_descriptors(held_max: int, workers: int = 1) -> Finding:
     """Return whether the workers may open enough files for so many responses at a time."""
     descriptors = raise_descriptor_limit()
     held = shares_of(descriptors).held * workers
+    responses = counted(held, "open response")
     where = "a process" if workers == 1 else f"{workers} processes"
-    text = f"{descriptors} may be open, enough for {held} open responses in {where}"
+    text = f"{descriptors} may be open, enough for {responses} in {where}"
     if held >= held_max:
         return Finding("ok", "files", text)
     remedy = f"raise the limit to {WANTED}: LimitNOFILE in systemd, ulimit -n in a shell"
@@ -75,7 +77,7 @@ def _remedy_in(text: str) -> str | None:
     return text.partition("; ")[2] or None
 
 
-async def _health_at(listen: Address, path: str) -> dict[str, object] | None:
+async def _health_at(listen: Address, path: str) -> dict[str, Any] | None:
     """Return the health document of a gateway that runs here; None if what runs is none."""
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}
     host = loopback[listen.host] if listen.host in WILDCARDS else listen.host
@@ -92,5 +94,6 @@ async def _health_at(listen: Address, path: str) -> dict[str, object] | None:
         return None
     finally:
         await pool.close()
-    has_counts = isinstance(document, dict) and {"status", "held"} <= document.keys()
-    return document if has_counts else None
+    if not isinstance(document, dict) or "status" not in document:
+        return None
+    return document if isinstance(document.get("held"), int) else None

@@ -59,11 +59,6 @@ Any other change takes another number here, with which workers of new code refus
 assert len(COUNTS) <= _ROW_WORDS
 
 
-def responses(count: int) -> str:
-    """Return a number of open responses, such as `held`, in words."""
-    return "1 open response" if count == 1 else f"{count} open responses"
-
-
 class Row:
     """The counters of one process. Read and write them by name: `row["held"] += 1`."""
 

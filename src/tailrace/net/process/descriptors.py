@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 
 from tailrace import limits
+from tailrace.words import counted
 
 logger = logging.getLogger("tailrace.gateway")
 
@@ -114,9 +115,9 @@ def warn_of_descriptors(descriptors: int, wanted: int, held_max: int) -> None:
     """Warn if the limit of descriptors reduces how many responses the gateway holds."""
     if held_max < wanted:
         logger.warning(
-            "the limit of %d open files is enough for %d open responses at a time; raise it to"
+            "the limit of %d open files is enough for %s at a time; raise it to"
             " %d (LimitNOFILE in systemd, ulimit -n in a shell)",
             descriptors,
-            held_max,
+            counted(held_max, "open response"),
             WANTED,
         )
