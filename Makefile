@@ -81,7 +81,7 @@ budget: .venv/.test .venv/.reference
 	touch $@
 
 .venv/.test: $(SOURCES)
-	sh scripts/make-venv.sh "$(PYTHON)" .venv ".[all]" --group test --group check
+	sh scripts/make-venv.sh "$(PYTHON)" .venv ".[all,deploy]" --group test --group check
 	touch $@ .venv/.demo
 
 clean:

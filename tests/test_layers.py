@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent / "src" / "tailrace"
 
 LAYERS = (
     ("__main__",),
-    ("cli",),
-    ("dev", "fleet", "package", "probe"),
+    ("cli", "deploy"),
+    ("agreement", "costs", "dev", "fleet", "package", "probe"),
     ("function", "runtime", "gateway", "emulator"),
     ("wire", "net", "config"),
     ("limits", "errors", "records", "setting", "words"),
@@ -23,6 +23,9 @@ LAYERS = (
 DESCRIPTIONS = {
     "__main__": "`python -m tailrace`",
     "cli": "the command line: reads options and the environment, builds, runs",
+    "deploy": "infrastructure on AWS, as constructs of the AWS CDK",
+    "agreement": "settings along the way of a response that must agree",
+    "costs": "what a fleet costs, and how large it is",
     "dev": "the emulator and a gateway in one process, with reload",
     "fleet": "the parent of a gateway's workers: sockets, processes, restarts",
     "package": "makes the archives and folders that run on AWS",
@@ -53,6 +56,8 @@ WITHIN_A_LINE = {
 ONE_HOME = {
     "httptools": {"net.server.parser", "net.client.reply"},
     "uvloop": {"net.process.startup"},
+    "aws_cdk": {"deploy"},
+    "constructs": {"deploy"},
     "botocore": {
         "emulator.profile",
         "gateway.aws.credentials",
@@ -67,6 +72,8 @@ ONE_HOME = {
 """Each third-party library, and the only modules that import it."""
 
 PURPOSES = {
+    "aws_cdk": "makes templates of infrastructure",
+    "constructs": "are what a template is composed of",
     "httptools": "parses HTTP",
     "uvloop": "runs the event loop",
     "botocore": "finds AWS configuration and credentials",

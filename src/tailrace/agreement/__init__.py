@@ -1,0 +1,1 @@
+"""Settings along the way of a response that must agree: AWS's limits and the relations."""

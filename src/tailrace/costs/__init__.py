@@ -1,0 +1,1 @@
+"""What a fleet of gateways costs, and how large it is, for a number of open streams."""

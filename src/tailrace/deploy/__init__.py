@@ -1,0 +1,1 @@
+"""Infrastructure on AWS as constructs of the AWS CDK (extra `deploy`)."""
