@@ -40,7 +40,7 @@ from tailrace.cli import commands
 from tailrace.config import Address, RouteConfig
 from tailrace.errors import ConfigError
 from tailrace.gateway import response_head
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
@@ -62,7 +62,7 @@ def run_gateway(story: Callable[[Gateway, FakeLambda], Awaitable[None]]) -> None
     async def main() -> None:
         endpoint = FakeLambda()
         await endpoint.start()
-        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", is_loopback=True))
+        invoker = LambdaInvoker(AwsEndpoint(endpoint.url, "us-east-1", is_loopback=True))
         routes = Router([RouteConfig(path="/*", function="documented")])
         settings = GatewaySettings(listen=ANY, callback_listen=ANY)
         gateway = Gateway(settings, Transports(callback=invoker), routes.match)

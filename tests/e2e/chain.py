@@ -36,7 +36,7 @@ from tests.gateway.world import LogLines
 from tailrace.config import Address, Config, load
 from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
@@ -225,7 +225,7 @@ class Chain:
                 callback_listen=ANY_PORT,
                 advertise=None,
             ),
-            Transports.at(LambdaEndpoint(emulator.url, "us-east-1", is_loopback=True)),
+            Transports.at(AwsEndpoint(emulator.url, "us-east-1", is_loopback=True)),
             Router(config.routes).match,
             clock=self._clock,
         )

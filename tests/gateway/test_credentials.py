@@ -14,7 +14,7 @@ from tests.fakes import PATIENCE_S, settle, soon, until
 
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError
-from tailrace.gateway.aws.credentials import LambdaKeys, open_session
+from tailrace.gateway.aws.credentials import AwsKeys, open_session
 from tailrace.net.process.startup import run
 
 
@@ -51,12 +51,12 @@ class Source:
 
 
 def played(
-    story: Callable[[Source, LambdaKeys], Awaitable[None]], timeout_s: float = PATIENCE_S
+    story: Callable[[Source, AwsKeys], Awaitable[None]], timeout_s: float = PATIENCE_S
 ) -> Source:
     """Play with keys that are valid for an hour at first."""
 
     async def play() -> None:
-        keys = LambdaKeys(source.credentials, timeout_s=timeout_s, clock=source.clock)
+        keys = AwsKeys(source.credentials, timeout_s=timeout_s, clock=source.clock)
         try:
             await soon(story(source, keys))
         finally:
@@ -68,12 +68,12 @@ def played(
     return source
 
 
-async def used(keys: LambdaKeys) -> str:
+async def used(keys: AwsKeys) -> str:
     return (keys.current() or await keys.renewed()).access_key or ""
 
 
 def test_nobody_waits_for_a_renewal_while_the_keys_are_valid() -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         source.now += timedelta(minutes=55)
 
         assert [await used(keys) for _ in range(6)] == ["AKIA0"] * 6
@@ -86,7 +86,7 @@ def test_nobody_waits_for_a_renewal_while_the_keys_are_valid() -> None:
 
 
 def test_the_end_of_valid_keys_is_compared_with_the_time_at_intervals() -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         await used(keys)
         looks = source.looks
         source.now += timedelta(minutes=55)
@@ -108,7 +108,7 @@ def test_the_end_of_valid_keys_is_compared_with_the_time_at_intervals() -> None:
 def test_a_renewal_that_fails_is_not_tried_again_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         source.is_down = True
         source.released.set()
         source.now += timedelta(minutes=55)
@@ -132,7 +132,7 @@ def test_a_renewal_that_fails_is_not_tried_again_at_once(
 
 
 def test_requests_wait_together_for_keys_when_theirs_have_expired() -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         source.now += timedelta(minutes=61)
         requests = asyncio.gather(*(used(keys) for _ in range(6)))
         await until(lambda: source.calls)
@@ -146,7 +146,7 @@ def test_requests_wait_together_for_keys_when_theirs_have_expired() -> None:
 
 
 def test_a_request_that_leaves_does_not_end_the_renewal_of_others() -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         source.now += timedelta(minutes=61)
         leaving, waiting = (asyncio.create_task(used(keys)) for _ in range(2))
         await until(lambda: source.calls)
@@ -160,7 +160,7 @@ def test_a_request_that_leaves_does_not_end_the_renewal_of_others() -> None:
 
 
 def test_expired_keys_and_a_source_that_is_down_are_an_error_for_all_at_once() -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         source.is_down = True
         source.released.set()
         source.now += timedelta(minutes=61)
@@ -168,14 +168,16 @@ def test_expired_keys_and_a_source_that_is_down_are_an_error_for_all_at_once() -
         results = await asyncio.gather(*(used(keys) for _ in range(6)), return_exceptions=True)
 
         assert [type(result) for result in results] == [EndpointError] * 6
-        with pytest.raises(EndpointError, match="no credentials for the Lambda endpoint"):
+        with pytest.raises(
+            EndpointError, match="the AWS credentials have expired, and were not renewed"
+        ):
             await used(keys)
 
     assert played(story).calls == 1
 
 
 def test_a_source_that_hangs_is_waited_for_no_longer_than_an_invocation() -> None:
-    async def story(source: Source, keys: LambdaKeys) -> None:
+    async def story(source: Source, keys: AwsKeys) -> None:
         source.now += timedelta(minutes=61)
         request = asyncio.create_task(used(keys))
         await until(lambda: source.calls and source.clock.waiting_count)
@@ -196,12 +198,12 @@ def test_expired_keys_that_cannot_be_renewed_are_a_configuration_error_at_the_st
     source.released.set()
 
     with pytest.raises(ConfigError, match="the source is down"):
-        LambdaKeys(source.credentials)
+        AwsKeys(source.credentials)
 
 
 def test_keys_without_an_end_stay() -> None:
     async def play() -> str:
-        return await used(LambdaKeys(Credentials("AKIAMINE", "s")))
+        return await used(AwsKeys(Credentials("AKIAMINE", "s")))
 
     assert run(play()) == "AKIAMINE"
 

@@ -10,7 +10,7 @@ from tests.gateway.test_client_seat import RecordingSeat
 from tests.gateway.world import FixedRoute
 
 from tailrace.config import GatewayConfig
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.event import encode_event, exchange_of
 from tailrace.gateway.exchange.live import Held
 from tailrace.gateway.exchange.registry import Registry
@@ -19,7 +19,7 @@ from tailrace.net.server.listener import RequestHead
 from tailrace.wire.http_head import check_request
 from tailrace.wire.mark import read_mark
 
-ENDPOINT = LambdaEndpoint("http://127.0.0.1:1", "us-east-1", is_loopback=True)
+ENDPOINT = AwsEndpoint("http://127.0.0.1:1", "us-east-1", is_loopback=True)
 
 
 def event_of(

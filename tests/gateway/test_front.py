@@ -11,7 +11,7 @@ from tests.fakes import Client, Response, encode_head, encode_request, until
 from tests.gateway.world import FixedRoute, World, played
 
 from tailrace import limits
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.routes import Router
 from tailrace.gateway.transports.choice import Transports
@@ -744,7 +744,7 @@ class FailingInvoker(LambdaInvoker):
     """An invoker with a fault of its own, in one of its methods."""
 
     def __init__(self, url: str, method: str) -> None:
-        super().__init__(LambdaEndpoint(url, "us-east-1", True))
+        super().__init__(AwsEndpoint(url, "us-east-1", True))
         setattr(self, method, self._fail)
 
     def _fail(self, *_: object) -> None:

@@ -38,10 +38,10 @@ from tailrace.errors import (
     PayloadTooLargeError,
     ThrottledError,
 )
-from tailrace.gateway.aws.credentials import LambdaKeys
-from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
+from tailrace.gateway.aws.credentials import AwsKeys
+from tailrace.gateway.aws.endpoint import AwsEndpoint, find_endpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.net.client.request import EncodedRequest, WholeRequest
 from tailrace.net.process.startup import run
 from tailrace.net.server.listener import Connection
@@ -111,7 +111,7 @@ def test_an_arn_is_one_path_segment() -> None:
     async def play() -> None:
         endpoint = FakeLambda()
         await endpoint.start()
-        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
+        invoker = LambdaInvoker(AwsEndpoint(endpoint.url, "us-east-1", True))
         await invoker.start()
 
         await invoked(invoker, "arn:aws:lambda:eu-west-1:123456789012:function:f:prod", b"{}")
@@ -173,7 +173,7 @@ def test_a_refusal_is_an_error_of_its_own(case: str) -> None:
     async def play() -> None:
         endpoint = FakeLambda(answer)
         await endpoint.start()
-        invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
+        invoker = LambdaInvoker(AwsEndpoint(endpoint.url, "us-east-1", True))
         await invoker.start()
         try:
             with pytest.raises(error) as raised:
@@ -370,7 +370,7 @@ def test_an_endpoint_that_answers_rubbish_is_an_endpoint_error(case: str) -> Non
 
     async def play() -> None:
         async with raw_server(script) as url:
-            invoker = LambdaInvoker(LambdaEndpoint(url, "us-east-1", True))
+            invoker = LambdaInvoker(AwsEndpoint(url, "us-east-1", True))
             await invoker.start()
             try:
                 with pytest.raises(EndpointError):
@@ -393,7 +393,7 @@ def test_an_endless_answer_is_a_timeout() -> None:
 
     async def play() -> None:
         async with raw_server(script) as url:
-            endpoint = LambdaEndpoint(url, "us-east-1", True)
+            endpoint = AwsEndpoint(url, "us-east-1", True)
             invoker = LambdaInvoker(endpoint, timeout_s=10.0, clock=clock)
             await invoker.start()
             try:
@@ -419,7 +419,7 @@ def test_an_endpoint_that_closes_kept_connections_silently_is_asked_again() -> N
 
     async def play() -> None:
         async with raw_server(script) as url:
-            invoker = LambdaInvoker(LambdaEndpoint(url, "us-east-1", True))
+            invoker = LambdaInvoker(AwsEndpoint(url, "us-east-1", True))
             await invoker.start()
             try:
                 for _ in range(4):
@@ -488,17 +488,17 @@ def test_an_endpoint_on_this_machine_is_known(url: str, is_loopback: bool) -> No
     assert not endpoint.url.endswith("/")
 
 
-async def signed(signer: LambdaSigner) -> bytes:
+async def signed(signer: AwsSigner) -> bytes:
     """A signed request, after a wait for keys if need be."""
     message: EncodedRequest = signer.prepare("/x", {}).encode(b"{}")
     return message if isinstance(message, bytes) else await message()
 
 
-def keys_used(endpoint: LambdaEndpoint) -> str:
+def keys_used(endpoint: AwsEndpoint) -> str:
     """The access key of a signed request."""
 
     async def play() -> str:
-        signer = LambdaSigner(endpoint)
+        signer = AwsSigner(endpoint)
         await signer.start()
         try:
             message = await signed(signer)
@@ -511,7 +511,7 @@ def keys_used(endpoint: LambdaEndpoint) -> str:
 
 def test_a_local_endpoint_gets_dummy_keys_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        key = keys_used(LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True))
+        key = keys_used(AwsEndpoint("http://127.0.0.1:9000", "us-east-1", True))
 
     assert key == "tailrace"
     assert "dummy keys" in caplog.text
@@ -523,7 +523,7 @@ def test_a_local_endpoint_gets_the_keys_of_the_environment_if_there_are_any(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMINE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
 
-    assert keys_used(LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True)) == "AKIAMINE"
+    assert keys_used(AwsEndpoint("http://127.0.0.1:9000", "us-east-1", True)) == "AKIAMINE"
 
 
 @pytest.mark.parametrize("secret", ["s", None])
@@ -534,7 +534,7 @@ def test_an_endpoint_with_dummy_keys_gets_no_others(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMINE")
     if secret is not None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-    endpoint = LambdaEndpoint("http://127.0.0.1:9000", "us-east-1", True, has_dummy_keys=True)
+    endpoint = AwsEndpoint("http://127.0.0.1:9000", "us-east-1", True, has_dummy_keys=True)
 
     with caplog.at_level(logging.INFO):
         assert keys_used(endpoint) == "tailrace"
@@ -544,7 +544,7 @@ def test_an_endpoint_with_dummy_keys_gets_no_others(
 
 def test_no_keys_for_another_endpoint_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="no AWS credentials"):
-        keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))
+        keys_used(AwsEndpoint("https://lambda.example.test", "us-east-1", False))
 
 
 def write_keys(folder: Path, key: str) -> None:
@@ -558,7 +558,7 @@ def write_keys(folder: Path, key: str) -> None:
 
 def test_keys_that_end_soon_are_fetched_again(tmp_path: Path) -> None:
     async def play() -> None:
-        signer = LambdaSigner(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", False))
+        signer = AwsSigner(AwsEndpoint("http://127.0.0.1:1", "us-east-1", False))
         write_keys(tmp_path, "AKIAFIRST")
         await signer.start()
         write_keys(tmp_path, "AKIASECOND")
@@ -584,9 +584,9 @@ def test_keys_that_have_expired_and_cannot_be_renewed_are_an_endpoint_error() ->
 
     async def play() -> None:
         nonlocal now
-        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
+        invoker = LambdaInvoker(AwsEndpoint("http://127.0.0.1:1", "us-east-1", True))
         await invoker.start()
-        invoker._signer._keys = LambdaKeys(source)
+        invoker._signer._keys = AwsKeys(source)
         now += timedelta(hours=2)
         try:
             with pytest.raises(EndpointError, match="credentials"):
@@ -650,7 +650,7 @@ def test_a_local_endpoint_asks_no_profile(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigError, match="missing"):
         find_endpoint("https://lambda.example.test")
     with pytest.raises(ConfigError, match="missing"):
-        keys_used(LambdaEndpoint("https://lambda.example.test", "us-east-1", False))
+        keys_used(AwsEndpoint("https://lambda.example.test", "us-east-1", False))
 
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     assert find_endpoint("http://127.0.0.1:9000").region == "eu-central-1"

@@ -15,7 +15,7 @@ from tests.gateway.stream_world import REQUEST_ID, ROUTE, hold, outcome_of, pair
 from tests.gateway.world import FixedRoute, World
 
 from tailrace import limits
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.response_stream import StreamTransport
 from tailrace.wire.event_stream import encode_chunk, encode_complete, encode_message
@@ -617,7 +617,7 @@ async def test_an_endpoint_that_does_not_answer_is_a_504(world: World) -> None:
     """It takes the connection, and says nothing to the beginning of TLS."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        endpoint = LambdaEndpoint(url, "us-east-1", is_loopback=True)
+        endpoint = AwsEndpoint(url, "us-east-1", is_loopback=True)
         invoker = StreamTransport(endpoint, connect_timeout_s=10.0, clock=world.clock)
         await invoker.start()
         world.gateway._front.transports = Transports(response_stream=invoker)

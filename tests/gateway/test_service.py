@@ -29,7 +29,7 @@ from tests.gateway.world import (
 
 from tailrace import limits
 from tailrace.config import Address
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import GatewaySettings
@@ -51,7 +51,7 @@ def test_a_gateway_that_cannot_listen_leaves_nothing_behind(taken: str) -> None:
                 "callback_listen": ANY,
                 taken: ANY._replace(port=blocker.getsockname()[1]),
             }
-            invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
+            invoker = LambdaInvoker(AwsEndpoint("http://127.0.0.1:1", "us-east-1", True))
             gateway = Gateway(
                 GatewaySettings(**ports), Transports(invoker), lambda h, p: FixedRoute()
             )
@@ -68,7 +68,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A function of the gateway's last life calls back while the name of --listen is resolved."""
-    invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
+    invoker = LambdaInvoker(AwsEndpoint("http://127.0.0.1:1", "us-east-1", True))
     settings = GatewaySettings(listen=ANY, callback_listen=ANY)
     gateway = Gateway(settings, Transports(invoker), lambda h, p: FixedRoute())
     statuses: list[int] = []
@@ -95,7 +95,7 @@ def test_a_callback_may_come_before_the_public_listener_is_open(
 
 def test_a_gateway_listens_on_ipv6() -> None:
     async def play() -> None:
-        invoker = LambdaInvoker(LambdaEndpoint("http://127.0.0.1:1", "us-east-1", True))
+        invoker = LambdaInvoker(AwsEndpoint("http://127.0.0.1:1", "us-east-1", True))
         settings = GatewaySettings(listen=Address("::1", 0), callback_listen=Address("::1", 0))
         gateway = Gateway(settings, Transports(invoker), lambda h, p: FixedRoute())
         await gateway.start()
@@ -408,7 +408,7 @@ def test_a_gateway_serves_again_after_another_has_stopped() -> None:
         await endpoint.start()
         port = 0
         for _ in range(3):
-            invoker = LambdaInvoker(LambdaEndpoint(endpoint.url, "us-east-1", True))
+            invoker = LambdaInvoker(AwsEndpoint(endpoint.url, "us-east-1", True))
             gateway = Gateway(
                 GatewaySettings(listen=ANY._replace(port=port), callback_listen=ANY),
                 Transports(invoker),

@@ -11,9 +11,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
-from tailrace.gateway.aws.credentials import LambdaKeys
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.credentials import AwsKeys
+from tailrace.gateway.aws.endpoint import AwsEndpoint
+from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.wire.sigv4 import DATE_FORMAT, PreparedRequest
 
 URLS = (
@@ -26,11 +26,11 @@ URLS = (
 HEADERS = {"X-Amz-Invocation-Type": "Event"}
 
 
-def signed(url: str, keys: LambdaKeys, body: bytes) -> tuple[str, dict[str, str]]:
+def signed(url: str, keys: AwsKeys, body: bytes) -> tuple[str, dict[str, str]]:
     """The request line and the header fields of a signed request."""
     parts = urlsplit(url)
-    endpoint = LambdaEndpoint(f"{parts.scheme}://{parts.netloc}", "eu-west-1", is_loopback=True)
-    signer = LambdaSigner(endpoint)
+    endpoint = AwsEndpoint(f"{parts.scheme}://{parts.netloc}", "eu-west-1", is_loopback=True)
+    signer = AwsSigner(endpoint)
     signer._keys = keys
     message = signer.prepare(parts.path, HEADERS).encode(body)
     assert isinstance(message, bytes)
@@ -49,7 +49,7 @@ def test_the_signature_is_the_one_botocore_gives_its_own_request(
     body = b'{"a":"\xc3\xb6"}'
 
     for _ in range(5):  # the second may change between the two signatures
-        line, ours = signed(url, LambdaKeys(Credentials("AKID", "secret", token)), body)
+        line, ours = signed(url, AwsKeys(Credentials("AKID", "secret", token)), body)
         theirs = AWSRequest("POST", url, data=body, headers=HEADERS)
         SigV4Auth(credentials, "lambda", "eu-west-1").add_auth(theirs)
         if ours["X-Amz-Date"] == theirs.headers["X-Amz-Date"]:
@@ -64,7 +64,7 @@ def test_renewed_keys_sign_the_next_request() -> None:
     """What is kept prepared of a request belongs to its keys."""
     secrets = [("AKID", "one", "first"), ("AKID", "one", "second"), ("AKID", "two", None)]
 
-    found = [signed(URLS[0], LambdaKeys(Credentials(*each)), b"{}")[1] for each in secrets * 2]
+    found = [signed(URLS[0], AwsKeys(Credentials(*each)), b"{}")[1] for each in secrets * 2]
 
     assert [each.get("X-Amz-Security-Token") for each in found] == ["first", "second", None] * 2
     signatures = [each["Authorization"] for each in found]

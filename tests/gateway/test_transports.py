@@ -14,7 +14,7 @@ import tailrace
 from tailrace import limits
 from tailrace.config.records import TransportName
 from tailrace.errors import EndpointError, InvokeError, ThrottledError
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.transports.callback import CallbackTransport
 from tailrace.gateway.transports.choice import Transports
 from tailrace.gateway.transports.protocol import Transport
@@ -23,7 +23,7 @@ from tailrace.wire.mark import read_mark
 
 SOURCES = Path(tailrace.__file__).parent
 NAMES = set(get_args(TransportName))
-ENDPOINT = LambdaEndpoint("http://127.0.0.1:1", "us-east-1", is_loopback=True)
+ENDPOINT = AwsEndpoint("http://127.0.0.1:1", "us-east-1", is_loopback=True)
 URL = "http://gateway:8081/8f5b6a0e/00000000"
 
 MAY_COMPARE = {

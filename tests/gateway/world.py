@@ -31,7 +31,7 @@ from tests.fakes import (
 )
 
 from tailrace.config import Address, GatewayConfig
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
 from tailrace.gateway.service import Gateway, GatewaySockets
 from tailrace.gateway.settings import GatewaySettings
@@ -243,7 +243,7 @@ def played(
         peer = endpoint()
         await peer.start()
         clock = ManualClock()
-        at = LambdaEndpoint(endpoint_url or peer.url, "us-east-1", is_loopback=True)
+        at = AwsEndpoint(endpoint_url or peer.url, "us-east-1", is_loopback=True)
         invokers = Transports(
             callback=LambdaInvoker(at, timeout_s=invoke_timeout_s, clock=clock),
             response_stream=StreamTransport(at, clock=clock),

@@ -19,7 +19,7 @@ from tailrace.cli.terminal import CYAN, RED, YELLOW, Terminal
 from tailrace.config import Address, GatewayConfig, GatewayOptions, RouteConfig, Wanted, is_auto
 from tailrace.errors import ConfigError
 from tailrace.gateway.advertised import find_advertised
-from tailrace.gateway.aws.endpoint import LambdaEndpoint, find_endpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint, find_endpoint
 from tailrace.gateway.check.callbacks import check_advertised, is_loopback
 from tailrace.gateway.check.finding import Finding, Level
 from tailrace.gateway.check.functions import check_functions
@@ -60,7 +60,7 @@ async def check_gateway(
     found: list[Finding] = []
     with Steps(sys.stderr) as steps:
         steps.begin("functions")
-        endpoint: LambdaEndpoint | None = None
+        endpoint: AwsEndpoint | None = None
         try:
             if any(route.invoke_url is None for route in routes):
                 endpoint = find_endpoint(options.endpoint_url)
@@ -88,7 +88,7 @@ async def _check_admin(wanted: Wanted) -> Finding:
 async def _check_callbacks(
     options: GatewayOptions,
     routes: tuple[RouteConfig, ...],
-    endpoint: LambdaEndpoint | None,
+    endpoint: AwsEndpoint | None,
     plan_of: Callable[[GatewayOptions], CallbackPlan],
     is_running: bool,
 ) -> list[Finding]:
@@ -121,7 +121,7 @@ async def _check_callbacks(
     return [ports, replace(advertised, subject=f"{advertised.subject}{source}")]
 
 
-def _away(routes: tuple[RouteConfig, ...], endpoint: LambdaEndpoint | None) -> str | None:
+def _away(routes: tuple[RouteConfig, ...], endpoint: AwsEndpoint | None) -> str | None:
     """Return where functions are that are not on this machine; None if all are here."""
     if endpoint is not None and not endpoint.is_loopback:
         return endpoint.url

@@ -25,7 +25,7 @@ from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
     from tailrace.fleet.membership import Membership
-    from tailrace.gateway.aws.endpoint import LambdaEndpoint
+    from tailrace.gateway.aws.endpoint import AwsEndpoint
     from tailrace.gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ async def serve_dev(options: DevOptions, log_settings: LogSettings) -> int:
 async def serve_gateway(
     settings: GatewaySettings,
     routes: tuple[RouteConfig, ...],
-    endpoint: LambdaEndpoint | None,
+    endpoint: AwsEndpoint | None,
     log_settings: LogSettings,
     member: Membership | None,
 ) -> int:

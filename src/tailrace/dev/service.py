@@ -33,7 +33,7 @@ from tailrace.emulator.log import EmulatorLog
 from tailrace.emulator.service import Emulator
 from tailrace.errors import ConfigError
 from tailrace.gateway.advertised import find_advertised
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.routes import Router
 from tailrace.gateway.service import Gateway
 from tailrace.gateway.settings import local_access, settings_from
@@ -146,7 +146,7 @@ class Dev:
         )
         await emulator.start()
         self._emulator = emulator
-        endpoint = LambdaEndpoint(emulator.url, _REGION, is_loopback=True, has_dummy_keys=True)
+        endpoint = AwsEndpoint(emulator.url, _REGION, is_loopback=True, has_dummy_keys=True)
         gateway = Gateway(settings, Transports.at(endpoint), _finder(self.config))
         try:
             await gateway.start()

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import Answer, FakeLambda, Peer, never, raw_server, refuse
 from tests.gateway.world import FixedRoute
 
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.check.functions import check_functions
 from tailrace.gateway.check.refused import refused
@@ -41,7 +41,7 @@ def checked(
     async def story() -> list[Finding]:
         await peer.start()
         try:
-            endpoint = LambdaEndpoint(url or peer.url, "eu-central-1", True, has_dummy_keys=True)
+            endpoint = AwsEndpoint(url or peer.url, "eu-central-1", True, has_dummy_keys=True)
             routes = [FixedRoute(function=name) for name in functions]
             return await check_functions(routes, endpoint, timeout_s=SHORT_S)
         finally:
@@ -134,7 +134,7 @@ def test_rubbish_from_the_endpoint_is_an_error() -> None:
 
     async def story() -> list[Finding]:
         async with raw_server(rubbish) as url:
-            endpoint = LambdaEndpoint(url, "us-east-1", True, has_dummy_keys=True)
+            endpoint = AwsEndpoint(url, "us-east-1", True, has_dummy_keys=True)
             return await check_functions([FixedRoute()], endpoint, timeout_s=SHORT_S)
 
     (finding,) = run(story())
@@ -148,7 +148,7 @@ def test_no_credentials_are_an_error_with_the_next_step(monkeypatch: Any, tmp_pa
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    endpoint = LambdaEndpoint("https://lambda.eu-central-1.amazonaws.com", "eu-central-1", False)
+    endpoint = AwsEndpoint("https://lambda.eu-central-1.amazonaws.com", "eu-central-1", False)
 
     findings = run(check_functions([FixedRoute()], endpoint))
 

@@ -1,4 +1,4 @@
-"""The keys that sign requests to Lambda: where they are found, and how they are renewed.
+"""The keys that sign requests to AWS: where they are found, and how they are renewed.
 
 Concurrency law: one renewal at a time, in a thread. Requests that are signed meanwhile use the old
 keys; they wait only if these have expired.
@@ -74,7 +74,7 @@ def dummy_credentials() -> Credentials:
     return Credentials(_DUMMY_KEY, _DUMMY_KEY)
 
 
-class LambdaKeys:
+class AwsKeys:
     """Keys to sign with, renewed before they expire: botocore renews 15 minutes before.
 
     The constructor blocks if the keys come over the network.
@@ -134,7 +134,7 @@ class LambdaKeys:
                 async with time_limit(self._clock, self._timeout_s):
                     await asyncio.wait({self._renewal})
         if self._are_expired:
-            raise EndpointError("no credentials for the Lambda endpoint")
+            raise EndpointError("the AWS credentials have expired, and were not renewed")
         return self._present
 
     async def _renew(self, source: RefreshableCredentials) -> None:

@@ -7,8 +7,8 @@ permission is lambda:InvokeFunction, which InvokeWithResponseStream needs as wel
 from __future__ import annotations
 
 from tailrace import limits
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.endpoint import AwsEndpoint
+from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.gateway.limits import CHECKS_MAX
 from tailrace.net.client.pool import HttpPool
 from tailrace.net.client.request import PoolAnswer
@@ -18,9 +18,9 @@ class DryRuns:
     """Sends dry runs to the Lambda API, a few at a time."""
 
     def __init__(
-        self, endpoint: LambdaEndpoint, *, timeout_s: float = limits.INVOKE_TIMEOUT_S
+        self, endpoint: AwsEndpoint, *, timeout_s: float = limits.INVOKE_TIMEOUT_S
     ) -> None:
-        self._signer = LambdaSigner(endpoint, timeout_s=timeout_s)
+        self._signer = AwsSigner(endpoint, timeout_s=timeout_s)
         self._post_to = self._signer.posts_to(
             "/2015-03-31/functions/{}/invocations", {"X-Amz-Invocation-Type": "DryRun"}
         )

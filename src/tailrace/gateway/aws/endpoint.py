@@ -1,4 +1,4 @@
-"""The endpoint of the Lambda API: from an option, or from the user's AWS configuration."""
+"""The endpoint of an AWS service: from an option, or from the user's AWS configuration."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tailrace.gateway.aws.credentials import open_session
 
 
 @dataclass(frozen=True, slots=True)
-class LambdaEndpoint:
-    """An endpoint of the Lambda API. A loopback endpoint needs no real keys.
+class AwsEndpoint:
+    """An endpoint of a service. A loopback endpoint needs no real keys.
 
     With `has_dummy_keys` requests are signed with dummy keys, even if the environment has keys:
     for an emulator in the same process.
@@ -24,10 +24,12 @@ class LambdaEndpoint:
     region: str
     is_loopback: bool
     has_dummy_keys: bool = False
+    service: str = "lambda"
+    """The name by which requests are signed."""
 
 
-def find_endpoint(url: str | None) -> LambdaEndpoint:
-    """Return the endpoint of an option, or of the user's AWS configuration if `url` is None.
+def find_endpoint(url: str | None) -> AwsEndpoint:
+    """Return Lambda's endpoint of an option, or of the user's AWS configuration if `url` is None.
 
     A loopback endpoint is an emulator: requests to it are signed with the keys of the environment
     variables or with dummy keys; profiles and the instance metadata service are not used.
@@ -37,32 +39,39 @@ def find_endpoint(url: str | None) -> LambdaEndpoint:
             the AWS configuration is invalid.
     """
     if url is None:
-        return _configured_endpoint()
+        return configured_endpoint("lambda")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"--endpoint-url: {url!r} is not an http(s) URL")
     is_loopback = _is_loopback(url)
     region = _environment_region() if is_loopback else _configured_region()
-    return LambdaEndpoint(url.rstrip("/"), region or "us-east-1", is_loopback)
+    return AwsEndpoint(url.rstrip("/"), region or "us-east-1", is_loopback)
 
 
-def _configured_endpoint() -> LambdaEndpoint:
-    """Return the endpoint as botocore resolves it: partitions, FIPS, AWS_ENDPOINT_URL and so on.
+def configured_endpoint(service: str, region: str | None = None) -> AwsEndpoint:
+    """Return a service's endpoint as botocore resolves it: partitions, FIPS, AWS_ENDPOINT_URL etc.
 
-    This takes 80 ms, once; botocore sends no requests.
+    `region` counts if none is configured. This takes 80 ms, once; botocore sends no requests.
+
+    Raises:
+        ConfigError: there is no region, or the AWS configuration is invalid.
     """
-    region = _configured_region()
+    region = _configured_region() or region
     if not region:
         raise ConfigError("no AWS region: set AWS_REGION, or give --endpoint-url")
     try:
         client = open_session().create_client(
-            "lambda", aws_access_key_id="unused", aws_secret_access_key="unused"
+            service,
+            region_name=region,
+            aws_access_key_id="unused",
+            aws_secret_access_key="unused",
         )
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"AWS configuration: {error}") from error
     url = client.meta.endpoint_url.rstrip("/")
     client.close()
-    return LambdaEndpoint(url, region, _is_loopback(url))
+    signing_name: str = client.meta.service_model.signing_name
+    return AwsEndpoint(url, region, _is_loopback(url), service=signing_name)
 
 
 def _configured_region() -> str | None:

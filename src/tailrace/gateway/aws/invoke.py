@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from tailrace import limits
 from tailrace.errors import InvokeTimeoutError, PeerError
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.net.client.pool import HttpPool
 from tailrace.net.client.request import WholeRequest
 from tailrace.net.clock import TimerClock
@@ -22,15 +22,15 @@ class LambdaInvoker:
 
     def __init__(
         self,
-        endpoint: LambdaEndpoint,
+        endpoint: AwsEndpoint,
         *,
-        signer: LambdaSigner | None = None,
+        signer: AwsSigner | None = None,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
         connections_max: int = limits.INVOKE_CONNECTIONS_MAX,
         clock: TimerClock | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._signer = signer or LambdaSigner(endpoint, timeout_s=timeout_s, clock=clock)
+        self._signer = signer or AwsSigner(endpoint, timeout_s=timeout_s, clock=clock)
         self._post_to = self._signer.posts_to(
             "/2015-03-31/functions/{}/invocations", {"X-Amz-Invocation-Type": "Event"}
         )

@@ -1,4 +1,4 @@
-"""Signed requests to the Lambda API (Signature Version 4)."""
+"""Signed requests to AWS's APIs (Signature Version 4)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from urllib.parse import quote, urlsplit
 
 from tailrace import limits
 from tailrace.gateway.aws.credentials import (
-    LambdaKeys,
+    AwsKeys,
     dummy_credentials,
     environment_credentials,
     find_credentials,
 )
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.net.client.pool import Origin
 from tailrace.net.client.request import EncodedRequest
 from tailrace.net.clock import TimerClock
@@ -37,15 +37,15 @@ class SigningKeys(Protocol):
     def token(self) -> str | None: ...
 
 
-class LambdaSigner:
-    """Signs requests to the Lambda API. Transports may share one: it starts once.
+class AwsSigner:
+    """Signs requests to one endpoint. Transports may share one: it starts once.
 
     `timeout_s` is how long it waits for new keys after the old ones have expired.
     """
 
     def __init__(
         self,
-        endpoint: LambdaEndpoint,
+        endpoint: AwsEndpoint,
         *,
         timeout_s: float = limits.INVOKE_TIMEOUT_S,
         clock: TimerClock | None = None,
@@ -53,7 +53,7 @@ class LambdaSigner:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._clock = clock
-        self._keys: LambdaKeys | None = None
+        self._keys: AwsKeys | None = None
 
     @property
     def origin(self) -> Origin:
@@ -65,18 +65,18 @@ class LambdaSigner:
         if self._keys is None:
             self._keys = await asyncio.to_thread(self._find_keys)
 
-    def prepare(self, path: str, headers: dict[str, str]) -> LambdaPost:
+    def prepare(self, path: str, headers: dict[str, str]) -> AwsPost:
         """Return what is the same in each POST to a path below the endpoint's; after `start`."""
         assert self._keys is not None, "not started"
-        return LambdaPost(self._endpoint, self._keys, path, headers)
+        return AwsPost(self._endpoint, self._keys, path, headers)
 
-    def posts_to(self, path: str, headers: dict[str, str]) -> Callable[[str], LambdaPost]:
+    def posts_to(self, path: str, headers: dict[str, str]) -> Callable[[str], AwsPost]:
         """Return a `prepare` for functions by their names or ARNs, which stand for `{}` in `path`.
 
         What it has prepared for INVOKED_FUNCTIONS_KEPT_MAX functions is kept.
         """
 
-        def prepare(function: str) -> LambdaPost:
+        def prepare(function: str) -> AwsPost:
             return self.prepare(path.format(quote(function, safe="")), headers)
 
         return lru_cache(limits.INVOKED_FUNCTIONS_KEPT_MAX)(prepare)
@@ -86,11 +86,11 @@ class LambdaSigner:
         if self._keys is not None:
             await self._keys.close()
 
-    def _find_keys(self) -> LambdaKeys:
+    def _find_keys(self) -> AwsKeys:
         """Find the keys; blocks. Those of an emulator may be dummies."""
         endpoint = self._endpoint
         if endpoint.has_dummy_keys:
-            return LambdaKeys(dummy_credentials())
+            return AwsKeys(dummy_credentials())
         if endpoint.is_loopback:
             found = environment_credentials()
             if found is None:
@@ -98,12 +98,12 @@ class LambdaSigner:
                     "%s is on this machine and no credentials are set: signing with dummy keys",
                     endpoint.url,
                 )
-            return LambdaKeys(found or dummy_credentials())
-        return LambdaKeys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
+            return AwsKeys(found or dummy_credentials())
+        return AwsKeys(find_credentials(), timeout_s=self._timeout_s, clock=self._clock)
 
 
-class LambdaPost:
-    """Signed POSTs to one path of the Lambda API, which has no query.
+class AwsPost:
+    """Signed POSTs to one path of an endpoint, which has no query.
 
     Their heads are prepared as far as the time, once for each second and for new keys.
     """
@@ -123,7 +123,7 @@ class LambdaPost:
     _prepared: PreparedRequest
 
     def __init__(
-        self, endpoint: LambdaEndpoint, keys: LambdaKeys, path: str, headers: dict[str, str]
+        self, endpoint: AwsEndpoint, keys: AwsKeys, path: str, headers: dict[str, str]
     ) -> None:
         self._endpoint = endpoint
         self._keys = keys
@@ -171,7 +171,7 @@ class LambdaPost:
                 key_id=keys.access_key,
                 secret=keys.secret_key,
                 region=self._endpoint.region,
-                service="lambda",
+                service=self._endpoint.service,
             )
         self._second = second
         self._date = fields["X-Amz-Date"] = time.strftime(DATE_FORMAT, time.gmtime(second))

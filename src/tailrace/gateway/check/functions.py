@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tailrace import limits
 from tailrace.errors import ConfigError, EndpointError, PeerError
 from tailrace.gateway.aws.dry_run import DryRuns
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.refusals import error_of
 from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.check.refused import is_general, refused
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 async def check_functions(
     routes: Iterable[Route],
-    endpoint: LambdaEndpoint | None,
+    endpoint: AwsEndpoint | None,
     *,
     timeout_s: float = limits.INVOKE_TIMEOUT_S,
 ) -> list[Finding]:
@@ -41,7 +41,7 @@ async def check_functions(
 
 
 async def _check_lambda(
-    functions: list[str], endpoint: LambdaEndpoint, timeout_s: float
+    functions: list[str], endpoint: AwsEndpoint, timeout_s: float
 ) -> list[Finding]:
     if not functions:
         return []
@@ -77,7 +77,7 @@ async def _all(checks: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def _check_function(
-    runs: DryRuns, function: str, endpoint: LambdaEndpoint
+    runs: DryRuns, function: str, endpoint: AwsEndpoint
 ) -> tuple[Finding, bool]:
     """Return the finding, and whether it is the same for every function."""
     subject = f"function {function}"

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from tailrace import limits
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.invoke import LambdaInvoker
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.gateway.routes import Route
 from tailrace.gateway.transports.callback import CallbackTransport
 from tailrace.gateway.transports.http import HttpInvoker
@@ -41,7 +41,7 @@ class Transports:
             self._by_name[_RESPONSE_STREAM] = response_stream
 
     @classmethod
-    def at(cls, endpoint: LambdaEndpoint | None, url_origins: int = 0) -> Transports:
+    def at(cls, endpoint: AwsEndpoint | None, url_origins: int = 0) -> Transports:
         """Return transports for routes to Lambda at `endpoint`, if not None, and for URL routes.
 
         INVOKE_CONNECTIONS_MAX is shared equally by Lambda and the `url_origins` origins of URLs.
@@ -51,7 +51,7 @@ class Transports:
         url = HttpInvoker(connections_max=most)
         if endpoint is None:
             return cls(url=url)
-        signer = LambdaSigner(endpoint)
+        signer = AwsSigner(endpoint)
         return cls(
             callback=LambdaInvoker(endpoint, signer=signer, connections_max=most),
             response_stream=StreamTransport(endpoint, signer=signer),

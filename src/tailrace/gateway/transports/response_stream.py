@@ -20,9 +20,9 @@ from tailrace.errors import (
     PeerError,
     ResponseFormatError,
 )
-from tailrace.gateway.aws.endpoint import LambdaEndpoint
+from tailrace.gateway.aws.endpoint import AwsEndpoint
 from tailrace.gateway.aws.refusals import REQUEST_ID, refusal, too_large, unreachable
-from tailrace.gateway.aws.signing import LambdaSigner
+from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.gateway.exchange.live import Held, PendingInvocation
 from tailrace.gateway.exchange.state import (
     FunctionFailed,
@@ -62,14 +62,14 @@ class StreamTransport:
 
     def __init__(
         self,
-        endpoint: LambdaEndpoint,
+        endpoint: AwsEndpoint,
         *,
-        signer: LambdaSigner | None = None,
+        signer: AwsSigner | None = None,
         connect_timeout_s: float = limits.CONNECT_TIMEOUT_S,
         clock: TimerClock | None = None,
     ) -> None:
         clock = clock if clock is not None else LoopClock()
-        self._signer = signer or LambdaSigner(endpoint, clock=clock)
+        self._signer = signer or AwsSigner(endpoint, clock=clock)
         self._streams = HttpPool(
             self._signer.origin, connect_timeout_s=connect_timeout_s, clock=clock
         )
