@@ -671,6 +671,28 @@ async def test_health_tells_how_many_are_held(world: World) -> None:
     held.close()
 
 
+# --- idle connections ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("idle_s", [299.0, 301.0])
+@played(health_path="/healthz", keep_alive_timeout_s=300.0)
+async def test_an_idle_connection_is_kept_for_the_configured_time(
+    world: World, idle_s: float
+) -> None:
+    """A load balancer with a longer time-out than the default needs a longer one here."""
+    client = await world.client()
+    await client.request("GET", "/healthz")
+    await answered(client)
+
+    world.clock.advance(idle_s)
+
+    if idle_s > 300:
+        await until(lambda: world.gateway.statistics()["clients"] == 0)
+    else:
+        await client.request("GET", "/healthz")
+        assert (await answered(client)).status == 200
+
+
 # --- clients that misbehave ----------------------------------------------------------------------
 
 

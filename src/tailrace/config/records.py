@@ -187,6 +187,16 @@ class GatewayConfig:
         seconds_up_to(DAY_S),
         Setting("The longest time of one exchange.", help="A whole exchange."),
     ] = limits.TOTAL_TIMEOUT_S
+    keep_alive_timeout_s: Annotated[
+        float,
+        seconds_up_to(DAY_S),
+        Setting(
+            "How long a client's connection may be idle between two requests. Longer than the proxy "
+            "in front keeps an idle connection, or that proxy sends requests into connections that "
+            "are being closed: an ALB answers them 502.",
+            help="An idle connection of a client, or of a proxy.",
+        ),
+    ] = limits.KEEP_ALIVE_TIMEOUT_S
     drain_delay_s: Annotated[
         float,
         seconds_from_zero_to(DAY_S),

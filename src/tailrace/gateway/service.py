@@ -133,6 +133,7 @@ class Gateway:
             )
             bounds = HttpLimits(
                 stall_timeout_s=settings.config.client_stall_timeout_s,
+                keep_alive_timeout_s=settings.config.keep_alive_timeout_s,
                 body_total_timeout_s=settings.body_total_timeout_s,
                 connections=settings.clients_max,
                 drain_idle_timeout_s=settings.drain_idle_timeout_s,
