@@ -88,6 +88,7 @@ PURPOSES = {
 STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.blocking")
 
 PURE = (
+    "agreement",
     "wire",
     "emulator.function_urls.cors",
     "emulator.function_urls.hold_back",

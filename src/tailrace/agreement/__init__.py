@@ -1,1 +1,26 @@
-"""Settings along the way of a response that must agree: AWS's limits and the relations."""
+"""Settings along the way of a response that must agree, and AWS's limits.
+
+Pure: `check_agreement` takes a `Way` and returns findings.
+"""
+
+from tailrace.agreement.aws import AWS_LIMITS, AwsLimit, defaults_of
+from tailrace.agreement.check import RULES, Agreement, check_agreement
+from tailrace.agreement.rule import Rule
+from tailrace.agreement.surroundings import InvokedFunction, Part, Surroundings
+from tailrace.agreement.way import AWS_DEFAULT, Way, with_defaults
+
+__all__ = [
+    "AWS_DEFAULT",
+    "AWS_LIMITS",
+    "RULES",
+    "Agreement",
+    "AwsLimit",
+    "InvokedFunction",
+    "Part",
+    "Rule",
+    "Surroundings",
+    "Way",
+    "check_agreement",
+    "defaults_of",
+    "with_defaults",
+]

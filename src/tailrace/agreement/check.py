@@ -1,0 +1,93 @@
+"""Checks all rules and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from tailrace.agreement.aws import AWS_LIMITS, AwsLimit
+from tailrace.agreement.capacity import CAPACITY_RULES
+from tailrace.agreement.endings import ENDING_RULES
+from tailrace.agreement.fronts import FRONT_RULES
+from tailrace.agreement.rule import Complaint, Complaints, Rule, error, warning
+from tailrace.agreement.silence import SILENCE_RULES
+from tailrace.agreement.surroundings import InvokedFunction
+from tailrace.agreement.way import Way, label, shown
+from tailrace.gateway.check.finding import Finding
+from tailrace.setting import fields_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What was checked, and what was found."""
+
+    findings: list[Finding]
+    """`subject` is the rule's name."""
+    checked: list[str]
+    """The names of the rules that were checked."""
+    unchecked: dict[str, tuple[str, ...]]
+    """Those that were not, each with the settings that are unknown."""
+
+
+def check_agreement(way: Way, allowed: Container[str] = ()) -> Agreement:
+    """Check each rule whose settings are known, but for those whose names are allowed."""
+    findings: list[Finding] = []
+    checked: list[str] = []
+    unchecked: dict[str, tuple[str, ...]] = {}
+    for rule in RULES:
+        missing = tuple(name for name in rule.needs if not way.is_known(name))
+        if missing:
+            unchecked[rule.name] = missing
+        elif rule.name not in allowed:
+            checked.append(rule.name)
+            findings += [Finding(c.level, rule.name, c.text, c.remedy) for c in rule.check(way)]
+    return Agreement(findings=findings, checked=checked, unchecked=unchecked)
+
+
+def _within(limit: AwsLimit, way: Way) -> Complaints:
+    for function, value in _values(limit, way):
+        complaint = _complaint(limit, way.named(limit.field, function), value)
+        if complaint is not None:
+            yield complaint
+
+
+def _values(limit: AwsLimit, way: Way) -> Iterator[tuple[str | None, float]]:
+    if limit.field in fields_of(InvokedFunction):
+        yield from way.known_functions(limit.field)
+        return
+    value = way.value(limit.field)
+    assert isinstance(value, float | int)
+    yield None, value
+
+
+def _complaint(limit: AwsLimit, named: str, value: float) -> Complaint | None:
+    if limit.low <= value <= limit.high or (limit.may_be_zero and value == 0):
+        return None
+    low, high = (shown(limit.field, each) for each in (limit.low, limit.high))
+    allowed = f"{'0, or ' if limit.may_be_zero else ''}{low} to {high}"
+    remedy = f"set it to {allowed}"
+    on_request = limit.high_on_request
+    if on_request is not None and limit.high < value <= on_request:
+        return warning(
+            f"{named} is more than {high}, the limit in AWS's reference: the deployment may be "
+            "refused",
+            f"{remedy}, or ask AWS for more and allow this rule",
+        )
+    return error(f"{named} is not what AWS allows, {allowed}: the deployment is refused", remedy)
+
+
+def _limit_rule(limit: AwsLimit) -> Rule:
+    name = limit.field.removesuffix("_s_max").removesuffix("_s").replace("_", "-")
+    return Rule(
+        f"limit-{name}",
+        f"{label(limit.field, 'NAME')} is within AWS's limits",
+        "AWS refuses the deployment",
+        (limit.field,),
+        partial(_within, limit),
+    )
+
+
+LIMIT_RULES: Final = tuple(_limit_rule(limit) for limit in AWS_LIMITS)
+RULES: Final = (*SILENCE_RULES, *ENDING_RULES, *CAPACITY_RULES, *FRONT_RULES, *LIMIT_RULES)

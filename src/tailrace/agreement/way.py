@@ -1,0 +1,120 @@
+"""The settings along the way of a response: those of the gateway, and of what is around it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tailrace.agreement.surroundings import InvokedFunction, Surroundings
+from tailrace.config import GatewayConfig, PortRange, RouteConfig
+from tailrace.setting import fields_of
+
+AWS_DEFAULT: Final = "AWS's default"
+"""The place of a value that nobody has set."""
+
+_LABELS: Final = {
+    "alb_idle_timeout_s": "the ALB's idle time-out",
+    "alb_client_keep_alive_s": "the ALB's client keep-alive",
+    "deregistration_delay_s": "the target group's deregistration delay",
+    "slow_start_s": "the target group's slow start",
+    "health_interval_s": "the health check's interval",
+    "health_timeout_s": "the health check's time-out",
+    "healthy_threshold": "the health check's healthy threshold",
+    "unhealthy_threshold": "the health check's unhealthy threshold",
+    "health_check_path": "the health check's path",
+    "cloudfront_read_timeout_s": "CloudFront's read time-out",
+    "cloudfront_keep_alive_s": "CloudFront's keep-alive",
+    "cloudfront_completion_timeout_s": "CloudFront's response completion time-out",
+    "cloudfront_connection_timeout_s": "CloudFront's connection time-out",
+    "cloudfront_attempts": "CloudFront's connection attempts",
+    "proxy_read_timeout_s": "the proxy's read time-out",
+    "proxy_keep_alive_s": "the proxy's keep-alive",
+    "hook_heartbeat_s": "the lifecycle hook's heartbeat time-out",
+    "stop_timeout_s": "the stop time-out",
+    "fargate_stop_timeout_s": "the container's stopTimeout",
+    "cloudfront_methods": "CloudFront's methods",
+    "gateways": "the gateways at a time",
+    "concurrency": "concurrency of its routes",
+    "account_concurrency": "the account's concurrency",
+    "heartbeat_s": "the app's heartbeat",
+    "timeout_s": "the time-out of function {name}",
+    "reserved_concurrency": "the reserved concurrency of function {name}",
+    "async_age_s_max": "the maximum event age of function {name}",
+    "async_retries": "the retries of function {name}",
+}
+"""What a setting is called in messages; one of the gateway has the name of its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """All settings along the way of a response. A value of None is unknown, or not there."""
+
+    gateway: GatewayConfig
+    routes: tuple[RouteConfig, ...] = ()
+    functions: Mapping[str, InvokedFunction] = field(default_factory=dict)
+    """What is known of a function, by `function` of its routes."""
+    around: Surroundings = field(default_factory=Surroundings)
+    public_port: int | None = None
+    callback_ports: PortRange | None = None
+    workers: int | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where a value is set, for messages, by the name of its field: "--alb-idle-timeout"."""
+
+    def named(self, name: str, function: str | None = None) -> str:
+        """Return a setting with its value and where it is set, as messages name it."""
+        details = [shown(name, self.value(name, function))]
+        if name in self.places:
+            details.append(self.places[name])
+        return f"{label(name, function)} ({', '.join(details)})"
+
+    def value(self, name: str, function: str | None = None) -> object:
+        """Return the value of a setting; None if it is unknown."""
+        if function is not None:
+            return getattr(self.functions[function], name)
+        for record in (self.gateway, self.around):
+            if name in fields_of(type(record)):
+                return getattr(record, name)
+        return getattr(self, name)
+
+    def is_known(self, name: str) -> bool:
+        """Whether a setting has a value; one of functions: whether any function has it."""
+        if name in fields_of(InvokedFunction):
+            return any(getattr(each, name) is not None for each in self.functions.values())
+        return self.value(name) not in (None, ())
+
+    def known_functions(self, name: str) -> Iterator[tuple[str, float]]:
+        """Yield the functions for which a setting is known, with its value."""
+        for function, settings in self.functions.items():
+            value = getattr(settings, name)
+            if value is not None:
+                yield function, value
+
+    def routes_of(self, function: str) -> list[RouteConfig]:
+        """Return the routes of a function."""
+        return [route for route in self.routes if route.function == function]
+
+
+def label(name: str, function: str | None = None) -> str:
+    """Return what a setting is called in messages."""
+    return _LABELS.get(name, name).format(name=function)
+
+
+def shown(name: str, value: object) -> str:
+    """Return a value with its unit."""
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        number = f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+        return f"{number} s" if name.endswith(("_s", "_s_max")) else number
+    return str(value)
+
+
+def with_defaults(way: Way, defaults: Mapping[str, object], place: str = AWS_DEFAULT) -> Way:
+    """Return a way with these values of the surroundings where it has none."""
+    missing = {name: each for name, each in defaults.items() if way.value(name) is None}
+    known: dict[str, Any] = dataclasses.asdict(way.around)
+    return dataclasses.replace(
+        way,
+        around=Surroundings(**{**known, **missing}),
+        places={**way.places, **dict.fromkeys(missing, place)},
+    )
