@@ -192,8 +192,8 @@ class GatewayConfig:
         seconds_up_to(DAY_S),
         Setting(
             "How long a client's connection may be idle between two requests. It must be longer "
-            "than the idle time-out of a load balancer in front: otherwise that sends requests into "
-            "connections that are being closed, and clients get 502.",
+            "than the idle time-out of a load balancer in front: otherwise that sends requests "
+            "into connections that are being closed, and clients get 502.",
             help="An idle connection of a client, or of a proxy.",
         ),
     ] = limits.KEEP_ALIVE_TIMEOUT_S
