@@ -1,0 +1,164 @@
+"""The load balancer in front of the gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from tailrace.deploy import limits
+from tailrace.deploy.prefix_list import cloudfront_prefix_list
+
+SECRET_HEADER: Final = "x-tailrace-origin"
+"""The header with which CloudFront proves to a public load balancer that it is the one in front."""
+
+_TLS_POLICY: Final = elbv2.SslPolicy.RECOMMENDED_TLS
+_FORBIDDEN: Final = "this address is not public; use that of the distribution\n"
+
+
+class Balancer(Construct):
+    """An Application Load Balancer that lets streams pass, and that CloudFront alone can reach.
+
+    It is internal, for a CloudFront VPC origin, unless `is_public`. Then it has public addresses,
+    and answers 403 to each request without the secret header that `Distribution` sends.
+
+    `targets` are gateways' Auto Scaling groups. Time-outs are whole seconds. The account's own id
+    of CloudFront's prefix list is looked up when the stack is deployed, unless
+    `cloudfront_prefix_list_id` is given: `aws ec2 describe-managed-prefix-lists --filters
+    Name=prefix-list-name,Values=com.amazonaws.global.cloudfront.origin-facing`.
+
+    With `certificate_arn`, a certificate of this region, the listener is HTTPS on port 443 instead
+    of HTTP on port 80; it must be valid for the domain of the distribution.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        vpc: ec2.IVpc,
+        targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
+        port: int = limits.PUBLIC_PORT,
+        health_path: str = limits.HEALTH_PATH,
+        health_interval_s: int = limits.HEALTH_INTERVAL_S,
+        health_timeout_s: int = limits.HEALTH_TIMEOUT_S,
+        healthy_threshold: int = limits.HEALTHY_THRESHOLD,
+        unhealthy_threshold: int = limits.UNHEALTHY_THRESHOLD,
+        idle_timeout_s: int = limits.BALANCER_IDLE_TIMEOUT_S,
+        client_keep_alive_s: int = limits.BALANCER_CLIENT_KEEP_ALIVE_S,
+        deregistration_delay_s: int = limits.DEREGISTRATION_DELAY_S,
+        is_public: bool = False,
+        certificate_arn: str | None = None,
+        cloudfront_prefix_list_id: str | None = None,
+        has_deletion_protection: bool = False,
+        access_log_bucket: s3.IBucket | None = None,
+        subnets: ec2.SubnetSelection | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.vpc = vpc
+        self.is_public = is_public
+        self.is_https = certificate_arn is not None
+        self.security_group = ec2.SecurityGroup(
+            self, "SecurityGroup", vpc=vpc, allow_all_outbound=False,
+            description="tailrace: the load balancer, from CloudFront",
+        )  # fmt: skip
+        self.load_balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=vpc,
+            vpc_subnets=subnets,
+            internet_facing=is_public,
+            security_group=self.security_group,
+            idle_timeout=Duration.seconds(idle_timeout_s),
+            client_keep_alive=Duration.seconds(client_keep_alive_s),
+            http2_enabled=True,
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode=elbv2.DesyncMitigationMode.DEFENSIVE,
+            xff_header_processing_mode=elbv2.XffHeaderProcessingMode.APPEND,
+            preserve_host_header=True,
+            deletion_protection=has_deletion_protection,
+        )
+        if access_log_bucket is not None:
+            self.load_balancer.log_access_logs(access_log_bucket)
+        self.target_group = elbv2.ApplicationTargetGroup(
+            self,
+            "Gateways",
+            vpc=vpc,
+            targets=targets,
+            port=port,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            protocol_version=elbv2.ApplicationProtocolVersion.HTTP1,
+            target_type=elbv2.TargetType.INSTANCE,
+            deregistration_delay=Duration.seconds(deregistration_delay_s),
+            # Streams last: counting what is open shares them out, taking turns does not.
+            load_balancing_algorithm_type=(
+                elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS
+            ),
+            health_check=elbv2.HealthCheck(
+                path=health_path,
+                protocol=elbv2.Protocol.HTTP,
+                healthy_http_codes="200",
+                interval=Duration.seconds(health_interval_s),
+                timeout=Duration.seconds(health_timeout_s),
+                healthy_threshold_count=healthy_threshold,
+                unhealthy_threshold_count=unhealthy_threshold,
+            ),
+        )
+        self.secret = self._secret() if is_public else None
+        self.listener = self._listener(certificate_arn)
+        prefix_list_id = cloudfront_prefix_list_id or cloudfront_prefix_list(self)
+        self.security_group.add_ingress_rule(
+            ec2.Peer.prefix_list(prefix_list_id),
+            ec2.Port.tcp(self.listener_port),
+            "CloudFront (a prefix list of weight 55; a group may have 60 rules)",
+        )
+
+    @property
+    def listener_port(self) -> int:
+        """The port of the listener: 80, or 443 with a certificate."""
+        return 443 if self.is_https else 80
+
+    def _listener(self, certificate_arn: str | None) -> elbv2.ApplicationListener:
+        forward = elbv2.ListenerAction.forward([self.target_group])
+        refuse = elbv2.ListenerAction.fixed_response(
+            403, content_type="text/plain", message_body=_FORBIDDEN
+        )
+        listener = self.load_balancer.add_listener(
+            "Listener",
+            port=self.listener_port,
+            open=False,
+            protocol=(
+                elbv2.ApplicationProtocol.HTTPS if self.is_https else elbv2.ApplicationProtocol.HTTP
+            ),
+            certificates=[elbv2.ListenerCertificate.from_arn(certificate_arn)]
+            if certificate_arn is not None
+            else None,
+            ssl_policy=_TLS_POLICY if self.is_https else None,
+            default_action=forward if self.secret is None else refuse,
+        )
+        if self.secret is not None:
+            value = self.secret.secret_value.unsafe_unwrap()  # a dynamic reference, not the value
+            listener.add_action(
+                "FromCloudFront",
+                priority=1,
+                conditions=[elbv2.ListenerCondition.http_header(SECRET_HEADER, [value])],
+                action=forward,
+            )
+        return listener
+
+    def _secret(self) -> secretsmanager.Secret:
+        return secretsmanager.Secret(
+            self,
+            "OriginSecret",
+            description=f"tailrace: the value of {SECRET_HEADER} from CloudFront to "
+            f"the load balancer of {Stack.of(self).stack_name}",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                exclude_punctuation=True, password_length=limits.ORIGIN_SECRET_CHARS
+            ),
+        )

@@ -1,0 +1,133 @@
+"""The CloudFront distribution in front of the load balancer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aws_cdk import Aws, Duration, Names
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from tailrace.deploy import limits
+from tailrace.deploy.balancer import SECRET_HEADER, Balancer
+from tailrace.errors import ConfigError
+
+_COMMENT_CHARS_MAX: Final = 128
+"""AWS refuses a longer comment of a distribution."""
+
+
+class Distribution(Construct):
+    """A CloudFront distribution that passes streams on as they come, from one `Balancer`.
+
+    It caches nothing, errors included, and compresses nothing. It passes on all methods, headers,
+    cookies and query strings, and redirects HTTP to HTTPS. It reaches an internal load balancer
+    through a VPC origin, and a public one over the internet, with a secret header.
+
+    `domain_name` needs `certificate_arn`, a certificate of us-east-1; its DNS record is yours.
+    `web_acl_arn` is a web ACL of scope CLOUDFRONT. Time-outs are whole seconds.
+    `response_completion_timeout_s` bounds a whole response; with None there is no bound. A
+    `read_timeout_s` over 120 needs a larger quota of the account.
+
+    Raises:
+        ConfigError: a domain without a certificate, or the reverse.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        balancer: Balancer,
+        domain_name: str | None = None,
+        certificate_arn: str | None = None,
+        web_acl_arn: str | None = None,
+        read_timeout_s: int = limits.READ_TIMEOUT_S,
+        keep_alive_s: int = limits.ORIGIN_KEEP_ALIVE_S,
+        connection_timeout_s: int = limits.CONNECTION_TIMEOUT_S,
+        response_completion_timeout_s: int | None = None,
+        price_class: cloudfront.PriceClass = cloudfront.PriceClass.PRICE_CLASS_ALL,
+        log_bucket: s3.IBucket | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        if (domain_name is None) != (certificate_arn is None):
+            raise ConfigError(
+                "one of domain_name and certificate_arn is missing",
+                where=self.node.path,
+                allowed="both, or neither",
+            )
+        timeouts = {
+            "read_timeout": read_timeout_s,
+            "keepalive_timeout": keep_alive_s,
+            "connection_timeout": connection_timeout_s,
+            "response_completion_timeout": response_completion_timeout_s,
+        }
+        origin = _origin(
+            balancer,
+            connection_attempts=limits.CONNECTION_ATTEMPTS,
+            **{n: Duration.seconds(s) for n, s in timeouts.items() if s is not None},
+        )
+        self.distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=f"tailrace: {self.node.path}"[:_COMMENT_CHARS_MAX],
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origin,
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                origin_request_policy=self._origin_request_policy(),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                compress=False,
+            ),
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0))
+                for status in limits.ERROR_STATUSES
+            ],
+            domain_names=None if domain_name is None else [domain_name],
+            certificate=None
+            if certificate_arn is None
+            else acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn),
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            enable_ipv6=True,
+            price_class=price_class,
+            web_acl_id=web_acl_arn,
+            enable_logging=log_bucket is not None,
+            log_bucket=log_bucket,
+        )
+        self.url = f"https://{domain_name or self.distribution.distribution_domain_name}/"
+
+    def _origin_request_policy(self) -> cloudfront.OriginRequestPolicy:
+        """All that the client sends, `Host` as well, and whether it used HTTPS.
+
+        The load balancer overwrites `X-Forwarded-Proto` with the scheme of CloudFront's request to
+        it. Policies of all regions share one space of names.
+        """
+        return cloudfront.OriginRequestPolicy(
+            self,
+            "Policy",
+            origin_request_policy_name=f"{Names.unique_id(self)[-80:]}-{Aws.REGION}",
+            comment="tailrace: everything of the client, and its scheme",
+            header_behavior=cloudfront.OriginRequestHeaderBehavior.all(
+                "CloudFront-Forwarded-Proto"
+            ),
+            cookie_behavior=cloudfront.OriginRequestCookieBehavior.all(),
+            query_string_behavior=cloudfront.OriginRequestQueryStringBehavior.all(),
+        )
+
+
+def _origin(balancer: Balancer, **options: Any) -> cloudfront.IOrigin:
+    options["protocol_policy"] = (
+        cloudfront.OriginProtocolPolicy.HTTPS_ONLY
+        if balancer.is_https
+        else cloudfront.OriginProtocolPolicy.HTTP_ONLY
+    )
+    options["origin_ssl_protocols"] = [cloudfront.OriginSslPolicy.TLS_V1_2]
+    if balancer.secret is None:
+        return origins.VpcOrigin.with_application_load_balancer(balancer.load_balancer, **options)
+    secret = balancer.secret.secret_value.unsafe_unwrap()  # a dynamic reference, not the value
+    return origins.LoadBalancerV2Origin(
+        balancer.load_balancer, custom_headers={SECRET_HEADER: secret}, **options
+    )

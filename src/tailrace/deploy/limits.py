@@ -1,0 +1,56 @@
+"""Times and sizes of the infrastructure.
+
+On the way of a response each party waits longer than the one behind it, so that the innermost one
+decides: function, gateway, load balancer, CloudFront.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tailrace import limits
+from tailrace.config import GatewayConfig
+
+# --- the load balancer -------------------------------------------------------------------------
+
+PUBLIC_PORT: Final = 8080
+"""The gateway's port for clients, behind the load balancer."""
+HEALTH_PATH: Final = GatewayConfig().health_path
+TRUSTED_HOPS: Final = 2
+"""CloudFront and the load balancer."""
+
+HEALTH_INTERVAL_S: Final = 5
+"""The shortest that an Application Load Balancer allows: a gateway that drains is noticed soon."""
+HEALTH_TIMEOUT_S: Final = 4
+"""Shorter than the interval, as it must be."""
+HEALTHY_THRESHOLD: Final = 2
+"""The fewest that are allowed."""
+UNHEALTHY_THRESHOLD: Final = 2
+"""The fewest that are allowed."""
+
+SILENCE_MARGIN_S: Final = 10
+"""How much longer the load balancer accepts silence than the gateway does."""
+BALANCER_IDLE_TIMEOUT_S: Final = int(limits.FUNCTION_IDLE_TIMEOUT_S) + SILENCE_MARGIN_S
+"""Longer than each silence that the gateway allows, shorter than its KEEP_ALIVE_TIMEOUT_S."""
+BALANCER_CLIENT_KEEP_ALIVE_S: Final = 3_600
+"""How old a connection of CloudFront may get; a request that is under way is completed. AWS's
+default."""
+DEREGISTRATION_DELAY_S: Final = int(limits.TOTAL_TIMEOUT_S)
+"""How long the load balancer lets streams of a gateway that leaves go on: the longest stream."""
+
+# --- CloudFront --------------------------------------------------------------------------------
+
+READ_TIMEOUT_S: Final = BALANCER_IDLE_TIMEOUT_S + SILENCE_MARGIN_S
+"""CloudFront's longest wait for a byte. AWS allows 120 without a quota increase."""
+ORIGIN_KEEP_ALIVE_S: Final = 60
+"""How long CloudFront keeps an idle connection: shorter than BALANCER_IDLE_TIMEOUT_S."""
+CONNECTION_TIMEOUT_S: Final = 5
+"""How long CloudFront tries to connect to the load balancer."""
+CONNECTION_ATTEMPTS: Final = 1
+"""CloudFront repeats a GET whose connection fails; its function might run twice."""
+ERROR_STATUSES: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
+"""All answers that CloudFront keeps for 10 s where nothing else is set, though caching is disabled
+(CloudFront Developer Guide, "HTTP status codes that CloudFront caches", read 2026-11)."""
+
+ORIGIN_SECRET_CHARS: Final = 48
+"""Letters and digits of the secret between CloudFront and a public load balancer: 285 bits."""

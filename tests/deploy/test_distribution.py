@@ -1,0 +1,116 @@
+"""The distribution passes streams on: nothing is cached, compressed, retried or left to AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.deploy.assembly import Assembly
+
+CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+"""The id of AWS's policy "CachingDisabled" (CloudFront Developer Guide, "Use managed cache
+policies", read 2026-11)."""
+
+
+def config(front: Assembly, stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = front.template(stack).only("CloudFront::Distribution")
+    body: dict[str, Any] = found["DistributionConfig"]
+    return body
+
+
+@pytest.mark.parametrize("stack", ["Internal", "Public", "Full"])
+def test_streams_pass_as_they_come(front: Assembly, stack: str) -> None:
+    template = front.template(stack)
+    behavior = config(front, stack)["DefaultCacheBehavior"]
+    (origin,) = config(front, stack)["Origins"]
+
+    assert behavior == {
+        "AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
+        "CachePolicyId": CACHING_DISABLED,
+        "Compress": False,
+        "OriginRequestPolicyId": {"Ref": template.id_of("CloudFront::OriginRequestPolicy")},
+        "TargetOriginId": origin["Id"],
+        "ViewerProtocolPolicy": "redirect-to-https",
+    }
+    assert "CacheBehaviors" not in config(front, stack)
+    assert config(front, stack)["HttpVersion"] == "http2and3"
+
+
+@pytest.mark.parametrize("stack", ["Internal", "Public", "Full"])
+def test_the_function_learns_the_host_and_the_scheme_of_the_client(
+    front: Assembly, stack: str
+) -> None:
+    """All headers of the client include `Host`. The load balancer overwrites X-Forwarded-Proto."""
+    policy = front.template(stack).only("CloudFront::OriginRequestPolicy")[
+        "OriginRequestPolicyConfig"
+    ]
+
+    assert policy["HeadersConfig"] == {
+        "HeaderBehavior": "allViewerAndWhitelistCloudFront",
+        "Headers": ["CloudFront-Forwarded-Proto"],
+    }
+    assert policy["CookiesConfig"] == {"CookieBehavior": "all"}
+    assert policy["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
+    assert policy["Name"]["Fn::Join"][1][-1] == {"Ref": "AWS::Region"}
+
+
+@pytest.mark.parametrize("stack", ["Internal", "Public"])
+def test_each_time_out_to_the_origin_is_set(front: Assembly, stack: str) -> None:
+    (origin,) = config(front, stack)["Origins"]
+    timeouts = origin.get("VpcOriginConfig") or origin["CustomOriginConfig"]
+
+    assert timeouts["OriginReadTimeout"] == 80
+    assert timeouts["OriginKeepaliveTimeout"] == 60
+    assert origin["ConnectionTimeout"] == 5
+    assert origin["ConnectionAttempts"] == 1
+    assert "ResponseCompletionTimeout" not in origin
+
+
+def test_an_internal_load_balancer_is_reached_through_a_vpc_origin(front: Assembly) -> None:
+    template = front.template("Internal")
+    (origin,) = config(front, "Internal")["Origins"]
+
+    endpoint = template.only("CloudFront::VpcOrigin")["VpcOriginEndpointConfig"]
+    assert endpoint["Arn"] == {"Ref": template.id_of("ElasticLoadBalancingV2::LoadBalancer")}
+    assert endpoint["OriginProtocolPolicy"] == "http-only"
+    assert origin["VpcOriginConfig"]["VpcOriginId"] == {
+        "Fn::GetAtt": [template.id_of("CloudFront::VpcOrigin"), "Id"]
+    }
+    assert front.template("Public").of_type("CloudFront::VpcOrigin") == {}
+
+
+@pytest.mark.parametrize("stack", ["Internal", "Public", "Full"])
+def test_no_error_is_kept(front: Assembly, stack: str) -> None:
+    """CloudFront keeps an answer 503 for 10 s where nothing is set, with caching disabled too."""
+    responses = config(front, stack)["CustomErrorResponses"]
+
+    assert {each["ErrorCode"] for each in responses} == {
+        *(400, 403, 404, 405, 414, 416),
+        *(500, 501, 502, 503, 504),
+    }
+    assert all(set(each) == {"ErrorCode", "ErrorCachingMinTTL"} for each in responses)
+    assert {each["ErrorCachingMinTTL"] for each in responses} == {0}
+
+
+def test_all_that_can_be_set_is_set(front: Assembly) -> None:
+    full = config(front, "Full")
+    (origin,) = full["Origins"]
+
+    assert full["Aliases"] == ["lines.example.com"]
+    assert full["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    assert ":us-east-1:" in full["ViewerCertificate"]["AcmCertificateArn"]
+    assert ":global/webacl/" in full["WebACLId"]
+    assert "Bucket" in full["Logging"]
+    assert origin["VpcOriginConfig"]["OriginReadTimeout"] == 110
+    assert origin["VpcOriginConfig"]["OriginKeepaliveTimeout"] == 100
+    assert origin["ConnectionTimeout"] == 3
+    assert origin["ResponseCompletionTimeout"] == 1_000
+    endpoint = front.template("Full").only("CloudFront::VpcOrigin")["VpcOriginEndpointConfig"]
+    assert endpoint["OriginProtocolPolicy"] == "https-only"
+    assert endpoint["OriginSSLProtocols"] == ["TLSv1.2"]
+
+
+def test_nothing_is_looked_up_and_nothing_is_to_report(front: Assembly) -> None:
+    assert front.stacks == ["Full", "Internal", "Public"]
+    assert "missing" not in front.manifest
+    assert front.violations == []
