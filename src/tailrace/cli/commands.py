@@ -312,7 +312,7 @@ def _refuse_beside(target: str, names: Mapping[str, str], values: Mapping[str, A
 def _find_config(path: Path | None, hint: str) -> Path:
     if path is not None or Path(CONFIG_NAME).exists():
         return path or Path(CONFIG_NAME)
-    from tailrace.cli.usual_places import app_in
+    from tailrace.package.usual_places import app_in
 
     above, app = Path("..") / CONFIG_NAME, app_in(Path.cwd())
     if app is not None:

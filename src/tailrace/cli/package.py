@@ -75,6 +75,7 @@ def function(**values: Any) -> None:
     """
     from tailrace.package.function.build import build
     from tailrace.package.function.report import facts_of, text_of
+    from tailrace.package.usual_places import app_in_project
 
     options = FunctionPackageOptions(**values)
     with Steps(sys.stderr) as steps:
@@ -83,7 +84,7 @@ def function(**values: Any) -> None:
             app = _app_in(options.path)
             steps.note(f"the app is {app}; --app names another one")
         archive = build(options, app, steps.begin)
-        if options.bundle and app == _known_app(options.path):
+        if options.bundle and app == app_in_project(options.path):
             steps.note(f"warning: {_only_with_our_runtime(app)}")
         for warning in archive.warnings:
             steps.note(f"warning: {warning}")
@@ -91,10 +92,10 @@ def function(**values: Any) -> None:
 
 
 def _app_in(folder: Path) -> str:
-    app = _known_app(folder)
-    if app is None:
-        from tailrace.cli.usual_places import app_nearby
+    from tailrace.package.usual_places import app_in_project, app_nearby
 
+    app = app_in_project(folder)
+    if app is None:
         problem = f"there is no app of a known framework in a usual file of {folder}"
         remedy = app_nearby(folder) or "name an app or a handler: --app MODULE:ATTRIBUTE"
         raise ConfigError(f"{problem}; {remedy}")
@@ -107,14 +108,6 @@ def _only_with_our_runtime(app: str) -> str:
         f"AWS's own runtime calls handlers, and {app} is an app, which only tailrace.runtime calls;"
         f" otherwise add handler = asgi({name}), or wsgi({name}), and give --app {module}:handler"
     )
-
-
-def _known_app(folder: Path) -> str | None:
-    """Return the app of a folder, or of its `src` if that is no package."""
-    from tailrace.cli.usual_places import app_in
-
-    is_package = (folder / "src" / "__init__.py").exists()
-    return (None if is_package else app_in(folder / "src")) or app_in(folder)
 
 
 @package.command()

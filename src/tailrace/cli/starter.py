@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from tailrace.cli.usual_places import app_in
 from tailrace.config import CONFIG_NAME
+from tailrace.package.usual_places import app_in
 
 _CONFIG: Final = """\
 # The functions, and the requests that go to them. `tailrace dev` runs them on this machine.

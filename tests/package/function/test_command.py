@@ -17,8 +17,8 @@ import pytest
 from tests.command import PATIENCE_S, environ_of
 from tests.package.function.project import ANOTHER, names_in, package, packaged, write
 
-from tailrace.cli.usual_places import app_in
 from tailrace.package.function.code_root import is_no_handler
+from tailrace.package.usual_places import app_in
 
 HANDLER = "def handler(event, context):\n    return 1\n"
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"

@@ -34,6 +34,12 @@ def app_in(folder: Path) -> str | None:
     return None
 
 
+def app_in_project(folder: Path) -> str | None:
+    """Return the app of a folder, or of its `src` if that is no package."""
+    is_package = (folder / "src" / "__init__.py").exists()
+    return (None if is_package else app_in(folder / "src")) or app_in(folder)
+
+
 def app_nearby(folder: Path) -> str | None:
     """Return in words where an app is that is in no usual file, or what makes one."""
     maker = None
