@@ -1,6 +1,29 @@
 """Infrastructure on AWS as constructs of the AWS CDK (extra `deploy`)."""
 
-from tailrace.deploy.balancer import Balancer
-from tailrace.deploy.distribution import Distribution
+from __future__ import annotations
 
-__all__ = ["Balancer", "Distribution"]
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tailrace.deploy.balancer import Balancer
+    from tailrace.deploy.distribution import Distribution
+    from tailrace.deploy.network import Network
+    from tailrace.deploy.streaming_function import StreamingFunction
+
+__all__ = ["Balancer", "Distribution", "Network", "StreamingFunction"]
+
+_HOMES: Final = {
+    "Balancer": "balancer",
+    "Distribution": "distribution",
+    "Network": "network",
+    "StreamingFunction": "streaming_function",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a construct when it is used: the CDK starts Node.js, and not all here needs it."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tailrace.deploy.{home}"), name)

@@ -54,3 +54,33 @@ ERROR_STATUSES: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 
 ORIGIN_SECRET_CHARS: Final = 48
 """Letters and digits of the secret between CloudFront and a public load balancer: 285 bits."""
+
+# --- the network -------------------------------------------------------------------------------
+
+NETWORK_CIDR: Final = "10.0.0.0/16"
+ZONES: Final = 2
+"""Availability zones of a VPC that is made: an Application Load Balancer needs two."""
+SUBNET_BITS: Final = 4
+"""A subnet has a sixteenth of the network: 4,091 addresses of a /16. Twelve parts remain free."""
+CIDR_PREFIX_MIN: Final = 16
+CIDR_PREFIX_MAX: Final = 24
+"""AWS allows /16 to /28 for a VPC as for a subnet."""
+ENDPOINT_USD_PER_H: Final = 0.01
+"""An interface endpoint in one zone."""
+NAT_USD_PER_H: Final = 0.045
+MONTH_H: Final = 730
+PRICES_READ: Final = "2026-11"
+
+# --- functions ---------------------------------------------------------------------------------
+
+FUNCTION_TIMEOUT_S_MAX: Final = 900
+"""Lambda Developer Guide, quotas, read 2026-11."""
+MEMORY_MIB_MIN: Final = 128
+MEMORY_MIB_MAX: Final = 10_240
+MEMORY_MIB: Final = 512
+EVENT_AGE_S_MIN: Final = 60
+EVENT_AGE_S_MAX: Final = 21_600
+"""How old an event may get in Lambda's queue, in whole seconds."""
+LOG_RETENTION_DAYS: Final = 30
+CONCURRENCY_MAX: Final = 100_000
+"""More than accounts get; the quota of the account, 1,000 at first, is what counts."""
