@@ -58,7 +58,9 @@ ONE_HOME = {
     "uvloop": {"net.process.startup"},
     "aws_cdk": {"deploy"},
     "constructs": {"deploy"},
+    "boto3": {"deploy.helper.code.index"},
     "botocore": {
+        "deploy.helper.code.index",
         "emulator.profile",
         "gateway.aws.credentials",
         "gateway.aws.endpoint",
@@ -76,6 +78,7 @@ PURPOSES = {
     "constructs": "are what a template is composed of",
     "httptools": "parses HTTP",
     "uvloop": "runs the event loop",
+    "boto3": "calls AWS's APIs, in the managed runtime that has it",
     "botocore": "finds AWS configuration and credentials",
     "msgspec": "checks settings, encodes events, scans large JSON",
     "watchfiles": "watches files",
