@@ -62,16 +62,55 @@ class Balancer(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.vpc = vpc
-        self.is_public = is_public
         self.is_https = certificate_arn is not None
         self.security_group = ec2.SecurityGroup(
-            self, "SecurityGroup", vpc=vpc, allow_all_outbound=False,
+            self,
+            "SecurityGroup",
+            vpc=vpc,
+            allow_all_outbound=False,
             description="tailrace: the load balancer, from CloudFront",
-        )  # fmt: skip
-        self.load_balancer = elbv2.ApplicationLoadBalancer(
+        )
+        self.load_balancer = self._load_balancer(
+            is_public, subnets, idle_timeout_s, client_keep_alive_s, has_deletion_protection
+        )
+        if access_log_bucket is not None:
+            self.load_balancer.log_access_logs(access_log_bucket)
+        check = elbv2.HealthCheck(
+            path=health_path,
+            protocol=elbv2.Protocol.HTTP,
+            healthy_http_codes="200",
+            interval=Duration.seconds(health_interval_s),
+            timeout=Duration.seconds(health_timeout_s),
+            healthy_threshold_count=healthy_threshold,
+            unhealthy_threshold_count=unhealthy_threshold,
+        )
+        self.target_group = self._target_group(targets, port, deregistration_delay_s, check)
+        self.secret = self._secret() if is_public else None
+        self.listener = self._listener(certificate_arn)
+        prefix_list_id = cloudfront_prefix_list_id or cloudfront_prefix_list(self)
+        self.security_group.add_ingress_rule(
+            ec2.Peer.prefix_list(prefix_list_id),
+            ec2.Port.tcp(self.listener_port),
+            "CloudFront: its list counts as 55 of the 60 rules of a group",
+        )
+
+    @property
+    def listener_port(self) -> int:
+        """The port of the listener: 80, or 443 with a certificate."""
+        return 443 if self.is_https else 80
+
+    def _load_balancer(
+        self,
+        is_public: bool,
+        subnets: ec2.SubnetSelection | None,
+        idle_timeout_s: int,
+        client_keep_alive_s: int,
+        has_deletion_protection: bool,
+    ) -> elbv2.ApplicationLoadBalancer:
+        return elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
-            vpc=vpc,
+            vpc=self.vpc,
             vpc_subnets=subnets,
             internet_facing=is_public,
             security_group=self.security_group,
@@ -84,12 +123,18 @@ class Balancer(Construct):
             preserve_host_header=True,
             deletion_protection=has_deletion_protection,
         )
-        if access_log_bucket is not None:
-            self.load_balancer.log_access_logs(access_log_bucket)
-        self.target_group = elbv2.ApplicationTargetGroup(
+
+    def _target_group(
+        self,
+        targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
+        port: int,
+        deregistration_delay_s: int,
+        check: elbv2.HealthCheck,
+    ) -> elbv2.ApplicationTargetGroup:
+        return elbv2.ApplicationTargetGroup(
             self,
             "Gateways",
-            vpc=vpc,
+            vpc=self.vpc,
             targets=targets,
             port=port,
             protocol=elbv2.ApplicationProtocol.HTTP,
@@ -100,29 +145,8 @@ class Balancer(Construct):
             load_balancing_algorithm_type=(
                 elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS
             ),
-            health_check=elbv2.HealthCheck(
-                path=health_path,
-                protocol=elbv2.Protocol.HTTP,
-                healthy_http_codes="200",
-                interval=Duration.seconds(health_interval_s),
-                timeout=Duration.seconds(health_timeout_s),
-                healthy_threshold_count=healthy_threshold,
-                unhealthy_threshold_count=unhealthy_threshold,
-            ),
+            health_check=check,
         )
-        self.secret = self._secret() if is_public else None
-        self.listener = self._listener(certificate_arn)
-        prefix_list_id = cloudfront_prefix_list_id or cloudfront_prefix_list(self)
-        self.security_group.add_ingress_rule(
-            ec2.Peer.prefix_list(prefix_list_id),
-            ec2.Port.tcp(self.listener_port),
-            "CloudFront (a prefix list of weight 55; a group may have 60 rules)",
-        )
-
-    @property
-    def listener_port(self) -> int:
-        """The port of the listener: 80, or 443 with a certificate."""
-        return 443 if self.is_https else 80
 
     def _listener(self, certificate_arn: str | None) -> elbv2.ApplicationListener:
         forward = elbv2.ListenerAction.forward([self.target_group])
