@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tailrace.deploy.balancer import Balancer
     from tailrace.deploy.distribution import Distribution
+    from tailrace.deploy.gateway import Gateway
     from tailrace.deploy.network import Network
     from tailrace.deploy.streaming_function import StreamingFunction
 
-__all__ = ["Balancer", "Distribution", "Network", "StreamingFunction"]
+__all__ = ["Balancer", "Distribution", "Gateway", "Network", "StreamingFunction"]
 
 _HOMES: Final = {
     "Balancer": "balancer",
     "Distribution": "distribution",
+    "Gateway": "gateway",
     "Network": "network",
     "StreamingFunction": "streaming_function",
 }

@@ -6,6 +6,7 @@ decides: function, gateway, load balancer, CloudFront.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from tailrace import limits
@@ -84,3 +85,32 @@ EVENT_AGE_S_MAX: Final = 21_600
 LOG_RETENTION_DAYS: Final = 30
 CONCURRENCY_MAX: Final = 100_000
 """More than accounts get; the quota of the account, 1,000 at first, is what counts."""
+
+# --- gateways ----------------------------------------------------------------------------------
+
+INSTANCE_TYPE: Final = "t4g.small"
+GATEWAY_PYTHON: Final = "3.11"
+CALLBACK_PORTS: Final = (8081, 8208)
+"""Four for each of 32 workers. The admin port, 8082, is left out."""
+INSTANCES_MIN: Final = 2
+"""One in each availability zone."""
+INSTANCES_MAX: Final = 4
+VOLUME_GIB: Final = 8
+"""The size of Amazon Linux's image."""
+HOOK_HEARTBEAT_S: Final = 900
+"""How long a machine without a sign of life may still have streams: the longest stream."""
+HEALTH_GRACE_S: Final = 300
+"""From a machine's start to its first health check that counts: it boots and installs."""
+WARMUP_S: Final = 60
+"""From a machine's health to its metrics: a line of them comes each minute."""
+NAME_CHARS_MAX: Final = 64
+GATEWAY_SETTINGS: Final[Mapping[str, float]] = {
+    "held_max": 1_000,
+    "trusted_hops": TRUSTED_HOPS,
+    "drain_delay_s": 15,
+    "drain_timeout_s": int(limits.TOTAL_TIMEOUT_S),
+}
+"""What differs from the gateway's own defaults. 1,000 streams with 6 chunks a second each are what
+a t4g.small carries without burst credits: 0.4 cores, 64 µs a chunk (docs/topics/performance.md).
+The load balancer needs two failed health checks, 10 s, to notice that a gateway drains. The longest
+stream ends whole."""
