@@ -50,7 +50,7 @@ def test_each_time_out_is_set_and_none_is_left_to_aws(front: Assembly, stack: st
         "routing.http.xff_header_processing.mode": "append",
     }
     assert attributes(target, "TargetGroupAttributes") == {
-        "deregistration_delay.timeout_seconds": "900",
+        "deregistration_delay.timeout_seconds": "960",
         "load_balancing.algorithm.type": "least_outstanding_requests",
         "stickiness.enabled": "false",
     }

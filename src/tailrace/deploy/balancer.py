@@ -13,7 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from tailrace.deploy import limits
-from tailrace.deploy.prefix_list import cloudfront_prefix_list
+from tailrace.deploy.helper.constructs import PrefixListId
 
 SECRET_HEADER: Final = "x-tailrace-origin"
 """The header with which CloudFront proves to a public load balancer that it is the one in front."""
@@ -28,9 +28,9 @@ class Balancer(Construct):
     It is internal, for a CloudFront VPC origin, unless `is_public`. Then it has public addresses,
     and answers 403 to each request without the secret header that `Distribution` sends.
 
-    `targets` are gateways' Auto Scaling groups. Time-outs are whole seconds. The account's own id
-    of CloudFront's prefix list is looked up when the stack is deployed, unless
-    `cloudfront_prefix_list_id` is given: `aws ec2 describe-managed-prefix-lists --filters
+    Time-outs are whole seconds. The id of CloudFront's prefix list, which differs by region, is
+    looked up when the stack is deployed, unless `cloudfront_prefix_list_id` is given:
+    `aws ec2 describe-managed-prefix-lists --filters
     Name=prefix-list-name,Values=com.amazonaws.global.cloudfront.origin-facing`.
 
     With `certificate_arn`, a certificate of this region, the listener is HTTPS on port 443 instead
@@ -87,7 +87,9 @@ class Balancer(Construct):
         self.target_group = self._target_group(targets, port, deregistration_delay_s, check)
         self.secret = self._secret() if is_public else None
         self.listener = self._listener(certificate_arn)
-        prefix_list_id = cloudfront_prefix_list_id or cloudfront_prefix_list(self)
+        prefix_list_id = (
+            cloudfront_prefix_list_id or PrefixListId(self, "CloudFront").prefix_list_id
+        )
         self.security_group.add_ingress_rule(
             ec2.Peer.prefix_list(prefix_list_id),
             ec2.Port.tcp(self.listener_port),

@@ -36,8 +36,9 @@ BALANCER_IDLE_TIMEOUT_S: Final = int(limits.FUNCTION_IDLE_TIMEOUT_S) + SILENCE_M
 BALANCER_CLIENT_KEEP_ALIVE_S: Final = 3_600
 """How old a connection of CloudFront may get; a request that is under way is completed. AWS's
 default."""
-DEREGISTRATION_DELAY_S: Final = int(limits.TOTAL_TIMEOUT_S)
-"""How long the load balancer lets streams of a gateway that leaves go on: the longest stream."""
+DEREGISTRATION_DELAY_S: Final = int(limits.TOTAL_TIMEOUT_S) + 60
+"""How long the load balancer lets streams of a gateway that leaves go on: the longest stream, and
+the delay before the gateway's drain."""
 
 # --- CloudFront --------------------------------------------------------------------------------
 

@@ -1,21 +1,18 @@
-"""Why a rule of cdk-nag does not apply to a resource; in the template, where cdk-nag looks."""
+"""Why a rule of cdk-nag does not apply to a resource."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from aws_cdk import CfnResource
+from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct
-
-_KEY = "cdk_nag"
 
 
 def suppress(construct: IConstruct, rule: str, reason: str, *findings: str) -> None:
-    """Accept what a rule finds at a construct's resource, or only these of its findings."""
+    """Accept what a rule finds at a construct's resource, or only these of its findings.
+
+    cdk-nag 3 reads what CDK's own validation has acknowledged, and nothing else.
+    """
     resource = construct.node.default_child
-    assert isinstance(resource, CfnResource)
-    entry: dict[str, Any] = {"id": rule, "reason": reason}
-    if findings:
-        entry["applies_to"] = list(findings)
-    known = (resource.get_metadata(_KEY) or {}).get("rules_to_suppress", [])
-    resource.add_metadata(_KEY, {"rules_to_suppress": [*known, entry]})
+    assert resource is not None, construct.node.path
+    ids = [f"{rule}[{finding}]" for finding in findings] or [rule]
+    acknowledged = (Acknowledgment(id=each, reason=reason) for each in ids)
+    Validations.of(resource).acknowledge(*acknowledged)
