@@ -88,10 +88,11 @@ PURPOSES = {
 }
 """What each is for. `docs/generate.py` draws both tables into docs/topics/design.md."""
 
-STDLIB_ONLY = ("errors", "limits", "wire", "function", "runtime", "net.blocking")
+STDLIB_ONLY = ("costs", "errors", "limits", "wire", "function", "runtime", "net.blocking")
 
 PURE = (
     "agreement",
+    "costs",
     "wire",
     "emulator.function_urls.cors",
     "emulator.function_urls.hold_back",
