@@ -19,7 +19,7 @@ DOCS: Final = Path(__file__).parent
 ROOT: Final = DOCS.parent
 sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
-from docs.drawn import declared, machines, structure  # noqa: E402
+from docs.drawn import costs, declared, machines, structure  # noqa: E402
 
 COMMANDS: Final = (
     "dev",
@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "drain",
     "emulator",
     "probe",
+    "costs",
     "init",
     "package layer",
     "package function",
@@ -45,12 +46,22 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "layers": structure.layers,
     "libraries": structure.libraries,
     "layers described": structure.layers_described,
+    "cost by scale": costs.scale_table,
+    "cost by line": costs.line_table,
+    "cost by memory": costs.memory_table,
+    "cost of the smallest": costs.smallest_fact,
+    "cost quotas": costs.quota_table,
+    "cost quotas not met": costs.other_quotas,
+    "prices": costs.price_table,
     **{f"options of {name}": partial(declared.options_of, name) for name in COMMANDS},
     **{
         f"keys of {key}": partial(declared.keys_of, record)
         for key, record in declared.SETTINGS.items()
     },
 }
+
+PICTURES: Final[dict[str, Callable[[], str]]] = {"figures/costs.svg": costs.picture}
+"""Files of this folder that are drawn as a whole."""
 
 _PART: Final = re.compile(r"(<!-- begin ([\w. ]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
@@ -64,10 +75,11 @@ def main() -> int:
     """Rewrite, or check."""
     is_check = sys.argv[1:] == ["check"]
     count = 0
-    for path in sorted((*ROOT.glob("*.md"), *DOCS.rglob("*.md"))):
-        text = path.read_text()
-        new = updated(text)
-        if new != text:
+    pages = sorted((*ROOT.glob("*.md"), *DOCS.rglob("*.md")))
+    drawn = {path: updated(path.read_text()) for path in pages}
+    drawn |= {DOCS / name: picture() for name, picture in PICTURES.items()}
+    for path, new in drawn.items():
+        if not path.exists() or path.read_text() != new:
             count += 1
             verdict = "out of date" if is_check else "rewritten"
             sys.stdout.write(f"{path.relative_to(ROOT)}: {verdict}\n")

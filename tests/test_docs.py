@@ -187,6 +187,7 @@ WALKS = [
     "docs/how-to/point-boto3-at-the-emulator.md",
     "docs/how-to/stop-when-the-client-leaves.md",
     "docs/how-to/stream-llm-tokens.md",
+    "docs/topics/costs.md",
     "docs/topics/which-path.md",
 ]
 

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from tailrace import __version__
+from tailrace.cli.costs import costs
 from tailrace.cli.drain import drain
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.options import given, options_of, overrides_of, take
@@ -53,6 +54,7 @@ def tailrace() -> None:
     """Stream responses out of serverless functions, on time and on any path."""
 
 
+tailrace.add_command(costs)
 tailrace.add_command(drain)
 tailrace.add_command(package)
 tailrace.add_command(probe)

@@ -1,0 +1,134 @@
+"""Lines over a logarithmic axis, as a part of an SVG. Light or dark as the reader's system is.
+
+Lengths are pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
+from typing import Final, NamedTuple
+
+WIDTH: Final = 1_000
+MARGIN: Final = 28
+LEFT: Final = 110
+RIGHT: Final = 700
+"""The names of the lines stand to the right of it."""
+LABEL_APART: Final = 20
+
+COLOURS: Final = (
+    ("#0b7a75", "#4ccfc3"),
+    ("#0072b2", "#5db4f0"),
+    ("#d55e00", "#ff9a52"),
+    ("#a8487e", "#e8a3c6"),
+)
+"""Of the lines in their order, on a light ground and on a dark one."""
+
+STYLE: Final = """\
+    svg {{ --ground: #f6f7f5; --line: #b9c4bf; --ink: #1b2422; --quiet: #55645f; {light} }}
+    @media (prefers-color-scheme: dark) {{
+      svg {{ --ground: #101817; --line: #4a5b56; --ink: #e8efec; --quiet: #a3b2ad; {dark} }}
+    }}
+    text {{ font: 14px/1 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: var(--ink) }}
+    .name {{ font-weight: 600; font-size: 17px }}
+    .quiet {{ fill: var(--quiet); font-size: 13px }}
+    .end {{ text-anchor: end }}
+    .middle {{ text-anchor: middle }}
+    .ground {{ fill: var(--ground) }}
+    .grid {{ stroke: var(--line); stroke-width: 1 }}
+    .curve {{ fill: none; stroke-width: 2.5 }}
+"""  # noqa: E501
+
+
+class Curve(NamedTuple):
+    """A line and its name."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+class Plot(NamedTuple):
+    """Curves on axes from one power of ten to another."""
+
+    title: str
+    subtitle: str
+    curves: Sequence[Curve]
+    x_powers: range
+    y_powers: range
+    y_text: Callable[[float], str]
+    height: int
+
+
+def document(title: str, plots: Iterable[Plot], x_title: str) -> str:
+    """An SVG with the plots below each other."""
+    lines: list[str] = []
+    top = MARGIN
+    for plot in plots:
+        lines += _plot(plot, top, x_title)
+        top += plot.height + 150
+    light, dark = (
+        "; ".join(f"--c{index}: {pair[ground]}" for index, pair in enumerate(COLOURS))
+        for ground in (0, 1)
+    )
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" '
+        f'height="{top}" role="img" aria-labelledby="title">'
+    )
+    return "\n".join(
+        [
+            head,
+            f'  <title id="title">{escape(title)}</title>',
+            f"  <style>\n{STYLE.format(light=light, dark=dark)}  </style>",
+            f'  <rect class="ground" width="{WIDTH}" height="{top}" rx="14"/>',
+            *(f"  {line}" for line in lines),
+            "</svg>\n",
+        ]
+    )
+
+
+def _plot(plot: Plot, top: float, x_title: str) -> Iterator[str]:
+    yield _text(MARGIN, top + 14, plot.title, "name")
+    yield _text(MARGIN, top + 38, plot.subtitle, "quiet")
+    begin, bottom = top + 60, top + 60 + plot.height
+
+    def x(value: float) -> float:
+        return LEFT + (RIGHT - LEFT) * _share(value, plot.x_powers)
+
+    def y(value: float) -> float:
+        return bottom - plot.height * _share(value, plot.y_powers)
+
+    for power in plot.y_powers:
+        yield _line(LEFT, y(10.0**power), RIGHT, y(10.0**power))
+        yield _text(LEFT - 10, y(10.0**power) + 5, plot.y_text(10.0**power), "quiet end")
+    for power in plot.x_powers:
+        yield _line(x(10.0**power), begin, x(10.0**power), bottom)
+        yield _text(x(10.0**power), bottom + 22, f"{10**power:,}", "quiet middle")
+    yield _text(RIGHT, bottom + 44, x_title, "quiet end")
+    for index, curve in enumerate(plot.curves):
+        points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in curve.points)
+        yield f'<polyline class="curve" points="{points}" style="stroke: var(--c{index})"/>'
+    yield from _names(plot, y)
+
+
+def _names(plot: Plot, y: Callable[[float], float]) -> Iterator[str]:
+    """Each beside the end of its line, moved down where there is no room."""
+    free_y = 0.0
+    ends = [(y(curve.points[-1][1]), index) for index, curve in enumerate(plot.curves)]
+    for end_y, index in sorted(ends):
+        free_y = max(free_y, end_y + 5)
+        yield _text(RIGHT + 14, free_y, plot.curves[index].name, "", f"--c{index}")
+        free_y += LABEL_APART
+
+
+def _share(value: float, powers: range) -> float:
+    return (math.log10(value) - powers[0]) / (powers[-1] - powers[0])
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, words: str, kind: str, colour: str = "") -> str:
+    style = f' style="fill: var({colour})"' if colour else ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{style}>{escape(words)}</text>'
