@@ -101,6 +101,7 @@ def gateway(context: click.Context, /, **values: Any) -> None:
     is_alone = sys.platform == "win32" or options.workers == 0
     if is_alone:
         _refuse_of_parent(options)
+    _check_lifecycle(options)
     if options.is_check:
         _run_check(options, values, log_settings)
     if options.is_json:
@@ -301,6 +302,20 @@ def _refuse_of_parent(options: GatewayOptions) -> None:
     if options.callback_ports is not None:
         problem = "a gateway of one process, as with --workers 0, has the port of --callback-listen"
         raise ConfigError(problem, where="--callback-ports")
+    if options.lifecycle_hook is not None:
+        problem = "a gateway of one process, as with --workers 0, watches no instance; leave it out"
+        raise ConfigError(problem, where="--lifecycle-hook")
+
+
+def _check_lifecycle(options: GatewayOptions) -> None:
+    if options.lifecycle_heartbeat_s is not None and options.lifecycle_hook is None:
+        raise ConfigError("belongs to --lifecycle-hook", where="--lifecycle-heartbeat")
+    if options.lifecycle_hook is not None:
+        from tailrace.gateway.aws.metadata import is_disabled
+
+        if is_disabled(os.environ):
+            problem = "reads the instance's metadata, which AWS_EC2_METADATA_DISABLED forbids"
+            raise ConfigError(f"{problem}; unset that variable", where="--lifecycle-hook")
 
 
 def _refuse_beside(target: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 
 from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
@@ -52,18 +53,29 @@ async def serve_fleet(
     with StopSignals(others) as signals:
         parent.is_stopping = signals.first.is_set
         try:
+            has_started = True
             if state is not None:
                 await parent.resume(state)
-            elif not await _has_started(parent, signals.first):
-                return await end(signals, parent.drain, lambda: parent.held, logger.info)
-            freeze_loaded()
-            async with Admin(parent, parent.kept) as admin:
-                if state is None:
-                    held = settings.workers * shares_of(descriptors).held
-                    warn_of_descriptors(descriptors, settings.held_max, held)
-                    where = f", admin on {admin}" if admin.sockets else ""
-                    logger.info("%s%s", parent.summary(), where)
-                return await end(signals, parent.drain, lambda: parent.held, logger.info)
+            else:
+                has_started = await _has_started(parent, signals.first)
+            async with AsyncExitStack() as stack:
+                drain, lifecycle = parent.drain, None
+                if settings.lifecycle_hook is not None:
+                    from tailrace.fleet.lifecycle import Lifecycle  # botocore: 20 MB
+
+                    lifecycle = Lifecycle(
+                        parent, settings.lifecycle_hook, settings.lifecycle_heartbeat_s, os.environ
+                    )
+                    drain = (await stack.enter_async_context(lifecycle)).drain
+                if has_started:
+                    freeze_loaded()
+                    admin = await stack.enter_async_context(Admin(parent, parent.kept, lifecycle))
+                    if state is None:
+                        held = settings.workers * shares_of(descriptors).held
+                        warn_of_descriptors(descriptors, settings.held_max, held)
+                        where = f", admin on {admin}" if admin.sockets else ""
+                        logger.info("%s%s", parent.summary(), where)
+                return await end(signals, drain, lambda: parent.held, logger.info)
         except StartFailedError as error:
             print(f"tailrace: {error}", file=sys.stderr)  # noqa: T201 - as every command's
             return error.code

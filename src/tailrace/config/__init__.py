@@ -29,6 +29,7 @@ from tailrace.config.function import (
     UrlConfig,
 )
 from tailrace.config.interpreter import Interpreter
+from tailrace.config.lifecycle import HookName
 from tailrace.config.reader import load, overridden
 from tailrace.config.records import (
     Config,
@@ -56,6 +57,7 @@ __all__ = [
     "GatewayOptions",
     "HoldBackConfig",
     "HoldBackName",
+    "HookName",
     "Interpreter",
     "PortRange",
     "RouteConfig",

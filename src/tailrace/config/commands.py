@@ -20,10 +20,11 @@ from tailrace.config.address import (
     parse_ports,
 )
 from tailrace.config.function import HoldBackName
+from tailrace.config.lifecycle import HookName, parse_hook
 from tailrace.config.records import TransportName
 from tailrace.config.target import CONFIG_NAME
 from tailrace.config.workers import parse_workers
-from tailrace.setting import Setting
+from tailrace.setting import Range, Setting
 
 _CONFIG: Final = Setting(
     "The functions and routes.",
@@ -200,6 +201,29 @@ class GatewayOptions:
     ] = None
     advertise: Annotated[str | None, _ADVERTISE] = None
     admin_listen: Annotated[Wanted | None, _ADMIN] = Wanted(ADMIN_ADDRESS, False, "--admin-listen")
+    lifecycle_hook: Annotated[
+        HookName | None,
+        Setting(
+            "The lifecycle hook for the termination of this EC2 instance, in the Auto Scaling "
+            "group of that name or in the one that the instance's tags name. The gateway "
+            "[drains when the instance is to end](../how-to/restart-without-losing-a-request.md"
+            "#ec2), sends heartbeats meanwhile, and then completes the hook.",
+            help="The lifecycle hook that this EC2 instance waits in when it is to end: drain, send"
+            " heartbeats, complete it.",
+            metavar="[GROUP/]HOOK",
+            parse=parse_hook,
+        ),
+    ] = None
+    lifecycle_heartbeat_s: Annotated[
+        float | None,
+        Range(ge=1, le=3_600, description="seconds from 1 to 3600"),
+        Setting(
+            "The interval of those heartbeats: at most two thirds of the hook's heartbeat "
+            "time-out.",
+            help="The interval of those heartbeats.",
+            default="`20`",
+        ),
+    ] = None
     endpoint_url: Annotated[
         str | None,
         Setting(

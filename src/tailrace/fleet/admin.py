@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from tailrace.config import WILDCARDS, Address, Wanted
 from tailrace.fleet.parent import Parent
@@ -36,6 +36,9 @@ from tailrace.net.server.web_access import WebAccess
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.host_name import is_loopback
 from tailrace.words import counted
+
+if TYPE_CHECKING:  # it is imported for `--lifecycle-hook` alone
+    from tailrace.fleet.lifecycle import Lifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +78,13 @@ def bind_admin(wanted: Wanted | None) -> list[socket.socket]:
 class Admin:
     """The listener, while it is entered. With no sockets it does nothing."""
 
-    def __init__(self, parent: Parent, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, parent: Parent, sockets: Sequence[socket.socket], lifecycle: Lifecycle | None = None
+    ) -> None:
         """`sockets` listen already: they are new, or those of the process before this one."""
         self.sockets = sockets
         self._parent = parent
+        self._lifecycle = lifecycle
         self._tasks = TaskSet()
         self.paths: dict[str, dict[str, Callable[[], AdminAnswer]]] = {
             "/health": {"GET": self._health},
@@ -151,6 +157,7 @@ class Admin:
             "held_max": parent.held_max,
             "drain_s": _rounded(parent.node_drain.seconds),
             "was_cut": parent.was_cut,
+            "lifecycle": None if self._lifecycle is None else self._lifecycle.state,
             "late_us": max((count["late_us"] for count in counts), default=0),
             **{name: sum(count[name] for count in counts) for name in SUMMED},
         }

@@ -12,6 +12,7 @@ from tailrace.config import (
     Address,
     GatewayConfig,
     GatewayOptions,
+    HookName,
     PortRange,
     Wanted,
     parse_advertise,
@@ -19,6 +20,7 @@ from tailrace.config import (
 )
 from tailrace.errors import ConfigError
 from tailrace.fleet.sockets import CallbackPorts
+from tailrace.net.process.limits import LIFECYCLE_HEARTBEAT_S
 
 _GENERATIONS: Final = 4
 """Workers of so many generations have a callback port: those that serve, and those that drain."""
@@ -45,6 +47,9 @@ class FleetSettings:
     drain_delay_s: float
     drain_timeout_s: float
     held_max: int
+    lifecycle_hook: HookName | None
+    """The hook that this EC2 instance waits in when it is to end; None: nothing is watched."""
+    lifecycle_heartbeat_s: float
 
     def advertised(self, port: int) -> str | None:
         """Return the base of callback URLs of a worker with this callback port.
@@ -97,6 +102,8 @@ def fleet_settings(
         drain_delay_s=config.drain_delay_s,
         drain_timeout_s=config.drain_timeout_s,
         held_max=config.held_max,
+        lifecycle_hook=options.lifecycle_hook,
+        lifecycle_heartbeat_s=options.lifecycle_heartbeat_s or LIFECYCLE_HEARTBEAT_S,
     )
 
 

@@ -4,35 +4,24 @@ The first of these that applies: POD_IP; the metadata of the ECS task; the metad
 instance; the address from which the default route is used. Nothing is cached: it is called once, by
 the process that starts the gateway.
 
-Facts: ECS Developer Guide, "Task metadata endpoint version 4"; EC2 User Guide, "Access instance
-metadata" and "Instance metadata categories"; Kubernetes, "Downward API"; botocore's `IMDSFetcher`;
-read 2026-11.
+Facts: Kubernetes, "Downward API"; read 2026-11. Those of the metadata are in `aws.metadata`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from tailrace.config import Address, with_host
-from tailrace.errors import ConfigError, PeerError
-from tailrace.gateway.limits import METADATA_TIMEOUT_S, METADATA_TOKEN_S
-from tailrace.net.client.pool import HttpPool, Origin
-from tailrace.net.client.request import PoolAnswer
+from tailrace.errors import ConfigError
+from tailrace.gateway.aws.metadata import InstanceMetadata, MetadataService, is_disabled
 
 _OPTION: Final = "--advertise auto"
-_IMDS: Final = {4: "http://169.254.169.254", 6: "http://[fd00:ec2::254]"}
-_IMDS_PATHS: Final = {4: "/latest/meta-data/local-ipv4", 6: "/latest/meta-data/ipv6"}
-_TOKEN_PATH: Final = "/latest/api/token"
-_TOKEN_TTL: Final = "x-aws-ec2-metadata-token-ttl-seconds"
-_TOKEN: Final = "x-aws-ec2-metadata-token"
-_TOKEN_TEXT: Final = re.compile(rb"[!-~]{1,1024}").fullmatch
+_IMDS_ITEMS: Final = {4: "local-ipv4", 6: "ipv6"}
 _ANYWHERE: Final = {4: ("192.0.2.1", 9), 6: ("2001:db8::1", 9)}
 """Addresses for documentation (RFC 5737, RFC 3849). Nothing is sent to them."""
 _NAME_IT: Final = "give the address that functions can reach: --advertise HOST[:PORT]"
@@ -82,8 +71,8 @@ async def _find(text: str, callback_listen: Address, environ: Mapping[str, str])
             return found, "the address of this ECS task"
     if environ.get("KUBERNETES_SERVICE_HOST"):
         raise _failure("this is a pod of Kubernetes, and POD_IP is not set", _POD_IP)
-    if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true":
-        found = await _of_ec2_instance(_imds_of(environ), listening)
+    if not is_disabled(environ):
+        found = await _of_ec2_instance(environ, listening)
         if found is not None:
             return found, "the address of this EC2 instance"
     return _of_default_route(listening), "the address of the default route"
@@ -112,7 +101,11 @@ def _of_listener(text: str, listen: Address) -> str:
 
 async def _of_ecs_task(base: str, version: int) -> str | None:
     """Return the address of the task's network interface; None if the task has the host's."""
-    answer = await _ask("GET", base, "", {})
+    service = MetadataService(base)
+    try:
+        answer = await service.ask("GET", "")
+    finally:
+        await service.close()
     networks = None if answer is None or answer.status != 200 else _networks_in(answer.body)
     if networks is None:
         raise _failure(
@@ -156,40 +149,28 @@ def _texts(value: object) -> list[str]:
 # --- EC2 -----------------------------------------------------------------------------------------
 
 
-def _imds_of(environ: Mapping[str, str]) -> str:
-    """Return the base of the instance metadata service, as AWS's SDKs find it."""
-    is_ipv6 = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower() == "ipv6"
-    base = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _IMDS[6 if is_ipv6 else 4]
-    return base.rstrip("/")
-
-
-async def _of_ec2_instance(base: str, version: int) -> str | None:
+async def _of_ec2_instance(environ: Mapping[str, str], version: int) -> str | None:
     """Return the instance's private address; None if no metadata service answers."""
-    ttl = {_TOKEN_TTL: f"{METADATA_TOKEN_S}"}
-    token = await _ask("PUT", base, _TOKEN_PATH, ttl)
-    text = _token_in(token.body) if token is not None and token.status == 200 else None
-    headers = {} if text is None else {_TOKEN: text}
-    # Also without a token: the metadata may be open, and a refusal shows that this is EC2.
-    answer = await _ask("GET", base, _IMDS_PATHS[version], headers)
+    metadata = InstanceMetadata(environ)
+    try:
+        # Also without a token: the metadata may be open, and a refusal shows that this is EC2.
+        answer = await metadata.get(_IMDS_ITEMS[version])
+    finally:
+        await metadata.close()
     if answer is None:
         return None
     if answer.status == 200:
         host = answer.body.decode("ascii", "replace")
         return _checked(host, version, "the metadata of this EC2 instance", _NAME_IT)
-    if answer.status == 401 and text is None:
+    if answer.status == 401 and not metadata.has_token:
         raise _failure(
             "the metadata service of this EC2 instance answers no token request from a container",
             "raise its hop limit (aws ec2 modify-instance-metadata-options"
             " --http-put-response-hop-limit 2), or give --advertise HOST[:PORT]",
         )
-    if answer.status == 404 and text is not None:
+    if answer.status == 404 and metadata.has_token:
         raise _no_address(f"this EC2 instance has no IPv{version} address", version)
     return None  # disabled, or something else that listens there
-
-
-def _token_in(body: bytes) -> str | None:
-    """Return a token that can be sent in a header; None if this is none."""
-    return body.strip().decode() if _TOKEN_TEXT(body.strip()) else None
 
 
 # --- the default route -------------------------------------------------------------------------
@@ -210,31 +191,6 @@ def _of_default_route(version: int) -> str:
 
 
 # --- for all of them ---------------------------------------------------------------------------
-
-
-async def _ask(method: str, base: str, path: str, headers: dict[str, str]) -> PoolAnswer | None:
-    """Send a request to a metadata service; None if it does not answer in time, or not by HTTP."""
-    try:
-        parts, origin = urlsplit(base + path), Origin.of(base)
-    except ValueError:
-        return None
-    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    target = parts.path or "/"
-    length = "content-length: 0\r\n" if method == "PUT" else ""
-    message = f"{method} {target} HTTP/1.1\r\nhost: {parts.netloc}\r\n{fields}{length}\r\n"
-    pool = HttpPool(
-        origin,
-        connections_max=1,
-        timeout_s=METADATA_TIMEOUT_S,
-        connect_timeout_s=METADATA_TIMEOUT_S,
-    )
-    pool.start()
-    try:
-        return await pool.ask(message.encode("latin-1", "replace"))
-    except (PeerError, TimeoutError):
-        return None
-    finally:
-        await pool.close()
 
 
 def _version_of(host: str) -> int | None:

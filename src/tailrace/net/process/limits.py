@@ -90,6 +90,26 @@ DRAIN_POLL_S: Final = 0.25
 DRAIN_SHOWN_INTERVAL_S: Final = 1.0
 """The shortest interval of its lines where the output is no terminal."""
 
+# --- the lifecycle of an EC2 instance ------------------------------------------------------------
+
+LIFECYCLE_LOOK_INTERVAL_S: Final = 2.0
+"""The interval at which the parent reads from the instance's metadata whether the instance is to
+end. AWS recommends 5 s for Spot notices, which leave two minutes."""
+LIFECYCLE_LOOK_INTERVAL_MAX_S: Final = 30.0
+"""The longest such interval: it doubles each time in which the metadata cannot be read."""
+LIFECYCLE_HEARTBEAT_S: Final = 20.0
+"""The default of `--lifecycle-heartbeat`: it leaves time for some attempts in the shortest
+heartbeat time-out that a hook may have, 30 s."""
+LIFECYCLE_RETRY_DELAYS_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Waiting times before a call that it did not take is repeated; the last one counts for all further
+attempts."""
+LIFECYCLE_COMPLETE_TIMEOUT_S: Final = 7_200.0
+"""How long the completion of a hook is tried after a drain. A hook begins when the load balancers
+have deregistered the instance, which takes 3,600 s at most, and its first heartbeat time-out is
+7,200 s at most."""
+LIFECYCLE_STOP_TIMEOUT_S: Final = 30.0
+"""How long it is tried after SIGTERM: the process does not end before that."""
+
 # --- how late a process runs ---------------------------------------------------------------------
 
 LATE_LOOK_INTERVAL_S: Final = 0.05

@@ -1,0 +1,111 @@
+"""The lifecycle action of an instance at the Auto Scaling API: heartbeats, and its completion.
+
+Facts: Auto Scaling API 2011-01-01, "RecordLifecycleActionHeartbeat", "CompleteLifecycleAction" and
+"Common Errors", its query protocol as botocore serializes it; read 2026-11. A call that names the
+instance needs no token of the action.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from typing import Final, Literal, NamedTuple
+from urllib.parse import urlencode
+
+from tailrace.errors import EndpointError, PeerError
+from tailrace.gateway.aws.endpoint import configured_endpoint
+from tailrace.gateway.aws.signing import AwsSigner
+from tailrace.gateway.limits import AUTO_SCALING_TIMEOUT_S
+from tailrace.net.client.pool import HttpPool
+from tailrace.net.client.request import PoolAnswer
+
+HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
+COMPLETE: Final = "CompleteLifecycleAction"
+
+_VERSION: Final = "2011-01-01"
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+_CODE: Final = re.compile(r"<Code>([\w.]{1,100})</Code>").search
+_MESSAGE: Final = re.compile(r"<Message>([^<]{1,500})").search
+
+
+class Refusal(NamedTuple):
+    """A call that was not taken.
+
+    `why` is "inactive" if the instance has no such action now: not yet, not any more, or there is
+    no such group or hook. It is "denied" if the credentials do not permit the call, and "failed" if
+    a later attempt may succeed.
+    """
+
+    why: Literal["inactive", "denied", "failed"]
+    text: str
+
+
+class LifecycleAction:
+    """The action of one hook for one instance. Open it with `find`, then close it."""
+
+    def __init__(self, signer: AwsSigner, group: str, hook: str, instance: str) -> None:
+        self.group = group
+        self.hook = hook
+        self.instance = instance
+        self._signer = signer
+        self._post = signer.prepare("/", _FORM)
+        self._pool = HttpPool(
+            signer.origin,
+            connections_max=1,
+            timeout_s=AUTO_SCALING_TIMEOUT_S,
+            connect_timeout_s=AUTO_SCALING_TIMEOUT_S,
+        )
+        self._pool.start()
+
+    @classmethod
+    async def find(cls, group: str, hook: str, instance: str, region: str) -> LifecycleAction:
+        """Return the action, with the endpoint and the credentials of the AWS configuration.
+
+        `region` is that of the instance, and counts if none is configured.
+
+        Raises:
+            ConfigError: there are no credentials, or the AWS configuration is invalid.
+        """
+        endpoint = await asyncio.to_thread(configured_endpoint, "autoscaling", region)
+        signer = AwsSigner(endpoint, timeout_s=AUTO_SCALING_TIMEOUT_S)
+        await signer.start()
+        return cls(signer, group, hook, instance)
+
+    async def call(self, name: str) -> Refusal | None:
+        """Call HEARTBEAT or COMPLETE; None if it was taken. Cancelling is safe."""
+        fields = {
+            "Action": name,
+            "Version": _VERSION,
+            "LifecycleHookName": self.hook,
+            "AutoScalingGroupName": self.group,
+            "InstanceId": self.instance,
+        }
+        if name == COMPLETE:
+            # Also after a drain that was cut: with ABANDON the group may retain the instance
+            # (instance lifecycle policies), or leave out its other hooks.
+            fields["LifecycleActionResult"] = "CONTINUE"
+        try:
+            answer = await self._pool.ask(self._post.encode(urlencode(fields).encode()))
+        except TimeoutError:
+            return Refusal("failed", f"no answer within {AUTO_SCALING_TIMEOUT_S:g} s")
+        except (PeerError, EndpointError) as error:
+            return Refusal("failed", str(error))
+        return None if answer.status == 200 else _refusal(answer)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._signer.close()
+        await self._pool.close()
+
+
+def _refusal(answer: PoolAnswer) -> Refusal:
+    """Read an error of the query protocol: `<Error><Code>…</Code><Message>…</Message></Error>`."""
+    text = answer.body.decode("utf-8", "replace")
+    code, message = _CODE(text), _MESSAGE(text)
+    name = code[1] if code else f"HTTP {answer.status}"
+    said = html.unescape(message[1]).strip() if message else "without a message"
+    words = "".join(c if c.isprintable() else "?" for c in f"{name}: {said}")
+    if name == "ValidationError":
+        return Refusal("inactive", words)
+    return Refusal("denied" if answer.status in (401, 403) else "failed", words)
