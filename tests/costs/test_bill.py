@@ -51,9 +51,9 @@ def test_the_callbacks_bill_by_hand() -> None:
         "bytes through endpoints": near(STREAMS * 4_096 / 2**30, 1.00),
         # half of the bytes, out of one zone and into the other
         "bytes between zones": near(STREAMS * 60_000 / 2**30, 14.69),
-        "metrics": near(12, 3.60),
-        "alarms": near(8, 0.80),
-        "gateway logs": near((STREAMS * 320 + 2 * 43_800 * 800) / 2**30, 3.95),
+        "metrics": near(18, 5.40),
+        "alarms": near(16, 1.60),
+        "gateway logs": near((STREAMS * 320 + 2 * 43_800 * 1_200) / 2**30, 3.96),
     }
     assert bill.usd == pytest.approx(sum(bill.part_usd(part) for part in PARTS))
 
@@ -124,8 +124,8 @@ def test_without_cloudfront_bytes_and_addresses_are_paid() -> None:
     assert "public addresses" not in amounts(estimate(Workload()).bills["callback"])
 
 
-def test_a_nat_gateway_stands_in_each_zone_with_an_address() -> None:
-    lines = amounts(estimate(Workload(has_nat=True, zones=3)).bills["callback"])
+def test_a_nat_gateway_has_an_address() -> None:
+    lines = amounts(estimate(Workload(nat_gateways=3)).bills["callback"])
 
     assert lines["NAT gateways"] == near(3 * 730, 98.55)
     assert lines["public addresses"] == near(3 * 730, 10.95)
@@ -133,7 +133,7 @@ def test_a_nat_gateway_stands_in_each_zone_with_an_address() -> None:
 
 
 def test_without_endpoints_events_pass_the_nat_gateway() -> None:
-    lines = amounts(estimate(Workload(has_nat=True, endpoints=0)).bills["callback"])
+    lines = amounts(estimate(Workload(nat_gateways=1, endpoints=0)).bills["callback"])
 
     assert lines["events through NAT"] == near(STREAMS * 4_096 / 2**30, 4.51)
     assert "endpoints" not in lines

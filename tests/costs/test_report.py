@@ -22,7 +22,7 @@ def test_the_text_has_each_way_and_each_quota() -> None:
     assert f"{found.bills['callback'].usd:,.0f}" in text
     assert "machines: 6 × c7g.large, 1,069 streams each, bounded by cpu" in text
     assert "Lambda: 48 s to start one function so many times" in text
-    assert "with 10.0%: from 184 streams at a time on" in text
+    assert "with 10.0%: from 189 streams at a time on" in text
     assert text.count("\nquota: ") == len(found.exceeded) == 3
 
 
@@ -44,12 +44,12 @@ def test_the_text_says_when_it_pays(load: Workload, words: str) -> None:
 
 def test_json_has_every_line() -> None:
     result = CliRunner().invoke(
-        tailrace, ["costs", "--streams", "200", "--memory", "512", "--nat", "--json"]
+        tailrace, ["costs", "--streams", "200", "--memory", "512", "--nat", "1", "--json"]
     )
 
     assert result.exit_code == 0
     found = json.loads(result.output)
-    expected = estimate(Workload(streams=200, memory_mb=512, has_nat=True))
+    expected = estimate(Workload(streams=200, memory_mb=512, nat_gateways=1))
     assert found == json.loads(json.dumps(facts(expected)))
     names = [line["name"] for line in found["bills"]["callback"]["lines"]]
     assert "NAT gateways" in names
@@ -59,7 +59,7 @@ def test_json_has_every_line() -> None:
 def test_each_option_reaches_the_model() -> None:
     arguments = "--seconds 60 --busy 0.5 --architecture x86 --bytes 1 --request-bytes 2 --chunks 3"
     arguments += " --left 0.25 --node c7g.xlarge --headroom 0.1 --spare 2 --zones 3 --deploys 4"
-    arguments += " --drain 5 --rules 6 --endpoints 7 --public --free-tier"
+    arguments += " --drain 5 --rules 6 --endpoints 7 --nat 1 --public --free-tier"
 
     result = CliRunner().invoke(tailrace, ["costs", *arguments.split(), "--json"])
 
@@ -81,11 +81,11 @@ def test_each_option_reaches_the_model() -> None:
         "drain_s": 5,
         "rules": 6,
         "endpoints": 7,
-        "has_nat": False,
+        "nat_gateways": 1,
         "is_public": True,
         "has_free_tier": True,
-        "metrics": 12,
-        "alarms": 8,
+        "metrics": 18,
+        "alarms": 16,
     }
 
 

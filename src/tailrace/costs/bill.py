@@ -32,8 +32,8 @@ GATEWAY_LOG_BYTES: Final = 320
 """The line that the gateway logs for an exchange, with CloudWatch's 26 bytes for each."""
 FUNCTION_LOG_BYTES: Final = 400
 """Lambda's START, END and REPORT. An app's own lines are not counted."""
-METRIC_LOG_BYTES_PER_MONTH: Final = 43_800 * 800
-"""A line of metrics a minute of each machine."""
+METRIC_LOG_BYTES_PER_MONTH: Final = 43_800 * 1_200
+"""A line of metrics of `--metrics emf` a minute, of each machine."""
 EVENT_FREE_BYTES: Final = 256 * 2**10
 EVENT_STEP_BYTES: Final = 64 * 2**10
 """An asynchronous event counts as one request up to 256 KB, and one more for each 64 KB."""
@@ -149,12 +149,12 @@ class Billing:
             hours = load.endpoints * load.zones * HOURS_PER_MONTH
             yield self._line("gateway", "endpoints", hours, prices.endpoint_hour)
             yield self._line("gateway", "bytes through endpoints", asked_gb, prices.endpoint_gb)
-        elif load.has_nat:
+        elif load.nat_gateways:
             yield self._line("gateway", "events through NAT", asked_gb, prices.nat_gateway_gb)
-        if load.has_nat:
-            hours = load.zones * HOURS_PER_MONTH
+        if load.nat_gateways:
+            hours = load.nat_gateways * HOURS_PER_MONTH
             yield self._line("gateway", "NAT gateways", hours, prices.nat_gateway_hour)
-        addresses = load.zones * (load.has_nat + load.is_public)
+        addresses = load.nat_gateways + load.zones * load.is_public
         if addresses:
             hours = addresses * HOURS_PER_MONTH
             yield self._line("gateway", "public addresses", hours, prices.ipv4_hour)

@@ -59,7 +59,7 @@ class Demand:
         """Addresses in each zone's subnet during a deploy."""
         load = self.workload
         used = self.machines.in_deploy + self.interfaces
-        return math.ceil(used / load.zones) + BALANCER_ADDRESSES + load.endpoints + load.has_nat
+        return math.ceil(used / load.zones) + BALANCER_ADDRESSES + load.endpoints
 
     @property
     def front_bits_s(self) -> float:
@@ -154,7 +154,7 @@ QUOTAS: Final = (
         ways=("callback",),
         limit=SUBNET_ADDRESSES,
         needed=lambda demand: demand.subnet_addresses,
-        remedy="make subnets larger than /24",
+        remedy="make subnets larger than /24; those of tailrace.deploy are",
     ),
     Quota(
         name="CloudFront requests a second",

@@ -165,18 +165,21 @@ class Workload:
         Range(ge=0, le=50),
         Setting(
             "Interface endpoints of the VPC, each in every zone: by default those of Lambda, Auto "
-            "Scaling and CloudWatch Logs.",
+            "Scaling and CloudWatch Logs, as a stack of `tailrace.deploy` has them.",
             help="Interface endpoints of the VPC.",
         ),
     ] = 3
-    has_nat: Annotated[
-        bool,
+    nat_gateways: Annotated[
+        int,
+        Range(ge=0, le=6),
         Setting(
-            "A NAT gateway in each zone. What it carries is not counted.",
-            help="A NAT gateway in each zone.",
+            "NAT gateways. Without endpoints they carry the events for Lambda; nothing else that "
+            "they carry is counted. A stack of `tailrace.deploy` with a NAT gateway is "
+            "`--nat 1 --endpoints 0`.",
+            help="NAT gateways.",
             option="--nat",
         ),
-    ] = False
+    ] = 0
     is_public: Annotated[
         bool,
         Setting(
@@ -193,9 +196,10 @@ class Workload:
             option="--free-tier",
         ),
     ] = False
-    metrics: int = 12
-    """Custom metrics of CloudWatch."""
-    alarms: int = 8
+    metrics: int = 18
+    """Custom metrics: those of `--metrics emf`."""
+    alarms: int = 16
+    """Of a stack with one function; two are for scaling."""
 
     def __post_init__(self) -> None:
         for name, field in fields_of(type(self)).items():
