@@ -101,25 +101,26 @@ class Assembly:
         ]
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """The variables of a synthesis: nothing of AWS, and no folder of a user."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {
-        **kept,
+def run(
+    app: Path, folder: Path, *arguments: str, cache: Path, prefix: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run an app; its assembly goes to `folder`. It sees nothing of an AWS account."""
+    kept = {
+        name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "CDK_"))
+    }
+    variables = {
+        "CDK_OUTDIR": str(folder),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "XDG_CACHE_HOME": str(cache),
         "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
         "PYTHONDONTWRITEBYTECODE": "1",
-        **variables,
+        "UV_CONSTRAINT": str(ROOT / "constraints.txt"),
     }
-
-
-def run(
-    app: Path, folder: Path, *arguments: str, prefix: tuple[str, ...] = (), **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run an app; its assembly goes to `folder`."""
     return subprocess.run(
         [*prefix, sys.executable, str(app), *arguments],
         cwd=app.parent,
-        env=environment(CDK_OUTDIR=str(folder), **variables),
+        env=kept | variables,
         capture_output=True,
         text=True,
         timeout=SYNTH_TIMEOUT_S,
@@ -128,9 +129,9 @@ def run(
 
 
 def synthesize(
-    app: Path, folder: Path, *arguments: str, prefix: tuple[str, ...] = (), **variables: str
+    app: Path, folder: Path, *arguments: str, cache: Path, prefix: tuple[str, ...] = ()
 ) -> Assembly:
     """Run an app that is expected to succeed."""
-    done = run(app, folder, *arguments, prefix=prefix, **variables)
+    done = run(app, folder, *arguments, cache=cache, prefix=prefix)
     assert done.returncode == 0, done.stderr[-8_000:]
     return Assembly(folder, done.stdout)

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from tailrace.deploy.distribution import Distribution
     from tailrace.deploy.gateway import Gateway
     from tailrace.deploy.network import Network
+    from tailrace.deploy.site import StreamingSite
     from tailrace.deploy.streaming_function import StreamingFunction
 
-__all__ = ["Balancer", "Distribution", "Gateway", "Network", "StreamingFunction"]
+__all__ = ["Balancer", "Distribution", "Gateway", "Network", "StreamingFunction", "StreamingSite"]
 
 _HOMES: Final = {
     "Balancer": "balancer",
@@ -20,6 +21,7 @@ _HOMES: Final = {
     "Gateway": "gateway",
     "Network": "network",
     "StreamingFunction": "streaming_function",
+    "StreamingSite": "site",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,7 +13,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from tailrace.deploy import limits
+from tailrace.config import GatewayConfig
+from tailrace.deploy import limits, template
+from tailrace.deploy.checks import Checks, Templates
+from tailrace.deploy.gateway import Gateway
 from tailrace.deploy.helper.constructs import PrefixListId
 
 SECRET_HEADER: Final = "x-tailrace-origin"
@@ -25,12 +29,14 @@ _FORBIDDEN: Final = "this address is not public; use that of the distribution\n"
 class Balancer(Construct):
     """An Application Load Balancer that lets streams pass, and that CloudFront alone can reach.
 
-    It is internal, for a CloudFront VPC origin, unless `is_public`. Then it has public addresses,
+    `gateways` are in one network, and have the same public port and health path. The load balancer
+    is internal, for a CloudFront VPC origin, unless `is_public`. Then it has public addresses,
     and answers 403 to each request without the secret header that `Distribution` sends.
 
-    Time-outs are whole seconds. The id of CloudFront's prefix list, which differs by region, is
-    looked up when the stack is deployed, unless `cloudfront_prefix_list_id` is given:
-    `aws ec2 describe-managed-prefix-lists --filters
+    Time-outs are whole seconds. Without `idle_timeout_s` the load balancer accepts more silence
+    than the gateways do; without `deregistration_delay_s` it waits until they have drained. The id
+    of CloudFront's prefix list, which differs by region, is looked up when the stack is deployed,
+    unless `cloudfront_prefix_list_id` is given: `aws ec2 describe-managed-prefix-lists --filters
     Name=prefix-list-name,Values=com.amazonaws.global.cloudfront.origin-facing`.
 
     With `certificate_arn`, a certificate of this region, the listener is HTTPS on port 443 instead
@@ -42,17 +48,14 @@ class Balancer(Construct):
         scope: Construct,
         id: str,
         *,
-        vpc: ec2.IVpc,
-        targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
-        port: int = limits.PUBLIC_PORT,
-        health_path: str = limits.HEALTH_PATH,
+        gateways: Sequence[Gateway],
         health_interval_s: int = limits.HEALTH_INTERVAL_S,
         health_timeout_s: int = limits.HEALTH_TIMEOUT_S,
         healthy_threshold: int = limits.HEALTHY_THRESHOLD,
         unhealthy_threshold: int = limits.UNHEALTHY_THRESHOLD,
-        idle_timeout_s: int = limits.BALANCER_IDLE_TIMEOUT_S,
+        idle_timeout_s: int | None = None,
         client_keep_alive_s: int = limits.BALANCER_CLIENT_KEEP_ALIVE_S,
-        deregistration_delay_s: int = limits.DEREGISTRATION_DELAY_S,
+        deregistration_delay_s: int | None = None,
         is_public: bool = False,
         certificate_arn: str | None = None,
         cloudfront_prefix_list_id: str | None = None,
@@ -61,22 +64,30 @@ class Balancer(Construct):
         subnets: ec2.SubnetSelection | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self.vpc = vpc
+        self.gateways = list(gateways)
+        self.network = gateways[0].network
         self.is_https = certificate_arn is not None
+        settings = [gateway.config.gateway for gateway in gateways]
+        self.idle_timeout_s = idle_timeout_s or limits.SILENCE_MARGIN_S + max(
+            map(silence_s, settings)
+        )
+        delay_s = deregistration_delay_s
+        if delay_s is None:
+            delay_s = limits.DEREGISTRATION_MARGIN_S + max(map(drain_s, settings))
         self.security_group = ec2.SecurityGroup(
             self,
             "SecurityGroup",
-            vpc=vpc,
+            vpc=self.network.vpc,
             allow_all_outbound=False,
             description="tailrace: the load balancer, from CloudFront",
         )
         self.load_balancer = self._load_balancer(
-            is_public, subnets, idle_timeout_s, client_keep_alive_s, has_deletion_protection
+            is_public, subnets, client_keep_alive_s, has_deletion_protection
         )
         if access_log_bucket is not None:
             self.load_balancer.log_access_logs(access_log_bucket)
         check = elbv2.HealthCheck(
-            path=health_path,
+            path=settings[0].health_path,
             protocol=elbv2.Protocol.HTTP,
             healthy_http_codes="200",
             interval=Duration.seconds(health_interval_s),
@@ -84,7 +95,7 @@ class Balancer(Construct):
             healthy_threshold_count=healthy_threshold,
             unhealthy_threshold_count=unhealthy_threshold,
         )
-        self.target_group = self._target_group(targets, port, deregistration_delay_s, check)
+        self.target_group = self._target_group(delay_s, check)
         self.secret = self._secret() if is_public else None
         self.listener = self._listener(certificate_arn)
         prefix_list_id = (
@@ -95,28 +106,35 @@ class Balancer(Construct):
             ec2.Port.tcp(self.listener_port),
             "CloudFront: its list counts as 55 of the 60 rules of a group",
         )
+        Checks.of(self).add_front(self, "alb", behind=self.gateways, values=self._values)
 
     @property
     def listener_port(self) -> int:
         """The port of the listener: 80, or 443 with a certificate."""
         return 443 if self.is_https else 80
 
+    def _values(self, templates: Templates) -> template.Values:
+        return {
+            **templates.read(template.balancer_values, self.load_balancer),
+            **templates.read(template.target_group_values, self.target_group),
+            **templates.read(template.listener_values, self.listener),
+        }
+
     def _load_balancer(
         self,
         is_public: bool,
         subnets: ec2.SubnetSelection | None,
-        idle_timeout_s: int,
         client_keep_alive_s: int,
         has_deletion_protection: bool,
     ) -> elbv2.ApplicationLoadBalancer:
         return elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
-            vpc=self.vpc,
-            vpc_subnets=subnets,
+            vpc=self.network.vpc,
+            vpc_subnets=subnets or (None if is_public else self.network.private_subnets),
             internet_facing=is_public,
             security_group=self.security_group,
-            idle_timeout=Duration.seconds(idle_timeout_s),
+            idle_timeout=Duration.seconds(self.idle_timeout_s),
             client_keep_alive=Duration.seconds(client_keep_alive_s),
             http2_enabled=True,
             drop_invalid_header_fields=True,
@@ -127,18 +145,14 @@ class Balancer(Construct):
         )
 
     def _target_group(
-        self,
-        targets: Sequence[elbv2.IApplicationLoadBalancerTarget],
-        port: int,
-        deregistration_delay_s: int,
-        check: elbv2.HealthCheck,
+        self, deregistration_delay_s: int, check: elbv2.HealthCheck
     ) -> elbv2.ApplicationTargetGroup:
         return elbv2.ApplicationTargetGroup(
             self,
             "Gateways",
-            vpc=self.vpc,
-            targets=targets,
-            port=port,
+            vpc=self.network.vpc,
+            targets=[gateway.group for gateway in self.gateways],
+            port=self.gateways[0].public_port,
             protocol=elbv2.ApplicationProtocol.HTTP,
             protocol_version=elbv2.ApplicationProtocolVersion.HTTP1,
             target_type=elbv2.TargetType.INSTANCE,
@@ -188,3 +202,13 @@ class Balancer(Construct):
                 exclude_punctuation=True, password_length=limits.ORIGIN_SECRET_CHARS
             ),
         )
+
+
+def silence_s(settings: GatewayConfig) -> int:
+    """Return the longest silence that a gateway allows on a client's connection."""
+    return math.ceil(max(settings.first_byte_timeout_s, settings.function_idle_timeout_s))
+
+
+def drain_s(settings: GatewayConfig) -> int:
+    """Return how long a gateway takes to drain, at most."""
+    return math.ceil(settings.drain_delay_s + settings.drain_timeout_s)

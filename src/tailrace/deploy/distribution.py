@@ -11,10 +11,13 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from tailrace.deploy import limits
+from tailrace.deploy import limits, template
 from tailrace.deploy.balancer import SECRET_HEADER, Balancer
+from tailrace.deploy.checks import Checks, Templates
 from tailrace.errors import ConfigError
 
+_TLS_MIN: Final = cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
+"""Of a domain of one's own; CloudFront's own domain accepts TLS 1.0."""
 _COMMENT_CHARS_MAX: Final = 128
 """AWS refuses a longer comment of a distribution."""
 
@@ -27,9 +30,11 @@ class Distribution(Construct):
     through a VPC origin, and a public one over the internet, with a secret header.
 
     `domain_name` needs `certificate_arn`, a certificate of us-east-1; its DNS record is yours.
-    `web_acl_arn` is a web ACL of scope CLOUDFRONT. Time-outs are whole seconds.
-    `response_completion_timeout_s` bounds a whole response; with None there is no bound. A
-    `read_timeout_s` over 120 needs a larger quota of the account.
+    `web_acl_arn` is a web ACL of scope CLOUDFRONT. Time-outs are whole seconds. Without
+    `read_timeout_s` CloudFront accepts more silence than the load balancer does, but for no more
+    than 120 s: more needs a larger quota of the account. Without `keep_alive_s` CloudFront closes
+    idle connections first. `response_completion_timeout_s` bounds a whole response; with None there
+    is no bound.
 
     Raises:
         ConfigError: a domain without a certificate, or the reverse.
@@ -44,8 +49,8 @@ class Distribution(Construct):
         domain_name: str | None = None,
         certificate_arn: str | None = None,
         web_acl_arn: str | None = None,
-        read_timeout_s: int = limits.READ_TIMEOUT_S,
-        keep_alive_s: int = limits.ORIGIN_KEEP_ALIVE_S,
+        read_timeout_s: int | None = None,
+        keep_alive_s: int | None = None,
         connection_timeout_s: int = limits.CONNECTION_TIMEOUT_S,
         response_completion_timeout_s: int | None = None,
         price_class: cloudfront.PriceClass = cloudfront.PriceClass.PRICE_CLASS_ALL,
@@ -58,9 +63,12 @@ class Distribution(Construct):
                 where=self.node.path,
                 allowed="both, or neither",
             )
+        self.balancer = balancer
+        longer_s = balancer.idle_timeout_s + limits.SILENCE_MARGIN_S
+        shorter_s = balancer.idle_timeout_s - limits.SILENCE_MARGIN_S
         timeouts = {
-            "read_timeout": read_timeout_s,
-            "keepalive_timeout": keep_alive_s,
+            "read_timeout": read_timeout_s or min(longer_s, limits.READ_TIMEOUT_S_MAX),
+            "keepalive_timeout": keep_alive_s or min(shorter_s, limits.ORIGIN_KEEP_ALIVE_S),
             "connection_timeout": connection_timeout_s,
             "response_completion_timeout": response_completion_timeout_s,
         }
@@ -89,7 +97,7 @@ class Distribution(Construct):
             certificate=None
             if certificate_arn is None
             else acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn),
-            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            minimum_protocol_version=None if certificate_arn is None else _TLS_MIN,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             enable_ipv6=True,
             price_class=price_class,
@@ -97,7 +105,20 @@ class Distribution(Construct):
             enable_logging=log_bucket is not None,
             log_bucket=log_bucket,
         )
+        self._add_dependencies()
+        Checks.of(self).add_front(self, "cloudfront", behind=[balancer], values=self._values)
         self.url = f"https://{domain_name or self.distribution.distribution_domain_name}/"
+
+    def _values(self, templates: Templates) -> template.Values:
+        return templates.read(template.distribution_values, self.distribution)
+
+    def _add_dependencies(self) -> None:
+        """AWS makes a VPC origin only in a VPC that has an internet gateway."""
+        for each in self.distribution.node.find_all():
+            if isinstance(each, cloudfront.CfnVpcOrigin):
+                each.node.add_dependency(
+                    self.balancer.network.vpc.internet_connectivity_established
+                )
 
     def _origin_request_policy(self) -> cloudfront.OriginRequestPolicy:
         """All that the client sends, `Host` as well, and whether it used HTTPS.

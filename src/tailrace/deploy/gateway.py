@@ -13,10 +13,13 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from tailrace.agreement import Way
 from tailrace.config import Config, PortRange
 from tailrace.deploy import limits
+from tailrace.deploy.checks import Checks, Templates
 from tailrace.deploy.gateway_asset import gateway_asset
 from tailrace.deploy.gateway_role import GatewayRole
+from tailrace.deploy.gateway_way import way_of
 from tailrace.deploy.network import Network
 from tailrace.deploy.routes import Route, Value, checked, functions_of, toml_of
 from tailrace.package.options import Architecture
@@ -131,6 +134,19 @@ class Gateway(Construct):
         )
         self.group = self._group(instances_min, instances_max, hook_heartbeat_s)
         self._allow_callbacks()
+        Checks.of(self).add_gateway(self, self.group, self._way)
+
+    def _way(self, templates: Templates) -> Way:
+        return way_of(
+            self.config,
+            self.functions,
+            self.group,
+            templates,
+            public_port=self.public_port,
+            callback_ports=self.callback_ports,
+            workers=self.workers,
+            place=self.node.path,
+        )
 
     def _security_group(self) -> ec2.SecurityGroup:
         """Make the security group. The load balancer opens the public port when it is made."""

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from tailrace import limits
-from tailrace.config import GatewayConfig
 
 # --- the load balancer -------------------------------------------------------------------------
 
 PUBLIC_PORT: Final = 8080
 """The gateway's port for clients, behind the load balancer."""
-HEALTH_PATH: Final = GatewayConfig().health_path
 TRUSTED_HOPS: Final = 2
 """CloudFront and the load balancer."""
 
@@ -30,22 +28,19 @@ UNHEALTHY_THRESHOLD: Final = 2
 """The fewest that are allowed."""
 
 SILENCE_MARGIN_S: Final = 10
-"""How much longer the load balancer accepts silence than the gateway does."""
-BALANCER_IDLE_TIMEOUT_S: Final = int(limits.FUNCTION_IDLE_TIMEOUT_S) + SILENCE_MARGIN_S
-"""Longer than each silence that the gateway allows, shorter than its KEEP_ALIVE_TIMEOUT_S."""
+"""How much longer each party accepts silence than the one behind it."""
 BALANCER_CLIENT_KEEP_ALIVE_S: Final = 3_600
 """How old a connection of CloudFront may get; a request that is under way is completed. AWS's
 default."""
-DEREGISTRATION_DELAY_S: Final = int(limits.TOTAL_TIMEOUT_S) + 60
-"""How long the load balancer lets streams of a gateway that leaves go on: the longest stream, and
-the delay before the gateway's drain."""
+DEREGISTRATION_MARGIN_S: Final = 45
+"""How much longer than a gateway's drain the load balancer lets its streams go on."""
 
 # --- CloudFront --------------------------------------------------------------------------------
 
-READ_TIMEOUT_S: Final = BALANCER_IDLE_TIMEOUT_S + SILENCE_MARGIN_S
-"""CloudFront's longest wait for a byte. AWS allows 120 without a quota increase."""
+READ_TIMEOUT_S_MAX: Final = 120
+"""CloudFront's longest wait for a byte without a larger quota of the account."""
 ORIGIN_KEEP_ALIVE_S: Final = 60
-"""How long CloudFront keeps an idle connection: shorter than BALANCER_IDLE_TIMEOUT_S."""
+"""How long CloudFront keeps an idle connection, where the load balancer keeps it for longer."""
 CONNECTION_TIMEOUT_S: Final = 5
 """How long CloudFront tries to connect to the load balancer."""
 CONNECTION_ATTEMPTS: Final = 1

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from aws_cdk import Annotations, Fn, Tags
 from aws_cdk import aws_ec2 as ec2
-from constructs import Construct
+from constructs import Construct, DependencyGroup
 
 from tailrace.deploy import limits
 from tailrace.errors import ConfigError
@@ -122,7 +122,11 @@ class Network(Construct):
             nat = public[0].add_nat_gateway()
             for subnet in private:
                 subnet.add_default_nat_route(nat.ref)
-        return self._as_vpc(vpc, cidr, zones, public, private, egress)
+        made = self._as_vpc(vpc, cidr, zones, public, private, egress)
+        established = made.internet_connectivity_established
+        assert isinstance(established, DependencyGroup)
+        established.add(attached)
+        return made
 
     def _as_vpc(
         self,

@@ -1,0 +1,51 @@
+"""What is known of a gateway for the checks at synth."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from aws_cdk import aws_autoscaling as autoscaling
+
+from tailrace.agreement import InvokedFunction, Surroundings, Way
+from tailrace.config import Config, PortRange
+from tailrace.deploy import template
+from tailrace.deploy.checks import Templates
+from tailrace.deploy.streaming_function import StreamingFunction
+
+
+def way_of(
+    config: Config,
+    functions: Sequence[StreamingFunction],
+    group: autoscaling.AutoScalingGroup,
+    templates: Templates,
+    *,
+    public_port: int,
+    callback_ports: PortRange,
+    workers: int | None,
+    place: str,
+) -> Way:
+    """Return the way of a response up to the gateway; `place` names the gateway in messages.
+
+    In the configuration a function has the ARN of its version, which is known after the deploy; in
+    messages it has its construct's path.
+    """
+    names = {each.version.function_arn: each.node.path for each in functions}
+    values = templates.read(template.group_values, group)
+    return Way(
+        gateway=config.gateway,
+        routes=tuple(
+            dataclasses.replace(route, function=names[route.function]) for route in config.routes
+        ),
+        functions={each.node.path: _invoked(each, templates) for each in functions},
+        around=Surroundings(hook_heartbeats="on", **values),
+        public_port=public_port,
+        callback_ports=callback_ports,
+        workers=workers,
+        places=dict.fromkeys(values, place),
+    )
+
+
+def _invoked(function: StreamingFunction, templates: Templates) -> InvokedFunction:
+    values = templates.read(template.function_values, function.function, function.version)
+    return InvokedFunction(**values)
