@@ -281,7 +281,7 @@ def wait_refused(url: str) -> None:
     raise AssertionError(f"{url} still takes connections")
 
 
-def fetch(url: str) -> tuple[int, str]:
+def fetch(url: str, method: str = "GET") -> tuple[int, str]:
     """Status and text of a whole response."""
-    with Stream(url) as stream:
+    with Stream(url, method=method) as stream:
         return stream.status, stream.read().decode()

@@ -7,12 +7,8 @@ sockets.
 
 from __future__ import annotations
 
-import http.client
 import json
-import re
 import signal
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -21,36 +17,15 @@ import pytest
 from tests.command import Command, Stream, fetch
 from tests.e2e.cut_function import SAMPLE_PATH, STORIES, CutLambda
 from tests.kits.hops import Urls, free_ports, haproxy_of, nginx_of
+from tests.kits.proxy_page import documented
+from tests.kits.steady_load import SteadyLoad
 from tests.peers import until
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "behind-a-proxy.md"
 STORY = STORIES["counted"]
-CLIENTS = ("GET", "POST") * 4
 REQUESTS = 2_000
 """So many at least, over both restarts and between them."""
-PAUSE_S = 0.005
-"""Between two requests of a client: the load is steady, and leaves room for other processes."""
-MORE = 100
-"""Requests that follow each change."""
 STREAMS = 20
 """Streams that are open while a gateway is restarted, on either one."""
-
-
-def documented(language: str, heading: str, ports: dict[str, int]) -> str:
-    """The block of the page, with these ports."""
-    section = PAGE.read_text().partition(f"\n{heading}\n")[2]
-    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    text = found[1]
-    for before, after in (
-        ("10.0.0.7:8080", f"127.0.0.1:{ports['one']}"),
-        ("10.0.0.8:8080", f"127.0.0.1:{ports['two']}"),
-        ("listen 80;" if language == "nginx" else "bind :80", ""),
-    ):
-        assert text.count(before) == 1
-        where = f"127.0.0.1:{ports['front']}"
-        text = text.replace(before, after or before.replace(":80", "80").replace("80", where))
-    return text
 
 
 def nginx(folder: Path, ports: dict[str, int]) -> AbstractContextManager[Urls]:
@@ -63,52 +38,6 @@ def haproxy(folder: Path, ports: dict[str, int]) -> AbstractContextManager[Urls]
 
 
 FRONTS = {"nginx": nginx, "haproxy": haproxy}
-
-
-class Load:
-    """Clients that ask one request after the other, GET and POST, until they are stopped.
-
-    Each keeps its connection, unless a response closes it.
-    """
-
-    def __init__(self, port: int, target: str) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self._port = port
-        self._target = target
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(each,)) for each in CLIENTS]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join(30)
-
-    def wait_more(self) -> None:
-        """Wait for requests that have all begun after this was called."""
-        self.wait_for(self.outcomes.total() + len(CLIENTS) + MORE)
-
-    def wait_for(self, count: int) -> None:
-        """Wait until so many requests have ended."""
-        until(lambda: self.outcomes.total() >= count, "requests to go on")
-
-    def _ask(self, method: str) -> None:
-        client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        while not self._is_over.is_set():
-            try:
-                client.request(method, self._target, b"body" if method == "POST" else None)
-                response = client.getresponse()
-                got = response.status, response.read()
-                self.outcomes["right" if got == (200, STORY.body) else repr(got)] += 1
-            except (OSError, http.client.HTTPException) as error:
-                self.outcomes[repr(error)] += 1
-                client.close()
-            self._is_over.wait(PAUSE_S)
-        client.close()
 
 
 class Gateways:
@@ -169,7 +98,7 @@ def test_a_rolling_restart_behind_a_proxy_loses_no_request(
         running.enter_context(FRONTS[front](tmp_path / front, ports))
         for name in ("one", "two"):
             _wait_used(gateways[name], ports["front"], target)
-        with Load(ports["front"], target) as load:
+        with SteadyLoad(ports["front"], target, _judge) as load:
             for name in ("one", "two"):
                 load.wait_more()
                 streams = [running.enter_context(Stream(url)) for _ in range(STREAMS)]
@@ -184,10 +113,15 @@ def test_a_rolling_restart_behind_a_proxy_loses_no_request(
                 gateways.start(name)
                 gateways[name].wait_line("outcome=")  # the proxy has gone back to it
             load.wait_for(REQUESTS)
-        assert load.outcomes.keys() == {"right"}, load.outcomes
+        assert load.outcomes.keys() == {("", "right")}, load.outcomes
         assert endpoint.surprises == []
         _leave(url, gateways)
         endpoint.release()
+
+
+def _judge(status: int, body: bytes) -> str:
+    got = status, body
+    return "right" if got == (200, STORY.body) else repr(got)
 
 
 def _leave(url: str, gateways: Gateways) -> None:

@@ -7,15 +7,22 @@ import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 from tests.command import Command, Stream, fetch
-from tests.e2e.cut_function import SAMPLE_PATH, STORIES, CutLambda
+from tests.e2e.cut_function import SAMPLE_PATH, STORIES
 from tests.kits.hops import free_ports
 from tests.peers import until
 
 STORY = STORIES["counted"]
 ROUTES = '[[routes]]\npath = "/*"\nfunction = "f"\n'
+
+
+class Endpoint(Protocol):
+    """Where the gateway invokes."""
+
+    url: str
 
 
 class Fleet(Command):
@@ -24,7 +31,7 @@ class Fleet(Command):
     def __init__(
         self,
         directory: Path,
-        endpoint: CutLambda,
+        endpoint: Endpoint,
         *more: str,
         workers: int = 1,
         environ: Mapping[str, str] | None = None,

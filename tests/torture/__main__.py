@@ -1,7 +1,7 @@
 """The long form: `make torture`. Prints a line for each story, and with --json FILE its figures.
 
 The exit code is 1 if a response looked whole and was not, if a stream beside an attack failed, if a
-restart lost anything, or if a kill broke another stream than those of the killed worker.
+restart or a deploy lost anything, or if a kill broke other streams than those of the killed worker.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.torture.crashes import CrashResult, crashes
+from tests.torture.green import deploys
 from tests.torture.kills import KillResult, kills
 from tests.torture.load import Mix, Tally
 from tests.torture.restarts import RestartResult, by_holder, by_sighup
 from tests.torture.slow import MODES, SlowResult, slow
 
-STORIES: Final = ("slow", "kills", "restarts", "holder", "crashes")
+STORIES: Final = ("slow", "kills", "restarts", "holder", "green", "crashes")
 
 
 def main() -> int:
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--slow-seconds", type=int, default=30, help="for each mode")
     parser.add_argument("--restarts", type=int, default=20, help="by SIGHUP")
     parser.add_argument("--holder-restarts", type=int, default=5, help="by SIGTERM and a start")
+    parser.add_argument("--deploys", type=int, default=10, help="of new versions")
     parser.add_argument("--crash-seconds", type=float, default=120.0, help="of workers and parent")
     parser.add_argument("--streams", type=int, default=300, help="beside restarts")
     parser.add_argument("--only", choices=STORIES, action="append", help="these stories alone")
@@ -87,6 +89,29 @@ def _holder(parent: Path, options: argparse.Namespace, figures: dict[str, Any]) 
     return _report_restarts("SIGTERM, under a holder of the socket", result)
 
 
+def _green(parent: Path, options: argparse.Namespace, figures: dict[str, Any]) -> bool:
+    mix = Mix(streams=options.streams)
+    result = deploys(_folder(parent, "green"), options.deploys, mix)
+    tally, versions = result.load.tally, result.versions
+    lost = ", ".join(f"{count} {name}" for name, count in tally.lost.items())
+    print(
+        f"{options.deploys} deploys of new versions: {tally.requests} requests on"
+        f" {tally.connections} connections; lost: {lost}; of another version than the newest:"
+        f" {len(versions.strangers)}; by version: {dict(versions.answered)}; streams left to the"
+        f" old version: {result.streams}; callbacks: {result.load.ends}",
+        *result.load.failed,
+        *versions.strangers[:20],
+        sep="\n  ",
+        flush=True,
+    )
+    figures["deploys"] = _figures(result.load) | {
+        "streams left": result.streams,
+        "strangers": len(versions.strangers),
+    }
+    has_failed = any(tally.lost.values()) or versions.strangers or result.load.surprises
+    return not has_failed
+
+
 def _report_restarts(how: str, result: RestartResult) -> bool:
     tally = result.tally
     kinds = ", ".join(
@@ -133,6 +158,7 @@ _RUN: Final = {
     "kills": _kills,
     "restarts": _restarts,
     "holder": _holder,
+    "green": _green,
     "crashes": _crashes,
 }
 

@@ -35,7 +35,7 @@ late_s_max = {late_s_max}
 
 [[routes]]
 path = "/*"
-function = "storm"
+function = "{function}"
 concurrency = 5000
 """
 
@@ -60,9 +60,9 @@ class Held:
 class Fleet:
     """`tailrace gateway`, that is started again on the same ports.
 
-    Without `workers` it is as it comes, and all other options are left out, too.
-    With `holds_socket` the test itself listens, and passes its socket to each start. Without
-    `late_s_max` nothing is refused because the machine is busy with other tests.
+    `function` is the name that it invokes. Without `workers` it is as it comes, and all other
+    options are left out, too. With `holds_socket` the test itself listens, and passes its socket to
+    each start. Without `late_s_max` nothing is refused because other tests keep the machine busy.
     """
 
     def __init__(
@@ -75,10 +75,12 @@ class Fleet:
         holds_socket: bool = False,
         environ: Mapping[str, str] | None = None,
         more: Sequence[str] = (),
+        function: str = "storm",
     ) -> None:
         self.config = directory / "tailrace.toml"
+        self._late_s_max = late_s_max
         if not self.config.exists():
-            self.config.write_text(CONFIGURATION.format(late_s_max=late_s_max))
+            self.configure(function)
         self.log = directory / "gateway.log"
         self.workers_wanted = workers or 1
         taken = free_ports(("public", "admin"))
@@ -108,6 +110,11 @@ class Fleet:
         """Of the parent."""
         assert self.process is not None
         return self.process.pid
+
+    def configure(self, function: str) -> None:
+        """Write the file, for the next start."""
+        text = CONFIGURATION.format(late_s_max=self._late_s_max, function=function)
+        self.config.write_text(text)
 
     def start(self) -> None:
         """Start the parent; workers may not be there yet."""

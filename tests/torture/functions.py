@@ -14,14 +14,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fakes import encode_chunk, encode_head, encode_request
 
 from tailrace.wire.integration import MEDIA_TYPE
 
 MARK = "x-from-the-function"
-"""A header of every response."""
+"""A header of every response: the version or alias that was invoked, or 1."""
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -39,6 +39,8 @@ class Run:
     callback_url: str
     port: int
     """Of the callback listener: each worker has its own."""
+    qualifier: str = ""
+    """The version or alias by which it was invoked."""
     is_gated: bool = False
     sent: int = 0
     """Pieces that were given to the kernel."""
@@ -102,13 +104,13 @@ class FunctionSide:
 
     # --- for connections ----------------------------------------------------------------------
 
-    def invoke(self, event: dict[str, Any]) -> None:
+    def invoke(self, name: str, event: dict[str, Any]) -> None:
         query = event["rawQueryString"]
         target = event["rawPath"] + (f"?{query}" if query else "")
         body = event.get("body") or ""
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
         url: str = event["tailrace"]["callback"]
-        run = Run(target, raw, url, urlsplit(url).port or 80)
+        run = Run(target, raw, url, urlsplit(url).port or 80, name.partition(":")[2])
         self.repeated += target in self.runs
         self.runs[target] = run
         self.ports.add(run.port)
@@ -164,13 +166,14 @@ class Endpoint(asyncio.Protocol):
         self._unread += data
         while (end := self._unread.find(b"\r\n\r\n")) >= 0:
             lines = self._unread[:end].lower().split(b"\r\n")
+            name = unquote(lines[0].split(b"/")[3].decode())
             lengths = [line for line in lines if line.startswith(b"content-length:")]
             total = end + 4 + int(lengths[0].partition(b":")[2])
             if len(self._unread) < total:
                 return
             payload, self._unread = self._unread[end + 4 : total], self._unread[total:]
             self._transport.write(ACCEPTED)
-            self._side.invoke(json.loads(payload))
+            self._side.invoke(name, json.loads(payload))
 
 
 class Callback(asyncio.Protocol):
@@ -225,7 +228,7 @@ class Callback(asyncio.Protocol):
 
     def _begin(self) -> None:
         """Send the head and go on with the pieces."""
-        headers = {"content-type": "application/octet-stream", MARK: "1"}
+        headers = {"content-type": "application/octet-stream", MARK: self.run.qualifier or "1"}
         if "len" in self.run.query:
             headers["content-length"] = str(32 * self._pieces)
         self._transport.write(encode_chunk(encode_head(headers=headers)))

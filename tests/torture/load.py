@@ -92,6 +92,8 @@ class Load:
         self.visits: list[Visit] = []
         """All that have ended otherwise than complete."""
         self.open: set[Visit] = set()
+        self.on_end: Callable[[Visit], object] = lambda visit: None
+        """Called in the loop for each request that has ended."""
         self.side = FunctionSide()
         self.connections = 0
         self.raced = 0
@@ -332,6 +334,7 @@ class Load:
     def _note(self, visit: Visit) -> None:
         self._outcomes[visit.kind, visit.end] += 1
         self._fresh += visit.asked_s > self._fresh_from_s
+        self.on_end(visit)
         if visit.end != COMPLETE:
             self.visits.append(visit)
         if visit.head_s:
