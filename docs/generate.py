@@ -19,11 +19,12 @@ DOCS: Final = Path(__file__).parent
 ROOT: Final = DOCS.parent
 sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
-from docs.drawn import costs, declared, machines, structure  # noqa: E402
+from docs.drawn import agreement, costs, declared, machines, structure  # noqa: E402
 
 COMMANDS: Final = (
     "dev",
     "gateway",
+    "check",
     "drain",
     "emulator",
     "probe",
@@ -41,6 +42,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "connection phases": machines.connection_phases,
     "connection events": machines.connection_events,
     "limits": declared.limits_tables,
+    "rules": agreement.rules,
+    "limits of AWS": agreement.limits_of_aws,
     "error tree": structure.error_tree,
     "error table": structure.error_table,
     "layers": structure.layers,

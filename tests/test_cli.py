@@ -125,7 +125,7 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["emulator"], "there is no tailrace.toml in this directory; tailrace init writes on"),
         (
             ["emulate"],
-            "No such command 'emulate'. There are: dev, drain, emulator, gateway, init, pack",
+            "No such command 'emulate'. There are: check, costs, dev, drain, emulator, ga",
         ),
         (["new"], "No such command 'new'. Did you mean init?"),
         (["start"], "No such command 'start'. Did you mean dev?"),

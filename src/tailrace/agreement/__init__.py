@@ -3,11 +3,11 @@
 Pure: `check_agreement` takes a `Way` and returns findings.
 """
 
-from tailrace.agreement.aws import AWS_LIMITS, AwsLimit, defaults_of
+from tailrace.agreement.aws import AWS_DEFAULT, AWS_LIMITS, AwsLimit, part_of, with_defaults
 from tailrace.agreement.check import RULES, Agreement, check_agreement
 from tailrace.agreement.rule import Rule
 from tailrace.agreement.surroundings import InvokedFunction, Part, Surroundings
-from tailrace.agreement.way import AWS_DEFAULT, Way, with_defaults
+from tailrace.agreement.way import Way, label, shown
 
 __all__ = [
     "AWS_DEFAULT",
@@ -21,6 +21,8 @@ __all__ = [
     "Surroundings",
     "Way",
     "check_agreement",
-    "defaults_of",
+    "label",
+    "part_of",
+    "shown",
     "with_defaults",
 ]

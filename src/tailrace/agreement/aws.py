@@ -6,9 +6,11 @@ another source.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import dataclasses
+from typing import Any, Final, NamedTuple
 
 from tailrace.agreement.surroundings import Part
+from tailrace.agreement.way import Way
 
 
 class AwsLimit(NamedTuple):
@@ -74,7 +76,7 @@ AWS_LIMITS: Final = (
         "hook_heartbeat_s", 30, 7_200, 3_600,
         "autoscaling, LifecycleHookSpecification: `HeartbeatTimeout`",
     ),
-    AwsLimit("fargate_stop_timeout_s", 1, 120, 30, "ecs, ContainerDefinition: `stopTimeout`"),
+    AwsLimit("fargate_stop_timeout_s", 0, 120, 30, "ecs, ContainerDefinition: `stopTimeout`"),
     AwsLimit("timeout_s", 1, 900, 3, "lambda, CreateFunction: `Timeout`"),
     AwsLimit(
         "async_age_s_max", 60, 21_600, 21_600,
@@ -90,29 +92,36 @@ HOOK_TOTAL_S_MAX: Final = 172_800
 HOOK_HEARTBEATS_MAX: Final = 100
 """The same in heartbeat time-outs; the smaller one counts."""
 
-_LIMIT_OF: Final = {limit.field: limit for limit in AWS_LIMITS}
+AWS_DEFAULT: Final = "AWS's default"
+"""The place of a value that nobody has set."""
+
 _PREFIXES: Final[dict[Part, tuple[str, ...]]] = {
     "alb": ("alb_", "deregistration_", "slow_", "health", "unhealthy_"),
     "cloudfront": ("cloudfront_",),
-    "proxy": (),
+    "proxy": ("proxy_",),
 }
-_WORDS: Final[dict[Part, dict[str, object]]] = {
-    "alb": {"health_check_path": "/"},
-    "cloudfront": {"cloudfront_methods": "get-head"},
-    "proxy": {},
+_DEFAULTS: Final[dict[str, Any]] = {
+    **{limit.field: limit.default for limit in AWS_LIMITS if limit.default is not None},
+    "health_check_path": "/",
+    "cloudfront_methods": "get-head",
 }
 
 
-def limit_of(field: str) -> AwsLimit | None:
-    """Return the limit of a setting; None if AWS has none."""
-    return _LIMIT_OF.get(field)
+def part_of(field: str) -> Part | None:
+    """Return the part in front of the gateway that a setting belongs to, if it is one of these."""
+    return next((part for part, each in _PREFIXES.items() if field.startswith(each)), None)
 
 
-def defaults_of(part: Part) -> dict[str, object]:
-    """Return what AWS takes for the settings of a part that are not set."""
-    numbers = {
-        limit.field: limit.default
-        for limit in AWS_LIMITS
-        if limit.field.startswith(_PREFIXES[part]) and limit.default is not None
+def with_defaults(way: Way) -> Way:
+    """Return a way with AWS's defaults for what is unknown of the parts in front."""
+    around = way.around
+    missing = {
+        name: default
+        for name, default in _DEFAULTS.items()
+        if part_of(name) in around.behind and getattr(around, name) is None
     }
-    return {**numbers, **_WORDS[part]}
+    return dataclasses.replace(
+        way,
+        around=dataclasses.replace(around, **missing),
+        places={**way.places, **dict.fromkeys(missing, AWS_DEFAULT)},
+    )

@@ -29,12 +29,12 @@ def _sum(way: Way, function: str) -> str:
 
 
 def _reserved(way: Way) -> Complaints:
-    for function, reserved in way.known_functions("reserved_concurrency"):
-        wanted = _open_max(way, function)
-        if wanted > reserved:
+    for function, settings in way.functions.items():
+        reserved, wanted = settings.reserved_concurrency, _open_max(way, function)
+        if reserved is not None and wanted > reserved:
             yield error(
                 f"{_sum(way, function)} is more than "
-                f"{way.named('reserved_concurrency', function)}: Lambda throttles what is above, "
+                f"{way.named('reserved_concurrency', [function])}: Lambda throttles what is above, "
                 "and those clients wait for a 504 in place of an immediate 503",
                 f"reserve {wanted} for the function, or lower concurrency of its routes",
             )
@@ -59,15 +59,18 @@ def _account(way: Way) -> Complaints:
     )
 
 
-def _is_async(way: Way, function: str) -> bool:
-    return any(route.transport == "callback" for route in way.routes_of(function))
+def _async_functions(way: Way, functions: list[str]) -> list[str]:
+    """Return those of the functions that are invoked asynchronously."""
+    invoked = {route.function for route in way.routes if route.transport == "callback"}
+    return [function for function in functions if function in invoked]
 
 
 def _async_age(way: Way) -> Complaints:
     first_byte_s = way.gateway.first_byte_timeout_s
     wanted_s = _AGE_STEP_S * math.ceil(first_byte_s / _AGE_STEP_S)
-    for function, age_s in way.known_functions("async_age_s_max"):
-        if age_s == wanted_s or not _is_async(way, function):
+    for age_s, known in way.functions_by("async_age_s_max").items():
+        functions = _async_functions(way, known)
+        if age_s == wanted_s or not functions:
             continue
         if age_s > wanted_s:
             sees = (
@@ -80,17 +83,18 @@ def _async_age(way: Way) -> Complaints:
                 f"until {first_byte_s:g} s"
             )
         yield warning(
-            f"{way.named('async_age_s_max', function)} is not {way.named('first_byte_timeout_s')} "
+            f"{way.named('async_age_s_max', functions)} is not {way.named('first_byte_timeout_s')} "
             f"rounded up to minutes: {sees}",
             f"set the maximum event age to {wanted_s} s, on the version or alias that is invoked",
         )
 
 
 def _async_retries(way: Way) -> Complaints:
-    for function, retries in way.known_functions("async_retries"):
-        if retries > 0 and _is_async(way, function):
+    for retries, known in way.functions_by("async_retries").items():
+        functions = _async_functions(way, known)
+        if retries > 0 and functions:
             yield error(
-                f"{way.named('async_retries', function)} begin after "
+                f"{way.named('async_retries', functions)} begin after "
                 f"{way.named('first_byte_timeout_s')}, when the client has its 504: a function "
                 f"that fails runs {retries + 1:g} times, and only the first run has a client",
                 "set the retries to 0, on the version or alias that is invoked",
@@ -129,7 +133,7 @@ def _callbacks_reached(way: Way) -> Complaints:
 def _lambda_reached(way: Way) -> Complaints:
     if way.around.gateways_reach_lambda is False:
         yield error(
-            "the gateways' subnets have no way to the Lambda endpoint: each request ends with 502",
+            "the gateways' subnets have no way to the Lambda endpoint: each request ends with 504",
             "add an interface endpoint for Lambda to the VPC, or a NAT gateway",
         )
 
@@ -191,7 +195,7 @@ CAPACITY_RULES: Final = (
     Rule(
         "lambda-reached",
         "the gateways' subnets have a way to the Lambda endpoint",
-        "each request ends with 502",
+        "each request ends with 504",
         ("gateways_reach_lambda",),
         _lambda_reached,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from tailrace.agreement.endings import ENDING_RULES
 from tailrace.agreement.fronts import FRONT_RULES
 from tailrace.agreement.rule import Complaint, Complaints, Rule, error, warning
 from tailrace.agreement.silence import SILENCE_RULES
-from tailrace.agreement.surroundings import InvokedFunction
+from tailrace.agreement.surroundings import InvokedFunction, Surroundings
 from tailrace.agreement.way import Way, label, shown
 from tailrace.gateway.check.finding import Finding
 from tailrace.setting import fields_of
@@ -47,19 +47,12 @@ def check_agreement(way: Way, allowed: Container[str] = ()) -> Agreement:
 
 
 def _within(limit: AwsLimit, way: Way) -> Complaints:
-    for function, value in _values(limit, way):
-        complaint = _complaint(limit, way.named(limit.field, function), value)
+    values = {way.value(limit.field): list[str]()} if limit.field in _AROUND else None
+    for value, functions in (values or way.functions_by(limit.field)).items():
+        assert isinstance(value, float | int)
+        complaint = _complaint(limit, way.named(limit.field, functions), value)
         if complaint is not None:
             yield complaint
-
-
-def _values(limit: AwsLimit, way: Way) -> Iterator[tuple[str | None, float]]:
-    if limit.field in fields_of(InvokedFunction):
-        yield from way.known_functions(limit.field)
-        return
-    value = way.value(limit.field)
-    assert isinstance(value, float | int)
-    yield None, value
 
 
 def _complaint(limit: AwsLimit, named: str, value: float) -> Complaint | None:
@@ -79,15 +72,16 @@ def _complaint(limit: AwsLimit, named: str, value: float) -> Complaint | None:
 
 
 def _limit_rule(limit: AwsLimit) -> Rule:
-    name = limit.field.removesuffix("_s_max").removesuffix("_s").replace("_", "-")
+    field = _AROUND.get(limit.field) or fields_of(InvokedFunction)[limit.field]
     return Rule(
-        f"limit-{name}",
-        f"{label(limit.field, 'NAME')} is within AWS's limits",
+        f"limit-{field.option.removeprefix('--')}",
+        f"{label(limit.field)} is within AWS's limits",
         "AWS refuses the deployment",
         (limit.field,),
         partial(_within, limit),
     )
 
 
+_AROUND: Final = fields_of(Surroundings)
 LIMIT_RULES: Final = tuple(_limit_rule(limit) for limit in AWS_LIMITS)
 RULES: Final = (*SILENCE_RULES, *ENDING_RULES, *CAPACITY_RULES, *FRONT_RULES, *LIMIT_RULES)

@@ -21,10 +21,10 @@ def _drain(way: Way) -> str:
 
 def _function_timeout(way: Way) -> Complaints:
     total_s = way.gateway.total_timeout_s
-    for function, timeout_s in way.known_functions("timeout_s"):
+    for timeout_s, functions in way.functions_by("timeout_s").items():
         if timeout_s < total_s:
             yield warning(
-                f"{way.named('timeout_s', function)} is shorter than "
+                f"{way.named('timeout_s', functions)} is shorter than "
                 f"{way.named('total_timeout_s')}: Lambda cuts a stream after {timeout_s:g} s",
                 f"raise the function's time-out to {total_s:g} s, or lower total_timeout_s to "
                 f"{timeout_s:g} s",
@@ -60,12 +60,12 @@ def _completion_and_read(way: Way) -> Complaints:
 
 def _drain_timeout(way: Way) -> Complaints:
     drain_timeout_s, total_s = way.gateway.drain_timeout_s, way.gateway.total_timeout_s
-    for function, timeout_s in way.known_functions("timeout_s"):
+    for timeout_s, functions in way.functions_by("timeout_s").items():
         longest_s = min(timeout_s, total_s)
         if drain_timeout_s < longest_s:
             yield warning(
                 f"{way.named('drain_timeout_s')} is shorter than "
-                f"{way.named('timeout_s', function)}: when a gateway stops, a stream that would "
+                f"{way.named('timeout_s', functions)}: when a gateway stops, a stream that would "
                 f"run on for {longest_s:g} s is cut after {drain_timeout_s:g} s",
                 f"raise drain_timeout_s to {longest_s:g} s",
             )

@@ -58,16 +58,23 @@ def _idle(hop: Hop, way: Way) -> Complaints:
     )
 
 
-def _heartbeat(name: str, field: str, way: Way) -> Complaints:
-    beat_s, bound_s = way.around.heartbeat_s, way.value(field)
-    assert beat_s is not None and isinstance(bound_s, float | int)
+def _heartbeat(way: Way) -> Complaints:
+    """Compare the heartbeat with the shortest silence that something on the way allows."""
+    beat_s = way.around.heartbeat_s
+    assert beat_s is not None
+    bounds = {"function_idle_timeout_s": ("the gateway", way.gateway.function_idle_timeout_s)}
+    for hop in HOPS:
+        hop_s = getattr(way.around, hop.field)
+        if hop_s is not None:
+            bounds[hop.field] = (hop.name, hop_s)
+    field, (name, bound_s) = min(bounds.items(), key=lambda each: each[1][1])
     if 2 * beat_s <= bound_s:
         return
+    both = f"{way.named('heartbeat_s')} is more than half of {way.named(field)}"
     remedy = (
         f"send a heartbeat every {bound_s / 2:g} s or more often, or raise {label(field)} to "
         f"{2 * beat_s:g} s"
     )
-    both = f"{way.named('heartbeat_s')} is not twice as often as {way.named(field)} requires"
     if beat_s >= bound_s:
         yield error(f"{both}: {name} cuts each response between two heartbeats", remedy)
         return
@@ -114,24 +121,18 @@ def _rules_of(hop: Hop) -> tuple[Rule, ...]:
             (hop.field,),
             partial(_idle, hop),
         ),
-        Rule(
-            f"{hop.key}-heartbeat",
-            f"2 × {label('heartbeat_s')} ≤ {label(hop.field)}",
-            f"{hop.name} cuts a response when a heartbeat is late",
-            ("heartbeat_s", hop.field),
-            partial(_heartbeat, hop.name, hop.field),
-        ),
     )
 
 
 SILENCE_RULES: Final = (
     *(rule for hop in HOPS for rule in _rules_of(hop)),
     Rule(
-        "gateway-heartbeat",
-        f"2 × {label('heartbeat_s')} ≤ `function_idle_timeout_s`",
-        "the gateway cuts a response when a heartbeat is late",
+        "heartbeat",
+        f"2 × {label('heartbeat_s')} ≤ the shortest of `function_idle_timeout_s` and the time-outs "
+        "of silence in front",
+        "a response is cut when a heartbeat is late (warning), or between any two",
         ("heartbeat_s",),
-        partial(_heartbeat, "the gateway", "function_idle_timeout_s"),
+        _heartbeat,
     ),
     Rule(
         "alb-keep-alive",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,8 +10,8 @@ from tailrace.agreement.surroundings import InvokedFunction, Surroundings
 from tailrace.config import GatewayConfig, PortRange, RouteConfig
 from tailrace.setting import fields_of
 
-AWS_DEFAULT: Final = "AWS's default"
-"""The place of a value that nobody has set."""
+_NAMED_MAX: Final = 3
+"""Functions that a message names."""
 
 _LABELS: Final = {
     "alb_idle_timeout_s": "the ALB's idle time-out",
@@ -35,14 +34,12 @@ _LABELS: Final = {
     "stop_timeout_s": "the stop time-out",
     "fargate_stop_timeout_s": "the container's stopTimeout",
     "cloudfront_methods": "CloudFront's methods",
-    "gateways": "the gateways at a time",
-    "concurrency": "concurrency of its routes",
     "account_concurrency": "the account's concurrency",
     "heartbeat_s": "the app's heartbeat",
-    "timeout_s": "the time-out of function {name}",
-    "reserved_concurrency": "the reserved concurrency of function {name}",
-    "async_age_s_max": "the maximum event age of function {name}",
-    "async_retries": "the retries of function {name}",
+    "timeout_s": "the time-out of {name}",
+    "reserved_concurrency": "the reserved concurrency of {name}",
+    "async_age_s_max": "the maximum event age of {name}",
+    "async_retries": "the retries of {name}",
 }
 """What a setting is called in messages; one of the gateway has the name of its key."""
 
@@ -62,17 +59,19 @@ class Way:
     places: Mapping[str, str] = field(default_factory=dict)
     """Where a value is set, for messages, by the name of its field: "--alb-idle-timeout"."""
 
-    def named(self, name: str, function: str | None = None) -> str:
-        """Return a setting with its value and where it is set, as messages name it."""
-        details = [shown(name, self.value(name, function))]
+    def named(self, name: str, functions: Sequence[str] = ()) -> str:
+        """Return a setting with its value and where it is set, as messages name it.
+
+        For one of functions, those that have the same value are given.
+        """
+        value = getattr(self.functions[functions[0]], name) if functions else self.value(name)
+        details = [shown(name, value)]
         if name in self.places:
             details.append(self.places[name])
-        return f"{label(name, function)} ({', '.join(details)})"
+        return f"{label(name, functions)} ({', '.join(details)})"
 
-    def value(self, name: str, function: str | None = None) -> object:
-        """Return the value of a setting; None if it is unknown."""
-        if function is not None:
-            return getattr(self.functions[function], name)
+    def value(self, name: str) -> object:
+        """Return the value of a setting, but for one of functions; None if it is unknown."""
         for record in (self.gateway, self.around):
             if name in fields_of(type(record)):
                 return getattr(record, name)
@@ -84,21 +83,30 @@ class Way:
             return any(getattr(each, name) is not None for each in self.functions.values())
         return self.value(name) not in (None, ())
 
-    def known_functions(self, name: str) -> Iterator[tuple[str, float]]:
-        """Yield the functions for which a setting is known, with its value."""
+    def functions_by(self, name: str) -> dict[Any, list[str]]:
+        """Return the functions for which a setting is known, by its value."""
+        found: dict[Any, list[str]] = {}
         for function, settings in self.functions.items():
             value = getattr(settings, name)
             if value is not None:
-                yield function, value
+                found.setdefault(value, []).append(function)
+        return found
 
     def routes_of(self, function: str) -> list[RouteConfig]:
         """Return the routes of a function."""
         return [route for route in self.routes if route.function == function]
 
 
-def label(name: str, function: str | None = None) -> str:
-    """Return what a setting is called in messages."""
-    return _LABELS.get(name, name).format(name=function)
+def label(name: str, functions: Sequence[str] = ()) -> str:
+    """Return what a setting is called in messages; one of functions needs no name of theirs."""
+    return _LABELS.get(name, name).format(name=_functions(functions))
+
+
+def _functions(names: Sequence[str]) -> str:
+    if not names:
+        return "the function"
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return f"function {', '.join(names[:_NAMED_MAX])}{more}"
 
 
 def shown(name: str, value: object) -> str:
@@ -107,14 +115,3 @@ def shown(name: str, value: object) -> str:
         number = f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
         return f"{number} s" if name.endswith(("_s", "_s_max")) else number
     return str(value)
-
-
-def with_defaults(way: Way, defaults: Mapping[str, object], place: str = AWS_DEFAULT) -> Way:
-    """Return a way with these values of the surroundings where it has none."""
-    missing = {name: each for name, each in defaults.items() if way.value(name) is None}
-    known: dict[str, Any] = dataclasses.asdict(way.around)
-    return dataclasses.replace(
-        way,
-        around=Surroundings(**{**known, **missing}),
-        places={**way.places, **dict.fromkeys(missing, place)},
-    )

@@ -5,30 +5,26 @@ Exit codes: 0 if it can serve, with warnings or without; 1 if there is an error.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from tailrace.cli.findings import show_findings
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.steps import Steps
-from tailrace.cli.terminal import CYAN, RED, YELLOW, Terminal
+from tailrace.cli.terminal import Terminal
 from tailrace.config import Address, GatewayConfig, GatewayOptions, RouteConfig, Wanted, is_auto
 from tailrace.errors import ConfigError
 from tailrace.gateway.advertised import find_advertised
 from tailrace.gateway.aws.endpoint import AwsEndpoint, find_endpoint
 from tailrace.gateway.check.callbacks import check_advertised, is_loopback
-from tailrace.gateway.check.finding import Finding, Level
+from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.check.functions import check_functions
 from tailrace.gateway.check.machine import check_callback_ports, check_descriptors, check_listener
 from tailrace.gateway.routes import name_of
-from tailrace.words import counted
 
-_COLORS: Final[dict[Level, int]] = {"ok": CYAN, "warning": YELLOW, "error": RED}
-_JSON_VERSION: Final = 1
 _ADMIN_HEALTH_PATH: Final = "/health"
 
 
@@ -73,8 +69,7 @@ async def check_gateway(
         if options.admin_listen is not None and options.workers > 0:
             found.append(await _check_admin(options.admin_listen))
         found.append(check_descriptors(config.held_max, max(1, options.workers)))
-    _show(found, is_json=options.is_json)
-    return 1 if any(finding.level == "error" for finding in found) else 0
+    return show_findings(found, is_json=options.is_json)
 
 
 async def _check_admin(wanted: Wanted) -> Finding:
@@ -127,25 +122,3 @@ def _away(routes: tuple[RouteConfig, ...], endpoint: AwsEndpoint | None) -> str 
         return endpoint.url
     away = (route for route in routes if route.invoke_url and not is_loopback(route.invoke_url))
     return next(map(name_of, away), None)
-
-
-def _show(found: list[Finding], *, is_json: bool) -> None:
-    out = Terminal(sys.stdout, os.environ)
-    counts: Mapping[Level, int] = Counter(finding.level for finding in found)
-    if is_json:
-        document = {
-            "version": _JSON_VERSION,
-            "errors": counts["error"],
-            "warnings": counts["warning"],
-            "findings": [asdict(finding) for finding in found],
-        }
-        out.write(json.dumps(document, indent=2, ensure_ascii=False))
-        return
-    for finding in found:
-        level = out.paint(f"{finding.level:<7}", _COLORS[finding.level])
-        remedy = "" if finding.remedy is None else f"; {finding.remedy}"
-        text = "".join(c if c.isprintable() else "?" for c in f"{finding.text}{remedy}")
-        out.write(f"{level}  {finding.subject}: {text}")
-    errors = "no error" if not counts["error"] else counted(counts["error"], "error")
-    warnings = f", {counted(counts['warning'], 'warning')}" if counts["warning"] else ""
-    out.write(f"{errors}{warnings}")

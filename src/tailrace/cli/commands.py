@@ -15,8 +15,10 @@ import click
 from click.core import ParameterSource
 
 from tailrace import __version__
+from tailrace.cli.agreement import check
 from tailrace.cli.costs import costs
 from tailrace.cli.drain import drain
+from tailrace.cli.gateway_file import find_config, gateway_file, routes_of
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.options import given, options_of, overrides_of, take
 from tailrace.cli.package import package
@@ -29,10 +31,8 @@ from tailrace.config import (
     EmulatorOptions,
     GatewayConfig,
     GatewayOptions,
-    RouteConfig,
     TransportName,
     Wanted,
-    check_url,
     is_auto,
     load,
     parse_advertise,
@@ -54,6 +54,7 @@ def tailrace() -> None:
     """Stream responses out of serverless functions, on time and on any path."""
 
 
+tailrace.add_command(check)
 tailrace.add_command(costs)
 tailrace.add_command(drain)
 tailrace.add_command(package)
@@ -76,7 +77,7 @@ def dev(context: click.Context, /, **values: Any) -> None:
     """
     target = values["target"]
     if target is None:
-        values["config_path"] = _find_config(values["config_path"], "give --config FILE")
+        values["config_path"] = find_config(values["config_path"], "give --config FILE")
     else:
         _refuse_beside(target, {"--config": "config_path", "--function": "function"}, values)
         values["config_path"] = Path(CONFIG_NAME)
@@ -124,8 +125,8 @@ def gateway(context: click.Context, /, **values: Any) -> None:
 
     state = state_from(os.environ)
     text = None if state is None else state.config_text
-    path = _gateway_file(options, text)
-    config, _ = _routes(options, path, text)
+    path = gateway_file(options, text)
+    config, _ = routes_of(options, path, text)
     config = dataclasses.replace(config, **given(values))
     options, source = _located(options, state)
     _run(serve_fleet, fleet_settings(options, config, path, source), log_settings, state)
@@ -137,8 +138,8 @@ def _run_check(
     """Check what a gateway with these options needs."""
     from tailrace.cli.check import CallbackPlan, check_gateway
 
-    path = _gateway_file(options)
-    config, routes = _routes(options, path)
+    path = gateway_file(options)
+    config, routes = routes_of(options, path)
     config = dataclasses.replace(config, **given(values))
 
     def plan(options: GatewayOptions) -> CallbackPlan:
@@ -175,7 +176,7 @@ def _run_gateway(
     from tailrace.gateway.settings import settings_from
 
     text = None if member is None else member.config_text
-    config, routes = _routes(options, _gateway_file(options, text), text)
+    config, routes = routes_of(options, gateway_file(options, text), text)
     advertise = options.advertise
     if member is not None:
         advertise = member.advertise
@@ -201,7 +202,7 @@ def emulator(**values: Any) -> None:
     from tailrace.cli.serve import serve_emulator
 
     log_settings, options = take(LogSettings, values), take(EmulatorOptions, values)
-    path = _find_config(options.config_path, "give --config FILE")
+    path = find_config(options.config_path, "give --config FILE")
     config = load(path, hold_back=options.hold_back, allow_hosts=options.allow_hosts)
     _run(serve_emulator, config, options.listen, log_settings)
 
@@ -220,44 +221,6 @@ def init(folder: Path) -> None:
     click.echo(f"wrote {' and '.join(str(folder / name) for name in write_starter(folder))}")
     go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     click.echo(f"next: {go}tailrace dev")
-
-
-def _gateway_file(options: GatewayOptions, text: str | None = None) -> Path | None:
-    """Return the gateway's configuration file; None if `--function` stands for it.
-
-    With its `text` it need not be there any more.
-    """
-    if options.function is not None:
-        return options.config_path
-    if text is not None:
-        return options.config_path or Path(CONFIG_NAME)
-    return _find_config(options.config_path, "give --config FILE, or --function NAME")
-
-
-def _routes(
-    options: GatewayOptions, path: Path | None, text: str | None = None
-) -> tuple[GatewayConfig, tuple[RouteConfig, ...]]:
-    """Return the settings and routes of the gateway: from its file, `--function`, or both.
-
-    `text` is what the file contains; None: what it contains now.
-    """
-    file = None if path is None else load(path, runs_functions=False, text=text)
-    config = GatewayConfig() if file is None else file.gateway
-    function = options.function
-    if function is not None:
-        transport = options.transport or "callback"
-        route = RouteConfig(path="/*", function=function, transport=transport)
-        if route.invoke_url is not None:
-            check_url(route.invoke_url, name="--function")
-            if transport != "callback":
-                problem = "what a URL invokes calls back"
-                raise ConfigError(problem, where="--transport", allowed="callback")
-        return config, (route,)
-    assert file is not None
-    if not file.routes:
-        problem = "missing; add [[routes]], or --function NAME"
-        raise ConfigError(problem, where=f"{file.path.name}: routes")
-    return config, file.routes
 
 
 def _located(
@@ -324,19 +287,6 @@ def _refuse_beside(target: str, names: Mapping[str, str], values: Mapping[str, A
         if values[name] is not None:
             problem = f"belongs to a file, and {target} runs without one; leave out one of the two"
             raise ConfigError(problem, where=option)
-
-
-def _find_config(path: Path | None, hint: str) -> Path:
-    if path is not None or Path(CONFIG_NAME).exists():
-        return path or Path(CONFIG_NAME)
-    from tailrace.package.usual_places import app_in
-
-    above, app = Path("..") / CONFIG_NAME, app_in(Path.cwd())
-    if app is not None:
-        more = f"; did you mean tailrace dev {app}? Or"
-    else:
-        more = f"; did you mean {above}?" if above.exists() else "; tailrace init writes one:"
-    raise ConfigError(f"there is no {CONFIG_NAME} in this directory{more} {hint}")
 
 
 def _run(main: Callable[..., Coroutine[Any, Any, int]], *arguments: object) -> NoReturn:
