@@ -26,7 +26,6 @@ from tailrace.agreement import (
     Surroundings,
     Way,
     check_agreement,
-    defaults_of,
     with_defaults,
 )
 from tailrace.deploy.template import Resources, Values
@@ -150,9 +149,7 @@ def _with_fronts(way: Way, fronts: Sequence[_Front], templates: Templates) -> Wa
         places |= dict.fromkeys(found, front.construct.node.path)
     known = {n: v for n, v in dataclasses.asdict(way.around).items() if v is not None}
     way = dataclasses.replace(way, around=Surroundings(**{**known, **values}), places=places)
-    for front in fronts:
-        way = with_defaults(way, defaults_of(front.part))
-    return way
+    return with_defaults(way)
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
