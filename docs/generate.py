@@ -21,6 +21,8 @@ sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
 from docs.drawn import agreement, costs, declared, machines, structure  # noqa: E402
 
+from tailrace.gateway.observe import emf  # noqa: E402
+
 COMMANDS: Final = (
     "dev",
     "gateway",
@@ -44,6 +46,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "limits": declared.limits_tables,
     "rules": agreement.rules,
     "limits of AWS": agreement.limits_of_aws,
+    "states": partial(declared.metrics_of, emf.STATES),
+    "increases": partial(declared.metrics_of, emf.INCREASES),
     "error tree": structure.error_tree,
     "error table": structure.error_table,
     "layers": structure.layers,

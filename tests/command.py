@@ -110,6 +110,8 @@ class Command:
             self._arguments = ["prlimit", f"--nofile={descriptors}", *self._arguments]
         self._cwd = cwd
         self._environ = environ_of(environ)
+        self.stdout: int | None = None
+        """Its standard output, a descriptor that is closed here; None: that of the tests."""
         self.lines: list[str] = []
         self._news = threading.Condition()
 
@@ -117,12 +119,15 @@ class Command:
         self.process = subprocess.Popen(
             self._arguments,
             stdin=subprocess.DEVNULL,
+            stdout=self.stdout,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self._cwd,
             env=self._environ,
             pass_fds=self._passed,
         )
+        if self.stdout is not None:
+            os.close(self.stdout)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         return self

@@ -18,6 +18,7 @@ from tailrace import config, errors, limits
 from tailrace.cli.commands import tailrace as command_line
 from tailrace.cli.options import SettingOption
 from tailrace.gateway import limits as gateway_limits
+from tailrace.gateway.observe.emf import Metric
 from tailrace.net.process import limits as process_limits
 from tailrace.package import limits as package_limits
 from tailrace.probe import limits as probe_limits
@@ -115,6 +116,12 @@ def shown_value(name: str, value: Any) -> str:
     if name.endswith(("_MB", "_MB_MAX")):
         return f"{value:,} MB"
     return f"{value:,}"
+
+
+def metrics_of(metrics: tuple[Metric, ...]) -> str:
+    """Metrics, with the count of the statistics from which each one is made."""
+    rows = [[f"`{each.name}`", each.unit, f"`{each.source}`", each.meaning] for each in metrics]
+    return table(["metric", "unit", "in the statistics", "meaning"], rows)
 
 
 # --- settings ----------------------------------------------------------------------------------

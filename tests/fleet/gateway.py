@@ -17,6 +17,9 @@ from tests.peers import until
 
 STORY = STORIES["counted"]
 ROUTES = '[[routes]]\npath = "/*"\nfunction = "f"\n'
+_HEAD = STORY.head(f"http://127.0.0.1:12345{SAMPLE_PATH}")
+TARGET = f"/cut?story={STORY.name}&by=fin&at={len(_HEAD) + len(STORY.message())}"
+"""A request for a whole response, of a gateway whose callback port has five digits."""
 
 
 class Endpoint(Protocol):
@@ -85,8 +88,7 @@ class Fleet(Command):
     @property
     def target(self) -> str:
         """What a request asks for: a whole response."""
-        head = STORY.head(f"http://127.0.0.1:12345{SAMPLE_PATH}")
-        return f"/cut?story={STORY.name}&by=fin&at={len(head) + len(STORY.message())}"
+        return TARGET
 
     def held(self) -> Stream:
         """A response that has begun, and ends when the endpoint releases it."""

@@ -11,8 +11,8 @@ from tests.fakes import RECORD, encode_head
 from tests.gateway.world import World, played
 
 from tailrace import limits
-from tailrace.gateway import observe
 from tailrace.gateway.exchange.record import ExchangeRecord
+from tailrace.gateway.observe.ends import Ends
 from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.observe.log import LINE, NAMES, log_exchange, values_of
 from tailrace.gateway.observe.tallies import Tallies
@@ -88,10 +88,11 @@ def test_a_failure_is_logged_where_only_warnings_are(caplog: pytest.LogCaptureFi
 
 @played()
 async def test_each_observer_gets_each_record_once(world: World) -> None:
-    """As a metric would; the log line is the first of them."""
+    """The log is the first of them, the counts of ends come after it."""
     records: list[ExchangeRecord] = []
-    assert world.gateway._registry._observers == (log_exchange, *observe.OBSERVERS)
-    world.gateway._registry._observers = (log_exchange, records.append)
+    log, ends = world.gateway._registry._observers
+    assert (log, type(ends)) == (log_exchange, Ends)
+    world.gateway._registry._observers = (log, ends, records.append)
     client, function = await world.pair("POST", "/a?secret=1")
     await function.write(encode_head(201) + b"hello")
     await function.end()

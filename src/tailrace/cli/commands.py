@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -27,6 +28,7 @@ from tailrace.cli.reporting import reporting
 from tailrace.cli.usage import HintingGroup
 from tailrace.config import (
     CONFIG_NAME,
+    METRICS_INTERVAL_S,
     DevOptions,
     EmulatorOptions,
     GatewayConfig,
@@ -43,6 +45,7 @@ from tailrace.setting import fields_of
 if TYPE_CHECKING:  # Windows has no fleet
     from tailrace.fleet.handover import ParentState
     from tailrace.fleet.membership import Membership
+    from tailrace.gateway.observe.emf import MetricsSettings
 
 
 @click.group(
@@ -107,18 +110,19 @@ def gateway(context: click.Context, /, **values: Any) -> None:
         _run_check(options, values, log_settings)
     if options.is_json:
         raise ConfigError("belongs to --check", where="--json")
+    metrics = _metrics(options)
     if is_alone:
         if os.environ.get("LISTEN_PID") == str(os.getpid()):
             problem = "a gateway of one process takes no passed sockets; leave out --workers 0"
             raise ConfigError(problem, where="LISTEN_FDS")
         options, source = _located(options)
-        _run_gateway(options, values, log_settings, source=source)
+        _run_gateway(options, values, log_settings, metrics, source=source)
     from tailrace.fleet.membership import membership_from
 
     member = membership_from(os.environ)
     if member is not None:
         with reporting(member):
-            _run_gateway(options, values, log_settings, member)
+            _run_gateway(options, values, log_settings, member=member)
     from tailrace.cli.fleet import serve_fleet
     from tailrace.fleet.handover import state_from
     from tailrace.fleet.settings import fleet_settings
@@ -129,7 +133,25 @@ def gateway(context: click.Context, /, **values: Any) -> None:
     config, _ = routes_of(options, path, text)
     config = dataclasses.replace(config, **given(values))
     options, source = _located(options, state)
-    _run(serve_fleet, fleet_settings(options, config, path, source), log_settings, state)
+    settings = fleet_settings(options, config, path, source)
+    _run(serve_fleet, settings, log_settings, metrics, state)
+
+
+def _metrics(options: GatewayOptions) -> MetricsSettings | None:
+    """Return the settings of metrics; None for a gateway without."""
+    name, interval_s = options.metrics_name, options.metrics_interval_s
+    if options.metrics is None:
+        for option, value in (("--metrics-name", name), ("--metrics-interval", interval_s)):
+            if value is not None:
+                raise ConfigError("belongs to --metrics emf", where=option)
+        return None
+    if name is None:
+        problem = "needs --metrics-name NAME, the same for all gateways that are scaled together"
+        raise ConfigError(problem, where="--metrics")
+    from tailrace.gateway.observe.emf import MetricsSettings
+
+    host, interval_s = socket.gethostname(), interval_s or METRICS_INTERVAL_S
+    return MetricsSettings(name=name, host=host, interval_s=interval_s)
 
 
 def _run_check(
@@ -166,8 +188,9 @@ def _run_gateway(
     options: GatewayOptions,
     values: Mapping[str, Any],
     log_settings: LogSettings,
-    member: Membership | None = None,
+    metrics: MetricsSettings | None = None,
     *,
+    member: Membership | None = None,
     source: str | None = None,
 ) -> NoReturn:
     """Run a gateway in this process: a worker if it is a member."""
@@ -191,7 +214,7 @@ def _run_gateway(
     )
     needs_lambda = any(route.invoke_url is None for route in routes)
     endpoint = find_endpoint(options.endpoint_url) if needs_lambda else None
-    _run(serve_gateway, settings, routes, endpoint, log_settings, member)
+    _run(serve_gateway, settings, routes, endpoint, log_settings, metrics, member)
 
 
 @tailrace.command()

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 
 from tailrace.cli.ending import end, flush_log
 from tailrace.cli.logs import LogSettings
+from tailrace.cli.metrics import MetricLines
 from tailrace.cli.terminal import Terminal
 from tailrace.fleet.activation import passed_sockets
 from tailrace.fleet.admin import Admin, bind_admin
@@ -20,6 +21,7 @@ from tailrace.fleet.parent import Parent
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.spawning import own_command
 from tailrace.fleet.worker import StartFailedError
+from tailrace.gateway.observe.emf import MetricsSettings
 from tailrace.net.process.descriptors import shares_of, warn_of_descriptors
 from tailrace.net.process.signals import StopSignals
 from tailrace.net.process.startup import freeze_loaded, set_up
@@ -29,7 +31,10 @@ logger = logging.getLogger("tailrace.gateway")
 
 
 async def serve_fleet(
-    settings: FleetSettings, log_settings: LogSettings, state: ParentState | None = None
+    settings: FleetSettings,
+    log_settings: LogSettings,
+    metrics: MetricsSettings | None,
+    state: ParentState | None = None,
 ) -> int:
     """Run the parent of a gateway's workers until it is stopped; return the exit code.
 
@@ -45,6 +50,8 @@ async def serve_fleet(
         parent = Parent.from_state(settings, own_command(), state)
         if state.is_trial:
             return 0
+    lines = MetricLines(metrics, parent.gauges, parent.due)
+    parent.on_drained = lines.stop
     others = {
         signal.SIGHUP: parent.ask_reload,
         signal.SIGTTIN: parent.ask_more,
@@ -69,6 +76,7 @@ async def serve_fleet(
                     drain = (await stack.enter_async_context(lifecycle)).drain
                 if has_started:
                     freeze_loaded()
+                    lines.start()
                     admin = await stack.enter_async_context(Admin(parent, parent.kept, lifecycle))
                     if state is None:
                         held = settings.workers * shares_of(descriptors).held
@@ -80,6 +88,8 @@ async def serve_fleet(
             print(f"tailrace: {error}", file=sys.stderr)  # noqa: T201 - as every command's
             return error.code
         finally:
+            await parent.stop()
+            lines.stop()
             await parent.close()
             flush_log()
 

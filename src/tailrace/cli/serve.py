@@ -18,6 +18,7 @@ from tailrace.config import Address, Config, DevOptions, RouteConfig
 from tailrace.gateway.routes import Router
 from tailrace.net.client.pool import Origin
 from tailrace.net.ports import refuse_unusable
+from tailrace.net.process.counts_due import CountsDue
 from tailrace.net.process.descriptors import warn_of_descriptors
 from tailrace.net.process.signals import StopSignals
 from tailrace.net.process.startup import freeze_loaded, set_up
@@ -26,6 +27,7 @@ from tailrace.net.tasks import TaskSet
 if TYPE_CHECKING:  # the emulator's extra is enough for `tailrace emulator`, and so on
     from tailrace.fleet.membership import Membership
     from tailrace.gateway.aws.endpoint import AwsEndpoint
+    from tailrace.gateway.observe.emf import MetricsSettings
     from tailrace.gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -66,14 +68,16 @@ async def serve_gateway(
     routes: tuple[RouteConfig, ...],
     endpoint: AwsEndpoint | None,
     log_settings: LogSettings,
+    metrics: MetricsSettings | None,
     member: Membership | None,
 ) -> int:
     """Run a gateway in this process until it is stopped; return the exit code.
 
     Without an endpoint, each route must invoke a URL. A member is a worker: it serves on sockets of
-    its parent, and takes its orders.
+    its parent, and takes its orders; metrics are its parent's.
     """
     from tailrace.cli.exchange_log import ExchangeLog
+    from tailrace.cli.metrics import MetricLines
     from tailrace.gateway.service import Gateway
     from tailrace.gateway.transports.choice import Transports
 
@@ -92,9 +96,11 @@ async def serve_gateway(
     refuse_unusable("--callback-listen", *settings.callback_listen)
     gateway = Gateway(settings, transports, match, log=log)
     warn_of_descriptors(descriptors, settings.held_max, gateway.settings.held_max)
+    lines = MetricLines(metrics, gateway.gauges, CountsDue(gateway.counts))
     with StopSignals() as signals:
         await gateway.start()
         freeze_loaded()
+        lines.start()
         try:
             logger.info(
                 "gateway on %s, called back at %s%s, invokes at %s",
@@ -108,6 +114,7 @@ async def serve_gateway(
             )
         finally:
             await gateway.stop()
+            lines.stop()
             flush_log()
 
 

@@ -14,6 +14,7 @@ from tailrace.config.address import (
 )
 from tailrace.config.commands import (
     ADMIN_ADDRESS,
+    METRICS_INTERVAL_S,
     DevOptions,
     EmulatorOptions,
     GatewayOptions,
@@ -44,6 +45,7 @@ __all__ = [
     "ADMIN_ADDRESS",
     "CONFIG_NAME",
     "HOLD_BACKS",
+    "METRICS_INTERVAL_S",
     "WILDCARDS",
     "Address",
     "Config",

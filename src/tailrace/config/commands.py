@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from tailrace.config.address import (
     Address,
@@ -109,6 +109,8 @@ _CALLBACKS_ADDRESS: Final = Address("127.0.0.1", 8081)
 _LAMBDA_ADDRESS: Final = Address("127.0.0.1", 9000)
 ADMIN_ADDRESS: Final = Address("127.0.0.1", 8082)
 """Where a gateway's admin listener is unless an option names another address."""
+METRICS_INTERVAL_S: Final = 60
+"""The interval of `--metrics`: that at which CloudWatch keeps metrics, and scaling follows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,40 @@ class GatewayOptions:
             "time-out.",
             help="The interval of those heartbeats.",
             default="`20`",
+        ),
+    ] = None
+    metrics: Annotated[
+        Literal["emf"] | None,
+        Setting(
+            "Print [metrics of the node](metrics.md) to standard output, as lines of CloudWatch's "
+            "embedded metric format, `emf`. The log stays on standard error.",
+            help="Print metrics of the node to standard output: emf, CloudWatch's embedded metric"
+            " format.",
+            metavar="FORMAT",
+        ),
+    ] = None
+    metrics_name: Annotated[
+        str | None,
+        Range(
+            pattern=r"^[0-9A-Za-z][0-9A-Za-z._/-]{0,254}\Z",
+            description="1 to 255 letters, digits and ._/-, a letter or digit first",
+        ),
+        Setting(
+            "The value of the metrics' dimension `Gateway`: the same for all gateways that are "
+            "scaled together, and for no other in the account and region. Required with "
+            "`--metrics`.",
+            help="The name that the metrics have: the same for all gateways that are scaled"
+            " together.",
+            metavar="NAME",
+        ),
+    ] = None
+    metrics_interval_s: Annotated[
+        int | None,
+        Range(ge=1, le=60, description="1 to 60"),
+        Setting(
+            "The interval of the lines. Below 60 they are metrics of high resolution.",
+            help="The interval of metrics.",
+            default=f"`{METRICS_INTERVAL_S}`",
         ),
     ] = None
     endpoint_url: Annotated[

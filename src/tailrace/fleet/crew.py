@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 from tailrace import limits
 from tailrace.errors import ConfigError
@@ -15,7 +19,8 @@ from tailrace.fleet.handover import WorkerState
 from tailrace.fleet.settings import FleetSettings
 from tailrace.fleet.worker import StartFailedError, Worker, end_in_words
 from tailrace.net.process import limits as process_limits
-from tailrace.net.process.board import Board
+from tailrace.net.process.board import SINCE_START, Board
+from tailrace.net.process.counts_due import CountsDue
 from tailrace.net.tasks import TaskSet
 from tailrace.words import counted
 
@@ -30,6 +35,15 @@ class Generation:
 
     number: int
     config_text: str | None
+
+    @classmethod
+    def read(cls, number: int, path: Path | None) -> Self:
+        """Return a generation of what the configuration file has now.
+
+        Raises:
+            StartFailedError: it cannot be read.
+        """
+        return cls(number, None if path is None else _read(path))
 
 
 class Crew:
@@ -46,6 +60,8 @@ class Crew:
         self.settings = settings
         self.command = command
         self.board = board
+        self.due = CountsDue(lambda: {name: sum(board.column(name)) for name in SINCE_START})
+        """What the workers have counted, also those that have ended."""
         self.public = public
         self.generation = generation
         self.workers: list[Worker] = []
@@ -201,7 +217,8 @@ class Crew:
 
     def on_ended(self, worker: Worker) -> None:
         """A worker has ended: clear its row, and replace it unless it was to end."""
-        held = worker.row["held"]
+        counts = worker.row.counts()
+        self.due.add({name: counts[name] for name in SINCE_START})
         worker.row.clear()
         if worker not in self.workers:  # its start was cancelled
             return
@@ -212,8 +229,9 @@ class Crew:
             assert worker.status is not None
             logger.error(
                 "worker %s has ended, %s; %s broke off",
-                *(worker, end_in_words(worker.status), counted(held, "open response")),
+                *(worker, end_in_words(worker.status), counted(counts["held"], "open response")),
             )
+            self.due.add({"workers_lost": 1, "failed": counts["held"]})
             has_settled = time.monotonic() - worker.started_s >= process_limits.WORKER_SETTLED_S
             self._replace_missing(1 if has_settled else worker.ends + 1)
         if not self.workers:
@@ -276,6 +294,25 @@ def dismiss(workers: Iterable[Worker]) -> None:
         else:
             worker.is_leaving = True
             worker.kill()
+
+
+def _read(path: Path) -> str:
+    """Return the text of the configuration file."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise StartFailedError(
+                    f"{path}: no regular file; name one that a reload can read again", 2
+                )
+            return file.read().decode("utf-8")
+    except OSError as error:
+        raise StartFailedError(f"{path}: cannot be read: {error.strerror}", 2) from None
+    except UnicodeDecodeError as error:
+        raise StartFailedError(f"{path}: {error}", 2) from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for its writer
 
 
 def _port_of(sock: socket.socket) -> int:

@@ -70,6 +70,8 @@ class ParentState:
     advertise: str | None = None
     """What `--advertise` stands for; it was found once, if the option says `auto`."""
     advertise_source: str | None = None
+    due: dict[str, int] | None = None
+    """Counts that metrics have not reported, as `CountsDue.kept` has them; None of older code."""
 
     @property
     def descriptors(self) -> list[int]:

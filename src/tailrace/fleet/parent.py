@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tailrace.config import Address
 from tailrace.fleet.crew import Crew, Generation, dismiss
@@ -31,9 +28,11 @@ from tailrace.fleet.settings import FROM_FILE, FleetSettings
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.vigil import Vigil
 from tailrace.fleet.worker import StartFailedError, Worker
+from tailrace.gateway.observe.emf import Gauges
 from tailrace.net.ports import refuse_unusable
 from tailrace.net.process import limits
 from tailrace.net.process.board import Board
+from tailrace.net.process.counts_due import CountsDue
 from tailrace.net.tasks import TaskSet
 from tailrace.words import counted
 
@@ -64,6 +63,8 @@ class Parent:
         """Listening sockets of the admin listener, which stay open over a reload."""
         self.is_stopping: Callable[[], bool] = lambda: False
         """Whether a signal has come after which it does not become anything else."""
+        self.on_drained: Callable[[], None] = lambda: None
+        """Called when a drain has ended all workers, before anybody learns that it is over."""
         self._is_given = public is not None
         self._crew = Crew(settings, command, self.board, list(public or ()), Generation(1, None))
         self._vigil = Vigil(self._crew.workers)
@@ -105,7 +106,7 @@ class Parent:
         """
         crew, settings = self._crew, self.settings
         crew.public = crew.public or bind_public(settings.listen, "--listen")
-        crew.generation = Generation(1, _read(settings.config_path))
+        crew.generation = Generation.read(1, settings.config_path)
         refuse_unusable("--callback-listen", settings.callback_ports.host, 0)
         self._tasks.spawn(self._vigil.keep(), "watch the workers")
         await crew.start_workers(settings.workers)
@@ -192,7 +193,7 @@ class Parent:
         self._notifier.reloading()
         new: list[Worker] = []
         try:
-            generation = Generation(crew.generation.number + 1, _read(self.settings.config_path))
+            generation = Generation.read(crew.generation.number + 1, self.settings.config_path)
             new += await crew.start_workers(1, generation)  # it finds what is wrong
             new += await crew.start_workers(crew.wanted - 1, generation)
             if any(worker.status is not None for worker in new):
@@ -264,6 +265,7 @@ class Parent:
             workers=[WorkerState(**worker.state()) for worker in self.workers],
             advertise=self.settings.advertise,
             advertise_source=self.settings.advertise_source,
+            due=crew.due.kept,
         )
 
     @classmethod
@@ -283,6 +285,10 @@ class Parent:
         crew.settings = replace(settings, callback_ports=ports)
         crew.wanted = state.wanted
         crew.generation = Generation(state.generation, state.config_text)
+        if state.due is None:
+            crew.due.take()  # the code before has reported no counts, and those are old
+        else:
+            crew.due.add(state.due)
         parent._wanted_more, parent._wants_reload = state.wanted_more, state.wants_reload
         return parent
 
@@ -327,6 +333,7 @@ class Parent:
                 keeps_queue=self._is_given,
             )
         await self._crew.wait_ended()
+        self.on_drained()
         return not self._crew.was_cut
 
     async def stop(self) -> None:
@@ -358,6 +365,19 @@ class Parent:
         return sum(row["held"] for row in self.board.rows())
 
     @property
+    def due(self) -> CountsDue:
+        """The counts that metrics have not reported yet."""
+        return self._crew.due
+
+    def gauges(self) -> Gauges:
+        """Return what all workers have open, for metrics."""
+        held, clients, uploads = (
+            sum(self.board.column(name)) for name in ("held", "clients", "uploads")
+        )
+        late_us = max(self.board.column("late_us"))
+        return Gauges(held, None if self.is_draining else self.held_max, clients, uploads, late_us)
+
+    @property
     def held_max(self) -> int | None:
         """The bound of `held`: that of the node, or what its workers have descriptors for."""
         bounds = [worker.facts["own_held_max"] for worker in self._crew.serving]
@@ -373,28 +393,3 @@ class Parent:
     def _close_public(self) -> None:
         for sock in self._crew.public:
             sock.close()
-
-
-def _read(path: Path | None) -> str | None:
-    """Return the text of the configuration file.
-
-    Raises:
-        StartFailedError: it cannot be read.
-    """
-    if path is None:
-        return None
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise StartFailedError(
-                    f"{path}: no regular file; name one that a reload can read again", 2
-                )
-            return file.read().decode("utf-8")
-    except OSError as error:
-        raise StartFailedError(f"{path}: cannot be read: {error.strerror}", 2) from None
-    except UnicodeDecodeError as error:
-        raise StartFailedError(f"{path}: {error}", 2) from None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for its writer

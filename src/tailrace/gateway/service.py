@@ -17,7 +17,8 @@ from tailrace.gateway.exchange.record import Observer
 from tailrace.gateway.exchange.registry import Registry
 from tailrace.gateway.exchange.state import InvocationFailed
 from tailrace.gateway.front import OVERLOADED, OVERLOADED_PAGE, Front
-from tailrace.gateway.observe import OBSERVERS
+from tailrace.gateway.observe.emf import Gauges
+from tailrace.gateway.observe.ends import Ends
 from tailrace.gateway.observe.health import encode_health
 from tailrace.gateway.observe.log import log_exchange
 from tailrace.gateway.observe.node import NodeRow
@@ -26,7 +27,7 @@ from tailrace.gateway.settings import GatewaySettings
 from tailrace.gateway.transports.callback import Callbacks
 from tailrace.gateway.transports.choice import Transports
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
-from tailrace.net.process.board import Row
+from tailrace.net.process.board import SINCE_START, Row
 from tailrace.net.process.descriptors import descriptor_limit, shares_of
 from tailrace.net.server.balance import Balance
 from tailrace.net.server.door import Door
@@ -49,8 +50,8 @@ class Gateway:
     """Holds clients' responses, invokes functions, and relays what they send.
 
     Call `start`, then perhaps `drain`, which lets held responses end, then `stop`. `log` is the
-    observer that logs the end of each exchange, before those of `observe.OBSERVERS`. A worker has
-    `sockets` that it was given, and its `row` of the board.
+    observer that logs the end of each exchange. A worker has `sockets` that it was given, and its
+    `row` of the board.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Gateway:
         self._sockets = sockets
         self._row = row
         self._node: NodeRow | None = None
+        self._ends = Ends(row)
         held_max = settings.held_max
         self.settings = settings = _within_descriptors(settings)
         self._transports = transports
         self._clock = clock if clock is not None else LoopClock()
         self._registry = Registry(
             settings.config,
-            observers=(log, *OBSERVERS),
+            observers=(log, self._ends),
             places=(
                 OwnPlaces(settings.held_max)
                 if row is None
@@ -249,11 +251,12 @@ class Gateway:
         self._overload.stop()
         if self._node is not None:
             self._node.leave()
-            self._node.stop()
         self._registry.stop()
         await self._public.stop()
         await self._callbacks.stop()
         await self._transports.close()
+        if self._node is not None:
+            self._node.stop()
 
     def _health(self) -> tuple[int, Headers, bytes]:
         """See `encode_health`. A worker's is that of its node."""
@@ -273,6 +276,20 @@ class Gateway:
             "invocations": self._registry.invocations,
             "streams": self._transports.streams,
         }
+
+    def gauges(self) -> Gauges:
+        """Return what is open now, for metrics of a gateway of one process."""
+        counts = self._counts()
+        held_max = None if self._front.is_draining else self.settings.held_max
+        return Gauges(
+            held_max=held_max,
+            **{name: counts[name] for name in ("held", "clients", "uploads", "late_us")},
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return what has been counted since the start, by the board's names."""
+        counts = {**self._counts(), **self._ends.counts()}
+        return {name: counts[name] for name in SINCE_START}
 
     def _counts(self) -> dict[str, int]:
         """Return what is open now and what was refused since the start, by the board's names.

@@ -39,10 +39,11 @@ class NodeRow:
         self._row["state"] = DRAINING
 
     def stop(self) -> None:
-        """Write no more; the parent clears the row when the process has ended."""
+        """Write the last counts; the parent clears the row when the process has ended."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._write()
 
     @property
     def is_draining(self) -> bool:

@@ -23,12 +23,17 @@ COUNTS: Final = (
     *("held", "uploads", "clients", "callbacks", "invocations", "streams", "accepted"),
     *("requests_refused", "requests_late", "uploads_refused", "clients_refused"),
     *("callbacks_refused", "descriptors_missed"),
+    *("completed", "client_left", "failed", "bytes_relayed"),
 )
 """The columns. `state` is one of the four below; `beat_ns` is the monotonic time at which the event
-loop has last run, `late_us` how late it runs; those from `requests_refused` on count since the
-process's start, and `accepted` too."""
+loop has last run, `late_us` how late it runs; those from `accepted` on count since the process's
+start."""
 SUMMED: Final = COUNTS[COUNTS.index("held") :]
 """The columns whose sum over all processes means something."""
+SINCE_START: Final = COUNTS[COUNTS.index("accepted") :]
+"""Those that only grow, as long as the process runs."""
+ENDS: Final = COUNTS[COUNTS.index("completed") :]
+"""What is counted at the end of each exchange, and written at once."""
 OPEN: Final = ("held", "uploads", "clients", "callbacks")
 """What a process has open now."""
 FREE: Final = 0
@@ -75,9 +80,13 @@ class Row:
     def __setitem__(self, name: str, value: int) -> None:
         self.board.words[self._first + _PLACE[name]] = value
 
+    def place(self, name: str) -> int:
+        """Return the index of a counter in the board's `words`."""
+        return self._first + _PLACE[name]
+
     def gauge(self, name: str) -> Callable[[int], None]:
         """Return a function that sets one counter, faster than by its name."""
-        return partial(self.board.words.__setitem__, self._first + _PLACE[name])
+        return partial(self.board.words.__setitem__, self.place(name))
 
     def counts(self) -> dict[str, int]:
         """Return all counters by name."""

@@ -50,6 +50,8 @@ LOG_KEPT_CHARS_MAX: Final = 256 * KIB
 counted: a process that waited for a reader would serve nobody."""
 LOG_ROOM_TIMEOUT_S: Final = 0.2
 """How long the lines that are kept wait for a reader when the process is about to end."""
+METRICS_LOOK_INTERVAL_S: Final = 1.0
+"""The interval at which the parent looks how late its workers run, for the next line."""
 COUNT_LOCK_TIMEOUT_S: Final = 0.02
 """How long a worker waits for another one to compare a count with its limit, which takes some
 microseconds; then it refuses the request."""
