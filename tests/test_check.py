@@ -170,14 +170,16 @@ def test_a_mistake_exits_with_2(check: Check, arguments: list[str], message: str
     assert message in result.stderr
 
 
-def test_the_page_about_load_balancers_shows_the_command(check: Check) -> None:
-    page = block("docs/how-to/behind-a-proxy.md", "console").text
-    ((command, shown),) = console_commands(page)
+@pytest.mark.parametrize(
+    ("page", "code"), [("docs/how-to/behind-a-proxy.md", 1), ("docs/reference/agreement.md", 0)]
+)
+def test_the_pages_show_the_command(check: Check, page: str, code: int) -> None:
+    ((command, shown),) = console_commands(block(page, "console").text)
 
     (check.directory / "tailrace.toml").write_text('routes = [{path="/*", function="chat"}]')
     result = check(*shlex.split(command)[2:])
 
-    assert result.returncode == 1
+    assert result.returncode == code
     assert matches(shown, result.stdout), result.stdout
 
 

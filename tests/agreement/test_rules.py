@@ -509,6 +509,19 @@ def test_cloudfront_that_may_try_again_is_named() -> None:
     ]
 
 
+def test_what_aws_does_not_allow_is_no_remedy() -> None:
+    way = changed(first_byte_timeout_s=120, function_idle_timeout_s=119)
+
+    found = check_agreement(way, allowed=("alb-first-byte", "alb-silence", "async-age"))
+
+    remedies = {finding.subject: finding.remedy for finding in found.findings}
+    assert remedies["cloudfront-first-byte"] == "lower first_byte_timeout_s below 30 s"
+    assert remedies["cloudfront-silence"] == (
+        "raise CloudFront's read time-out above 119 s, or lower function_idle_timeout_s below 30 s "
+        "and send heartbeats more often"
+    )
+
+
 def test_the_shortest_silence_on_the_way_counts_for_heartbeats() -> None:
     way = changed(heartbeat_s=20, function_idle_timeout_s=300, cloudfront_read_timeout_s=39)
 

@@ -106,6 +106,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 
 
+def limit_of(field: str) -> AwsLimit | None:
+    """Return AWS's limit for a setting, if there is one."""
+    return next((limit for limit in AWS_LIMITS if limit.field == field), None)
+
+
 def part_of(field: str) -> Part | None:
     """Return the part in front of the gateway that a setting belongs to, if it is one of these."""
     return next((part for part, each in _PREFIXES.items() if field.startswith(each)), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final, NamedTuple
 
+from tailrace.agreement.aws import limit_of
 from tailrace.agreement.rule import Complaints, Rule, error, warning
 from tailrace.agreement.way import Way, label, shown
 
@@ -40,8 +41,7 @@ def _first_byte(hop: Hop, way: Way) -> Complaints:
         f"{way.named('first_byte_timeout_s')} is not shorter than {way.named(hop.field)}: when a "
         f"function is slow to begin, clients get 504 from {hop.name} after {shown('_s', hop_s)}"
         f"{again}",
-        f"raise {label(hop.field)} above {own_s:g} s, or lower first_byte_timeout_s below "
-        f"{hop_s:g} s",
+        f"{_raise(hop, own_s)}lower first_byte_timeout_s below {hop_s:g} s",
     )
 
 
@@ -53,9 +53,17 @@ def _idle(hop: Hop, way: Way) -> Complaints:
         f"{way.named('function_idle_timeout_s')} is not shorter than {way.named(hop.field)}: "
         f"{hop.name} cuts a response that is silent for {hop_s:g} s, and the gateway's log says "
         "that the client left",
-        f"raise {label(hop.field)} above {own_s:g} s, or lower function_idle_timeout_s below "
-        f"{hop_s:g} s and send heartbeats more often",
+        f"{_raise(hop, own_s)}lower function_idle_timeout_s below {hop_s:g} s and send heartbeats "
+        "more often",
     )
+
+
+def _raise(hop: Hop, own_s: float) -> str:
+    """Return the first half of a remedy; empty if AWS allows no time-out as long as this."""
+    limit = limit_of(hop.field)
+    if limit is not None and own_s >= limit.high:
+        return ""
+    return f"raise {label(hop.field)} above {own_s:g} s, or "
 
 
 def _heartbeat(way: Way) -> Complaints:
