@@ -14,12 +14,21 @@ from constructs import Construct
 from tailrace.deploy import limits, template
 from tailrace.deploy.balancer import SECRET_HEADER, Balancer
 from tailrace.deploy.checks import Checks, Templates
+from tailrace.deploy.suppression import suppress
 from tailrace.errors import ConfigError
 
 _TLS_MIN: Final = cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
 """Of a domain of one's own; CloudFront's own domain accepts TLS 1.0."""
 _COMMENT_CHARS_MAX: Final = 128
 """AWS refuses a longer comment of a distribution."""
+_ACCEPTED: Final = {
+    "cfr1": "readers are in any country",
+    "cfr2": "AWS WAF costs money for each request; web_acl_arn attaches it",
+    "cfr3": "logs cost money for each request; log_bucket switches them on",
+    "cfr4": "the policy of CloudFront's own domain is fixed; with domain_name it is TLS 1.2",
+    "cfr5": "the load balancer has no certificate, and is reached by HTTP",
+}
+"""Why rules of cdk-nag do not apply."""
 
 
 class Distribution(Construct):
@@ -106,8 +115,20 @@ class Distribution(Construct):
             log_bucket=log_bucket,
         )
         self._add_dependencies()
+        self._accept(
+            cfr1=True,
+            cfr2=web_acl_arn is None,
+            cfr3=log_bucket is None,
+            cfr4=certificate_arn is None,
+            cfr5=not balancer.is_https,
+        )
         Checks.of(self).add_front(self, "cloudfront", behind=[balancer], values=self._values)
         self.url = f"https://{domain_name or self.distribution.distribution_domain_name}/"
+
+    def _accept(self, **is_found: bool) -> None:
+        for rule, reason in _ACCEPTED.items():
+            if is_found[rule]:
+                suppress(self.distribution, f"AwsSolutions-{rule.upper()}", reason)
 
     def _values(self, templates: Templates) -> template.Values:
         return templates.read(template.distribution_values, self.distribution)

@@ -12,7 +12,6 @@ from tailrace.config import Config, PortRange
 from tailrace.deploy import template
 from tailrace.deploy.checks import Templates
 from tailrace.deploy.streaming_function import StreamingFunction
-from tailrace.net.process.limits import LIFECYCLE_HEARTBEAT_S
 
 
 def way_of(
@@ -39,11 +38,10 @@ def way_of(
             dataclasses.replace(route, function=names[route.function]) for route in config.routes
         ),
         functions={each.node.path: _invoked(each, templates) for each in functions},
-        around=Surroundings(**values),
+        around=Surroundings(hook_heartbeats="on", **values),
         public_port=public_port,
         callback_ports=callback_ports,
         workers=workers,
-        lifecycle_heartbeat_s=LIFECYCLE_HEARTBEAT_S,
         places=dict.fromkeys(values, place),
     )
 

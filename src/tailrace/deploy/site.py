@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from tailrace.deploy import limits
@@ -33,7 +34,8 @@ class StreamingSite(Construct):
     `domain_name` needs `certificate_arn`, a certificate of us-east-1, and a DNS record of yours
     that leads to `distribution.distribution.distribution_domain_name`. `web_acl_arn` is a web ACL
     of AWS WAF, of scope CLOUDFRONT. With `is_public` the load balancer has public addresses, and
-    refuses what does not come from this distribution: for regions without VPC origins.
+    refuses what does not come from this distribution: for regions without VPC origins. The access
+    logs of the load balancer and of CloudFront go to `log_bucket`, which needs ACLs.
 
     For what has no argument here, compose `Network`, `Gateway`, `Balancer` and `Distribution`.
 
@@ -64,6 +66,7 @@ class StreamingSite(Construct):
         is_public: bool = False,
         cloudfront_prefix_list_id: str | None = None,
         has_deletion_protection: bool = False,
+        log_bucket: s3.IBucket | None = None,
     ) -> None:
         super().__init__(scope, id)
         if network is not None and (vpc, egress) != (None, None):
@@ -92,6 +95,7 @@ class StreamingSite(Construct):
             is_public=is_public,
             cloudfront_prefix_list_id=cloudfront_prefix_list_id,
             has_deletion_protection=has_deletion_protection,
+            access_log_bucket=log_bucket,
         )
         self.distribution = Distribution(
             self,
@@ -100,6 +104,7 @@ class StreamingSite(Construct):
             domain_name=domain_name,
             certificate_arn=certificate_arn,
             web_acl_arn=web_acl_arn,
+            log_bucket=log_bucket,
         )
         self.url = self.distribution.url
 
