@@ -37,6 +37,8 @@ COMMANDS: Final = (
     "package gateway",
 )
 
+UNITS: Final = ("gateway.service", "gateway.socket")
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "function side": machines.function_side,
     "client side": machines.client_side,
@@ -61,6 +63,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "cost quotas not met": costs.other_quotas,
     "prices": costs.price_table,
     **{f"options of {name}": partial(declared.options_of, name) for name in COMMANDS},
+    **{f"unit {name}": partial(declared.unit, name) for name in UNITS},
     **{
         f"keys of {key}": partial(declared.keys_of, record)
         for key, record in declared.SETTINGS.items()

@@ -21,6 +21,7 @@ from tailrace.gateway import limits as gateway_limits
 from tailrace.gateway.observe.emf import Metric
 from tailrace.net.process import limits as process_limits
 from tailrace.package import limits as package_limits
+from tailrace.package.gateway import FILES as GATEWAY_FILES
 from tailrace.probe import limits as probe_limits
 from tailrace.setting import REQUIRED, SettingField, fields_of
 
@@ -203,3 +204,12 @@ def options_of(command: str) -> str:
         default = "required" if parameter.required else field.default_text or "none"
         rows.append([f"`{name}`", default, field.setting.meaning])
     return table(["option", "default", "meaning"], rows)
+
+
+# --- the units of systemd ----------------------------------------------------------------------
+
+
+def unit(name: str) -> str:
+    """A unit as `tailrace package gateway` puts it into its folder."""
+    text = (GATEWAY_FILES / name).read_text()
+    return f"```ini\n# /etc/systemd/system/{name}\n{text}```"

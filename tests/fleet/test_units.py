@@ -1,27 +1,25 @@
-"""The units of the page about servers, as systemd reads them."""
+"""The units of the gateway's folder, as systemd reads them."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "run-the-gateway.md"
+from tailrace.package.gateway import FILES
 
 
 def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     assert program is not None, "systemd-analyze is not installed: make test installs it"
-    blocks = re.findall(
-        r"^```ini\n# /etc/systemd/system/(\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.DOTALL
-    )
-    units = dict(blocks)
-    assert units.keys() == {"gateway.service", "gateway.socket"}
-    command = "/opt/tailrace/bin/tailrace"
+    units = {path.name: path.read_text() for path in FILES.glob("gateway*.*")}
+    command = "/opt/tailrace/bin/python"
     assert units["gateway.service"].count(command) == 1
     # The program must be there for systemd to be content.
     units["gateway.service"] = units["gateway.service"].replace(command, "/bin/true")
+    drop_in = tmp_path / "gateway.service.d"
+    drop_in.mkdir()
+    (drop_in / "10-files.conf").write_text(units.pop("gateway-files.conf"))
     for name, text in units.items():
         (tmp_path / name).write_text(text)
 
@@ -36,4 +34,10 @@ def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path) -> None:
     )
 
     said = [line for line in ran.stderr.splitlines() if str(tmp_path) in line or "gateway" in line]
+    assert sorted(units) == [
+        "gateway-logs.service",
+        "gateway-logs.timer",
+        "gateway.service",
+        "gateway.socket",
+    ]
     assert (ran.returncode, said) == (0, []), ran.stderr

@@ -18,6 +18,7 @@ from tailrace.cli.steps import Steps
 from tailrace.cli.usage import HintingGroup
 from tailrace.errors import ConfigError
 from tailrace.package.options import FunctionPackageOptions, GatewayPackageOptions, LayerOptions
+from tailrace.words import counted
 
 
 @click.group(
@@ -113,9 +114,10 @@ def _only_with_our_runtime(app: str) -> str:
 @package.command()
 @options_of(GatewayPackageOptions)
 def gateway(**values: Any) -> None:
-    """Make a folder of wheels, to install the gateway on a machine without an index.
+    """Make a folder from which a machine installs the gateway, without an index.
 
-    The machine runs Linux with glibc 2.34 or newer, as Amazon Linux 2023 does.
+    The machine runs Linux with glibc 2.34 or newer, as Amazon Linux 2023 does. There, in the
+    folder, sh install.sh makes the gateway a service of systemd.
     """
     from tailrace.package.gateway import install_command, make_gateway_folder, platform_text
     from tailrace.package.wheels import WheelTarget
@@ -123,25 +125,31 @@ def gateway(**values: Any) -> None:
     options = take(GatewayPackageOptions, values)
     target = WheelTarget(options.architecture, options.python)
     with Steps(sys.stderr) as steps:
-        wheels = make_gateway_folder(options.output, target, steps.begin)
-    command = install_command(shlex.quote(str(options.output)))
+        made = make_gateway_folder(options.output, target, steps.begin)
+    wheels = [each for each in made if each.name.endswith(".whl")]
+    others = [each for each in made if each not in wheels]
+    folder = shlex.quote(str(options.output))
+    total = sum(wheel.bytes for wheel in wheels)
     if options.is_json:
         facts = {
             "folder": str(options.output),
             "architecture": options.architecture,
             "python": options.python,
             "platform": target.platform,
-            "bytes": sum(wheel.bytes for wheel in wheels),
+            "bytes": total,
             "wheels": [asdict(wheel) for wheel in wheels],
-            "install": command,
+            "files": [asdict(each) for each in others],
+            "install": install_command(folder),
+            "install_service": f"sh {folder}/install.sh",
         }
         click.echo(json.dumps(facts))
         return
-    for wheel in wheels:
-        click.echo(f"{wheel.bytes:>12,}  {wheel.name}")
-    total = sum(wheel.bytes for wheel in wheels)
-    click.echo(f"wrote {options.output}: {len(wheels)} wheels, {total:,} bytes")
-    click.echo(f"for {platform_text(target)}; there:\n  {command}")
+    for each in made:
+        click.echo(f"{each.bytes:>12,}  {each.name}")
+    click.echo(f"wrote {options.output}: {counted(len(wheels), 'wheel')}, {total:,} bytes")
+    click.echo(f"for {platform_text(target)}; there, as root, for a service of systemd:")
+    click.echo(f"  sh {folder}/install.sh")
+    click.echo(f"or into an environment of yours:\n  {install_command(folder)}")
 
 
 def _end(signum: int, frame: FrameType | None) -> NoReturn:
