@@ -110,3 +110,17 @@ GATEWAY_SETTINGS: Final[Mapping[str, float]] = {
 a t4g.small carries without burst credits: 0.4 cores, 64 µs a chunk (docs/topics/performance.md).
 The load balancer needs two failed health checks, 10 s, to notice that a gateway drains. The longest
 stream ends whole."""
+
+# --- the boot of a machine ---------------------------------------------------------------------
+
+USER_DATA_BYTES_MAX: Final = 16_384
+"""What EC2 accepts as user data, before base64 (Amazon EC2 User Guide, read 2026-11)."""
+TOKEN_BYTES: Final = 256
+"""How long a value may become that AWS fills in later, such as the ARN of a function's version."""
+BOOT_ATTEMPTS: Final = 8
+"""How often a call of AWS or a package's installation is tried: a new machine's role may not be
+known everywhere yet."""
+BOOT_ATTEMPT_TIMEOUT_S: Final = 120
+"""One attempt."""
+BOOT_PAUSE_S_MAX: Final = 30
+"""The longest pause between two attempts. It begins with 1 s and doubles; all are 91 s."""
