@@ -101,13 +101,15 @@ def judge(status: int, body: bytes) -> str:
 def open_streams(load: SteadyLoad, port: int, version: str) -> list[Stream]:
     """Streams that have begun on a version; those that got another one are left."""
     streams: list[Stream] = []
-    while len(streams) < STREAMS:
+    for _ in range(20 * STREAMS):
         stream = Stream(f"http://127.0.0.1:{port}/stream")
         if stream.line() == f"{version}\n":
             streams.append(stream)
         else:
             stream.close()
-    return streams
+        if len(streams) == STREAMS:
+            return streams
+    raise AssertionError(f"{len(streams)} streams of version {version}")
 
 
 def assert_whole(streams: Sequence[Stream], version: str) -> None:
