@@ -147,6 +147,7 @@ def test_a_rule_that_is_allowed_is_not_checked(check: Check) -> None:
     ("arguments", "message"),
     [
         (["--allow", "proxy-silent"], "--allow: there is no rule 'proxy-silent'; did you mean "),
+        (["--allow", "x"], "--allow: there is no rule 'x'; allowed: alb-first-byte, alb-silence, "),
         ([], "there is nothing to compare; describe what is around: --behind alb"),
         (["--config", "none.toml"], "none.toml: cannot be read"),
         (["--behind", "nginx"], "'nginx' is not one of 'alb', 'cloudfront', 'proxy'"),

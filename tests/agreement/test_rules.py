@@ -228,11 +228,13 @@ CASES = [
     ),
     Case(
         "drain-delay",
-        {"drain_delay_s": 19},
+        {"drain_delay_s": 19, "fargate_stop_timeout_s": None},
         "drain_delay_s (19 s) is shorter than the health check's interval (10 s) times the health "
         "check's unhealthy threshold (2): the ALB still sends requests for up to 1 s after the "
         "gateway has closed its listener, and clients get 502",
         "set drain_delay_s to 20 s, or check health more often",
+        # ECS sends SIGTERM to a task whose target has been deregistered.
+        {"drain_delay_s": 0},
     ),
     Case(
         "deregistration-delay",

@@ -77,6 +77,8 @@ def _drain_delay(way: Way) -> Complaints:
     unhealthy_s = interval_s * count
     if way.gateway.drain_delay_s >= unhealthy_s:
         return
+    if way.around.fargate_stop_timeout_s is not None:
+        return  # ECS sends SIGTERM when the target has been deregistered
     yield error(
         f"{way.named('drain_delay_s')} is shorter than {way.named('health_interval_s')} times "
         f"{way.named('unhealthy_threshold')}: the ALB still sends requests for up to "

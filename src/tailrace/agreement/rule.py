@@ -24,7 +24,7 @@ class Rule(NamedTuple):
     """A relation between settings."""
 
     name: str
-    """For users who allow what it forbids; it stays."""
+    """Stable: users name it to leave the rule out."""
     meaning: str
     """What must be, in Markdown."""
     reason: str

@@ -22,7 +22,7 @@ class Hop(NamedTuple):
     """The setting with the longest silence that it allows."""
 
 
-HOPS: Final = (
+_HOPS: Final = (
     Hop("alb", "the ALB", "alb_idle_timeout_s"),
     Hop("cloudfront", "CloudFront", "cloudfront_read_timeout_s"),
     Hop("proxy", "the proxy", "proxy_read_timeout_s"),
@@ -71,7 +71,7 @@ def _heartbeat(way: Way) -> Complaints:
     beat_s = way.around.heartbeat_s
     assert beat_s is not None
     bounds = {"function_idle_timeout_s": ("the gateway", way.gateway.function_idle_timeout_s)}
-    for hop in HOPS:
+    for hop in _HOPS:
         hop_s = getattr(way.around, hop.field)
         if hop_s is not None:
             bounds[hop.field] = (hop.name, hop_s)
@@ -133,7 +133,7 @@ def _rules_of(hop: Hop) -> tuple[Rule, ...]:
 
 
 SILENCE_RULES: Final = (
-    *(rule for hop in HOPS for rule in _rules_of(hop)),
+    *(rule for hop in _HOPS for rule in _rules_of(hop)),
     Rule(
         "heartbeat",
         f"2 × {label('heartbeat_s')} ≤ the shortest of `function_idle_timeout_s` and the time-outs "

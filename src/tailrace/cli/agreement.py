@@ -33,14 +33,15 @@ from tailrace.setting import Setting, fields_of
 from tailrace.words import counted
 
 _RULE_NAMES: Final = [rule.name for rule in RULES]
+_LIFECYCLE: Final = ("lifecycle_heartbeat_s",)
 
 
 def _parse_rule(text: str, *, name: str) -> str:
     if text in _RULE_NAMES:
         return text
     near = difflib.get_close_matches(text, _RULE_NAMES, 1)
-    meant = near[0] if near else ", ".join(_RULE_NAMES)
-    raise ConfigError(f"there is no rule {text!r}", where=name, meant=meant)
+    meant, allowed = (near[0], None) if near else (None, ", ".join(_RULE_NAMES))
+    raise ConfigError(f"there is no rule {text!r}", where=name, meant=meant, allowed=allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ def check(**values: Any) -> None:
             **_options(config, overrides),
             **_options(around),
             **_options(function),
+            **_options(gateway, _LIFECYCLE if gateway.lifecycle_heartbeat_s else ()),
         },
     )
     agreement = check_agreement(with_defaults(way), options.allow)
@@ -140,7 +142,9 @@ def _show(agreement: Agreement, around: Surroundings, options: CheckOptions) -> 
 
 def _missing(agreement: Agreement, around: Surroundings) -> list[str]:
     """Return the options that more rules need, without those of parts that are not in front."""
-    fields = {**fields_of(Surroundings), **fields_of(InvokedFunction), **fields_of(GatewayOptions)}
+    of_gateway = fields_of(GatewayOptions)
+    fields = {**fields_of(Surroundings), **fields_of(InvokedFunction), **of_gateway}
+    fields["lifecycle_heartbeat_s"] = of_gateway["lifecycle_hook"]  # which has a default interval
     found: dict[str, None] = {}
     for rule, names in agreement.unchecked.items():
         for field in (fields[name] for name in names if not rule.startswith("limit-")):
