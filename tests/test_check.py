@@ -132,6 +132,16 @@ def test_json_has_the_rules(check: Check) -> None:
     assert document["unchecked"]["alb-keep-alive"] == ["alb_idle_timeout_s"]
 
 
+def test_a_gateway_with_a_lifecycle_hook_sends_heartbeats(check: Check) -> None:
+    hook = ("--hook-heartbeat", "60")
+
+    assert "error    hook-heartbeat: drain_delay_s (60 s, tailrace.toml)" in check(*hook).stdout
+    assert check(*hook, "--lifecycle-hook", "drain").stdout.startswith("no error\n3 rules checked")
+    assert (
+        "hook-interval: the gateway's lifecycle heartbeat (50 s, --lifecycle-heartbeat) is more"
+    ) in check(*hook, "--lifecycle-hook", "drain", "--lifecycle-heartbeat", "50").stdout
+
+
 def test_a_rule_that_is_allowed_is_not_checked(check: Check) -> None:
     options = ("--proxy-read-timeout", "25")
 

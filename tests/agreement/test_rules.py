@@ -53,8 +53,7 @@ AGREED = Way(
         cloudfront_host="viewer",
         proxy_read_timeout_s=60,
         proxy_keep_alive_s=60,
-        hook_heartbeat_s=320,
-        hook_heartbeats="off",
+        hook_heartbeat_s=30,
         stop_timeout_s=320,
         fargate_stop_timeout_s=120,
         account_concurrency=100,
@@ -66,6 +65,7 @@ AGREED = Way(
     public_port=8080,
     callback_ports=PortRange(8081, 8084),
     workers=2,
+    lifecycle_heartbeat_s=20,
     places={"alb_idle_timeout_s": "--alb-idle-timeout"},
 )
 """All settings are known, and agree."""
@@ -247,24 +247,30 @@ CASES = [
     ),
     Case(
         "hook-heartbeat",
-        {"hook_heartbeat_s": 319},
+        {"hook_heartbeat_s": 319, "lifecycle_heartbeat_s": None},
         "drain_delay_s (20 s) and drain_timeout_s (300 s) are longer together than the lifecycle "
         "hook's heartbeat time-out (319 s): the instance is terminated after 319 s, and open "
         "streams are cut",
         "let the gateway send heartbeats (--lifecycle-hook), or raise the hook's heartbeat "
         "time-out to 320 s",
-        {"hook_heartbeat_s": 30, "hook_heartbeats": "on"},
+        {"hook_heartbeat_s": 320, "lifecycle_heartbeat_s": None},
     ),
     Case(
         "hook-heartbeat",
-        {"hook_heartbeat_s": 30, "hook_heartbeats": "on", "drain_timeout_s": 2_981}
-        | {"deregistration_delay_s": 3_600, "stop_timeout_s": 3_600},
-        "drain_delay_s (20 s) and drain_timeout_s (2981 s) are longer together than the longest "
-        "wait of a hook (3000 s) with the lifecycle hook's heartbeat time-out (30 s): the instance "
-        "is terminated after 3000 s",
+        {"drain_timeout_s": 2_981, "deregistration_delay_s": 3_600, "stop_timeout_s": 3_600},
+        "drain_delay_s (20 s) and drain_timeout_s (2981 s) are longer together than 100 times "
+        "the lifecycle hook's heartbeat time-out (30 s): the instance is terminated after 3000 s, "
+        "and open streams are cut",
         "raise the hook's heartbeat time-out to 30.01 s",
-        {"hook_heartbeat_s": 30, "hook_heartbeats": "on", "drain_timeout_s": 2_980}
-        | {"deregistration_delay_s": 3_600, "stop_timeout_s": 3_600},
+        {"drain_timeout_s": 2_980, "deregistration_delay_s": 3_600, "stop_timeout_s": 3_600},
+    ),
+    Case(
+        "hook-interval",
+        {"lifecycle_heartbeat_s": 21},
+        "the gateway's lifecycle heartbeat (21 s) is more than two thirds of the lifecycle hook's "
+        "heartbeat time-out (30 s): the hook is over when one heartbeat fails, and open streams "
+        "are cut",
+        "set --lifecycle-heartbeat to 20 s or less",
     ),
     Case(
         "stop-timeout",

@@ -87,10 +87,9 @@ AWS_LIMITS: Final = (
     ),
 )  # fmt: skip
 
-HOOK_TOTAL_S_MAX: Final = 172_800
-"""The longest wait of a lifecycle hook with heartbeats: 48 hours (autoscaling, LifecycleHook)."""
 HOOK_HEARTBEATS_MAX: Final = 100
-"""The same in heartbeat time-outs; the smaller one counts."""
+"""The longest wait of a lifecycle hook with heartbeats, in heartbeat time-outs (autoscaling,
+LifecycleHook: `GlobalTimeout`). The other bound there is 48 hours; no drain is longer."""
 
 AWS_DEFAULT: Final = "AWS's default"
 """The place of a value that nobody has set."""

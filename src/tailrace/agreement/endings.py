@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from tailrace.agreement.aws import HOOK_HEARTBEATS_MAX, HOOK_TOTAL_S_MAX
+from tailrace.agreement.aws import HOOK_HEARTBEATS_MAX
 from tailrace.agreement.rule import Complaints, Rule, error, warning
 from tailrace.agreement.way import Way, label
+
+_HEARTBEAT_SHARE_MAX: Final = 2 / 3
+"""What the interval of heartbeats may be of the hook's time-out: one that fails is repeated."""
 
 
 def drain_s(way: Way) -> float:
@@ -103,22 +106,34 @@ def _deregistration(way: Way) -> Complaints:
 def _hook(way: Way) -> Complaints:
     beat_s = way.around.hook_heartbeat_s
     assert beat_s is not None
-    if way.around.hook_heartbeats == "on":
-        bound_s = min(HOOK_TOTAL_S_MAX, HOOK_HEARTBEATS_MAX * beat_s)
+    bound_s, what = beat_s, way.named("hook_heartbeat_s")
+    remedy = (
+        "let the gateway send heartbeats (--lifecycle-hook), or raise the hook's heartbeat "
+        f"time-out to {drain_s(way):g} s"
+    )
+    if way.lifecycle_heartbeat_s is not None:
+        bound_s = HOOK_HEARTBEATS_MAX * beat_s
+        what = f"{HOOK_HEARTBEATS_MAX} times {what}"
         remedy = f"raise the hook's heartbeat time-out to {drain_s(way) / HOOK_HEARTBEATS_MAX:g} s"
-        what = f"the longest wait of a hook ({bound_s:g} s) with {way.named('hook_heartbeat_s')}"
-    else:
-        bound_s, what = beat_s, way.named("hook_heartbeat_s")
-        remedy = (
-            "let the gateway send heartbeats (--lifecycle-hook), or raise the hook's heartbeat "
-            f"time-out to {drain_s(way):g} s"
-        )
     if drain_s(way) <= bound_s:
         return
     yield error(
         f"{_drain(way)} are longer together than {what}: the instance is terminated after "
         f"{bound_s:g} s, and open streams are cut",
         remedy,
+    )
+
+
+def _hook_interval(way: Way) -> Complaints:
+    beat_s, own_s = way.around.hook_heartbeat_s, way.lifecycle_heartbeat_s
+    assert beat_s is not None and own_s is not None
+    if own_s <= beat_s * _HEARTBEAT_SHARE_MAX:
+        return
+    yield error(
+        f"{way.named('lifecycle_heartbeat_s')} is more than two thirds of "
+        f"{way.named('hook_heartbeat_s')}: the hook is over when one heartbeat fails, and open "
+        "streams are cut",
+        f"set --lifecycle-heartbeat to {beat_s * _HEARTBEAT_SHARE_MAX:g} s or less",
     )
 
 
@@ -198,11 +213,18 @@ ENDING_RULES: Final = (
     ),
     Rule(
         "hook-heartbeat",
-        f"`drain_delay_s` + `drain_timeout_s` ≤ {label('hook_heartbeat_s')}; with heartbeats, ≤ 48 "
-        f"hours and ≤ {HOOK_HEARTBEATS_MAX} × it",
+        f"`drain_delay_s` + `drain_timeout_s` ≤ {label('hook_heartbeat_s')}; with heartbeats, ≤ "
+        f"{HOOK_HEARTBEATS_MAX} × it",
         "the instance is terminated while streams are open",
         ("hook_heartbeat_s",),
         _hook,
+    ),
+    Rule(
+        "hook-interval",
+        f"{label('lifecycle_heartbeat_s')} ≤ two thirds of {label('hook_heartbeat_s')}",
+        "the instance is terminated when a heartbeat fails",
+        ("hook_heartbeat_s", "lifecycle_heartbeat_s"),
+        _hook_interval,
     ),
     _stop_rule("stop-timeout", "stop_timeout_s"),
     _stop_rule("fargate-stop-timeout", "fargate_stop_timeout_s"),

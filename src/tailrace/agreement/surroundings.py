@@ -141,10 +141,6 @@ class Surroundings:
         _SECONDS,
         _setting("The heartbeat timeout of the Auto Scaling group's termination hook."),
     ] = None
-    hook_heartbeats: Annotated[
-        Switch | None,
-        _setting("Whether something sends heartbeats for that hook.", metavar="on|off"),
-    ] = None
     stop_timeout_s: Annotated[
         float | None,
         _SECONDS,

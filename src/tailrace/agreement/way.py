@@ -36,6 +36,7 @@ _LABELS: Final = {
     "cloudfront_methods": "CloudFront's methods",
     "account_concurrency": "the account's concurrency",
     "heartbeat_s": "the app's heartbeat",
+    "lifecycle_heartbeat_s": "the gateway's lifecycle heartbeat",
     "timeout_s": "the time-out of {name}",
     "reserved_concurrency": "the reserved concurrency of {name}",
     "async_age_s_max": "the maximum event age of {name}",
@@ -56,6 +57,8 @@ class Way:
     public_port: int | None = None
     callback_ports: PortRange | None = None
     workers: int | None = None
+    lifecycle_heartbeat_s: float | None = None
+    """The interval of the gateway's heartbeats for its lifecycle hook; None: it sends none."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Where a value is set, for messages, by the name of its field: "--alb-idle-timeout"."""
 

@@ -29,6 +29,7 @@ from tailrace.cli.gateway_file import gateway_file, routes_of
 from tailrace.cli.options import given, options_of, overrides_of, take
 from tailrace.config import CONFIG_NAME, GatewayConfig, GatewayOptions
 from tailrace.errors import ConfigError
+from tailrace.net.process.limits import LIFECYCLE_HEARTBEAT_S
 from tailrace.setting import Setting, fields_of
 from tailrace.words import counted
 
@@ -74,7 +75,15 @@ class CheckOptions:
 @options_of(Surroundings)
 @options_of(InvokedFunction)
 @options_of(
-    GatewayOptions, "config_path", "function", "transport", "listen", "workers", "callback_ports"
+    GatewayOptions,
+    "config_path",
+    "function",
+    "transport",
+    "listen",
+    "workers",
+    "callback_ports",
+    "lifecycle_hook",
+    "lifecycle_heartbeat_s",
 )
 @overrides_of(GatewayConfig)
 @options_of(CheckOptions)
@@ -98,6 +107,7 @@ def check(**values: Any) -> None:
         public_port=gateway.listen.port,
         callback_ports=gateway.callback_ports,
         workers=gateway.workers,
+        lifecycle_heartbeat_s=_lifecycle_heartbeat_s(gateway),
         places={
             **_places(config, CONFIG_NAME if path is None else path.name),
             **_options(config, overrides),
@@ -110,6 +120,13 @@ def check(**values: Any) -> None:
     if not agreement.checked:
         raise ConfigError("there is nothing to compare; describe what is around: --behind alb")
     sys.exit(_show(agreement, around, options))
+
+
+def _lifecycle_heartbeat_s(gateway: GatewayOptions) -> float | None:
+    """Return the interval at which the gateway sends heartbeats for its hook, if it does."""
+    if gateway.lifecycle_hook is None:
+        return None
+    return gateway.lifecycle_heartbeat_s or LIFECYCLE_HEARTBEAT_S
 
 
 def _places(config: GatewayConfig, file: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tailrace.config import Config, PortRange
 from tailrace.deploy import template
 from tailrace.deploy.checks import Templates
 from tailrace.deploy.streaming_function import StreamingFunction
+from tailrace.net.process.limits import LIFECYCLE_HEARTBEAT_S
 
 
 def way_of(
@@ -38,10 +39,11 @@ def way_of(
             dataclasses.replace(route, function=names[route.function]) for route in config.routes
         ),
         functions={each.node.path: _invoked(each, templates) for each in functions},
-        around=Surroundings(hook_heartbeats="on", **values),
+        around=Surroundings(**values),
         public_port=public_port,
         callback_ports=callback_ports,
         workers=workers,
+        lifecycle_heartbeat_s=LIFECYCLE_HEARTBEAT_S,
         places=dict.fromkeys(values, place),
     )
 
