@@ -33,7 +33,7 @@ class InstanceRefresh(Construct):
         group: autoscaling.IAutoScalingGroup,
         launch_template_version: str,
         healthy_percent_max: int = 200,
-        warmup_s: int = 0,
+        warmup_s: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         assert Token.is_unresolved(launch_template_version) or launch_template_version.isdecimal()
