@@ -199,6 +199,9 @@ def _check_signature(headers: Mapping[str, str], body: bytes) -> None:
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that a process has left in mid-answer."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"

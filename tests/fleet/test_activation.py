@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -31,8 +31,15 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 class Activated(Fleet):
     """A gateway that is started with a socket of the test."""
 
-    def __init__(self, directory: Path, endpoint: CutLambda, sock: socket.socket) -> None:
-        super().__init__(directory, endpoint, workers=2)
+    def __init__(
+        self,
+        directory: Path,
+        endpoint: CutLambda,
+        sock: socket.socket,
+        *more: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(directory, endpoint, *more, workers=2, environ=environ)
         self.port = sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         passing = [sys.executable, "-c", PASS, str(sock.fileno())]

@@ -6,6 +6,7 @@ The test plays the instance's metadata and the Auto Scaling API; the gateway is 
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 from botocore.serialize import create_serializer
 from botocore.session import Session
-from tests.command import Stream, wait_refused
+from tests.command import Stream, fetch, run, wait_refused
 from tests.e2e.cut_function import CutLambda
 from tests.fleet.instance import (
     BEAT,
@@ -29,6 +30,7 @@ from tests.fleet.instance import (
     notice,
 )
 from tests.fleet.node import STORY, Node
+from tests.fleet.test_activation import Activated
 from tests.fleet.test_drain_order import health_of
 from tests.peers import until
 
@@ -160,26 +162,16 @@ def test_a_state_that_turns_at_the_end_of_the_drain_is_seen(
     assert instance.count(COMPLETE) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (0, "no answer within 1 s"),
-        (401, "raise the hop limit"),
-        (403, "it is switched off for this instance"),
-        (500, "it answers 500"),
-    ],
-)
 def test_metadata_that_cannot_be_read_end_nothing_and_are_read_again(
-    instance: Instance, endpoint: CutLambda, tmp_path: Path, status: int, words: str
+    instance: Instance, endpoint: CutLambda, tmp_path: Path
 ) -> None:
-    instance.metadata_status = status
+    instance.metadata_status = 0
     with node_on(instance, tmp_path, endpoint) as node, node.hold() as stream:
-        node.wait_line(f"SIGTERM alone begins a drain: .*{words}")
+        node.wait_line("SIGTERM alone begins a drain: no answer within 1 s")
         assert node.ask("GET", "/health").status == 200
         assert lifecycle_of(node)["target_state"] is None
         instance.metadata_status = None
         node.wait_line("metadata is read again: target lifecycle state InService")
-        instance.expire_tokens()
         instance.terminate()
         until(lambda: instance.count(BEAT) >= 1, "a heartbeat")
         endpoint.release()
@@ -187,27 +179,6 @@ def test_metadata_that_cannot_be_read_end_nothing_and_are_read_again(
         assert stream.read() == STORY.body[1:]
         node.wait_line("lifecycle hook .* completed")
         assert node.count("cannot be seen") == 1
-
-
-def test_an_instance_of_no_group_serves(
-    instance: Instance, endpoint: CutLambda, tmp_path: Path
-) -> None:
-    instance.state = None
-    with node_on(instance, tmp_path, endpoint) as node:
-        node.wait_line("this instance is in no Auto Scaling group")
-        assert node.ask("GET", "/health").status == 200
-        instance.state = "InService"
-        node.wait_line("metadata is read again")
-
-
-@pytest.mark.parametrize("state", ["Standby", "Detached", "Warmed:Stopped", "Pending"])
-def test_a_state_that_is_no_end_begins_no_drain(
-    instance: Instance, endpoint: CutLambda, tmp_path: Path, state: str
-) -> None:
-    instance.state = state
-    with node_on(instance, tmp_path, endpoint) as node:
-        until(lambda: instance.asked.count("spot/instance-action") >= 2, "two looks")
-        assert node.ask("GET", "/health").status == 200
 
 
 def test_a_throttled_api_is_called_again(
@@ -234,7 +205,7 @@ def test_a_hook_that_is_over_is_left_and_the_streams_end(
 ) -> None:
     with node_on(instance, tmp_path, endpoint) as node, node.hold() as stream:
         instance.terminate()
-        until(lambda: instance.count(BEAT) >= 1, "a heartbeat")
+        until(lambda: lifecycle_of(node)["heartbeats"] >= 1, "a heartbeat")
         instance.action = "over"
         node.wait_line(f"is over already, and the instance ends with 1 open response.*{NO_ACTION}")
         count = len(instance.calls)
@@ -358,11 +329,43 @@ def test_a_spot_notice_begins_the_drain_and_calls_no_hook(
     assert len(instance.calls) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "<html>"])
-def test_what_is_no_spot_notice_begins_no_drain(
-    instance: Instance, endpoint: CutLambda, tmp_path: Path, text: str
+def test_a_socket_that_a_service_manager_holds_is_served_to_its_end(
+    instance: Instance, endpoint: CutLambda, tmp_path: Path
 ) -> None:
-    instance.notice = text
-    with node_on(instance, tmp_path, endpoint) as node:
-        until(lambda: instance.asked.count("spot/instance-action") >= 2, "two looks")
-        assert node.ask("GET", "/health").status == 200
+    """No later start serves what waits in its queue: the machine ends."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as held:
+        more = ("--lifecycle-hook", HOOK)
+        with Activated(tmp_path, endpoint, held, *more, environ=instance.environ) as fleet:
+            workers = fleet.workers()
+            for worker in workers:
+                worker.suspend()
+            clients = [socket.create_connection(("127.0.0.1", fleet.port), 20) for _ in range(40)]
+            for client in clients:
+                client.sendall(f"GET {fleet.target} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+            instance.terminate()
+            fleet.wait_line("drain: this instance is to be terminated")
+            until(lambda: fetch(f"{fleet.admin}/health")[0] == 503, "the drain to begin")
+            for worker in workers:
+                worker.resume()
+
+            assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * len(clients)
+            for client in clients:
+                client.close()
+            fleet.wait_line("lifecycle hook .* completed")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--lifecycle-hook", "a:b/c"), "'a:b/c' names no lifecycle hook; allowed: [GROUP/]HOOK"),
+        (("--lifecycle-hook", "/c"), "'/c' names no lifecycle hook"),
+        (("--lifecycle-hook", "c", "--workers", "0"), "watches no instance; leave it out"),
+        (("--lifecycle-heartbeat", "5"), "--lifecycle-heartbeat: belongs to --lifecycle-hook"),
+        (("--lifecycle-hook", "c"), "which AWS_EC2_METADATA_DISABLED forbids; unset that variable"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_the_start(options: tuple[str, ...], words: str) -> None:
+    ran = run("gateway", "--function", "f", *options)
+
+    assert ran.returncode == 2
+    assert words in ran.stderr

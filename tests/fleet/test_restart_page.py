@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.fleet.node import Node
 from tests.walk import block, console_commands, matches
 
 from tailrace.cli import commands
+from tailrace.gateway.aws.auto_scaling import COMPLETE, HEARTBEAT
 
 PAGE = "docs/how-to/restart-without-losing-a-request.md"
 
@@ -47,3 +49,13 @@ def test_the_grace_period_of_the_pod_is_longer_than_its_drain() -> None:
     hook = container["lifecycle"]["preStop"]["exec"]["command"]
     assert hook[0] == "tailrace"
     commands.tailrace.commands[hook[1]].make_context(hook[1], hook[2:])
+
+
+def test_the_permissions_on_ec2_are_those_of_the_calls_and_the_command_is_accepted() -> None:
+    (statement,) = json.loads(block(f"{PAGE}#EC2", "json").text)["Statement"]
+    _, name, *arguments = shlex.split(block(f"{PAGE}#EC2", "sh").text)
+    values = commands.tailrace.commands[name].make_context(name, arguments).params
+
+    assert statement["Action"] == [f"autoscaling:{call}" for call in (HEARTBEAT, COMPLETE)]
+    assert str(values["lifecycle_hook"]) == "drain"
+    assert values["drain_delay_s"] + values["drain_timeout_s"] == 925

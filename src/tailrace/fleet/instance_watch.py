@@ -26,8 +26,8 @@ from tailrace.net.process import limits
 
 logger = logging.getLogger("tailrace.gateway")
 
-STATE_ITEM: Final = "autoscaling/target-lifecycle-state"
-NOTICE_ITEM: Final = "spot/instance-action"
+_STATE_ITEM: Final = "autoscaling/target-lifecycle-state"
+_NOTICE_ITEM: Final = "spot/instance-action"
 
 _ENDS: Final = ("Terminated", "Warmed:Terminated")
 _UNREAD: Final = {
@@ -63,20 +63,23 @@ class InstanceWatch:
     async def keep(self) -> None:
         """Look until the instance is to end."""
         while not self.is_ending.is_set():
-            await self.look()
+            await self.look_at_state()
+            await self._look_for_notice()
             with suppress(TimeoutError):
                 async with time_limit(self._clock, self._interval_s):
                     await self.is_ending.wait()
 
-    async def look(self) -> None:
-        """Look once. Takes at most 6 × METADATA_TIMEOUT_S."""
-        answer = await self._metadata.get(STATE_ITEM)
+    async def look_at_state(self) -> None:
+        """Look once. Takes at most 4 × METADATA_TIMEOUT_S."""
+        answer = await self._metadata.get(_STATE_ITEM)
         if answer is None or answer.status != 200:
             self._note_unread(answer)
         else:
             self._note_state(answer.body.decode("ascii", "replace").strip()[:40])
-        notice = await self._metadata.get(NOTICE_ITEM)  # usually 404
-        if notice is not None and notice.status == 200 and (words := _notice_in(notice.body)):
+
+    async def _look_for_notice(self) -> None:
+        answer = await self._metadata.get(_NOTICE_ITEM)  # usually 404
+        if answer is not None and answer.status == 200 and (words := _notice_in(answer.body)):
             self._on_notice(words)
 
     def _note_state(self, state: str) -> None:

@@ -49,7 +49,7 @@ class Lifecycle:
         self._action: LifecycleAction | None = None
         self._opening = asyncio.Lock()
         self._heartbeats = 0
-        self._outcome: Literal["completed", "over"] | None = None
+        self._outcome: Literal["completed", "over", "failed"] | None = None
         self._settled = asyncio.Event()
         self._told: str | None = None  # the last refusal that was logged
         self._tasks = TaskSet()
@@ -67,11 +67,7 @@ class Lifecycle:
     ) -> None:
         await self._tasks.cancel_all()
         if self._watch.is_ending.is_set() and self._outcome is None:
-            logger.warning(
-                "lifecycle hook %s was not completed: the instance waits until the hook's time-out"
-                " is over, or until you call aws autoscaling complete-lifecycle-action",
-                self._hook,
-            )
+            self._give_up()
         if self._action is not None:
             await self._action.close()
         await self._metadata.close()
@@ -93,7 +89,7 @@ class Lifecycle:
         """
         is_whole = await self._parent.drain()
         if not self._watch.is_ending.is_set():
-            await self._watch.look()
+            await self._watch.look_at_state()
         if self._watch.is_ending.is_set():
             try:
                 async with time_limit(self._clock, limits.LIFECYCLE_STOP_TIMEOUT_S):
@@ -111,6 +107,7 @@ class Lifecycle:
         parent = self._parent
         if not parent.is_draining:
             logger.info("drain: %s, %s", why, counted(parent.held, "open response"))
+            parent.is_last = True
             parent.begin_drain()
 
     async def _keep(self) -> None:
@@ -140,7 +137,6 @@ class Lifecycle:
             refusal = await self._call(HEARTBEAT)
             delay_s = self._heartbeat_s
             if refusal is None:
-                self._heartbeats += 1
                 failures = 0
                 self._note_taken()
             elif refusal.why == "inactive":
@@ -164,6 +160,7 @@ class Lifecycle:
             else:
                 self._warn(refusal)
             if self._clock.now_s() >= until_s:
+                self._give_up()
                 return
             await sleep(self._clock, _DELAYS_S[min(failures, len(_DELAYS_S) - 1)])
             failures += 1
@@ -190,6 +187,14 @@ class Lifecycle:
         )
         return True
 
+    def _give_up(self) -> None:
+        self._outcome = "failed"
+        logger.warning(
+            "lifecycle hook %s was not completed: the instance waits until the hook's time-out is"
+            " over, or until you call aws autoscaling complete-lifecycle-action",
+            self._hook,
+        )
+
     # --- calls ----------------------------------------------------------------------------------
 
     async def _call(self, name: str) -> Refusal | None:
@@ -197,7 +202,10 @@ class Lifecycle:
             action = await self._opened()
         except ConfigError as error:
             return Refusal("failed", str(error))
-        return await action.call(name)
+        refusal = await action.call(name)
+        if refusal is None and name == HEARTBEAT:
+            self._heartbeats += 1
+        return refusal
 
     async def _opened(self) -> LifecycleAction:
         """Return the action, after its names and credentials have been found.

@@ -65,6 +65,8 @@ class Parent:
         """Whether a signal has come after which it does not become anything else."""
         self.on_drained: Callable[[], None] = lambda: None
         """Called when a drain has ended all workers, before anybody learns that it is over."""
+        self.is_last = False
+        """Whether the machine ends: no later start serves what waits in a given socket's queue."""
         self._is_given = public is not None
         self._crew = Crew(settings, command, self.board, list(public or ()), Generation(1, None))
         self._vigil = Vigil(self._crew.workers)
@@ -326,12 +328,9 @@ class Parent:
         self._crew.was_cut = False
         self.board.is_draining = True
         self._close_public()
+        delay_s, keeps_queue = self.settings.drain_delay_s, self._is_given and not self.is_last
         for worker in self.workers:
-            worker.drain(
-                delay_s=self.settings.drain_delay_s,
-                is_node=True,
-                keeps_queue=self._is_given,
-            )
+            worker.drain(delay_s=delay_s, is_node=True, keeps_queue=keeps_queue)
         await self._crew.wait_ended()
         self.on_drained()
         return not self._crew.was_cut
