@@ -158,6 +158,21 @@ def test_every_gateway_setting_is_an_option() -> None:
             ["gateway", "--function", "f", "--workers", "0", "--callback-ports", "8081-8084"],
             "--callback-ports: a gateway of one process, as with --workers 0, has the port of",
         ),
+        (
+            ["gateway", "--function", "f", "--metrics", "emf"],
+            "--metrics: needs --metrics-name NAME, the same for all gateways that are scaled toge",
+        ),
+        (
+            ["gateway", "--function", "f", "--metrics-name", "shop"],
+            "--metrics-name: belongs to --metrics emf",
+        ),
+        (
+            ["gateway", "--function", "f", "--metrics-interval", "10"],
+            "--metrics-interval: belongs to --metrics emf",
+        ),
+        (["gateway", "--metrics-name", ":shop"], "':shop' is not 1 to 255 letters, digits and ._"),
+        (["gateway", "--metrics-interval", "61"], "61 is not in the range 1<=x<=60"),
+        (["gateway", "--metrics", "prometheus"], "'prometheus' is not 'emf'"),
         (["dev", "--port", "8080"], "No such option '--port'. Use --listen HOST:PORT, as in"),
         (["dev", "--reload"], "No such option '--reload'. tailrace dev reloads without being"),
         (["gateway", "--region", "x"], "No such option '--region'. Set AWS_REGION, or give"),

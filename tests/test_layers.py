@@ -99,6 +99,7 @@ PURE = (
     "emulator.function_urls.response_head",
     "gateway.exchange.deadlines",
     "gateway.exchange.state",
+    "gateway.observe.emf",
     "gateway.response_head",
     "gateway.routes",
     "gateway.transports.stream_head",
