@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonschema
+from tests.command import Command
+from tests.peers import until
 
 SCHEMA = json.loads((Path(__file__).parent / "vectors" / "emf.json").read_text())["schema"]
 LINE_BYTES_MAX = 256 * 1024
@@ -46,13 +50,33 @@ def parse(line: bytes) -> Line:
     return Line(dimensions, metrics, units, document, meta["Timestamp"])
 
 
-def parse_all(path: Path) -> list[Line]:
-    """Read a file's lines, all but one that is being written."""
-    return [parse(line) for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")]
-
-
 def total(lines: list[Line], name: str) -> float:
     """The sum of a metric over all lines."""
     values = [line.metrics[name] for line in lines]
     assert all(value >= 0 for value in values), values
     return sum(values)
+
+
+class Printed:
+    """The file that is a gateway's standard output."""
+
+    def __init__(self, directory: Path, command: Command) -> None:
+        self.path = directory / "metrics.emf"
+        command.stdout = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines so far; each is a valid one."""
+        whole = [line for line in self.path.read_bytes().splitlines(True) if line[-1:] == b"\n"]
+        return [parse(line) for line in whole]
+
+    def until(self, holds: Callable[[Line], bool], what: str) -> Line:
+        """Wait for a further line of which this holds."""
+        before = len(self.lines)
+        until(lambda: any(map(holds, self.lines[before:])), what)
+        return next(line for line in self.lines[before:] if holds(line))
+
+    def until_total(self, name: str, value: float) -> None:
+        """Wait until a metric has this sum."""
+        until(lambda: total(self.lines, name) >= value, f"{name} of {value}")
+        assert total(self.lines, name) == value

@@ -14,37 +14,13 @@ from typing import Any
 import pytest
 from tests.command import Command, Stream, fetch
 from tests.e2e.cut_function import CutLambda
-from tests.emf import Line, parse, parse_all, total
+from tests.emf import Printed, parse, total
 from tests.fleet.gateway import TARGET, Fleet, kill
 from tests.fleet.node import STORY, Node
 from tests.peers import until
 
 SECONDLY = ("--metrics", "emf", "--metrics-name", "demo", "--metrics-interval", "1")
 MINUTELY = ("--metrics", "emf", "--metrics-name", "demo")
-
-
-class Printed:
-    """The file that is a gateway's standard output."""
-
-    def __init__(self, directory: Path, command: Command) -> None:
-        self.path = directory / "metrics.emf"
-        command.stdout = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-    @property
-    def lines(self) -> list[Line]:
-        """All lines so far; each is a valid one."""
-        return parse_all(self.path)
-
-    def until(self, holds: Callable[[Line], bool], what: str) -> Line:
-        """Wait for a further line of which this holds."""
-        before = len(self.lines)
-        until(lambda: any(map(holds, self.lines[before:])), what)
-        return next(line for line in self.lines[before:] if holds(line))
-
-    def until_total(self, name: str, value: float) -> None:
-        """Wait until a metric has this sum."""
-        until(lambda: total(self.lines, name) >= value, f"{name} of {value}")
-        assert total(self.lines, name) == value
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.command import fetch
 from tests.e2e.cut_function import CutLambda
+from tests.emf import Printed, total
 from tests.fleet.gateway import STORY, Fleet, kill, rest_of
 
 import tailrace
@@ -98,6 +99,28 @@ def test_a_parent_whose_new_code_does_not_start_goes_on(
         change(module, after, before)
         fleet.reload("the parent is its new code")
         assert fleet.serves()
+
+
+def test_counts_that_older_code_has_not_kept_are_not_reported_as_new(
+    endpoint: CutLambda, tmp_path: Path, change: Change, environ: dict[str, str]
+) -> None:
+    kept = "due=crew.due.kept,"
+    change("fleet/parent.py", kept, "")
+    fleet = Fleet(tmp_path, endpoint, "--metrics", "emf", "--metrics-name", "demo", environ=environ)
+    printed = Printed(tmp_path, fleet)
+    with fleet:
+        assert fleet.serves()
+        change(
+            "fleet/parent.py", "advertise_source,\n            \n", f"advertise_source, {kept}\n"
+        )
+        for _ in range(2):
+            fleet.reload()
+            assert fleet.serves()
+        fleet.signal(signal.SIGTERM)
+        assert fleet.wait_exit() == 0
+
+    assert len(printed.lines) == 4
+    assert total(printed.lines, "Completed") == 2, "those since the first reload"
 
 
 def test_workers_whose_new_code_does_not_start_change_nothing(

@@ -219,6 +219,7 @@ class Crew:
         """A worker has ended: clear its row, and replace it unless it was to end."""
         counts = worker.row.counts()
         self.due.add({name: counts[name] for name in SINCE_START})
+        self.due.add({"failed": counts["held"]})  # responses that broke
         worker.row.clear()
         if worker not in self.workers:  # its start was cancelled
             return
@@ -231,7 +232,7 @@ class Crew:
                 "worker %s has ended, %s; %s broke off",
                 *(worker, end_in_words(worker.status), counted(counts["held"], "open response")),
             )
-            self.due.add({"workers_lost": 1, "failed": counts["held"]})
+            self.due.add({"workers_lost": 1})
             has_settled = time.monotonic() - worker.started_s >= process_limits.WORKER_SETTLED_S
             self._replace_missing(1 if has_settled else worker.ends + 1)
         if not self.workers:
