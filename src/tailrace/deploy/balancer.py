@@ -70,9 +70,9 @@ class Balancer(Construct):
         self.network = gateways[0].network
         self.is_https = certificate_arn is not None
         settings = [gateway.config.gateway for gateway in gateways]
-        self.idle_timeout_s = idle_timeout_s or limits.SILENCE_MARGIN_S + max(
-            map(silence_s, settings)
-        )
+        if idle_timeout_s is None:
+            idle_timeout_s = limits.SILENCE_MARGIN_S + max(map(silence_s, settings))
+        self.idle_timeout_s = idle_timeout_s
         delay_s = deregistration_delay_s
         if delay_s is None:
             delay_s = limits.DEREGISTRATION_MARGIN_S + max(map(drain_s, settings))

@@ -120,15 +120,14 @@ class Checks(Construct):
         self._fronts.append(_Front(construct, part, behind, values))
 
     def findings(self, templates: Templates) -> Iterator[tuple[Finding, IConstruct]]:
-        """Yield what is found, each with the gateway's group, and no text twice."""
-        seen: set[tuple[str, str]] = set()
+        """Yield what is found, with the gateway's group; what several ways share, once."""
         for gateway in self._gateways:
+            found: dict[Finding, None] = {}
             for fronts in self._ways(gateway.construct):
                 way = _with_fronts(gateway.way(templates), fronts, templates)
-                for finding in check_agreement(way).findings:
-                    if (finding.subject, finding.text) not in seen:
-                        seen.add((finding.subject, finding.text))
-                        yield finding, gateway.group
+                found |= dict.fromkeys(check_agreement(way).findings)
+            for finding in found:
+                yield finding, gateway.group
 
     def _ways(self, construct: Construct) -> Iterator[tuple[_Front, ...]]:
         fronts = [front for front in self._fronts if construct in front.behind]

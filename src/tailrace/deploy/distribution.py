@@ -73,31 +73,23 @@ class Distribution(Construct):
                 allowed="both, or neither",
             )
         self.balancer = balancer
-        longer_s = balancer.idle_timeout_s + limits.SILENCE_MARGIN_S
-        shorter_s = balancer.idle_timeout_s - limits.SILENCE_MARGIN_S
-        timeouts = {
-            "read_timeout": read_timeout_s or min(longer_s, limits.READ_TIMEOUT_S_MAX),
-            "keepalive_timeout": keep_alive_s or min(shorter_s, limits.ORIGIN_KEEP_ALIVE_S),
-            "connection_timeout": connection_timeout_s,
-            "response_completion_timeout": response_completion_timeout_s,
-        }
+        idle_s = balancer.idle_timeout_s
+        if read_timeout_s is None:
+            read_timeout_s = min(idle_s + limits.SILENCE_MARGIN_S, limits.READ_TIMEOUT_S_MAX)
+        if keep_alive_s is None:
+            keep_alive_s = min(max(1, idle_s - limits.SILENCE_MARGIN_S), limits.ORIGIN_KEEP_ALIVE_S)
         origin = _origin(
             balancer,
-            connection_attempts=limits.CONNECTION_ATTEMPTS,
-            **{n: Duration.seconds(s) for n, s in timeouts.items() if s is not None},
+            read_timeout=read_timeout_s,
+            keepalive_timeout=keep_alive_s,
+            connection_timeout=connection_timeout_s,
+            response_completion_timeout=response_completion_timeout_s,
         )
         self.distribution = cloudfront.Distribution(
             self,
             "Distribution",
             comment=f"tailrace: {self.node.path}"[:_COMMENT_CHARS_MAX],
-            default_behavior=cloudfront.BehaviorOptions(
-                origin=origin,
-                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
-                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
-                origin_request_policy=self._origin_request_policy(),
-                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-                compress=False,
-            ),
+            default_behavior=self._behavior(origin),
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0))
                 for status in limits.ERROR_STATUSES
@@ -124,6 +116,16 @@ class Distribution(Construct):
         )
         Checks.of(self).add_front(self, "cloudfront", behind=[balancer], values=self._values)
         self.url = f"https://{domain_name or self.distribution.distribution_domain_name}/"
+
+    def _behavior(self, origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
+        return cloudfront.BehaviorOptions(
+            origin=origin,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+            cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+            origin_request_policy=self._origin_request_policy(),
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            compress=False,
+        )
 
     def _accept(self, **is_found: bool) -> None:
         for rule, reason in _ACCEPTED.items():
@@ -160,7 +162,13 @@ class Distribution(Construct):
         )
 
 
-def _origin(balancer: Balancer, **options: Any) -> cloudfront.IOrigin:
+def _origin(balancer: Balancer, **timeouts_s: int | None) -> cloudfront.IOrigin:
+    options: dict[str, Any] = {
+        name: Duration.seconds(timeout_s)
+        for name, timeout_s in timeouts_s.items()
+        if timeout_s is not None
+    }
+    options["connection_attempts"] = limits.CONNECTION_ATTEMPTS
     options["protocol_policy"] = (
         cloudfront.OriginProtocolPolicy.HTTPS_ONLY
         if balancer.is_https
