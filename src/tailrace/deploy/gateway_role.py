@@ -12,7 +12,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from tailrace.deploy.streaming_function import StreamingFunction
-from tailrace.deploy.suppression import suppress
+from tailrace.deploy.suppression import resource_finding, suppress
 
 _SESSION_MANAGER: Final = (
     "ssm:UpdateInstanceInformation",
@@ -49,11 +49,9 @@ class GatewayRole(Construct):
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             description="tailrace: gateways invoke functions",
         )
+        versions = [f"{each.function.function_arn}:*" for each in functions]
         statements = [
-            iam.PolicyStatement(
-                actions=["lambda:InvokeFunction"],
-                resources=[f"{each.function.function_arn}:*" for each in functions],
-            ),
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=versions),
             iam.PolicyStatement(
                 actions=["s3:GetObject"],
                 resources=[asset.bucket.arn_for_objects(asset.s3_object_key)],
@@ -66,7 +64,11 @@ class GatewayRole(Construct):
         if has_session_manager:
             statements.append(iam.PolicyStatement(actions=list(_SESSION_MANAGER), resources=["*"]))
         self.policy = iam.Policy(self, "Policy", roles=[self.role], statements=statements)
-        suppress(self.policy, "AwsSolutions-IAM5", "an old machine invokes an old version")
+        findings = [resource_finding(self, version) for version in versions]
+        suppress(self.policy, "AwsSolutions-IAM5", "old machines invoke old versions", *findings)
+        if has_session_manager:
+            reason = "Session Manager's actions have no resources"
+            suppress(self.policy, "AwsSolutions-IAM5", reason, "Resource::*")
 
     def allow_lifecycle_of(self, group_name: str) -> None:
         """Let a machine of an Auto Scaling group complete its lifecycle action and prolong it."""
@@ -91,4 +93,5 @@ class GatewayRole(Construct):
                 )
             ],
         )
-        suppress(policy, "AwsSolutions-IAM5", "the number in a group's ARN is not known before")
+        reason = "the number in a group's ARN is not known before"
+        suppress(policy, "AwsSolutions-IAM5", reason, resource_finding(self, arn))

@@ -11,8 +11,11 @@ from aws_cdk import Annotations, Fn, Tags
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct, DependencyGroup
 
+from tailrace.costs.prices import US_EAST_1
 from tailrace.deploy import limits
+from tailrace.deploy.suppression import suppress
 from tailrace.errors import ConfigError
+from tailrace.words import counted
 
 Egress = Literal["none", "nat"]
 """How what is in the private subnets reaches the internet."""
@@ -28,14 +31,17 @@ _S3: Final = ec2.GatewayVpcEndpointAwsService.S3
 class Network(Construct):
     """A VPC with private subnets: that of `vpc`, or a new one.
 
-    A new VPC has two availability zones, with a public and a private subnet in each. Nothing has a
-    public address. What is in the private subnets reaches S3 and `endpoints`; with `egress="nat"`
-    also the internet, through one NAT gateway. An interface endpoint and the NAT gateway cost money
-    each hour, and an info line of `cdk synth` has the sum.
+    A new VPC has two availability zones, with a public and a private subnet in each. What is in the
+    private subnets reaches S3 and the services of `endpoints`, by default those of `ENDPOINTS`;
+    with `egress="nat"` all of the internet, through one NAT gateway, and no endpoints. Both cost
+    money each hour, and an info line of the synthesis has the sum. `cidr` is from /16 to /24.
 
-    A given VPC must have DNS, and what its private subnets need: a route to the services of
-    `ENDPOINTS` and to S3. `endpoints` names the interface endpoints to add to it; none by default.
-    For CloudFront's VPC origins it needs an internet gateway. `egress` says what it has.
+    To a given VPC nothing is added. It must have DNS, an internet gateway for CloudFront's VPC
+    origins, and in its private subnets, or those of `subnets`, a route to S3 and to the services of
+    `ENDPOINTS`. `egress` says whether they have one to the internet, where CDK cannot know.
+
+    Raises:
+        ConfigError: a value is not allowed, or the VPC has no private subnets.
     """
 
     def __init__(
@@ -46,54 +52,63 @@ class Network(Construct):
         vpc: ec2.IVpc | None = None,
         egress: Egress | None = None,
         endpoints: Sequence[str] | None = None,
-        subnets: ec2.SubnetSelection | None = None,
+        subnets: Sequence[ec2.ISubnet] | None = None,
         cidr: str = limits.NETWORK_CIDR,
     ) -> None:
         super().__init__(scope, id)
         if egress not in (None, *_EGRESS):
-            raise ConfigError(f"{egress!r} is unknown", where="egress", allowed=", ".join(_EGRESS))
+            where = f"{self.node.path}: egress"
+            raise ConfigError(f"{egress!r} is unknown", where=where, allowed=", ".join(_EGRESS))
+        if vpc is not None and endpoints is not None:
+            remedy = "add others with vpc.add_interface_endpoint"
+            problem = f"a given VPC keeps those that it has; {remedy}"
+            raise ConfigError(problem, where=f"{self.node.path}: endpoints")
         self.is_created = vpc is None
-        if vpc is None:
-            egress = egress or "none"
-            vpc = self._create(cidr, egress)
-            if endpoints is None:
-                endpoints = ENDPOINTS if egress == "none" else ()
-        self.vpc = vpc
+        if endpoints is None:
+            endpoints = ENDPOINTS if vpc is None and egress != "nat" else ()
+        self.endpoints = tuple(endpoints)
         self.egress = egress
+        self.vpc = self._create(cidr) if vpc is None else vpc
         self.private_subnets = self._private_subnets(subnets)
-        self._endpoint_group = self._endpoints(endpoints or ())
+        self._endpoint_group = self._make_endpoints()
         if self.is_created:
-            self._name_the_price(egress, len(endpoints or ()))
+            self._name_the_price()
 
     @property
     def has_internet(self) -> bool:
         """Whether what is in the private subnets reaches the internet."""
-        if self.egress is not None:
+        if self.egress is not None or self.is_created:
             return self.egress == "nat"
         return bool(self.vpc.private_subnets)
+
+    def unreached(self, services: Sequence[str]) -> list[str]:
+        """Return those of AWS's services that the private subnets do not reach, as far as known."""
+        if self.has_internet or not self.is_created:
+            return []
+        return [name for name in services if name not in self.endpoints]
 
     def allow_to_endpoints(self, peer: ec2.ISecurityGroup, description: str) -> None:
         """Let the members of a security group reach the interface endpoints that are made here."""
         if self._endpoint_group is not None:
             self._endpoint_group.add_ingress_rule(peer, ec2.Port.tcp(_HTTPS), description)
 
-    def _private_subnets(self, given: ec2.SubnetSelection | None) -> ec2.SubnetSelection:
-        """Return the subnets for gateways and functions: those given, else all without a public
-        route."""
-        if given is not None:
-            return given
-        subnets = [*self.vpc.private_subnets, *self.vpc.isolated_subnets]
+    def _private_subnets(self, given: Sequence[ec2.ISubnet] | None) -> ec2.SubnetSelection:
+        """Return the subnets for gateways and functions."""
+        subnets = given or self.vpc.private_subnets or self.vpc.isolated_subnets
         if not subnets:
-            problem = f"the VPC of {self.node.path} has no private subnets"
-            raise ConfigError(f"{problem}; name some with subnets=ec2.SubnetSelection(...)")
-        return ec2.SubnetSelection(subnets=subnets)
+            problem = "it has no private subnets; name some with subnets="
+            raise ConfigError(problem, where=f"{self.node.path}: vpc")
+        return ec2.SubnetSelection(subnets=list(subnets))
 
-    def _create(self, cidr: str, egress: Egress) -> ec2.IVpc:
+    def _create(self, cidr: str) -> ec2.IVpc:
         """Make the VPC from its parts: `ec2.Vpc` asks the account for its availability zones."""
         vpc = ec2.CfnVPC(
             self, "Vpc", cidr_block=cidr, enable_dns_hostnames=True, enable_dns_support=True
         )
         Tags.of(vpc).add("Name", self.node.path)
+        suppress(
+            vpc, "AwsSolutions-VPC7", "flow logs cost money; network.vpc.add_flow_log adds them"
+        )
         # CloudFront reaches a VPC origin only in a VPC with an internet gateway, though nothing is
         # routed there (CloudFront Developer Guide, "Restrict access with VPC origins", read
         # 2026-11).
@@ -101,7 +116,7 @@ class Network(Construct):
         attached = ec2.CfnVPCGatewayAttachment(
             self, "InternetAttached", vpc_id=vpc.ref, internet_gateway_id=internet.ref
         )
-        blocks = _subnets_of(cidr)
+        blocks = _subnets_of(cidr, f"{self.node.path}: cidr")
         zones = [Fn.select(number, Fn.get_azs()) for number in range(limits.ZONES)]
         public, private = [], []
         for number, zone in enumerate(zones):
@@ -118,11 +133,11 @@ class Network(Construct):
             private.append(inner)
         for subnet in (*public, *private):
             Tags.of(subnet).add("Name", subnet.node.path)
-        if egress == "nat":
+        if self.has_internet:
             nat = public[0].add_nat_gateway()
             for subnet in private:
                 subnet.add_default_nat_route(nat.ref)
-        made = self._as_vpc(vpc, cidr, zones, public, private, egress)
+        made = self._as_vpc(vpc, cidr, zones, public, private)
         established = made.internet_connectivity_established
         assert isinstance(established, DependencyGroup)
         established.add(attached)
@@ -135,11 +150,10 @@ class Network(Construct):
         zones: list[str],
         public: Sequence[ec2.Subnet],
         private: Sequence[ec2.Subnet],
-        egress: Egress,
     ) -> ec2.IVpc:
         ids = [subnet.subnet_id for subnet in private]
         tables = [subnet.route_table.route_table_id for subnet in private]
-        has_route = egress == "nat"
+        has_route = self.has_internet
         made = ec2.Vpc.from_vpc_attributes(
             self,
             "Known",
@@ -156,15 +170,15 @@ class Network(Construct):
         made.add_gateway_endpoint("S3", service=_S3)
         return made
 
-    def _endpoints(self, names: Sequence[str]) -> ec2.SecurityGroup | None:
+    def _make_endpoints(self) -> ec2.SecurityGroup | None:
         """Make the interface endpoints; return their security group."""
-        if not names:
+        if not self.endpoints:
             return None
         group = ec2.SecurityGroup(
             self, "Endpoints", vpc=self.vpc, allow_all_outbound=False,
             description="tailrace: endpoints of AWS services, from the gateways",
         )  # fmt: skip
-        for name in names:
+        for name in self.endpoints:
             ec2.InterfaceVpcEndpoint(
                 self,
                 f"Endpoint-{name}",
@@ -177,27 +191,28 @@ class Network(Construct):
             )
         return group
 
-    def _name_the_price(self, egress: Egress | None, endpoints: int) -> None:
-        hourly = endpoints * limits.ZONES * limits.ENDPOINT_USD_PER_H
-        parts = [f"{endpoints} interface endpoints in {limits.ZONES} zones"] if endpoints else []
-        if egress == "nat":
-            hourly += limits.NAT_USD_PER_H
-            parts.append("one NAT gateway")
-        text = f"{' and '.join(parts) or 'nothing'}, {hourly * limits.MONTH_H:.0f} USD a month"
+    def _name_the_price(self) -> None:
+        count = limits.ZONES * len(self.endpoints)
+        usd = count * US_EAST_1.endpoint_hour.month_usd
+        parts = [counted(count, "interface endpoint")] if count else []
+        if self.has_internet:
+            usd += US_EAST_1.nat_gateway_hour.month_usd
+            parts.append("a NAT gateway")
         Annotations.of(self).add_info(
-            f"the VPC has {text} before traffic (us-east-1, {limits.PRICES_READ})"
+            f"this VPC costs {usd:.2f} USD a month before traffic, for"
+            f" {' and '.join(parts) or 'nothing'} ({US_EAST_1.region}, {US_EAST_1.checked})"
         )
 
 
-def _subnets_of(cidr: str) -> list[str]:
+def _subnets_of(cidr: str, where: str) -> list[str]:
     """Return the addresses of the subnets: a sixteenth of the network each."""
     try:
         whole = ipaddress.IPv4Network(cidr)
         blocks = islice(whole.subnets(limits.SUBNET_BITS), 2 * limits.ZONES)
         found = [str(block) for block in blocks]
     except ValueError as error:
-        raise ConfigError(f"{cidr!r} is no network: {error}", where="cidr") from None
+        raise ConfigError(f"{cidr!r} is no network: {error}", where=where) from None
     if not limits.CIDR_PREFIX_MIN <= whole.prefixlen <= limits.CIDR_PREFIX_MAX:
         allowed = f"/{limits.CIDR_PREFIX_MIN} to /{limits.CIDR_PREFIX_MAX}"
-        raise ConfigError(f"{cidr} has another size", where="cidr", allowed=allowed)
+        raise ConfigError(f"{cidr} has another size", where=where, allowed=allowed)
     return found

@@ -154,6 +154,7 @@ class StreamingFunction(Construct):
         self._allow_interfaces()
         if self.needs_internet:
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "needs_internet")
+            network.allow_to_endpoints(group, "a function with needs_internet")
             if not network.has_internet:
                 Annotations.of(self).add_warning_v2(
                     "tailrace:no-internet",

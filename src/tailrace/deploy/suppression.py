@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from aws_cdk import Acknowledgment, Validations
+from typing import Any
+
+from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct
 
 
 def suppress(construct: IConstruct, rule: str, reason: str, *findings: str) -> None:
-    """Accept what a rule finds at a construct's resource, or only these of its findings.
+    """Accept what a rule finds in a construct, or only these of its findings.
 
     cdk-nag 3 reads what CDK's own validation has acknowledged, and nothing else.
     """
-    resource = construct.node.default_child
-    assert resource is not None, construct.node.path
     ids = [f"{rule}[{finding}]" for finding in findings] or [rule]
     acknowledged = (Acknowledgment(id=each, reason=reason) for each in ids)
-    Validations.of(resource).acknowledge(*acknowledged)
+    Validations.of(construct).acknowledge(*acknowledged)
+
+
+def resource_finding(scope: IConstruct, arn: str) -> str:
+    """Return how cdk-nag names a wildcard in a policy's resource."""
+    return f"Resource::{_shown(Stack.of(scope).resolve(arn))}"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(_shown(part) for part in parts)
+        case _:
+            return str(value)

@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from tailrace.deploy.helper import resources
+from tailrace.deploy.suppression import resource_finding, suppress
 
 
 class InstanceRefresh(Construct):
@@ -82,6 +83,8 @@ def custom_resource(
     role.add_to_policy(
         iam.PolicyStatement(actions=list(resources.PERMISSIONS[kind]), resources=[arn])
     )
+    reason = "what it acts on has a number in its ARN that is not known before, or no ARN"
+    suppress(role, "AwsSolutions-IAM5", reason, resource_finding(scope, arn))
     function = lambda_.Function(
         scope,
         "Function",
