@@ -36,3 +36,19 @@ def example(tmp_path_factory: pytest.TempPathFactory, cache: Path, front: Assemb
 def lines(example: Assembly) -> Template:
     """The only template of that app."""
     return example.template("Lines")
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Assembly:
+    """Network, functions and gateways, each as it is alone: see the app."""
+    folder = tmp_path_factory.mktemp("parts") / "cdk.out"
+    return synthesize(APPS / "parts.py", folder, cache=cache)
+
+
+@pytest.fixture(scope="session")
+def updates(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, Template]:
+    """The template of a stack, before and after each of two changes: see the app."""
+    folder = tmp_path_factory.mktemp("updates") / "cdk.out"
+    synthesize(APPS / "updates.py", folder, cache=cache)
+    names = ("before", "other-code", "other-concurrency")
+    return {name: Assembly(folder / name, "").template("Lines") for name in names}

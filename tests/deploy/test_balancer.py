@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.deploy.assembly import Assembly, Template
+from tests.deploy.security import rules
 
 from tailrace.config import GatewayConfig
 from tailrace.limits import KEEP_ALIVE_TIMEOUT_S
@@ -15,17 +16,6 @@ HTTP_FROM_CLOUDFRONT = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}
 
 def attributes(properties: dict[str, Any], key: str) -> dict[str, Any]:
     return {each["Key"]: each["Value"] for each in properties[key]}
-
-
-def rules(template: Template, direction: str, group: str) -> list[dict[str, Any]]:
-    """The rules of a security group, without descriptions: those inside it and those beside it."""
-    own = template.resources[group]["Properties"].get(f"SecurityGroup{direction}", [])
-    beside = [
-        {k: v for k, v in each["Properties"].items() if k != "GroupId"}
-        for each in template.of_type(f"EC2::SecurityGroup{direction}").values()
-        if each["Properties"]["GroupId"] == {"Fn::GetAtt": [group, "GroupId"]}
-    ]
-    return [{k: v for k, v in rule.items() if k != "Description"} for rule in (*own, *beside)]
 
 
 def balancer_group(template: Template) -> str:

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tailrace.deploy.alarms import Alarms
     from tailrace.deploy.balancer import Balancer
     from tailrace.deploy.distribution import Distribution
     from tailrace.deploy.gateway import Gateway
@@ -13,9 +14,18 @@ if TYPE_CHECKING:
     from tailrace.deploy.site import StreamingSite
     from tailrace.deploy.streaming_function import StreamingFunction
 
-__all__ = ["Balancer", "Distribution", "Gateway", "Network", "StreamingFunction", "StreamingSite"]
+__all__ = [
+    "Alarms",
+    "Balancer",
+    "Distribution",
+    "Gateway",
+    "Network",
+    "StreamingFunction",
+    "StreamingSite",
+]
 
 _HOMES: Final = {
+    "Alarms": "alarms",
     "Balancer": "balancer",
     "Distribution": "distribution",
     "Gateway": "gateway",

@@ -34,7 +34,7 @@ def gateway_asset(scope: Construct, target: WheelTarget, folder: Path | None) ->
     if folder is None:
         folder = cached_folder(target)
     else:
-        _check(folder, target)
+        check_folder(folder, target)
     entries = [
         Entry(path.name, path, is_executable=os.access(path, os.X_OK)) for path in folder.iterdir()
     ]
@@ -61,7 +61,12 @@ def cached_folder(target: WheelTarget) -> Path:
     return folder
 
 
-def _check(folder: Path, target: WheelTarget) -> None:
+def check_folder(folder: Path, target: WheelTarget) -> None:
+    """Check that a folder is for these machines, and of this version of tailrace.
+
+    Raises:
+        ConfigError: it is not.
+    """
     try:
         text = (folder / REQUIREMENTS).read_text()
     except OSError as error:

@@ -62,11 +62,6 @@ SUBNET_BITS: Final = 4
 CIDR_PREFIX_MIN: Final = 16
 CIDR_PREFIX_MAX: Final = 24
 """AWS allows /16 to /28 for a VPC as for a subnet."""
-ENDPOINT_USD_PER_H: Final = 0.01
-"""An interface endpoint in one zone."""
-NAT_USD_PER_H: Final = 0.045
-MONTH_H: Final = 730
-PRICES_READ: Final = "2026-11"
 
 # --- functions ---------------------------------------------------------------------------------
 
@@ -110,6 +105,14 @@ GATEWAY_SETTINGS: Final[Mapping[str, float]] = {
 a t4g.small carries without burst credits: 0.4 cores, 64 µs a chunk (docs/topics/performance.md).
 The load balancer needs two failed health checks, 10 s, to notice that a gateway drains. The longest
 stream ends whole."""
+TARGET_HELD_PERCENT: Final = 60
+"""The rest is for what comes while a further machine boots."""
+BOOT_TIMEOUT_S: Final = 600
+"""From a machine's start until its gateway serves; then it is given up."""
+METRIC_PERIOD_S: Final = 60
+"""A gateway writes a line of metrics each minute."""
+BUSY_SHARE: Final = 0.8
+"""Of a function's reserved concurrency: from there on an alarm goes off."""
 
 # --- the boot of a machine ---------------------------------------------------------------------
 

@@ -35,9 +35,8 @@ def functions_of(routes: Sequence[Route]) -> list[StreamingFunction]:
         ConfigError: there is no route, or one without a function.
     """
     if not routes:
-        raise ConfigError(
-            "a gateway needs a route", where="routes", allowed='[{"path": "/*", ...}]'
-        )
+        allowed = '[{"path": "/*", "function": ...}]'
+        raise ConfigError("a gateway needs a route", where="routes", allowed=allowed)
     for route in routes:
         if not isinstance(route.get(_FUNCTION), StreamingFunction):
             problem = f"{route.get(_FUNCTION)!r} is no StreamingFunction"
