@@ -20,6 +20,7 @@ from tailrace.cli.options import SettingOption
 from tailrace.gateway import limits as gateway_limits
 from tailrace.gateway.observe.emf import Metric
 from tailrace.net.process import limits as process_limits
+from tailrace.net.process.board import COUNTS
 from tailrace.package import limits as package_limits
 from tailrace.package.gateway import FILES as GATEWAY_FILES
 from tailrace.probe import limits as probe_limits
@@ -121,7 +122,15 @@ def shown_value(name: str, value: Any) -> str:
 
 def metrics_of(metrics: tuple[Metric, ...]) -> str:
     """Metrics, with the count of the statistics from which each one is made."""
-    rows = [[f"`{each.name}`", each.unit, f"`{each.source}`", each.meaning] for each in metrics]
+    rows = [
+        [
+            f"`{each.name}`",
+            each.unit,
+            f"`{each.source}`" if each.source in COUNTS else "none",
+            each.meaning,
+        ]
+        for each in metrics
+    ]
     return table(["metric", "unit", "in the statistics", "meaning"], rows)
 
 
