@@ -43,6 +43,7 @@ def event_of(
         peer="10.0.0.1",
         callback_base="http://gateway:8081/",
         trusted_hops=hops,
+        scheme_header="x-forwarded-proto",
     )
     event: dict[str, object] = json.loads(encoded)
     if route.transport == "callback":

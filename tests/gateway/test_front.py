@@ -281,6 +281,20 @@ async def test_one_trusted_hop_names_the_client(world: World) -> None:
     assert headers["x-forwarded-port"] == "443"
 
 
+@played(trusted_hops=2, scheme_header="cloudfront-forwarded-proto")
+async def test_the_scheme_is_that_of_a_proxy_further_out(world: World) -> None:
+    """An ALB overwrites X-Forwarded-Proto and -Port with those of CloudFront's request to it."""
+    sent = [
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-port", "80"),
+        ("cloudfront-forwarded-proto", "https"),
+    ]
+    event = await event_of(world, "GET", "/", sent)
+
+    assert event["headers"]["x-forwarded-proto"] == "https"
+    assert event["headers"]["x-forwarded-port"] == "443"
+
+
 @played(trusted_hops=2)
 async def test_two_trusted_hops_name_the_client_behind_both(world: World) -> None:
     source_ip, _ = await forwarded(world)

@@ -27,6 +27,8 @@ def test_every_setting_arrives() -> None:
         uploads_max=7,
         held_max=8,
         late_s_max=9,
+        scheme_header="x-scheme",
+        keep_alive_timeout_s=10,
     )
     changed = {
         field.name

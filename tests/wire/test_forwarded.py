@@ -221,3 +221,33 @@ def test_what_a_client_sends_is_kept_only_if_it_is_short() -> None:
 
         assert "x7" not in dict(request_headers(head))
         assert _kept_options.cache_info().misses == before + kept
+
+
+@pytest.mark.parametrize(
+    ("trusted_hops", "outer", "scheme", "port"),
+    [
+        (2, "HTTPS ", "https", "443"),
+        (2, "http", "http", "80"),
+        (2, "gopher", "http", "80"),  # not a scheme of CloudFront: the nearest proxy's counts
+        (0, "https", "http", None),  # nobody is trusted
+    ],
+)
+def test_another_header_has_the_scheme(
+    trusted_hops: int, outer: str, scheme: str, port: str | None
+) -> None:
+    head = request(
+        (b"cloudfront-forwarded-proto", outer.encode()),
+        (b"x-forwarded-proto", b"http"),
+        (b"x-forwarded-port", b"80"),
+        (b"connection", b"cloudfront-forwarded-proto"),  # a client cannot take it away
+    )
+    fields, _ = forwarded_fields(
+        head,
+        PEER,
+        trace=TRACE,
+        trusted_hops=trusted_hops,
+        scheme_header="cloudfront-forwarded-proto",
+    )
+
+    assert dict(fields)["x-forwarded-proto"] == scheme
+    assert dict(fields).get("x-forwarded-port") == port

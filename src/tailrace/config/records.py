@@ -233,6 +233,17 @@ class GatewayConfig:
             help="Proxies in front that are believed.",
         ),
     ] = 0
+    scheme_header: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9-]{1,64}\Z", description="the name of a header in lower case"),
+        Setting(
+            "The header with the scheme of the client's request, if `trusted_hops` is not 0. "
+            "Behind CloudFront and an ALB it is `cloudfront-forwarded-proto` "
+            "([more](../how-to/behind-a-proxy.md#whose-address-it-is)).",
+            help="The header with the client's scheme.",
+            metavar="NAME",
+        ),
+    ] = "x-forwarded-proto"
     uploads_max: Annotated[
         int,
         whole(1, limits.CONNECTIONS_MAX),

@@ -23,6 +23,7 @@ def encode_event(
     peer: str,
     callback_base: str,
     trusted_hops: int,
+    scheme_header: str,
 ) -> bytes:
     """Return the event of a client's request, as JSON; set `held.client_address`.
 
@@ -37,6 +38,7 @@ def encode_event(
         trace=f"Root={new_trace_root(now_s, random_digits)}",
         keeps_trace=True,
         trusted_hops=trusted_hops,
+        scheme_header=scheme_header,
     )
     held.client_address = source_ip
     event = event_from_request(

@@ -53,6 +53,7 @@ class Front:
         health: Callable[[], tuple[int, Headers, bytes]],
         overload: Overload,
         trusted_hops: int,
+        scheme_header: str,
         clock: TimerClock,
         guard: WebGuard | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class Front:
         self.find_route = find_route
         self.callback_base = callback_base
         self.trusted_hops = trusted_hops
+        self.scheme_header = scheme_header
         self.is_draining = False
         self._health_path = health_path
         self._health = health
@@ -116,6 +118,7 @@ class Front:
             peer=connection.peer,
             callback_base=self.callback_base,
             trusted_hops=self.trusted_hops,
+            scheme_header=self.scheme_header,
         )
         try:
             held.invocation = transport.dispatch(held, payload, _invoked)

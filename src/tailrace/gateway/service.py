@@ -130,6 +130,7 @@ class Gateway:
                 health=self._health,
                 overload=self._overload,
                 trusted_hops=settings.config.trusted_hops,
+                scheme_header=settings.config.scheme_header,
                 clock=self._clock,
                 guard=self._guard,
             )

@@ -38,6 +38,7 @@ TRACE_FIELD: Final = "x-amzn-trace-id"
 _FOR: Final = "x-forwarded-for"
 _PORT: Final = "x-forwarded-port"
 _PROTO: Final = "x-forwarded-proto"
+_USUAL_PORTS: Final = {"http": "80", "https": "443"}
 _NOT_REMOVABLE: Final = HOP_BY_HOP | {"host", _FOR, _PORT, _PROTO}
 """Fields on which a client's Connection header has no effect: those that are left out in any case,
 and those that it cannot remove; otherwise it could hide its address."""
@@ -63,6 +64,7 @@ def forwarded_fields(
     trace: str,
     keeps_trace: bool = False,
     trusted_hops: int = 0,
+    scheme_header: str = _PROTO,
     port: str = "",
 ) -> tuple[list[tuple[str, str]], str]:
     """Return the fields of a request for its event, as text and in order, and the client's address.
@@ -71,7 +73,8 @@ def forwarded_fields(
     that the nearest proxy wrote is the last but one. `trusted_hops` is the number of trusted
     proxies in front. It determines which address is the client's. Without trusted proxies the
     scheme is http, and the port is `port`, if it is given; with them both are those of the nearest
-    proxy.
+    proxy. With another `scheme_header` than `X-Forwarded-Proto`, in lower case, a trusted proxy
+    further out tells the scheme in that field, and the port is the usual one.
 
     `trace` is the trace header to set, with `keeps_trace` only if the request has none.
     """
@@ -88,6 +91,7 @@ def forwarded_fields(
             has_trace = True
         else:
             given[name] = f"{given[name]}, {value}" if name in given else value
+    outer = _find(fields, scheme_header) if trusted_hops and scheme_header != _PROTO else ""
     if "connection" in given and (removed := _removed_by(given["connection"])):
         fields = [field for field in fields if field[0] not in removed]
         has_trace = has_trace and TRACE_FIELD not in removed
@@ -99,12 +103,18 @@ def forwarded_fields(
     if trusted_hops:
         scheme = given.get(_PROTO, "").rpartition(",")[2].strip() or scheme
         port = given.get(_PORT, "").rpartition(",")[2].strip()
+    if outer in _USUAL_PORTS:
+        scheme, port = outer, _USUAL_PORTS[outer]
     fields += ((_FOR, forwarded_for), (_PROTO, scheme))
     if port:
         fields.append((_PORT, port))
     if not has_trace:
         fields.append((TRACE_FIELD, trace))
     return fields, address
+
+
+def _find(fields: Iterable[tuple[str, str]], name: str) -> str:
+    return next((value for own, value in fields if own == name), "").strip().lower()
 
 
 def _removed_by(connection: str) -> frozenset[str]:
