@@ -22,6 +22,7 @@ from tailrace.gateway.aws.endpoint import AwsEndpoint, find_endpoint
 from tailrace.gateway.check.callbacks import check_advertised, is_loopback
 from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.check.functions import check_functions
+from tailrace.gateway.check.lifecycle import check_lifecycle
 from tailrace.gateway.check.machine import check_callback_ports, check_descriptors, check_listener
 from tailrace.gateway.routes import name_of
 
@@ -68,6 +69,9 @@ async def check_gateway(
         found += [public, *await _check_callbacks(options, routes, endpoint, plan_of, is_running)]
         if options.admin_listen is not None and options.workers > 0:
             found.append(await _check_admin(options.admin_listen))
+        if options.lifecycle_hook is not None:
+            steps.begin("lifecycle hook")
+            found.append(await check_lifecycle(options.lifecycle_hook, os.environ))
         found.append(check_descriptors(config.held_max, max(1, options.workers)))
     return show_findings(found, is_json=options.is_json)
 

@@ -18,25 +18,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from tailrace.gateway.aws.metadata import InstanceMetadata
-from tailrace.gateway.limits import METADATA_TIMEOUT_S
+from tailrace.gateway.aws.metadata import STATE, InstanceMetadata, why_unread
 from tailrace.net.client.request import PoolAnswer
 from tailrace.net.clock import TimerClock, time_limit
 from tailrace.net.process import limits
 
 logger = logging.getLogger("tailrace.gateway")
 
-_STATE_ITEM: Final = "autoscaling/target-lifecycle-state"
 _NOTICE_ITEM: Final = "spot/instance-action"
 
 _ENDS: Final = ("Terminated", "Warmed:Terminated")
-_UNREAD: Final = {
-    401: "its token request has no answer, as from a container: raise the hop limit (aws ec2"
-    " modify-instance-metadata-options --http-put-response-hop-limit 2)",
-    403: "it is switched off for this instance (aws ec2 modify-instance-metadata-options"
-    " --http-endpoint enabled)",
-    404: "it has no target lifecycle state: this instance is in no Auto Scaling group",
-}
 
 
 class InstanceWatch:
@@ -71,7 +62,7 @@ class InstanceWatch:
 
     async def look_at_state(self) -> None:
         """Look once. Takes at most 4 × METADATA_TIMEOUT_S."""
-        answer = await self._metadata.get(_STATE_ITEM)
+        answer = await self._metadata.get(STATE)
         if answer is None or answer.status != 200:
             self._note_unread(answer)
         else:
@@ -95,10 +86,7 @@ class InstanceWatch:
         longest_s = limits.LIFECYCLE_LOOK_INTERVAL_MAX_S
         self._interval_s = min(2 * self._interval_s, longest_s)
         self.target_state = None
-        if answer is None:
-            why = f"no answer within {METADATA_TIMEOUT_S:g} s"
-        else:
-            why = _UNREAD.get(answer.status, f"it answers {answer.status}")
+        why = why_unread(answer)
         if why != self._told:
             logger.warning(
                 "the termination of this instance cannot be seen in its metadata at %s, and SIGTERM"

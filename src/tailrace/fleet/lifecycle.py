@@ -16,7 +16,13 @@ from tailrace.config import HookName
 from tailrace.errors import ConfigError
 from tailrace.fleet.instance_watch import InstanceWatch
 from tailrace.fleet.parent import Parent
-from tailrace.gateway.aws.auto_scaling import COMPLETE, HEARTBEAT, LifecycleAction, Refusal
+from tailrace.gateway.aws.auto_scaling import (
+    COMPLETE,
+    HEARTBEAT,
+    PERMISSIONS,
+    LifecycleAction,
+    Refusal,
+)
 from tailrace.gateway.aws.metadata import InstanceMetadata
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.process import limits
@@ -25,7 +31,6 @@ from tailrace.words import counted
 
 logger = logging.getLogger("tailrace.gateway")
 
-_GROUP_ITEM: Final = "tags/instance/aws:autoscaling:groupName"
 _DELAYS_S: Final = limits.LIFECYCLE_RETRY_DELAYS_S
 
 
@@ -73,6 +78,11 @@ class Lifecycle:
         await self._metadata.close()
 
     @property
+    def _name(self) -> str:
+        """The hook, with its group as soon as that is known."""
+        return str(self._hook if self._action is None else self._action.name)
+
+    @property
     def state(self) -> dict[str, Any]:
         """What it has seen and done, for statistics."""
         return {
@@ -85,7 +95,7 @@ class Lifecycle:
         """As `Parent.drain`, for a signal; then wait for the hook if the instance is to end.
 
         That takes at most LIFECYCLE_STOP_TIMEOUT_S more. A process that is stopped for another
-        reason calls no AWS API.
+        reason completes nothing.
         """
         is_whole = await self._parent.drain()
         if not self._watch.is_ending.is_set():
@@ -167,7 +177,7 @@ class Lifecycle:
         self._outcome = "completed"
         logger.info(
             "lifecycle hook %s completed after %s: %s",
-            self._hook,
+            self._name,
             counted(self._heartbeats, "heartbeat"),
             "everything has ended" if is_whole else "some responses were cut off",
         )
@@ -176,14 +186,14 @@ class Lifecycle:
         """Whether the action has been there, and is no more; otherwise it has not begun yet."""
         if not self._heartbeats:
             if self._told != refusal.text:
-                logger.info("lifecycle hook %s has not begun yet (%s)", self._hook, refusal.text)
+                logger.info("lifecycle hook %s has not begun yet (%s)", self._name, refusal.text)
             self._told = refusal.text
             return False
         self._outcome = "over"
         logger.warning(
             "lifecycle hook %s is over already, and the instance ends with %s: its time-out has"
             " passed, or somebody has completed it (%s)",
-            *(self._hook, counted(self._parent.held, "open response"), refusal.text),
+            *(self._name, counted(self._parent.held, "open response"), refusal.text),
         )
         return True
 
@@ -192,7 +202,7 @@ class Lifecycle:
         logger.warning(
             "lifecycle hook %s was not completed: the instance waits until the hook's time-out is"
             " over, or until you call aws autoscaling complete-lifecycle-action",
-            self._hook,
+            self._name,
         )
 
     # --- calls ----------------------------------------------------------------------------------
@@ -215,38 +225,18 @@ class Lifecycle:
         """
         async with self._opening:
             if self._action is None:
-                group = self._hook.group or await self._item(_GROUP_ITEM)
-                instance = await self._item("instance-id")
-                region = await self._item("placement/region")
-                self._action = await LifecycleAction.find(group, self._hook.hook, instance, region)
-                self._hook = HookName(group, self._hook.hook)
+                self._action = await LifecycleAction.find(self._hook, self._metadata)
             return self._action
-
-    async def _item(self, path: str) -> str:
-        answer = await self._metadata.get(path)
-        if answer is not None and answer.status == 200:
-            return answer.body.decode("utf-8", "replace").strip()
-        if answer is not None and answer.status == 404 and path == _GROUP_ITEM:
-            raise ConfigError(
-                "the instance's metadata has no tags; switch them on (InstanceMetadataTags=enabled"
-                " in the launch template), or give --lifecycle-hook GROUP/HOOK"
-            )
-        raise ConfigError(f"the instance's metadata has no {path}")
 
     def _warn(self, refusal: Refusal) -> None:
         """Warn of a refusal, unless it was the last one."""
         if self._told == refusal.text:
             return
         self._told = refusal.text
-        remedy = "it is tried again"
-        if refusal.why == "denied":
-            remedy = (
-                "allow the machine's role autoscaling:RecordLifecycleActionHeartbeat and"
-                " autoscaling:CompleteLifecycleAction on its group"
-            )
-        logger.warning("lifecycle hook %s: %s; %s", self._hook, refusal.text, remedy)
+        remedy = PERMISSIONS if refusal.why == "denied" else "it is tried again"
+        logger.warning("lifecycle hook %s: %s; %s", self._name, refusal.text, remedy)
 
     def _note_taken(self) -> None:
         if self._told is not None:
-            logger.info("lifecycle hook %s: heartbeats are taken", self._hook)
+            logger.info("lifecycle hook %s: heartbeats are taken", self._name)
         self._told = None

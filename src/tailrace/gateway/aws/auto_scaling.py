@@ -13,8 +13,10 @@ import re
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
-from tailrace.errors import EndpointError, PeerError
+from tailrace.config import HookName
+from tailrace.errors import ConfigError, EndpointError, PeerError
 from tailrace.gateway.aws.endpoint import configured_endpoint
+from tailrace.gateway.aws.metadata import InstanceMetadata
 from tailrace.gateway.aws.signing import AwsSigner
 from tailrace.gateway.limits import AUTO_SCALING_TIMEOUT_S
 from tailrace.net.client.pool import HttpPool
@@ -23,6 +25,11 @@ from tailrace.net.client.request import PoolAnswer
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
 
+PERMISSIONS: Final = (
+    f"allow the machine's role autoscaling:{HEARTBEAT} and autoscaling:{COMPLETE} on its group"
+)
+
+_GROUP_ITEM: Final = "tags/instance/aws:autoscaling:groupName"
 _VERSION: Final = "2011-01-01"
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 _CODE: Final = re.compile(r"<Code>([\w.]{1,100})</Code>").search
@@ -45,9 +52,8 @@ class LifecycleAction:
     """The action of one hook for one instance. Open it with `find`, then close it."""
 
     def __init__(self, signer: AwsSigner, group: str, hook: str, instance: str) -> None:
-        self.group = group
-        self.hook = hook
-        self.instance = instance
+        self.name = HookName(group, hook)
+        self._instance = instance
         self._signer = signer
         self._post = signer.prepare("/", _FORM)
         self._pool = HttpPool(
@@ -59,27 +65,30 @@ class LifecycleAction:
         self._pool.start()
 
     @classmethod
-    async def find(cls, group: str, hook: str, instance: str, region: str) -> LifecycleAction:
-        """Return the action, with the endpoint and the credentials of the AWS configuration.
+    async def find(cls, name: HookName, metadata: InstanceMetadata) -> LifecycleAction:
+        """Return the action for this instance, with the credentials of the AWS configuration.
 
-        `region` is that of the instance, and counts if none is configured.
+        A group that is not named, and a region that is not configured, are those of the metadata.
 
         Raises:
-            ConfigError: there are no credentials, or the AWS configuration is invalid.
+            ConfigError: something of this is missing, or the AWS configuration is invalid.
         """
+        group = name.group or await _item(metadata, _GROUP_ITEM)
+        instance = await _item(metadata, "instance-id")
+        region = await _item(metadata, "placement/region")
         endpoint = await asyncio.to_thread(configured_endpoint, "autoscaling", region)
         signer = AwsSigner(endpoint, timeout_s=AUTO_SCALING_TIMEOUT_S)
         await signer.start()
-        return cls(signer, group, hook, instance)
+        return cls(signer, group, name.hook, instance)
 
     async def call(self, name: str) -> Refusal | None:
         """Call HEARTBEAT or COMPLETE; None if it was taken. Cancelling is safe."""
         fields = {
             "Action": name,
             "Version": _VERSION,
-            "LifecycleHookName": self.hook,
-            "AutoScalingGroupName": self.group,
-            "InstanceId": self.instance,
+            "LifecycleHookName": self.name.hook,
+            "AutoScalingGroupName": self.name.group or "",
+            "InstanceId": self._instance,
         }
         if name == COMPLETE:
             # Also after a drain that was cut: with ABANDON the group may retain the instance
@@ -97,6 +106,18 @@ class LifecycleAction:
         """Close the connection."""
         await self._signer.close()
         await self._pool.close()
+
+
+async def _item(metadata: InstanceMetadata, path: str) -> str:
+    answer = await metadata.get(path)
+    if answer is not None and answer.status == 200:
+        return answer.body.decode("utf-8", "replace").strip()
+    if answer is not None and answer.status == 404 and path == _GROUP_ITEM:
+        raise ConfigError(
+            "the instance's metadata has no tags; switch them on (InstanceMetadataTags=enabled in"
+            " the launch template), or give --lifecycle-hook GROUP/HOOK"
+        )
+    raise ConfigError(f"the instance's metadata has no {path}")
 
 
 def _refusal(answer: PoolAnswer) -> Refusal:

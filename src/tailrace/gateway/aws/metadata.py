@@ -24,10 +24,28 @@ _TOKEN: Final = "x-aws-ec2-metadata-token"
 _CONNECTIONS_MAX: Final = 2
 _TOKEN_TEXT: Final = re.compile(rb"[!-~]{1,1024}").fullmatch
 
+STATE: Final = "autoscaling/target-lifecycle-state"
+"""The item with the lifecycle state that the instance goes to."""
+
+_WHY_UNREAD: Final = {
+    401: "its token request has no answer, as from a container: raise the hop limit (aws ec2"
+    " modify-instance-metadata-options --http-put-response-hop-limit 2)",
+    403: "it is switched off for this instance (aws ec2 modify-instance-metadata-options"
+    " --http-endpoint enabled)",
+    404: "it has no target lifecycle state: this instance is in no Auto Scaling group",
+}
+
 
 def is_disabled(environ: Mapping[str, str]) -> bool:
     """Whether the environment forbids to ask for an instance's metadata, as AWS's SDKs read it."""
     return environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+
+
+def why_unread(answer: PoolAnswer | None) -> str:
+    """Return why the item STATE was not read, and what to do."""
+    if answer is None:
+        return f"no answer within {METADATA_TIMEOUT_S:g} s"
+    return _WHY_UNREAD.get(answer.status, f"it answers {answer.status}")
 
 
 class MetadataService:

@@ -1,0 +1,92 @@
+"""What `--check` finds out for `--lifecycle-hook`, from a played instance and API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.fleet.instance import DENIED, NO_ACTION, THROTTLED, Error, Instance
+
+from tailrace.config import HookName
+from tailrace.gateway.check.finding import Finding
+from tailrace.gateway.check.lifecycle import check_lifecycle
+from tailrace.net.process.startup import run
+
+SUBJECT = "--lifecycle-hook drain"
+
+
+@pytest.fixture
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+    with Instance() as instance:
+        for name, value in instance.environ.items():  # of botocore, in this process
+            monkeypatch.setenv(name, value)
+        yield instance
+    assert instance.surprises == []
+
+
+def found(instance: Instance) -> Finding:
+    return run(check_lifecycle(HookName(None, "drain"), instance.environ))
+
+
+def test_an_instance_that_serves_may_make_the_calls(instance: Instance) -> None:
+    assert found(instance) == Finding(
+        "ok",
+        SUBJECT,
+        "InService, and calls for gateways/drain are permitted"
+        f" (now: ValidationError: {NO_ACTION})",
+    )
+
+
+def test_an_instance_that_waits_in_the_hook_is_told_so(instance: Instance) -> None:
+    instance.terminate()
+
+    text = "Terminated, and calls for gateways/drain are permitted"
+    assert found(instance) == Finding("ok", SUBJECT, text)
+
+
+def test_a_missing_permission_is_a_warning_that_names_it(instance: Instance) -> None:
+    instance.every = DENIED
+
+    finding = found(instance)
+
+    assert (finding.level, finding.text) == ("warning", f"AccessDenied: {DENIED.message}")
+    assert finding.remedy is not None
+    assert "autoscaling:RecordLifecycleActionHeartbeat" in finding.remedy
+    assert "autoscaling:CompleteLifecycleAction" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (THROTTLED, "Throttling: Rate exceeded"),
+        (Error(500, "InternalFailure", "&quot;oh&quot;\r\n"), 'InternalFailure: "oh"'),
+        (Error(502), "HTTP 502: without a message"),
+        (Error(0), "no answer within 5 s"),
+    ],
+)
+def test_an_api_that_fails_is_a_warning(instance: Instance, error: Error, text: str) -> None:
+    instance.every = error
+
+    finding = found(instance)
+
+    assert (finding.level, finding.text) == ("warning", text)
+    assert finding.remedy is not None and "VPC endpoint for autoscaling" in finding.remedy
+
+
+def test_metadata_without_tags_are_a_warning(instance: Instance) -> None:
+    instance.has_tags = False
+
+    finding = found(instance)
+
+    assert finding.level == "warning"
+    assert "InstanceMetadataTags=enabled" in finding.text
+
+
+def test_metadata_that_cannot_be_read_are_a_warning(instance: Instance) -> None:
+    instance.metadata_status = 403
+
+    finding = found(instance)
+
+    assert finding.level == "warning"
+    assert "it is switched off for this instance" in finding.text
+    assert instance.calls == []
