@@ -99,3 +99,19 @@ def test_a_topic_is_told_both_ways(parts: Assembly) -> None:
         assert (alarm["AlarmActions"], alarm["OKActions"]) == ([topic], [topic])
     for alarm in alarms(parts.template("Plain")).values():
         assert "AlarmActions" not in alarm
+
+
+def test_a_site_watches_its_load_balancer(lines: Template) -> None:
+    found = alarms(lines)
+    listener = lines.id_of("ElasticLoadBalancingV2::Listener")  # its ARN has the balancer's name
+    target_group = lines.id_of("ElasticLoadBalancingV2::TargetGroup")
+
+    assert found.keys() == ROWS.keys() - {"function-busy"}
+    for name in ("no-healthy-gateway", "balancer-errors"):
+        assert found[name]["Namespace"] == "AWS/ApplicationELB"
+    assert dimensions(found["no-healthy-gateway"])["TargetGroup"] == {
+        "Fn::GetAtt": [target_group, "TargetGroupFullName"]
+    }
+    assert listener in str(dimensions(found["balancer-errors"])["LoadBalancer"])
+    assert "TargetGroup" not in dimensions(found["balancer-errors"])
+    assert found["no-healthy-gateway"]["TreatMissingData"] == "breaching"

@@ -19,14 +19,20 @@ from tests.deploy.moto_cloud import ACCOUNT, BUCKET, REGION, Cloud, moto_cloud
 
 UNMADE = {
     "AWS::AutoScaling::LifecycleHook": "test_gateway.py",
+    "AWS::AutoScaling::ScalingPolicy": "test_gateway.py",
     "AWS::CloudFront::Distribution": "test_distribution.py",
     "AWS::CloudFront::OriginRequestPolicy": "test_distribution.py",
     "AWS::CloudFront::VpcOrigin": "test_distribution.py",
+    "AWS::CloudWatch::Alarm": "test_alarms.py",
     "AWS::EC2::SecurityGroupEgress": "test_balancer.py",
     "AWS::Lambda::EventInvokeConfig": "test_streaming_function.py",
 }
 """What moto 5.2 passes over in silence, and the tests of its template."""
-LEFT_OUT = ("AWS::EC2::SecurityGroupIngress", "Custom::TailracePrefixListId")
+LEFT_OUT = (
+    "AWS::EC2::SecurityGroupIngress",
+    "Custom::TailraceInstanceRefresh",
+    "Custom::TailracePrefixListId",
+)
 """What it refuses, a rule for a prefix list (test_balancer.py), and what it runs in Docker: custom
 resources (test_helper_on_lambda.py)."""
 PORTS = (8081, 8208)

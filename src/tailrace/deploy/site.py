@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from tailrace.deploy import limits
+from tailrace.deploy.alarms import Alarms
 from tailrace.deploy.balancer import Balancer, silence_s
 from tailrace.deploy.distribution import Distribution
 from tailrace.deploy.gateway import Gateway
@@ -28,14 +30,16 @@ class StreamingSite(Construct):
     settings. Settings that do not agree fail the synth, with what to set.
 
     Without `vpc` or `network` a VPC is made, whose price an info line of the synth has. In it
-    functions reach AWS's services for which there are endpoints, and with `egress="nat"` the
-    internet. `vpc` is one of yours: see `Network` for what it needs.
+    functions reach the gateways alone; those with `needs_internet` reach the internet too, if
+    `egress` is "nat". `vpc` is one of yours: see `Network` for what it needs.
 
     `domain_name` needs `certificate_arn`, a certificate of us-east-1, and a DNS record of yours
     that leads to `distribution.distribution.distribution_domain_name`. `web_acl_arn` is a web ACL
     of AWS WAF, of scope CLOUDFRONT. With `is_public` the load balancer has public addresses, and
     refuses what does not come from this distribution: for regions without VPC origins. The access
     logs of the load balancer and of CloudFront go to `log_bucket`, which needs ACLs.
+
+    The alarms of `Alarms` tell `alarm_topic`; `without_alarms` are names of those to leave out.
 
     For what has no argument here, compose `Network`, `Gateway`, `Balancer` and `Distribution`.
 
@@ -67,13 +71,14 @@ class StreamingSite(Construct):
         cloudfront_prefix_list_id: str | None = None,
         has_deletion_protection: bool = False,
         log_bucket: s3.IBucket | None = None,
+        alarm_topic: sns.ITopic | None = None,
+        without_alarms: Collection[str] = (),
     ) -> None:
         super().__init__(scope, id)
-        if network is not None and (vpc, egress) != (None, None):
-            raise ConfigError(
-                "vpc and egress belong to the network", where=f"{self.node.path}: network"
-            )
         self.network = network or Network(self, "Network", vpc=vpc, egress=egress)
+        if network is not None and (vpc, egress) != (None, None):
+            where = f"{self.node.path}: network"
+            raise ConfigError("vpc and egress belong to the network", where=where)
         self.functions = functions_of(routes)
         self.gateway = Gateway(
             self,
@@ -106,6 +111,10 @@ class StreamingSite(Construct):
             web_acl_arn=web_acl_arn,
             log_bucket=log_bucket,
         )
+        self.alarms = Alarms(
+            self, "Alarms", gateway=self.gateway, target_group=self.balancer.target_group,
+            topic=alarm_topic, without=without_alarms,
+        )  # fmt: skip
         self.url = self.distribution.url
 
     def _settings(self, routes: Sequence[Route], given: Mapping[str, Value]) -> dict[str, Value]:
