@@ -147,21 +147,6 @@ def test_a_restart_completes_no_hook(
     assert instance.count(COMPLETE) == 0
 
 
-def test_a_state_that_turns_at_the_end_of_the_drain_is_seen(
-    instance: Instance, endpoint: CutLambda, tmp_path: Path
-) -> None:
-    """The metadata are read once more before the process ends."""
-    with node_on(instance, tmp_path, endpoint) as node, node.hold() as stream:
-        node.signal(signal.SIGTERM)
-        wait_refused(node.url)
-        instance.terminate()
-        endpoint.release()
-
-        assert stream.read() == STORY.body[1:]
-        assert node.wait_exit() == 0
-    assert instance.count(COMPLETE) == 1
-
-
 def test_metadata_that_cannot_be_read_end_nothing_and_are_read_again(
     instance: Instance, endpoint: CutLambda, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""How long the completion of a hook is tried, on a clock that the test advances.
+"""When a hook is completed, and for how long that is tried, on a clock that the test advances.
 
 The metadata service and the API are real servers; the parent is one that holds nothing.
 """
@@ -138,6 +138,20 @@ def test_after_a_signal_it_is_tried_for_a_short_time(instance: Instance) -> None
 
     entered(instance, test)
     assert instance.count(COMPLETE) == 0
+
+
+def test_the_state_is_read_once_more_before_the_process_ends(instance: Instance) -> None:
+    """The clock stands still, so the watch itself does not look again."""
+
+    async def test(world: World) -> None:
+        await until(lambda: world.clock.waiting_count == 1, "the end of a look")
+        world.parent.may_end.set()
+        instance.terminate()
+        assert await world.lifecycle.drain() is True
+        assert world.lifecycle.state["hook"] == "completed"
+
+    entered(instance, test)
+    assert instance.count(COMPLETE) == 1
 
 
 def test_a_failed_heartbeat_is_repeated_sooner_than_the_next_one_is_due(
