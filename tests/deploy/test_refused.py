@@ -35,6 +35,12 @@ def gateway(stack: cdk.Stack, *paths: str, **values: object) -> Gateway:
     return Gateway(stack, "Gateway", network=Network(stack, "Network"), **settings)  # type: ignore[arg-type]
 
 
+def app_of(stack: cdk.Stack) -> cdk.App:
+    app = stack.node.root
+    assert isinstance(app, cdk.App)
+    return app
+
+
 def vpc(stack: cdk.Stack, **subnets: list[str]) -> ec2.IVpc:
     zones = ["eu-central-1a"]
     return ec2.Vpc.from_vpc_attributes(
@@ -130,3 +136,25 @@ def test_it_is_refused(name: str, stack: cdk.Stack) -> None:
         make(stack)
 
     assert str(caught.value).startswith(message)
+
+
+def test_a_tag_with_which_no_machine_could_be_launched_is_refused(stack: cdk.Stack) -> None:
+    """EC2 says so when the stack is deployed, after minutes: "Group did not stabilize"."""
+    gateway(stack, "/*")
+    cdk.Tags.of(stack).add("team/name", "streams")
+    cdk.Tags.of(stack).add("cost:center", "7")
+
+    with pytest.raises(RuntimeError) as caught:
+        app_of(stack).synth()
+
+    text = str(caught.value)
+    assert "[Site/Gateway] no machine can have the tag 'team/name': a key in its" in text
+    assert "cost:center" not in text
+
+
+def test_such_a_tag_may_be_on_what_is_no_machine(stack: cdk.Stack) -> None:
+    gateway(stack, "/*")
+    machines = ["AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::LaunchTemplate"]
+    cdk.Tags.of(stack).add("team/name", "streams", exclude_resource_types=machines)
+
+    app_of(stack).synth()

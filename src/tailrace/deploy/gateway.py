@@ -23,6 +23,7 @@ from tailrace.deploy.gateway_asset import gateway_asset
 from tailrace.deploy.gateway_role import GatewayRole
 from tailrace.deploy.gateway_way import way_of
 from tailrace.deploy.helper.constructs import InstanceRefresh
+from tailrace.deploy.machine_tags import MachineTags
 from tailrace.deploy.network import ENDPOINTS, Network
 from tailrace.deploy.routes import Route, Value, checked, functions_of, toml_of
 from tailrace.deploy.scaling import gateway_metric, scale_on_held
@@ -278,6 +279,9 @@ class Gateway(Construct):
         )
         suppress(group, "AwsSolutions-AS3", "alarms tell what is wrong; each launch is no news")
         group.node.add_dependency(self._role.policy)
+        resource = group.node.default_child
+        assert isinstance(resource, autoscaling.CfnAutoScalingGroup)
+        self.node.add_validation(MachineTags(resource.tags))
         self._role.allow_lifecycle_of(group.auto_scaling_group_name)
         return group
 
