@@ -45,15 +45,19 @@ metadata() {
 }
 
 complete_hook() {
-    local instance group
+    local instance group command
     instance=$(metadata instance-id) || fail "the metadata service does not answer"
     group=$(metadata tags/instance/aws:autoscaling:groupName) ||
         fail "the metadata have no tag of an Auto Scaling group; the launch template switches tags on"
-    retry aws autoscaling complete-lifecycle-action --region "$region" \
-        --lifecycle-hook-name "$hook" --lifecycle-action-result CONTINUE \
-        --auto-scaling-group-name "$group" --instance-id "$instance" ||
+    command=(aws autoscaling complete-lifecycle-action --region "$region"
+        --lifecycle-hook-name "$hook" --lifecycle-action-result CONTINUE
+        --auto-scaling-group-name "$group" --instance-id "$instance")
+    retry "${command[@]}" && return
+    # The first machines of a stack are launched before their group has the hook.
+    timeout @ATTEMPT_S@ "${command[@]}" 2>&1 | grep --quiet "(ValidationError)" ||
         fail "the hook $hook of $group cannot be completed; check the role, and the endpoint for" \
             "autoscaling"
+    echo "boot: nothing waits for the hook $hook of $group"
 }
 
 boot() {
