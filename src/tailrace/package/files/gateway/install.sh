@@ -114,13 +114,19 @@ generation() {
 import http.client, json
 admin = http.client.HTTPConnection("127.0.0.1", 8082, timeout=5)
 admin.request("GET", "/statistics")
-print(json.load(admin.getresponse())["generation"])' 2>/dev/null
+print(json.load(admin.getresponse())["node"]["generation"])' 2>/dev/null
 }
-wait_reloaded() {
-    for _ in $(seq 120); do
-        sleep 1
-        now=$(generation) || now=$1
-        if [ "$now" != "$1" ]; then
+property() {
+    systemctl show --property "$1" --value gateway.service
+}
+# Reload, and wait for the end of it: systemd sees when the gateway begins and ends a reload.
+reload() {
+    changed=$(property StateChangeTimestampMonotonic)
+    kill -HUP "$(property MainPID)"
+    for _ in $(seq 600); do
+        sleep 0.2
+        if [ "$(property ActiveState)" = active ] &&
+            [ "$(property StateChangeTimestampMonotonic)" != "$changed" ]; then
             return 0
         fi
     done
@@ -133,17 +139,19 @@ if ! systemctl is-active --quiet gateway.service; then
             "journalctl --unit gateway, or in /var/log/tailrace/gateway.log"
     echo "install.sh: the gateway runs from $new"
 else
-    before=$(generation) || before=
-    systemctl reload gateway.service || fail "systemctl cannot reload the gateway"
-    if [ -z "$before" ]; then
-        echo "install.sh: the gateway reloads from $new; its log has the outcome"
-    elif wait_reloaded "$before"; then
-        echo "install.sh: the gateway runs from $new"
-    else
-        point_to "$old"
+    before=$(generation) || before=unknown
+    has_ended=true
+    reload || has_ended=false
+    after=$(generation) || after=unknown
+    if $has_ended && [ "$after" = unknown ]; then
+        echo "install.sh: the gateway has no admin port 8082; its log says whether it has reloaded"
+    elif ! $has_ended || [ "$before" = "$after" ]; then
+        [ -z "$old" ] || point_to "$old"
         fail "the gateway has not reloaded, and goes on as before; its log has the reason"
+    else
+        echo "install.sh: the gateway runs from $new"
     fi
-    echo "install.sh: options in /etc/tailrace/gateway.env and units count from a restart on"
+    echo "install.sh: units and options in /etc/tailrace/gateway.env count from a restart on"
 fi
 
 # Older environments, unless a process of theirs still ends what it holds.
