@@ -1,8 +1,8 @@
 """The boot of a gateway's machine: its user data, the installer and the units, under a systemd.
 
 The machine is of the test's own (see there): systemd is PID 1, and the network is the loopback
-interface. The metadata of EC2, S3 and the API of Auto Scaling are played, as is `dnf`, which is not
-here. `aws` is AWS's own command.
+interface. The metadata of EC2, S3 and the API of Auto Scaling are played, as are `dnf`, which is
+not here, and `sleep`. `aws` is AWS's own command, of version 1.
 """
 
 from __future__ import annotations
@@ -245,6 +245,8 @@ def test_the_first_boot_makes_a_gateway_that_serves(machine: GatewayMachine, cal
     booted = machine.booted
 
     assert "\nboot: the gateway serves at 2" in booted.stdout
+    # There is no dnf here.
+    assert booted.stdout.endswith("without its agent, CloudWatch has no logs and no metrics\n")
     assert booted.stdout == machine.read("/var/log/tailrace/boot.log")
     assert machine.run("systemctl", "is-enabled", "gateway.socket", "gateway.service")
     assert machine.run(
@@ -370,7 +372,7 @@ def test_stopping_the_service_ends_no_stream(machine: GatewayMachine) -> None:
     assert machine.state() == {"ActiveState": "inactive", "Result": "success"}
     # The socket is still there: what connects is served by the next start.
     machine.run("curl", "--silent", "--fail", "http://127.0.0.1:8080/_tailrace/health")
-    assert machine.state()["ActiveState"] == "active"
+    until(lambda: machine.state()["ActiveState"] == "active", "the next start")
 
 
 # --- what fails before there is a gateway --------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The text of the user data: what is in it, what is refused, and that shellcheck has no objection."""
+"""The text of the user data: what is in it, and what is refused."""
 
 from __future__ import annotations
 
