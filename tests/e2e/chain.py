@@ -278,7 +278,7 @@ def serving(path: Path, *, clock: ManualClock | None = None) -> Iterator[Chain]:
     The gateway's deadlines count on `clock`, which a test advances; by default on real time.
     """
     run(asyncio.sleep(0))  # libuv opens a pipe once for the whole process
-    before, children = _descriptors(), psutil.Process().children()
+    before, children = _descriptors(), psutil.Process().children(recursive=True)
     # The clients of `tests.fakes` call every server by this name.
     chain = Chain(load(path, allow_hosts=["example.test"]), clock)
     with _logging(chain.log):

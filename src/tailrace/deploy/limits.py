@@ -95,9 +95,10 @@ HEALTH_GRACE_S: Final = 300
 WARMUP_S: Final = 60
 """From a machine's health to its metrics: a line of them comes each minute."""
 NAME_CHARS_MAX: Final = 64
-GATEWAY_SETTINGS: Final[Mapping[str, float]] = {
+GATEWAY_SETTINGS: Final[Mapping[str, float | str]] = {
     "held_max": 1_000,
     "trusted_hops": TRUSTED_HOPS,
+    "scheme_header": "cloudfront-forwarded-proto",
     "drain_delay_s": 15,
     "drain_timeout_s": int(limits.TOTAL_TIMEOUT_S),
 }

@@ -18,7 +18,7 @@ from constructs import Construct
 from tailrace.deploy import limits
 from tailrace.deploy.layer import layer_of
 from tailrace.deploy.network import Network
-from tailrace.deploy.suppression import suppress
+from tailrace.deploy.suppression import suppress, suppress_all
 from tailrace.errors import ConfigError
 from tailrace.package.function.build import FunctionArchive, build
 from tailrace.package.function.report import handler_of
@@ -49,6 +49,15 @@ _INTERFACES: Final = (
 )
 """What Lambda does in a function's name to put it into a VPC (Lambda Developer Guide, "Giving
 Lambda functions access to resources in an Amazon VPC", read 2026-11)."""
+
+_ACCEPTED: Final = {
+    "AwsSolutions-L1": "the caller chooses the version of Python",
+    "Serverless-LambdaLatestVersion": "the caller chooses the version of Python",
+    "Serverless-LambdaDLQ": "a client waits for each event, and has an error when one is dropped",
+    "Serverless-LambdaAsyncFailureDestination": "a client waits for each event, as above",
+    "Serverless-LambdaTracing": "X-Ray costs money for each request; the caller switches it on",
+}
+"""Why rules of cdk-nag do not apply."""
 
 
 class StreamingFunction(Construct):
@@ -218,7 +227,7 @@ class StreamingFunction(Construct):
                 max_event_age=Duration.seconds(limits.EVENT_AGE_S_MIN),
             ),
         )
-        suppress(function, "AwsSolutions-L1", "the caller chooses the version of Python")
+        suppress_all(function, _ACCEPTED)
         return function
 
     def _allow_interfaces(self) -> None:

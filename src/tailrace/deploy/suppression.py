@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Acknowledgment, Stack, Validations
@@ -16,6 +17,12 @@ def suppress(construct: IConstruct, rule: str, reason: str, *findings: str) -> N
     ids = [f"{rule}[{finding}]" for finding in findings] or [rule]
     acknowledged = (Acknowledgment(id=each, reason=reason) for each in ids)
     Validations.of(construct).acknowledge(*acknowledged)
+
+
+def suppress_all(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Accept what several rules find in a construct; the reasons are by rule."""
+    for rule, reason in reasons.items():
+        suppress(construct, rule, reason)
 
 
 def resource_finding(scope: IConstruct, arn: str) -> str:

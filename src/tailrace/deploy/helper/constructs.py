@@ -7,6 +7,7 @@ balancer, which needs the prefix list, which would need the function.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_autoscaling as autoscaling
@@ -16,7 +17,13 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from tailrace.deploy.helper import resources
-from tailrace.deploy.suppression import resource_finding, suppress
+from tailrace.deploy.suppression import resource_finding, suppress, suppress_all
+
+_ACCEPTED: Final = {
+    "Serverless-LambdaDLQ": "CloudFormation reports an event that has no answer",
+    "Serverless-LambdaTracing": "it runs once in a deploy, and its log has each call",
+}
+"""Why rules of cdk-nag do not apply to the function."""
 
 
 class InstanceRefresh(Construct):
@@ -98,6 +105,7 @@ def custom_resource(
         role=role,
         log_group=log_group,
     )
+    suppress_all(function, _ACCEPTED)
     return CustomResource(
         scope,
         "Resource",
