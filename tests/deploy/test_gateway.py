@@ -244,11 +244,13 @@ def test_a_deploy_that_waits_leaves_the_refresh_to_cloudformation(parts: Assembl
 
 
 def test_a_group_starts_when_its_machines_may_do_what_they_must(parts: Assembly) -> None:
-    """A machine reads its wheels at its first boot."""
+    """A machine reads its wheels at its first boot: it needs the right to, and a way there."""
     template = parts.template("Plain")
     ((_, group),) = template.of_type("AutoScaling::AutoScalingGroup").items()
+    kinds = ("EC2::VPCEndpoint", "EC2::SubnetRouteTableAssociation", "EC2::Route")
+    ways = {name for kind in kinds for name in template.of_type(kind)}
 
-    assert group["DependsOn"] == [named(template, "IAM::Policy", "GatewayRolePolicy")]
+    assert {named(template, "IAM::Policy", "GatewayRolePolicy"), *ways} <= set(group["DependsOn"])
 
 
 def test_all_that_can_be_set_is_set(parts: Assembly) -> None:

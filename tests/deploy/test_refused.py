@@ -121,6 +121,11 @@ REFUSED: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         lambda stack: gateway(stack, "/*", settings={"held": 5}),
         "routes and settings of the gateway: gateway.held: unknown",
     ),
+    "a machine of another processor": (
+        lambda stack: gateway(stack, "/*", instance_type="c7i.large"),
+        "Site/Gateway: instance_type: c7i.large has another processor than arm64; set both"
+        " instance_type and architecture",
+    ),
     "an alarm that is unknown": (
         lambda stack: Alarms(stack, "Alarms", gateway=gateway(stack, "/*"), without=["loud"]),
         "Site/Alarms: without: 'loud' is no alarm; allowed: silent, few-machines",

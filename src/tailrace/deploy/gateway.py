@@ -44,6 +44,10 @@ _CPUS: Final = {
     "arm64": ec2.AmazonLinuxCpuType.ARM_64,
     "x86_64": ec2.AmazonLinuxCpuType.X86_64,
 }
+_PROCESSORS: Final = {
+    "arm64": ec2.InstanceArchitecture.ARM_64,
+    "x86_64": ec2.InstanceArchitecture.X86_64,
+}
 _ROOT_VOLUME: Final = "/dev/xvda"
 _RETAIN: Final = autoscaling.InstanceLifecyclePolicy(
     retention_triggers=autoscaling.RetentionTriggers(
@@ -172,6 +176,11 @@ class Gateway(Construct):
     def _launch_template(
         self, target: WheelTarget, instance_type: str, volume_gib: int, boot_script: str
     ) -> ec2.LaunchTemplate:
+        kind = ec2.InstanceType(instance_type)
+        if kind.architecture != _PROCESSORS[target.architecture]:
+            problem = f"{instance_type} has another processor than {target.architecture}"
+            remedy = "set both instance_type and architecture"
+            raise ConfigError(f"{problem}; {remedy}", where=f"{self.node.path}: instance_type")
         # The image's id is a parameter, which CloudFormation reads from AWS at each deploy.
         image = ec2.MachineImage.latest_amazon_linux2023(cpu_type=_CPUS[target.architecture])
         volume = ec2.BlockDeviceVolume.ebs(
@@ -181,7 +190,7 @@ class Gateway(Construct):
             self,
             "Template",
             machine_image=image,
-            instance_type=ec2.InstanceType(instance_type),
+            instance_type=kind,
             security_group=self.security_group,
             role=self._role.role,
             user_data=ec2.UserData.custom(boot_script),
@@ -278,7 +287,8 @@ class Gateway(Construct):
             update_policy=_refresh_policy() if waits_for_refresh else None,
         )
         suppress(group, "AwsSolutions-AS3", "alarms tell what is wrong; each launch is no news")
-        group.node.add_dependency(self._role.policy)
+        # A machine reads its wheels and its packages at its first boot.
+        group.node.add_dependency(self._role.policy, self.network)
         resource = group.node.default_child
         assert isinstance(resource, autoscaling.CfnAutoScalingGroup)
         self.node.add_validation(MachineTags(resource.tags))
