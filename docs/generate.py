@@ -19,7 +19,7 @@ DOCS: Final = Path(__file__).parent
 ROOT: Final = DOCS.parent
 sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
-from docs.drawn import agreement, costs, declared, machines, structure  # noqa: E402
+from docs.drawn import agreement, constructs, costs, declared, machines, structure  # noqa: E402
 
 from tailrace.gateway.observe import emf  # noqa: E402
 
@@ -62,6 +62,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "cost quotas": costs.quota_table,
     "cost quotas not met": costs.other_quotas,
     "prices": costs.price_table,
+    **constructs.PARTS,
     **{f"options of {name}": partial(declared.options_of, name) for name in COMMANDS},
     **{f"unit {name}": partial(declared.unit, name) for name in UNITS},
     **{

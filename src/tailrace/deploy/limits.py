@@ -47,7 +47,7 @@ CONNECTION_ATTEMPTS: Final = 1
 """CloudFront repeats a GET whose connection fails; its function might run twice."""
 ERROR_STATUSES: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 """All answers that CloudFront keeps for 10 s where nothing else is set, though caching is disabled
-(CloudFront Developer Guide, "HTTP status codes that CloudFront caches", read 2026-11)."""
+(CloudFront Developer Guide, "Control how long CloudFront caches errors", read 2026-11)."""
 
 ORIGIN_SECRET_CHARS: Final = 48
 """Letters and digits of the secret between CloudFront and a public load balancer: 285 bits."""
