@@ -91,7 +91,8 @@ VOLUME_GIB: Final = 8
 HOOK_HEARTBEAT_S: Final = 900
 """How long a machine without a sign of life may still have streams: the longest stream."""
 HEALTH_GRACE_S: Final = 300
-"""From a machine's start to its first health check that counts: it boots and installs."""
+"""From a machine's being in service to its first health check that counts. The first machines of a
+stack boot and install meanwhile; later ones serve by then."""
 WARMUP_S: Final = 60
 """From a machine's health to its metrics: a line of them comes each minute."""
 NAME_CHARS_MAX: Final = 64

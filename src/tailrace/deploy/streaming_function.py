@@ -66,11 +66,13 @@ class StreamingFunction(Construct):
     `app` is an app or a handler, `MODULE:ATTRIBUTE`; without it, the app of a known framework in a
     usual file. The managed runtime of Python `python` streams with tailrace's layer. With `bundle`
     the SDK is in the archive, and the function streams by callback only; with `interpreter` also
-    the Python of that folder is, for `provided.al2023`.
+    the Python of that folder is, for `provided.al2023`. Dependencies come from the package index;
+    with the variable UV_OFFLINE=1 from uv's cache.
 
     `timeout_s`, from 1 to 900, is the longest that a response may take. Gateways invoke `version`:
     each change of the code or the settings publishes another one, and the older ones remain, so
-    that a response ends on the version that it began on.
+    that a response ends on the version that it began on. They count for the account's 75 GB of
+    code until you delete them.
 
     A gateway puts the function into its network. With `needs_internet` it may then open HTTPS
     connections to anywhere; otherwise it reaches the gateways' callback ports, and what is added to
