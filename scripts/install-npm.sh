@@ -40,5 +40,6 @@ export MAKEFLAGS="-j$(getconf _NPROCESSORS_ONLN)"
 prefix=$(dirname "$(dirname "$(readlink -f "$node")")")
 [ -f "$prefix/include/node/node.h" ] && export npm_config_nodedir="$prefix"
 install clients "$where"
+install cdk "$where/cdk"
 install nodejs20.x "$where/nodejs20.x"
 install nodejs22.x "$where/nodejs22.x"
