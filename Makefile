@@ -25,7 +25,7 @@ demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
 
 test: .venv/.test
-	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy libtoolize \
+	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy ip libtoolize \
 		make nginx node npm patchelf slowhttptest systemd-analyze unzip
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
@@ -51,7 +51,8 @@ docs: .venv/.test
 	$(BIN)/python docs/generate.py
 
 # Slow attacks beside streams, kill -9 at random for two minutes, twenty restarts by SIGHUP and five
-# under a holder of the socket beside 300 streams, and kill -9 of workers: about twelve minutes.
+# under a holder of the socket beside 300 streams, kill -9 of workers, and ten deploys of new versions
+# behind a balancer: about fifteen minutes.
 torture: .venv/.test
 	sh scripts/install-tools.sh slowhttptest
 	$(BIN)/python -m tests.torture $(if $(JSON),--json $(JSON)) $(ARGS)

@@ -14,6 +14,7 @@ package_of() {
         node) echo nodejs ;;
         nginx) echo nginx-light ;;
         gcc) echo "gcc libc6-dev" ;;
+        ip) echo iproute2 ;;
         libtoolize) echo libtool ;;
         systemd-analyze) echo systemd ;;
         /usr/bin/python3.11) echo "python3.11 python3.11-venv" ;;
