@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec import Meta
 
-from tailrace.cli import commands
+from tailrace.cli.entry import whole_command_line
 from tailrace.cli.options import Duration, given, options_of, overrides_of, take
 from tailrace.config import Address, parse_address, parse_host_name
 from tailrace.setting import Setting
@@ -173,7 +173,7 @@ def test_an_option_without_a_default_is_required() -> None:
 
 
 def test_no_line_of_the_list_of_commands_is_shortened() -> None:
-    result = CliRunner().invoke(commands.tailrace, ["--help"], terminal_width=80)
+    result = CliRunner().invoke(whole_command_line(), ["--help"], terminal_width=80)
 
     assert "Commands:" in result.output
     assert "..." not in result.output.partition("Commands:")[2]

@@ -36,7 +36,7 @@ from tests.walk import (
 )
 
 from tailrace import config, function, limits
-from tailrace.cli import commands
+from tailrace.cli.entry import whole_command_line
 from tailrace.config import Address, RouteConfig
 from tailrace.errors import ConfigError
 from tailrace.gateway import response_head
@@ -49,6 +49,7 @@ from tailrace.gateway.transports.choice import Transports
 from tailrace.net.process.startup import run
 from tailrace.wire.events import rest
 
+COMMANDS = whole_command_line()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 ANY = Address("127.0.0.1", 0)
 

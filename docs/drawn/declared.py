@@ -15,7 +15,7 @@ import click
 from docs.drawn.markdown import table
 
 from tailrace import config, errors, limits
-from tailrace.cli.commands import tailrace as command_line
+from tailrace.cli.entry import whole_command_line
 from tailrace.cli.options import SettingOption
 from tailrace.gateway import limits as gateway_limits
 from tailrace.gateway.observe.emf import Metric
@@ -192,7 +192,7 @@ _ARGUMENTS: Final = {
 
 def _command(name: str) -> click.Command:
     """A command by its words, such as `package layer`."""
-    found: click.Command = command_line
+    found: click.Command = whole_command_line()
     for word in name.split():
         assert isinstance(found, click.Group)
         found = found.commands[word]

@@ -14,9 +14,10 @@ from tests.e2e.cut_function import CutLambda
 from tests.fleet.node import Node
 from tests.walk import block, console_commands, matches
 
-from tailrace.cli import commands
+from tailrace.cli.entry import whole_command_line
 from tailrace.gateway.aws.auto_scaling import COMPLETE, HEARTBEAT
 
+COMMANDS = whole_command_line()
 PAGE = "docs/how-to/restart-without-losing-a-request.md"
 
 
@@ -39,7 +40,7 @@ def test_the_grace_period_of_the_pod_is_longer_than_its_drain() -> None:
     (container,) = pod["containers"]
 
     name, *arguments = container["args"]
-    command = commands.tailrace.commands[name]
+    command = COMMANDS.commands[name]
     values = command.make_context(name, ["--function", "f", *arguments]).params
     probe = container["readinessProbe"]
 
@@ -48,13 +49,13 @@ def test_the_grace_period_of_the_pod_is_longer_than_its_drain() -> None:
     assert values["drain_delay_s"] >= probe["periodSeconds"] * probe["failureThreshold"]
     hook = container["lifecycle"]["preStop"]["exec"]["command"]
     assert hook[0] == "tailrace"
-    commands.tailrace.commands[hook[1]].make_context(hook[1], hook[2:])
+    COMMANDS.commands[hook[1]].make_context(hook[1], hook[2:])
 
 
 def test_the_permissions_on_ec2_are_those_of_the_calls_and_the_command_is_accepted() -> None:
     (statement,) = json.loads(block(f"{PAGE}#EC2", "json").text)["Statement"]
     _, name, *arguments = shlex.split(block(f"{PAGE}#EC2", "sh").text)
-    values = commands.tailrace.commands[name].make_context(name, arguments).params
+    values = COMMANDS.commands[name].make_context(name, arguments).params
 
     assert statement["Action"] == [f"autoscaling:{call}" for call in (HEARTBEAT, COMPLETE)]
     assert str(values["lifecycle_hook"]) == "drain"

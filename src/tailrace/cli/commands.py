@@ -1,4 +1,4 @@
-"""The commands. Each imports its parts when it runs, so that its extra is sufficient."""
+"""The commands that serve. Each imports its parts when it runs, so that its extra is sufficient."""
 
 from __future__ import annotations
 
@@ -16,14 +16,9 @@ import click
 from click.core import ParameterSource
 
 from tailrace import __version__
-from tailrace.cli.agreement import check
-from tailrace.cli.costs import costs
-from tailrace.cli.drain import drain
 from tailrace.cli.gateway_file import find_config, gateway_file, routes_of
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.options import given, options_of, overrides_of, take
-from tailrace.cli.package import package
-from tailrace.cli.probe import probe
 from tailrace.cli.reporting import reporting
 from tailrace.cli.usage import HintingGroup
 from tailrace.config import (
@@ -55,13 +50,6 @@ if TYPE_CHECKING:  # Windows has no fleet
 @click.version_option(__version__, prog_name="tailrace", message="%(prog)s %(version)s")
 def tailrace() -> None:
     """Stream responses out of serverless functions, on time and on any path."""
-
-
-tailrace.add_command(check)
-tailrace.add_command(costs)
-tailrace.add_command(drain)
-tailrace.add_command(package)
-tailrace.add_command(probe)
 
 
 @tailrace.command(short_help="Run an app, or functions, behind a gateway on this machine.")

@@ -11,12 +11,26 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from tailrace import __version__
 from tailrace.cli.error_words import error_in_words
 from tailrace.errors import ConfigError, PackageError
 from tailrace.net.process.descriptors import open_standard_streams
+
+if TYPE_CHECKING:  # click may be missing
+    import click
+
+ALONE: Final = {
+    "check": "agreement",
+    "costs": "costs",
+    "drain": "drain",
+    "package": "package",
+    "probe": "probe",
+}
+"""Commands that are run without the others: their extras have fewer packages, or their time is
+short. For each its module here, which has it by its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -28,27 +42,33 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Until a command handles signals, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        if given[:1] == ["probe"]:  # its extra has fewer packages than `commands` imports
-            from tailrace.cli.probe import probe
-
-            probe.main(given[1:], prog_name="tailrace probe")
         if given == ["--version"]:  # of an installation with any extra
             print(f"tailrace {__version__}")  # noqa: T201 - click may be missing
             sys.exit(0)
-        if given[:1] == ["drain"]:  # of hooks with a short time
-            from tailrace.cli.drain import drain
-
-            drain.main(given[1:], prog_name="tailrace drain")
-        if given[:1] == ["package"]:
-            from tailrace.cli.package import package
-
-            package.main(given[1:], prog_name="tailrace package")
+        if given and given[0] in ALONE:
+            _alone(given[0]).main(given[1:], prog_name=f"tailrace {given[0]}")
         from tailrace.cli.commands import tailrace
 
-        tailrace.main(given, prog_name="tailrace")
+        is_known = bool(given) and given[0] in tailrace.commands
+        line = tailrace if is_known else whole_command_line()  # for help, or after a mistake
+        line.main(given, prog_name="tailrace")
     except (ConfigError, PackageError, ModuleNotFoundError, OSError) as error:
         _fail(*error_in_words(error, given))
     sys.exit(0)
+
+
+def whole_command_line() -> click.Group:
+    """Return the group of all commands, whose import takes longer than that of one."""
+    from tailrace.cli.commands import tailrace
+
+    for name in ALONE:
+        tailrace.add_command(_alone(name))
+    return tailrace
+
+
+def _alone(name: str) -> click.Command:
+    command: click.Command = getattr(import_module(f"tailrace.cli.{ALONE[name]}"), name)
+    return command
 
 
 def _fail(code: int, message: str) -> NoReturn:

@@ -39,7 +39,7 @@ _COMMANDS: Final = (
     dict.fromkeys(("start", "run", "serve", "local", "up", "start-api"), "dev")
     | {"new": "init", "create": "init"}
     | {"lambda": "emulator", "proxy": "gateway", "measure": "probe"}
-    | {"check": "gateway --check", "stop": "drain", "shutdown": "drain"}
+    | {"stop": "drain", "shutdown": "drain"}
 )
 _RELOAD: Final = "A gateway reloads at SIGHUP: kill -HUP PID, with the process id of its parent."
 _STATISTICS: Final = "Ask the gateway's admin listener: curl http://127.0.0.1:8082/statistics"
