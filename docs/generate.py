@@ -19,7 +19,15 @@ DOCS: Final = Path(__file__).parent
 ROOT: Final = DOCS.parent
 sys.path.insert(0, str(ROOT))  # a script finds its own folder only
 
-from docs.drawn import agreement, constructs, costs, declared, machines, structure  # noqa: E402
+from docs.drawn import (  # noqa: E402
+    agreement,
+    alarms,
+    constructs,
+    costs,
+    declared,
+    machines,
+    structure,
+)
 
 from tailrace.gateway.observe import emf  # noqa: E402
 
@@ -59,9 +67,11 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "cost by line": costs.line_table,
     "cost by memory": costs.memory_table,
     "cost of the smallest": costs.smallest_fact,
+    "cost of a new site": costs.new_site_fact,
     "cost quotas": costs.quota_table,
     "cost quotas not met": costs.other_quotas,
     "prices": costs.price_table,
+    "alarms": alarms.alarm_rows,
     **constructs.PARTS,
     **{f"options of {name}": partial(declared.options_of, name) for name in COMMANDS},
     **{f"unit {name}": partial(declared.unit, name) for name in UNITS},

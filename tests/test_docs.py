@@ -235,10 +235,20 @@ def all_blocks(language: str) -> list[Any]:
 @pytest.mark.parametrize("source", all_blocks("python"))
 def test_python_is_legal(source: str) -> None:
     if re.search(
-        r"^(import (app|boto3)|from (database|main|mcp|model|mysite) import)", source, re.MULTILINE
+        r"^(import (app|aws_cdk|boto3)|from (database|main|mcp|model|mysite) import)",
+        source,
+        re.MULTILINE,
     ):
         return  # it needs what its page has set up, and is run there
     exec(compile(source, "documented", "exec"), {"__name__": __name__})
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/deploy-to-aws.md"])
+def test_the_infrastructure_of_a_page_is_that_of_the_example(page: str) -> None:
+    example = (ROOT / "examples/deploy/app.py").read_text()
+    code = example[example.index("import aws_cdk") :]
+
+    assert any(each.text.removeprefix("# app.py\n") == code for each in blocks(page))
 
 
 @pytest.mark.parametrize("source", all_blocks("toml"))
@@ -256,7 +266,7 @@ def test_toml_is_a_configuration(source: str, tmp_path: Path) -> None:
 def test_commands_are_legal(source: str, tmp_path: Path) -> None:
     subprocess.run(["sh", "-n"], input=source.encode(), check=True)
     for line in re.findall(r"^(?:ExecStart=\S*/)?(tailrace .*)$", source, re.MULTILINE):
-        assert_legal(commands.tailrace, shlex.split(line))
+        assert_legal(COMMANDS, shlex.split(line))
 
 
 def assert_legal(command: click.Command, words: list[str]) -> None:
@@ -430,9 +440,9 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
 FUNCTION_PATH = config.FunctionConfig.__annotations__["path"]
 
 
-@pytest.mark.parametrize("command", sorted(commands.tailrace.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS.commands))
 def test_every_option_is_documented(command: str) -> None:
-    context = commands.tailrace.commands[command].make_context(command, [], resilient_parsing=True)
+    context = COMMANDS.commands[command].make_context(command, [], resilient_parsing=True)
     expected = {}
     for parameter in context.command.params:
         record = parameter.get_help_record(context)

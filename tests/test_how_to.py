@@ -34,6 +34,12 @@ PYTHON = f"3.{sys.version_info[1]}"
 HERE = f"--architecture {ARCHITECTURE} --python {PYTHON}"
 PAGES: dict[str, Mapping[str, str]] = {
     CONTAINERS: {"--architecture arm64 --python 3.13": HERE},
+    "docs/how-to/deploy-to-aws.md": {
+        # What has just been synthesized, not once more.
+        "cdk bootstrap": "cdk bootstrap --app cdk.out",
+        "cdk deploy": "cdk deploy --app cdk.out",
+    },
+    "docs/how-to/operate-on-aws.md": {},
     LAYER: {"--architecture arm64 --python 3.13": HERE},
     OS_ONLY: {"--architecture arm64 --python 3.14": HERE, "cpython-3.14.*": f"cpython-{PYTHON}.*"},
     "docs/how-to/deploy-with-sam.md": {},

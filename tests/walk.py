@@ -11,22 +11,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.aws_account import AwsAccount
+from tests.deploy.moto_cloud import moto_cloud
 
 from tailrace.net import ports
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 20
 PACKAGE_TIMEOUT_S = 100
-"""Wheels may have to be fetched."""
+"""Wheels may have to be fetched, by `tailrace package` and by `cdk synth`."""
 AWS = ("sh", "aws")
 """The words of a block with commands that are for AWS: they are checked, see `aws_command`."""
 UNTRIED = ("sh", "untried")
 """The words of a block with commands for which there is nothing here. Its page says so."""
-OF_A_SHELL = re.compile(r" \| |\$|\*")
+OF_A_SHELL = re.compile(r" [|>] |\$|\*")
 
 
 class Block(NamedTuple):
@@ -65,7 +67,8 @@ WATCHED = (".py", ".toml", ".mjs", ".sh")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace"
 NODE_MODULES = CACHE / "npm"
 SAM = CACHE / "sam" / "bin"
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(SAM)])
+CDK = NODE_MODULES / "cdk" / "node_modules" / ".bin"
+PATH = os.pathsep.join([str(Path(sys.executable).parent), str(CDK), os.environ["PATH"], str(SAM)])
 
 
 class Walk:
@@ -76,6 +79,8 @@ class Walk:
         self.project = directory / "hello"
         self.project.mkdir()
         self._account: AwsAccount | None = None
+        self._clouds = ExitStack()
+        self._has_cloud = False
         self._handler = "main.app"  # of the function that was packaged
         self._log_path = directory / "dev.log"
         self._seen = 0  # lines of the log that were there before the last command
@@ -140,6 +145,14 @@ class Walk:
             self._account = account
         self._environment |= self._account.run(script, self._environment)
 
+    def _start_cloud(self) -> None:
+        """Let `cdk` deploy to moto, without an account and whatever the machine's settings are."""
+        if self._has_cloud:
+            return
+        cloud = self._clouds.enter_context(moto_cloud(self._directory / "moto.log"))
+        self._environment |= cloud.variables
+        self._has_cloud = True
+
     def _run(self, command: str) -> str:
         if command.startswith("tailrace dev"):
             self._stop_dev()
@@ -150,14 +163,17 @@ class Walk:
             command = command.replace("curl ", "curl -sS ", 1)
         self._seen = len(self._log())
         command = self._real(command)
+        makes_packages = command.startswith(("tailrace package", "cdk "))
+        if command.startswith("cdk "):
+            self._start_cloud()
         done = subprocess.run(
             ["sh", "-c", command] if OF_A_SHELL.search(command) else shlex.split(command),
             cwd=self.project, env=self._environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-            timeout=PACKAGE_TIMEOUT_S if command.startswith("tailrace package") else TIMEOUT_S,
+            timeout=PACKAGE_TIMEOUT_S if makes_packages else TIMEOUT_S,
         )  # fmt: skip
         output = done.stdout.decode().replace("\r\n", "\n")
-        assert done.returncode == 0 or not command.startswith("tailrace package"), output
+        assert done.returncode == 0 or not makes_packages, output
         return output if output.endswith("\n") else output + "\n"
 
     def _real(self, text: str) -> str:
@@ -220,6 +236,7 @@ class Walk:
         if self._account is not None:
             self._account.stop()
             self._account = None
+        self._clouds.close()
         self._stop_dev()
 
     def _stop_dev(self) -> None:

@@ -149,6 +149,17 @@ def smallest_fact() -> str:
     return "\n".join(textwrap.wrap(text, 120))
 
 
+def new_site_fact() -> str:
+    """What a site costs before its first request."""
+    usual = estimate(SMALLEST)
+    text = (
+        f"A site that nobody visits costs about {usual.gateway_usd:.0f} US dollars a month in "
+        "us-east-1: two small machines, a load balancer, and the endpoints through which the "
+        "machines reach AWS without the internet."
+    )
+    return "\n".join(textwrap.wrap(text, 120))
+
+
 def price_table() -> str:
     """Each price, with what is known of it."""
     rows = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -25,6 +26,20 @@ class Cloud:
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """With which the commands of AWS's tools use this account, and none of the machine's."""
+        return {
+            # A name, not an address: moto takes the first part of the host for a bucket.
+            "AWS_ENDPOINT_URL": self._url.replace("127.0.0.1", "localhost"),
+            "AWS_ACCESS_KEY_ID": "id",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+        }
 
     def client(self, service: str) -> Any:
         return boto3.client(
