@@ -147,6 +147,18 @@ def test_a_public_load_balancer_refuses_what_has_no_secret(front: Assembly) -> N
     }
 
 
+def test_a_public_load_balancer_is_another_one_with_another_target_group(
+    lines: Template, front: Assembly
+) -> None:
+    """So that `is_public` can be changed: a target group cannot be at two load balancers."""
+    for kind in ("LoadBalancer", "Listener", "TargetGroup"):
+        internal, public = (
+            template.id_of(f"ElasticLoadBalancingV2::{kind}")
+            for template in (lines, front.template("Public"))
+        )
+        assert internal != public
+
+
 def test_all_that_can_be_set_is_set(front: Assembly) -> None:
     template = front.template("Full")
     balancer = attributes(

@@ -97,6 +97,15 @@ def test_no_error_is_kept(template: Template) -> None:
     assert {each["ErrorCachingMinTTL"] for each in responses} == {0}
 
 
+def test_a_vpc_origin_is_replaced_and_never_updated(lines: Template, front: Assembly) -> None:
+    """AWS refuses to update one that a distribution uses: its protocol, and its tags."""
+    full = front.template("Full")
+
+    assert lines.id_of("CloudFront::VpcOrigin") != full.id_of("CloudFront::VpcOrigin")
+    assert "Tags" not in full.only("CloudFront::VpcOrigin")
+    assert {"Key": "team", "Value": "lines"} in full.only("CloudFront::Distribution")["Tags"]
+
+
 def test_all_that_can_be_set_is_set(front: Assembly) -> None:
     template = front.template("Full")
     full = config(template)

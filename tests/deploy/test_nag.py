@@ -67,7 +67,7 @@ def test_each_exception_has_its_place_and_its_reason(nagged: Assembly) -> None:
     assert short == function | helpers | {
         ("Lines/NotForTheCode", "AwsSolutions-IAM5"),
         ("Lines/Role/DefaultPolicy", "AwsSolutions-IAM5"),
-        ("Site/Balancer/LoadBalancer", "AwsSolutions-ELB2"),
+        ("Site/Balancer/PublicLoadBalancer", "AwsSolutions-ELB2"),
         ("Site/Balancer/OriginSecret", "AwsSolutions-SMG4"),
         ("Site/Distribution/Distribution", "AwsSolutions-CFR1"),
         ("Site/Distribution/Distribution", "AwsSolutions-CFR2"),

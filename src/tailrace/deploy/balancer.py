@@ -69,6 +69,9 @@ class Balancer(Construct):
         self.gateways = list(gateways)
         self.network = gateways[0].network
         self.is_https = certificate_arn is not None
+        # AWS replaces a load balancer whose scheme changes, and would find the target group at the
+        # old one (aws-cloudformation/cloudformation-coverage-roadmap#780).
+        self._prefix = "Public" if is_public else ""
         settings = [gateway.config.gateway for gateway in gateways]
         if idle_timeout_s is None:
             idle_timeout_s = limits.SILENCE_MARGIN_S + max(map(silence_s, settings))
@@ -133,7 +136,7 @@ class Balancer(Construct):
     ) -> elbv2.ApplicationLoadBalancer:
         return elbv2.ApplicationLoadBalancer(
             self,
-            "LoadBalancer",
+            f"{self._prefix}LoadBalancer",
             vpc=self.network.vpc,
             vpc_subnets=subnets or (None if is_public else self.network.private_subnets),
             internet_facing=is_public,
@@ -153,7 +156,7 @@ class Balancer(Construct):
     ) -> elbv2.ApplicationTargetGroup:
         return elbv2.ApplicationTargetGroup(
             self,
-            "Gateways",
+            f"{self._prefix}Gateways",
             vpc=self.network.vpc,
             targets=[gateway.group for gateway in self.gateways],
             port=self.gateways[0].public_port,

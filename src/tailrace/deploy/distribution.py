@@ -19,6 +19,11 @@ from tailrace.errors import ConfigError
 
 _TLS_MIN: Final = cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
 """Of a domain of one's own; CloudFront's own domain accepts TLS 1.0."""
+_PROTOCOLS: Final = {
+    False: cloudfront.OriginProtocolPolicy.HTTP_ONLY,
+    True: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+}
+"""By whether the load balancer has a certificate."""
 _COMMENT_CHARS_MAX: Final = 128
 """AWS refuses a longer comment of a distribution."""
 _ACCEPTED: Final = {
@@ -78,8 +83,7 @@ class Distribution(Construct):
             read_timeout_s = min(idle_s + limits.SILENCE_MARGIN_S, limits.READ_TIMEOUT_S_MAX)
         if keep_alive_s is None:
             keep_alive_s = min(max(1, idle_s - limits.SILENCE_MARGIN_S), limits.ORIGIN_KEEP_ALIVE_S)
-        origin = _origin(
-            balancer,
+        origin = self._origin(
             read_timeout=read_timeout_s,
             keepalive_timeout=keep_alive_s,
             connection_timeout=connection_timeout_s,
@@ -106,7 +110,6 @@ class Distribution(Construct):
             enable_logging=log_bucket is not None,
             log_bucket=log_bucket,
         )
-        self._add_dependencies()
         self._accept(
             cfr1=True,
             cfr2=web_acl_arn is None,
@@ -135,14 +138,6 @@ class Distribution(Construct):
     def _values(self, templates: Templates) -> template.Values:
         return templates.read(template.distribution_values, self.distribution)
 
-    def _add_dependencies(self) -> None:
-        """AWS makes a VPC origin only in a VPC that has an internet gateway."""
-        for each in self.distribution.node.find_all():
-            if isinstance(each, cloudfront.CfnVpcOrigin):
-                each.node.add_dependency(
-                    self.balancer.network.vpc.internet_connectivity_established
-                )
-
     def _origin_request_policy(self) -> cloudfront.OriginRequestPolicy:
         """All that the client sends, `Host` as well, and whether it used HTTPS.
 
@@ -161,23 +156,42 @@ class Distribution(Construct):
             query_string_behavior=cloudfront.OriginRequestQueryStringBehavior.all(),
         )
 
+    def _origin(self, **timeouts_s: int | None) -> cloudfront.IOrigin:
+        options: dict[str, Any] = {
+            name: Duration.seconds(timeout_s)
+            for name, timeout_s in timeouts_s.items()
+            if timeout_s is not None
+        }
+        options["connection_attempts"] = limits.CONNECTION_ATTEMPTS
+        balancer, tls = self.balancer, [cloudfront.OriginSslPolicy.TLS_V1_2]
+        if balancer.secret is None:
+            return origins.VpcOrigin.with_vpc_origin(self._vpc_origin(tls), **options)
+        secret = balancer.secret.secret_value.unsafe_unwrap()  # a dynamic reference, not the value
+        return origins.LoadBalancerV2Origin(
+            balancer.load_balancer,
+            custom_headers={SECRET_HEADER: secret},
+            protocol_policy=_PROTOCOLS[balancer.is_https],
+            origin_ssl_protocols=tls,
+            **options,
+        )
 
-def _origin(balancer: Balancer, **timeouts_s: int | None) -> cloudfront.IOrigin:
-    options: dict[str, Any] = {
-        name: Duration.seconds(timeout_s)
-        for name, timeout_s in timeouts_s.items()
-        if timeout_s is not None
-    }
-    options["connection_attempts"] = limits.CONNECTION_ATTEMPTS
-    options["protocol_policy"] = (
-        cloudfront.OriginProtocolPolicy.HTTPS_ONLY
-        if balancer.is_https
-        else cloudfront.OriginProtocolPolicy.HTTP_ONLY
-    )
-    options["origin_ssl_protocols"] = [cloudfront.OriginSslPolicy.TLS_V1_2]
-    if balancer.secret is None:
-        return origins.VpcOrigin.with_application_load_balancer(balancer.load_balancer, **options)
-    secret = balancer.secret.secret_value.unsafe_unwrap()  # a dynamic reference, not the value
-    return origins.LoadBalancerV2Origin(
-        balancer.load_balancer, custom_headers={SECRET_HEADER: secret}, **options
-    )
+    def _vpc_origin(self, tls: list[cloudfront.OriginSslPolicy]) -> cloudfront.VpcOrigin:
+        """Make the VPC origin, which AWS does in a VPC with an internet gateway only.
+
+        AWS refuses to update one that a distribution uses (aws/aws-cdk#35765). So it has another
+        name with another protocol, and no tags, since tags of an app change.
+        """
+        made = cloudfront.VpcOrigin(
+            self,
+            "HttpsOrigin" if self.balancer.is_https else "HttpOrigin",
+            endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(
+                self.balancer.load_balancer
+            ),
+            protocol_policy=_PROTOCOLS[self.balancer.is_https],
+            origin_ssl_protocols=tls,
+        )
+        resource = made.node.default_child
+        assert isinstance(resource, cloudfront.CfnVpcOrigin)
+        resource.add_property_deletion_override("Tags")
+        resource.node.add_dependency(self.balancer.network.vpc.internet_connectivity_established)
+        return made

@@ -45,10 +45,11 @@ _INVOKE_CONFIG: Final = {
 _METHODS: Final = {2: "get-head", 3: "get-head-options", 7: "all"}
 
 _CACHING_DISABLED: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-_HOST_OF_VIEWER: Final = (
-    "216adef6-5c7f-47e4-b989-5492eafa07d3",  # AllViewer
-    "33f36d7e-f396-46d9-90e0-52428a34d9dc",  # AllViewerAndCloudFrontHeaders-2022-06
-)
+_HOSTS: Final = {
+    "216adef6-5c7f-47e4-b989-5492eafa07d3": "viewer",  # AllViewer
+    "33f36d7e-f396-46d9-90e0-52428a34d9dc": "viewer",  # AllViewerAndCloudFrontHeaders-2022-06
+    "b689b0a8-53d0-40ab-baf2-68738e2966ac": "origin",  # AllViewerExceptHostHeader
+}
 """Ids of managed policies (CloudFront Developer Guide, "Use managed cache policies" and "Use
 managed origin request policies", read 2026-11)."""
 _ALL_HEADERS: Final = ("allViewer", "allViewerAndWhitelistCloudFront")
@@ -138,7 +139,7 @@ def _host(resources: Resources, policy: Any) -> str | None:
     if policy is None:
         return "origin"
     if isinstance(policy, str):
-        return "viewer" if policy in _HOST_OF_VIEWER else None
+        return _HOSTS.get(policy)
     for name in _referenced(policy) & resources.keys():
         headers = _properties(resources, name)["OriginRequestPolicyConfig"]["HeadersConfig"]
         named = {header.lower() for header in headers.get("Headers", ())}

@@ -91,4 +91,5 @@ Distribution(
     response_completion_timeout_s=1_000,
     log_bucket=logs,
 )
+cdk.Tags.of(stack).add("team", "lines")
 app.synth()
