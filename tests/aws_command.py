@@ -36,6 +36,9 @@ ANSWERS = {
 CHECKED_VARIABLE = "CHECKED_FILE"
 """The environment variable that names the file to which checked operations are added."""
 
+PAIRS = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+"""Characters above U+FFFF in a form: as models write them, for Java, and as Python does."""
+
 
 class Called(NamedTuple):
     """A request that the command made."""
@@ -98,7 +101,7 @@ def unknown_values(value: Any, shape: Any) -> Iterator[str]:
             yield from unknown_values(key, shape.key)
             yield from unknown_values(member, shape.value)
     elif shape.type_name == "string":
-        pattern = shape.metadata.get("pattern")
+        pattern = shape.metadata.get("pattern", "").replace(*PAIRS)
         if shape.enum and value not in shape.enum:
             yield f"{value} is none of {', '.join(shape.enum)}"
         elif pattern and not re.fullmatch(pattern, value):
