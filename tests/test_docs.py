@@ -633,7 +633,7 @@ def test_each_question_of_a_contributor_has_an_answer() -> None:
     page = (ROOT / "docs/topics/where-do-i.md").read_text()
     questions = page.split("\n## … ")[1:]
 
-    assert len(questions) == 7
+    assert len(questions) == 10
     for question in questions:
         assert re.search(r"^\| `[\w/]+\.py` \| `", question, re.MULTILINE), question
 
