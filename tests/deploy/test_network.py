@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.deploy.assembly import Assembly, Template
@@ -38,6 +39,46 @@ def test_a_new_vpc_has_a_public_and_a_private_subnet_in_each_zone(parts: Assembl
     assert subnet(template, "Private2") == ("10.9.3.0/24", second, False)
     assert template.only("EC2::VPC")["CidrBlock"] == "10.9.0.0/20"
     assert template.only("EC2::VPC")["EnableDnsSupport"] is True
+
+
+def test_the_zones_may_be_named(parts: Assembly) -> None:
+    """Not each zone has all that a site needs, and the first two of an account are any."""
+    few = parts.template("Few")
+
+    assert [subnet(few, name)[1] for name in ("Public1", "Public2", "Private1", "Private2")] == [
+        "eu-central-1b", "eu-central-1c", "eu-central-1b", "eu-central-1c"
+    ]  # fmt: skip
+
+
+def descriptions(template: Template) -> list[str]:
+    """Of security groups and of the rules in them and beside them."""
+    found = []
+    for resource in template.resources.values():
+        if resource["Type"].startswith("AWS::EC2::SecurityGroup"):
+            own = resource["Properties"]
+            inside = [*own.get("SecurityGroupEgress", []), *own.get("SecurityGroupIngress", [])]
+            found += [
+                own.get("GroupDescription"),
+                *(each.get("Description") for each in (own, *inside)),
+            ]
+    return [text for text in found if text is not None]
+
+
+def test_ec2_accepts_the_descriptions(parts: Assembly, front: Assembly, example: Assembly) -> None:
+    """It refuses a rule with any other character, an apostrophe for one, and so does the deploy.
+
+    Amazon EC2 API Reference, "IpRange" and "CreateSecurityGroup", read 2026-11.
+    """
+    accepted = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+    texts = {
+        text
+        for assembly in (parts, front, example)
+        for stack in assembly.stacks
+        for text in descriptions(assembly.template(stack))
+    }
+
+    assert {"AWS services", "callbacks", "Load balancer to target"} <= texts
+    assert [text for text in texts if not accepted.fullmatch(text)] == []
 
 
 def test_private_subnets_have_no_way_out_unless_by_nat(parts: Assembly) -> None:

@@ -71,6 +71,10 @@ REFUSED: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         "app: there is no app of a known framework in a usual file of lines; name an app or a"
         " handler; allowed: MODULE:ATTRIBUTE",
     ),
+    "one zone": (
+        lambda stack: Network(stack, "Network", zones=["eu-central-1a"]),
+        "Site/Network: zones: ['eu-central-1a'] do not fit; allowed: 2 of a VPC that is made",
+    ),
     "two networks": (
         lambda stack: (
             (both := function(stack)).join(Network(stack, "One")),

@@ -209,7 +209,7 @@ class Gateway(Construct):
         )  # fmt: skip
         # S3 has public addresses, also behind its VPC endpoint: where else this leads is decided by
         # the routes of the subnets.
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS's services")
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS services")
         self.network.allow_to_endpoints(group, "tailrace: gateways")
         return group
 

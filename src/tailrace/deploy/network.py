@@ -31,7 +31,8 @@ _S3: Final = ec2.GatewayVpcEndpointAwsService.S3
 class Network(Construct):
     """A VPC with private subnets: that of `vpc`, or a new one.
 
-    A new VPC has two availability zones, with a public and a private subnet in each. What is in the
+    A new VPC has two availability zones, with a public and a private subnet in each: those of
+    `zones`, names such as "us-east-1b", or the first two that AWS names. What is in the
     private subnets reaches S3 and the services of `endpoints`, by default those of `ENDPOINTS`;
     with `egress="nat"` all of the internet, through one NAT gateway, and no endpoints. Both cost
     money each hour, and an info line of the synthesis has the sum. `cidr` is from /16 to /24.
@@ -54,6 +55,7 @@ class Network(Construct):
         endpoints: Sequence[str] | None = None,
         subnets: Sequence[ec2.ISubnet] | None = None,
         cidr: str = limits.NETWORK_CIDR,
+        zones: Sequence[str] | None = None,
     ) -> None:
         super().__init__(scope, id)
         if egress not in (None, *_EGRESS):
@@ -63,12 +65,15 @@ class Network(Construct):
             remedy = "add others with vpc.add_interface_endpoint"
             problem = f"a given VPC keeps those that it has; {remedy}"
             raise ConfigError(problem, where=f"{self.node.path}: endpoints")
+        if zones is not None and (vpc is not None or len(set(zones)) != limits.ZONES):
+            where, allowed = f"{self.node.path}: zones", f"{limits.ZONES} of a VPC that is made"
+            raise ConfigError(f"{list(zones)} do not fit", where=where, allowed=allowed)
         self.is_created = vpc is None
         if endpoints is None:
             endpoints = ENDPOINTS if vpc is None and egress != "nat" else ()
         self.endpoints = tuple(endpoints)
         self.egress = egress
-        self.vpc = self._create(cidr) if vpc is None else vpc
+        self.vpc = self._create(cidr, zones) if vpc is None else vpc
         self.private_subnets = self._private_subnets(subnets)
         self._endpoint_group = self._make_endpoints()
         if self.is_created:
@@ -100,7 +105,7 @@ class Network(Construct):
             raise ConfigError(problem, where=f"{self.node.path}: vpc")
         return ec2.SubnetSelection(subnets=list(subnets))
 
-    def _create(self, cidr: str) -> ec2.IVpc:
+    def _create(self, cidr: str, zones: Sequence[str] | None) -> ec2.IVpc:
         """Make the VPC from its parts: `ec2.Vpc` asks the account for its availability zones."""
         vpc = ec2.CfnVPC(
             self, "Vpc", cidr_block=cidr, enable_dns_hostnames=True, enable_dns_support=True
@@ -117,7 +122,8 @@ class Network(Construct):
             self, "InternetAttached", vpc_id=vpc.ref, internet_gateway_id=internet.ref
         )
         blocks = _subnets_of(cidr, f"{self.node.path}: cidr")
-        zones = [Fn.select(number, Fn.get_azs()) for number in range(limits.ZONES)]
+        if zones is None:
+            zones = [Fn.select(number, Fn.get_azs()) for number in range(limits.ZONES)]
         public, private = [], []
         for number, zone in enumerate(zones):
             outer = ec2.PublicSubnet(
@@ -147,7 +153,7 @@ class Network(Construct):
         self,
         vpc: ec2.CfnVPC,
         cidr: str,
-        zones: list[str],
+        zones: Sequence[str],
         public: Sequence[ec2.Subnet],
         private: Sequence[ec2.Subnet],
     ) -> ec2.IVpc:
@@ -159,7 +165,7 @@ class Network(Construct):
             "Known",
             vpc_id=vpc.ref,
             vpc_cidr_block=cidr,
-            availability_zones=zones,
+            availability_zones=list(zones),
             public_subnet_ids=[subnet.subnet_id for subnet in public],
             public_subnet_route_table_ids=[subnet.route_table.route_table_id for subnet in public],
             private_subnet_ids=ids if has_route else None,

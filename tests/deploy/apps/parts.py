@@ -95,7 +95,12 @@ lines = StreamingFunction(stack, "Lines", path=LINES, app="app:handler", timeout
 Gateway(
     stack,
     "Gateway",
-    network=Network(stack, "Network", endpoints=["lambda", "logs", "ssm"]),
+    network=Network(
+        stack,
+        "Network",
+        endpoints=["lambda", "logs", "ssm"],
+        zones=["eu-central-1b", "eu-central-1c"],
+    ),
     routes=[{"path": "/*", "function": lines}],
     has_session_manager=True,
 )
