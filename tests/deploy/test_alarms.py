@@ -115,3 +115,5 @@ def test_a_site_watches_its_load_balancer(lines: Template) -> None:
     assert listener in str(dimensions(found["balancer-errors"])["LoadBalancer"])
     assert "TargetGroup" not in dimensions(found["balancer-errors"])
     assert found["no-healthy-gateway"]["TreatMissingData"] == "breaching"
+    # A zone without a healthy machine is no outage while another one has some.
+    assert found["no-healthy-gateway"]["Statistic"] == "Maximum"

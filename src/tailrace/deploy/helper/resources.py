@@ -34,8 +34,10 @@ for the description of prefix lists (Service Authorization Reference, read 2026-
 
 Where a group names `$Latest` or `$Default`, Auto Scaling checks that the caller of
 StartInstanceRefresh has ec2:RunInstances and iam:PassRole (Auto Scaling User Guide, "Control Amazon
-EC2 launch template usage", read 2026-11); our group names a number. What AWS does then was not
-tried: should it refuse, the reason names these actions.
+EC2 launch template usage", read 2026-11); our group names a number. AWS's sample of such a function
+has no more rights than ours, for such a group
+(github.com/aws-samples/ec2-auto-scaling-instance-refresh-sample, read 2026-11). It was not tried:
+should AWS refuse, the reason names these actions.
 """
 
 
