@@ -562,6 +562,16 @@ def test_functions_with_the_same_value_are_named_together() -> None:
     assert finding.text.startswith("the retries of function a, b, c and 1 more (2) begin after")
 
 
+def test_the_function_with_the_longest_time_out_counts() -> None:
+    """A gateway has one bound for all: a short function beside a long one is no mistake."""
+    routes = tuple(RouteConfig(path=f"/{name}", function=name) for name in "ab")
+    functions = {"a": InvokedFunction(timeout_s=60), "b": InvokedFunction(timeout_s=900)}
+    way = Way(gateway=GatewayConfig(drain_timeout_s=900), routes=routes, functions=functions)
+
+    assert check_agreement(way).findings == []
+    assert "function-timeout" in check_agreement(way).checked
+
+
 def test_the_account_holds_the_sum_of_its_functions() -> None:
     """A function takes no more than is reserved for it; one that a URL invokes is none of them."""
     targets = {"a": 40, "b": 300, "http://10.0.0.1/run": 500}

@@ -9,7 +9,14 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
 
-from tailrace.deploy import Alarms, Gateway, Network, StreamingFunction
+from tailrace.deploy import (
+    Alarms,
+    Balancer,
+    Gateway,
+    Network,
+    StreamingFunction,
+    StreamingSite,
+)
 from tailrace.errors import ConfigError
 
 HANDLER = "def handler(event, context):\n    return 1\n"
@@ -33,6 +40,11 @@ def gateway(stack: cdk.Stack, *paths: str, **values: object) -> Gateway:
     lines = function(stack)
     settings = {"routes": [{"path": path, "function": lines} for path in paths], **values}
     return Gateway(stack, "Gateway", network=Network(stack, "Network"), **settings)  # type: ignore[arg-type]
+
+
+def site(stack: cdk.Stack, **values: object) -> StreamingSite:
+    routes = [{"path": "/*", "function": function(stack)}]
+    return StreamingSite(stack, "Site", routes=routes, **values)  # type: ignore[arg-type]
 
 
 def app_of(stack: cdk.Stack) -> cdk.App:
@@ -129,6 +141,18 @@ REFUSED: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         lambda stack: gateway(stack, "/*", instance_type="c7i.large"),
         "Site/Gateway: instance_type: c7i.large has another processor than arm64; set both"
         " instance_type and architecture",
+    ),
+    "a load balancer without gateways": (
+        lambda stack: Balancer(stack, "Balancer", gateways=[]),
+        "Site/Balancer: gateways: the 0 gateways are not in one network",
+    ),
+    "a domain without a certificate": (
+        lambda stack: site(stack, domain_name="lines.example.com"),
+        "Site/Site/Distribution: one of domain_name and certificate_arn is missing; give both",
+    ),
+    "a network, and what belongs to one": (
+        lambda stack: site(stack, network=Network(stack, "Network"), egress="nat"),
+        "Site/Site: network: vpc and egress belong to the network",
     ),
     "an alarm that is unknown": (
         lambda stack: Alarms(stack, "Alarms", gateway=gateway(stack, "/*"), without=["loud"]),

@@ -23,15 +23,16 @@ def _drain(way: Way) -> str:
 
 
 def _function_timeout(way: Way) -> Complaints:
-    total_s = way.gateway.total_timeout_s
-    for timeout_s, functions in way.functions_by("timeout_s").items():
-        if timeout_s < total_s:
-            yield warning(
-                f"{way.named('timeout_s', functions)} is shorter than "
-                f"{way.named('total_timeout_s')}: Lambda cuts a stream after {timeout_s:g} s",
-                f"raise the function's time-out to {total_s:g} s, or lower total_timeout_s to "
-                f"{timeout_s:g} s",
-            )
+    """The bound of the gateway is for all functions: the one with the longest time-out counts."""
+    total_s, functions = way.gateway.total_timeout_s, way.functions_by("timeout_s")
+    longest_s = max(functions, default=total_s)
+    if longest_s < total_s:
+        yield warning(
+            f"{way.named('timeout_s', functions[longest_s])} is shorter than "
+            f"{way.named('total_timeout_s')}: Lambda cuts a stream after {longest_s:g} s",
+            f"raise the function's time-out to {total_s:g} s, or lower total_timeout_s to "
+            f"{longest_s:g} s",
+        )
 
 
 def _completion(way: Way) -> Complaints:
@@ -171,7 +172,7 @@ def _stop_rule(name: str, field: str) -> Rule:
 ENDING_RULES: Final = (
     Rule(
         "function-timeout",
-        "`total_timeout_s` ≤ the function's time-out",
+        "`total_timeout_s` ≤ the longest time-out of its functions",
         "Lambda cuts streams that the gateway would keep (warning)",
         ("timeout_s",),
         _function_timeout,

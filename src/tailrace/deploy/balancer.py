@@ -18,7 +18,9 @@ from tailrace.deploy import limits, template
 from tailrace.deploy.checks import Checks, Templates
 from tailrace.deploy.gateway import Gateway
 from tailrace.deploy.helper.constructs import PrefixListId
+from tailrace.deploy.network import Network
 from tailrace.deploy.suppression import suppress
+from tailrace.errors import ConfigError
 
 SECRET_HEADER: Final = "x-tailrace-origin"
 """The header with which CloudFront proves to a public load balancer that it is the one in front."""
@@ -43,6 +45,9 @@ class Balancer(Construct):
 
     With `certificate_arn`, a certificate of this region, the listener is HTTPS on port 443 instead
     of HTTP on port 80; it must be valid for the domain of the distribution.
+
+    Raises:
+        ConfigError: there is no gateway, or they are in several networks.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class Balancer(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.gateways = list(gateways)
-        self.network = gateways[0].network
+        self.network = self._network()
         self.is_https = certificate_arn is not None
         # AWS replaces a load balancer whose scheme changes, and would find the target group at the
         # old one (aws-cloudformation/cloudformation-coverage-roadmap#780).
@@ -126,6 +131,13 @@ class Balancer(Construct):
             **templates.read(template.target_group_values, self.target_group),
             **templates.read(template.listener_values, self.listener),
         }
+
+    def _network(self) -> Network:
+        networks = {gateway.network.node.path: gateway.network for gateway in self.gateways}
+        if len(networks) != 1:
+            problem = f"the {len(self.gateways)} gateways are not in one network"
+            raise ConfigError(problem, where=f"{self.node.path}: gateways")
+        return next(iter(networks.values()))
 
     def _load_balancer(
         self,

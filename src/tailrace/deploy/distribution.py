@@ -72,11 +72,8 @@ class Distribution(Construct):
     ) -> None:
         super().__init__(scope, id)
         if (domain_name is None) != (certificate_arn is None):
-            raise ConfigError(
-                "one of domain_name and certificate_arn is missing",
-                where=self.node.path,
-                allowed="both, or neither",
-            )
+            problem = "one of domain_name and certificate_arn is missing; give both, or neither"
+            raise ConfigError(problem, where=self.node.path)
         self.balancer = balancer
         idle_s = balancer.idle_timeout_s
         if read_timeout_s is None:
