@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Final
 
 from bench.report import Row, number
 from bench.schedule import RATES
+from bench.svg import MARGIN, document, line, stroke, text
 
-WIDTH: Final = 1_000
-MARGIN: Final = 28
 PLOT_LEFT: Final = 96
 PLOT_RIGHT: Final = 770
 """The names of the lines stand to the right of it."""
@@ -41,23 +39,12 @@ COLOURS: Final = (
 )
 """Of the relays in their order, on a light ground and on a dark one; with more they repeat."""
 
-STYLE: Final = """\
-    svg {{ --ground: #f6f7f5; --line: #b9c4bf; --ink: #1b2422; --quiet: #55645f; {light} }}
-    @media (prefers-color-scheme: dark) {{
-      svg {{ --ground: #101817; --line: #4a5b56; --ink: #e8efec; --quiet: #a3b2ad; {dark} }}
-    }}
-    text {{ font: 14px/1 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: var(--ink) }}
-    .name {{ font-weight: 600; font-size: 17px }}
-    .quiet {{ fill: var(--quiet); font-size: 13px }}
-    .end {{ text-anchor: end }}
-    .middle {{ text-anchor: middle }}
-    .ground {{ fill: var(--ground) }}
-    .grid {{ stroke: var(--line); stroke-width: 1 }}
-    .p99 {{ fill: none; stroke-width: 2.5 }}
-    .p50 {{ fill: none; stroke-width: 1.5; stroke-dasharray: 4 4 }}
-    .spread {{ stroke-width: 1.5; opacity: 0.5 }}
-    .mark {{ stroke: var(--ink); stroke-width: 1.5 }}
-"""  # noqa: E501
+_STYLE: Final = """\
+    .p99 { fill: none; stroke-width: 2.5 }
+    .p50 { fill: none; stroke-width: 1.5; stroke-dasharray: 4 4 }
+    .spread { stroke-width: 1.5; opacity: 0.5 }
+    .mark { stroke: var(--ink); stroke-width: 1.5 }
+"""
 
 
 def draw(rows: Mapping[str, Row], relays: Sequence[str]) -> str:
@@ -66,20 +53,8 @@ def draw(rows: Mapping[str, Row], relays: Sequence[str]) -> str:
     late = _Lateness(rows, colours)
     bars_top = MARGIN + (PLOT_HEIGHT + 150 if late.is_measured else 0)
     bars, height = _bars(rows, colours, bars_top)
-    light, dark = (
-        "; ".join(f"--c{index}: {pair[ground]}" for index, pair in enumerate(COLOURS))
-        for ground in (0, 1)
-    )
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        f'width="{WIDTH}" height="{height}" role="img" aria-labelledby="title">',
-        '  <title id="title">Lateness of chunks under load, and CPU time, by relay</title>',
-        f"  <style>\n{STYLE.format(light=light, dark=dark)}  </style>",
-        f'  <rect class="ground" width="{WIDTH}" height="{height}" rx="14"/>',
-        *(f"  {line}" for line in [*late.draw(), *bars]),
-        "</svg>",
-    ]
-    return "\n".join(lines) + "\n"
+    title = "Lateness of chunks under load, and CPU time, by relay"
+    return document(title, height, [*late.draw(), *bars], colours=COLOURS, style=_STYLE)
 
 
 class _Lateness:
@@ -104,8 +79,8 @@ class _Lateness:
         if not self.is_measured:
             return []
         lines = [
-            _text(MARGIN, MARGIN + 14, "Lateness of a chunk over new requests a second", "name"),
-            _text(MARGIN, MARGIN + 36, "solid: p99, with its runs; dashed: p50", "quiet"),
+            text(MARGIN, MARGIN + 14, "Lateness of a chunk over new requests a second", "name"),
+            text(MARGIN, MARGIN + 36, "solid: p99, with its runs; dashed: p50", "quiet"),
             *self._axes(),
         ]
         for relay, colour in self._colours.items():
@@ -118,11 +93,11 @@ class _Lateness:
         lines = []
         for power in range(self._low, self._high + 1):
             y = self._y(10.0**power)
-            lines.append(_line(PLOT_LEFT, y, PLOT_RIGHT, y, "grid"))
-            lines.append(_text(PLOT_LEFT - 10, y + 5, _duration(power), "quiet end"))
-        lines += [_text(_x(rate), bottom + 24, f"{rate:,}", "quiet middle") for rate in RATES]
+            lines.append(line(PLOT_LEFT, y, PLOT_RIGHT, y, "grid"))
+            lines.append(text(PLOT_LEFT - 10, y + 5, _duration(power), "quiet end"))
+        lines += [text(_x(rate), bottom + 24, f"{rate:,}", "quiet middle") for rate in RATES]
         words = "new requests a second"
-        return [*lines, _text(PLOT_RIGHT, bottom + 46, words, "quiet end")]
+        return [*lines, text(PLOT_RIGHT, bottom + 46, words, "quiet end")]
 
     def _curve(self, relay: str, share: str, colour: str) -> list[str]:
         points, lines = [], []
@@ -136,8 +111,8 @@ class _Lateness:
                 figures = row.figures(relay)
                 ends = (self._y(min(figures)), self._y(max(figures)))
                 x = _x(rate)
-                lines.append(_line(x, ends[0], x, ends[1], "spread", colour))
-        drawn = f'<polyline class="{share}" points="{" ".join(points)}" {_stroke(colour)}/>'
+                lines.append(line(x, ends[0], x, ends[1], "spread", colour))
+        drawn = f'<polyline class="{share}" points="{" ".join(points)}"{stroke(colour)}/>'
         return [*lines, drawn] if points else []
 
     def _names(self) -> list[str]:
@@ -152,7 +127,7 @@ class _Lateness:
         for y, relay in sorted(ends):
             free_y = max(free_y, y + 5)
             colour = self._colours[relay]
-            lines.append(_text(PLOT_RIGHT + 14, free_y, relay, "", colour))
+            lines.append(text(PLOT_RIGHT + 14, free_y, relay, "", colour))
             free_y += LABEL_APART
         return lines
 
@@ -171,9 +146,9 @@ def _bars(rows: Mapping[str, Row], colours: Mapping[str, str], top: float) -> tu
     lines, first = [], top + 46
     for place, relay in enumerate(measured):
         y = first + place * BAR_APART
-        lines.append(_text(BAR_NAMES, y + 14, relay, "end"))
+        lines.append(text(BAR_NAMES, y + 14, relay, "end"))
     for (name, title), left in zip(BARS.items(), BAR_LEFTS, strict=True):
-        lines.append(_text(left, top + 14, title, "name"))
+        lines.append(text(left, top + 14, title, "name"))
         row = rows[name]
         most = max((max(row.figures(relay), default=0) for relay in measured), default=0)
         for place, relay in enumerate(measured):
@@ -188,8 +163,8 @@ def _bars(rows: Mapping[str, Row], colours: Mapping[str, str], top: float) -> tu
                 f'<rect x="{left}" y="{y:.0f}" width="{middle * scale:.1f}" height="18" '
                 f'style="fill: var(--{colours[relay]})"/>'
             )
-            lines.append(_line(ends[0], y + 9, ends[1], y + 9, "mark"))
-            lines.append(_text(max(ends) + 8, y + 14, number(middle), "quiet"))
+            lines.append(line(ends[0], y + 9, ends[1], y + 9, "mark"))
+            lines.append(text(max(ends) + 8, y + 14, number(middle), "quiet"))
     return lines, int(first + len(measured) * BAR_APART + MARGIN)
 
 
@@ -202,17 +177,3 @@ def _duration(power: int) -> str:
     if power < 3:
         return f"{10**power:g} µs"
     return f"{10 ** (power - 3):g} ms" if power < 6 else f"{10 ** (power - 6):g} s"
-
-
-def _stroke(colour: str) -> str:
-    return f'style="stroke: var(--{colour})"' if colour else ""
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str, colour: str = "") -> str:
-    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line class="{kind}" {ends} {_stroke(colour)}/>'
-
-
-def _text(x: float, y: float, words: str, kind: str, colour: str = "") -> str:
-    style = f' style="fill: var(--{colour})"' if colour else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{style}>{escape(words)}</text>'

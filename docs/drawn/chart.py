@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from html import escape
 from typing import Final, NamedTuple
 
-WIDTH: Final = 1_000
-MARGIN: Final = 28
+from bench.svg import MARGIN, document, line, stroke, text
+
 LEFT: Final = 110
 RIGHT: Final = 700
 """The names of the lines stand to the right of it."""
@@ -25,20 +24,9 @@ COLOURS: Final = (
 )
 """Of the lines in their order, on a light ground and on a dark one."""
 
-STYLE: Final = """\
-    svg {{ --ground: #f6f7f5; --line: #b9c4bf; --ink: #1b2422; --quiet: #55645f; {light} }}
-    @media (prefers-color-scheme: dark) {{
-      svg {{ --ground: #101817; --line: #4a5b56; --ink: #e8efec; --quiet: #a3b2ad; {dark} }}
-    }}
-    text {{ font: 14px/1 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: var(--ink) }}
-    .name {{ font-weight: 600; font-size: 17px }}
-    .quiet {{ fill: var(--quiet); font-size: 13px }}
-    .end {{ text-anchor: end }}
-    .middle {{ text-anchor: middle }}
-    .ground {{ fill: var(--ground) }}
-    .grid {{ stroke: var(--line); stroke-width: 1 }}
-    .curve {{ fill: none; stroke-width: 2.5 }}
-"""  # noqa: E501
+_STYLE: Final = """\
+    .curve { fill: none; stroke-width: 2.5 }
+"""
 
 
 class Curve(NamedTuple):
@@ -60,36 +48,19 @@ class Plot(NamedTuple):
     height: int
 
 
-def document(title: str, plots: Iterable[Plot], x_title: str) -> str:
+def chart(title: str, plots: Iterable[Plot], x_title: str) -> str:
     """An SVG with the plots below each other."""
     lines: list[str] = []
     top = MARGIN
     for plot in plots:
         lines += _plot(plot, top, x_title)
         top += plot.height + 150
-    light, dark = (
-        "; ".join(f"--c{index}: {pair[ground]}" for index, pair in enumerate(COLOURS))
-        for ground in (0, 1)
-    )
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" '
-        f'height="{top}" role="img" aria-labelledby="title">'
-    )
-    return "\n".join(
-        [
-            head,
-            f'  <title id="title">{escape(title)}</title>',
-            f"  <style>\n{STYLE.format(light=light, dark=dark)}  </style>",
-            f'  <rect class="ground" width="{WIDTH}" height="{top}" rx="14"/>',
-            *(f"  {line}" for line in lines),
-            "</svg>\n",
-        ]
-    )
+    return document(title, top, lines, colours=COLOURS, style=_STYLE)
 
 
 def _plot(plot: Plot, top: float, x_title: str) -> Iterator[str]:
-    yield _text(MARGIN, top + 14, plot.title, "name")
-    yield _text(MARGIN, top + 38, plot.subtitle, "quiet")
+    yield text(MARGIN, top + 14, plot.title, "name")
+    yield text(MARGIN, top + 38, plot.subtitle, "quiet")
     begin, bottom = top + 60, top + 60 + plot.height
 
     def x(value: float) -> float:
@@ -99,15 +70,15 @@ def _plot(plot: Plot, top: float, x_title: str) -> Iterator[str]:
         return bottom - plot.height * _share(value, plot.y_powers)
 
     for power in plot.y_powers:
-        yield _line(LEFT, y(10.0**power), RIGHT, y(10.0**power))
-        yield _text(LEFT - 10, y(10.0**power) + 5, plot.y_text(10.0**power), "quiet end")
+        yield line(LEFT, y(10.0**power), RIGHT, y(10.0**power), "grid")
+        yield text(LEFT - 10, y(10.0**power) + 5, plot.y_text(10.0**power), "quiet end")
     for power in plot.x_powers:
-        yield _line(x(10.0**power), begin, x(10.0**power), bottom)
-        yield _text(x(10.0**power), bottom + 22, f"{10**power:,}", "quiet middle")
-    yield _text(RIGHT, bottom + 44, x_title, "quiet end")
+        yield line(x(10.0**power), begin, x(10.0**power), bottom, "grid")
+        yield text(x(10.0**power), bottom + 22, f"{10**power:,}", "quiet middle")
+    yield text(RIGHT, bottom + 44, x_title, "quiet end")
     for index, curve in enumerate(plot.curves):
         points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in curve.points)
-        yield f'<polyline class="curve" points="{points}" style="stroke: var(--c{index})"/>'
+        yield f'<polyline class="curve" points="{points}"{stroke(f"c{index}")}/>'
     yield from _names(plot, y)
 
 
@@ -117,18 +88,9 @@ def _names(plot: Plot, y: Callable[[float], float]) -> Iterator[str]:
     ends = [(y(curve.points[-1][1]), index) for index, curve in enumerate(plot.curves)]
     for end_y, index in sorted(ends):
         free_y = max(free_y, end_y + 5)
-        yield _text(RIGHT + 14, free_y, plot.curves[index].name, "", f"--c{index}")
+        yield text(RIGHT + 14, free_y, plot.curves[index].name, "", f"c{index}")
         free_y += LABEL_APART
 
 
 def _share(value: float, powers: range) -> float:
     return (math.log10(value) - powers[0]) / (powers[-1] - powers[0])
-
-
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, words: str, kind: str, colour: str = "") -> str:
-    style = f' style="fill: var({colour})"' if colour else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{style}>{escape(words)}</text>'

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from docs.drawn.chart import Curve, Plot, document
+from docs.drawn.chart import Curve, Plot, chart
 from docs.drawn.markdown import table
 
 from tailrace.costs import US_EAST_1, Estimate, Price, Workload, estimate, paying_left_share
@@ -227,7 +227,7 @@ def picture() -> str:
         240,
     )
     title = "Cost a month over the number of streams, and the share of leaving clients that pays"
-    return document(title, [parts, leaving], "streams that are open at the peak")
+    return chart(title, [parts, leaving], "streams that are open at the peak")
 
 
 def _streams(low: int, high: int) -> Iterable[int]:
