@@ -187,7 +187,15 @@ def test_a_tag_with_which_no_machine_could_be_launched_is_refused(stack: cdk.Sta
 
 def test_such_a_tag_may_be_on_what_is_no_machine(stack: cdk.Stack) -> None:
     gateway(stack, "/*")
-    machines = ["AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::LaunchTemplate"]
+    machines = ["AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::LaunchTemplate", "aws:cdk:stack"]
     cdk.Tags.of(stack).add("team/name", "streams", exclude_resource_types=machines)
 
     app_of(stack).synth()
+
+
+def test_such_a_tag_of_a_stack_comes_to_its_machines(stack: cdk.Stack) -> None:
+    """CloudFormation gives the tags of a stack to its group."""
+    gateway(cdk.Stack(app_of(stack), "Tagged", tags={"team/name": "streams"}), "/*")
+
+    with pytest.raises(RuntimeError, match="no machine can have the tag 'team/name'"):
+        app_of(stack).synth()

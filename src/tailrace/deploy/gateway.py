@@ -291,7 +291,7 @@ class Gateway(Construct):
         group.node.add_dependency(self._role.policy, self.network)
         resource = group.node.default_child
         assert isinstance(resource, autoscaling.CfnAutoScalingGroup)
-        self.node.add_validation(MachineTags(resource.tags))
+        self.node.add_validation(MachineTags(resource.tags, Stack.of(self).tags))
         self._role.allow_lifecycle_of(group.auto_scaling_group_name)
         return group
 

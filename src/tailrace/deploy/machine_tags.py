@@ -17,9 +17,12 @@ User Guide, "Tag your Amazon EC2 resources", read 2026-11)."""
 
 @jsii.implements(IValidation)
 class MachineTags:
-    """Checks the tags of a group, which its machines get, when all of them have been added."""
+    """Checks the tags that machines get, of their group and of its stack, when all are there.
 
-    def __init__(self, tags: TagManager) -> None:
+    CloudFormation gives those of a stack to its group, which gives them to its machines.
+    """
+
+    def __init__(self, *tags: TagManager) -> None:
         self._tags = tags
 
     def validate(self) -> list[str]:
@@ -28,7 +31,7 @@ class MachineTags:
             f"no machine can have the tag {key!r}: a key in its metadata has letters, digits and"
             " -_+=,.@: only; name it otherwise, or leave it out of the gateway: Tags.of(SCOPE)"
             f".add({key!r}, VALUE, exclude_resource_types=['AWS::AutoScaling::AutoScalingGroup',"
-            " 'AWS::EC2::LaunchTemplate'])"
-            for key in sorted(self._tags.tag_values())
+            " 'AWS::EC2::LaunchTemplate', 'aws:cdk:stack'])"
+            for key in sorted({key for tags in self._tags for key in tags.tag_values()})
             if key in _RESERVED or not _is_key(key)
         ]
