@@ -58,6 +58,7 @@ def test_values_that_were_changed_behind_a_construct_count(done: Done) -> None:
 
     assert {rule: finding[0] for rule, finding in findings.items()} == {
         "alb-silence": "error",
+        "callbacks-reached": "error",
         "cloudfront-attempts": "warning",
         "cloudfront-compression": "warning",
         "cloudfront-keep-alive": "error",

@@ -157,6 +157,7 @@ class Gateway(Construct):
             self.config,
             self.functions,
             self.group,
+            self.security_group,
             templates,
             public_port=self.public_port,
             callback_ports=self.callback_ports,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
+from aws_cdk import Stack
 from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
 
 from tailrace.agreement import InvokedFunction, Surroundings, Way
 from tailrace.config import Config, PortRange
@@ -19,6 +22,7 @@ def way_of(
     config: Config,
     functions: Sequence[StreamingFunction],
     group: autoscaling.AutoScalingGroup,
+    security_group: ec2.SecurityGroup,
     templates: Templates,
     *,
     public_port: int,
@@ -33,6 +37,10 @@ def way_of(
     """
     names = {each.version.function_arn: each.node.path for each in functions}
     values = templates.read(template.group_values, group)
+    callers = [each.security_group for each in functions if each.security_group is not None]
+    if {Stack.of(each) for each in (security_group, *callers)} == {Stack.of(group)}:
+        callback_values = partial(template.callback_values, ports=callback_ports)
+        values |= templates.read(callback_values, security_group, *callers)
     return Way(
         gateway=config.gateway,
         routes=tuple(

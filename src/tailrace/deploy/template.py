@@ -111,6 +111,18 @@ def function_values(resources: Resources, function: str, version: str) -> Values
     return values
 
 
+def callback_values(
+    resources: Resources, target: str, *sources: str, ports: tuple[int, int]
+) -> Values:
+    """Read whether security groups, `sources`, reach these ports of another one, `target`."""
+    missing = set(sources)
+    for _, rule in _of_type(resources, "AWS::EC2::SecurityGroupIngress"):
+        first, last = rule.get("FromPort", 0), rule.get("ToPort", -1)
+        if target in _referenced(rule.get("GroupId")) and (first <= ports[0] and ports[1] <= last):
+            missing -= _referenced(rule.get("SourceSecurityGroupId"))
+    return {"functions_reach_callbacks": not missing}
+
+
 def _properties(resources: Resources, name: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = resources[name].get("Properties", {})
     return found

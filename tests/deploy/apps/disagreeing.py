@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 
 from tailrace.deploy import StreamingFunction, StreamingSite
 
@@ -41,6 +42,9 @@ def overridden(stack):
     override(distribution, f"{origin}.VpcOriginConfig.OriginReadTimeout", 181)
     override(distribution, "DistributionConfig.DefaultCacheBehavior.Compress", True)
     override(site.functions[0].function, "Timeout", 20)
+    for each in site.gateway.security_group.node.find_all():
+        if isinstance(each, ec2.CfnSecurityGroupIngress) and each.from_port == 8081:
+            each.add_property_override("ToPort", 8081)
 
 
 def removed(stack):
