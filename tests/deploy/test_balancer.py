@@ -39,7 +39,7 @@ def test_each_time_out_is_set_and_none_is_left_to_aws(lines: Template) -> None:
         "routing.http.xff_header_processing.mode": "append",
     }
     assert attributes(target, "TargetGroupAttributes") == {
-        "deregistration_delay.timeout_seconds": "360",
+        "deregistration_delay.timeout_seconds": "370",
         "load_balancing.algorithm.type": "least_outstanding_requests",
         "stickiness.enabled": "false",
     }

@@ -286,7 +286,7 @@ def test_a_machine_is_told_all_that_it_needs(parts: Assembly) -> None:
             "held_max": 5000,
             "trusted_hops": 2,
             "scheme_header": "cloudfront-forwarded-proto",
-            "drain_delay_s": 15,
+            "drain_delay_s": 25,
             "drain_timeout_s": 900,
             "first_byte_timeout_s": 61,
         },

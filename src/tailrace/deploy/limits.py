@@ -100,13 +100,14 @@ GATEWAY_SETTINGS: Final[Mapping[str, float | str]] = {
     "held_max": 1_000,
     "trusted_hops": TRUSTED_HOPS,
     "scheme_header": "cloudfront-forwarded-proto",
-    "drain_delay_s": 15,
+    "drain_delay_s": 25,
     "drain_timeout_s": int(limits.TOTAL_TIMEOUT_S),
 }
 """What differs from the gateway's own defaults. 1,000 streams with 6 chunks a second each are what
 a t4g.small carries without burst credits: 0.4 cores, 64 µs a chunk (docs/topics/performance.md).
-The load balancer needs two failed health checks, 10 s, to notice that a gateway drains. The longest
-stream ends whole."""
+The load balancer needs two failed health checks, 10 s, to notice that a gateway drains; a target
+that was deregistered has been seen to get requests for 17 s (docs/how-to/behind-a-proxy.md). The
+longest stream ends whole."""
 TARGET_HELD_PERCENT: Final = 60
 """The rest is for what comes while a further machine boots."""
 BOOT_TIMEOUT_S: Final = 600
