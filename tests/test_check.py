@@ -66,7 +66,7 @@ def test_an_error_names_both_values_and_where_they_are_set(check: Check) -> None
     silence, keep_alive, *_ = result.stdout.splitlines()
     assert silence == (
         "error    alb-silence: function_idle_timeout_s (25 s, tailrace.toml) is not shorter than "
-        "the ALB's idle time-out (25 s, --alb-idle-timeout): the ALB cuts a response that is "
+        "the ALB's idle time-out (25 s, --alb-idle-timeout): the ALB aborts a response that is "
         "silent for 25 s, and the gateway's log says that the client left; raise the ALB's idle "
         "time-out above 25 s, or lower function_idle_timeout_s below 25 s and send heartbeats more "
         "often"

@@ -130,7 +130,7 @@ CASES = [
         "alb-silence",
         {"alb_idle_timeout_s": 25},
         "function_idle_timeout_s (25 s) is not shorter than the ALB's idle time-out (25 s, "
-        "--alb-idle-timeout): the ALB cuts a response that is silent for 25 s, and the gateway's "
+        "--alb-idle-timeout): the ALB aborts a response that is silent for 25 s, and the gateway's "
         "log says that the client left",
         "raise the ALB's idle time-out above 25 s, or lower function_idle_timeout_s below 25 s and "
         "send heartbeats more often",
@@ -140,7 +140,7 @@ CASES = [
         "cloudfront-silence",
         {"function_idle_timeout_s": 30},
         "function_idle_timeout_s (30 s) is not shorter than CloudFront's read time-out (30 s): "
-        "CloudFront cuts a response that is silent for 30 s",
+        "CloudFront aborts a response that is silent for 30 s",
         "raise CloudFront's read time-out above 30 s, or lower function_idle_timeout_s below 30 s",
         {"function_idle_timeout_s": 29.9},
     ),
@@ -148,7 +148,7 @@ CASES = [
         "proxy-silence",
         {"proxy_read_timeout_s": 25},
         "function_idle_timeout_s (25 s) is not shorter than the proxy's read time-out (25 s): the "
-        "proxy cuts a response that is silent for 25 s",
+        "proxy aborts a response that is silent for 25 s",
         "raise the proxy's read time-out above 25 s, or lower function_idle_timeout_s below 25 s",
         {"proxy_read_timeout_s": 25.1},
     ),
@@ -156,7 +156,7 @@ CASES = [
         "heartbeat",
         {"heartbeat_s": 13},
         "the app's heartbeat (13 s) is more than half of function_idle_timeout_s (25 s): the "
-        "gateway cuts a response whose heartbeat is 12 s late",
+        "gateway aborts a response whose heartbeat is 12 s late",
         "send a heartbeat every 12.5 s or more often, or raise function_idle_timeout_s to 26 s",
         level="warning",
     ),
@@ -164,7 +164,7 @@ CASES = [
         "heartbeat",
         {"heartbeat_s": 25},
         "the app's heartbeat (25 s) is more than half of function_idle_timeout_s (25 s): the "
-        "gateway cuts each response between two heartbeats",
+        "gateway aborts each response between two heartbeats",
         "send a heartbeat every 12.5 s or more often, or raise function_idle_timeout_s to 50 s",
     ),
     Case(
@@ -196,7 +196,7 @@ CASES = [
         "function-timeout",
         {"total_timeout_s": 300, "timeout_s": 299},
         "the time-out of function chat (299 s) is shorter than total_timeout_s (300 s): Lambda "
-        "cuts a stream after 299 s",
+        "aborts a stream after 299 s",
         "raise the function's time-out to 300 s, or lower total_timeout_s to 299 s",
         level="warning",
     ),
@@ -204,7 +204,7 @@ CASES = [
         "cloudfront-completion",
         {"cloudfront_completion_timeout_s": 300},
         "total_timeout_s (300 s) is not shorter than CloudFront's response completion time-out "
-        "(300 s): CloudFront cuts each response after 300 s, whatever it has sent",
+        "(300 s): CloudFront aborts each response after 300 s, whatever it has sent",
         "leave CloudFront's response completion time-out unset, or raise it above 300 s",
     ),
     Case(
@@ -222,7 +222,7 @@ CASES = [
         "drain-timeout",
         {"drain_timeout_s": 299},
         "drain_timeout_s (299 s) is shorter than the time-out of function chat (300 s): when a "
-        "gateway stops, a stream that would run on for 300 s is cut after 299 s",
+        "gateway stops, a stream that would run on for 300 s is aborted after 299 s",
         "raise drain_timeout_s to 300 s",
         level="warning",
     ),
@@ -241,7 +241,7 @@ CASES = [
         # ECS would not wait for so long before SIGTERM either.
         {"deregistration_delay_s": 319, "fargate_stop_timeout_s": None},
         "drain_delay_s (20 s) and drain_timeout_s (300 s) are longer together than the target "
-        "group's deregistration delay (319 s): the ALB cuts open streams 319 s after the gateway "
+        "group's deregistration delay (319 s): the ALB aborts open streams 319 s after the gateway "
         "was deregistered",
         "raise the deregistration delay to 320 s, or lower drain_timeout_s",
     ),
@@ -250,7 +250,7 @@ CASES = [
         {"hook_heartbeat_s": 319, "lifecycle_heartbeat_s": None},
         "drain_delay_s (20 s) and drain_timeout_s (300 s) are longer together than the lifecycle "
         "hook's heartbeat time-out (319 s): the instance is terminated after 319 s, and open "
-        "streams are cut",
+        "streams are aborted",
         "let the gateway send heartbeats (--lifecycle-hook), or raise the hook's heartbeat "
         "time-out to 320 s",
         {"hook_heartbeat_s": 320, "lifecycle_heartbeat_s": None},
@@ -260,7 +260,7 @@ CASES = [
         {"drain_timeout_s": 2_981, "deregistration_delay_s": 3_600, "stop_timeout_s": 3_600},
         "drain_delay_s (20 s) and drain_timeout_s (2981 s) are longer together than 100 times "
         "the lifecycle hook's heartbeat time-out (30 s): the instance is terminated after 3000 s, "
-        "and open streams are cut",
+        "and open streams are aborted",
         "raise the hook's heartbeat time-out to 30.01 s",
         {"drain_timeout_s": 2_980, "deregistration_delay_s": 3_600, "stop_timeout_s": 3_600},
     ),
@@ -269,21 +269,22 @@ CASES = [
         {"lifecycle_heartbeat_s": 21},
         "the gateway's lifecycle heartbeat (21 s) is more than two thirds of the lifecycle hook's "
         "heartbeat time-out (30 s): the hook is over when one heartbeat fails, and open streams "
-        "are cut",
+        "are aborted",
         "set --lifecycle-heartbeat to 20 s or less",
     ),
     Case(
         "stop-timeout",
         {"stop_timeout_s": 319},
         "drain_delay_s (20 s) and drain_timeout_s (300 s) are longer together than the stop "
-        "time-out (319 s): the gateway is killed 319 s after SIGTERM, and open streams are cut",
+        "time-out (319 s): the gateway is killed 319 s after SIGTERM, and open streams are aborted",
         "raise it to 320 s",
     ),
     Case(
         "fargate-stop-timeout",
         {"fargate_stop_timeout_s": 120, "deregistration_delay_s": None},
         "drain_delay_s (20 s) and drain_timeout_s (300 s) are longer together than the container's "
-        "stopTimeout (120 s): the gateway is killed 120 s after SIGTERM, and open streams are cut",
+        "stopTimeout (120 s): the gateway is killed 120 s after SIGTERM, and open streams are "
+        "aborted",
         "give the target group a deregistration delay of 320 s, which ECS waits for before SIGTERM",
     ),
     Case(
@@ -531,7 +532,7 @@ def test_the_shortest_silence_on_the_way_counts_for_heartbeats() -> None:
 
     assert [finding.text for finding in found.findings] == [
         "the app's heartbeat (20 s) is more than half of CloudFront's read time-out (39 s): "
-        "CloudFront cuts a response whose heartbeat is 19 s late"
+        "CloudFront aborts a response whose heartbeat is 19 s late"
     ]
 
 

@@ -29,7 +29,7 @@ def _function_timeout(way: Way) -> Complaints:
     if longest_s < total_s:
         yield warning(
             f"{way.named('timeout_s', functions[longest_s])} is shorter than "
-            f"{way.named('total_timeout_s')}: Lambda cuts a stream after {longest_s:g} s",
+            f"{way.named('total_timeout_s')}: Lambda aborts a stream after {longest_s:g} s",
             f"raise the function's time-out to {total_s:g} s, or lower total_timeout_s to "
             f"{longest_s:g} s",
         )
@@ -43,7 +43,7 @@ def _completion(way: Way) -> Complaints:
         return
     yield error(
         f"{way.named('total_timeout_s')} is not shorter than "
-        f"{way.named('cloudfront_completion_timeout_s')}: CloudFront cuts each response after "
+        f"{way.named('cloudfront_completion_timeout_s')}: CloudFront aborts each response after "
         f"{completion_s:g} s, whatever it has sent",
         f"leave CloudFront's response completion time-out unset, or raise it above {total_s:g} s",
     )
@@ -70,7 +70,7 @@ def _drain_timeout(way: Way) -> Complaints:
             yield warning(
                 f"{way.named('drain_timeout_s')} is shorter than "
                 f"{way.named('timeout_s', functions)}: when a gateway stops, a stream that would "
-                f"run on for {longest_s:g} s is cut after {drain_timeout_s:g} s",
+                f"run on for {longest_s:g} s is aborted after {drain_timeout_s:g} s",
                 f"raise drain_timeout_s to {longest_s:g} s",
             )
 
@@ -99,7 +99,7 @@ def _deregistration(way: Way) -> Complaints:
         return
     yield error(
         f"{_drain(way)} are longer together than {way.named('deregistration_delay_s')}: the ALB "
-        f"cuts open streams {delay_s:g} s after the gateway was deregistered",
+        f"aborts open streams {delay_s:g} s after the gateway was deregistered",
         f"raise the deregistration delay to {drain_s(way):g} s, or lower drain_timeout_s",
     )
 
@@ -120,7 +120,7 @@ def _hook(way: Way) -> Complaints:
         return
     yield error(
         f"{_drain(way)} are longer together than {what}: the instance is terminated after "
-        f"{bound_s:g} s, and open streams are cut",
+        f"{bound_s:g} s, and open streams are aborted",
         remedy,
     )
 
@@ -133,7 +133,7 @@ def _hook_interval(way: Way) -> Complaints:
     yield error(
         f"{way.named('lifecycle_heartbeat_s')} is more than two thirds of "
         f"{way.named('hook_heartbeat_s')}: the hook is over when one heartbeat fails, and open "
-        "streams are cut",
+        "streams are aborted",
         f"set --lifecycle-heartbeat to {beat_s * _HEARTBEAT_SHARE_MAX:g} s or less",
     )
 
@@ -153,7 +153,7 @@ def _stop_timeout(field: str, way: Way) -> Complaints:
         )
     yield error(
         f"{_drain(way)} are longer together than {way.named(field)}: the gateway is killed "
-        f"{stop_s:g} s after SIGTERM, and open streams are cut",
+        f"{stop_s:g} s after SIGTERM, and open streams are aborted",
         remedy,
     )
 
@@ -173,14 +173,14 @@ ENDING_RULES: Final = (
     Rule(
         "function-timeout",
         "`total_timeout_s` ≤ the longest time-out of its functions",
-        "Lambda cuts streams that the gateway would keep (warning)",
+        "Lambda aborts streams that the gateway would keep (warning)",
         ("timeout_s",),
         _function_timeout,
     ),
     Rule(
         "cloudfront-completion",
         f"`total_timeout_s` < {label('cloudfront_completion_timeout_s')}, if that is set",
-        "CloudFront cuts each long response",
+        "CloudFront aborts each long response",
         ("cloudfront_completion_timeout_s",),
         _completion,
     ),
@@ -194,7 +194,7 @@ ENDING_RULES: Final = (
     Rule(
         "drain-timeout",
         "`drain_timeout_s` ≥ the longest stream: the function's time-out or `total_timeout_s`",
-        "a stream may be cut when a gateway stops (warning)",
+        "a stream may be aborted when a gateway stops (warning)",
         ("timeout_s",),
         _drain_timeout,
     ),
@@ -208,7 +208,7 @@ ENDING_RULES: Final = (
     Rule(
         "deregistration-delay",
         f"`drain_delay_s` + `drain_timeout_s` ≤ {label('deregistration_delay_s')}",
-        "the ALB cuts streams that the gateway would finish",
+        "the ALB aborts streams that the gateway would finish",
         ("deregistration_delay_s",),
         _deregistration,
     ),

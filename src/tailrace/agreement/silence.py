@@ -51,7 +51,7 @@ def _idle(hop: Hop, way: Way) -> Complaints:
         return
     yield error(
         f"{way.named('function_idle_timeout_s')} is not shorter than {way.named(hop.field)}: "
-        f"{hop.name} cuts a response that is silent for {hop_s:g} s, and the gateway's log says "
+        f"{hop.name} aborts a response that is silent for {hop_s:g} s, and the gateway's log says "
         "that the client left",
         f"{_raise(hop, own_s)}lower function_idle_timeout_s below {hop_s:g} s and send heartbeats "
         "more often",
@@ -84,10 +84,10 @@ def _heartbeat(way: Way) -> Complaints:
         f"{2 * beat_s:g} s"
     )
     if beat_s >= bound_s:
-        yield error(f"{both}: {name} cuts each response between two heartbeats", remedy)
+        yield error(f"{both}: {name} aborts each response between two heartbeats", remedy)
         return
     late_s = bound_s - beat_s
-    yield warning(f"{both}: {name} cuts a response whose heartbeat is {late_s:g} s late", remedy)
+    yield warning(f"{both}: {name} aborts a response whose heartbeat is {late_s:g} s late", remedy)
 
 
 def _kept_longer(name: str, own: str, field: str, way: Way) -> Complaints:
@@ -125,7 +125,7 @@ def _rules_of(hop: Hop) -> tuple[Rule, ...]:
         Rule(
             f"{hop.key}-silence",
             f"`function_idle_timeout_s` < {label(hop.field)}",
-            f"{hop.name} cuts silent responses that the gateway would keep",
+            f"{hop.name} aborts silent responses that the gateway would keep",
             (hop.field,),
             partial(_idle, hop),
         ),
@@ -138,7 +138,7 @@ SILENCE_RULES: Final = (
         "heartbeat",
         f"2 × {label('heartbeat_s')} ≤ the shortest of `function_idle_timeout_s` and the time-outs "
         "of silence in front",
-        "a response is cut when a heartbeat is late (warning), or between any two",
+        "a response is aborted when a heartbeat is late (warning), or between any two",
         ("heartbeat_s",),
         _heartbeat,
     ),

@@ -28,7 +28,7 @@ _Watched = tuple[AlarmRow, str, cloudwatch.Metric, float]
 class Alarms(Construct):
     """CloudWatch alarms, each with a description that says what to do: see `alarm_table`.
 
-    They tell `topic`, if there is one, when they go off and when all is well again. `without` are
+    They notify `topic`, if there is one, when they go off and when all is well again. `without` are
     names of alarms to leave out. Those of the load balancer need its target group.
     """
 

@@ -39,7 +39,7 @@ class StreamingSite(Construct):
     refuses what does not come from this distribution: for regions without VPC origins. The access
     logs of the load balancer and of CloudFront go to `log_bucket`, which needs ACLs.
 
-    The alarms of `Alarms` tell `alarm_topic`; `without_alarms` are names of those to leave out.
+    The alarms of `Alarms` notify `alarm_topic`; `without_alarms` are names of those to leave out.
 
     For what has no argument here, compose `Network`, `Gateway`, `Balancer` and `Distribution`.
 
