@@ -89,8 +89,9 @@ ALARMS: Final = (
         metric="RequestsLate",
         statistic="Sum",
         meaning="Requests get 503, because gateways have too little CPU time.",
-        remedy="Raise instances_max, or take a larger instance_type; a t4g machine may have used up"
-        " its CPU credits. A lower held_max makes the group grow earlier.",
+        remedy="Raise instances_max, or take a larger instance_type; a t4g machine of an account"
+        " with CPU credits of the kind standard may have used them up. A lower held_max makes the"
+        " group grow earlier.",
     ),
     AlarmRow(
         name="failed",
