@@ -90,3 +90,12 @@ def test_metadata_that_cannot_be_read_are_a_warning(instance: Instance) -> None:
     assert finding.level == "warning"
     assert "it is switched off for this instance" in finding.text
     assert instance.calls == []
+
+
+def test_the_group_is_in_the_region_of_the_instance(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions may be elsewhere; calls there would find no action, and never complete one."""
+    monkeypatch.setenv("AWS_REGION", "us-gov-west-1")
+
+    assert found(instance).level == "ok"

@@ -68,7 +68,8 @@ class LifecycleAction:
     async def find(cls, name: HookName, metadata: InstanceMetadata) -> LifecycleAction:
         """Return the action for this instance, with the credentials of the AWS configuration.
 
-        A group that is not named, and a region that is not configured, are those of the metadata.
+        The region is the instance's, as its group's always is, whichever is configured. A group
+        that is not named is that of the metadata.
 
         Raises:
             ConfigError: something of this is missing, or the AWS configuration is invalid.

@@ -51,12 +51,12 @@ def find_endpoint(url: str | None) -> AwsEndpoint:
 def configured_endpoint(service: str, region: str | None = None) -> AwsEndpoint:
     """Return a service's endpoint as botocore resolves it: partitions, FIPS, AWS_ENDPOINT_URL etc.
 
-    `region` counts if none is configured. This takes 80 ms, once; botocore sends no requests.
+    Without a region, the configured one counts. This takes 80 ms, once; botocore sends no requests.
 
     Raises:
         ConfigError: there is no region, or the AWS configuration is invalid.
     """
-    region = _configured_region() or region
+    region = region or _configured_region()
     if not region:
         raise ConfigError("no AWS region: set AWS_REGION, or give --endpoint-url")
     try:
