@@ -308,7 +308,7 @@ CASES = [
         {"account_concurrency": 99},
         "the routes allow 100 open requests at a time, concurrency × gateways, and the account's "
         "concurrency (99) is less: Lambda throttles what is above",
-        "lower concurrency of the routes, or ask AWS for a concurrency of 100",
+        "lower concurrency of the routes or held_max, or ask AWS for a concurrency of 100",
     ),
     Case(
         "async-age",
@@ -589,3 +589,12 @@ def test_the_account_holds_the_sum_of_its_functions() -> None:
     less = dataclasses.replace(way, around=dataclasses.replace(around, account_concurrency=129))
     (finding,) = check_agreement(less, allowed=("reserved-concurrency",)).findings
     assert finding.text.startswith("the routes allow 130 open requests at a time")
+
+    # All functions together are bounded as well.
+    few = dataclasses.replace(less, gateway=GatewayConfig(held_max=64))
+    assert check_agreement(few, allowed=("reserved-concurrency",)).findings == []
+
+    more = dataclasses.replace(less, gateway=GatewayConfig(held_max=65))
+    more = dataclasses.replace(more, functions={})
+    (finding,) = check_agreement(more).findings
+    assert finding.text.startswith("the gateways hold 130 open requests at a time, held_max × gate")

@@ -42,20 +42,24 @@ def _reserved(way: Way) -> Complaints:
 
 def _account(way: Way) -> Complaints:
     """Functions with reserved concurrency use no more than that."""
-    account, total = way.around.account_concurrency, 0
+    account = way.around.account_concurrency
     assert account is not None
+    total, held_max = 0, (way.around.gateways or 1) * way.gateway.held_max
     for function in dict.fromkeys(r.function for r in way.routes if r.invoke_url is None):
         known = way.functions.get(function)
         reserved = None if known is None else known.reserved_concurrency
         wanted = _open_max(way, function)
         total += wanted if reserved is None else min(wanted, reserved)
+    allow, source = "the routes allow", "concurrency"
+    if total > held_max:
+        total, allow, source = held_max, "the gateways hold", "held_max"
     if total <= account:
         return
     yield error(
-        f"the routes allow {total} open requests at a time, concurrency × gateways, and "
+        f"{allow} {total} open requests at a time, {source} × gateways, and "
         f"{way.named('account_concurrency')} is less: Lambda throttles what is above, also of the "
         "account's other functions, and those clients wait for a 504 in place of an immediate 503",
-        f"lower concurrency of the routes, or ask AWS for a concurrency of {total}",
+        f"lower concurrency of the routes or held_max, or ask AWS for a concurrency of {total}",
     )
 
 
@@ -158,7 +162,8 @@ CAPACITY_RULES: Final = (
     ),
     Rule(
         "account-concurrency",
-        "the sum of all functions ≤ the account's concurrency",
+        "the sum of all functions, or `held_max` × gateways if that is less, ≤ the account's "
+        "concurrency",
         "the same, and other functions of the account are throttled too",
         ("account_concurrency",),
         _account,
