@@ -159,6 +159,10 @@ def test_every_gateway_setting_is_an_option() -> None:
             "--callback-ports: a gateway of one process, as with --workers 0, has the port of",
         ),
         (
+            ["gateway", "--function", "f", "--metrics", "emf", "--check"],
+            "--metrics: needs --metrics-name NAME",
+        ),
+        (
             ["gateway", "--function", "f", "--metrics", "emf"],
             "--metrics: needs --metrics-name NAME, the same for all gateways that are scaled toge",
         ),

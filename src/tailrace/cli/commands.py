@@ -94,11 +94,11 @@ def gateway(context: click.Context, /, **values: Any) -> None:
     if is_alone:
         _refuse_of_parent(options)
     _check_lifecycle(options)
+    metrics = _metrics(options)
     if options.is_check:
         _run_check(options, values, log_settings)
     if options.is_json:
         raise ConfigError("belongs to --check", where="--json")
-    metrics = _metrics(options)
     if is_alone:
         if os.environ.get("LISTEN_PID") == str(os.getpid()):
             problem = "a gateway of one process takes no passed sockets; leave out --workers 0"
