@@ -25,14 +25,14 @@ class Cloud:
     """Clients of a moto server, and stacks made there."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     @property
     def variables(self) -> dict[str, str]:
         """With which the commands of AWS's tools use this account, and none of the machine's."""
         return {
             # A name, not an address: moto takes the first part of the host for a bucket.
-            "AWS_ENDPOINT_URL": self._url.replace("127.0.0.1", "localhost"),
+            "AWS_ENDPOINT_URL": self.url.replace("127.0.0.1", "localhost"),
             "AWS_ACCESS_KEY_ID": "id",
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": REGION,
@@ -44,7 +44,7 @@ class Cloud:
     def client(self, service: str) -> Any:
         return boto3.client(
             service,
-            endpoint_url=self._url,
+            endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id="id",
             aws_secret_access_key="secret",
