@@ -30,7 +30,7 @@ class InstanceRefresh(Construct):
     """Replaces the instances of a group when its launch template changes, behind the deploy.
 
     `launch_template_version` is the number that the group has, from `latest_version_number`. For
-    `healthy_percent_max` and `warmup_s` see `refresh_preferences`.
+    `warmup_s` see `refresh_preferences`.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class InstanceRefresh(Construct):
         *,
         group: autoscaling.IAutoScalingGroup,
         launch_template_version: str,
-        healthy_percent_max: int = 200,
         warmup_s: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -51,9 +50,7 @@ class InstanceRefresh(Construct):
         properties = {
             "GroupName": group.auto_scaling_group_name,
             "LaunchTemplateVersion": launch_template_version,
-            "Preferences": resources.refresh_preferences(
-                healthy_percent_max=healthy_percent_max, warmup_s=warmup_s
-            ),
+            "Preferences": resources.refresh_preferences(warmup_s),
         }
         custom_resource(self, resources.INSTANCE_REFRESH, arn, properties).node.add_dependency(
             group
@@ -61,17 +58,12 @@ class InstanceRefresh(Construct):
 
 
 class PrefixListId(Construct):
-    """Finds the id of a managed prefix list in the stack's region while it is deployed."""
+    """Finds the id of CloudFront's prefix list in the stack's region while it is deployed."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name: str = resources.CLOUDFRONT_PREFIX_LIST,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        found = custom_resource(self, resources.PREFIX_LIST_ID, "*", {"Name": name})
+        properties = {"Name": resources.CLOUDFRONT_PREFIX_LIST}
+        found = custom_resource(self, resources.PREFIX_LIST_ID, "*", properties)
         self.prefix_list_id = found.get_att_string("PrefixListId")
 
 

@@ -41,18 +41,15 @@ should AWS refuse, the reason names these actions.
 """
 
 
-def refresh_preferences(*, healthy_percent_max: int, warmup_s: int | None) -> dict[str, object]:
-    """Preferences of a refresh that launches new instances before it ends old ones.
+def refresh_preferences(warmup_s: int | None) -> dict[str, object]:
+    """Preferences of a refresh that has all new instances beside all old ones, before those end.
 
-    `healthy_percent_max` is 100 to 200, of the desired capacity: 100 replaces one instance after
-    the other, 200 has all new ones beside all old ones. Protected and standby instances stay as
-    they are: AWS's default would wait an hour for them and then fail. Without `warmup_s` a new
-    instance counts after the group's default warm-up.
+    Protected and standby instances stay as they are: AWS's default would wait an hour for them and
+    then fail. Without `warmup_s` a new instance counts after the group's default warm-up.
     """
-    assert 100 <= healthy_percent_max <= 200
     return {
         "MinHealthyPercentage": 100,
-        "MaxHealthyPercentage": healthy_percent_max,
+        "MaxHealthyPercentage": 200,
         **({} if warmup_s is None else {"InstanceWarmup": warmup_s}),
         "SkipMatching": True,
         "ScaleInProtectedInstances": "Ignore",
