@@ -23,11 +23,12 @@ HANDLER = "def handler(event, context):\n    return 1\n"
 
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cdk.Stack:
+def stack(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> cdk.Stack:
     """A stack whose folder has a function in it."""
     (tmp_path / "lines").mkdir()
     (tmp_path / "lines" / "main.py").write_text(HANDLER)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     return cdk.Stack(cdk.App(outdir=str(tmp_path / "cdk.out")), "Site")
 
 
@@ -112,6 +113,21 @@ REFUSED: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         ),
         "Site/Network: endpoints: a given VPC keeps those that it has; add others with"
         " vpc.add_interface_endpoint",
+    ),
+    "addresses of a given VPC": (
+        lambda stack: Network(
+            stack,
+            "Network",
+            vpc=vpc(stack, isolated_subnet_ids=["subnet-1"]),
+            cidr="10.9.0.0/20",
+        ),
+        "Site/Network: cidr: a given VPC keeps the addresses that it has; leave it out",
+    ),
+    "subnets without their VPC": (
+        lambda stack: Network(
+            stack, "Network", subnets=vpc(stack, isolated_subnet_ids=["subnet-1"]).isolated_subnets
+        ),
+        "Site/Network: subnets: they are in no VPC that is made here; give their vpc too",
     ),
     "a VPC without private subnets": (
         lambda stack: Network(stack, "Network", vpc=vpc(stack, public_subnet_ids=["subnet-1"])),

@@ -65,6 +65,12 @@ class Network(Construct):
             remedy = "add others with vpc.add_interface_endpoint"
             problem = f"a given VPC keeps those that it has; {remedy}"
             raise ConfigError(problem, where=f"{self.node.path}: endpoints")
+        if vpc is not None and cidr != limits.NETWORK_CIDR:
+            problem = "a given VPC keeps the addresses that it has; leave it out"
+            raise ConfigError(problem, where=f"{self.node.path}: cidr")
+        if vpc is None and subnets is not None:
+            problem = "they are in no VPC that is made here; give their vpc too"
+            raise ConfigError(problem, where=f"{self.node.path}: subnets")
         if zones is not None and (vpc is not None or len(set(zones)) != limits.ZONES):
             where, allowed = f"{self.node.path}: zones", f"{limits.ZONES} of a VPC that is made"
             raise ConfigError(f"{list(zones)} do not fit", where=where, allowed=allowed)
