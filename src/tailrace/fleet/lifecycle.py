@@ -16,13 +16,7 @@ from tailrace.config import HookName
 from tailrace.errors import ConfigError
 from tailrace.fleet.instance_watch import InstanceWatch
 from tailrace.fleet.parent import Parent
-from tailrace.gateway.aws.auto_scaling import (
-    COMPLETE,
-    HEARTBEAT,
-    PERMISSIONS,
-    LifecycleAction,
-    Refusal,
-)
+from tailrace.gateway.aws.auto_scaling import COMPLETE, HEARTBEAT, LifecycleAction, Refusal
 from tailrace.gateway.aws.metadata import InstanceMetadata
 from tailrace.net.clock import LoopClock, TimerClock, sleep, time_limit
 from tailrace.net.process import limits
@@ -137,8 +131,8 @@ class Lifecycle:
         """Find mistakes now and not when the instance is to end: a heartbeat for no action."""
         await self._watch.has_read.wait()
         refusal = await self._call(HEARTBEAT)
-        if refusal is not None and refusal.why != "inactive":
-            self._warn(refusal)
+        if refusal is not None and not refusal.is_inactive:
+            self._warn(refusal, "it is tried again when this instance is to be terminated")
 
     async def _beat(self) -> None:
         """Send heartbeats until cancelled, or until the hook is over."""
@@ -149,7 +143,7 @@ class Lifecycle:
             if refusal is None:
                 failures = 0
                 self._note_taken()
-            elif refusal.why == "inactive":
+            elif refusal.is_inactive:
                 if self._is_over(refusal):
                     return
                 failures = 0
@@ -164,7 +158,7 @@ class Lifecycle:
         until_s = self._clock.now_s() + limits.LIFECYCLE_COMPLETE_TIMEOUT_S
         failures = 0
         while (refusal := await self._call(COMPLETE)) is not None:
-            if refusal.why == "inactive":
+            if refusal.is_inactive:
                 if self._is_over(refusal):
                     return
             else:
@@ -211,7 +205,7 @@ class Lifecycle:
         try:
             action = await self._opened()
         except ConfigError as error:
-            return Refusal("failed", str(error))
+            return Refusal(str(error))
         refusal = await action.call(name)
         if refusal is None and name == HEARTBEAT:
             self._heartbeats += 1
@@ -228,13 +222,13 @@ class Lifecycle:
                 self._action = await LifecycleAction.find(self._hook, self._metadata)
             return self._action
 
-    def _warn(self, refusal: Refusal) -> None:
+    def _warn(self, refusal: Refusal, next_step: str = "it is tried again") -> None:
         """Warn of a refusal, unless it was the last one."""
         if self._told == refusal.text:
             return
         self._told = refusal.text
-        remedy = PERMISSIONS if refusal.why == "denied" else "it is tried again"
-        logger.warning("lifecycle hook %s: %s; %s", self._name, refusal.text, remedy)
+        remedy = "" if refusal.remedy is None else f"; {refusal.remedy}"
+        logger.warning("lifecycle hook %s: %s%s; %s", self._name, refusal.text, remedy, next_step)
 
     def _note_taken(self) -> None:
         if self._told is not None:

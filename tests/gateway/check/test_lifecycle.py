@@ -56,21 +56,35 @@ def test_a_missing_permission_is_a_warning_that_names_it(instance: Instance) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("error", "text", "remedy"),
     [
-        (THROTTLED, "Throttling: Rate exceeded"),
-        (Error(500, "InternalFailure", "&quot;oh&quot;\r\n"), 'InternalFailure: "oh"'),
-        (Error(502), "HTTP 502: without a message"),
-        (Error(0), "no answer within 5 s"),
+        (THROTTLED, "Throttling: Rate exceeded", "check again later"),
+        (
+            Error(500, "InternalFailure", "&quot;oh&quot;\r\n"),
+            'InternalFailure: "oh"',
+            "check again later",
+        ),
+        (Error(502), "HTTP 502: without a message", "check again later"),
+        (Error(403), "HTTP 403: without a message", "check again later"),
+        (Error(403, "ExpiredToken", "old"), "ExpiredToken: old", "check the credentials"),
+        (
+            Error(403, "SignatureDoesNotMatch", "Signature expired"),
+            "SignatureDoesNotMatch: Signature expired",
+            "this machine's clock",
+        ),
+        (Error(0), "no answer within 5 s", "VPC endpoint for autoscaling"),
     ],
 )
-def test_an_api_that_fails_is_a_warning(instance: Instance, error: Error, text: str) -> None:
+def test_an_api_that_fails_is_a_warning(
+    instance: Instance, error: Error, text: str, remedy: str
+) -> None:
+    """Only an answer that names a permission is a question of permissions."""
     instance.every = error
 
     finding = found(instance)
 
     assert (finding.level, finding.text) == ("warning", text)
-    assert finding.remedy is not None and "VPC endpoint for autoscaling" in finding.remedy
+    assert finding.remedy is not None and remedy in finding.remedy
 
 
 def test_metadata_without_tags_are_a_warning(instance: Instance) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from tailrace.config import HookName
@@ -25,9 +25,17 @@ from tailrace.net.client.request import PoolAnswer
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
 
-PERMISSIONS: Final = (
+_PERMISSIONS: Final = (
     f"allow the machine's role autoscaling:{HEARTBEAT} and autoscaling:{COMPLETE} on its group"
 )
+_CREDENTIALS: Final = "check the credentials, and this machine's clock"
+_ROUTE: Final = "a private subnet needs a VPC endpoint for autoscaling, or a NAT gateway"
+_REMEDIES: Final = {
+    **dict.fromkeys(("AccessDenied", "AccessDeniedException"), _PERMISSIONS),
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), _CREDENTIALS),
+    **dict.fromkeys(("InvalidClientTokenId", "SignatureDoesNotMatch"), _CREDENTIALS),
+}
+"""By the code of an error. Any other may pass by itself."""
 
 _GROUP_ITEM: Final = "tags/instance/aws:autoscaling:groupName"
 _VERSION: Final = "2011-01-01"
@@ -37,15 +45,14 @@ _MESSAGE: Final = re.compile(r"<Message>([^<]{1,500})").search
 
 
 class Refusal(NamedTuple):
-    """A call that was not taken.
+    """A call that was not taken."""
 
-    `why` is "inactive" if the instance has no such action now: not yet, not any more, or there is
-    no such group or hook. It is "denied" if the credentials do not permit the call, and "failed" if
-    a later attempt may succeed.
-    """
-
-    why: Literal["inactive", "denied", "failed"]
     text: str
+    remedy: str | None = None
+    """What to do; None if a later attempt may succeed without."""
+    is_inactive: bool = False
+    """Whether the instance has no such action now: not yet, not any more, or there is no such group
+    or hook."""
 
 
 class LifecycleAction:
@@ -98,9 +105,11 @@ class LifecycleAction:
         try:
             answer = await self._pool.ask(self._post.encode(urlencode(fields).encode()))
         except TimeoutError:
-            return Refusal("failed", f"no answer within {AUTO_SCALING_TIMEOUT_S:g} s")
-        except (PeerError, EndpointError) as error:
-            return Refusal("failed", str(error))
+            return Refusal(f"no answer within {AUTO_SCALING_TIMEOUT_S:g} s", _ROUTE)
+        except PeerError as error:
+            return Refusal(str(error), _ROUTE)
+        except EndpointError as error:
+            return Refusal(str(error), _CREDENTIALS)
         return None if answer.status == 200 else _refusal(answer)
 
     async def close(self) -> None:
@@ -128,6 +137,4 @@ def _refusal(answer: PoolAnswer) -> Refusal:
     name = code[1] if code else f"HTTP {answer.status}"
     said = html.unescape(message[1]).strip() if message else "without a message"
     words = "".join(c if c.isprintable() else "?" for c in f"{name}: {said}")
-    if name == "ValidationError":
-        return Refusal("inactive", words)
-    return Refusal("denied" if answer.status in (401, 403) else "failed", words)
+    return Refusal(words, _REMEDIES.get(name), is_inactive=name == "ValidationError")

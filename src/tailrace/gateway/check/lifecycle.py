@@ -6,11 +6,9 @@ from collections.abc import Mapping
 
 from tailrace.config import HookName
 from tailrace.errors import ConfigError
-from tailrace.gateway.aws.auto_scaling import HEARTBEAT, PERMISSIONS, LifecycleAction, Refusal
+from tailrace.gateway.aws.auto_scaling import HEARTBEAT, LifecycleAction
 from tailrace.gateway.aws.metadata import STATE, InstanceMetadata, why_unread
 from tailrace.gateway.check.finding import Finding
-
-_ROUTE = "a private subnet needs a VPC endpoint for autoscaling, or a NAT gateway"
 
 
 async def check_lifecycle(hook: HookName, environ: Mapping[str, str]) -> Finding:
@@ -35,12 +33,7 @@ async def check_lifecycle(hook: HookName, environ: Mapping[str, str]) -> Finding
         return Finding("warning", subject, str(error))
     finally:
         await metadata.close()
-    if refusal is None or refusal.why == "inactive":
+    if refusal is None or refusal.is_inactive:
         now = "" if refusal is None else f" (now: {refusal.text})"
         return Finding("ok", subject, f"{state}, and calls for {action.name} are permitted{now}")
-    return _refused(subject, refusal)
-
-
-def _refused(subject: str, refusal: Refusal) -> Finding:
-    remedy = PERMISSIONS if refusal.why == "denied" else _ROUTE
-    return Finding("warning", subject, refusal.text, remedy)
+    return Finding("warning", subject, refusal.text, refusal.remedy or "check again later")
