@@ -55,7 +55,7 @@ class Functions:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
 
-    def invoke(self, event: dict[str, Any]) -> None:
+    def invoke(self, name: str, event: dict[str, Any]) -> None:
         """An event has arrived: call back."""
         call = Call(self, event)
         self.calls.append(call)

@@ -28,8 +28,10 @@ URL = "http://gateway:8081/8f5b6a0e/00000000"
 
 MAY_COMPARE = {
     "config/reader.py": "checks what a file may name",
-    "cli/commands.py": "checks what an option may name",
+    "agreement/capacity.py": "counts the functions whose events wait in Lambda's queue",
+    "cli/gateway_file.py": "checks what an option may name",
     "cli/banner.py": "shows what is not the default",
+    "costs/bill.py": "compares ways, one of which has such a name as well",
     "wire/mark.py": "reads the event's mark, which has such a name as well",
 }
 """Modules that compare a transport's name, none of which chooses how a request is served."""
