@@ -107,6 +107,8 @@ def test_every_gateway_setting_is_an_option() -> None:
         (["dev", "--hold-back", "on"], "'on' is not one of 'lambda', 'off'"),
         (["emulator", "--hold-back", "15000"], "'15000' is not one of 'lambda', 'off'"),
         (["dev", "--drain-timeout", "-1"], "-1.0 is not in the range 0<=x<=86400"),
+        (["gateway", "--drain-timeout", "nan"], "'--drain-timeout': nan is no finite number"),
+        (["check", "--hook-heartbeat", "inf"], "'--hook-heartbeat': inf is no finite number"),
         (["gateway"], "give --config FILE, or --function NAME"),
         (["gateway", "--function", "f", "--listen", "8080"], "did you mean 127.0.0.1:8080?"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -46,6 +47,15 @@ class Duration(click.ParamType[float]):
 
 class _Number(click.FloatRange):
     name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        """Called by click, which takes nan for a number in any range."""
+        number: float = super().convert(value, param, context)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, context)
+        return number
 
 
 class _WholeNumber(click.IntRange):
