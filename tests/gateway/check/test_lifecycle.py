@@ -8,6 +8,9 @@ import pytest
 from tests.fleet.instance import DENIED, NO_ACTION, THROTTLED, Error, Instance
 
 from tailrace.config import HookName
+from tailrace.errors import ConfigError
+from tailrace.gateway.aws.auto_scaling import LifecycleAction
+from tailrace.gateway.aws.metadata import InstanceMetadata
 from tailrace.gateway.check.finding import Finding
 from tailrace.gateway.check.lifecycle import check_lifecycle
 from tailrace.net.process.startup import run
@@ -104,6 +107,22 @@ def test_metadata_that_cannot_be_read_are_a_warning(instance: Instance) -> None:
     assert finding.level == "warning"
     assert "it is switched off for this instance" in finding.text
     assert instance.calls == []
+
+
+def test_metadata_that_are_silent_are_not_called_missing(instance: Instance) -> None:
+    async def find() -> None:
+        metadata = InstanceMetadata(instance.environ)
+        try:
+            await LifecycleAction.find(HookName("gateways", "drain"), metadata)
+        finally:
+            await metadata.close()
+
+    instance.metadata_status = 0
+    with pytest.raises(ConfigError, match=r"^instance-id in .* cannot be read: no answer$"):
+        run(find())
+    instance.metadata_status = 503
+    with pytest.raises(ConfigError, match=r"cannot be read: it answers 503$"):
+        run(find())
 
 
 def test_the_group_is_in_the_region_of_the_instance(

@@ -127,7 +127,8 @@ async def _item(metadata: InstanceMetadata, path: str) -> str:
             "the instance's metadata has no tags; switch them on (InstanceMetadataTags=enabled in"
             " the launch template), or give --lifecycle-hook GROUP/HOOK"
         )
-    raise ConfigError(f"the instance's metadata has no {path}")
+    why = "no answer" if answer is None else f"it answers {answer.status}"
+    raise ConfigError(f"{path} in the instance's metadata cannot be read: {why}")
 
 
 def _refusal(answer: PoolAnswer) -> Refusal:
