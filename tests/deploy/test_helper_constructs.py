@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.deploy.assembly import Assembly, Template, synthesize
-from tests.deploy.conftest import APPS
+from tests.deploy.assembly import Assembly, Template
 
 from tailrace.deploy.helper import resources
-
-
-@pytest.fixture(scope="module")
-def assembly(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Assembly:
-    return synthesize(APPS / "helper.py", tmp_path_factory.mktemp("helper") / "out", cache=cache)
-
-
-@pytest.fixture(scope="module")
-def template(assembly: Assembly) -> Template:
-    return assembly.template("Helped")
 
 
 def function_of(template: Template, kind: str) -> dict[str, Any]:
@@ -42,9 +30,9 @@ def statements_of(template: Template, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_refresh_is_told_the_version_that_the_group_has(template: Template) -> None:
-    told = template.only(resources.INSTANCE_REFRESH)
-    (name, group), *others = template.of_type("AutoScaling::AutoScalingGroup").items()
+def test_a_refresh_is_told_the_version_that_the_group_has(lines: Template) -> None:
+    told = lines.only(resources.INSTANCE_REFRESH)
+    (name, group), *others = lines.of_type("AutoScaling::AutoScalingGroup").items()
 
     assert others == []
     assert told["GroupName"] == {"Ref": name}
@@ -52,23 +40,24 @@ def test_a_refresh_is_told_the_version_that_the_group_has(template: Template) ->
     assert told["Preferences"] == {
         "MinHealthyPercentage": 100,
         "MaxHealthyPercentage": 200,
+        "InstanceWarmup": 60,
         "SkipMatching": True,
         "ScaleInProtectedInstances": "Ignore",
         "StandbyInstances": "Ignore",
     }
 
 
-def test_a_refresh_waits_for_the_group_and_its_hooks(template: Template) -> None:
+def test_a_refresh_waits_for_the_group_and_its_hooks(lines: Template) -> None:
     """With an older hook the first machines would not drain as the new version wants it."""
-    (resource,) = template.of_type(resources.INSTANCE_REFRESH).values()
+    (resource,) = lines.of_type(resources.INSTANCE_REFRESH).values()
 
-    hooks = template.of_type("AutoScaling::LifecycleHook")
+    hooks = lines.of_type("AutoScaling::LifecycleHook")
     assert set(hooks) <= set(resource["DependsOn"])
 
 
 @pytest.mark.parametrize("kind", resources.PERMISSIONS)
-def test_each_function_may_do_what_its_resource_needs(template: Template, kind: str) -> None:
-    log, needed = statements_of(template, kind)
+def test_each_function_may_do_what_its_resource_needs(lines: Template, kind: str) -> None:
+    log, needed = statements_of(lines, kind)
 
     assert log["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     assert log["Resource"]["Fn::GetAtt"][1] == "Arn"
@@ -77,32 +66,33 @@ def test_each_function_may_do_what_its_resource_needs(template: Template, kind: 
     if kind == resources.PREFIX_LIST_ID:
         assert needed["Resource"] == "*"
     else:
-        (group,) = template.of_type("AutoScaling::AutoScalingGroup")
+        (group,) = lines.of_type("AutoScaling::AutoScalingGroup")
         *words, name = needed["Resource"]["Fn::Join"][1]
         assert name == {"Ref": group}
         assert words[-1] == ":autoScalingGroup:*:autoScalingGroupName/"
 
 
 @pytest.mark.parametrize("kind", resources.PERMISSIONS)
-def test_an_answer_comes_before_cloudformation_gives_up(template: Template, kind: str) -> None:
+def test_an_answer_comes_before_cloudformation_gives_up(lines: Template, kind: str) -> None:
     """Also the last of Lambda's attempts, one and two minutes after the others."""
-    function = function_of(template, kind)["Properties"]
+    function = function_of(lines, kind)["Properties"]
 
     assert function["Handler"] == "index.handler"
-    assert 3 * function["Timeout"] + 60 + 120 <= int(template.only(kind)["ServiceTimeout"]) < 3600
+    assert 3 * function["Timeout"] + 60 + 120 <= int(lines.only(kind)["ServiceTimeout"]) < 3600
 
 
-def test_the_code_is_one_file(assembly: Assembly) -> None:
+@pytest.mark.parametrize("kind", resources.PERMISSIONS)
+def test_the_code_is_one_file(example: Assembly, lines: Template, kind: str) -> None:
     """Compiled modules in it would change the template of everybody who has run the tests."""
-    (folder,) = assembly.folder.glob("asset.*")
+    digest = function_of(lines, kind)["Properties"]["Code"]["S3Key"].removesuffix(".zip")
 
-    assert [path.name for path in folder.iterdir()] == ["index.py"]
+    assert [path.name for path in (example.folder / f"asset.{digest}").iterdir()] == ["index.py"]
 
 
-def test_the_prefix_list_needs_nothing_of_the_group(template: Template) -> None:
+def test_the_prefix_list_needs_nothing_of_the_group(lines: Template) -> None:
     """The group's load balancer needs the list, and the group needs its load balancer."""
-    (group,) = template.of_type("AutoScaling::AutoScalingGroup")
-    statements = str(statements_of(template, resources.PREFIX_LIST_ID))
+    (group,) = lines.of_type("AutoScaling::AutoScalingGroup")
+    statements = str(statements_of(lines, resources.PREFIX_LIST_ID))
 
     assert group not in statements
-    assert group not in str(function_of(template, resources.PREFIX_LIST_ID))
+    assert group not in str(function_of(lines, resources.PREFIX_LIST_ID))

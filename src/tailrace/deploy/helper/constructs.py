@@ -29,8 +29,8 @@ _ACCEPTED: Final = {
 class InstanceRefresh(Construct):
     """Replaces the instances of a group when its launch template changes, behind the deploy.
 
-    `launch_template_version` is the number that the group has, from `latest_version_number`. For
-    `warmup_s` see `refresh_preferences`.
+    `launch_template_version` is the number that the group has, from `latest_version_number`. A new
+    instance counts when it has been in service for `warmup_s`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class InstanceRefresh(Construct):
         *,
         group: autoscaling.IAutoScalingGroup,
         launch_template_version: str,
-        warmup_s: int | None = None,
+        warmup_s: int,
     ) -> None:
         super().__init__(scope, construct_id)
         assert Token.is_unresolved(launch_template_version) or launch_template_version.isdecimal()

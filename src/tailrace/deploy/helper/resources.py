@@ -41,16 +41,16 @@ should AWS refuse, the reason names these actions.
 """
 
 
-def refresh_preferences(warmup_s: int | None) -> dict[str, object]:
+def refresh_preferences(warmup_s: int) -> dict[str, object]:
     """Preferences of a refresh that has all new instances beside all old ones, before those end.
 
     Protected and standby instances stay as they are: AWS's default would wait an hour for them and
-    then fail. Without `warmup_s` a new instance counts after the group's default warm-up.
+    then fail.
     """
     return {
         "MinHealthyPercentage": 100,
         "MaxHealthyPercentage": 200,
-        **({} if warmup_s is None else {"InstanceWarmup": warmup_s}),
+        "InstanceWarmup": warmup_s,
         "SkipMatching": True,
         "ScaleInProtectedInstances": "Ignore",
         "StandbyInstances": "Ignore",
