@@ -103,14 +103,14 @@ LIFECYCLE_HEARTBEAT_S: Final = 20.0
 """The default of `--lifecycle-heartbeat`: it leaves time for some attempts in the shortest
 heartbeat time-out that a hook may have, 30 s."""
 LIFECYCLE_RETRY_DELAYS_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Waiting times before a call that it did not take is repeated; the last one counts for all further
-attempts."""
+"""Waiting times before a call that Auto Scaling did not take is repeated; the last one counts for
+all further attempts."""
 LIFECYCLE_COMPLETE_TIMEOUT_S: Final = 7_200.0
 """How long the completion of a hook is tried after a drain. A hook begins when the load balancers
 have deregistered the instance, which takes 3,600 s at most, and its first heartbeat time-out is
 7,200 s at most."""
 LIFECYCLE_STOP_TIMEOUT_S: Final = 30.0
-"""How long it is tried after SIGTERM: the process does not end before that."""
+"""How long the process waits for the completion after SIGTERM and the drain, at most."""
 
 # --- how late a process runs ---------------------------------------------------------------------
 
