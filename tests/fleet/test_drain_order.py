@@ -6,11 +6,13 @@ outside: connections are refused, so every worker has closed its listening socke
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 from pathlib import Path
 
+import psutil
 from tests.command import wait_refused
 from tests.e2e.cut_function import CutLambda
 from tests.fleet.node import STORY, Node
@@ -195,3 +197,18 @@ def test_a_signal_to_all_processes_is_one_to_the_parent(
         client.close()
         node.signal(signal.SIGTERM)
         assert node.wait_exit() == 143
+
+
+def test_signals_to_all_processes_up_to_the_end_are_no_crash(
+    tmp_path: Path, endpoint: CutLambda
+) -> None:
+    """A service manager that signals the whole group may do so again while a worker ends."""
+    with Node(tmp_path, endpoint) as node:
+        workers = [each.pid for each in psutil.Process(node.process.pid).children()]
+        node.signal(signal.SIGTERM)
+        while node.process.poll() is None:
+            for pid in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+
+        assert node.process.returncode == 0, node.lines

@@ -67,7 +67,11 @@ class Orders:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # It ends already. One more SIGTERM, as a service manager sends it to all processes, must
+        # not look as if something had been aborted.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.first.set()  # this end of the channel is not the parent's end
         self.channel.close()
 
