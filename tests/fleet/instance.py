@@ -88,6 +88,7 @@ class Instance:
     asked: list[str] = field(default_factory=list)
     """What the metadata service was asked for."""
     tokens: int = 0
+    gives_tokens: bool = True
     surprises: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -135,6 +136,8 @@ class Instance:
         if self.metadata_status is not None:
             return self.metadata_status, ""
         if (method, path) == ("PUT", "/latest/api/token"):
+            if not self.gives_tokens:
+                return 503, ""
             assert 1 <= int(headers["x-aws-ec2-metadata-token-ttl-seconds"]) <= 21_600
             return 200, f"t0ken{self.tokens}=="
         assert method == "GET" and path.startswith("/latest/meta-data/"), path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -141,6 +142,24 @@ def test_a_token_that_is_not_valid_any_more_is_renewed(instance: Instance) -> No
 
     assert watched.watch.target_state == "InService"
     assert instance.asked == [STATE, NOTICE] * 3
+
+
+def test_a_token_counts_until_a_new_one_is_there(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        metadata = InstanceMetadata(instance.environ)
+        statuses = []
+        for now_s, gives_tokens in ((1_000.0, True), (1_226.0, False), (1_228.0, True)):
+            clock = SimpleNamespace(monotonic=lambda now_s=now_s: now_s)
+            monkeypatch.setattr("tailrace.gateway.aws.metadata.time", clock)
+            instance.gives_tokens = gives_tokens
+            answer = await metadata.get(STATE)
+            statuses.append(answer and answer.status)
+        await metadata.close()
+        assert statuses == [200] * 3
+
+    run(test())
 
 
 def test_a_spot_notice_is_read_and_is_no_end_of_the_watch(instance: Instance) -> None:

@@ -136,8 +136,9 @@ class InstanceMetadata:
     async def _renew(self) -> None:
         now_s = time.monotonic()
         answer = await self._service.ask("PUT", _TOKEN_PATH, {_TOKEN_TTL: f"{METADATA_TOKEN_S}"})
-        self._token = _token_in(answer.body) if answer and answer.status == 200 else None
-        self._renew_at_s = now_s + METADATA_TOKEN_S * 3 / 4
+        if answer is not None and answer.status == 200:  # otherwise the old one counts for longer
+            self._token = _token_in(answer.body)
+            self._renew_at_s = now_s + METADATA_TOKEN_S * 3 / 4
 
 
 def _token_in(body: bytes) -> str | None:
