@@ -525,6 +525,13 @@ def test_what_aws_does_not_allow_is_no_remedy() -> None:
     )
 
 
+def test_events_get_no_older_than_lambda_allows() -> None:
+    """A gateway may wait for a day, and an event for six hours."""
+    way = changed(first_byte_timeout_s=40_000, async_age_s_max=21_600)
+
+    assert "async-age" not in {finding.subject for finding in check_agreement(way).findings}
+
+
 def test_the_shortest_silence_on_the_way_counts_for_heartbeats() -> None:
     way = changed(heartbeat_s=20, function_idle_timeout_s=300, cloudfront_read_timeout_s=39)
 

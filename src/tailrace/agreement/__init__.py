@@ -4,6 +4,7 @@ Pure: `check_agreement` takes a `Way` and returns findings.
 """
 
 from tailrace.agreement.aws import AWS_DEFAULT, AWS_LIMITS, AwsLimit, part_of, with_defaults
+from tailrace.agreement.capacity import event_age_s
 from tailrace.agreement.check import RULES, Agreement, check_agreement
 from tailrace.agreement.rule import Rule
 from tailrace.agreement.surroundings import InvokedFunction, Part, Surroundings
@@ -21,6 +22,7 @@ __all__ = [
     "Surroundings",
     "Way",
     "check_agreement",
+    "event_age_s",
     "label",
     "part_of",
     "shown",

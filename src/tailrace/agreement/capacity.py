@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from tailrace.agreement.aws import limit_of
 from tailrace.agreement.rule import Complaints, Rule, error, warning
 from tailrace.agreement.way import Way
 
 _AGE_STEP_S: Final = 60
 """The shortest maximum age of an asynchronous event."""
+
+
+def event_age_s(first_byte_timeout_s: float) -> int:
+    """Return the maximum event age that agrees: whole minutes, and what Lambda allows."""
+    limit = limit_of("async_age_s_max")
+    assert limit is not None
+    return int(min(_AGE_STEP_S * math.ceil(first_byte_timeout_s / _AGE_STEP_S), limit.high))
 
 
 def _open_max(way: Way, function: str) -> int:
@@ -71,7 +79,7 @@ def _async_functions(way: Way, functions: list[str]) -> list[str]:
 
 def _async_age(way: Way) -> Complaints:
     first_byte_s = way.gateway.first_byte_timeout_s
-    wanted_s = _AGE_STEP_S * math.ceil(first_byte_s / _AGE_STEP_S)
+    wanted_s = event_age_s(first_byte_s)
     for age_s, known in way.functions_by("async_age_s_max").items():
         functions = _async_functions(way, known)
         if age_s == wanted_s or not functions:

@@ -70,9 +70,6 @@ FUNCTION_TIMEOUT_S_MAX: Final = 900
 MEMORY_MIB_MIN: Final = 128
 MEMORY_MIB_MAX: Final = 10_240
 MEMORY_MIB: Final = 512
-EVENT_AGE_S_MIN: Final = 60
-EVENT_AGE_S_MAX: Final = 21_600
-"""How old an event may get in Lambda's queue, in whole seconds."""
 LOG_RETENTION_DAYS: Final = 30
 CONCURRENCY_MAX: Final = 100_000
 """More than accounts get; the quota of the account, 1,000 at first, is what counts."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +14,13 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from tailrace.agreement import event_age_s
 from tailrace.deploy import limits
 from tailrace.deploy.layer import layer_of
 from tailrace.deploy.network import Network
 from tailrace.deploy.suppression import suppress, suppress_all
 from tailrace.errors import ConfigError
+from tailrace.limits import FIRST_BYTE_TIMEOUT_S
 from tailrace.package.function.build import FunctionArchive, build
 from tailrace.package.function.report import handler_of
 from tailrace.package.layer import VARIABLES
@@ -176,13 +177,12 @@ class StreamingFunction(Construct):
         return group
 
     def must_answer_within(self, first_byte_timeout_s: float) -> None:
-        """Let events wait in Lambda's queue for no longer than a gateway waits for the first byte.
+        """Let events wait in Lambda's queue for as long as a gateway waits, in whole minutes.
 
-        Lambda counts in whole seconds from 60 on; of several gateways, the most patient one counts.
+        Of several gateways, the most patient one counts.
         """
         self._first_byte_timeout_s = max(self._first_byte_timeout_s, first_byte_timeout_s)
-        minutes = math.ceil(self._first_byte_timeout_s / 60)
-        age_s = min(max(60 * minutes, limits.EVENT_AGE_S_MIN), limits.EVENT_AGE_S_MAX)
+        age_s = event_age_s(self._first_byte_timeout_s)
         _asynchronous(self.version).maximum_event_age_in_seconds = age_s
 
     def _log_group(self, retention_days: int) -> logs.LogGroup:
@@ -226,7 +226,7 @@ class StreamingFunction(Construct):
             current_version_options=lambda_.VersionOptions(
                 removal_policy=_KEPT,
                 retry_attempts=0,
-                max_event_age=Duration.seconds(limits.EVENT_AGE_S_MIN),
+                max_event_age=Duration.seconds(event_age_s(FIRST_BYTE_TIMEOUT_S)),
             ),
         )
         suppress_all(function, _ACCEPTED)
