@@ -122,3 +122,22 @@ def test_settings_of_another_version_do_not_count() -> None:
     }
 
     assert template.function_values(resources, "F", "V2") == {"timeout_s": 300, "async_retries": 0}
+
+
+@pytest.mark.parametrize(
+    ("ports", "is_open"),
+    [
+        ({"IpProtocol": "tcp", "FromPort": 8081, "ToPort": 8208}, True),
+        ({"IpProtocol": "tcp", "FromPort": 8081, "ToPort": 8207}, False),
+        ({"IpProtocol": "-1"}, True),
+        ({"IpProtocol": "tcp", "FromPort": {"Ref": "Port"}, "ToPort": {"Ref": "Port"}}, False),
+    ],
+    ids=["these", "one fewer", "all", "known at the deploy"],
+)
+def test_a_rule_opens_the_callback_ports_or_not(ports: dict[str, Any], is_open: bool) -> None:
+    groups = {"GroupId": {"Ref": "To"}, "SourceSecurityGroupId": {"Ref": "From"}}
+    resources = {"R": {"Type": "AWS::EC2::SecurityGroupIngress", "Properties": groups | ports}}
+
+    assert template.callback_values(resources, "To", "From", ports=(8081, 8208)) == {
+        "functions_reach_callbacks": is_open
+    }

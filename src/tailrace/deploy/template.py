@@ -117,10 +117,17 @@ def callback_values(
     """Read whether security groups, `sources`, reach these ports of another one, `target`."""
     missing = set(sources)
     for _, rule in _of_type(resources, "AWS::EC2::SecurityGroupIngress"):
-        first, last = rule.get("FromPort", 0), rule.get("ToPort", -1)
-        if target in _referenced(rule.get("GroupId")) and (first <= ports[0] and ports[1] <= last):
+        if target in _referenced(rule.get("GroupId")) and _has_ports(rule, *ports):
             missing -= _referenced(rule.get("SourceSecurityGroupId"))
     return {"functions_reach_callbacks": not missing}
+
+
+def _has_ports(rule: Mapping[str, Any], first: int, last: int) -> bool:
+    """Whether a rule allows all of these ports, as far as its own are known."""
+    if rule.get("IpProtocol") == "-1":  # all ports of all protocols
+        return True
+    low, high = _value(rule.get("FromPort")), _value(rule.get("ToPort"))
+    return isinstance(low, int) and isinstance(high, int) and low <= first and last <= high
 
 
 def _properties(resources: Resources, name: str) -> Mapping[str, Any]:
