@@ -70,6 +70,10 @@ REFUSED: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         lambda stack: function(stack, memory_mib=64),
         "Site/Lines: memory_mib: 64 is out of range; allowed: 128 to 10240",
     ),
+    "days for which CloudWatch keeps no logs": (
+        lambda stack: function(stack, log_retention_days=10),
+        "Site/Lines: log_retention_days: 10 is none of CloudWatch's; allowed: 1, 3, 5, 7, 14, 30,",
+    ),
     "no reserved concurrency": (
         lambda stack: function(stack, reserved_concurrency=0),
         "Site/Lines: reserved_concurrency: 0 is out of range; allowed: 1 to 100000",

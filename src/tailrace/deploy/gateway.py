@@ -7,11 +7,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Annotations, Duration, Names, RemovalPolicy, Stack
+from aws_cdk import Annotations, Duration, Names, Stack
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
@@ -23,6 +22,7 @@ from tailrace.deploy.gateway_asset import gateway_asset
 from tailrace.deploy.gateway_role import GatewayRole
 from tailrace.deploy.gateway_way import way_of
 from tailrace.deploy.helper.constructs import InstanceRefresh
+from tailrace.deploy.log_group import log_group_of
 from tailrace.deploy.machine_tags import MachineTags
 from tailrace.deploy.network import ENDPOINTS, Network
 from tailrace.deploy.routes import Route, Value, checked, functions_of, toml_of
@@ -117,7 +117,10 @@ class Gateway(Construct):
         self.public_port = limits.PUBLIC_PORT
         self.callback_ports = PortRange(*limits.CALLBACK_PORTS)
         self.security_group = self._security_group()
-        self.log_groups = {name: self._log_group(name, log_retention_days) for name in LOG_FILES}
+        self.log_groups = {
+            name: log_group_of(self, f"Log-{name.partition('.')[0]}", log_retention_days)
+            for name in LOG_FILES
+        }
         target = WheelTarget(architecture, python)
         asset = gateway_asset(self, target, None if wheels is None else Path(wheels))
         self._role = GatewayRole(
@@ -246,15 +249,6 @@ class Gateway(Construct):
             members = function.join(self.network)
             function.must_answer_within(first_byte_timeout_s)
             self.security_group.connections.allow_from(members, ports, "callbacks")
-
-    def _log_group(self, name: str, retention_days: int) -> logs.LogGroup:
-        group = logs.LogGroup(
-            self, f"Log-{name.partition('.')[0]}", removal_policy=RemovalPolicy.DESTROY
-        )
-        resource = group.node.default_child
-        assert isinstance(resource, logs.CfnLogGroup)
-        resource.retention_in_days = retention_days
-        return group
 
     def _group(
         self,

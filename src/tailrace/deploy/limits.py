@@ -71,6 +71,11 @@ MEMORY_MIB_MIN: Final = 128
 MEMORY_MIB_MAX: Final = 10_240
 MEMORY_MIB: Final = 512
 LOG_RETENTION_DAYS: Final = 30
+LOG_RETENTIONS_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
+    *(731, 1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653),
+)
+"""All that CloudWatch Logs allows (API Reference, PutRetentionPolicy, read 2026-11)."""
 CONCURRENCY_MAX: Final = 100_000
 """More than accounts get; the quota of the account, 1,000 at first, is what counts."""
 

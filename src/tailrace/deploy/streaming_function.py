@@ -11,12 +11,12 @@ from aws_cdk import Annotations, Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from tailrace.agreement import event_age_s
 from tailrace.deploy import limits
 from tailrace.deploy.layer import layer_of
+from tailrace.deploy.log_group import log_group_of
 from tailrace.deploy.network import Network
 from tailrace.deploy.suppression import suppress, suppress_all
 from tailrace.errors import ConfigError
@@ -135,7 +135,7 @@ class StreamingFunction(Construct):
                 bytecode=bytecode,
             )
             archive = build(options, app or _app_in(Path(path)), lambda step: None)
-            self.log_group = self._log_group(log_retention_days)
+            self.log_group = log_group_of(self, "Log", log_retention_days)
             self.function = self._function(archive, memory_mib, dict(environment or {}))
         for number, warning in enumerate(archive.warnings):
             Annotations.of(self).add_warning_v2(f"tailrace:package-{number}", warning)
@@ -184,13 +184,6 @@ class StreamingFunction(Construct):
         self._first_byte_timeout_s = max(self._first_byte_timeout_s, first_byte_timeout_s)
         age_s = event_age_s(self._first_byte_timeout_s)
         _asynchronous(self.version).maximum_event_age_in_seconds = age_s
-
-    def _log_group(self, retention_days: int) -> logs.LogGroup:
-        group = logs.LogGroup(self, "Log", removal_policy=RemovalPolicy.DESTROY)
-        resource = group.node.default_child
-        assert isinstance(resource, logs.CfnLogGroup)
-        resource.retention_in_days = retention_days
-        return group
 
     def _function(
         self, archive: FunctionArchive, memory_mib: int, environment: dict[str, str]
