@@ -319,14 +319,13 @@ class Parent:
         return await self.node_drain.wait()
 
     def begin_drain(self) -> None:
-        """Begin the drain that `drain` waits for, unless it has begun."""
-        self.is_draining = True
+        """Begin the drain that `drain` waits for, unless it has begun: health is 503 on return."""
+        self.is_draining = self.board.is_draining = True
         self.node_drain.begin()
 
     async def _drain_workers(self) -> bool:
         await self._begin_end()
         self._crew.was_cut = False
-        self.board.is_draining = True
         self._close_public()
         delay_s, keeps_queue = self.settings.drain_delay_s, self._is_given and not self.is_last
         for worker in self.workers:
