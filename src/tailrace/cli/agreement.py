@@ -27,6 +27,7 @@ from tailrace.agreement import (
 from tailrace.cli.findings import show_findings
 from tailrace.cli.gateway_file import gateway_file, routes_of
 from tailrace.cli.options import given, options_of, overrides_of, take
+from tailrace.cli.usage import CONTEXT
 from tailrace.config import CONFIG_NAME, GatewayConfig, GatewayOptions
 from tailrace.errors import ConfigError
 from tailrace.net.process.limits import LIFECYCLE_HEARTBEAT_S
@@ -69,7 +70,7 @@ class CheckOptions:
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
     short_help="Compare a gateway's time-outs and bounds with those around it.",
 )
 @options_of(Surroundings)

@@ -20,7 +20,7 @@ from tailrace.cli.gateway_file import find_config, gateway_file, routes_of
 from tailrace.cli.logs import LogSettings
 from tailrace.cli.options import given, options_of, overrides_of, take
 from tailrace.cli.reporting import reporting
-from tailrace.cli.usage import HintingGroup
+from tailrace.cli.usage import CONTEXT, HintingGroup
 from tailrace.config import (
     CONFIG_NAME,
     METRICS_INTERVAL_S,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # Windows has no fleet
 
 @click.group(
     cls=HintingGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
 )
 @click.version_option(__version__, prog_name="tailrace", message="%(prog)s %(version)s")
 def tailrace() -> None:

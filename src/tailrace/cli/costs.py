@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import click
 
 from tailrace.cli.options import options_of, take
+from tailrace.cli.usage import CONTEXT
 from tailrace.costs.workload import Workload
 from tailrace.setting import Setting
 
@@ -28,7 +29,7 @@ class CostsOptions:
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
     short_help="Estimate what many streams need on AWS, and cost.",
 )
 @options_of(Workload)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import click
 
 from tailrace.cli.options import DURATION, options_of, take
+from tailrace.cli.usage import CONTEXT
 from tailrace.config import ADMIN_ADDRESS, Address, parse_address
 from tailrace.setting import Range, Setting
 
@@ -49,7 +50,7 @@ class DrainOptions:
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
     short_help="Let a running gateway end what it holds; show what is open.",
 )
 @options_of(DrainOptions)

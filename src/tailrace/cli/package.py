@@ -15,7 +15,7 @@ import click
 
 from tailrace.cli.options import options_of, take
 from tailrace.cli.steps import Steps
-from tailrace.cli.usage import HintingGroup
+from tailrace.cli.usage import CONTEXT, HintingGroup
 from tailrace.errors import ConfigError
 from tailrace.package.options import FunctionPackageOptions, GatewayPackageOptions, LayerOptions
 from tailrace.words import counted
@@ -23,7 +23,7 @@ from tailrace.words import counted
 
 @click.group(
     cls=HintingGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
 )
 def package() -> None:
     """Make the archives and folders that run on AWS, without Docker."""

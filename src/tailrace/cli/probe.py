@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tailrace.cli.options import options_of, take
+from tailrace.cli.usage import CONTEXT
 from tailrace.errors import ConfigError, ProbeError
 from tailrace.probe import limits
 from tailrace.probe.options import MeasureOptions, ProbeOptions
@@ -26,7 +27,7 @@ def _read_urls(
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
     short_help="Measure when a response's chunks were written and arrived.",
 )
 @click.argument("urls", metavar="URL...", nargs=-1, required=True, callback=_read_urls)

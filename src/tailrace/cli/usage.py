@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import click
+
+CONTEXT: Final[dict[str, Any]] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+}
+"""How a command shows its help; those of a group have it from the group."""
 
 _LISTEN: Final = "Use --listen HOST:PORT, as in --listen 127.0.0.1:8080."
 _CONFIG: Final = "Use --config FILE."
