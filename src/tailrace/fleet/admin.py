@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tailrace.config import WILDCARDS, Address, Wanted
+from tailrace.fleet.draining import end_of_drain
 from tailrace.fleet.parent import Parent
 from tailrace.fleet.sockets import bind_public
 from tailrace.fleet.worker import Worker
@@ -175,8 +176,7 @@ class Admin:
 
     async def _report(self) -> None:
         is_whole = await self._parent.node_drain.wait()
-        how = "everything has ended" if is_whole else "some responses were cut off"
-        logger.info("drained: %s; SIGTERM ends this gateway", how)
+        logger.info("drained: %s; SIGTERM ends this gateway", end_of_drain(is_whole))
 
     # --- the state ----------------------------------------------------------------------------
 

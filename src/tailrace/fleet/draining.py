@@ -9,6 +9,11 @@ from typing import Any
 from tailrace.net.tasks import TaskSet
 
 
+def end_of_drain(is_whole: bool) -> str:
+    """Return in words how a drain has ended."""
+    return "everything has ended" if is_whole else "some responses were cut off"
+
+
 class NodeDrain:
     """Runs a coroutine once. Its result is whether everything has ended in order."""
 

@@ -1,7 +1,7 @@
 """The end of an EC2 instance in an Auto Scaling group: drain, heartbeats, completion of the hook.
 
 Concurrency law: one event loop. One task watches, then drains, then completes; a second one sends
-heartbeats during the drain. Nothing begins a second drain, whoever began the first.
+heartbeats during the drain. A drain that has begun is not begun again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self
 
 from tailrace.config import HookName
 from tailrace.errors import ConfigError
+from tailrace.fleet.draining import end_of_drain
 from tailrace.fleet.instance_watch import InstanceWatch
 from tailrace.fleet.parent import Parent
 from tailrace.gateway.aws.auto_scaling import COMPLETE, HEARTBEAT, LifecycleAction, Refusal
@@ -173,7 +174,7 @@ class Lifecycle:
             "lifecycle hook %s completed after %s: %s",
             self._name,
             counted(self._heartbeats, "heartbeat"),
-            "everything has ended" if is_whole else "some responses were cut off",
+            end_of_drain(is_whole),
         )
 
     def _is_over(self, refusal: Refusal) -> bool:
