@@ -32,7 +32,7 @@ class AlarmRow:
 
     @property
     def description(self) -> str:
-        """What is wrong and what to do, for whoever gets the alarm."""
+        """What is wrong and what to do, for the reader of the alarm."""
         return f"{self.meaning} {self.remedy}"
 
 

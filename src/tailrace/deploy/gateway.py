@@ -25,7 +25,7 @@ from tailrace.deploy.helper.constructs import InstanceRefresh
 from tailrace.deploy.log_group import log_group_of
 from tailrace.deploy.machine_tags import MachineTags
 from tailrace.deploy.network import ENDPOINTS, Network
-from tailrace.deploy.routes import Route, Value, checked, functions_of, toml_of
+from tailrace.deploy.routes import SiteRoute, Value, checked, functions_of, toml_of
 from tailrace.deploy.scaling import gateway_metric, scale_on_held
 from tailrace.deploy.suppression import suppress
 from tailrace.deploy.user_data import LOG_FILES, Boot, user_data
@@ -88,7 +88,7 @@ class Gateway(Construct):
         id: str,
         *,
         network: Network,
-        routes: Sequence[Route],
+        routes: Sequence[SiteRoute],
         settings: Mapping[str, Value] | None = None,
         instance_type: str = limits.INSTANCE_TYPE,
         architecture: Architecture = "arm64",

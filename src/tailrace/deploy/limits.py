@@ -65,8 +65,8 @@ CIDR_PREFIX_MAX: Final = 24
 
 # --- functions ---------------------------------------------------------------------------------
 
-FUNCTION_TIMEOUT_S_MAX: Final = 900
-"""Lambda Developer Guide, quotas, read 2026-11."""
+FUNCTION_TIMEOUT_S_MAX: Final = int(limits.FUNCTION_TIMEOUT_S_MAX)
+"""Lambda takes whole seconds."""
 MEMORY_MIB_MIN: Final = 128
 MEMORY_MIB_MAX: Final = 10_240
 MEMORY_MIB: Final = 512

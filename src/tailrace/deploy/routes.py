@@ -18,7 +18,7 @@ _NAME: Final = "routes and settings of the gateway"
 _FUNCTION: Final = "function"
 
 
-class Route(TypedDict):
+class SiteRoute(TypedDict):
     """The keys of `[[routes]]` in tailrace.toml, with a construct in the place of a name."""
 
     path: str
@@ -28,7 +28,7 @@ class Route(TypedDict):
     transport: NotRequired[Literal["callback", "response-stream"]]
 
 
-def functions_of(routes: Sequence[Route]) -> list[StreamingFunction]:
+def functions_of(routes: Sequence[SiteRoute]) -> list[StreamingFunction]:
     """Return the functions of routes, each once.
 
     Raises:
@@ -44,7 +44,7 @@ def functions_of(routes: Sequence[Route]) -> list[StreamingFunction]:
     return list(dict.fromkeys(route[_FUNCTION] for route in routes))
 
 
-def toml_of(routes: Sequence[Route], settings: Mapping[str, Value]) -> str:
+def toml_of(routes: Sequence[SiteRoute], settings: Mapping[str, Value]) -> str:
     """Return a configuration file. Functions are named by their versions, which AWS fills in."""
     lines: list[str] = []
     for route in routes:

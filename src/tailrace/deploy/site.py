@@ -16,7 +16,7 @@ from tailrace.deploy.balancer import Balancer, silence_s
 from tailrace.deploy.distribution import Distribution
 from tailrace.deploy.gateway import Gateway
 from tailrace.deploy.network import Egress, Network
-from tailrace.deploy.routes import Route, Value, checked, functions_of, toml_of
+from tailrace.deploy.routes import SiteRoute, Value, checked, functions_of, toml_of
 from tailrace.errors import ConfigError
 from tailrace.package.options import Architecture
 
@@ -53,7 +53,7 @@ class StreamingSite(Construct):
         scope: Construct,
         id: str,
         *,
-        routes: Sequence[Route],
+        routes: Sequence[SiteRoute],
         settings: Mapping[str, Value] | None = None,
         network: Network | None = None,
         vpc: ec2.IVpc | None = None,
@@ -117,7 +117,9 @@ class StreamingSite(Construct):
         )  # fmt: skip
         self.url = self.distribution.url
 
-    def _settings(self, routes: Sequence[Route], given: Mapping[str, Value]) -> dict[str, Value]:
+    def _settings(
+        self, routes: Sequence[SiteRoute], given: Mapping[str, Value]
+    ) -> dict[str, Value]:
         """Return the settings, with what follows from the functions and from one another."""
         longest_s = max(function.timeout_s for function in self.functions)
         settings = {"total_timeout_s": longest_s, **given}

@@ -2,7 +2,7 @@
 
 Source: "Specification: Embedded metric format" of the CloudWatch user guide, read 2026-11; its
 JSON schema is in tests/vectors/emf/. CloudWatch Logs makes metrics of such a line if the line is
-one JSON object, whoever sends it.
+one JSON object.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ ADVICE = {"AccessDenied": DENIED, "UnauthorizedOperation": DENIED}
 Event = dict[str, Any]
 
 
-class Failure(Exception):
+class RequestFailed(Exception):
     """The request fails; the text is for the person who deploys."""
 
 
@@ -82,7 +82,7 @@ def handler(event: Event, context: Any) -> None:
             physical_id, data = resource_of(event)(event, event["ResourceProperties"])
     except BaseException as error:
         status, reason = "FAILED", reason_of(error)
-        if event["RequestType"] == "Delete":  # a stack that cannot be deleted helps nobody
+        if event["RequestType"] == "Delete":  # or the stack could not be deleted
             status = "SUCCESS"
     request = f"{event['RequestType']} {event['LogicalResourceId']} ({physical_id})"
     LOG.info("%s: %s %s", request, status, reason)
@@ -118,7 +118,7 @@ def find_prefix_list(event: Event, properties: Event) -> tuple[str, dict[str, st
     wanted = [{"Name": "prefix-list-name", "Values": [name]}]
     found = client.describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
     if not found:
-        raise Failure(
+        raise RequestFailed(
             f"{client.meta.region_name} has no managed prefix list {name}; compare the name with"
             " those in the VPC console, or give the id of the list to the construct"
         )
@@ -132,10 +132,10 @@ RESOURCES: dict[str, Callable[[Event, Event], tuple[str, dict[str, str]]]] = {
 
 
 def resource_of(event: Event) -> Callable[[Event, Event], tuple[str, dict[str, str]]]:
-    """Raises Failure if the template and this code are of different versions."""
+    """Raises RequestFailed if the template and this code are of different versions."""
     kind = event["ResourceType"]
     if kind not in RESOURCES:
-        raise Failure(f"this function does not know {kind}; deploy the stack again")
+        raise RequestFailed(f"this function does not know {kind}; deploy the stack again")
     return RESOURCES[kind]
 
 
@@ -161,7 +161,7 @@ def start(client: Any, group: str, preferences: Event) -> str:
             else:
                 return str(started["InstanceRefreshId"])
     except TimeIsUp:
-        raise Failure(
+        raise RequestFailed(
             f"no instance refresh of {group} could be started in time: {last}; wait until the one"
             " before has ended (EC2 console, Auto Scaling group, Instance refresh), then deploy"
             " again"
@@ -171,7 +171,7 @@ def start(client: Any, group: str, preferences: Event) -> str:
 def cancel(client: Any, group: str) -> None:
     """Cancel the refresh that is in progress, if any.
 
-    Instances that leave keep their time to drain: nobody waits for them here.
+    It does not wait for instances that drain: they keep their time.
     """
     try:
         client.cancel_instance_refresh(
@@ -214,7 +214,7 @@ def code_of(error: ClientError) -> str:
 def reason_of(error: BaseException) -> str:
     """What happened and what to do, for CloudFormation's events."""
     match error:
-        case Failure():
+        case RequestFailed():
             text = str(error)
         case TimeIsUp():
             text = "AWS's API did not answer in time; deploy again"
