@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
+from tests.kits.ports import free_port
 
 from bench.counted import MARK
 from bench.load import BenchError, Client, connect
@@ -34,7 +35,6 @@ from bench.relays import (
     TAILRACE_CONFIG,
     Relay,
     environment,
-    free_port,
     wait_until_listening,
 )
 from bench.stand_in import HEADERS_PATH, Sink, StandIn

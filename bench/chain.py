@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kits.ports import free_port
+
 from bench.load import REQUEST, BenchError, Client, Goal, connect
 from bench.process import children
-from bench.relays import Bed, Relay, free_port
+from bench.relays import Bed, Relay
 from bench.versions import NPM
 from tailrace.wire.event_stream import MessageDecoder
 

@@ -14,7 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from bench.relays import Bed, Relay, free_port
+from tests.kits.ports import free_port
+
+from bench.relays import Bed, Relay
 from bench.versions import NODE_SDK, NPM, which
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import random
 import shlex
 import shutil
 import signal
@@ -17,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tests.kits.ports import free_port
+
 from bench import process
 from bench.load import BenchError
-from tailrace.net import ports
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60.0
@@ -274,11 +274,6 @@ def environment() -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def free_port() -> int:
-    """Below those that the kernel gives to whoever asks for any, us and others, at any moment."""
-    return ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
 
 
 def wait_until_listening(relay: Relay) -> None:

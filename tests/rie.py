@@ -6,7 +6,6 @@ import functools
 import http.client
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -17,9 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+from tests.kits.ports import free_port
 from tests.peers import until
-
-from tailrace.net import ports
 
 ROOT = Path(__file__).parent.parent
 PATH = "/2015-03-31/functions/function/invocations"
@@ -68,9 +66,7 @@ class Rie:
 @contextmanager
 def running_rie(folder: Path, module: str, handler: str, **environment: str) -> Iterator[Rie]:
     """Run a function of a folder under a runtime's module; everything has ended afterwards."""
-    # The runtime is told the address as it is given here. Below those ports that the kernel gives
-    # to whoever asks for any: another process could get it before RIE has it.
-    api_port = ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
+    api_port = free_port()  # the runtime is told the address as it is given here
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         process = subprocess.Popen(
             [

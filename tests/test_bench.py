@@ -17,7 +17,7 @@ from bench.chain import NODE, PATHS
 from bench.function import WAYS
 from bench.measure import QUICK, Bench
 from bench.peers import PEERS
-from bench.relays import Bed, Cores, Relay, free_port
+from bench.relays import Bed, Cores, Relay
 from bench.report import (
     judge,
     listing,
@@ -29,6 +29,7 @@ from bench.report import (
 )
 from bench.run import REFERENCE_NAME, Results, measure_held
 from bench.stand_in import StandIn
+from tests.kits.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 NATIVE_LIMITS = [0.5, 0.5, 16, 16, 16, 16, 1, 1, 1]

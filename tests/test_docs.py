@@ -22,6 +22,7 @@ from docs.drawn import machines
 from tests.browser import Chromium
 from tests.event_shapes import EVENTS, Sent
 from tests.fakes import FakeLambda
+from tests.kits.ports import free_port
 from tests.walk import (
     PATH,
     ROOT,
@@ -31,7 +32,6 @@ from tests.walk import (
     block,
     blocks,
     console_commands,
-    free_port,
     walk_through,
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.command import PATIENCE_S, Command, environ_of
 from tests.fakes import Peer, raw_server
-from tests.kits.hops import free_ports
+from tests.kits.ports import free_ports
 
 from tailrace.cli.check import _check_admin
 from tailrace.config import Address, Wanted

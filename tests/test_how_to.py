@@ -21,8 +21,9 @@ from tests.command import Command, Stream
 from tests.command import run as command_run
 from tests.dockerfile import Image
 from tests.kits.managed.command import managed_command, provided_command
+from tests.kits.ports import free_port
 from tests.package.function.relocatable import LIBRARY, relocatable
-from tests.walk import AWS, ROOT, SAM, UNTRIED, Block, blocks, free_port, walk_through
+from tests.walk import AWS, ROOT, SAM, UNTRIED, Block, blocks, walk_through
 
 from tailrace.package.layer import VARIABLES
 

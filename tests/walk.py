@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shlex
 import signal
@@ -17,8 +16,7 @@ from typing import NamedTuple
 
 from tests.aws_account import AwsAccount
 from tests.deploy.moto_cloud import moto_cloud
-
-from tailrace.net import ports
+from tests.kits.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 20
@@ -258,11 +256,6 @@ def matches(shown: str, real: str) -> bool:
     pattern = re.escape(shown).replace(r"…\n", "…\n")
     pattern = re.sub(r"^…\n", "(?:.*\n)*?", pattern.replace("\\\n", "\n"), flags=re.MULTILINE)
     return re.fullmatch(pattern.replace("…", ".*") + r"\s*", real) is not None
-
-
-def free_port() -> int:
-    """Below those that the kernel gives to whoever asks for any, us and others, at any moment."""
-    return ports.free_port("127.0.0.1", random.randint(20_000, 32_000))
 
 
 def walk_through(name: str, directory: Path, changes: Mapping[str, str] = {}) -> Path:

@@ -10,12 +10,13 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from tests.kits.ports import free_port
+
 from bench.chain import FUNCTIONS
 from bench.function import PYTHON_VARIABLES, VALGRIND, collected
 from bench.invoker import Invoker, next_answer, variables
 from bench.load import BenchError
 from bench.peers import PROGRAMS
-from bench.relays import free_port
 
 TIMEOUT_S = 60.0
 FIRST_BYTES = b"data: "

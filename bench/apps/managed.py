@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.kits.managed.command import managed_command
+from tests.kits.ports import free_port
 
 from bench.apps.cold import first_byte_after, runtime_api
 from bench.chain import FUNCTIONS
 from bench.invoker import variables
 from bench.peers import PROGRAMS
-from bench.relays import free_port
 
 REQUIREMENTS = "fastapi\nmangum\nuvicorn\nuvloop\nhttptools\n"
 ARCHITECTURE = "x86_64" if os.uname().machine == "x86_64" else "arm64"

@@ -13,12 +13,13 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tests.kits.ports import free_port
+
 from bench import function
 from bench.chain import FUNCTIONS
 from bench.function import PYTHON_VARIABLES, VALGRIND, WARM_UP, Invocations, Way, collected
 from bench.load import BenchError, Client, Goal, connect
 from bench.process import cpu_s
-from bench.relays import free_port
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from tests.command import Command, Stream, fetch
 from tests.fleet.gateway import Fleet
-from tests.kits.hops import free_ports
+from tests.kits.ports import free_ports
 from tests.kits.proxy_page import balancer
 from tests.kits.steady_load import SteadyLoad
 from tests.peers import until

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from tests.command import Command, Stream, fetch
 from tests.e2e.cut_function import SAMPLE_PATH, STORIES, CutLambda
-from tests.kits.hops import Urls, free_ports, haproxy_of, nginx_of
+from tests.kits.hops import Urls, haproxy_of, nginx_of
+from tests.kits.ports import free_ports
 from tests.kits.proxy_page import documented
 from tests.kits.steady_load import SteadyLoad
 from tests.peers import until

@@ -12,7 +12,7 @@ from typing import Protocol
 import psutil
 from tests.command import Command, Stream, fetch
 from tests.e2e.cut_function import SAMPLE_PATH, STORIES
-from tests.kits.hops import free_ports
+from tests.kits.ports import free_ports
 from tests.peers import until
 
 STORY = STORIES["counted"]

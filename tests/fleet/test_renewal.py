@@ -11,7 +11,7 @@ import pytest
 from tests.command import fetch
 from tests.e2e.cut_function import CutLambda
 from tests.fleet.gateway import ROUTES, STORY, Fleet, kill, rest_of
-from tests.kits.hops import free_ports
+from tests.kits.ports import free_ports
 
 
 def test_a_reload_serves_the_new_file_and_the_old_workers_end_what_they_hold(

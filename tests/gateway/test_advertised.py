@@ -14,13 +14,13 @@ from typing import Any, cast
 
 import pytest
 from tests.command import Command
+from tests.kits.ports import free_port
 
 from tailrace.cli.commands import _located
 from tailrace.config import Address, GatewayOptions
 from tailrace.errors import ConfigError
 from tailrace.fleet.handover import ParentState
 from tailrace.gateway.advertised import Advertised, find_advertised
-from tailrace.net.ports import free_port
 from tailrace.net.process.startup import run
 
 EVERYWHERE = Address("0.0.0.0", 8081)
@@ -354,7 +354,7 @@ def test_a_parent_that_becomes_new_code_keeps_its_address() -> None:
 
 
 def test_the_log_says_where_the_address_was_found(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", 28_081)
+    port = free_port()
     options = ["--callback-listen", f"0.0.0.0:{port}", "--advertise", "auto"]
     command = ["gateway", *LOCAL, "--function", "f", *options]
 

@@ -7,17 +7,16 @@ of loopback, and is ended by its id. One process serves several settings, each o
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tailrace.net import ports
+from tests.kits.ports import free_ports
 
 PATIENCE_S = 30.0
 """When a program does not come up, or does not go."""
@@ -191,15 +190,6 @@ def _wait_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> N
             time.sleep(0.02)
         else:
             return
-
-
-def free_ports(settings: Iterable[str]) -> dict[str, int]:
-    """A port for each, below those that the kernel gives to whoever asks for any."""
-    found: dict[str, int] = {}
-    for name in settings:
-        wanted = random.randint(20_000, 32_000)
-        found[name] = ports.free_port("127.0.0.1", wanted, avoid=list(found.values()))
-    return found
 
 
 def _found(program: str) -> str:

@@ -13,13 +13,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from tests.command import environ_of
-from tests.kits.hops import free_ports
+from tests.kits.ports import free_ports, free_range
 
 LATE_S = 60.0
 """When a wait is in vain."""
@@ -85,7 +85,7 @@ class Fleet:
         self.workers_wanted = workers or 1
         taken = free_ports(("public", "admin"))
         self.port, self.admin_port = taken["public"], taken["admin"]
-        self.first_callback_port = _free_range(CALLBACK_PORTS, taken.values())
+        self.first_callback_port = free_range(CALLBACK_PORTS)
         last = self.first_callback_port + CALLBACK_PORTS - 1
         self._arguments = [
             *["-P", "-m", "tailrace", "gateway", "--config", str(self.config)],
@@ -230,22 +230,3 @@ def _link(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
-
-
-def _free_range(width: int, taken: Iterable[int]) -> int:
-    """The first of so many free ports in a row."""
-    avoid = set(taken)
-    while True:
-        first = free_ports(("first",))["first"]
-        wanted = range(first, first + width)
-        if avoid.isdisjoint(wanted) and all(_is_free(port) for port in wanted):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as sock:
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

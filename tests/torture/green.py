@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.command import fetch
-from tests.kits.hops import free_ports
+from tests.kits.ports import free_ports
 from tests.kits.proxy_page import GATEWAYS, Balancer, balancer
 from tests.torture.clients import Visit
 from tests.torture.fleet import Fleet, until

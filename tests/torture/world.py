@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import random
 import subprocess
 import sys
 import threading
@@ -24,8 +23,7 @@ import psutil
 from tests.command import environ_of
 from tests.e2e.client import Client
 from tests.fakes import Broken
-
-from tailrace.net import ports
+from tests.kits.ports import free_port
 
 WAIT_S = 30.0
 """When a wait is in vain."""
@@ -154,10 +152,7 @@ def running(directory: Path, *, pause_s: float = 0.005, chunks: int = CHUNKS) ->
     (directory / "app.py").write_text(APP % (chunks, pause_s))
     config = directory / "tailrace.toml"
     config.write_text(CONFIGURATION)
-    taken: list[int] = []
-    for _ in range(3):
-        taken.append(ports.free_port("127.0.0.1", random.randint(20_000, 32_000), avoid=taken))
-    url, callback, api = (f"127.0.0.1:{port}" for port in taken)
+    url, callback, api = (f"127.0.0.1:{free_port()}" for _ in range(3))
     common = ["--config", str(config)]
     emulator = Process(["emulator", *common, "--listen", api], directory / "emulator.log")
     try:

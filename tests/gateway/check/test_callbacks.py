@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.fakes import Peer, raw_server
 from tests.gateway.world import World, played
-from tests.kits.hops import free_ports, haproxy_of, nginx_of
+from tests.kits.hops import haproxy_of, nginx_of
+from tests.kits.ports import free_port, free_ports
 
 from tailrace.config import Address
 from tailrace.gateway.check.callbacks import Called, _judge, check_advertised, is_loopback
@@ -21,19 +22,13 @@ SHORT_S = 0.2
 CAPABILITY = Capability("0a1b2c3d-0a1b-2c3d-4e5f-0123456789ab", 32 * "a")
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as sock:
-        return int(sock.getsockname()[1])
-
-
 def checked(base: str, listen: Address, *, is_held: bool = False) -> Finding:
     return run(check_advertised(base, listen, is_held=is_held, timeout_s=5))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_listeners_own_address_reaches_it(host: str) -> None:
-    listen = Address(host, free_port(host))
+    listen = Address(host, free_port())
 
     finding = checked(f"http://{listen}", listen)
 

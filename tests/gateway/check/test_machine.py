@@ -7,6 +7,7 @@ import socket
 import pytest
 from tests.fakes import Peer, raw_server
 from tests.gateway.world import World, played
+from tests.kits.ports import free_port
 
 from tailrace.config import Address
 from tailrace.gateway.check.finding import Finding
@@ -15,14 +16,13 @@ from tailrace.gateway.check.machine import (
     check_descriptors,
     check_listener,
 )
-from tailrace.net.ports import free_port
 from tailrace.net.process.startup import run
 
 HEALTH = "/_tailrace/health"
 
 
 def test_a_free_address_is_fine() -> None:
-    listen = Address("127.0.0.1", free_port("127.0.0.1", 28_000))
+    listen = Address("127.0.0.1", free_port())
 
     found = run(check_listener("--listen", listen, HEALTH))
 
@@ -69,7 +69,7 @@ def test_an_address_of_another_machine_is_an_error() -> None:
 def test_each_worker_needs_a_callback_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ports = [port, free_port("127.0.0.1", 28_100)]
+        ports = [port, free_port()]
 
         def check(workers: int, *, is_running: bool = False) -> tuple[Finding, int | None]:
             return check_callback_ports("127.0.0.1", ports, workers, is_running=is_running)
