@@ -7,7 +7,7 @@ import pytest
 from tailrace import limits
 from tailrace.config import GatewayConfig
 from tailrace.gateway.exchange.deadlines import (
-    Progress,
+    ExchangeProgress,
     describe,
     passed_deadline,
     sweep_interval_s,
@@ -56,7 +56,7 @@ CASES = {
 def test_the_deadline_that_passed(
     sweeps: list[tuple[float, tuple[bool, int, int]]], expected: str | None
 ) -> None:
-    progress, start_s = Progress(1000.0), 1000.0
+    progress, start_s = ExchangeProgress(1000.0), 1000.0
     passed = []
 
     for at_s, (has_head, relayed_bytes, unsent_bytes) in sweeps:

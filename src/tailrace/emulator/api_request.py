@@ -95,7 +95,7 @@ class ApiRequest:
             self.refuse(error)
 
 
-class Page(ApiRequest):
+class DocumentRequest(ApiRequest):
     """A request that is answered with a JSON document."""
 
     __slots__ = ("_document",)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tailrace.config import FunctionConfig, UrlConfig
-from tailrace.emulator.api_request import ApiRequest, Page
+from tailrace.emulator.api_request import ApiRequest, DocumentRequest
 from tailrace.emulator.directory import Directory, parameter
 from tailrace.emulator.names import ACCOUNT, VERSION, FunctionName
 from tailrace.emulator.service_error import ServiceError, invalid_value, no_such_resource
@@ -84,7 +84,7 @@ def list_function_url_configs(
 
 
 def _answer(connection: Connection, document: dict[str, Any]) -> ApiRequest:
-    return Page(connection, json.dumps(document).encode())
+    return DocumentRequest(connection, json.dumps(document).encode())
 
 
 # --- pages ------------------------------------------------------------------------------------

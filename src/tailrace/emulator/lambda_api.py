@@ -12,7 +12,7 @@ from typing import Final
 
 from tailrace.config import CorsConfig
 from tailrace.emulator import functions_api, invoke_api, stream_api
-from tailrace.emulator.api_request import ApiRequest, Page, Refused
+from tailrace.emulator.api_request import ApiRequest, DocumentRequest, Refused
 from tailrace.emulator.directory import Directory
 from tailrace.emulator.function_urls import cors
 from tailrace.emulator.functions import EmulatedFunction
@@ -106,7 +106,7 @@ class LambdaApi:
                 if method == head.method and (match := pattern.fullmatch(head.path)):
                     return operation(self._directory, head, match[1], connection)
             if head.path == "/" and head.method in ("GET", "HEAD"):
-                return Page(connection, self._listing(head))
+                return DocumentRequest(connection, self._listing(head))
             raise ServiceError(
                 404, "UnknownOperationException", f"not emulated: {head.method} {head.path[:200]}"
             )

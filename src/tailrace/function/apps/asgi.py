@@ -23,6 +23,7 @@ from tailrace.function.drive import is_departure
 from tailrace.function.event_loop import close_dropped_generators, run_in_loop
 from tailrace.function.handler import START, streamify_response
 from tailrace.function.request import Request
+from tailrace.function.way import EXTENSION, way_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,6 +107,7 @@ class AsgiApp:
             return
         scope = scope_of(request, context, self._root_path, self._lifespan.state.copy())
         add_length(scope["headers"], len(body))
+        scope["extensions"][EXTENSION] = way_of(response._stream)
         exchange = AsgiExchange(response, body, is_head_request=request.method == "HEAD")
         earlier = self._tasks()
         is_cut = False

@@ -37,7 +37,7 @@ def sweep_interval_s(bounds: GatewayConfig) -> float:
 
 
 @dataclass(slots=True, eq=False)
-class Progress:
+class ExchangeProgress:
     """When an exchange started, and when its function last sent, as seen by the sweeps."""
 
     started_s: float
@@ -60,7 +60,7 @@ class Progress:
         self.relayed_bytes = relayed_bytes
 
 
-def passed_deadline(bounds: GatewayConfig, progress: Progress, now_s: float) -> str | None:
+def passed_deadline(bounds: GatewayConfig, progress: ExchangeProgress, now_s: float) -> str | None:
     """Return the name of the deadline that an exchange has passed, or None.
 
     If several have passed since the last sweep, the total deadline takes precedence.

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from tailrace.config import GatewayConfig
 from tailrace.errors import HeadError
 from tailrace.gateway.exchange.client_seat import ClientSeat
-from tailrace.gateway.exchange.deadlines import Progress, describe
+from tailrace.gateway.exchange.deadlines import ExchangeProgress, describe
 from tailrace.gateway.exchange.record import ExchangeRecord
 from tailrace.gateway.exchange.state import (
     BEFORE_HEAD,
@@ -101,7 +101,7 @@ class Held:
     accept: bytes | None
     """The client's `accept` header, which selects the format of the gateway's own responses."""
     started_s: float
-    progress: Progress
+    progress: ExchangeProgress
     exchange: Exchange
     source: Source | None = None
     invocation: PendingInvocation | None = None

@@ -15,7 +15,7 @@ from tailrace.errors import CallbackRefusedError
 from tailrace.gateway.exchange.capabilities import new_capability
 from tailrace.gateway.exchange.client_seat import ClientSeat
 from tailrace.gateway.exchange.deadlines import (
-    Progress,
+    ExchangeProgress,
     describe,
     passed_deadline,
     sweep_interval_s,
@@ -101,7 +101,7 @@ class Registry:
             path=head.path,
             accept=head.accept,
             started_s=started_s,
-            progress=Progress(started_s),
+            progress=ExchangeProgress(started_s),
             exchange=Exchange(),
         )
         seat.exchange = held

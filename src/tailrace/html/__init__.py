@@ -1,0 +1,22 @@
+"""Streamed pages and events: with nothing but the browser, on every path.
+
+    from tailrace.html import Html, page
+
+    @page
+    async def report(page):
+        return Html("<!doctype html><title>Report</title><h1>Sales</h1>{}").format(
+            page.part(sales(), placeholder="adding up …")
+        )
+
+    handler = report.handler  # on Lambda; `report` itself is an ASGI app
+
+Standard library only, but for `hosts.starlette`.
+"""
+
+from __future__ import annotations
+
+from tailrace.html.page import Page
+from tailrace.html.pages import page
+from tailrace.html.safe import Html
+
+__all__ = ["Html", "Page", "page"]

@@ -1,0 +1,47 @@
+"""A streamed response that runs anywhere: as a handler on Lambda, as an ASGI app, in a web app."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tailrace.function.streamified import StreamifiedHandler
+    from tailrace.html.hosts import Items
+
+
+class Endpoint:
+    """Serves what a function makes. It is an ASGI app.
+
+    `produce` is called for each request, with the request and its way, and what it returns is
+    closed in every case.
+    """
+
+    def __init__(self, function: Callable[..., Any], produce: Callable[..., Items]) -> None:
+        functools.update_wrapper(self, function)
+        self._function: Final = function
+        self._produce: Final = produce
+
+    @functools.cached_property
+    def handler(self) -> StreamifiedHandler[Any]:
+        """The handler for Lambda: `handler(event, context)`."""
+        from tailrace.html.hosts.handler import handler_of
+
+        return handler_of(functools.partial(self._produce, self._function))
+
+    def response(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a response for Starlette and FastAPI; the function also gets these arguments.
+
+        Raises:
+            ImportError: Starlette is not installed.
+        """
+        from tailrace.html.hosts.starlette import StreamedResponse
+
+        function = functools.partial(self._function, *args, **kwargs) if args or kwargs else None
+        return StreamedResponse(functools.partial(self._produce, function or self._function))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from tailrace.html.hosts.asgi import serve
+
+        await serve(functools.partial(self._produce, self._function), scope, receive, send)

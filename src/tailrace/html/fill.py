@@ -1,0 +1,44 @@
+"""The wire format of parts that fill a page out of order; the only module that writes it.
+
+    <?start name="p1">placeholder<?end>          in the page
+    <template for="p1">content</template>        behind it, in the same element or around it
+
+Source: WICG "declarative partial updates", whatwg/html#11818 (read 2026-11); found in Chromium 156:
+names are quoted, and the first place with the name counts that is within the template's parent. The
+processing instructions and the template are then gone. A browser that does not know the format
+parses comments and an inert template. The script does for it what others do while they parse.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
+
+_PROBE: Final = "tailrace"
+_END: Final = "<!---->"
+"""Behind each template: a script sees by this node that all of the template is there."""
+
+
+def place(name: str, placeholder: str) -> str:
+    """Return the markup of a place, and of what is there until it is filled."""
+    return f'<?start name="{name}">{placeholder}<?end>'
+
+
+def fill(name: str, content: str) -> str:
+    """Return the markup that fills a place."""
+    return f'<template for="{name}">{content}</template>{_END}'
+
+
+def script(nonce: str) -> str:
+    """Return what stands once before the first `fill`: a pair that shows whether the browser knows
+    the format, and the script that fills if it does not."""
+    return f'{place(_PROBE, "")}{fill(_PROBE, "")}<script nonce="{nonce}">{_source()}</script>'
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    return (Path(__file__).parent / "fill.js").read_text(encoding="utf-8").strip()

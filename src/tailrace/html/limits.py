@@ -1,0 +1,19 @@
+"""Bounds of pages and events: name, unit, value, reason."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from typing import Final
+
+PARTS_AT_ONCE_MAX: Final = 32
+"""Parts of a page that are made at the same time; the others wait for one to end."""
+PART_CANCEL_TIMEOUT_S: Final = 5.0
+"""How long cancelled parts may take to end; then they are left, and a warning is logged."""
+PAGE_WAITING_CHARS_MAX: Final = 65_536
+"""Characters of a page that wait to be sent; with more, the page function is paused."""
+REQUEST_BODY_BYTES_MAX: Final = 6 * 1024 * 1024
+"""The request body of a page or a stream under an ASGI server; a longer one is answered 413. Lambda
+takes as much in an event."""
+HEARTBEAT_INTERVAL_S: Final = 5.0
+"""The longest silence of a page that is not complete; well below the idle time-outs of proxies."""

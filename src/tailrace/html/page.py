@@ -1,0 +1,94 @@
+"""What a page function gets: the request, the head of the response, parts and progress."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from tailrace.html import fill
+from tailrace.html.part import Part
+from tailrace.html.safe import Html, markup
+
+if TYPE_CHECKING:
+    from tailrace.function.request import Request
+    from tailrace.function.way import ResponseWay
+
+HEADERS: Final = {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store, no-transform",
+    "x-accel-buffering": "no",
+    "incremental": "?1",
+}
+"""Nothing on the way is to keep, compress or collect a page."""
+
+MISSING: Final = Html("<em>This part is not available.</em>")
+"""The fallback of a part that names none."""
+
+
+class Page:
+    """One page that is being made; the argument of a page function."""
+
+    def __init__(self, request: Request, way: ResponseWay, *, is_in_order: bool = False) -> None:
+        self.request: Final = request
+        """The HTTP request."""
+        self.status = 200
+        """The status of the response; it can be changed until the first content."""
+        self.headers: Final[dict[str, str]] = HEADERS.copy()
+        """The headers of the response, names in lower case; changed as `status` is."""
+        self.cookies: Final[list[str]] = []
+        """Values of `Set-Cookie`."""
+        self.stops_on_leave: Final = way.stops_on_leave
+        """Whether the page function is stopped when the visitor leaves."""
+        self.holds_back: Final = way.holds_back
+        self.is_in_order: Final = is_in_order or not way.streams
+        """Parts are made at once, too, but sent in the order of the page, without placeholders."""
+        self.parts: Final[dict[str, Part]] = {}
+        self._start: Callable[[Part], None] | None = None  # set while it is rendered
+
+    @cached_property
+    def nonce(self) -> str:
+        """The nonce of this response's own script and style, for its content security policy."""
+        return secrets.token_urlsafe(16)
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The fields of the query; of several with one name the first."""
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(self.request.raw_query, keep_blank_values=True):
+            query.setdefault(name, value)
+        return query
+
+    def part(
+        self,
+        source: Any,
+        *,
+        placeholder: Any = "",
+        timeout_s: float | None = None,
+        fallback: Any = MISSING,
+    ) -> Html:
+        """Begin to make a part of the page, and return the markup of its place.
+
+        The page does not wait for it. When it is done, it is sent into its place, in whichever
+        order parts get done. `source` is a coroutine, or another awaitable, of a content, or a
+        function that returns one, async or not; one that is not async runs in a thread. A part may
+        have parts.
+
+        If it raises, or is not done `timeout_s` seconds from now, `fallback` is shown, a content or
+        a function that is called with the exception and returns one. The exception is logged.
+        """
+        part = Part(f"p{len(self.parts) + 1}", source, placeholder, timeout_s, fallback)
+        self.parts[part.name] = part
+        assert self._start is not None, "a page function runs"
+        self._start(part)
+        if self.is_in_order:
+            return Html(f"<?part {self.nonce} {part.name}>")
+        return Html(fill.place(part.name, markup(placeholder)))
+
+    @cached_property
+    def place_pattern(self) -> re.Pattern[str]:
+        """Matches the place of a part in a page that is sent in order."""
+        return re.compile(f"<\\?part {re.escape(self.nonce)} (p[0-9]+)>")

@@ -1,0 +1,172 @@
+"""Makes a page: runs its function and its parts, and yields the response.
+
+Concurrency law: the page function and each part run in a task of the page's `TaskSet`; what they
+make goes through the outbox to `render`, the only one who yields. When `render` is closed or
+cancelled, all of them are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from tailrace.errors import FlushError
+from tailrace.function.stream import FLUSH
+from tailrace.html import fill
+from tailrace.html.content import pieces_of
+from tailrace.html.limits import (
+    HEARTBEAT_INTERVAL_S,
+    PART_CANCEL_TIMEOUT_S,
+    PARTS_AT_ONCE_MAX,
+)
+from tailrace.html.outbox import Outbox
+from tailrace.net.tasks import TaskSet
+from tailrace.wire.integration import Head
+
+if TYPE_CHECKING:
+    from tailrace.function.stream import Flush
+    from tailrace.html.page import Page
+    from tailrace.html.part import Part
+
+logger = logging.getLogger("tailrace.html")
+
+_HEARTBEAT: Final = "<!---->"
+_TAIL: Final = re.compile(r"</body\s*>\s*(</html\s*>)?\s*\Z", re.IGNORECASE)
+
+
+async def render(function: Callable[..., Any], page: Page) -> AsyncIterator[Head | str | Flush]:
+    """Yield the head of a page, its markup, and FLUSH whenever there is nothing more for now.
+
+    Raises:
+        Exception: what the page function raised.
+    """
+    rendering = Rendering(page)
+    page._start = rendering.start
+    try:
+        rendering.run(function)
+        async for item in rendering.items():
+            yield item
+    finally:
+        await rendering.close()
+
+
+class Rendering:
+    """A page while it is made."""
+
+    def __init__(self, page: Page) -> None:
+        self.page: Final = page
+        self.outbox: Final = Outbox()
+        self._tasks: Final = TaskSet()
+        self._places: Final = asyncio.Semaphore(PARTS_AT_ONCE_MAX)
+        self._making: Final[dict[str, asyncio.Task[str]]] = {}
+        self._filled: Final[list[str]] = []  # while the page function still writes
+        self._is_shell_done = False
+        self._has_script = False
+        self._failure: Exception | None = None
+        self._tail = ""
+
+    def run(self, function: Callable[..., Any]) -> None:
+        """Start the page function."""
+        self._tasks.spawn(self._run(function), "page")
+
+    def start(self, part: Part) -> None:
+        """Start to make a part."""
+        self._making[part.name] = self._tasks.spawn(self._make(part), f"part {part.name}")
+
+    async def items(self) -> AsyncIterator[Head | str | Flush]:
+        """Yield the response."""
+        page = self.page
+        has_head = False
+        can_flush = not page.is_in_order
+        while (text := await self.outbox.take(HEARTBEAT_INTERVAL_S)) is not None:
+            if not has_head:
+                if not text:
+                    continue  # the page function may still change the head
+                yield Head(page.status, page.headers, page.cookies)
+                has_head = True
+            yield text or _HEARTBEAT
+            if can_flush and self.outbox.is_empty and not self.outbox.is_closed:
+                try:
+                    yield FLUSH
+                except FlushError:
+                    can_flush = False
+        if self._failure is not None:
+            raise self._failure
+        if not has_head:
+            yield Head(page.status, page.headers, page.cookies)
+
+    async def close(self) -> None:
+        """Cancel what still runs, and wait for its end, `PART_CANCEL_TIMEOUT_S` at most."""
+        try:
+            async with asyncio.timeout(PART_CANCEL_TIMEOUT_S):
+                await self._tasks.cancel_all()
+        except TimeoutError:
+            logger.warning("%d parts of a page that has ended go on", len(self._tasks))
+
+    async def _run(self, function: Callable[..., Any]) -> None:
+        try:
+            async for piece in pieces_of(self._content(function)):
+                await self._write(piece)
+            self._is_shell_done = True
+            for piece in self._filled:
+                self.outbox.put(piece)
+            await self._wait_parts()
+            if self._tail:
+                self.outbox.put(self._tail)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self.outbox.close()
+
+    def _content(self, function: Callable[..., Any]) -> Any:
+        return function(self.page)
+
+    async def _write(self, piece: str) -> None:
+        if self.page.is_in_order:
+            await self._write_in_order(piece)
+            return
+        piece = self._tail + piece
+        found = _TAIL.search(piece)
+        self._tail = "" if found is None else found[0]
+        piece = piece if found is None else piece[: found.start()]
+        if piece:
+            self.outbox.put(piece)
+            await self.outbox.wait_room()
+
+    async def _write_in_order(self, piece: str) -> None:
+        """Write a piece, with the parts where their places are."""
+        before = 0
+        for found in self.page.place_pattern.finditer(piece):
+            self.outbox.put(piece[before : found.start()])
+            before = found.end()
+            await self._write_in_order(await self._making[found[1]])
+        self.outbox.put(piece[before:])
+        await self.outbox.wait_room()
+
+    async def _make(self, part: Part) -> str:
+        try:
+            async with self._places:
+                text = await part.make()
+        except BaseException:
+            part.drop()
+            raise
+        if not self.page.is_in_order:
+            self._send_fill(part.name, text)
+        return text
+
+    def _send_fill(self, name: str, text: str) -> None:
+        text = fill.fill(name, text)
+        if not self._has_script:
+            self._has_script = True
+            text = fill.script(self.page.nonce) + text
+        if self._is_shell_done:
+            self.outbox.put(text)
+        else:
+            self._filled.append(text)
+
+    async def _wait_parts(self) -> None:
+        while running := [task for task in self._making.values() if not task.done()]:
+            await asyncio.wait(running)

@@ -1,0 +1,99 @@
+"""`Html`: text that is markup. Everything else is escaped where it becomes part of a page.
+
+The protocol is `__html__`, as in MarkupSafe, Jinja2, Django and htpy: what has it is markup.
+"""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+TYPE_CHECKING = False  # see `records`
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Final, Self
+
+_SPECIAL: Final = re.compile("[&<>\"'\0\ud800-\udfff]")
+_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"}
+_REPLACEMENT: Final = "\ufffd"
+
+
+class Html(str):
+    """Markup. `Html("<p>{}").format(value)` escapes the value, unless it is markup itself."""
+
+    __slots__ = ()
+
+    def __html__(self) -> Self:
+        return self
+
+    def format(self, *args: Any, **kwargs: Any) -> Html:
+        """Do as `str.format`, and escape each value."""
+        return Html(_FORMATTER.vformat(str(self), args, kwargs))
+
+    def join(self, items: Any) -> Html:
+        """Do as `str.join`, and escape each item."""
+        return Html(str(self).join([markup(item) for item in items]))
+
+    def __add__(self, other: Any) -> Html:
+        return Html(str(self) + markup(other))
+
+    def __radd__(self, other: Any) -> Html:
+        return Html(markup(other) + str(self))
+
+    def __mod__(self, other: Any) -> Html:
+        raise TypeError("Html has no %: use format, which escapes each value")
+
+
+def markup(value: object) -> str:
+    """Return the markup of a value: what `__html__` returns, or else its text, escaped.
+
+    None is nothing. NUL and lone surrogates, which no page may have, become U+FFFD.
+    """
+    if value is None:
+        return ""
+    html = getattr(type(value), "__html__", None)
+    if html is not None:
+        text = str(html(value))
+        return text if text.isascii() or not _has_surrogate(text) else _without_surrogates(text)
+    return escape(str(value))
+
+
+def escape(text: str) -> str:
+    """Return a text as markup that shows it, in elements and in quoted attributes."""
+    return _SPECIAL.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return _ESCAPES.get(found[0], _REPLACEMENT)
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _without_surrogates(text: str) -> str:
+    return re.sub("[\ud800-\udfff]", _REPLACEMENT, text)
+
+
+class _EscapingFormatter(Formatter):
+    """Formats values as `str.format` does; those without `__html__` are escaped afterwards."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        if hasattr(type(value), "__html__"):
+            if format_spec:
+                raise ValueError(f"markup takes no format: {format_spec!r}")
+            return markup(value)
+        return escape(format(value, format_spec))
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return value if conversion is None else str(super().convert_field(value, conversion))
+
+    def vformat(self, format_string: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        return str(super().vformat(format_string, args, kwargs))
+
+
+_FORMATTER: Final = _EscapingFormatter()
