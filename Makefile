@@ -25,8 +25,8 @@ demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
 
 test: .venv/.test
-	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl g++ gcc haproxy ip libtoolize \
-		make nginx node npm patchelf slowhttptest systemd-analyze unzip
+	sh scripts/install-tools.sh autoconf automake caddy chromium cmake curl firefox-esr g++ gcc haproxy ip \
+		libtoolize make nginx node npm patchelf slowhttptest systemd-analyze unzip
 	sh scripts/install-npm.sh
 	$(BIN)/python scripts/install-rie.py
 	sh scripts/install-sam.sh $(BIN)

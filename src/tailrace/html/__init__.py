@@ -15,8 +15,8 @@ Standard library only, but for `hosts.starlette`.
 
 from __future__ import annotations
 
-from tailrace.html.page import Page
-from tailrace.html.pages import page
+from tailrace.html.page_endpoint import page
+from tailrace.html.pages import Page
 from tailrace.html.safe import Html
 
 __all__ = ["Html", "Page", "page"]

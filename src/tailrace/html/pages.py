@@ -1,38 +1,68 @@
-"""`page`: makes an endpoint of a page function."""
+"""What a page function gets: the request, the head of the response, parts and progress."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-from tailrace.html.endpoint import Endpoint
-from tailrace.html.page import Page
-from tailrace.html.render import render
+from tailrace.html import fill
+from tailrace.html.part import Part
+from tailrace.html.reply import Reply
+from tailrace.html.safe import Html, markup
 
 if TYPE_CHECKING:
     from tailrace.function.request import Request
     from tailrace.function.way import ResponseWay
-    from tailrace.html.hosts import Items
+
+MISSING: Final = Html("<em>This part is not available.</em>")
+"""The fallback of a part that names none."""
 
 
-@overload
-def page(function: Callable[..., Any], /) -> Endpoint: ...
-@overload
-def page(*, in_order: bool = ...) -> Callable[[Callable[..., Any]], Endpoint]: ...
+class Page(Reply):
+    """One page that is being made; the argument of a page function."""
 
+    def __init__(self, request: Request, way: ResponseWay, *, is_in_order: bool = False) -> None:
+        super().__init__(request, way, "text/html; charset=utf-8")
+        self.is_in_order: Final = is_in_order or not way.streams
+        """Parts are made at once, too, but sent in the order of the page, without placeholders."""
+        self.parts: Final[dict[str, Part]] = {}
+        self._start: Callable[[Part], None] | None = None  # set while it is rendered
 
-def page(function: Callable[..., Any] | None = None, /, *, in_order: bool = False) -> Any:
-    """Make an endpoint of a page function; with or without arguments, as a decorator or a call.
+    @cached_property
+    def nonce(self) -> str:
+        """The nonce of this response's own script and style, for its content security policy."""
+        return secrets.token_urlsafe(16)
 
-    A page function takes a `Page` and returns the content of the page, or yields it piece by piece;
-    it may be async. `in_order` sends parts in the order of the page: for browsers that know neither
-    scripts nor declarative partial updates.
-    """
+    def part(
+        self,
+        source: Any,
+        *,
+        placeholder: Any = "",
+        timeout_s: float | None = None,
+        fallback: Any = MISSING,
+    ) -> Html:
+        """Begin to make a part of the page, and return the markup of its place.
 
-    def produce(function: Callable[..., Any], request: Request, way: ResponseWay) -> Items:
-        return render(function, Page(request, way, is_in_order=in_order))
+        The page does not wait for it. When it is done, it is sent into its place, in whichever
+        order parts get done. `source` is a coroutine, or another awaitable, of a content, or a
+        function that returns one, async or not; one that is not async runs in a thread. A part may
+        have parts.
 
-    def decorate(function: Callable[..., Any]) -> Endpoint:
-        return Endpoint(function, produce)
+        If it raises, or is not done `timeout_s` seconds from now, `fallback` is shown, a content or
+        a function that is called with the exception and returns one. The exception is logged.
+        """
+        part = Part(f"p{len(self.parts) + 1}", source, placeholder, timeout_s, fallback)
+        self.parts[part.name] = part
+        assert self._start is not None, "a page function runs"
+        self._start(part)
+        if self.is_in_order:
+            return Html(f"<?part {self.nonce} {part.name}>")
+        return Html(fill.place(part.name, markup(placeholder)))
 
-    return decorate if function is None else decorate(function)
+    @cached_property
+    def place_pattern(self) -> re.Pattern[str]:
+        """Matches the place of a part in a page that is sent in order."""
+        return re.compile(f"<\\?part {re.escape(self.nonce)} (p[0-9]+)>")

@@ -24,12 +24,12 @@ from tailrace.html.limits import (
 )
 from tailrace.html.outbox import Outbox
 from tailrace.net.tasks import TaskSet
-from tailrace.wire.integration import Head
 
 if TYPE_CHECKING:
     from tailrace.function.stream import Flush
-    from tailrace.html.page import Page
+    from tailrace.html.pages import Page
     from tailrace.html.part import Part
+    from tailrace.wire.integration import Head
 
 logger = logging.getLogger("tailrace.html")
 
@@ -85,7 +85,7 @@ class Rendering:
             if not has_head:
                 if not text:
                     continue  # the page function may still change the head
-                yield Head(page.status, page.headers, page.cookies)
+                yield page.head()
                 has_head = True
             yield text or _HEARTBEAT
             if can_flush and self.outbox.is_empty and not self.outbox.is_closed:
@@ -96,7 +96,7 @@ class Rendering:
         if self._failure is not None:
             raise self._failure
         if not has_head:
-            yield Head(page.status, page.headers, page.cookies)
+            yield page.head()
 
     async def close(self) -> None:
         """Cancel what still runs, and wait for its end, `PART_CANCEL_TIMEOUT_S` at most."""

@@ -1,0 +1,38 @@
+"""`page`: makes an endpoint of a page function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
+
+from tailrace.html.endpoint import Endpoint
+from tailrace.html.pages import Page
+from tailrace.html.render import render
+
+if TYPE_CHECKING:
+    from tailrace.function.request import Request
+    from tailrace.function.way import ResponseWay
+    from tailrace.html.hosts import Items
+
+
+@overload
+def page(function: Callable[..., Any], /) -> Endpoint: ...
+@overload
+def page(*, in_order: bool = ...) -> Callable[[Callable[..., Any]], Endpoint]: ...
+
+
+def page(function: Callable[..., Any] | None = None, /, *, in_order: bool = False) -> Any:
+    """Make an endpoint of a page function; with or without arguments, as a decorator or a call.
+
+    A page function takes a `Page` and returns the content of the page, or yields it piece by piece;
+    it may be async. `in_order` sends parts in the order of the page: for browsers that know neither
+    scripts nor declarative partial updates.
+    """
+
+    def produce(function: Callable[..., Any], request: Request, way: ResponseWay) -> Items:
+        return render(function, Page(request, way, is_in_order=in_order))
+
+    def decorate(function: Callable[..., Any]) -> Endpoint:
+        return Endpoint(function, produce)
+
+    return decorate if function is None else decorate(function)
