@@ -17,3 +17,5 @@ REQUEST_BODY_BYTES_MAX: Final = 6 * 1024 * 1024
 takes as much in an event."""
 HEARTBEAT_INTERVAL_S: Final = 5.0
 """The longest silence of a page that is not complete; well below the idle time-outs of proxies."""
+FORMATS_KEPT_MAX: Final = 256
+"""Texts of `Html.format` of which is known whether their fields are simple."""

@@ -6,15 +6,16 @@ The protocol is `__html__`, as in MarkupSafe, Jinja2, Django and htpy: what has 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from string import Formatter
+
+from tailrace.html.limits import FORMATS_KEPT_MAX
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Final, Self
 
-_SPECIAL: Final = re.compile("[&<>\"'\0\ud800-\udfff]")
-_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"}
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -26,9 +27,12 @@ class Html(str):
     def __html__(self) -> Self:
         return self
 
-    def format(self, *args: Any, **kwargs: Any) -> Html:
+    def format(self, /, *args: Any, **kwargs: Any) -> Html:
         """Do as `str.format`, and escape each value."""
-        return Html(_FORMATTER.vformat(str(self), args, kwargs))
+        if not _is_plain(self):
+            return Html(_FORMATTER.vformat(self, args, kwargs))
+        shown = {name: _shown(value) for name, value in kwargs.items()}
+        return Html(str.format(self, *map(_shown, args), **shown))
 
     def join(self, items: Any) -> Html:
         """Do as `str.join`, and escape each item."""
@@ -60,11 +64,10 @@ def markup(value: object) -> str:
 
 def escape(text: str) -> str:
     """Return a text as markup that shows it, in elements and in quoted attributes."""
-    return _SPECIAL.sub(_escaped, text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return _ESCAPES.get(found[0], _REPLACEMENT)
+    # Several times as fast as one pattern with a function, whatever the text.
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace('"', "&#34;").replace("'", "&#39;").replace("\0", _REPLACEMENT)
+    return text if text.isascii() or not _has_surrogate(text) else _without_surrogates(text)
 
 
 def _has_surrogate(text: str) -> bool:
@@ -77,6 +80,20 @@ def _has_surrogate(text: str) -> bool:
 
 def _without_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", _REPLACEMENT, text)
+
+
+@lru_cache(maxsize=FORMATS_KEPT_MAX)
+def _is_plain(text: str) -> bool:
+    """Whether the fields of a format are names and numbers alone: `str.format` takes values that
+    have been escaped for them, ten times as fast as a `Formatter`."""
+    return all(
+        name is None or not (spec or conversion or "." in name or "[" in name)
+        for _, name, spec, conversion in _FORMATTER.parse(text)
+    )
+
+
+def _shown(value: object) -> str:
+    return markup(value) if hasattr(type(value), "__html__") else escape(format(value))
 
 
 class _EscapingFormatter(Formatter):
