@@ -10,6 +10,8 @@ PARTS_AT_ONCE_MAX: Final = 32
 """Parts of a page that are made at the same time; the others wait for one to end."""
 PART_CANCEL_TIMEOUT_S: Final = 5.0
 """How long cancelled parts may take to end; then they are left, and a warning is logged."""
+THREAD_ITEMS_WAITING_MAX: Final = 32
+"""Items that sync code is ahead of what takes them; then its thread waits."""
 PAGE_WAITING_CHARS_MAX: Final = 65_536
 """Characters of a page that wait to be sent; with more, the page function is paused."""
 REQUEST_BODY_BYTES_MAX: Final = 6 * 1024 * 1024
