@@ -18,5 +18,7 @@ from __future__ import annotations
 from tailrace.html.page_endpoint import page
 from tailrace.html.pages import Page
 from tailrace.html.safe import Html
+from tailrace.html.streams.events import events
+from tailrace.html.streams.server_event import ServerEvent
 
-__all__ = ["Html", "Page", "page"]
+__all__ = ["Html", "Page", "ServerEvent", "events", "page"]

@@ -21,3 +21,12 @@ HEARTBEAT_INTERVAL_S: Final = 5.0
 """The longest silence of a page that is not complete; well below the idle time-outs of proxies."""
 FORMATS_KEPT_MAX: Final = 256
 """Texts of `Html.format` of which is known whether their fields are simple."""
+STREAM_HEARTBEAT_S: Final = 15.0
+"""The default silence of a stream after which a heartbeat is sent: half of CloudFront's 30 s, the
+shortest idle time-out on the way."""
+STREAM_CANCEL_TIMEOUT_S: Final = 5.0
+"""How long the cancelled function of a stream may take to end; then it is left, with a warning."""
+EVENT_ID_CHARS_MAX: Final = 1_000
+"""The longest id of an event: clients send it back in a header, of which servers take 8 KiB."""
+RETRY_MS_MAX: Final = 2**31 - 1
+"""The longest time before a reconnect: timers of browsers have 32 bits."""

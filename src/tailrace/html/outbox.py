@@ -46,7 +46,7 @@ class Outbox:
         self.is_closed = True
         self._arrived.set()
 
-    async def take(self, timeout_s: float) -> str | None:
+    async def take(self, timeout_s: float | None) -> str | None:
         """Return all that waits, in one; "" if there is nothing for so long, None at the end."""
         if not self._pieces and not self.is_closed:
             self._arrived.clear()

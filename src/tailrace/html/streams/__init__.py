@@ -1,0 +1,1 @@
+"""Streams of values: server-sent events, lines of JSON, one JSON array."""

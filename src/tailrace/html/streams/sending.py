@@ -1,0 +1,139 @@
+"""Sends the values that a function makes, in one of the formats.
+
+Concurrency law: the function runs in one task from its start to its end; what it makes goes through
+the outbox to `send`, the only one who yields. When `send` is closed or cancelled, the task is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tailrace.errors import FlushError
+from tailrace.function.stream import FLUSH
+from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S
+from tailrace.html.outbox import Outbox
+from tailrace.html.streams.source import values_of
+from tailrace.limits import FLUSH_QUIET_S
+from tailrace.net.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from tailrace.function.stream import Flush
+    from tailrace.html.reply import Reply
+    from tailrace.wire.integration import Head
+
+    Items = AsyncIterator[Head | str | Flush]
+
+logger = logging.getLogger("tailrace.html")
+
+
+class Format(Protocol):
+    """The format of one response."""
+
+    heartbeat: str
+    """What is sent in silences, and means nothing."""
+
+    def begin(self) -> str:
+        """Return what stands before everything else."""
+
+    def piece(self, value: Any) -> str:
+        """Return a value as it is sent; "" for nothing."""
+
+    def end(self) -> str:
+        """Return what stands at the end of a complete response."""
+
+    def failure(self) -> str:
+        """Return what is sent before a response is aborted."""
+
+
+async def send(
+    function: Callable[..., Any], reply: Reply, form: Format, heartbeat_s: float | None
+) -> Items:
+    """Yield the head of a response, its body, and FLUSH when nothing more comes for now.
+
+    Raises:
+        Exception: what the function raised, or what a value raised that cannot be sent.
+    """
+    sending = Sending(reply, form, heartbeat_s)
+    tasks = TaskSet()
+    tasks.spawn(sending.run(function), "stream")
+    try:
+        async for item in sending.items():
+            yield item
+    finally:
+        try:
+            async with asyncio.timeout(STREAM_CANCEL_TIMEOUT_S):
+                await tasks.cancel_all()
+        except TimeoutError:
+            logger.warning("the function of a stream that has ended goes on")
+
+
+class Sending:
+    """A response while it is made."""
+
+    def __init__(self, reply: Reply, form: Format, heartbeat_s: float | None) -> None:
+        self._reply: Final = reply
+        self._form: Final = form
+        self._heartbeat_s: Final = heartbeat_s if reply.way.streams else None
+        self._outbox: Final = Outbox()
+        self._failure: BaseException | None = None
+        self._can_flush = reply.way.holds_back
+
+    async def run(self, function: Callable[..., Any]) -> None:
+        """Run the function; a value is encoded before the next one is made."""
+        try:
+            async for value in values_of(function, self._reply):
+                if piece := self._form.piece(value):
+                    self._outbox.put(piece)
+                    await self._outbox.wait_room()
+        except BaseException as error:
+            self._failure = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._outbox.close()
+
+    async def items(self) -> Items:
+        """Yield the response."""
+        has_head = is_held = False
+        while True:
+            text = await self._outbox.take(FLUSH_QUIET_S if is_held else self._heartbeat_s)
+            if text is None:
+                break
+            if is_held and not text:
+                is_held = False
+                try:
+                    yield FLUSH
+                except FlushError:
+                    self._can_flush = False
+                continue
+            text = text or self._form.heartbeat
+            if not has_head:
+                has_head = True
+                yield self._reply.head()
+                text = self._form.begin() + text
+            yield text
+            is_held = self._can_flush
+        self._raise_early(has_head=has_head)
+        if not has_head:
+            yield self._reply.head()
+        rest = ("" if has_head else self._form.begin()) + self._last()
+        if rest:
+            yield rest
+        self._raise()
+
+    def _raise_early(self, *, has_head: bool) -> None:
+        """Raise before anything is sent."""
+        if not has_head:
+            self._raise()
+
+    def _last(self) -> str:
+        return self._form.end() if self._failure is None else self._form.failure()
+
+    def _raise(self) -> None:
+        if isinstance(self._failure, asyncio.CancelledError):
+            raise RuntimeError("the function of the stream was cancelled") from self._failure
+        if self._failure is not None:
+            raise self._failure
