@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from tailrace.html.safe import markup
+from tailrace.html.safe import Html, markup
 
-_TEXTS = (str, bytes, bytearray, memoryview)
+_BYTES = (bytes, bytearray, memoryview)
 
 
 async def pieces_of(content: Any) -> AsyncIterator[str]:
@@ -21,25 +21,49 @@ async def pieces_of(content: Any) -> AsyncIterator[str]:
     """
     if hasattr(type(content), "__await__"):
         content = await content
-    if hasattr(type(content), "aiter_chunks"):  # an element of htpy: its chunks are markup
+    text = _text_at_hand(content)
+    if text is not None:
+        yield text
+    elif hasattr(type(content), "aiter_chunks"):  # an element of htpy: its chunks are markup
         async for chunk in content.aiter_chunks():
             yield chunk
-    elif hasattr(type(content), "__html__"):
-        yield markup(content)
-    elif hasattr(type(content), "__aiter__"):
-        async for item in content:
-            async for piece in pieces_of(item):
-                yield piece
-    elif isinstance(content, _TEXTS) or not isinstance(content, Iterable):
-        if isinstance(content, _TEXTS) and not isinstance(content, str):
-            raise TypeError(f"content is text or markup, not {type(content).__name__}: decode it")
-        yield markup(content)
+    elif hasattr(type(content), "__await__"):
+        async for piece in pieces_of(content):
+            yield piece
     else:
-        for item in content:
+        async for item in content if hasattr(type(content), "__aiter__") else _each(content):
+            text = _text_at_hand(item)
+            if text is not None:
+                yield text
+                continue
             async for piece in pieces_of(item):
                 yield piece
 
 
 async def text_of(content: Any) -> str:
     """Return the markup of a content as a whole."""
-    return "".join([piece async for piece in pieces_of(content)])
+    if hasattr(type(content), "__await__"):
+        content = await content
+    text = _text_at_hand(content)
+    return "".join([piece async for piece in pieces_of(content)]) if text is None else text
+
+
+def _text_at_hand(content: Any) -> str | None:
+    """The markup of a content that is not made of others, which takes no generator; else None."""
+    kind = type(content)
+    if kind is not Html and kind is not str:
+        if hasattr(kind, "__await__") or hasattr(kind, "aiter_chunks"):
+            return None
+        if not hasattr(kind, "__html__"):
+            if issubclass(kind, _BYTES):
+                raise TypeError(f"content is text or markup, not {kind.__name__}: decode it")
+            if hasattr(kind, "__aiter__"):
+                return None
+            if issubclass(kind, Iterable) and not issubclass(kind, str):
+                return None
+    return markup(content)
+
+
+async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
