@@ -19,6 +19,8 @@ from tailrace.html.page_endpoint import page
 from tailrace.html.pages import Page
 from tailrace.html.safe import Html
 from tailrace.html.streams.events import events
+from tailrace.html.streams.json_array import json_array
+from tailrace.html.streams.ndjson import ndjson
 from tailrace.html.streams.server_event import ServerEvent
 
-__all__ = ["Html", "Page", "ServerEvent", "events", "page"]
+__all__ = ["Html", "Page", "ServerEvent", "events", "json_array", "ndjson", "page"]

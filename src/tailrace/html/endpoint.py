@@ -45,3 +45,14 @@ class Endpoint:
         from tailrace.html.hosts.asgi import serve
 
         await serve(functools.partial(self._produce, self._function), scope, receive, send)
+
+
+def endpoint_or_decorator(
+    function: Callable[..., Any] | None, produce: Callable[..., Items]
+) -> Any:
+    """Return the endpoint of a function, or without one a decorator that makes it."""
+
+    def decorate(function: Callable[..., Any]) -> Endpoint:
+        return Endpoint(function, produce)
+
+    return decorate if function is None else decorate(function)

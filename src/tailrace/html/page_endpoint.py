@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
-from tailrace.html.endpoint import Endpoint
+from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
 from tailrace.html.pages import Page
 from tailrace.html.render import render
 
@@ -32,7 +32,4 @@ def page(function: Callable[..., Any] | None = None, /, *, in_order: bool = Fals
     def produce(function: Callable[..., Any], request: Request, way: ResponseWay) -> Items:
         return render(function, Page(request, way, is_in_order=in_order))
 
-    def decorate(function: Callable[..., Any]) -> Endpoint:
-        return Endpoint(function, produce)
-
-    return decorate if function is None else decorate(function)
+    return endpoint_or_decorator(function, produce)

@@ -12,8 +12,11 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Exchange:
-    """A request to an app, which runs in a task while this is entered; leaving is what a client
-    does that closes its connection."""
+    """A request to an app, which runs in a task while this is entered.
+
+    Leaving it is what a client does that closes its connection. With `is_slow` there is room for
+    one message only.
+    """
 
     def __init__(
         self,
@@ -22,6 +25,7 @@ class Exchange:
         headers: Mapping[str, str] = {},
         query: str = "",
         way: ResponseWay | None = None,
+        is_slow: bool = False,
     ) -> None:
         self._scope = {
             "type": "http",
@@ -32,7 +36,7 @@ class Exchange:
             "extensions": {} if way is None else {EXTENSION: way},
         }
         self._app = app
-        self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(int(is_slow))
         self._left = asyncio.Event()
         self._is_requested = False
         self.status = 0
@@ -43,8 +47,12 @@ class Exchange:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        self._left.set()
+        self.leave()
         await asyncio.wait([self.task])
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self._left.set()
 
     async def piece(self) -> str | None:
         """The next piece of the body; None at a complete end.
@@ -84,7 +92,8 @@ class Exchange:
         try:
             await self._app(self._scope, self._receive, self._messages.put)
         finally:
-            await self._messages.put(None)
+            if not self._messages.full():
+                self._messages.put_nowait(None)
 
     async def _receive(self) -> dict[str, Any]:
         if not self._is_requested:

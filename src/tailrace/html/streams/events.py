@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from tailrace.html.endpoint import Endpoint
+from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
 from tailrace.html.limits import STREAM_HEARTBEAT_S
 from tailrace.html.reply import ON_TIME
 from tailrace.html.streams.event_stream import EventStream
 from tailrace.html.streams.json_text import json_encoder
-from tailrace.html.streams.sending import send
+from tailrace.html.streams.sending import checked_heartbeat_s, send
 from tailrace.html.streams.server_event import (
     COMMENT,
     DONE_ID,
@@ -60,8 +60,9 @@ def events(
     unless this response has got no further than its client was: then an event `failed` ends it.
 
     Raises:
-        TypeError, ValueError: `retry_ms` is not legal.
+        TypeError, ValueError: `heartbeat_s` or `retry_ms` is not legal.
     """
+    checked_heartbeat_s(heartbeat_s)
     to_json = json_encoder(default)
     first = ServerEvent(None, retry_ms=None if retry_ms is None else checked_retry_ms(retry_ms))
 
@@ -71,10 +72,7 @@ def events(
             return _no_content()
         return send(function, stream, EventFormat(stream, to_json, first), heartbeat_s)
 
-    def decorate(function: Callable[..., Any]) -> Endpoint:
-        return Endpoint(function, produce)
-
-    return decorate if function is None else decorate(function)
+    return endpoint_or_decorator(function, produce)
 
 
 async def _no_content() -> Items:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tailrace.errors import FlushError
@@ -16,6 +17,7 @@ from tailrace.function.stream import FLUSH
 from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S
 from tailrace.html.outbox import Outbox
 from tailrace.html.streams.source import values_of
+from tailrace.html.threads import ThreadSet
 from tailrace.limits import FLUSH_QUIET_S
 from tailrace.net.tasks import TaskSet
 
@@ -57,8 +59,8 @@ async def send(
         Exception: what the function raised, or what a value raised that cannot be sent.
     """
     sending = Sending(reply, form, heartbeat_s)
-    tasks = TaskSet()
-    tasks.spawn(sending.run(function), "stream")
+    tasks, threads = TaskSet(), ThreadSet()
+    tasks.spawn(sending.run(function, threads), "stream")
     try:
         async for item in sending.items():
             yield item
@@ -66,8 +68,25 @@ async def send(
         try:
             async with asyncio.timeout(STREAM_CANCEL_TIMEOUT_S):
                 await tasks.cancel_all()
+                await threads.stop_all()
         except TimeoutError:
             logger.warning("the function of a stream that has ended goes on")
+
+
+def checked_heartbeat_s(heartbeat_s: float | None) -> float | None:
+    """Return the longest silence of a stream, if it is legal.
+
+    Raises:
+        TypeError: it is neither a number nor None.
+        ValueError: it is not above 0.
+    """
+    if heartbeat_s is None:
+        return None
+    if type(heartbeat_s) not in (int, float):
+        raise TypeError(f"heartbeat_s is a number of seconds or None, not {heartbeat_s!r}")
+    if not heartbeat_s > 0:
+        raise ValueError(f"heartbeat_s is above 0, not {heartbeat_s}; None sends no heartbeats")
+    return heartbeat_s
 
 
 class Sending:
@@ -81,13 +100,14 @@ class Sending:
         self._failure: BaseException | None = None
         self._can_flush = reply.way.holds_back
 
-    async def run(self, function: Callable[..., Any]) -> None:
-        """Run the function; a value is encoded before the next one is made."""
+    async def run(self, function: Callable[..., Any], threads: ThreadSet) -> None:
+        """Run the function, and put what it makes into the outbox."""
         try:
-            async for value in values_of(function, self._reply):
-                if piece := self._form.piece(value):
-                    self._outbox.put(piece)
-                    await self._outbox.wait_room()
+            async with aclosing(values_of(function, self._reply, threads)) as values:  # type: ignore[type-var]
+                async for value in values:
+                    if piece := self._form.piece(value):
+                        self._outbox.put(piece)
+                        await self._outbox.wait_room()
         except BaseException as error:
             self._failure = error
             if not isinstance(error, Exception):

@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
+from typing import Any
 
-_END: Final = object()
+from tailrace.html.threads import ThreadSet
 
 
-async def values_of(function: Callable[..., Any], *args: Any) -> AsyncIterator[Any]:
+async def values_of(
+    function: Callable[..., Any], argument: Any, threads: ThreadSet
+) -> AsyncIterator[Any]:
     """Yield what a function yields, or what the iterable has that it returns; it may be async.
 
-    An iterator that is not async runs in a thread. It is closed in every case.
+    What is not async runs in one thread. Iterators are closed in every case.
+
+    Raises:
+        TypeError: it returns what is not iterable.
     """
-    values = function(*args)
-    if hasattr(type(values), "__await__"):
-        values = await values
-    if hasattr(type(values), "__aiter__"):
-        iterator = aiter(values)
+    if _is_async(function):
+        result = function(argument)
+    else:
+        in_thread = threads.iterate(partial(_values_in_thread, function, argument))
+        async with aclosing(in_thread) as items:  # type: ignore[type-var]  # an async generator
+            async for is_value, result in items:
+                if not is_value:
+                    break
+                yield result
+            else:
+                return
+    if hasattr(type(result), "__await__"):
+        result = await result
+    if hasattr(type(result), "__aiter__"):
+        iterator = aiter(result)
         try:
             async for value in iterator:
                 yield value
         finally:
             if hasattr(iterator, "aclose"):
                 await iterator.aclose()
-        return
-    if values is None:
-        return
-    iterator = iter(values)
-    try:
-        while (value := await asyncio.to_thread(next, iterator, _END)) is not _END:
+    else:
+        async for value in values_of(lambda _: result, argument, threads):
             yield value
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = function if isinstance(function, partial) else type(function).__call__
+    return any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in (function, called))
+
+
+def _values_in_thread(function: Callable[..., Any], argument: Any) -> Iterator[tuple[bool, Any]]:
+    """Yield the values with True, or the result alone with False if it is async."""
+    result = function(argument)
+    if result is None:
+        return
+    if hasattr(type(result), "__await__") or hasattr(type(result), "__aiter__"):
+        yield False, result
+        return
+    if isinstance(result, (str, bytes, dict)) or not hasattr(type(result), "__iter__"):
+        raise TypeError(f"the function yields values, or returns some; not {result!r:.80}")
+    try:
+        for value in result:
+            yield True, value
     finally:
-        if hasattr(iterator, "close"):
-            iterator.close()
+        if hasattr(result, "close"):
+            result.close()
