@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 EXTENSION: Final = "tailrace.way"
 """The key of a `ResponseWay` among the extensions of an ASGI scope."""
+FLUSH_EXTENSION: Final = "tailrace.flush"
+"""The key of a function there that sets the flush policy, by its name, until the response starts.
+It is absent where nothing is held back, and where the app's user has chosen a policy."""
 
 
 class ResponseWay(NamedTuple):

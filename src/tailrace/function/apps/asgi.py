@@ -23,7 +23,7 @@ from tailrace.function.drive import is_departure
 from tailrace.function.event_loop import close_dropped_generators, run_in_loop
 from tailrace.function.handler import START, streamify_response
 from tailrace.function.request import Request
-from tailrace.function.way import EXTENSION, way_of
+from tailrace.function.way import EXTENSION, FLUSH_EXTENSION, way_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -107,7 +107,7 @@ class AsgiApp:
             return
         scope = scope_of(request, context, self._root_path, self._lifespan.state.copy())
         add_length(scope["headers"], len(body))
-        scope["extensions"][EXTENSION] = way_of(response._stream)
+        scope["extensions"] |= _extensions(response)
         exchange = AsgiExchange(response, body, is_head_request=request.method == "HEAD")
         earlier = self._tasks()
         is_cut = False
@@ -146,6 +146,15 @@ class AsgiApp:
         """
         while tasks := self._tasks() - earlier:
             await asyncio.wait(tasks)
+
+
+def _extensions(response: ResponseStream) -> dict[str, Any]:
+    """What an app may know of the way of its response."""
+    extensions: dict[str, Any] = {EXTENSION: way_of(response._stream)}
+    flushes = response._stream.output.flushes
+    if flushes is not None and flushes.policy is None:
+        extensions[FLUSH_EXTENSION] = response.set_flush_policy
+    return extensions
 
 
 def _is_cancelled() -> bool:

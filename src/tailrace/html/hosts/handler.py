@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.function.drive import current_handler
 from tailrace.function.handler import streamify_response
 from tailrace.function.request import Request
-from tailrace.function.way import way_of
+from tailrace.function.way import ResponseWay, way_of
 
 if TYPE_CHECKING:
     from tailrace.function.streamified import StreamifiedHandler
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def handler_of(produce: Produce) -> StreamifiedHandler[Any]:
     """Return the handler that serves an endpoint."""
 
-    def handler(event: Any, context: Any) -> Any:
+    async def handler(event: Any, context: Any) -> Any:
         running = current_handler.get()
-        assert running is not None, "streamify_response has called this"
-        return produce(Request(event), way_of(running.stream))
+        # An async handler with a response object that awaits `__wrapped__` has none.
+        way = ResponseWay() if running is None else way_of(running.stream)
+        return produce(Request(event), way)
 
     return streamify_response(handler)
