@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from tailrace.html.safe import Html, markup
@@ -46,6 +46,29 @@ async def text_of(content: Any) -> str:
         content = await content
     text = _text_at_hand(content)
     return "".join([piece async for piece in pieces_of(content)]) if text is None else text
+
+
+def pieces_in_thread(function: Callable[[], Any]) -> Iterator[Any]:
+    """Call a function, and yield the markup of its content, piece by piece; it may block.
+
+    Contents that are async are yielded as they are, for `pieces_of`.
+    """
+    yield from _pieces(function())
+
+
+def _pieces(content: Any) -> Iterator[Any]:
+    text = _text_at_hand(content)
+    if text is not None:
+        yield Html(text)
+    elif any(hasattr(type(content), name) for name in ("__await__", "__aiter__", "aiter_chunks")):
+        yield content
+    else:
+        try:
+            for item in content:
+                yield from _pieces(item)
+        finally:
+            if hasattr(content, "close"):
+                content.close()
 
 
 def _text_at_hand(content: Any) -> str | None:

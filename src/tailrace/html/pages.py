@@ -12,6 +12,7 @@ from tailrace.html import fill
 from tailrace.html.part import Part
 from tailrace.html.reply import Reply
 from tailrace.html.safe import Html, markup
+from tailrace.html.threads import call_in_loop
 
 if TYPE_CHECKING:
     from tailrace.function.request import Request
@@ -54,6 +55,9 @@ class Page(Reply):
         If it raises, or is not done `timeout_s` seconds from now, `fallback` is shown, a content or
         a function that is called with the exception and returns one. The exception is logged.
         """
+        return call_in_loop(lambda: self._part(source, placeholder, timeout_s, fallback))
+
+    def _part(self, source: Any, placeholder: Any, timeout_s: float | None, fallback: Any) -> Html:
         part = Part(f"p{len(self.parts) + 1}", source, placeholder, timeout_s, fallback)
         self.parts[part.name] = part
         assert self._start is not None, "a page function runs"

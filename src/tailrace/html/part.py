@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final
 
-from tailrace.html.content import text_of
+from tailrace.html.content import pieces_in_thread, text_of
+from tailrace.html.threads import ThreadSet, is_async
 
 logger = logging.getLogger("tailrace.html")
 
@@ -35,14 +36,14 @@ class Part:
         self.fallback: Final = fallback
         self.text: str | None = None
 
-    async def make(self) -> str:
+    async def make(self, threads: ThreadSet) -> str:
         """Return its markup: of its source, or of its fallback if that fails or takes too long."""
         current_part.set(self)
         try:
             if self.timeout_s is None:
-                return await self._made()
+                return await self._made(threads)
             async with asyncio.timeout(self.timeout_s):
-                return await self._made()
+                return await self._made(threads)
         except Exception as error:
             self._log(error)
             return await self._made_instead(error)
@@ -52,10 +53,13 @@ class Part:
         if asyncio.iscoroutine(self.source):
             self.source.close()
 
-    async def _made(self) -> str:
+    async def _made(self, threads: ThreadSet) -> str:
         source = self.source
         if callable(source) and not hasattr(type(source), "__html__"):
-            source = await _called(source)
+            if is_async(source):
+                source = source()
+            else:
+                source = threads.iterate(partial(pieces_in_thread, source))
         return await text_of(source)
 
     async def _made_instead(self, error: Exception) -> str:
@@ -76,10 +80,3 @@ class Part:
 
     def _shown(self) -> str:
         return f"{self.name} ({getattr(self.source, '__qualname__', type(self.source).__name__)})"
-
-
-async def _called(function: Callable[[], Any]) -> Any:
-    if asyncio.iscoroutinefunction(function):
-        return await function()
-    result = await asyncio.to_thread(function)
-    return await result if isinstance(result, Awaitable) else result

@@ -1,8 +1,8 @@
 """Makes a page: runs its function and its parts, and yields the response.
 
-Concurrency law: the page function and each part run in a task of the page's `TaskSet`; what they
-make goes through the outbox to `render`, the only one who yields. When `render` is closed or
-cancelled, all of them are.
+Concurrency law: the page function and each part run in a task of the page's `TaskSet`, and what is
+not async in a thread of its `ThreadSet`; what they make goes through the outbox to `render`, the
+only one who yields. When `render` is closed or cancelled, all of them are.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.errors import FlushError
 from tailrace.function.stream import FLUSH
 from tailrace.html import fill
-from tailrace.html.content import pieces_of
+from tailrace.html.content import pieces_in_thread, pieces_of
 from tailrace.html.limits import (
     HEARTBEAT_INTERVAL_S,
     PART_CANCEL_TIMEOUT_S,
     PARTS_AT_ONCE_MAX,
 )
 from tailrace.html.outbox import Outbox
+from tailrace.html.threads import ThreadSet, is_async
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Rendering:
     def __init__(self, page: Page) -> None:
         self.page: Final = page
         self.outbox: Final = Outbox()
+        self.threads: Final = ThreadSet()
         self._tasks: Final = TaskSet()
         self._places: Final = asyncio.Semaphore(PARTS_AT_ONCE_MAX)
         self._making: Final[dict[str, asyncio.Task[str]]] = {}
@@ -80,7 +83,7 @@ class Rendering:
         """Yield the response."""
         page = self.page
         has_head = False
-        can_flush = not page.is_in_order
+        can_flush = True
         while (text := await self.outbox.take(HEARTBEAT_INTERVAL_S)) is not None:
             if not has_head:
                 if not text:
@@ -103,8 +106,10 @@ class Rendering:
         try:
             async with asyncio.timeout(PART_CANCEL_TIMEOUT_S):
                 await self._tasks.cancel_all()
+                await self.threads.stop_all()
         except TimeoutError:
-            logger.warning("%d parts of a page that has ended go on", len(self._tasks))
+            count = max(len(self._tasks), len(self.threads))
+            logger.warning("%d parts of a page that has ended go on", count)
 
     async def _run(self, function: Callable[..., Any]) -> None:
         try:
@@ -122,7 +127,9 @@ class Rendering:
             self.outbox.close()
 
     def _content(self, function: Callable[..., Any]) -> Any:
-        return function(self.page)
+        if is_async(function):
+            return function(self.page)
+        return self.threads.iterate(partial(pieces_in_thread, partial(function, self.page)))
 
     async def _write(self, piece: str) -> None:
         if self.page.is_in_order:
@@ -149,7 +156,7 @@ class Rendering:
     async def _make(self, part: Part) -> str:
         try:
             async with self._places:
-                text = await part.make()
+                text = await part.make(self.threads)
         except BaseException:
             part.drop()
             raise

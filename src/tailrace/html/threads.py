@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, Final, TypeVar
 
 from tailrace.html.limits import THREAD_ITEMS_WAITING_MAX
@@ -61,6 +63,12 @@ def call_in_loop(function: Callable[[], T]) -> T:
     except RuntimeError:
         raise asyncio.CancelledError("the loop of the response is closed") from None
     return done.result()
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a function is async, and so runs in the loop: a coroutine or generator function."""
+    called = function if isinstance(function, partial) else type(function).__call__
+    return any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in (function, called))
 
 
 class ThreadSet:

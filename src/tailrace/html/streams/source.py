@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
-from tailrace.html.threads import ThreadSet
+from tailrace.html.threads import ThreadSet, is_async
 
 
 async def values_of(
@@ -21,7 +20,7 @@ async def values_of(
     Raises:
         TypeError: it returns what is not iterable.
     """
-    if _is_async(function):
+    if is_async(function):
         result = function(argument)
     else:
         in_thread = threads.iterate(partial(_values_in_thread, function, argument))
@@ -45,11 +44,6 @@ async def values_of(
     else:
         async for value in values_of(lambda _: result, argument, threads):
             yield value
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    called = function if isinstance(function, partial) else type(function).__call__
-    return any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in (function, called))
 
 
 def _values_in_thread(function: Callable[..., Any], argument: Any) -> Iterator[tuple[bool, Any]]:
