@@ -72,7 +72,7 @@ def test_a_client_that_resumes_gets_its_id_first() -> None:
     async def feed(stream: EventStream) -> AsyncIterator[Any]:
         yield f"after {stream.last_event_id}"
 
-    fresh, resumed = "retry: 500\n\ndata: after None\n\n", "retry: 500\nid: 7\n\ndata: after 7\n\n"
+    fresh, resumed = "retry: 500\ndata: after None\n\n", "retry: 500\nid: 7\n\ndata: after 7\n\n"
     assert body_of(feed) == fresh + DONE
     assert body_of(feed, headers={"last-event-id": "7"}) == resumed + DONE
     assert body_of(feed, query="lastEventId=7") == resumed + DONE
@@ -205,13 +205,13 @@ def test_heartbeats_do_not_disturb_the_source() -> None:
         async with Exchange(feed) as exchange:
             pieces = [await exchange.piece() for _ in range(3)]
             opened.set()
-            while (piece := await exchange.piece()) == ":\n\n":
+            while (piece := await exchange.piece()) == ":\n":
                 pass
             assert waits == 1
             return [*pieces, piece, await exchange.piece()]
 
     *beats, one, done = asyncio.run(ask())
-    assert beats == [":\n\n"] * 3
+    assert beats == [":\n"] * 3
     assert [one, done] in (["data: one\n\n", DONE], ["data: one\n\n" + DONE, None])
 
 
@@ -250,7 +250,7 @@ def test_a_buffered_way_has_all_events_and_no_heartbeat() -> None:
             async with Exchange(feed) as streamed:
                 assert await streamed.piece() == "data: one\n\n"
                 for _ in range(3):
-                    assert await streamed.piece() == ":\n\n"
+                    assert await streamed.piece() == ":\n"
             opened.set()
             return await buffered.text()
 

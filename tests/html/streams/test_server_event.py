@@ -33,6 +33,7 @@ to_json = json_encoder()
         (ServerEvent("x", name=" a:b ", id=":"), "id: :\nevent:  a:b \ndata: x\n\n"),
         (ServerEvent("x", id=""), "id: \ndata: x\n\n"),
         (ServerEvent(retry_ms=0, id="job 7"), "retry: 0\nid: job 7\n\n"),
+        (ServerEvent(retry_ms=7), "retry: 7\n"),
         (ServerEvent(), ""),
     ],
 )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tailrace.html.streams.json_text import ToJson
 
-COMMENT: Final = ":\n\n"
-"""What a client skips; the blank line is for clients that split at blank lines."""
+COMMENT: Final = ":\n"
+"""What a client skips. A blank line behind it would be an empty event to httpx-sse 0.4."""
 DONE_ID: Final = "~done"
 FAILED_ID: Final = "~failed"
 """The ids of the last event of a stream: a client that comes back with one of them is done."""
@@ -80,7 +80,9 @@ def encode_event(event: ServerEvent, to_json: ToJson, *, end_id: str | None = No
     if event.data is not None:
         text = _well_formed(event.data) if isinstance(event.data, str) else to_json(event.data)
         lines += [f"data: {line}\n" for line in _LINE_END.split(text)]
-    return "".join([*lines, "\n"]) if lines else ""
+    if event_id is not None or event.data is not None:
+        lines.append("\n")
+    return "".join(lines)
 
 
 def is_legal_id(text: str) -> bool:

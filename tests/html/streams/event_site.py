@@ -1,0 +1,147 @@
+"""Endpoints under uvicorn, and a proxy that cuts their streams, for clients that we have not
+written."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Self, TypeVar
+
+import uvicorn
+
+WAIT_S = 30.0
+"""When a wait is in vain."""
+
+T = TypeVar("T")
+
+
+class EventSite:
+    """Serves ASGI apps by path, and an empty page at `/`, while entered.
+
+    `requests` has the path, the `Last-Event-ID` and, once there is one, the status of each request
+    to an app.
+    """
+
+    def __init__(self, **apps: Callable[..., Any]) -> None:
+        self.apps = apps
+        self.requests: list[tuple[str, str | None, int]] = []
+        self._gates: dict[str, asyncio.Event] = {}
+        config = uvicorn.Config(self._serve, lifespan="off", log_level="critical")
+        self._server = uvicorn.Server(config)
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(WAIT_S), "the site did not start"
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive(), "the site did not stop"
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine that runs in the loop of the site."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_S)
+
+    async def pass_gate(self, name: str) -> None:
+        """Wait in an app until the test has opened a gate."""
+        async with asyncio.timeout(WAIT_S):
+            await self._gates.setdefault(name, asyncio.Event()).wait()
+
+    def open_gate(self, name: str) -> None:
+        """Let go on what waits at a gate."""
+
+        async def open_it() -> None:
+            self._gates.setdefault(name, asyncio.Event()).set()
+
+        self.call(open_it())
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"].strip("/")
+        if path not in self.apps:
+            await _send_page(send)
+            return
+        last_id = dict(scope["headers"]).get(b"last-event-id")
+        place = len(self.requests)
+        told = (path, None if last_id is None else last_id.decode())
+        self.requests.append((*told, 0))
+
+        async def send_noted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.requests[place] = (*told, message["status"])
+            await send(message)
+
+        await self.apps[path](scope, receive, send_noted)
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+            self.url = f"http://127.0.0.1:{self.port}"
+            self._started.set()  # connections wait in the listener's queue
+            await self._server.serve([listener])
+
+
+class Cutter:
+    """A proxy before a site that cuts each event stream after so many bytes of its body, while
+    entered; when there are no more numbers, it lets them pass."""
+
+    def __init__(self, site: EventSite, cuts: Iterable[int]) -> None:
+        self._site = site
+        self._cuts: Iterator[int] = iter(cuts)
+
+    def __enter__(self) -> Self:
+        self._site.call(self._start())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._site.call(self._stop())
+
+    async def _start(self) -> None:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _stop(self) -> None:
+        self._server.close()
+
+    async def _connected(self, down: asyncio.StreamReader, up: asyncio.StreamWriter) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._site.port)
+        sending = asyncio.ensure_future(_copy(down, writer))
+        try:
+            await self._copy_cut(reader, up)
+        except ConnectionError:
+            pass
+        finally:
+            sending.cancel()
+            up.close()
+            writer.close()
+
+    async def _copy_cut(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        left: int | None = None
+        while data := await reader.read(65_536):
+            if left is None and b"content-type: text/event-stream" in data:
+                left = next(self._cuts, None)
+                head, blank, data = data.partition(b"\r\n\r\n")
+                writer.write(head + blank)
+            if left is not None and len(data) >= left:
+                writer.write(data[:left])
+                return
+            writer.write(data)
+            await writer.drain()
+            left = None if left is None else left - len(data)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+
+
+async def _send_page(send: Any) -> None:
+    headers = [(b"content-type", b"text/html; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"<!doctype html><title>Events</title>"})
