@@ -23,6 +23,7 @@ TailraceError                      source, retryable, status
 ├── ClientDisconnected             the client has left; seen by a handler at its next write
 │   └── AsgiDisconnected           the same, for `send` of an ASGI app: an OSError as well
 ├── FlushError                     no padding may be added to this response
+├── ModelStreamError               the stream of a language model has an error, or no end
 ├── ProbeError                     a URL cannot be measured
 ├── PackageError                   a package cannot be made
 └── ResponseTooLargeError          a buffered response is over Lambda's limit
@@ -243,6 +244,17 @@ class FlushError(TailraceError):
     """
 
     source: ClassVar[Source] = "function"
+
+
+class ModelStreamError(TailraceError):
+    """The stream of a language model reports an error, or ends before its text is complete.
+
+    Errors that an SDK raises are its own.
+    """
+
+    source: ClassVar[Source] = "cloud"
+    retryable: ClassVar[bool] = True
+    status = 502
 
 
 class ProbeError(TailraceError):

@@ -22,5 +22,6 @@ from tailrace.html.streams.events import events
 from tailrace.html.streams.json_array import json_array
 from tailrace.html.streams.ndjson import ndjson
 from tailrace.html.streams.server_event import ServerEvent
+from tailrace.html.streams.tokens import tokens
 
-__all__ = ["Html", "Page", "ServerEvent", "events", "json_array", "ndjson", "page"]
+__all__ = ["Html", "Page", "ServerEvent", "events", "json_array", "ndjson", "page", "tokens"]

@@ -30,3 +30,11 @@ EVENT_ID_CHARS_MAX: Final = 1_000
 """The longest id of an event: clients send it back in a header, of which servers take 8 KiB."""
 RETRY_MS_MAX: Final = 2**31 - 1
 """The longest time before a reconnect: timers of browsers have 32 bits."""
+MODEL_EVENTS_WAITING_MAX: Final = 32
+"""Events of a language model that wait to be taken from `tokens`; then its stream is not read."""
+MODEL_CLOSE_TIMEOUT_S: Final = 2.0
+"""How long `tokens` waits for a model's stream to close; then a warning is logged."""
+COALESCED_CHARS_MAX: Final = 4096
+"""Characters that `coalesce_s` joins; with more they are yielded at once."""
+MODEL_FIELDS_SHOWN_MAX: Final = 20
+"""Fields of an unknown event that the error names."""
