@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from tailrace.html.page_endpoint import page
 from tailrace.html.pages import Page
+from tailrace.html.progress.bar import Progress
 from tailrace.html.safe import Html
 from tailrace.html.streams.events import events
 from tailrace.html.streams.json_array import json_array
@@ -24,4 +25,14 @@ from tailrace.html.streams.ndjson import ndjson
 from tailrace.html.streams.server_event import ServerEvent
 from tailrace.html.streams.tokens import tokens
 
-__all__ = ["Html", "Page", "ServerEvent", "events", "json_array", "ndjson", "page", "tokens"]
+__all__ = [
+    "Html",
+    "Page",
+    "Progress",
+    "ServerEvent",
+    "events",
+    "json_array",
+    "ndjson",
+    "page",
+    "tokens",
+]

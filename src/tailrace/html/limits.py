@@ -38,3 +38,25 @@ COALESCED_CHARS_MAX: Final = 4096
 """Characters that `coalesce_s` joins; with more they are yielded at once."""
 MODEL_FIELDS_SHOWN_MAX: Final = 20
 """Fields of an unknown event that the error names."""
+NO_NEWS_S: Final = 15.0
+"""How long nothing has come, at least, when a page shows that its stream may be broken."""
+PROGRESS_INTERVAL_S: Final = 0.1
+"""Between two updates of progress, at least."""
+PROGRESS_HELD_INTERVAL_S: Final = 1.0
+"""The same where each update costs more: on ways that hold back small writes, and in order."""
+PROGRESS_INTERVAL_SHARE: Final = 0.05
+"""The interval grows to this share of how long the oldest bar has been running."""
+PROGRESS_INTERVAL_MAX_S: Final = 2.0
+"""Between two updates of progress, at most."""
+PROGRESS_TURNS: Final = 8
+"""How often a loop over progress lets others go on when an update is due: enough to send it."""
+PROGRESS_BLOCKS_MAX: Final = 500
+"""Updates on a page in order, of which all stay in the document; then only ends are shown."""
+STATUS_INTERVAL_S: Final = 1.0
+"""Between two texts that a screen reader reads out, at least."""
+STATUS_UNKNOWN_INTERVAL_S: Final = 10.0
+"""The same where the total is not known: the text then changes with each count."""
+LOG_LINES_MAX: Final = 10
+"""Lines of a bar's log that are shown: the last ones."""
+LOG_LINE_CHARS_MAX: Final = 500
+"""Characters of a line; the others are cut off."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tailrace.html import fill
 from tailrace.html.part import Part
+from tailrace.html.progress.bar import Progress
+from tailrace.html.progress.steps import Steps
+from tailrace.html.progress.words import WORDS
 from tailrace.html.reply import Reply
 from tailrace.html.safe import Html, markup
 from tailrace.html.threads import call_in_loop
@@ -17,6 +20,9 @@ from tailrace.html.threads import call_in_loop
 if TYPE_CHECKING:
     from tailrace.function.request import Request
     from tailrace.function.way import ResponseWay
+    from tailrace.html.progress.board import Board
+
+T = TypeVar("T")
 
 MISSING: Final = Html("<em>This part is not available.</em>")
 """The fallback of a part that names none."""
@@ -30,12 +36,51 @@ class Page(Reply):
         self.is_in_order: Final = is_in_order or not way.streams
         """Parts are made at once, too, but sent in the order of the page, without placeholders."""
         self.parts: Final[dict[str, Part]] = {}
+        self.words: Final = dict(WORDS)
+        """The texts of bars, steps and the notice of a broken stream; they can be replaced."""
+        self._board: Board | None = None  # while it is rendered
         self._start: Callable[[Part], None] | None = None  # set while it is rendered
 
     @cached_property
     def nonce(self) -> str:
         """The nonce of this response's own script and style, for its content security policy."""
         return secrets.token_urlsafe(16)
+
+    @property
+    def style(self) -> Html:
+        """The style of progress, for the head; otherwise it stands before what needs it first."""
+        return Html(self._shown.style())
+
+    @property
+    def _shown(self) -> Board:
+        assert self._board is not None, "a page function runs"
+        return self._board
+
+    def progress(
+        self,
+        rows: Iterable[T] | AsyncIterable[T] | None = None,
+        *,
+        total: float | None = None,
+        label: str = "",
+        cancel: str | None = None,
+    ) -> Progress[T]:
+        """Return a bar that counts a loop over rows; without rows, `advance` counts.
+
+        `total` is the number of rows, if they have no length. `cancel` is an address that a link
+        "Cancel" leads to, if the job stops when its page is left; otherwise there is no link.
+
+        Raises:
+            ValueError: `total` is negative.
+        """
+        return Progress(self._shown, rows, total, label, cancel)
+
+    def steps(self, names: Iterable[str]) -> Steps:
+        """Return a list of steps, of which one is the current one.
+
+        Raises:
+            ValueError: there are no steps.
+        """
+        return Steps(self._shown, tuple(names))
 
     def part(
         self,

@@ -24,7 +24,9 @@ class Part:
     function that is not async runs in a thread.
     """
 
-    __slots__ = ("fallback", "name", "placeholder", "source", "text", "timeout_s")
+    __slots__ = (
+        *("fallback", "is_sent", "name", "parent", "placeholder", "source", "text", "timeout_s"),
+    )
 
     def __init__(
         self, name: str, source: Any, placeholder: Any, timeout_s: float | None, fallback: Any
@@ -35,6 +37,9 @@ class Part:
         self.timeout_s: Final = timeout_s
         self.fallback: Final = fallback
         self.text: str | None = None
+        self.parent: Final = current_part.get()
+        """The part that has begun this one; its content has the place."""
+        self.is_sent = False
 
     async def make(self, threads: ThreadSet) -> str:
         """Return its markup: of its source, or of its fallback if that fails or takes too long."""

@@ -24,6 +24,7 @@ from tailrace.html.limits import (
     PARTS_AT_ONCE_MAX,
 )
 from tailrace.html.outbox import Outbox
+from tailrace.html.progress.board import Board
 from tailrace.html.threads import ThreadSet, is_async
 from tailrace.net.tasks import TaskSet
 
@@ -47,6 +48,7 @@ async def render(function: Callable[..., Any], page: Page) -> AsyncIterator[Head
     """
     rendering = Rendering(page)
     page._start = rendering.start
+    page._board = rendering.board
     try:
         rendering.run(function)
         async for item in rendering.items():
@@ -65,11 +67,15 @@ class Rendering:
         self._tasks: Final = TaskSet()
         self._places: Final = asyncio.Semaphore(PARTS_AT_ONCE_MAX)
         self._making: Final[dict[str, asyncio.Task[str]]] = {}
-        self._filled: Final[list[str]] = []  # while the page function still writes
-        self._is_shell_done = False
+        self._filled: Final[list[tuple[Part, str]]] = []  # while the page function still writes
+        self.is_shell_done = False
+        self.waits_for: Part | None = None  # in order
         self._has_script = False
         self._failure: Exception | None = None
         self._tail = ""
+        self.board: Final = Board(
+            self, page.way, is_in_order=page.is_in_order, nonce=page.nonce, words=page.words
+        )
 
     def run(self, function: Callable[..., Any]) -> None:
         """Start the page function."""
@@ -90,7 +96,7 @@ class Rendering:
                     continue  # the page function may still change the head
                 yield page.head()
                 has_head = True
-            yield text or _HEARTBEAT
+            yield (text or _HEARTBEAT) + self.board.news()
             if can_flush and self.outbox.is_empty and not self.outbox.is_closed:
                 try:
                     yield FLUSH
@@ -103,6 +109,7 @@ class Rendering:
 
     async def close(self) -> None:
         """Cancel what still runs, and wait for its end, `PART_CANCEL_TIMEOUT_S` at most."""
+        self.board.cancel()
         try:
             async with asyncio.timeout(PART_CANCEL_TIMEOUT_S):
                 await self._tasks.cancel_all()
@@ -115,14 +122,17 @@ class Rendering:
         try:
             async for piece in pieces_of(self._content(function)):
                 await self._write(piece)
-            self._is_shell_done = True
-            for piece in self._filled:
-                self.outbox.put(piece)
+            self.is_shell_done = True
+            for part, text in self._filled:
+                self._send_part(part, text)
+            self.board.shell_done(has_parts=any(not task.done() for task in self._making.values()))
             await self._wait_parts()
+            self.board.close()
             if self._tail:
                 self.outbox.put(self._tail)
         except Exception as error:
             self._failure = error
+            self.board.fail()
         finally:
             self.outbox.close()
 
@@ -140,18 +150,28 @@ class Rendering:
         self._tail = "" if found is None else found[0]
         piece = piece if found is None else piece[: found.start()]
         if piece:
+            self.board.before_write()
             self.outbox.put(piece)
             await self.outbox.wait_room()
 
     async def _write_in_order(self, piece: str) -> None:
         """Write a piece, with the parts where their places are."""
+        self.board.before_write()
         before = 0
         for found in self.page.place_pattern.finditer(piece):
             self.outbox.put(piece[before : found.start()])
             before = found.end()
-            await self._write_in_order(await self._making[found[1]])
+            await self._write_in_order(await self._wait_part(found[1]))
         self.outbox.put(piece[before:])
         await self.outbox.wait_room()
+
+    async def _wait_part(self, name: str) -> str:
+        self.waits_for = self.page.parts[name]
+        try:
+            return await self._making[name]
+        finally:
+            self.board.before_write()
+            self.waits_for = None
 
     async def _make(self, part: Part) -> str:
         try:
@@ -160,19 +180,25 @@ class Rendering:
         except BaseException:
             part.drop()
             raise
+        self.board.leave_part(part)
         if not self.page.is_in_order:
-            self._send_fill(part.name, text)
+            self._send_part(part, text)
         return text
 
-    def _send_fill(self, name: str, text: str) -> None:
+    def _send_part(self, part: Part, text: str) -> None:
+        if not self.is_shell_done:
+            self._filled.append((part, text))
+            return
+        self.send_fill(part.name, text)
+        part.is_sent = True
+
+    def send_fill(self, name: str, text: str) -> None:
+        """Fill a place, now."""
         text = fill.fill(name, text)
         if not self._has_script:
             self._has_script = True
             text = fill.script(self.page.nonce) + text
-        if self._is_shell_done:
-            self.outbox.put(text)
-        else:
-            self._filled.append(text)
+        self.outbox.put(text)
 
     async def _wait_parts(self) -> None:
         while running := [task for task in self._making.values() if not task.done()]:

@@ -1,0 +1,1 @@
+"""Progress of a page: bars and lists of steps that change where they stand."""

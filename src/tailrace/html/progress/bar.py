@@ -1,0 +1,169 @@
+"""`Progress`: a bar that counts a loop, or what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sized
+from typing import Any, Generic, TypeVar
+
+from tailrace.html.limits import (
+    LOG_LINE_CHARS_MAX,
+    LOG_LINES_MAX,
+    STATUS_INTERVAL_S,
+    STATUS_UNKNOWN_INTERVAL_S,
+)
+from tailrace.html.progress.entry import EntryBoard
+from tailrace.html.progress.loops import Counted, Rows, iterate
+from tailrace.html.progress.pace import Pace
+from tailrace.html.progress.words import duration, number, time_left
+from tailrace.html.safe import escape
+
+T = TypeVar("T")
+
+
+class Progress(Counted, Generic[T]):
+    """A bar of a page: a loop over it counts, or else `advance` does.
+
+    In markup it is its place. Otherwise it stands where the page function is when it starts, or in
+    the place of the part that starts it.
+    """
+
+    __slots__ = (
+        "_due_s",
+        "_lines",
+        "_pace",
+        "_rows",
+        "_status",
+        "cancel",
+        "label",
+        "total",
+    )
+
+    def __init__(
+        self,
+        board: EntryBoard,
+        rows: Any,
+        total: float | None,
+        label: str,
+        cancel: str | None,
+    ) -> None:
+        super().__init__(board)
+        if total is None and isinstance(rows, Sized):
+            total = len(rows)
+        if total is not None and total < 0:
+            raise ValueError(f"total is {total}: it is at least 0, or None if it is not known")
+        self._rows = rows
+        self.count = 0
+        self.total = total
+        """How much there is to do; None if that is not known."""
+        self.label = label
+        """What it is about."""
+        self.cancel = cancel
+        """The address that the Cancel link leads to."""
+        self._lines: deque[str] = deque(maxlen=LOG_LINES_MAX)
+        self._pace: Pace | None = None
+        self._status = ""
+        self._due_s = 0.0
+
+    def advance(self, amount: float = 1) -> None:
+        """Add to the count. It may be called in any thread."""
+        self.start()
+        self.count += amount
+
+    def log(self, line: object) -> None:
+        """Add a line to the log. The last `LOG_LINES_MAX` are shown."""
+        self._lines.append(str(line)[:LOG_LINE_CHARS_MAX])
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return Rows(self, self._board, self._taken())
+
+    def __iter__(self) -> Iterator[T]:
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError(
+                "this loop would block all others; write: async for … in page.progress"
+            )
+        rows = self._taken()
+        if isinstance(rows, AsyncIterable):
+            raise TypeError(f"{type(rows).__name__} is async; write: async for … in page.progress")
+        return iterate(self, rows)
+
+    def _taken(self) -> Any:
+        rows, self._rows = self._rows, None
+        if rows is None:
+            raise TypeError(
+                "nothing to iterate over: page.progress got no rows, or a loop had them"
+            )
+        return rows
+
+    def areas(self, now_s: float, words: Mapping[str, str]) -> dict[str, str]:
+        """Return the markup of its areas."""
+        total = None if self.total is None or self.count > self.total else self.total
+        if self._pace is None:
+            self._pace = Pace(now_s)
+        self._pace.note(self.count, now_s)
+        numbers = self._numbers(total, words)
+        self._set_status(total, numbers, now_s, words)
+        return {
+            "": self._bar(total),
+            "t": escape(" · ".join(numbers)),
+            "l": self._log(),
+            "c": self._cancel(words),
+            "s": escape(self._status),
+        }
+
+    def _bar(self, total: float | None) -> str:
+        if self.outcome == "done":
+            state = ' value="1"'
+        elif total is not None:
+            state = f' max="{total or 1}" value="{self.count}"'
+        elif self.outcome:  # without a value it would go on moving
+            return f"<b>{escape(self.label)}</b>"
+        else:
+            state = ""
+        name = "<b>{}</b> " if self.label else "{}"
+        return f"<label>{name.format(escape(self.label))}<progress{state}></progress></label>"
+
+    def _numbers(self, total: float | None, words: Mapping[str, str]) -> list[str]:
+        text = number(self.count, words)
+        if total is not None:
+            text = words["of"].format(count=text, total=number(total, words))
+        if self.ended_s is not None:
+            assert self.started_s is not None, "it started before it ended"
+            if self.outcome != "done":
+                text = words[self.outcome].format(count=text)
+            took = duration(self.ended_s - self.started_s, words)
+            return [text, words["took"].format(time=took)]
+        texts = [text]
+        if total:
+            texts.append(words["percent"].format(percent=int(self.count * 100 / total)))
+            assert self._pace is not None, "areas has set it"
+            left_s = self._pace.left_s(total)
+            if left_s is not None:
+                texts.append(words["left"].format(time=time_left(left_s, words)))
+        return texts
+
+    def _set_status(
+        self, total: float | None, numbers: list[str], now_s: float, words: Mapping[str, str]
+    ) -> None:
+        if self.ended_s is None and now_s < self._due_s:
+            return
+        status = ", ".join(numbers) if self.ended_s is not None or not total else ""
+        if not status and total:
+            status = words["percent"].format(percent=int(self.count * 10 / total) * 10)
+        if self.label:
+            status = f"{self.label}: {status}"
+        if status != self._status:
+            self._status = status
+            self._due_s = now_s + (STATUS_INTERVAL_S if total else STATUS_UNKNOWN_INTERVAL_S)
+
+    def _log(self) -> str:
+        if not self._lines:
+            return ""
+        lines = "".join([f"<li>{escape(line)}" for line in self._lines.copy()])
+        return f'<ul class="tailrace-log">{lines}</ul>'
+
+    def _cancel(self, words: Mapping[str, str]) -> str:
+        if self.cancel is None or self.outcome or not self._board.stops_on_leave:
+            return ""
+        return f'<p><a href="{escape(self.cancel)}">{escape(words["cancel"])}</a></p>'

@@ -1,0 +1,79 @@
+"""Progress on a page in order: one block after the other, of which the style shows the last.
+
+Blocks stand where the page function is, or where it waits for a part that has progress. When more
+is written, a last block shows what has ended there, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from tailrace.html.part import current_part
+
+if TYPE_CHECKING:
+    from tailrace.html.progress.entry import Entry
+    from tailrace.html.progress.sheet import Sheet
+
+
+class Blocks:
+    """Sends what has changed, as a block."""
+
+    def __init__(self, sheet: Sheet, words: Mapping[str, str], count_max: int) -> None:
+        self._sheet: Final = sheet
+        self._words: Final = words
+        self.is_open = False
+        self._last = ""
+        self._count_max: Final = count_max
+        self._count = 0
+
+    def place(self, entry: Entry, now_s: float) -> str:
+        """Return how far an entry is, if it has ended; otherwise it stands where it runs."""
+        if not entry.outcome:
+            return ""
+        entry.is_placed = True
+        return entry.block(now_s, self._words, has_places=False)
+
+    def start(self, entry: Entry, entries: list[Entry], now_s: float) -> None:
+        """Show an entry that has started, if the page is where it stands."""
+        entry.part = current_part.get()
+        self.show(entries, now_s)
+
+    def show(self, entries: list[Entry], now_s: float) -> None:
+        """Send a block, if something has changed where the page is."""
+        here = [entry for entry in entries if entry.part is self._sheet.waits_for]
+        text = self._text(here, now_s)
+        if text and text != self._last and self._count < self._count_max:
+            self._count += 1
+            self._put(text)
+
+    def before_write(self, entries: list[Entry], now_s: float) -> list[Entry]:
+        """Send the ends, and return the other entries."""
+        here = self._sheet.waits_for
+        ended = [entry for entry in entries if entry.outcome and entry.part is here]
+        text = self._text(ended, now_s) if here is None else ""
+        if self.is_open:
+            self._put(text)
+            self._sheet.outbox.put("</div>")
+            self.is_open = False
+            self._last = ""
+        elif text:
+            self._sheet.outbox.put(text)
+        return [entry for entry in entries if entry not in ended]
+
+    def shell_done(self, entries: list[Entry], now_s: float) -> list[Entry]:
+        """The page function is done."""
+        return self.before_write(entries, now_s)
+
+    def close(self, entries: list[Entry], now_s: float) -> None:
+        """The page is complete."""
+        self.before_write(entries, now_s)
+
+    def _text(self, entries: list[Entry], now_s: float) -> str:
+        return "".join([e.block(now_s, self._words, has_places=False) for e in entries])
+
+    def _put(self, text: str) -> None:
+        start = "" if self.is_open else '<div class="tailrace-live">'
+        self.is_open = True
+        self._last = text
+        self._sheet.outbox.put(f"{start}<div>{text}</div>")

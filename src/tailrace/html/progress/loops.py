@@ -1,0 +1,82 @@
+"""Loops that a bar counts.
+
+What they cost is measured by `make bench`. A row is counted when the next one is asked for. The
+loop may be left by break, return or an exception: the iterator is then deleted, and the bar ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tailrace.html.progress.entry import Entry, outcome_of
+
+if TYPE_CHECKING:
+    from tailrace.html.progress.entry import EntryBoard
+
+
+class Counted(Entry):
+    """An entry with a count."""
+
+    __slots__ = ("count",)
+
+    count: float
+    """How much is done."""
+
+
+class Rows:
+    """An async loop; when an update is due, it gives other tasks a turn."""
+
+    __slots__ = ("_bar", "_board", "_is_async", "_next", "_now_s")
+
+    def __init__(self, bar: Counted, board: EntryBoard, rows: Any) -> None:
+        self._bar: Final = bar
+        self._board: Final = board
+        self._is_async: Final = isinstance(rows, AsyncIterable)
+        self._next: Final = aiter(rows).__anext__ if self._is_async else iter(rows).__next__
+        self._now_s: Final = board.now_s
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        bar = self._bar
+        if bar.started_s is None:
+            await self._start()
+        else:
+            bar.count += 1
+        if self._now_s() >= self._board.due_s:
+            await self._board.turn()
+        try:
+            return await self._next() if self._is_async else self._next()
+        except (StopIteration, StopAsyncIteration):
+            bar.end("done")
+        except BaseException as error:
+            bar.end(outcome_of(type(error)))
+            raise
+        raise StopAsyncIteration
+
+    async def _start(self) -> None:
+        self._bar.start()
+        await self._board.wait_room()
+        await self._board.turn()
+
+    def __del__(self) -> None:
+        if self._bar.started_s is not None:
+            self._bar.end("stopped")
+
+
+def iterate(bar: Counted, rows: Iterable[Any]) -> Generator[Any, None, None]:
+    """Yield the rows, in a thread."""
+    outcome = "stopped"
+    bar.start()
+    try:
+        for row in rows:
+            yield row
+            bar.count += 1
+        outcome = "done"
+    except Exception:
+        outcome = "failed"
+        raise
+    finally:
+        bar.end(outcome)

@@ -1,0 +1,28 @@
+"""What progress is written on, and what shows it: the seams between the modules of this folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tailrace.html.outbox import Outbox
+    from tailrace.html.part import Part
+
+
+class Sheet(Protocol):
+    """What a board writes on: a rendering."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where pieces are put."""
+
+    @property
+    def is_shell_done(self) -> bool:
+        """Whether the page function is done."""
+
+    @property
+    def waits_for(self) -> Part | None:
+        """The part that comes next, in order."""
+
+    def send_fill(self, name: str, text: str) -> None:
+        """Fill a place, now."""

@@ -1,0 +1,67 @@
+"""`Steps`: a list of what is done, what goes on, and what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tailrace.html.limits import STATUS_INTERVAL_S
+from tailrace.html.progress.entry import Entry, EntryBoard
+from tailrace.html.safe import escape
+
+
+class Steps(Entry):
+    """Steps of a page, one after the other; entering it starts the first one.
+
+    It stands where a bar would.
+    """
+
+    __slots__ = ("_due_s", "_status", "at", "names")
+
+    def __init__(self, board: EntryBoard, names: Sequence[str]) -> None:
+        super().__init__(board)
+        if not names:
+            raise ValueError("there are no steps")
+        self.names: Final = tuple(names)
+        self.at = 0
+        """How many steps are done."""
+        self._status = ""
+        self._due_s = 0.0
+
+    def next(self) -> None:
+        """The current step is done; start the next one, if there is one."""
+        self.start()
+        self.at = min(self.at + 1, len(self.names))
+
+    def end(self, outcome: str) -> None:
+        """End; the current step is done, or has stopped or failed."""
+        if outcome == "done" and self.ended_s is None:
+            self.next()
+        super().end(outcome)
+
+    def areas(self, now_s: float, words: Mapping[str, str]) -> dict[str, str]:
+        """Return the markup of its areas."""
+        items = [self._item(at, words) for at in range(len(self.names))]
+        if now_s >= self._due_s or self.outcome:
+            at = min(self.at, len(self.names) - 1)
+            state = self._state(at)
+            status = f"{self.names[at]}: {words[f'step-{state}']}" if state else ""
+            if status != self._status:
+                self._status = status
+                self._due_s = now_s + STATUS_INTERVAL_S
+        steps = f'<ol class="tailrace-steps">{"".join(items)}</ol>'
+        return {"": steps, "t": "", "l": "", "c": "", "s": escape(self._status)}
+
+    def _item(self, at: int, words: Mapping[str, str]) -> str:
+        state = self._state(at)
+        current = ' aria-current="step"' if state == "current" else ""
+        word = f" <small>{escape(words[f'step-{state}'])}</small>" if state else ""
+        return f'<li class="tailrace-{state or "pending"}"{current}>{escape(self.names[at])}{word}'
+
+    def _state(self, at: int) -> str:
+        """The state of a step: done, current, failed, stopped; empty if it has not started."""
+        if at < self.at:
+            return "done"
+        if at > self.at or self.started_s is None or self.outcome == "done":
+            return ""
+        return self.outcome or "current"
