@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -88,6 +89,14 @@ class Chromium:
         )
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
+
+    def navigate(self, url: str) -> None:
+        """Go to a page; returns when the head of its response is there."""
+        self.call("Page.navigate", url=url)
+
+    def screenshot(self) -> bytes:
+        """What is to be seen, as a PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def wait_until(self, expression: str) -> None:
         """Wait until an expression holds."""

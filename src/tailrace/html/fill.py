@@ -11,6 +11,7 @@ parses comments and an inert template. The script does for it what others do whi
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _PROBE: Final = "tailrace"
 _END: Final = "<!---->"
 """Behind each template: a script sees by this node that all of the template is there."""
+_NEEDLESS: Final = re.compile(
+    r"""(?P<kept>"[^"]*"|/\^.*?/(?=\.))|\s*//[^\n]*|\s*(?P<sign>[][{}()=<>;,+&|?:!-])\s*|\n\s*"""
+)
+"""Comments and white space of a script, whose strings and regular expressions are kept."""
 
 
 def place(name: str, placeholder: str) -> str:
@@ -33,12 +38,22 @@ def fill(name: str, content: str) -> str:
     return f'<template for="{name}">{content}</template>{_END}'
 
 
+def update(name: str, content: str) -> str:
+    """Return the markup that fills a place which can be filled again.
+
+    No node is behind it, so a page does not grow by its updates; its end is that of the place.
+    """
+    return f'<template for="{name}">{place(name, content)}</template>'
+
+
 def script(nonce: str) -> str:
     """Return what stands once before the first `fill`: a pair that shows whether the browser knows
     the format, and the script that fills if it does not."""
-    return f'{place(_PROBE, "")}{fill(_PROBE, "")}<script nonce="{nonce}">{_source()}</script>'
+    probe = f'{place(_PROBE, "")}<template for="{_PROBE}"></template>'
+    return f'{probe}<script nonce="{nonce}">{_source()}</script>'
 
 
 @lru_cache(maxsize=1)
 def _source() -> str:
-    return (Path(__file__).parent / "fill.js").read_text(encoding="utf-8").strip()
+    text = (Path(__file__).parent / "fill.js").read_text(encoding="utf-8")
+    return _NEEDLESS.sub(lambda found: found["kept"] or found["sign"] or "", text)
