@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+
+def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run a test in a loop, and check that neither a task nor a thread is left."""
+
+    async def whole(**arguments: Any) -> None:
+        await test(**arguments)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            assert "athrow" in repr(task), "an SDK drops its generators, and the loop closes them"
+            await asyncio.wait([task])
+
+    @functools.wraps(test)
+    def run(**arguments: Any) -> None:
+        before = set(threading.enumerate())
+        asyncio.run(whole(**arguments))
+        for thread in set(threading.enumerate()) - before:
+            thread.join()
+
+    return run
 
 
 class PlayedModel:

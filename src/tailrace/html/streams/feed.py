@@ -41,8 +41,12 @@ class Feed:
 
     def check(self) -> None:
         """Raise the error with which it has ended, if there is one."""
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback refers to this frame
 
     async def take(self, timeout_s: float | None) -> Any:
         """Return the next event; None at the end, and if there is none for so long."""

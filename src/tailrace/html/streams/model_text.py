@@ -64,7 +64,10 @@ class ModelText:
             ModelStreamError: the model has not said that its text is complete.
         """
         if self._tells_end and not self._has_ended:
-            raise ModelStreamError("the stream of the model ended without a reason to finish")
+            raise ModelStreamError(
+                "the model's stream ended without a reason to finish: its text may be cut off; if"
+                " your server never sends one, pass a generator of your own that yields the texts"
+            )
 
 
 def _read(event: Any) -> Reading | None:
@@ -106,7 +109,7 @@ _TEXT_FIELDS: Final = {
 """Types of events that are text, and the field that has it. A refusal is an answer."""
 _END_TYPES: Final = ("response.completed", "response.incomplete", "message_stop")
 _EMPTY_TYPES: Final = {
-    *("message_start", "content_block_start", "content_block_stop", "ping"),
+    *("message_start", "content_block_start", "content_block_stop", "ping", "keepalive"),
     *("text", "input_json", "citation", "thinking", "signature"),  # of Anthropic's helper
     *("content.done", "refusal.done"),  # of OpenAI's helper
 }
@@ -187,6 +190,7 @@ _EXCEPTIONS: Final = (
 _READERS: Final[tuple[tuple[str, Callable[[Any, Any], Reading | None]], ...]] = (
     ("type", _read_typed),
     ("choices", _read_choices),
+    ("object", _read_nothing),  # a chunk without choices
     ("contentBlockDelta", _read_block_delta),
     ("messageStop", _read_end),
     *[
@@ -228,9 +232,11 @@ def _text(content: Any) -> str:
 
 
 def _failure(event: Any) -> ModelStreamError:
-    error = _field(event, "error") or event
-    code = _field(error, "code") or _field(error, "type")
-    words = [word for word in (code, _field(error, "message")) if isinstance(word, str)]
+    error = _field(event, "error")
+    kind = _field(error, "type")  # that of an event would be "error"
+    error = event if error is None else error
+    parts = (_field(error, "code") or kind, _field(error, "message"))
+    words = [part for part in parts if isinstance(part, str)]
     return ModelStreamError(f"the model failed: {': '.join(words) or 'it gives no reason'}")
 
 
@@ -240,5 +246,5 @@ def _unknown(event: Any) -> str:
     shown = ", ".join(str(name) for name in list(names)[:MODEL_FIELDS_SHOWN_MAX]) or "none"
     return (
         f"no text is known in {kind.removeprefix('builtins.')} with the fields {shown};"
-        " yield the texts from a generator of your own, and pass that to tokens"
+        " yield the texts from a generator of your own, and pass that"
     )

@@ -48,7 +48,7 @@ async def _pieces(
     feed = upstream.open()
     waiting, due_s = "", loop.time()
     try:
-        while not feed.is_over:
+        while waiting or not feed.is_over:
             event = await feed.take(due_s - loop.time() if waiting else None)
             failure = None
             if event is not None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Final
 
 from tailrace.html.limits import MODEL_CLOSE_TIMEOUT_S
@@ -60,9 +60,9 @@ class Upstream:
             if inspect.isawaitable(source):
                 source = await source
             source = source if is_function(source) else stream_of(source)
-            is_async = any(hasattr(type(source), name) for name in ("__aiter__", "__aenter__"))
-            async for event in _events(source) if is_async else _events_by_thread(source):
-                await feed.put(event)
+            async with aclosing(_events(source) if _is_async(source) else _blocking(source)) as all:
+                async for event in all:
+                    await feed.put(event)
         except BaseException as raised:
             error = raised
             if not isinstance(raised, Exception):
@@ -71,21 +71,35 @@ class Upstream:
             feed.close(error)
 
 
-async def _events(source: Any) -> AsyncIterator[Any]:
+def _is_async(source: Any) -> bool:
+    """Proxies, as tracing makes them, have the methods of both kinds: what is wrapped decides."""
+    while not is_function(source) and hasattr(source, "__wrapped__"):
+        source = source.__wrapped__
+    return any(hasattr(type(source), name) for name in ("__aiter__", "__aenter__"))
+
+
+async def _events(source: Any) -> AsyncGenerator[Any, None]:
     """Open an async stream, yield its events, and close it."""
     async with AsyncExitStack() as stack:
         if hasattr(type(source), "__aenter__"):
             source = await stack.enter_async_context(source)
+        else:
+            stack.push_async_callback(_close, source)
         iterator = aiter(source)
-        for each in (source, iterator):
-            if hasattr(each, "aclose"):
-                stack.push_async_callback(each.aclose)
+        stack.push_async_callback(_close, iterator)
         async for event in iterator:
             yield event
 
 
-async def _events_by_thread(source: Any) -> AsyncIterator[Any]:
-    """Do the same with a stream that blocks, in a thread."""
+async def _close(stream: Any) -> None:
+    close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
+    closing = close() if close is not None else None
+    if inspect.isawaitable(closing):
+        await closing
+
+
+async def _blocking(source: Any) -> AsyncGenerator[Any, None]:
+    """Do the same in a thread, with a stream that blocks."""
     stream = BlockingStream(source)
     threads = ThreadSet()
     try:
