@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sized
 from typing import Any, Generic, TypeVar
@@ -14,7 +13,7 @@ from tailrace.html.limits import (
     STATUS_UNKNOWN_INTERVAL_S,
 )
 from tailrace.html.progress.entry import EntryBoard
-from tailrace.html.progress.loops import Counted, Rows, iterate
+from tailrace.html.progress.loops import Counted, Rows, iterate, refuse_in_loop
 from tailrace.html.progress.pace import Pace
 from tailrace.html.progress.words import duration, number, time_left
 from tailrace.html.safe import escape
@@ -79,10 +78,7 @@ class Progress(Counted, Generic[T]):
         return Rows(self, self._board, self._taken())
 
     def __iter__(self) -> Iterator[T]:
-        if asyncio._get_running_loop() is not None:
-            raise RuntimeError(
-                "this loop would block all others; write: async for … in page.progress"
-            )
+        refuse_in_loop("progress")
         rows = self._taken()
         if isinstance(rows, AsyncIterable):
             raise TypeError(f"{type(rows).__name__} is async; write: async for … in page.progress")

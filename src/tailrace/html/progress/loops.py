@@ -6,6 +6,7 @@ loop may be left by break, return or an exception: the iterator is then deleted,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -64,6 +65,16 @@ class Rows:
     def __del__(self) -> None:
         if self._bar.started_s is not None:
             self._bar.end("stopped")
+
+
+def refuse_in_loop(method: str) -> None:
+    """Refuse a plain loop in a thread that runs an event loop.
+
+    Raises:
+        RuntimeError: this is such a thread.
+    """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(f"this loop would block all others; write: async for … in page.{method}")
 
 
 def iterate(bar: Counted, rows: Iterable[Any]) -> Generator[Any, None, None]:

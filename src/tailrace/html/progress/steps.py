@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Final
 
 from tailrace.html.limits import STATUS_INTERVAL_S
-from tailrace.html.progress.entry import Entry, EntryBoard
+from tailrace.html.progress.entry import EntryBoard
+from tailrace.html.progress.loops import Counted, Rows, iterate, refuse_in_loop
 from tailrace.html.safe import escape
 
 
-class Steps(Entry):
-    """Steps of a page, one after the other; entering it starts the first one.
+class Steps(Counted):
+    """Steps of a page, one after the other: a loop over it, or `next`, goes from one to the next.
 
-    It stands where a bar would.
+    It stands where a bar would. `count` is the number of steps that are done.
     """
 
-    __slots__ = ("_due_s", "_status", "at", "names")
+    __slots__ = ("_due_s", "_status", "names")
 
     def __init__(self, board: EntryBoard, names: Sequence[str]) -> None:
         super().__init__(board)
         if not names:
             raise ValueError("there are no steps")
         self.names: Final = tuple(names)
-        self.at = 0
-        """How many steps are done."""
+        self.count = 0
         self._status = ""
         self._due_s = 0.0
 
     def next(self) -> None:
         """The current step is done; start the next one, if there is one."""
         self.start()
-        self.at = min(self.at + 1, len(self.names))
+        self.count = min(self.count + 1, len(self.names))
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return Rows(self, self._board, self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        refuse_in_loop("steps")
+        return iterate(self, self.names)
 
     def end(self, outcome: str) -> None:
         """End; the current step is done, or has stopped or failed."""
@@ -43,7 +50,7 @@ class Steps(Entry):
         """Return the markup of its areas."""
         items = [self._item(at, words) for at in range(len(self.names))]
         if now_s >= self._due_s or self.outcome:
-            at = min(self.at, len(self.names) - 1)
+            at = min(int(self.count), len(self.names) - 1)
             state = self._state(at)
             status = f"{self.names[at]}: {words[f'step-{state}']}" if state else ""
             if status != self._status:
@@ -60,8 +67,8 @@ class Steps(Entry):
 
     def _state(self, at: int) -> str:
         """The state of a step: done, current, failed, stopped; empty if it has not started."""
-        if at < self.at:
+        if at < self.count:
             return "done"
-        if at > self.at or self.started_s is None or self.outcome == "done":
+        if at > self.count or self.started_s is None or self.outcome == "done":
             return ""
         return self.outcome or "current"
