@@ -7,6 +7,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from math import inf
 from typing import Any, Self, TypeVar
 
 import uvicorn
@@ -28,7 +29,9 @@ class EventSite:
         self.apps = apps
         self.requests: list[tuple[str, str | None, int]] = []
         self._gates: dict[str, asyncio.Event] = {}
-        config = uvicorn.Config(self._serve, lifespan="off", log_level="critical")
+        config = uvicorn.Config(
+            self._serve, interface="asgi3", lifespan="off", log_level="critical"
+        )
         self._server = uvicorn.Server(config)
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -87,12 +90,15 @@ class EventSite:
 
 
 class Cutter:
-    """A proxy before a site that cuts each event stream after so many bytes of its body, while
-    entered; when there are no more numbers, it lets them pass."""
+    """A proxy before a site that cuts each event stream, while entered.
 
-    def __init__(self, site: EventSite, cuts: Iterable[int]) -> None:
+    Each of the cuts is how many bytes of a response pass behind its head, or the last of them; when
+    there are no more, all pass.
+    """
+
+    def __init__(self, site: EventSite, cuts: Iterable[int | bytes]) -> None:
         self._site = site
-        self._cuts: Iterator[int] = iter(cuts)
+        self._cuts: Iterator[int | bytes] = iter(cuts)
 
     def __enter__(self) -> Self:
         self._site.call(self._start())
@@ -121,18 +127,25 @@ class Cutter:
             writer.close()
 
     async def _copy_cut(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        left: int | None = None
+        cut, body = None, b""
         while data := await reader.read(65_536):
-            if left is None and b"content-type: text/event-stream" in data:
-                left = next(self._cuts, None)
+            if cut is None and b"content-type: text/event-stream" in data:
+                cut = next(self._cuts, None)
                 head, blank, data = data.partition(b"\r\n\r\n")
                 writer.write(head + blank)
-            if left is not None and len(data) >= left:
-                writer.write(data[:left])
-                return
+            if cut is not None:
+                body += data
+                at = cut if isinstance(cut, int) else _end_of(cut, body)
+                if at <= len(body):
+                    writer.write(data[: len(data) - len(body) + at])
+                    return
             writer.write(data)
             await writer.drain()
-            left = None if left is None else left - len(data)
+
+
+def _end_of(part: bytes, body: bytes) -> int | float:
+    at = body.find(part)
+    return inf if at < 0 else at + len(part)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
