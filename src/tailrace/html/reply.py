@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
 
 from tailrace.wire.integration import Head
 
@@ -39,6 +38,8 @@ class Reply:
     @cached_property
     def query(self) -> dict[str, str]:
         """The fields of the query; of several with one name the first."""
+        from urllib.parse import parse_qsl  # here: its import takes milliseconds
+
         query: dict[str, str] = {}
         for name, value in parse_qsl(self.request.raw_query, keep_blank_values=True):
             query.setdefault(name, value)
