@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -45,6 +47,7 @@ TARGETS = (
     Target("first-byte", "<=", 1.0, "aws-lambda-ric 3.3.0", "tailrace.runtime"),
     Target("first-byte", "<=", 1.0, "aws-lambda-ric 4.0.2", "tailrace.runtime"),
     Target("start", "<=", 1.0, "awslambdaric", "tailrace.runtime"),
+    Target("page", "<=", 1.5, "Jinja2, generate_async", "tailrace, parts by Jinja2"),
 )
 
 
@@ -274,6 +277,11 @@ def as_json(
             for verdict in judge(rows)
         ],
     }
+
+
+def say(step: str) -> None:
+    """Tell whoever waits how far the run is."""
+    print(f"{time.strftime('%H:%M:%S')} {step}", file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, str]:

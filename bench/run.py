@@ -42,6 +42,7 @@ from bench.report import (
     new_lateness_rows,
     new_native_rows,
     new_rows,
+    say,
     table,
 )
 from bench.responder import Responder
@@ -218,7 +219,7 @@ def choose_cores() -> Cores:
     """The first core for the relay, the second one for everything else."""
     available = sorted(os.sched_getaffinity(0))
     if len(available) < 2:
-        _say("only one core: relay and load share it, times will spread")
+        say("only one core: relay and load share it, times will spread")
     return Cores(available[0], available[-1 if len(available) < 2 else 1])
 
 
@@ -229,19 +230,19 @@ def choose_relays(settings: Settings) -> Starts:
     if REFERENCE.exists():
         also = ((REFERENCE_NAME, REFERENCE_COMMAND), *also)
     else:
-        _say("no Debian's Python here: its column is left out (make .venv/.reference)")
+        say("no Debian's Python here: its column is left out (make .venv/.reference)")
     for name, command in also:
         starts[name] = lambda bed, name=name, command=command: bed.tailrace(name, command)  # type: ignore[misc]
     if shutil.which("nginx"):
         starts["nginx"] = lambda bed: bed.nginx("nginx", "")
         starts["nginx-64k"] = lambda bed: bed.nginx("nginx-64k", NGINX_BIG_BUFFERS)
     else:
-        _say("no nginx here: its columns are left out (Debian: apt install nginx-light)")
+        say("no nginx here: its columns are left out (Debian: apt install nginx-light)")
     if program := compile_floor(settings.build):
         starts["floor"] = lambda bed: bed.floor("floor", program)
     else:
-        _say("no C compiler here: the floor is left out (Debian: apt install gcc libc6-dev)")
-    starts |= peers.choose(_say)
+        say("no C compiler here: the floor is left out (Debian: apt install gcc libc6-dev)")
+    starts |= peers.choose(say)
     if not settings.beside:
         return starts
     if unknown := set(settings.beside) - set(starts):
@@ -260,13 +261,13 @@ async def _measure_relays(
     for run in range(settings.runs):
         for row in CPU_ROWS:
             if row in settings.only:
-                _say(f"run {run + 1} of {settings.runs}: {row}")
+                say(f"run {run + 1} of {settings.runs}: {row}")
                 for relay in relays:
                     await _explained(relay, _measure_cpu(bench, rows, row, relay))
     for run in range(settings.held_runs):
         for row in HELD_ROWS:
             if row in settings.only:
-                _say(f"run {run + 1} of {settings.held_runs}: {row}, {settings.load.held}")
+                say(f"run {run + 1} of {settings.held_runs}: {row}, {settings.load.held}")
                 for name, start in starts.items():
                     if name != "nginx-64k":
                         await measure_held(bench, results, row, name, start, bed)
@@ -300,7 +301,7 @@ async def _measure_open_loop(
             for step in steps.STEPS:
                 if step not in settings.only:
                     continue
-                _say(f"run {run} of {settings.runs}: {step}")
+                say(f"run {run} of {settings.runs}: {step}")
                 for name, start in starts.items():
                     if not measured.measure(step, relays[name], run):
                         relays[name].stop()
@@ -326,7 +327,7 @@ async def _measure_native(settings: Settings, bed: Bed, rows: dict[str, Row]) ->
     for run in range(settings.runs):
         for row in native.ROWS:
             if row in settings.only and (row != "native-memory" or run < settings.held_runs):
-                _say(f"run {run + 1} of {settings.runs}: {row}")
+                say(f"run {run + 1} of {settings.runs}: {row}")
                 await bench.measure(row)
 
 
@@ -364,7 +365,3 @@ async def _explained(relay: Relay, measuring: Awaitable[T]) -> T:
         return await measuring
     except BenchError as error:
         raise BenchError(f"{error}\n{relay.explain()}") from error
-
-
-def _say(step: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {step}", file=sys.stderr, flush=True)

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -19,7 +18,7 @@ from bench.apps import cold, managed
 from bench.apps.served import Load, Side, cpu_us, instructions, sides
 from bench.function import PYTHON_VARIABLES, REFERENCE
 from bench.load import BenchError
-from bench.report import Row, machine, number
+from bench.report import Row, machine, number, say
 
 PARTS = ("imports", "starts", "managed", "cpu", "instructions")
 COUNTED = 100
@@ -84,7 +83,7 @@ def _import(python: str, rows: Rows, runs: int, *, counts: bool) -> None:
         for _ in range(runs):
             for adapter in cold.ADAPTERS:
                 row.add(adapter, cold.import_ms(python, before, adapter))
-        _say(f"imports, {before}")
+        say(f"imports, {before}")
         if counts:
             name = f"import, {before}, instructions"
             counted = _new(rows, name, f"import {before}, millions of instructions")
@@ -101,7 +100,7 @@ async def _start(python: str, rows: Rows, runs: int) -> None:
     for run in range(runs):
         for name in cold.STARTS:
             row.add(name, await cold.first_byte_ms(name, python))
-        _say(f"starts, run {run + 1} of {runs}")
+        say(f"starts, run {run + 1} of {runs}")
     _print([row], cold.PROXY)
     for name in cold.STARTS:
         print(f"runs of {name}: {', '.join(number(value) for value in row.figures(name))}")
@@ -119,7 +118,7 @@ async def _start_managed(rows: Rows, runs: int) -> None:
             for run in range(runs):
                 for start in starts:
                     row.add(start.name, await managed.first_byte_ms(start, archives))
-                _say(f"starts in the managed runtime, {what}, run {run + 1} of {runs}")
+                say(f"starts in the managed runtime, {what}, run {run + 1} of {runs}")
             _print([row], managed.BASELINES[what])
 
 
@@ -131,7 +130,7 @@ async def _serve(measured: Sequence[Side], rows: Rows, runs: int, load: Load) ->
             request_us, chunk_us = await cpu_us(side, load)
             request.add(side.name, request_us)
             chunk.add(side.name, chunk_us)
-        _say(f"CPU time, run {run + 1} of {runs}")
+        say(f"CPU time, run {run + 1} of {runs}")
     _print([request, chunk], *(side.name for side in measured[-2:]))
 
 
@@ -142,7 +141,7 @@ async def _count(measured: Sequence[Side], rows: Rows) -> None:
         each = await instructions(side, COUNTED)
         request.add(side.name, each[0] / 1e3)
         chunk.add(side.name, each[1] / 1e3)
-        _say(f"instructions, {side.name}")
+        say(f"instructions, {side.name}")
     _print([request, chunk], *(side.name for side in measured[-2:]))
 
 
@@ -169,10 +168,6 @@ def _cells(row: Row, column: str, baselines: Sequence[str]) -> list[str]:
     ratios = [row.ratio(column, baseline) for baseline in baselines]
     own = [column == baseline for baseline in baselines]
     return [shown, *("" if is_own else number(r) for r, is_own in zip(ratios, own, strict=True))]
-
-
-def _say(step: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {step}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

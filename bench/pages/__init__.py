@@ -1,0 +1,6 @@
+"""What pages that arrive in parts cost: CPU time, memory, bytes, and time until they are seen.
+
+`python -m bench.pages` from the repository's root. `content` has the page, which is the same
+however it is made; `ways` make it, and `measure` takes their CPU time and memory, in one process.
+`painted` shows it in Chromium: `served` sends it in parts, and `react.mjs` does with React.
+"""

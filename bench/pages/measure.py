@@ -1,0 +1,104 @@
+"""CPU time and memory of the ways, in turn in one process, and the time of imports."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from bench.load import BenchError
+from bench.pages import content, ways
+from bench.report import Row
+from tailrace.html import Html, Page, page
+
+ROWS: Final = 10_000
+TURNS: Final = 20
+"""Turns of the event loop that a slow client takes for each write: the page goes on meanwhile."""
+IMPORTS: Final = ("tailrace.function", "tailrace.html", "jinja2")
+_IMPORT: Final = """\
+import time
+started_s = time.process_time()
+import {}
+print((time.process_time() - started_s) * 1e3)
+"""
+
+
+async def check() -> None:
+    """Raise if a way makes another page than Jinja2."""
+    expected = ways.filled(await ways.generate_async())
+    for name, way in ways.WAYS.items():
+        if ways.filled(await way()) != expected:
+            raise BenchError(f"{name}: not the page that Jinja2 makes")
+
+
+async def cpu(row: Row, pages: int) -> None:
+    """One run: milliseconds of a page, each way."""
+    for name, way in ways.WAYS.items():
+        gc.collect()
+        started_s = time.process_time()
+        for _ in range(pages):
+            await way()
+        row.add(name, (time.process_time() - started_s) / pages * 1e3)
+
+
+async def memory(row: Row) -> None:
+    """One run: the most memory that a response takes while it is made, in KB."""
+    for name, respond in LONG.items():
+        gc.collect()
+        tracemalloc.start()
+        await respond()
+        row.add(name, tracemalloc.get_traced_memory()[1] / 1e3)
+        tracemalloc.stop()
+
+
+def imports(row: Row) -> None:
+    """One run: milliseconds of CPU time of each import, in a fresh process."""
+    for name in IMPORTS:
+        words = [sys.executable, "-c", _IMPORT.format(name)]
+        row.add(name, float(subprocess.run(words, capture_output=True, check=True).stdout))
+
+
+@page
+async def rows(page: Page) -> AsyncIterator[Html]:
+    yield content.HEAD
+    for number in range(ROWS):
+        yield _row(number)
+    yield content.FOOT
+
+
+@page
+async def parts(page: Page) -> AsyncIterator[Html]:
+    yield content.HEAD
+    for number in range(ROWS // content.ROWS):
+        yield page.part(content.by_format(number % content.PARTS))
+    yield content.FOOT
+
+
+async def _slowly(app: ways.App) -> None:
+    async def read(chunk: bytes) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    await ways.respond(app, read)
+
+
+async def _joined() -> None:
+    pieces = [content.HEAD, *map(_row, range(ROWS)), content.FOOT]
+    "".join(pieces).encode()
+
+
+def _row(number: int) -> Html:
+    sale = content.TABLES[number % content.PARTS].rows[number % content.ROWS]
+    return content.ROW.format(number, sale.name, sale.city, sale.amount)
+
+
+LONG: Final[dict[str, Callable[[], Awaitable[None]]]] = {
+    f"{ROWS:,} rows, a slow client": lambda: _slowly(rows),
+    f"{ROWS // content.ROWS} parts of {content.ROWS} rows, a slow client": lambda: _slowly(parts),
+    f"{ROWS:,} rows as one text": _joined,
+}
