@@ -270,7 +270,7 @@ def test_the_page_is_a_stream_of_parts(demo: DevCommand) -> None:
                 arrived.append(arrived_at)
         headers = stream.response.headers
 
-    assert len(written) == 12
+    assert len(written) == 13
     assert all(a < w for a, w in zip(arrived, written[1:], strict=False))
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in headers["content-security-policy"]

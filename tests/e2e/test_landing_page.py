@@ -72,7 +72,7 @@ def test_the_page_fills_while_it_loads(page: Chromium) -> None:
     """Each part was in the document while the function was still writing the ones behind it."""
     parts = page.evaluate("window.parts")
 
-    assert len(parts) == 12
+    assert len(parts) == 13
     assert all(part["state"] == "loading" for part in parts[:-1])
     # Parts are written 200 ms apart; a browser on a busy machine may sleep that long, not thrice.
     for part, later in zip(parts, parts[3:], strict=False):
@@ -84,10 +84,10 @@ def test_the_page_fills_while_it_loads(page: Chromium) -> None:
 def test_the_page_draws_its_own_arrival(page: Chromium) -> None:
     status = page.evaluate("document.querySelector('page-stream .status').innerText")
 
-    assert status.startswith("complete 12 of 12 parts in ")
+    assert status.startswith("complete 13 of 13 parts in ")
     assert "median delay " in status
     drawn = page.evaluate("document.querySelector('page-stream .fall').getAttribute('d')")
-    assert drawn.count("M") == 12
+    assert drawn.count("M") == 13
 
 
 def test_the_streams_run_and_tell_how_they_ended(page: Chromium) -> None:
@@ -302,7 +302,7 @@ def test_without_script_the_page_is_whole(demo: DevCommand, own_page: Chromium) 
     text = own_page.evaluate("document.body.innerText")
 
     assert "Arrival times need JavaScript; the page streams without it." in text
-    assert "This was the last of 12 parts of one response." in text
+    assert "This was the last of 13 parts of one response." in text
 
 
 def test_without_node_the_page_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,0 +1,41 @@
+"""The pages of this site; tailrace.toml has each of them four ways."""
+
+from chat import answer, chat
+from compare import compare
+from dashboard import dashboard
+from front import front
+from look import not_found
+from progress import cancelled, progress
+from table import table
+from timing import timing
+
+PAGES = {
+    "answer": answer,
+    "cancelled": cancelled,
+    "chat": chat,
+    "dashboard": dashboard,
+    "progress": progress,
+    "table": table,
+    "timing": timing,
+}
+
+
+def page_of(path):
+    first, _, name = path.lstrip("/").partition("/")
+    if not first:
+        return front
+    return compare if first == "compare" else PAGES.get(name, not_found)
+
+
+def handler(event, context):
+    return page_of(event["rawPath"]).handler(event, context)
+
+
+def buffered(event, context):
+    """The same without the gateway's mark: the response is returned when it is complete."""
+    return handler({name: event[name] for name in event if name != "tailrace"}, context)
+
+
+async def app(scope, receive, send):
+    """The same pages as a web app, which does not flush."""
+    await page_of(scope["path"])(scope, receive, send)

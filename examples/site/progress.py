@@ -1,0 +1,37 @@
+"""A job checks 200 orders and shows how far it is. Cancel is a link away from the page: by callback
+this stops the function, and the job. Lambda's own streams tell a function nothing; there is no link
+then, and the job runs on when you leave."""
+
+import asyncio
+
+from jobs import Job
+from look import begin_demo
+
+from tailrace.html import Html, page
+
+DONE = Html("<p>All 200 orders are checked, <b>{}</b> are wrong.</p>")
+
+
+@page
+async def progress(page):
+    yield begin_demo(page, "Check 200 orders")
+    wrong = 0
+    with Job() as job:
+        cancel = f"cancelled?job={job.id}"
+        orders = page.progress(range(1, 201), label="Orders", cancel=cancel)
+        async for job.order in orders:
+            if not await is_right(job.order):
+                wrong += 1
+                orders.log(f"order {job.order} is wrong")
+    yield DONE.format(wrong)
+
+
+async def is_right(order):
+    await asyncio.sleep(0.03)
+    return order % 47 != 0
+
+
+@page
+async def cancelled(page):
+    yield begin_demo(page, "Cancelled")
+    yield Html("<p>{}</p>").format(await Job.ended(page.query.get("job", "")))
