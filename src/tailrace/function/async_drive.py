@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import ClientDisconnected, FlushError, PeerError
-from tailrace.function.event_loop import run_in_loop
+from tailrace.function.event_loop import close_dropped_generators, run_in_loop
 from tailrace.limits import DISCONNECT_GRACE_S
 from tailrace.net.blocking.async_upload import AsyncUpload
 
@@ -85,6 +85,8 @@ class _Drive:
             raise
         finally:
             self._task = None
+            if self._peer is not None and self._peer.loss is not None:
+                await close_dropped_generators()  # the handler may have been in some of them
 
     async def drain(self) -> None:
         """Wait until there is room for another chunk."""

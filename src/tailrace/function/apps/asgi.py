@@ -20,7 +20,7 @@ from tailrace.function.apps.lifespan import Lifespan
 from tailrace.function.apps.options import check_app, mount_point
 from tailrace.function.apps.scope import add_length, scope_of
 from tailrace.function.drive import is_departure
-from tailrace.function.event_loop import close_dropped_generators, run_in_loop
+from tailrace.function.event_loop import run_in_loop
 from tailrace.function.handler import START, streamify_response
 from tailrace.function.request import Request
 from tailrace.function.way import EXTENSION, FLUSH_EXTENSION, way_of
@@ -110,12 +110,10 @@ class AsgiApp:
         scope["extensions"] |= _extensions(response)
         exchange = AsgiExchange(response, body, is_head_request=request.method == "HEAD")
         earlier = self._tasks()
-        is_cut = False
         try:
             await self._app(scope, exchange.receive, exchange.send)
             exchange.finish()
         except Exception as error:
-            is_cut = exchange.has_left
             if exchange.is_held and is_of_background_task(error):
                 exchange.end()
             if not exchange.has_left or not _is_about_departure(error):
@@ -128,8 +126,6 @@ class AsgiApp:
             fail(failure, exchange.stream, context, raises=self._raises)
         finally:
             exchange.close()
-        if is_cut:  # what made the response may have been dropped in the middle
-            await close_dropped_generators()
         await self._finish_tasks(earlier)
 
     def _tasks(self) -> set[asyncio.Task[Any]]:
