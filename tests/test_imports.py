@@ -53,6 +53,16 @@ async def handler(event, response, context):
     await response.write("x")
 """
 
+PAGE = """
+from tailrace.html import Html, page
+
+@page
+async def report(page):
+    yield Html("<p>{}").format("x")
+
+handler = report.handler
+"""
+
 SLOW = {
     "asyncio",
     "concurrent",
@@ -206,6 +216,17 @@ def test_a_wsgi_app_and_its_callback_import_little_of_the_standard_library() -> 
     assert slow(modules) == set()
 
 
+def test_a_page_and_its_callback_import_asyncio_and_nothing_else_that_is_slow() -> None:
+    """Nor what events need."""
+    with Peer() as peer:
+        modules = served(PAGE, peer)
+
+    assert foreign(modules) == set()
+    assert slow(modules) == slow(imported("import asyncio"))
+    assert modules.isdisjoint({"pathlib", "secrets", "hashlib", "random"})
+    assert {name for name in modules if name.startswith("tailrace.html.streams")} == set()
+
+
 def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
     plain = imported(SYNC + NATIVE)
     flushed = imported(
@@ -222,8 +243,8 @@ def test_a_native_stream_looks_for_padding_when_it_is_flushed() -> None:
 
 @pytest.mark.parametrize(
     "handler",
-    [SYNC, ASYNC, RESULT, WRITER, WSGI, ASGI],
-    ids=["sync", "async", "result", "writer", "wsgi", "asgi"],
+    [SYNC, ASYNC, RESULT, WRITER, WSGI, ASGI, PAGE],
+    ids=["sync", "async", "result", "writer", "wsgi", "asgi", "page"],
 )
 def test_a_first_callback_imports_nothing_that_could_be_imported_before(handler: str) -> None:
     """The init phase is not the client's time."""

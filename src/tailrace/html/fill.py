@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from pathlib import Path
+from os.path import dirname, join
 
 TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ def script(nonce: str) -> str:
 
 @lru_cache(maxsize=1)
 def _source() -> str:
-    text = (Path(__file__).parent / "fill.js").read_text(encoding="utf-8")
-    return _NEEDLESS.sub(lambda found: found["kept"] or found["sign"] or "", text)
+    with open(join(dirname(__file__), "fill.js"), encoding="utf-8") as file:
+        return _NEEDLESS.sub(lambda found: found["kept"] or found["sign"] or "", file.read())

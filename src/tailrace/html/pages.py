@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import AsyncIterable, Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -44,7 +44,7 @@ class Page(Reply):
     @cached_property
     def nonce(self) -> str:
         """The nonce of this response's own script and style, for its content security policy."""
-        return secrets.token_urlsafe(16)
+        return os.urandom(16).hex()
 
     @property
     def style(self) -> Html:

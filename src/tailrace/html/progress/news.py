@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from pathlib import Path
+from os.path import dirname, join
 
 from tailrace.html.limits import HEARTBEAT_INTERVAL_S, NO_NEWS_S
 from tailrace.html.progress.words import time_left
@@ -62,8 +62,9 @@ def style(words: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=1)
 def _css() -> str:
-    source = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-    return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", source)).strip()
+    with open(join(dirname(__file__), "style.css"), encoding="utf-8") as file:
+        source = re.sub(r"\s+", " ", file.read())
+    return re.sub(r"\s*([{};,>])\s*", r"\1", source).strip()
 
 
 def _css_string(text: str) -> str:
