@@ -9,22 +9,14 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import pytest
 from PIL import Image
-from tests.browser import Chromium
-from tests.firefox import Firefox
+from tests.html.page_browsers import SCRIPTED, Browser, open_browser
 from tests.html.page_site import PageSite
 
 from tailrace.html import Html, Page, page
 
-Browser: TypeAlias = Chromium | Firefox
-
-WITHOUT_FORMAT = "--disable-blink-features=DocumentPatching,HTMLProcessingInstruction"
-"""Chromium as it was: instructions are comments, and templates do nothing."""
-WITHOUT_TEMPLATES = "--disable-blink-features=DocumentPatching"
-"""A browser that knows the instructions, but fills nothing."""
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 128, 0), (0, 0, 255), (128, 128, 128)
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE}
 RUNS = itertools.count()
@@ -74,18 +66,11 @@ def site() -> Iterator[PageSite]:
         yield site
 
 
-@pytest.fixture(
-    scope="module", params=["native", "no script", "no format", "no templates", "firefox"]
-)
+@pytest.fixture(scope="module", params=["native", "no script", *SCRIPTED])
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    flags = {"no format": [WITHOUT_FORMAT], "no templates": [WITHOUT_TEMPLATES]}
-    with Firefox() if request.param == "firefox" else Chromium(*flags.get(request.param, [])) as it:
-        if isinstance(it, Chromium) and request.param == "no script":
-            it.call("Emulation.setScriptExecutionDisabled", value=True)
-        it.look(width=640, height=400)
-        is_native = it.evaluate("'htmlFor' in HTMLTemplateElement.prototype")
-        assert is_native == (request.param in ("native", "no script"))
-        yield it
+    with open_browser(request.param) as browser:
+        browser.look(width=640, height=400)
+        yield browser
 
 
 def colours(browser: Browser, count: int) -> list[tuple[int, ...]]:

@@ -48,7 +48,7 @@ class PageSite:
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         app = self.apps.get(scope["path"].strip("/"))
         if app is None:
-            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
         else:
             await app(scope, receive, send)

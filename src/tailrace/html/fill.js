@@ -1,17 +1,17 @@
-// Fills places. Sent without its comments and white space by `fill.py`.
-// d: the document; s: this script; m: the first place of each name; q: templates that may grow.
-((d, s, m = {}, q = new Set) => {
-  // What a node is to us: [, , "start" or "end", , name]. Old browsers parse comments.
-  let is = n => /^(#comment\?)?(start|end)( ?name="(.+?)")?/.exec(n.nodeName + n.data) || [],
-  step = n => ({start: 1, end: -1})[is(n)[2]] | 0,
-  goal = t => t.getAttribute("for"),
+// Fills places. `fill.py` sends it without its comments and white space.
+// d: the document; s: this script; m: the first place of each name; q: templates and their names.
+((d, s, m = {__proto__: null}, q = new Map) => {
+  // What a node is to us: [, , "s" for a start or "e" for an end, , name]. Old browsers parse
+  // comments.
+  let is = n => /^(#comment.)?(s|e)(tart.?name="(.+?)"|nd)/.exec(n.nodeName + n.data) || [],
+  step = n => ({s: 1, e: -1})[is(n)[2]] | 0,
 
   note = n => {
     let x = is(n)[4];
     if (x && !m[x]?.isConnected) m[x] = n;
-    if (n.matches?.("template[for]") && n.content) {
-      q.add(n);
-      o.observe(n.content, {childList: true})
+    if (n.content && n.matches("template[for]")) {
+      q.set(n, n.getAttribute("for"));
+      o.observe(n.content, {childList: 1})
     }
   },
   walk = (r, w = d.createTreeWalker(r, 193)) => {
@@ -20,8 +20,8 @@
 
   // Fills a place within the template's parent, or anywhere. As browsers do that know the format, a
   // place without an end goes to the end of its parent, and templates of the body fill the head.
-  fill = (t, any, c = m[goal(t)], p = t.parentNode, k = 1, n) => {
-    if (c?.isConnected && p && (any || p == d.body || p.contains(c))) {
+  fill = (t, x, any, c = m[x], p = t.parentNode, k = 1, n) => {
+    if (p && (any || p == d.body ? d : p).contains(c)) {
       for (; k && (n = c.nextSibling); n.remove()) k += step(n);
       t.remove();
       walk(t.content);
@@ -31,30 +31,32 @@
   },
 
   // A template is complete if a node follows it, or if it is an update: its place, up to the end.
-  see = l => {
+  o = new MutationObserver(l => {
     for (let r of l) r.addedNodes.forEach(note);
-    for (let t of q) {
+    for (let [t, x] of q) {
       let c = t.content;
-      if (t.nextSibling || c.firstChild && is(c.firstChild)[4] == goal(t) && ![...c.childNodes].reduce((k, n) => k + step(n), 0)) {
+      if (
+        t.nextSibling ||
+        is(c.firstChild || d)[4] == x && ![...c.childNodes].reduce((k, n) => k + step(n), 0)
+      ) {
         q.delete(t);
-        fill(t)
+        fill(t, x)
       }
     }
-  },
-  o = new MutationObserver(see);
+  });
 
-  // If the browser fills places by itself, the template before this script is gone.
-  if (s.previousElementSibling?.matches("[for=tailrace]")) {
-    o.observe(d, {childList: true, subtree: true});
-    walk(d);
-    see([])
+  // A browser that fills places by itself has filled the first one, and its template is gone.
+  if (d.querySelector("template[for=tailrace]")) {
+    o.observe(d, {childList: 1, subtree: 1});
+    walk(d)
   }
   s.remove();
 
   // Templates that are left over stand elsewhere than their place, or before it.
-  d.addEventListener("DOMContentLoaded", () => {
+  addEventListener("DOMContentLoaded", () => {
     o.disconnect();
     walk(d);
-    for (let t of q) fill(t) || fill(t, 1) && console.warn("tailrace: not near its place: " + goal(t))
+    for (let [t, x] of q)
+      fill(t, x) || fill(t, x, 1) && console.warn("tailrace: not near its place: " + x)
   })
 })(document, document.currentScript)

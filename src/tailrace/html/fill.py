@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PROBE: Final = "tailrace"
 _END: Final = "<!---->"
-"""Behind each template: a script sees by this node that all of the template is there."""
+"""Behind a template: the script sees by this node that all of the template is there."""
 _NEEDLESS: Final = re.compile(
     r"""(?P<kept>"[^"]*"|/\^.*?/(?=\.))|\s*//[^\n]*|\s*(?P<sign>[][{}()=<>;,+&|?:!-])\s*|\n\s*"""
 )
@@ -34,16 +34,13 @@ def place(name: str, placeholder: str) -> str:
 
 
 def fill(name: str, content: str) -> str:
-    """Return the markup that fills a place."""
-    return f'<template for="{name}">{content}</template>{_END}'
+    """Return the markup that fills a place.
 
-
-def update(name: str, content: str) -> str:
-    """Return the markup that fills a place which can be filled again.
-
-    No node is behind it, so a page does not grow by its updates; its end is that of the place.
+    Content that is the place again can be filled again. No node is behind it, so that a page does
+    not grow by updates: its end is that of the place.
     """
-    return f'<template for="{name}">{place(name, content)}</template>'
+    is_update = content.startswith(f'<?start name="{name}">') and content.endswith("<?end>")
+    return f'<template for="{name}">{content}</template>{"" if is_update else _END}'
 
 
 def script(nonce: str) -> str:
