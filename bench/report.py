@@ -48,6 +48,11 @@ TARGETS = (
     Target("first-byte", "<=", 1.0, "aws-lambda-ric 4.0.2", "tailrace.runtime"),
     Target("start", "<=", 1.0, "awslambdaric", "tailrace.runtime"),
     Target("page", "<=", 1.5, "Jinja2, generate_async", "tailrace, parts by Jinja2"),
+    *(
+        Target(row, "<=", limit, subject=loop)
+        for row, limit in (("progress", 400.0), ("sent", 100.0))
+        for loop in ("async for over page.progress", "for over page.progress, in a thread")
+    ),
 )
 
 

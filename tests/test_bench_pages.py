@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench.load import BenchError
-from bench.pages import measure, painted, ways
+from bench.pages import loops, measure, painted, ways
 from bench.pages.__main__ import new_rows
 
 ROOT = Path(__file__).parent.parent
@@ -36,9 +36,12 @@ def test_a_quick_run_measures_every_row(tmp_path: Path) -> None:
     assert list(rows["memory"]) == list(measure.LONG)
     assert list(rows["imports"]) == list(measure.IMPORTS)
     assert list(rows["each"]) == [painted.OURS, painted.REACT]
+    assert list(rows["progress"]) == list(rows["sent"]) == [loops.ASYNC, loops.SYNC]
+    assert list(rows["event"]) == [loops.EVENTS, loops.BY_HAND]
     for name in painted.PLANS:
         sides = [painted.OURS, painted.OURS_BY_SCRIPT, painted.REACT]
         assert list(rows[f"{name}-p95"]) == sides
+    del rows["progress"]  # a difference of so short loops may be anything
     values = [column["values"][0] for columns in rows.values() for column in columns.values()]
     assert all(value > 0 for value in values)
     servers = [command[1:] for command in painted.COMMANDS.values()]

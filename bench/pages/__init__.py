@@ -2,5 +2,6 @@
 
 `python -m bench.pages` from the repository's root. `content` has the page, which is the same
 however it is made; `ways` make it, and `measure` takes their CPU time and memory, in one process.
-`painted` shows it in Chromium: `served` sends it in parts, and `react.mjs` does with React.
+`loops` has progress and events. `painted` shows the page in Chromium, sent in parts: by `served`,
+and by `react.mjs`, which is React's way.
 """

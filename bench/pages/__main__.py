@@ -7,17 +7,28 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.load import BenchError
-from bench.pages import content, measure, painted
+from bench.pages import content, loops, measure, painted
 from bench.report import Row, as_json, judge, listing, machine, say
 
-KINDS: Final = ("cpu", "memory", "imports", "painted")
-PAGES: Final = 5
-"""In each measurement of CPU time."""
-QUICK_PARTS: Final = 10
+KINDS: Final = ("cpu", "memory", "imports", "progress", "events", "painted")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much of everything, in each run."""
+
+    pages: int = 5
+    turns: int = 1_000_000
+    events: int = 20_000
+    parts: int = content.PARTS
+
+
+QUICK: Final = Load(pages=1, turns=20_000, events=200, parts=10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kinds = options.only.split(",")
     if unknown := set(kinds) - set(KINDS):
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
-    runs = 1 if options.quick else options.runs
+    runs, load = (1, QUICK) if options.quick else (options.runs, Load())
     rows = new_rows()
     try:
-        asyncio.run(_measure(rows, kinds, runs, 1 if options.quick else PAGES))
+        asyncio.run(_measure(rows, kinds, runs, load))
         if "painted" in kinds:
-            painted.measure(rows, runs, QUICK_PARTS if options.quick else content.PARTS)
+            painted.measure(rows, runs, load.parts)
     except BenchError as error:
         print(f"bench.pages: {error}", file=sys.stderr)
         return 1
@@ -59,20 +70,25 @@ def new_rows() -> dict[str, Row]:
         Row("page", f"CPU of a page of {size}", "ms"),
         Row("memory", "most memory of a long page", "KB"),
         Row("imports", "CPU of an import", "ms"),
+        *loops.new_rows(),
         *painted.new_rows(),
     ]
     return {row.name: row for row in rows}
 
 
-async def _measure(rows: Mapping[str, Row], kinds: Sequence[str], runs: int, pages: int) -> None:
+async def _measure(rows: Mapping[str, Row], kinds: Sequence[str], runs: int, load: Load) -> None:
     await measure.check()
     for run in range(1, runs + 1):
         if "cpu" in kinds:
-            await measure.cpu(rows["page"], pages)
+            await measure.cpu(rows["page"], load.pages)
         if "memory" in kinds:
             await measure.memory(rows["memory"])
         if "imports" in kinds:
             measure.imports(rows["imports"])
+        if "progress" in kinds:
+            await loops.measure_progress(rows, load.turns)
+        if "events" in kinds:
+            await loops.measure_events(rows["event"], load.events)
         say(f"run {run} of {runs}")
 
 
