@@ -28,6 +28,8 @@ STREAM_HEARTBEAT_S: Final = 15.0
 shortest idle time-out on the way."""
 STREAM_CANCEL_TIMEOUT_S: Final = 5.0
 """How long the cancelled function of a stream may take to end; then it is left, with a warning."""
+STREAM_HELD_S: Final = 1.0
+"""How long a stream that does not pause goes on before what Lambda holds back is flushed."""
 EVENT_ID_CHARS_MAX: Final = 1_000
 """The longest id of an event: clients send it back in a header, of which servers take 8 KiB."""
 RETRY_MS_MAX: Final = 2**31 - 1

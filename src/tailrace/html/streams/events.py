@@ -56,8 +56,9 @@ def events(
     `retry_ms`: how long clients wait before they reconnect. `default`: converts what is not JSON.
 
     The stream ends with the event `done`, and clients that reconnect after it get a 204. If the
-    function fails, the response is aborted, and a client resumes after the last id that it has got;
-    unless this response has got no further than its client was: then an event `failed` ends it.
+    function fails before its first event, the response is a 500. Afterwards it is aborted, and its
+    client resumes behind the last id that it has got. If there is none, or none further on than
+    where this response began, the event `failed` ends the stream instead.
 
     Raises:
         TypeError, ValueError: `heartbeat_s` or `retry_ms` is not legal.
@@ -112,11 +113,14 @@ class EventFormat:
             return ""
         return encode_event(final, self._to_json, end_id=DONE_ID)
 
-    def failure(self) -> str:
-        """Return an event that ends the stream, unless its client can resume it further on."""
-        if self._is_further:
-            return ""
-        return encode_event(_FAILED, self._to_json, end_id=FAILED_ID)
+    def failure(self) -> tuple[str, bool]:
+        """Return an event that ends the stream, or nothing if its client can resume it further on.
+
+        The response is not aborted behind the event: Chromium may drop what comes just before.
+        """
+        if self._is_further and self._stream.way.streams:
+            return "", False
+        return encode_event(_FAILED, self._to_json, end_id=FAILED_ID), True
 
     @property
     def _has_events(self) -> bool:

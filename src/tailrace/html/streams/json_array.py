@@ -77,6 +77,6 @@ class ArrayFormat:
         """Return the bracket that closes the array."""
         return "]\n"
 
-    def failure(self) -> str:
+    def failure(self) -> tuple[str, bool]:
         """Return nothing: the array stays open."""
-        return ""
+        return "", False

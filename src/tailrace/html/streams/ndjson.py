@@ -74,6 +74,6 @@ class LineFormat:
         """Return nothing."""
         return ""
 
-    def failure(self) -> str:
+    def failure(self) -> tuple[str, bool]:
         """Return a line that no parser accepts."""
-        return '{"failed":true'
+        return '{"failed":true', False

@@ -10,11 +10,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tailrace.errors import FlushError
 from tailrace.function.stream import FLUSH
-from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S
+from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S, STREAM_HELD_S
 from tailrace.html.outbox import Outbox
 from tailrace.html.streams.source import values_of
 from tailrace.html.threads import ThreadSet
@@ -46,11 +48,12 @@ class Format(Protocol):
     def end(self) -> str:
         """Return what stands at the end of a complete response."""
 
-    def failure(self) -> str:
-        """Return what is sent before a response is aborted."""
+    def failure(self) -> tuple[str, bool]:
+        """Return what is sent if the function fails, and whether a client learns of it by that; if
+        not, the response is aborted."""
 
 
-async def send(
+def send(
     function: Callable[..., Any], reply: Reply, form: Format, heartbeat_s: float | None
 ) -> Items:
     """Yield the head of a response, its body, and FLUSH when nothing more comes for now.
@@ -58,19 +61,7 @@ async def send(
     Raises:
         Exception: what the function raised, or what a value raised that cannot be sent.
     """
-    sending = Sending(reply, form, heartbeat_s)
-    tasks, threads = TaskSet(), ThreadSet()
-    tasks.spawn(sending.run(function, threads), "stream")
-    try:
-        async for item in sending.items():
-            yield item
-    finally:
-        try:
-            async with asyncio.timeout(STREAM_CANCEL_TIMEOUT_S):
-                await tasks.cancel_all()
-                await threads.stop_all()
-        except TimeoutError:
-            logger.warning("the function of a stream that has ended goes on")
+    return Sending(reply, form, heartbeat_s).items(function)
 
 
 def checked_heartbeat_s(heartbeat_s: float | None) -> float | None:
@@ -99,11 +90,47 @@ class Sending:
         self._outbox: Final = Outbox()
         self._failure: BaseException | None = None
         self._can_flush = reply.way.holds_back
+        self._tasks: Final = TaskSet()
+        self._threads: Final = ThreadSet()
 
-    async def run(self, function: Callable[..., Any], threads: ThreadSet) -> None:
+    async def items(self, function: Callable[..., Any]) -> Items:
+        """Run the function, and yield the response; errors of a flush are raised at its yield."""
+        self._tasks.spawn(self._run(function), "stream")
+        has_head, held_at_s = False, inf
+        try:
+            while True:
+                text = await self._outbox.take(
+                    self._heartbeat_s if held_at_s == inf else FLUSH_QUIET_S
+                )
+                if text is None:
+                    break
+                if text or held_at_s == inf:
+                    text = text or self._form.heartbeat
+                    if not has_head:
+                        has_head = True
+                        yield self._reply.head()
+                        text = self._form.begin() + text
+                    yield text
+                    held_at_s = min(held_at_s, monotonic()) if self._can_flush else inf
+                if not text or monotonic() - held_at_s > STREAM_HELD_S:
+                    held_at_s = inf
+                    try:
+                        yield FLUSH
+                    except FlushError:
+                        self._can_flush = False
+            if not has_head:
+                self._raise()
+                yield self._reply.head()
+            if rest := ("" if has_head else self._form.begin()) + self._last():
+                yield rest
+            self._raise()
+        finally:
+            await self._close()
+
+    async def _run(self, function: Callable[..., Any]) -> None:
         """Run the function, and put what it makes into the outbox."""
         try:
-            async with aclosing(values_of(function, self._reply, threads)) as values:  # type: ignore[type-var]
+            async with aclosing(values_of(function, self._reply, self._threads)) as values:  # type: ignore[type-var]
                 async for value in values:
                     if piece := self._form.piece(value):
                         self._outbox.put(piece)
@@ -115,42 +142,23 @@ class Sending:
         finally:
             self._outbox.close()
 
-    async def items(self) -> Items:
-        """Yield the response."""
-        has_head = is_held = False
-        while True:
-            text = await self._outbox.take(FLUSH_QUIET_S if is_held else self._heartbeat_s)
-            if text is None:
-                break
-            if is_held and not text:
-                is_held = False
-                try:
-                    yield FLUSH
-                except FlushError:
-                    self._can_flush = False
-                continue
-            text = text or self._form.heartbeat
-            if not has_head:
-                has_head = True
-                yield self._reply.head()
-                text = self._form.begin() + text
-            yield text
-            is_held = self._can_flush
-        self._raise_early(has_head=has_head)
-        if not has_head:
-            yield self._reply.head()
-        rest = ("" if has_head else self._form.begin()) + self._last()
-        if rest:
-            yield rest
-        self._raise()
-
-    def _raise_early(self, *, has_head: bool) -> None:
-        """Raise before anything is sent."""
-        if not has_head:
-            self._raise()
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(STREAM_CANCEL_TIMEOUT_S):
+                await self._tasks.cancel_all()
+                await self._threads.stop_all()
+        except TimeoutError:
+            logger.warning("the function of a stream that has ended goes on")
 
     def _last(self) -> str:
-        return self._form.end() if self._failure is None else self._form.failure()
+        """Return the end. A failure of which its text tells is logged; any other is left."""
+        if self._failure is None:
+            return self._form.end()
+        text, is_told = self._form.failure()
+        if is_told:
+            logger.error("the function of a stream failed", exc_info=self._failure)
+            self._failure = None
+        return text
 
     def _raise(self) -> None:
         if isinstance(self._failure, asyncio.CancelledError):
