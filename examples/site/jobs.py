@@ -23,8 +23,8 @@ class Job:
         return self
 
     def __exit__(self, kind, error, trace):
-        text = f"The job has ended with order {self.order}"
-        text += "." if kind is None else ": it was stopped."
+        end = "is complete with" if kind is None else "was stopped at"
+        text = f"The job {end} order {self.order}."
         print(f"job {self.id}: {text}")
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / self.id).write_text(text)

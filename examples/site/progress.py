@@ -19,10 +19,11 @@ async def progress(page):
     with Job() as job:
         cancel = f"cancelled?job={job.id}"
         orders = page.progress(range(1, 201), label="Orders", cancel=cancel)
-        async for job.order in orders:
-            if not await is_right(job.order):
+        async for order in orders:
+            job.order = order
+            if not await is_right(order):
                 wrong += 1
-                orders.log(f"order {job.order} is wrong")
+                orders.log(f"order {order} is wrong")
     yield DONE.format(wrong)
 
 

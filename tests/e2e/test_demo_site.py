@@ -186,7 +186,7 @@ def test_progress_is_seen_before_the_job_ends(demo: DevCommand) -> None:
         body = b""
         while not re.search(rb'<progress [^>]*value="[1-9]', body):
             body += stream.response.read1(65_536)
-    ended = demo.wait_line(r"The job has ended with order (\d+): it was stopped", after=seen)
+    ended = demo.wait_line(r"The job was stopped at order (\d+)\.", after=seen)
     assert int(ended[1]) < 200
 
 
@@ -197,8 +197,8 @@ def test_a_link_cancels_the_job(demo: DevCommand, browser: Chromium) -> None:
 
     browser.evaluate("[...document.links].find((a) => a.textContent === 'Cancel').click()")
 
-    browser.wait_until("document.body?.innerText.includes('it was stopped')")
-    job = demo.wait_line(r"job (\w+): The job has ended with order \d+: it was stopped", after=seen)
+    browser.wait_until("document.body?.innerText.includes('The job was stopped at order ')")
+    job = demo.wait_line(r"job (\w+): The job was stopped at order \d+", after=seen)
     assert browser.evaluate("document.URL").endswith(f"cancelled?job={job[1]}")
     demo.wait_line(r"path=/callback/progress .*outcome=client-left", after=seen)
 
@@ -219,6 +219,28 @@ def test_a_buffered_page_is_sent_when_it_is_complete(demo: DevCommand) -> None:
 
     assert len(written) == 20
     assert float(written[-1]) < arrived_at_ms
+
+
+def test_what_is_held_back_comes_with_later_writes(demo: DevCommand) -> None:
+    """Nothing leaves before the third write: by then a part is done. A flush would need padding."""
+    seen = len(demo.lines)
+    with Stream(f"{demo.url}/held-back/dashboard") as stream:
+        first = stream.response.read1(65_536)
+        stream.read()
+
+    assert b"12,408" in first
+    demo.wait_line(r"path=/held-back/dashboard .*outcome=complete .*padded=0 ", after=seen)
+
+
+def test_a_flush_costs_padding_that_the_gateway_removes(demo: DevCommand) -> None:
+    seen = len(demo.lines)
+
+    text = fetch(f"{demo.url}/flushed/dashboard")[1]
+
+    line = r"path=/flushed/dashboard .*outcome=complete bytes=(\d+) padded=(\d+) "
+    sent, padded = demo.wait_line(line, after=seen).groups()
+    assert int(sent) == len(text.encode())
+    assert int(padded) >= 100_000
 
 
 def test_parts_come_in_the_order_in_which_they_are_done(demo: DevCommand) -> None:
@@ -245,7 +267,7 @@ def test_a_dashboard_shows_what_failed_and_what_took_too_long(
         ["Stock", "no answer from the warehouse"],
         ["Returns", "17 all of one size"],
         ["Forecast", "took longer than 3 s"],
-    ] or tiles
+    ]
 
 
 @pytest.mark.parametrize("way", WAYS)
