@@ -6,6 +6,8 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ ENDS = {
     "timing": "complete 20 of 20 parts in ",
 }
 """What is in each page when it is complete."""
+WRITTEN = re.compile(r'written="([\d.]+)"')
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +120,7 @@ def test_nothing_comes_from_elsewhere(compared: Compared, demo: DevCommand) -> N
     assert {url for url in urls if not url.startswith(("data:", f"{demo.url}/"))} == set()
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+@pytest.mark.parametrize("width", [320, 768, 1280])
 def test_nothing_sticks_out_sideways(width: int, compared: Compared) -> None:
     browser = compared.browser
     browser.look(width=width)
@@ -145,6 +148,8 @@ axe.run({ iframes: false, runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa",
   .then(({ violations, passes }) => JSON.stringify([passes.length, violations
     .map(({ id, impact, nodes }) => [id, impact, nodes.map((n) => n.html + n.failureSummary)])]))
 """
+MORE_ROWS = "tbody:nth-of-type(n + 2)"
+"""All alike: to look at each of 10,000 rows takes most of a minute."""
 
 
 def assert_accessible(browser: Chromium) -> None:
@@ -176,6 +181,7 @@ def test_the_comparison_is_accessible(compared: Compared) -> None:
 )
 def test_each_page_is_accessible(path: str, demo: DevCommand, browser: Chromium) -> None:
     open_page(browser, demo.url + path)
+    browser.evaluate(f"document.querySelectorAll({MORE_ROWS!r}).forEach((rows) => rows.remove())")
     assert_accessible(browser)
 
 
@@ -203,33 +209,39 @@ def test_a_link_cancels_the_job(demo: DevCommand, browser: Chromium) -> None:
     demo.wait_line(r"path=/callback/progress .*outcome=client-left", after=seen)
 
 
-@pytest.mark.parametrize("way", WAYS[1:])
-def test_where_leaving_stops_nothing_there_is_no_cancel(way: str, demo: DevCommand) -> None:
-    status, text = fetch(f"{demo.url}/{way}/progress")
+def test_where_leaving_stops_nothing_there_is_no_cancel(demo: DevCommand) -> None:
+    with ThreadPoolExecutor() as pool:
+        urls = [f"{demo.url}/{way}/progress" for way in WAYS[1:]]
+        pages = [text for _, text in pool.map(fetch, urls)]
 
-    assert (status, ENDS["progress"] in re.sub("<.*?>", "", text)) == (200, True)
-    assert "cancelled?job=" not in text
+    assert all(ENDS["progress"] in re.sub("<.*?>", "", page) for page in pages)
+    assert not any("cancelled?job=" in page for page in pages)
 
 
 def test_a_buffered_page_is_sent_when_it_is_complete(demo: DevCommand) -> None:
     """One machine, one clock: the last chunk was written before the first one arrived."""
     with Stream(f"{demo.url}/buffered/timing") as stream:
         arrived_at_ms = time.time() * 1000
-        written = re.findall(r'written="([\d.]+)"', stream.read().decode())
+        written = WRITTEN.findall(stream.read().decode())
 
     assert len(written) == 20
     assert float(written[-1]) < arrived_at_ms
 
 
 def test_what_is_held_back_comes_with_later_writes(demo: DevCommand) -> None:
-    """Nothing leaves before the third write: by then a part is done. A flush would need padding."""
+    """One machine, one clock: each chunk arrives when the next one has been written."""
     seen = len(demo.lines)
-    with Stream(f"{demo.url}/held-back/dashboard") as stream:
-        first = stream.response.read1(65_536)
-        stream.read()
+    with Stream(f"{demo.url}/held-back/timing") as stream:
+        chunks = [
+            (float(written[1]), arrived_at * 1000)
+            for arrived_at, line in stream.arrivals()
+            if (written := WRITTEN.search(line))
+        ]
 
-    assert b"12,408" in first
-    demo.wait_line(r"path=/held-back/dashboard .*outcome=complete .*padded=0 ", after=seen)
+    assert len(chunks) == 20
+    for (_, arrived), (next_written, _) in pairwise(chunks[1:]):
+        assert next_written < arrived
+    demo.wait_line(r"path=/held-back/timing .*outcome=complete .*padded=0 ", after=seen)
 
 
 def test_a_flush_costs_padding_that_the_gateway_removes(demo: DevCommand) -> None:
@@ -260,12 +272,12 @@ def test_a_dashboard_shows_what_failed_and_what_took_too_long(
     open_page(browser, f"{demo.url}/callback/dashboard")
 
     tiles = browser.evaluate("[...document.querySelectorAll('section')].map((s) => s.innerText)")
-    assert [tile.split("\n") for tile in tiles] == [
-        ["Visitors", "12,408 since midnight"],
-        ["Orders", "391 three of them large"],
-        ["Revenue", "28,730 euros"],
+    assert [[line for line in tile.split("\n") if line] for tile in tiles] == [
+        ["Visitors", "12,408", "since midnight"],
+        ["Orders", "391", "three of them large"],
+        ["Revenue", "28,730", "euros"],
         ["Stock", "no answer from the warehouse"],
-        ["Returns", "17 all of one size"],
+        ["Returns", "17", "all of one size"],
         ["Forecast", "took longer than 3 s"],
     ]
 
