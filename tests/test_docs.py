@@ -235,7 +235,8 @@ def all_blocks(language: str) -> list[Any]:
 @pytest.mark.parametrize("source", all_blocks("python"))
 def test_python_is_legal(source: str) -> None:
     if re.search(
-        r"^(import (app|aws_cdk|boto3)|from (database|main|mcp|model|mysite) import)",
+        r"^(import (anthropic|app|aws_cdk|boto3|openai)"
+        r"|from (database|main|mcp|model|mysite) import)",
         source,
         re.MULTILINE,
     ):
