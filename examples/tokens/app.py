@@ -1,15 +1,15 @@
-"""A text as a language model sends it: one server-sent event for each token.
+"""A text as a language model makes it: one server-sent event for each token.
 
 Try `curl -N http://127.0.0.1:8080/tokens`, or `new EventSource("/tokens")` in a page. With
 `?silent=3` the model thinks for three seconds first, and with `?fail=5` it fails after five tokens.
+A browser that has lost its connection goes on behind the last token that it has.
 """
 
 import asyncio
-import json
 import random
 import time
 
-from tailrace.function import Head, streamify_response
+from tailrace.html import ServerEvent, events, tokens
 
 TEXT = (
     "A tailrace is the channel that carries water away from a turbine. This one carries words "
@@ -17,42 +17,27 @@ TEXT = (
     "the next. That is all that a stream has to do. Nothing was buffered, padded or polled for; "
     "when you leave, the function stops as well."
 )
-TOKENS = [word if word == "A" else f" {word}" for word in TEXT.split(" ")]
-HEADERS = {
-    "content-type": "text/event-stream",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # nginx would collect what it gets
-}
-HEARTBEAT_S = 1.0
+WORDS = [word if word == "A" else f" {word}" for word in TEXT.split(" ")]
 
 
-@streamify_response
-async def handler(event, context):
-    first = next_token(event["headers"].get("last-event-id", ""))
-    if first > len(TOKENS):
-        # The browser reconnects when a stream ends. 204 tells it that there is no more.
-        yield Head(status=204)
-        return
-
-    yield Head(headers=HEADERS)
+@events(heartbeat_s=1.0)
+async def chat(stream):
+    number = next_number(stream.last_event_id)
     try:
-        async for number, token in with_heartbeats(model(first, event)):
-            if number is None:
-                yield ": \n\n"  # a comment: something is on its way, and proxies stay calm
-                continue
-            data = json.dumps({"token": token, "written_at": time.time()})
-            yield f"id: {number}\ndata: {data}\n\n"
+        async for token in tokens(model(number, stream.query)):
+            yield ServerEvent({"token": token, "written_at": time.time()}, id=number)
+            number += 1
     except ModelError:
-        # The status says 200 since long. Only an event can tell.
-        yield f"id: {len(TOKENS)}\nevent: failed\ndata: {{}}\n\n"
-    else:
-        yield f"id: {len(TOKENS)}\nevent: done\ndata: {{}}\n\n"
+        stream.final = ServerEvent({}, name="failed")
 
 
-def next_token(last_event_id):
+handler = chat.handler
+
+
+def next_number(last_event_id):
     """Where to go on: a browser that lost its connection names the last event it has."""
     try:
-        return max(0, int(last_event_id) + 1)
+        return max(0, int(last_event_id or -1) + 1)
     except ValueError:
         return 0
 
@@ -61,31 +46,11 @@ class ModelError(Exception):
     """The model cannot go on."""
 
 
-async def model(first, event):
+async def model(first, query):
     """Stands for the client of a language model."""
-    asked = event.get("queryStringParameters", {})
-    await asyncio.sleep(float(asked.get("silent", 0)))
-    for number, token in enumerate(TOKENS[first:], start=first):
-        if number == int(asked.get("fail", -1)):
+    await asyncio.sleep(float(query.get("silent", 0)))
+    for number, word in enumerate(WORDS[first:], start=first):
+        if number == int(query.get("fail", -1)):
             raise ModelError
-        yield number, token
+        yield word
         await asyncio.sleep(random.uniform(0.02, 0.12))
-
-
-async def with_heartbeats(source):
-    """What a source yields, and `(None, None)` whenever it has been silent for HEARTBEAT_S."""
-    pending = asyncio.ensure_future(anext(source))
-    try:
-        while True:
-            await asyncio.wait([pending], timeout=HEARTBEAT_S)
-            if not pending.done():
-                yield None, None
-                continue
-            yield pending.result()
-            pending = asyncio.ensure_future(anext(source))
-    except StopAsyncIteration:
-        pass
-    finally:
-        pending.cancel()
-        await asyncio.gather(pending, return_exceptions=True)
-        await source.aclose()
