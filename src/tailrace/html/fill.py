@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from typing import Final
 
 _PROBE: Final = "tailrace"
+_BLOCK_TAG: Final = re.compile(
+    r"<(/?(?:p|address|article|aside|blockquote|body|dd|details|dialog|div|dl|dt|fieldset"
+    r"|figcaption|figure|footer|form|h[1-6]|header|hr|li|main|menu|nav|ol|pre|section|summary|table"
+    r"|tbody|td|th|tr|ul))(?=[\s/>])",
+    re.IGNORECASE,
+)
+"""Tags that open a paragraph, or that close one that is open."""
 _END: Final = "<!---->"
 """Behind a template: the script sees by this node that all of the template is there."""
 _NEEDLESS: Final = re.compile(
@@ -48,6 +55,13 @@ def script(nonce: str) -> str:
     the format, and the script that fills if it does not."""
     probe = f'{place(_PROBE, "")}<template for="{_PROBE}"></template>'
     return f'{probe}<script nonce="{nonce}">{_source()}</script>'
+
+
+def closing(text: str) -> str:
+    """Return what closes a paragraph that the end of a page leaves open; fills must not be in it,
+    since their places are not."""
+    tags = _BLOCK_TAG.findall(text)
+    return "</p>" if tags and tags[-1].lower() == "p" else ""
 
 
 @lru_cache(maxsize=1)

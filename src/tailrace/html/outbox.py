@@ -31,6 +31,8 @@ class Outbox:
 
     def put(self, piece: str) -> None:
         """Add a piece; it wakes who waits in `take`."""
+        if not piece:
+            return
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size >= PAGE_WAITING_CHARS_MAX:

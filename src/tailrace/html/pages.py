@@ -16,11 +16,13 @@ from tailrace.html.progress.words import WORDS
 from tailrace.html.reply import Reply
 from tailrace.html.safe import Html, markup
 from tailrace.html.threads import call_in_loop
+from tailrace.net.clock import LoopClock
 
 if TYPE_CHECKING:
     from tailrace.function.request import Request
     from tailrace.function.way import ResponseWay
     from tailrace.html.progress.board import Board
+    from tailrace.net.clock import TimerClock
 
 T = TypeVar("T")
 
@@ -38,6 +40,8 @@ class Page(Reply):
         self.parts: Final[dict[str, Part]] = {}
         self.words: Final = dict(WORDS)
         """The texts of bars, steps and the notice of a broken stream; they can be replaced."""
+        self.clock: TimerClock = LoopClock()
+        """The clock of progress."""
         self._board: Board | None = None  # while it is rendered
         self._start: Callable[[Part], None] | None = None  # set while it is rendered
 

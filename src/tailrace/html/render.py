@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tailrace.html")
 
 _HEARTBEAT: Final = "<!---->"
+_RECENT_CHARS: Final = 4096
 _TAIL: Final = re.compile(r"</body\s*>\s*(</html\s*>)?\s*\Z", re.IGNORECASE)
 
 
@@ -73,8 +74,15 @@ class Rendering:
         self._has_script = False
         self._failure: Exception | None = None
         self._tail = ""
+        self.is_in_tag = False  # what the page function has written ends within a tag
+        self._recent = ""
         self.board: Final = Board(
-            self, page.way, is_in_order=page.is_in_order, nonce=page.nonce, words=page.words
+            self,
+            page.way,
+            is_in_order=page.is_in_order,
+            nonce=page.nonce,
+            words=page.words,
+            clock=page.clock,
         )
 
     def run(self, function: Callable[..., Any]) -> None:
@@ -96,7 +104,10 @@ class Rendering:
                     continue  # the page function may still change the head
                 yield page.head()
                 has_head = True
-            yield (text or _HEARTBEAT) + self.board.news()
+            if not self.is_in_tag:
+                text = (text or _HEARTBEAT) + self.board.news()
+            if text:
+                yield text
             if can_flush and self.outbox.is_empty and not self.outbox.is_closed:
                 try:
                     yield FLUSH
@@ -109,7 +120,7 @@ class Rendering:
 
     async def close(self) -> None:
         """Cancel what still runs, and wait for its end, `PART_CANCEL_TIMEOUT_S` at most."""
-        self.board.cancel()
+        self.board.stop()
         try:
             async with asyncio.timeout(PART_CANCEL_TIMEOUT_S):
                 await self._tasks.cancel_all()
@@ -122,6 +133,7 @@ class Rendering:
         try:
             async for piece in pieces_of(self._content(function)):
                 await self._write(piece)
+            self.outbox.put(fill.closing(self._recent))
             self.is_shell_done = True
             for part, text in self._filled:
                 self._send_part(part, text)
@@ -142,6 +154,11 @@ class Rendering:
         return self.threads.iterate(partial(pieces_in_thread, partial(function, self.page)))
 
     async def _write(self, piece: str) -> None:
+        at = piece.rfind("<")
+        if at >= 0:
+            self.is_in_tag = piece.find(">", at) < 0
+        elif self.is_in_tag:
+            self.is_in_tag = ">" not in piece
         if self.page.is_in_order:
             await self._write_in_order(piece)
             return
@@ -150,12 +167,15 @@ class Rendering:
         self._tail = "" if found is None else found[0]
         piece = piece if found is None else piece[: found.start()]
         if piece:
+            self._recent = (self._recent + piece)[-_RECENT_CHARS:]
             self.board.before_write()
             self.outbox.put(piece)
             await self.outbox.wait_room()
 
     async def _write_in_order(self, piece: str) -> None:
         """Write a piece, with the parts where their places are."""
+        if not piece:
+            return
         self.board.before_write()
         before = 0
         for found in self.page.place_pattern.finditer(piece):
@@ -166,9 +186,12 @@ class Rendering:
         await self.outbox.wait_room()
 
     async def _wait_part(self, name: str) -> str:
+        task = self._making[name]
+        if not task.done():
+            self.board.expect()
         self.waits_for = self.page.parts[name]
         try:
-            return await self._making[name]
+            return await task
         finally:
             self.board.before_write()
             self.waits_for = None
@@ -191,6 +214,7 @@ class Rendering:
             return
         self.send_fill(part.name, text)
         part.is_sent = True
+        self.board.settle(part)
 
     def send_fill(self, name: str, text: str) -> None:
         """Fill a place, now."""

@@ -65,6 +65,20 @@ def call_in_loop(function: Callable[[], T]) -> T:
     return done.result()
 
 
+def put_item(item: Any) -> bool:
+    """Pass an item on as if the iterable that runs in this thread yielded it; False elsewhere.
+
+    Raises:
+        asyncio.CancelledError: the code that calls this is to stop.
+    """
+    job = _current()
+    if job is None:
+        return False
+    if not job.put(item):
+        raise_if_stopped()
+    return True
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a function is async, and so runs in the loop: a coroutine or generator function."""
     called = function if isinstance(function, partial) else type(function).__call__
@@ -187,13 +201,13 @@ class Job:
         items = function()
         try:
             for item in items:
-                if not self._put(item):
+                if not self.put(item):
                     break
         finally:
             if hasattr(items, "close"):
                 items.close()
 
-    def _put(self, item: Any) -> bool:
+    def put(self, item: Any) -> bool:
         """Pass an item to the loop when there is room; return False if the code is to stop."""
         with self._change:
             while len(self._items) >= THREAD_ITEMS_WAITING_MAX and not self.is_stopped:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sized
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from tailrace.html.limits import (
     LOG_LINE_CHARS_MAX,
@@ -17,6 +18,7 @@ from tailrace.html.progress.loops import Counted, Rows, iterate, refuse_in_loop
 from tailrace.html.progress.pace import Pace
 from tailrace.html.progress.words import duration, number, time_left
 from tailrace.html.safe import escape
+from tailrace.html.threads import raise_if_stopped
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ class Progress(Counted, Generic[T]):
     __slots__ = (
         "_due_s",
         "_lines",
+        "_lock",
         "_pace",
         "_rows",
         "_status",
@@ -60,15 +63,27 @@ class Progress(Counted, Generic[T]):
         """What it is about."""
         self.cancel = cancel
         """The address that the Cancel link leads to."""
+        self._lock: Final = threading.Lock()
         self._lines: deque[str] = deque(maxlen=LOG_LINES_MAX)
         self._pace: Pace | None = None
         self._status = ""
         self._due_s = 0.0
 
     def advance(self, amount: float = 1) -> None:
-        """Add to the count. It may be called in any thread."""
+        """Add to the count; in any thread.
+
+        Raises:
+            asyncio.CancelledError: it is called in sync code that is to stop.
+        """
+        raise_if_stopped()
         self.start()
-        self.count += amount
+        with self._lock:
+            self.count += amount
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the total is done."""
+        return self.total is not None and self.count >= self.total
 
     def log(self, line: object) -> None:
         """Add a line to the log. The last `LOG_LINES_MAX` are shown."""
@@ -100,13 +115,15 @@ class Progress(Counted, Generic[T]):
         self._pace.note(self.count, now_s)
         numbers = self._numbers(total, words)
         self._set_status(total, numbers, now_s, words)
-        return {
+        areas = {
             "": self._bar(total),
             "t": escape(" · ".join(numbers)),
             "l": self._log(),
-            "c": self._cancel(words),
             "s": escape(self._status),
         }
+        if self.cancel is not None and self._board.stops_on_leave:
+            areas["c"] = self._cancel(self.cancel, words)
+        return areas
 
     def _bar(self, total: float | None) -> str:
         if self.outcome == "done":
@@ -159,7 +176,7 @@ class Progress(Counted, Generic[T]):
         lines = "".join([f"<li>{escape(line)}" for line in self._lines.copy()])
         return f'<ul class="tailrace-log">{lines}</ul>'
 
-    def _cancel(self, words: Mapping[str, str]) -> str:
-        if self.cancel is None or self.outcome or not self._board.stops_on_leave:
+    def _cancel(self, address: str, words: Mapping[str, str]) -> str:
+        if self.outcome:
             return ""
-        return f'<p><a href="{escape(self.cancel)}">{escape(words["cancel"])}</a></p>'
+        return f'<p><a href="{escape(address)}">{escape(words["cancel"])}</a></p>'

@@ -61,13 +61,9 @@ class Blocks:
             self._sheet.outbox.put(text)
         return [entry for entry in entries if entry not in ended]
 
-    def shell_done(self, entries: list[Entry], now_s: float) -> list[Entry]:
-        """The page function is done."""
+    def settle(self, entries: list[Entry], now_s: float) -> list[Entry]:
+        """Do as `before_write`."""
         return self.before_write(entries, now_s)
-
-    def close(self, entries: list[Entry], now_s: float) -> None:
-        """The page is complete."""
-        self.before_write(entries, now_s)
 
     def _text(self, entries: list[Entry], now_s: float) -> str:
         return "".join([e.block(now_s, self._words, has_places=False) for e in entries])

@@ -8,6 +8,7 @@ it was sent. If the client has not yet taken what was sent before, nothing more 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -20,9 +21,11 @@ from tailrace.html.limits import (
     PROGRESS_INTERVAL_SHARE,
     PROGRESS_TURNS,
 )
+from tailrace.html.part import current_part
 from tailrace.html.progress.blocks import Blocks
 from tailrace.html.progress.news import News, style
 from tailrace.html.progress.patches import Patches
+from tailrace.html.threads import put_item
 from tailrace.net.clock import LoopClock
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class Board:
         self._words: Final = words
         self.stops_on_leave: Final = way.stops_on_leave
         """A job stops when its page is left."""
+        self._sheet: Final = sheet
         self._outbox: Final = sheet.outbox
         self._loop: Final = asyncio.get_running_loop()
         self._clock: Final = clock or LoopClock()
@@ -63,17 +67,16 @@ class Board:
         """When there may be something to send."""
         self._timer: Timer | None = None
         self._entries: list[Entry] = []
-        self._names = 0
+        self._numbers: Final = itertools.count(1)  # also taken in threads
         self._has_style = False
-        self._is_live: Final = way.streams
-        self._is_shell_done = False
+        self._is_live = way.streams
+        """Something can be sent before the page is complete."""
         is_slow = is_in_order or way.holds_back
         self._interval_min_s: Final = PROGRESS_HELD_INTERVAL_S if is_slow else PROGRESS_INTERVAL_S
 
     def new_name(self) -> str:
         """Return a name for places."""
-        self._names += 1
-        return f"b{self._names}"
+        return f"b{next(self._numbers)}"
 
     def style(self) -> str:
         """Return the style of progress and of the notice, once."""
@@ -87,13 +90,24 @@ class Board:
         now_s = self.now_s()
         if entry.is_placed or entry.part is not None:
             return entry.block(now_s, self._words, has_places=False)
-        if entry not in self._entries:
-            self._entries.append(entry)
+        self._call(self._add, entry)
         return self.style() + self._writer.place(entry, now_s)
 
     def start(self, entry: Entry) -> None:
-        """Show an entry that has started."""
-        self._call(self._start, entry)
+        """Show an entry that has started, where the page function is, or its part."""
+        is_here = asyncio._get_running_loop() is self._loop
+        if is_here or current_part.get() is not None or not put_item(_Start(self, entry)):
+            self._call(self.start_here, entry)
+
+    def start_here(self, entry: Entry) -> None:
+        """Show an entry that has started; called in the loop."""
+        self._add(entry)
+        if self._is_live:
+            self._put(self.style())
+        if not entry.is_placed:
+            self._writer.start(entry, self._entries, self.now_s())
+        self.expect()
+        self._schedule(0)
 
     def end(self, entry: Entry) -> None:
         """Show how an entry has ended."""
@@ -113,16 +127,27 @@ class Board:
         """The page function is about to write: settle what stands before that."""
         if self._entries or self._writer.is_open:
             self._entries = self._writer.before_write(self._entries, self.now_s())
-            self._quiet()
 
     def shell_done(self, *, has_parts: bool) -> None:
         """The page function is done; parts may not be."""
-        self._is_shell_done = True
-        self._entries = self._writer.shell_done(self._entries, self.now_s())
-        if has_parts and self._is_live:
+        self.settle(None)
+        if has_parts:
+            self.expect()
+
+    def settle(self, inside: Part | None) -> None:
+        """What stands in this part, or in the page itself, can be seen from now on: send it."""
+        if self._entries:
+            for entry in self._entries:
+                if entry.part is None and entry.inside is inside:
+                    entry.sent = {}
+            self._entries = self._writer.settle(self._entries, self.now_s())
+            if self._is_live:
+                self._writer.show(self._entries, self.now_s())
+
+    def expect(self) -> None:
+        """More is to come: from now on, the page shows if nothing does."""
+        if self._is_live and not self._news.is_on:
             self._put(self.style() + self._news.pulse(self.now_s()))
-        self._quiet()
-        self._schedule(0)
 
     def leave_part(self, part: Part) -> None:
         """A part is done: what stands in its place goes."""
@@ -135,62 +160,56 @@ class Board:
                 entry.outcome = "failed"
                 entry.ended_s = entry.ended_s or self.now_s()
         self.before_write()
+        if self._is_live:
+            self._writer.show(self._entries, self.now_s())
+        self.stop()
 
     def close(self) -> None:
         """The page is complete."""
-        self.cancel()
+        self.stop()
         for entry in self._entries:
-            entry.outcome = entry.outcome or "stopped"
-            entry.ended_s = entry.ended_s or self.now_s()
-        self._writer.close(self._entries, self.now_s())
+            entry.close()
+        self._writer.settle(self._entries, self.now_s())
         self._entries = []
         self._put(self._news.end())
 
-    def cancel(self) -> None:
-        """Send nothing more."""
-        self.due_s = math.inf
-        if self._timer is not None:
-            self._timer.cancel()
+    def stop(self) -> None:
+        """Send nothing more by itself."""
+        self._is_live = False
+        self._cancel()
 
     def news(self) -> str:
         """Return what shows that the stream goes on, if that is to be shown now."""
         return self._news.pulse(self.now_s()) if self._news.is_on else ""
 
-    def _start(self, entry: Entry) -> None:
+    def _add(self, entry: Entry) -> None:
         if entry not in self._entries:
             self._entries.append(entry)
-        if self._is_live:
-            self._put(self.style())
-        if not entry.is_placed:
-            self._writer.start(entry, self._entries, self.now_s())
-        if self._is_live:
-            self._put(self._news.pulse(self.now_s()))
-        self._schedule(0)
 
     def _tick(self) -> None:
         now_s = self.now_s()
-        is_taken = self._outbox.is_empty
-        if is_taken:
+        can_put = self._outbox.is_empty and not self._sheet.is_in_tag
+        if can_put:
             self._writer.show(self._entries, now_s)
-        self.cancel()
-        if not is_taken or any(entry.is_running for entry in self._entries):
+        self._cancel()
+        if not can_put or any(entry.is_running for entry in self._entries):
             self._schedule(self._interval_s(now_s))
 
     def _schedule(self, delay_s: float) -> None:
         if self._is_live:
-            self.cancel()
+            self._cancel()
             self.due_s = self.now_s() + delay_s
             self._timer = self._clock.call_at(self.due_s, self._tick)
 
+    def _cancel(self) -> None:
+        self.due_s = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _interval_s(self, now_s: float) -> float:
-        starts = [entry.started_s for entry in self._entries if entry.started_s is not None]
+        starts = [entry.started_s or now_s for entry in self._entries if entry.is_running]
         share_s = (now_s - min(starts, default=now_s)) * PROGRESS_INTERVAL_SHARE
         return max(self._interval_min_s, min(share_s, PROGRESS_INTERVAL_MAX_S))
-
-    def _quiet(self) -> None:
-        """Nothing is waited for while the page function only writes."""
-        if not self._is_shell_done and not any(entry.is_running for entry in self._entries):
-            self._put(self._news.end())
 
     def _put(self, text: str) -> None:
         if text:
@@ -202,3 +221,17 @@ class Board:
             function(argument)
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, argument)
+
+
+class _Start:
+    """An entry of sync code, among its pieces: starts when the ones before are written."""
+
+    __slots__ = ("_board", "_entry")
+
+    def __init__(self, board: Board, entry: Entry) -> None:
+        self._board: Final = board
+        self._entry: Final = entry
+
+    def __html__(self) -> str:
+        self._board.start_here(self._entry)
+        return ""

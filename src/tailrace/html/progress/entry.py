@@ -20,8 +20,8 @@ AREAS: Final = {
     "c": "{}",
     "s": '<p class="tailrace-status" role="status">{}</p>',
 }
-"""The areas of an entry, which change apart: bar or steps, numbers, log, cancel, and what a screen
-reader reads out. Each in what stays around it."""
+"""The areas that an entry may have, which change apart: bar or steps, numbers, log, cancel, and
+what a screen reader reads out. Each in what stays around it."""
 
 
 class EntryBoard(Protocol):
@@ -105,12 +105,24 @@ class Entry(ABC):
             self._board.start(self)
 
     def end(self, outcome: str) -> None:
-        """End, unless it has."""
-        if self.ended_s is None:
+        """End, unless it has; what has stopped may be found to have failed."""
+        if self.ended_s is None or (self.outcome, outcome) == ("stopped", "failed"):
             self.start()
             self.ended_s = self._board.now_s()
             self.outcome = outcome
             self._board.end(self)
+
+    def close(self) -> None:
+        """The page is complete, and so is this, if it has not ended."""
+        if self.ended_s is None:
+            self.ended_s = self._board.now_s()
+            self.started_s = self.started_s or self.ended_s
+            self.outcome = "done" if self.is_complete else "stopped"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        return False
 
     def __enter__(self) -> Any:
         self.start()
@@ -146,7 +158,7 @@ class Entry(ABC):
             if has_places
             else around.format(self.sent[key])
             for key, around in AREAS.items()
-            if has_places or self.sent[key]
+            if key in self.sent and (has_places or self.sent[key])
         ]
         return f'<div class="tailrace-progress">{"".join(texts)}</div>'
 

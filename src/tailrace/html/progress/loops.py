@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tailrace.html.progress.entry import Entry, outcome_of
+from tailrace.html.threads import raise_if_stopped
 
 if TYPE_CHECKING:
     from tailrace.html.progress.entry import EntryBoard
@@ -28,13 +29,14 @@ class Counted(Entry):
 class Rows:
     """An async loop; when an update is due, it gives other tasks a turn."""
 
-    __slots__ = ("_bar", "_board", "_is_async", "_next", "_now_s")
+    __slots__ = ("_bar", "_board", "_is_async", "_is_open", "_next", "_now_s")
 
     def __init__(self, bar: Counted, board: EntryBoard, rows: Any) -> None:
         self._bar: Final = bar
         self._board: Final = board
         self._is_async: Final = isinstance(rows, AsyncIterable)
         self._next: Final = aiter(rows).__anext__ if self._is_async else iter(rows).__next__
+        self._is_open = False
         self._now_s: Final = board.now_s
 
     def __aiter__(self) -> Self:
@@ -42,10 +44,10 @@ class Rows:
 
     async def __anext__(self) -> Any:
         bar = self._bar
-        if bar.started_s is None:
-            await self._start()
-        else:
+        if self._is_open:
             bar.count += 1
+        else:
+            await self._start()
         if self._now_s() >= self._board.due_s:
             await self._board.turn()
         try:
@@ -58,12 +60,13 @@ class Rows:
         raise StopAsyncIteration
 
     async def _start(self) -> None:
+        self._is_open = True
         self._bar.start()
         await self._board.wait_room()
         await self._board.turn()
 
     def __del__(self) -> None:
-        if self._bar.started_s is not None:
+        if self._is_open:
             self._bar.end("stopped")
 
 
@@ -85,6 +88,7 @@ def iterate(bar: Counted, rows: Iterable[Any]) -> Generator[Any, None, None]:
         for row in rows:
             yield row
             bar.count += 1
+            raise_if_stopped()
         outcome = "done"
     except Exception:
         outcome = "failed"

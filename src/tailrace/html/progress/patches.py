@@ -43,6 +43,8 @@ class Patches:
             entry.is_placed = True
             entry.writes = self._writes
             self._sheet.outbox.put(entry.block(now_s, self._words, has_places=True))
+        else:
+            self.show(entries, now_s)
 
     def show(self, entries: list[Entry], now_s: float) -> None:
         """Send what has changed."""
@@ -62,21 +64,14 @@ class Patches:
                 self._show_in_part(part, members, now_s)
 
     def before_write(self, entries: list[Entry], now_s: float) -> list[Entry]:
-        """Send the ends that are certain to be seen; return the other entries."""
-        rest = [entry for entry in entries if not self._settle(entry, now_s)]
+        """The page function writes more. Do as `settle`, before."""
+        rest = self.settle(entries, now_s)
         self._writes += 1
         return rest
 
-    def shell_done(self, entries: list[Entry], now_s: float) -> list[Entry]:
-        """The page function is done: send all of what may not have been seen."""
-        for entry in entries:
-            if entry.part is None:
-                entry.sent = {}
+    def settle(self, entries: list[Entry], now_s: float) -> list[Entry]:
+        """Send the ends that are certain to be seen; return the other entries."""
         return [entry for entry in entries if not self._settle(entry, now_s)]
-
-    def close(self, entries: list[Entry], now_s: float) -> None:
-        """The page is complete."""
-        self.shell_done(entries, now_s)
 
     def _settle(self, entry: Entry, now_s: float) -> bool:
         """Send the end of an entry, if it has ended and that is certain to be seen."""

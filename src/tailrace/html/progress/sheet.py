@@ -21,6 +21,10 @@ class Sheet(Protocol):
         """Whether the page function is done."""
 
     @property
+    def is_in_tag(self) -> bool:
+        """Whether nothing can be put now, since a tag is not complete."""
+
+    @property
     def waits_for(self) -> Part | None:
         """The part that comes next, in order."""
 

@@ -57,7 +57,7 @@ class Steps(Counted):
                 self._status = status
                 self._due_s = now_s + STATUS_INTERVAL_S
         steps = f'<ol class="tailrace-steps">{"".join(items)}</ol>'
-        return {"": steps, "t": "", "l": "", "c": "", "s": escape(self._status)}
+        return {"": steps, "s": escape(self._status)}
 
     def _item(self, at: int, words: Mapping[str, str]) -> str:
         state = self._state(at)
