@@ -187,6 +187,7 @@ WALKS = [
     "docs/how-to/node-on-the-emulator.md",
     "docs/how-to/point-boto3-at-the-emulator.md",
     "docs/how-to/stop-when-the-client-leaves.md",
+    "docs/how-to/stream-events.md",
     "docs/how-to/stream-llm-tokens.md",
     "docs/topics/costs.md",
     "docs/topics/which-path.md",
@@ -215,6 +216,25 @@ def test_the_page_of_tokens_shows_them_and_says_when_the_model_fails(tmp_path: P
                 browser.evaluate(f"window.seen = []; {script}; {ask}; 0")
                 browser.wait_until(f"window.seen.join('').endsWith('{end}')")
                 assert browser.evaluate("window.seen.slice(0, 2)") == ["You ", "said "]
+    finally:
+        walk.stop()
+
+
+def test_the_page_of_events_follows_them_to_their_end(tmp_path: Path) -> None:
+    page = blocks("docs/how-to/stream-events.md")
+    script = next(step.text for step in page if "EventSource(" in step.text)
+    walk = Walk(tmp_path)
+    try:
+        for step in page[:2]:
+            walk.do(step)
+        walk.do(Block(("console",), "$ tailrace dev\n…\n", 0))
+        with Chromium() as browser:
+            browser.call("Page.navigate", url=f"{walk.public_url}/_tailrace/health")
+            browser.wait_until("document.readyState === 'complete'")
+            browser.evaluate(f"window.seen = []; {script}; follow((text) => seen.push(text)); 0")
+            browser.wait_until("seen.at(-1) === 'that is all'")
+            seen = ["taken", "packed", "shipped", "delivered", "that is all"]
+            assert browser.evaluate("seen") == seen
     finally:
         walk.stop()
 
