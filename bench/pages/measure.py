@@ -19,11 +19,17 @@ from tailrace.html import Html, Page, page
 ROWS: Final = 10_000
 TURNS: Final = 20
 """Turns of the event loop that a slow client takes for each write: the page goes on meanwhile."""
-IMPORTS: Final = ("tailrace.function", "tailrace.html", "jinja2")
+IMPORTS: Final = {
+    "asyncio alone": "import asyncio",
+    "a streamed handler of tailrace.function": "import asyncio, tailrace.function.handler",
+    "a page of tailrace.html": "from tailrace.html import Html, page",
+    "jinja2": "import jinja2",
+    "starlette.responses": "import starlette.responses",
+}
 _IMPORT: Final = """\
 import time
 started_s = time.process_time()
-import {}
+{}
 print((time.process_time() - started_s) * 1e3)
 """
 
@@ -58,8 +64,8 @@ async def memory(row: Row) -> None:
 
 def imports(row: Row) -> None:
     """One run: milliseconds of CPU time of each import, in a fresh process."""
-    for name in IMPORTS:
-        words = [sys.executable, "-c", _IMPORT.format(name)]
+    for name, code in IMPORTS.items():
+        words = [sys.executable, "-c", _IMPORT.format(code)]
         row.add(name, float(subprocess.run(words, capture_output=True, check=True).stdout))
 
 

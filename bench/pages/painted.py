@@ -1,8 +1,8 @@
 """Time until a part is seen, and bytes: the same page in parts, ours and React's, in Chromium.
 
 A part holds the time when it was ready, by the clock of its server, which is also the browser's.
-The page notes when the part's caption is painted (Element Timing, W3C, read 2026-11), whoever put
-it there. Both servers get the parts' data in the same order, at the same distances.
+The page notes when the part's caption is painted, whoever put it there (Element Timing, a W3C
+draft, read 2026-11). Both servers get the parts' data in the same order, at the same distances.
 """
 
 from __future__ import annotations

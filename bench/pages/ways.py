@@ -44,6 +44,15 @@ async def generate_async() -> bytes:
     return "".join([piece async for piece in pieces]).encode()
 
 
+async def each_piece(scope: Any, receive: Any, send: Any) -> None:
+    """One template as an ASGI app that sends each piece, as Starlette's StreamingResponse does."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    pieces = content.WHOLE.generate_async(load=content.load, numbers=range(content.PARTS))
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def render_async() -> bytes:
     """One template, as a whole."""
     whole = content.WHOLE.render_async(load=content.load, numbers=range(content.PARTS))
@@ -115,6 +124,7 @@ HTPY_ALONE: Final = "htpy, aiter_chunks"
 HTPY: Final = "tailrace, parts by htpy"
 WAYS: Final[dict[str, Way]] = {
     GENERATE: generate_async,
+    "  each piece sent, under ASGI": lambda: response_of(each_piece),
     "Jinja2, render_async": render_async,
     JINJA2: in_parts(content.by_jinja2),
     f"{JINJA2}, in order": in_parts(content.by_jinja2, in_order=True),
