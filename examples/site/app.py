@@ -9,6 +9,8 @@ from progress import cancelled, progress
 from table import table
 from timing import timing
 
+from tailrace.function import asgi
+
 PAGES = {
     "answer": answer,
     "cancelled": cancelled,
@@ -37,5 +39,8 @@ def buffered(event, context):
 
 
 async def app(scope, receive, send):
-    """The same pages as a web app, which does not flush."""
+    """The same pages as a web app; with "explicit", nothing is flushed for it."""
     await page_of(scope["path"])(scope, receive, send)
+
+
+held_back = asgi(app, lifespan="off", flush="explicit")
