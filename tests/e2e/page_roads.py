@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from tests.e2e.chain import Chain, serving
 from tests.e2e.client import Client
 from tests.e2e.gate import SOURCE, WAIT_S, Gate
-from tests.fakes import Broken
+from tests.fakes import Broken, Response
 
 import tailrace
 
@@ -27,6 +27,7 @@ SOURCES = str(Path(tailrace.__file__).parent.parent)
 
 PAGES = '''
 import asyncio
+import json
 
 from gate import Gate
 from tailrace.function import asgi, streamify_response
@@ -114,13 +115,58 @@ def threaded(page):
             gate.tell("ended")
 
 
+@page
+async def mirror(page):
+    """The request, as the page function sees it."""
+    request = page.request
+    seen = {name: getattr(request, name) for name in SEEN}
+    fields = dict(request.headers)
+    page.headers["content-type"] = "application/json"
+    yield Html(json.dumps([seen, fields, request.text(), page.query]))
+
+
+@page
+async def fails(page):
+    yield Html("<p>half</p>")
+    await part(page, "one")
+    raise ValueError("no more rows")
+
+
+@page
+async def fails_early(page):
+    raise ValueError("no rows")
+
+
+@page
+async def promises(page):
+    """Has what no flush may change."""
+    page.headers["content-length"] = page.query["length"]
+    yield "half"
+    yield await part(page, "one")
+    yield "rest"
+
+
+SEEN = (
+    *("method", "path", "raw_path", "raw_query", "cookies", "client", "host", "port"),
+    *("http_version", "scheme"),
+)
+@page
+async def hello(page):
+    return "hello"
+
+
 PAGES = {
+    "hello": hello,
+    "mirror": mirror,
+    "fails": fails,
+    "fails_early": fails_early,
+    "promises": promises,
     "report": report, "early": early, "stubborn": stubborn, "large": large, "threaded": threaded
 }
 
 
 def endpoint_of(path):
-    return PAGES[path.rpartition("/")[2]]
+    return PAGES.get(path.rpartition("/")[2], mirror)
 
 
 async def app(scope, receive, send):
@@ -365,7 +411,7 @@ class Reader:
         try:
             self.text += self.client.rest().decode("utf-8", "replace")
         except Broken as broken:
-            self.text += broken.body.decode("utf-8", "replace")
+            self.text += broken.received.decode("utf-8", "replace")
             raise
         return self.text
 
@@ -406,6 +452,10 @@ class Pages:
         }
         api = "/2021-11-15/functions/page/response-streaming-invocations"
         return client.ask(api, "POST", body=json.dumps(event).encode())
+
+    def get(self, road: Road, target: str, *args: Any, **options: Any) -> Response:
+        """The answer to any other request."""
+        return self.client(road).ask(target, *args, **options).answer()
 
     def reader(self, road: Road, name: str, *gates: Gate, **query: str) -> Reader:
         """A client that has the head of a page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -56,3 +57,62 @@ def test_a_buffered_page_is_finished_and_in_order(pages: Pages) -> None:
         "<!doctype html><title>Report</title><h1>Sales</h1>"
         f"{FIRST}{SECOND}<p>the end</p></body></html>"
     )
+
+
+REQUESTS = {
+    "plain": ("GET", "/a", (), b""),
+    "encoded": ("GET", "/a%20b%2Fc/%C3%A4?q=%26&q=2&empty=&plus=a+b", (), b""),
+    "percent": ("GET", "/100%25/%zz", (), b""),
+    "latin-1": ("GET", "/%E4", (("x-name", "caf\u00e9"),), b""),
+    "dots": ("GET", "/a/../b//c/.", (), b""),
+    "repeated": ("GET", "/a", (("x-a", "1"), ("X-A", "2"), ("accept", "a, b")), b""),
+    "cookies": ("GET", "/a", (("cookie", "a=1; b=2"), ("cookie", "c=3")), b""),
+    "body": ("POST", "/a", (("content-type", "text/plain; charset=latin-1"),), b"\xe4 body"),
+    "method": ("PATCH", "/a?", (("content-type", "application/json"),), b"{}"),
+    "question": ("GET", "/a??b?c=d", (), b""),
+}
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_the_request_is_the_same_under_a_server_and_in_a_function(
+    pages: Pages, request_: tuple[str, str, tuple[tuple[str, str], ...], bytes]
+) -> None:
+    method, target, fields, body = request_
+    roads = (Road("free"), Road("uvicorn"), Road("uvicorn-h11"), Road("hypercorn"))
+
+    seen = [pages.get(road, target, method, fields, body).body for road in roads]
+
+    of_function, *of_servers = [comparable(each) for each in seen]
+    for of_server in of_servers:
+        assert of_server == of_function
+
+
+def comparable(body: bytes) -> tuple[object, ...]:
+    """What a page has seen of a request, without what its front end adds or knows."""
+    seen, fields, text, query = json.loads(body)
+    added = ("x-forwarded-", "x-amzn-", "x-amz-", "host", "content-length")
+    for name in ("port", "host"):  # each listens somewhere else
+        del seen[name]
+    return seen, {n: v for n, v in fields.items() if not n.startswith(added)}, text, query
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMING if name not in ("invoke", "fastapi")])
+def test_the_answer_to_head_is_a_head(pages: Pages, name: str) -> None:
+    road = STREAMING[name]
+
+    answer = pages.get(road, pages.target(road, "hello"), "HEAD")
+
+    assert answer.status == 200
+    assert answer.get("content-type") == "text/html; charset=utf-8"
+    assert answer.body == b""
+
+
+@pytest.mark.parametrize("name", ["url-asgi", "gateway-stream", "callback"])
+def test_a_page_that_cannot_be_flushed_is_complete(pages: Pages, name: str) -> None:
+    (one,) = pages.gates(1)
+    road = STREAMING[name]
+    size = len("half<b>one is done</b>rest")
+    client = pages.ask(road, "promises", one, length=str(size))
+    one.open()
+
+    assert client.answer().body == b"half<b>one is done</b>rest"

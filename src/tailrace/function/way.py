@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 EXTENSION: Final = "tailrace.way"
 """The key of a `ResponseWay` among the extensions of an ASGI scope."""
 FLUSH_EXTENSION: Final = "tailrace.flush"
-"""The key of a function there that sets the flush policy, by its name, until the response starts.
-It is absent where nothing is held back, and where the app's user has chosen a policy."""
+"""The key of a coroutine function there that does as `ResponseStream.flush`; it is absent where
+nothing is held back. Middleware may not have passed on yet what the app has sent."""
 
 
 class ResponseWay(NamedTuple):

@@ -31,20 +31,37 @@ class Endpoint:
         return handler_of(functools.partial(self._produce, self._function))
 
     def response(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a response for Starlette and FastAPI; the function also gets these arguments.
+        """Return a response for Starlette and FastAPI; the function gets these arguments, too.
+
+        They follow its first argument.
 
         Raises:
             ImportError: Starlette is not installed.
         """
         from tailrace.html.hosts.starlette import StreamedResponse
 
-        function = functools.partial(self._function, *args, **kwargs) if args or kwargs else None
-        return StreamedResponse(functools.partial(self._produce, function or self._function))
+        function = self._function
+        if args or kwargs:
+            function = _with_arguments(function, args, kwargs)
+        return StreamedResponse(functools.partial(self._produce, function))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         from tailrace.html.hosts.asgi import serve
 
         await serve(functools.partial(self._produce, self._function), scope, receive, send)
+
+
+def _with_arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> Callable[..., Any]:
+    from tailrace.html.threads import is_async
+
+    if not is_async(function):
+        return lambda first: function(first, *args, **kwargs)
+
+    async def call(first: Any) -> Any:
+        result = function(first, *args, **kwargs)
+        return await result if hasattr(type(result), "__await__") else result
+
+    return call
 
 
 def endpoint_or_decorator(

@@ -16,6 +16,14 @@ THREAD_ITEMS_WAITING_MAX: Final = 32
 """Items that sync code is ahead of what takes them; then its thread waits."""
 PAGE_WAITING_CHARS_MAX: Final = 65_536
 """Characters of a page that wait to be sent; with more, the page function is paused."""
+FLUSH_WAIT_MAX_S: Final = 0.25
+"""How long bytes wait for a pause in what follows, at most, before they are flushed."""
+FLUSH_INTERVAL_SHARE: Final = 0.02
+"""The time between two flushes grows to this share of the age of the response, up to
+`FLUSH_INTERVAL_MAX_S`. With a padding of 100 KB the longest response, of 15 minutes, has 42 MB of
+it at most; Lambda ends a response at 200 MB."""
+FLUSH_INTERVAL_MAX_S: Final = 5.0
+"""The longest time between two flushes of a response that goes on: that of heartbeats."""
 REQUEST_BODY_BYTES_MAX: Final = 6 * 1024 * 1024
 """The request body of a page or a stream under an ASGI server; a longer one is answered 413. Lambda
 takes as much in an event."""

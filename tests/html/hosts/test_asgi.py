@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.html.hosts.asgi_server import AsgiClient
 
-from tailrace.function.way import FLUSH_EXTENSION
+from tailrace.errors import ClientDisconnected, FlushError
+from tailrace.function.way import EXTENSION, FLUSH_EXTENSION, ResponseWay
 from tailrace.html import Html, Page, page
 from tailrace.html.limits import REQUEST_BODY_BYTES_MAX
 
@@ -285,9 +286,30 @@ def test_the_lifespan_is_confirmed() -> None:
     ]
 
 
-def test_where_small_writes_are_held_back_the_response_is_flushed() -> None:
-    policies: list[str] = []
+@pytest.mark.parametrize("error", [None, FlushError("no"), ClientDisconnected("gone")])
+def test_where_small_writes_are_held_back_the_response_is_flushed(error: Exception | None) -> None:
+    flushed: list[str] = []
+    held_back = ResponseWay(stops_on_leave=False, holds_back=True)
 
-    serve(AsgiClient(extensions={FLUSH_EXTENSION: policies.append}))
+    async def main() -> AsgiClient:
+        @page
+        async def two(page: Page) -> Any:
+            yield "one"
+            while len(flushed) == 0:
+                await asyncio.sleep(0)
+            yield "two"
 
-    assert policies == ["adaptive"]
+        async def flush() -> None:
+            flushed.append(client.text)
+            if error is not None:
+                raise error
+
+        client = AsgiClient(extensions={EXTENSION: held_back, FLUSH_EXTENSION: flush})
+        await two(client.scope, client.receive, client.send)
+        return client
+
+    client = asyncio.run(main())
+
+    assert flushed[0] == "one"
+    assert client.text == "onetwo"
+    assert client.is_complete

@@ -147,9 +147,8 @@ class AsgiApp:
 def _extensions(response: ResponseStream) -> dict[str, Any]:
     """What an app may know of the way of its response."""
     extensions: dict[str, Any] = {EXTENSION: way_of(response._stream)}
-    flushes = response._stream.output.flushes
-    if flushes is not None and flushes.policy is None:
-        extensions[FLUSH_EXTENSION] = response.set_flush_policy
+    if response._stream.output.flushes is not None:
+        extensions[FLUSH_EXTENSION] = response.flush
     return extensions
 
 

@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
+from tailrace.errors import ClientDisconnected, FlushError
 from tailrace.function.stream import FLUSH
 from tailrace.function.way import EXTENSION, FLUSH_EXTENSION, ResponseWay
 from tailrace.html.hosts.asgi_request import AsgiRequest
 from tailrace.html.limits import REQUEST_BODY_BYTES_MAX
+from tailrace.limits import FLUSH_QUIET_S
 from tailrace.net.tasks import TaskSet
 from tailrace.wire.integration import Head
 
@@ -56,7 +58,7 @@ async def respond(
     Raises:
         Exception: what `items` or `send` raised, but for an OSError of `send`.
     """
-    sender = _Sender(send, tuple(more), is_head_request=scope["method"] == "HEAD")
+    sender = _Sender(scope, send, tuple(more))
     tasks = TaskSet()
     sending = tasks.spawn(_outcome(sender, items), "response")
     leaving = tasks.spawn(_wait_left(receive), "disconnect")
@@ -78,11 +80,8 @@ async def respond(
 
 
 def way_in(scope: Any) -> ResponseWay:
-    """Return the way of a response; where small writes are held back, it is set to flush."""
-    extensions = scope.get("extensions") or {}
-    if FLUSH_EXTENSION in extensions:  # no message of ASGI flushes
-        extensions[FLUSH_EXTENSION]("adaptive")
-    way: ResponseWay = extensions.get(EXTENSION, ResponseWay())
+    """Return the way of a response."""
+    way: ResponseWay = (scope.get("extensions") or {}).get(EXTENSION, ResponseWay())
     return way
 
 
@@ -138,7 +137,7 @@ async def _send_whole(scope: Any, send: Any, status: int, text: str) -> None:
     headers = [("content-type", _TEXT)]
     if scope.get("http_version", "1.1").startswith("1"):
         headers.append(("connection", "close"))
-    sender = _Sender(send, (), is_head_request=scope["method"] == "HEAD")
+    sender = _Sender(scope, send, ())
     await sender.start(Head(status, headers))
     await sender.write(text.encode())
     await sender.end()
@@ -185,13 +184,12 @@ async def _end(tasks: TaskSet, *cancelled: asyncio.Task[Any]) -> None:
 class _Sender:
     """Sends one response as ASGI messages."""
 
-    def __init__(
-        self, send: Any, more: tuple[tuple[bytes, bytes], ...], *, is_head_request: bool
-    ) -> None:
+    def __init__(self, scope: Any, send: Any, more: tuple[tuple[bytes, bytes], ...]) -> None:
         self.has_started = False
         self._send = send
+        self._flush = (scope.get("extensions") or {}).get(FLUSH_EXTENSION)
         self._more = more
-        self._is_bodiless = is_head_request
+        self._is_bodiless = scope["method"] == "HEAD"
 
     async def send_all(self, items: Items) -> None:
         """Send what an endpoint makes; raises _ClientHasLeft."""
@@ -200,7 +198,9 @@ class _Sender:
                 await self.start(item)
                 if self._is_bodiless:
                     break
-            elif item is not FLUSH:
+            elif item is FLUSH:
+                await self._flush_if_held()
+            else:
                 await self.write(item.encode() if isinstance(item, str) else bytes(item))
         await self.end()
 
@@ -227,6 +227,16 @@ class _Sender:
             await self.end()
         except _ClientHasLeft:
             pass
+
+    async def _flush_if_held(self) -> None:
+        """Flush in a function of Lambda: no message of ASGI does that."""
+        if self._flush is None:
+            return
+        await asyncio.sleep(FLUSH_QUIET_S)  # middleware passes on what was sent before
+        try:
+            await self._flush()
+        except (FlushError, ClientDisconnected):
+            self._flush = None
 
     async def _put(self, **message: Any) -> None:
         try:

@@ -51,12 +51,9 @@ def _event_of(scope: Any, body: bytes) -> dict[str, Any]:
             headers[name] += ("; " if name == "cookie" else ",") + value
         else:
             headers[name] = value
-    root_path, raw_path = scope.get("root_path", ""), _raw_path(scope)
-    if root_path and not scope["path"].startswith(root_path):
-        raw_path = quote(root_path) + raw_path  # hypercorn leaves it out
     return {
         "version": "2.0",
-        "rawPath": raw_path,
+        "rawPath": _raw_path(scope),
         "rawQueryString": scope["query_string"].decode("latin-1"),
         "headers": headers,
         "requestContext": {
