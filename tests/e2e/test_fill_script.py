@@ -201,6 +201,30 @@ def test_places_within_fills_and_placeholders(sent: SentPage) -> None:
     assert sent.html() == '<p id="a"><i>5</i>c</p>'
 
 
+@pytest.mark.parametrize(
+    ("content", "filled"),
+    [
+        ("<span>new", "<span>new</span>"),
+        ("<b><i>new</b>er", "<b><i>new</i></b><i>er</i>"),
+        ("new</div></section></i>er", "newer"),
+        ("new</p>er", "newer"),
+        ("<table><tr>new", "new<table><tbody><tr></tr></tbody></table>"),
+        ("<svg><circle>", "<svg><circle></circle></svg>"),
+        ("<body class=x><html lang=x><frameset>new", "new"),
+    ],
+)
+def test_a_fill_that_leaves_elements_open_stays_in_its_place(
+    sent: SentPage, content: str, filled: str
+) -> None:
+    sent.send(shell(f"<div id=a>{place('p1', 'a<?start>b<?end>c')}</div><p id=b>b</p>"))
+    sent.send(fill("p1", content) + place("p2", "old"))
+    sent.send(fill("p2", "<i id=after></i>"), then="!!document.getElementById('after')")
+    sent.end()
+
+    assert sent.html("#a") == filled
+    assert sent.html().endswith('<p id="b">b</p><i id="after"></i>')
+
+
 def test_scripts_in_a_fill_run_once_and_in_order(sent: SentPage) -> None:
     sent.send(shell(f"<p id=a>{place('p1', 'old')}</p><script>ran = []</script>"))
     texts = "".join(

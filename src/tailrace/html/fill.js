@@ -1,13 +1,13 @@
 // Fills places. `fill.py` sends it without its comments and white space.
 // d: the document; s: this script; m: the first place of each name; q: templates and their names.
 ((d, s, m = {__proto__: null}, q = new Map) => {
-  // What a node is to us: [, , "s" for a start or "e" for an end, , name]. Old browsers parse
+  // What a node is to us: [, , "s" for a start or "e" for an end, , , name]. Old browsers parse
   // comments.
-  let is = n => /^(#comment.)?(s|e)(tart.?name="(.+?)"|nd)/.exec(n.nodeName + n.data) || [],
+  let is = n => /^(#comment.)?(s|e)(tart(.?name="(.+?)")?|nd)/.exec(n.nodeName + n.data) || [],
   step = n => ({s: 1, e: -1})[is(n)[2]] | 0,
 
   note = n => {
-    let x = is(n)[4];
+    let x = is(n)[5];
     if (x && !m[x]?.isConnected) m[x] = n;
     if (n.content && n.matches("template[for]")) {
       q.set(n, n.getAttribute("for"));
@@ -37,7 +37,7 @@
       let c = t.content;
       if (
         t.nextSibling ||
-        is(c.firstChild || d)[4] == x && ![...c.childNodes].reduce((k, n) => k + step(n), 0)
+        is(c.firstChild || d)[5] == x && ![...c.childNodes].reduce((k, n) => k + step(n), 0)
       ) {
         q.delete(t);
         fill(t, x)
