@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -34,12 +35,16 @@ class PlayedModel:
 
     url = ""
 
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+
     async def __aenter__(self) -> Self:
         self._arrived: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         self._arrived = asyncio.Queue()
         self._writers: list[asyncio.StreamWriter] = []
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        scheme = "http" if self._tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(
@@ -92,8 +97,8 @@ class PlayedModel:
         """Wait until the client has closed the connection; this sends nothing."""
         try:
             assert await self._reader.read() == b""
-        except ConnectionResetError:
-            pass
+        except (ConnectionResetError, ssl.SSLError):
+            pass  # an alert of TLS is the end, too
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)

@@ -198,6 +198,8 @@ class AsyncManager(Manager):
         lambda: SyncManager(words()),
         lambda: AsyncManager(async_words()),
         lambda: lambda: SyncManager(words()),
+        lambda: async_words,
+        lambda: later,
     ],
     ids=str,
 )
@@ -288,9 +290,11 @@ async def test_what_turns_out_to_be_no_stream_is_refused() -> None:
     async def ask() -> Any:
         return Answer()
 
-    for source in (ask(), Answer):
+    for source in (ask(), ask, lambda: Answer()):
         with pytest.raises(TypeError, match="Answer is no stream"):
             await anext(tokens(source))
+    with pytest.raises(TypeError, match="async_generator cannot be read in a thread; pass what"):
+        await anext(tokens(lambda: async_words()))
 
 
 @in_loop

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -28,15 +30,16 @@ from tests.html.streams.played_model import PlayedModel, in_loop
 from tailrace.errors import ModelStreamError
 from tailrace.html.streams.tokens import tokens
 
+CERTIFICATE = Path(__file__).parents[2] / "net/tls/localhost.pem"  # self-signed, for loopback
 each_api = pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
 
 
 @asynccontextmanager
 async def begun(
-    api: ModelApi, **options: Any
+    api: ModelApi, tls: ssl.SSLContext | None = None, **options: Any
 ) -> AsyncIterator[tuple[PlayedModel, AsyncGenerator[str, None]]]:
     """A model that has sent its first text, and the texts behind that."""
-    async with PlayedModel() as model:
+    async with PlayedModel(tls) as model:
         client = api.client(model.url)
         pieces = tokens(api.open(client), **options)
         first = asyncio.ensure_future(anext(pieces))
@@ -82,6 +85,21 @@ async def test_leaving_in_a_silence_ends_the_connection(api: ModelApi) -> None:
         await model.client_left()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+
+@each_api
+@in_loop
+async def test_leaving_in_a_silence_ends_a_connection_with_tls(
+    api: ModelApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(CERTIFICATE))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(CERTIFICATE)
+    async with begun(api, tls) as (model, pieces):
+        await pieces.aclose()
+
+        await model.client_left()
 
 
 @each_api

@@ -21,29 +21,36 @@ class BlockingStream:
 
     def events(self) -> Iterator[Any]:
         """Open the stream, yield its events, and close it."""
-        with ExitStack() as stack:
-            stream = self._open(stack)
-            self._opened = stream
-            if self._is_interrupted:  # the order matters: `interrupt` uses these the other way
-                return
-            try:
-                yield from stream
-            except Exception:
-                if not self._is_interrupted:
-                    raise
-            finally:
-                self._opened = None
+        try:
+            with ExitStack() as stack:
+                stream = self._open(stack)
+                stack.callback(self._forget)  # before it is closed: its socket may serve others
+                self._opened = stream
+                if not self._is_interrupted:  # `interrupt` uses these in the other order
+                    yield from stream
+        except Exception:
+            if not self._is_interrupted:
+                raise
 
     def interrupt(self) -> None:
         """End the stream's connection, so that a read that waits returns."""
         self._is_interrupted = True
-        if self._opened is not None:
-            _shut_down(self._opened)
+        opened = self._opened
+        if opened is not None:
+            _shut_down(opened)
+
+    def _forget(self) -> None:
+        self._opened = None
 
     def _open(self, stack: ExitStack) -> Any:
         source = self._source
         if is_function(source):
             source = source()
+            if not any(hasattr(type(source), name) for name in ("__iter__", "__enter__")):
+                raise TypeError(
+                    f"{type(source).__name__} cannot be read in a thread; pass what a function"
+                    " returns if that is async, or a function that is async itself"
+                )
         stream = stream_of(source)
         if hasattr(type(stream), "__enter__"):
             return stack.enter_context(stream)

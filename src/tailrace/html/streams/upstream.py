@@ -17,7 +17,7 @@ from typing import Any, Final
 from tailrace.html.limits import MODEL_CLOSE_TIMEOUT_S
 from tailrace.html.streams.blocking_stream import BlockingStream, is_function, stream_of
 from tailrace.html.streams.feed import Feed
-from tailrace.html.threads import ThreadSet
+from tailrace.html.threads import ThreadSet, is_async
 from tailrace.net.tasks import TaskSet
 
 logger = logging.getLogger("tailrace.html")
@@ -57,11 +57,14 @@ class Upstream:
         error: BaseException | None = None
         try:
             source = self._source
+            if is_function(source) and is_async(source):
+                source = source()
             if inspect.isawaitable(source):
                 source = await source
             source = source if is_function(source) else stream_of(source)
-            async with aclosing(_events(source) if _is_async(source) else _blocking(source)) as all:
-                async for event in all:
+            opened = _events(source) if _is_async_stream(source) else _blocking(source)
+            async with aclosing(opened) as events:
+                async for event in events:
                     await feed.put(event)
         except BaseException as raised:
             error = raised
@@ -71,7 +74,7 @@ class Upstream:
             feed.close(error)
 
 
-def _is_async(source: Any) -> bool:
+def _is_async_stream(source: Any) -> bool:
     """Proxies, as tracing makes them, have the methods of both kinds: what is wrapped decides."""
     while not is_function(source) and hasattr(source, "__wrapped__"):
         source = source.__wrapped__
