@@ -205,7 +205,10 @@ class Surprise:
     ("event", "words"),
     [
         (Surprise(), f"{__name__}.Surprise with the fields type, payload;"),
-        ({"event": "on_chat_model_stream", "data": {}}, "dict with the fields event, data;"),
+        (  # of LangChain's `astream_events`
+            {"event": "on_chat_model_stream", "data": {}, "metadata": {}},
+            "dict with the fields event, data, metadata;",
+        ),
         (b"one", "bytes with the fields none;"),
         (invoked({"answer": "one"}), "dict with the fields answer;"),
         ({f"field{n}": n for n in range(99)}, "field18, field19;"),

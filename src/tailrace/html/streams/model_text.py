@@ -171,14 +171,22 @@ def _read_failure(event: Any, value: Any) -> Reading:
     raise _failure(value)
 
 
-def _read_nothing(event: Any, value: Any) -> Reading:
-    return _NOTHING
+def _read_union(event: Any, value: Any) -> Reading | None:
+    """Events of Bedrock that have no text: they have one field, and maybe metrics."""
+    is_one = isinstance(event, Mapping) and len(event) - (_METRICS in event) <= 1
+    return _NOTHING if is_one else None
+
+
+def _read_object(event: Any, kind: Any) -> Reading | None:
+    """A chunk of OpenAI's without choices."""
+    return _NOTHING if kind == "chat.completion.chunk" else None
 
 
 def _read_end(event: Any, value: Any) -> Reading:
     return _END
 
 
+_METRICS: Final = "amazon-bedrock-invocationMetrics"
 _EXCEPTIONS: Final = (
     "internalServerException",
     "modelStreamErrorException",
@@ -190,11 +198,11 @@ _EXCEPTIONS: Final = (
 _READERS: Final[tuple[tuple[str, Callable[[Any, Any], Reading | None]], ...]] = (
     ("type", _read_typed),
     ("choices", _read_choices),
-    ("object", _read_nothing),  # a chunk without choices
+    ("object", _read_object),
     ("contentBlockDelta", _read_block_delta),
     ("messageStop", _read_end),
     *[
-        (name, _read_nothing)
+        (name, _read_union)
         for name in ("messageStart", "contentBlockStart", "contentBlockStop", "metadata")
     ],
     *[(name, _read_failure) for name in _EXCEPTIONS],
@@ -204,7 +212,7 @@ _READERS: Final[tuple[tuple[str, Callable[[Any, Any], Reading | None]], ...]] = 
     ("outputs", _read_outputs),
     ("is_finished", _flat("text", "is_finished")),  # Cohere
     ("content", _read_content),
-    ("amazon-bedrock-invocationMetrics", _read_nothing),
+    (_METRICS, _read_union),
 )
 """Fields by which events are known, in the order in which they are looked for."""
 
