@@ -201,7 +201,6 @@ class AsyncManager(Manager):
         lambda: async_words,
         lambda: later,
     ],
-    ids=str,
 )
 def test_every_kind_of_source(make: Callable[[], Any]) -> None:
     async def story() -> list[str]:
