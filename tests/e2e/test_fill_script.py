@@ -148,6 +148,21 @@ def test_each_update_is_seen_and_the_page_does_not_grow(sent: SentPage) -> None:
     assert sent.html() == '<p id="a">done</p>'
 
 
+def test_fills_that_come_at_once_are_filled_in_their_order(sent: SentPage) -> None:
+    """A browser that was busy, or a tab in the background, gets many of them in one piece."""
+    sent.send(shell(f"<p id=a>{place('b1', 'begins')}</p><p id=b>{place('p1', 'old')}</p>"))
+    updates = [fill("b1", place("b1", f"{number}{place('l1', '')}")) for number in range(1_000)]
+    parts = [fill("p1", place("p2", "")), fill("p2", f"{place('p3', '')}{place('p4', '')}")]
+    more = [fill("p4", "four"), fill("l1", "log"), fill("p3", "three")]
+
+    sent.send("".join(updates + parts + more), then="document.body.innerText.includes('three')")
+
+    assert sent.browser.evaluate("document.getElementById('b').innerText") == "threefour"
+    assert sent.browser.evaluate("document.getElementById('a').innerText") == "999log"
+    assert sent.browser.evaluate("document.querySelectorAll('template').length") == 0
+    sent.end()
+
+
 def test_an_update_that_is_cut_behind_the_end_of_a_place_in_it_is_not_complete(
     sent: SentPage,
 ) -> None:

@@ -24,6 +24,7 @@
     if (p && (any || p == d.body ? d : p).contains(c)) {
       for (; k && (n = c.nextSibling); n.remove()) k += step(n);
       t.remove();
+      m[x] = 0;
       walk(t.content);
       c.replaceWith(t.content);
       return 1

@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Final
 
-FILL_SCRIPT_BYTES_MAX: Final = 1_115
+FILL_SCRIPT_BYTES_MAX: Final = 1_120
 """The script that each page with parts contains, for browsers that do not fill by themselves."""
 PARTS_AT_ONCE_MAX: Final = 32
 """Parts of a page that are made at the same time; the others wait for one to end."""
