@@ -11,7 +11,7 @@ import markupsafe
 import pytest
 
 from tailrace.html import Html
-from tailrace.html.content import pieces_of, text_of
+from tailrace.html.content import Collected, pour, text_of
 
 
 class Shout(str):
@@ -53,7 +53,9 @@ KINDS = [
 @pytest.mark.parametrize(("make", "markup"), KINDS)
 def test_a_content_gives_its_markup(make: Any, markup: str) -> None:
     async def joined(content: object) -> str:
-        return "".join([piece async for piece in pieces_of(content)])
+        collected = Collected()
+        await pour(content, collected)
+        return "".join(collected)
 
     assert asyncio.run(text_of(make())) == markup
     assert asyncio.run(joined(make())) == markup

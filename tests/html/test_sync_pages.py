@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import traceback
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def serve(app: Any) -> AsgiClient:
 def text_of(app: Any) -> str:
     client = serve(app)
     assert client.is_complete
-    return client.text
+    return re.sub("<style.*?</style>", "", client.text)
 
 
 def test_a_generator_yields_its_page_from_one_thread() -> None:

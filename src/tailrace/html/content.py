@@ -2,56 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from tailrace.html.safe import Html, markup
 
-_BYTES = (bytes, bytearray, memoryview)
+_BYTES: Final = (bytes, bytearray, memoryview)
+_ASYNC: Final = ("__await__", "__aiter__", "aiter_chunks")
+_ITERATORS: Final[tuple[type, ...]] = (type(iter([])), type(iter(())))
 
 
-async def pieces_of(content: Any) -> AsyncIterator[str]:
-    """Yield the markup of a content, piece by piece, as it becomes available.
+class Sink(Protocol):
+    """Where markup goes."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `wait_room` is called before more is put."""
+
+    def put(self, piece: str, /) -> None:
+        """Add a piece."""
+
+    async def wait_room(self) -> None:
+        """Wait until it is not full."""
+
+
+class Collected(list[str]):
+    """A sink that keeps all."""
+
+    is_full = False
+    put = list.append
+
+    async def wait_room(self) -> None:
+        """Return."""
+
+
+async def pour(content: Any, sink: Sink) -> None:
+    """Put the markup of a content into a sink, piece by piece, as it becomes available.
 
     Content is None, a text, which is escaped, something with `__html__`, or an iterable, an async
-    iterable or an awaitable of contents.
+    iterable or an awaitable of contents. Iterators are closed in every case, and coroutines, too.
 
     Raises:
-        TypeError: it is bytes, which have no charset.
+        TypeError: it is bytes, which have no charset, a mapping, or a function.
     """
-    if hasattr(type(content), "__await__"):
+    while hasattr(type(content), "__await__"):
         content = await content
     text = _text_at_hand(content)
     if text is not None:
-        yield text
+        sink.put(text)
+        if sink.is_full:
+            await sink.wait_room()
     elif hasattr(type(content), "aiter_chunks"):  # an element of htpy: its chunks are markup
-        async for chunk in content.aiter_chunks():
-            yield chunk
-    elif hasattr(type(content), "__await__"):
-        async for piece in pieces_of(content):
-            yield piece
+        await _pour_each(content.aiter_chunks(), sink, is_markup=True)
+    elif hasattr(type(content), "__aiter__"):
+        await _pour_each(content, sink, is_markup=False)
     else:
-        async for item in content if hasattr(type(content), "__aiter__") else _each(content):
-            text = _text_at_hand(item)
-            if text is not None:
-                yield text
-                continue
-            async for piece in pieces_of(item):
-                yield piece
+        items = iter(content)
+        try:
+            for item in items:
+                text = _text_at_hand(item)
+                if text is None:
+                    await pour(item, sink)
+                    continue
+                sink.put(text)
+                if sink.is_full:
+                    await sink.wait_room()
+        finally:
+            drop(items)
 
 
 async def text_of(content: Any) -> str:
     """Return the markup of a content as a whole."""
-    if hasattr(type(content), "__await__"):
+    while hasattr(type(content), "__await__"):
         content = await content
     text = _text_at_hand(content)
-    return "".join([piece async for piece in pieces_of(content)]) if text is None else text
+    if text is not None:
+        return text
+    collected = Collected()
+    await pour(content, collected)
+    return "".join(collected)
+
+
+def text_now(content: Any) -> str:
+    """Return the markup of a content that waits for nothing.
+
+    Raises:
+        TypeError: it is to be awaited.
+    """
+    pouring = text_of(content)
+    try:
+        pouring.send(None)
+    except StopIteration as done:
+        text: str = done.value
+        return text
+    pouring.close()
+    raise TypeError("a placeholder is shown at once, and this one has to be awaited")
+
+
+def drop(content: Any) -> None:
+    """Close a content that is not going to be used: coroutines, generators, and lists of them."""
+    if inspect.iscoroutine(content) or inspect.isgenerator(content):
+        content.close()
+    elif isinstance(content, list | tuple) or type(content) in _ITERATORS:
+        for item in content:
+            drop(item)
 
 
 def pieces_in_thread(function: Callable[[], Any]) -> Iterator[Any]:
     """Call a function, and yield the markup of its content, piece by piece; it may block.
 
-    Contents that are async are yielded as they are, for `pieces_of`.
+    Contents that are async are yielded as they are, for `pour`.
     """
     yield from _pieces(function())
 
@@ -60,33 +121,50 @@ def _pieces(content: Any) -> Iterator[Any]:
     text = _text_at_hand(content)
     if text is not None:
         yield Html(text)
-    elif any(hasattr(type(content), name) for name in ("__await__", "__aiter__", "aiter_chunks")):
+    elif any(hasattr(type(content), name) for name in _ASYNC):
         yield content
     else:
+        items = iter(content)
         try:
-            for item in content:
+            for item in items:
                 yield from _pieces(item)
         finally:
-            if hasattr(content, "close"):
-                content.close()
+            drop(items)
+
+
+async def _pour_each(contents: Any, sink: Sink, *, is_markup: bool) -> None:
+    items = aiter(contents)
+    try:
+        async for item in items:
+            text = item if is_markup else _text_at_hand(item)
+            if text is None:
+                await pour(item, sink)
+                continue
+            sink.put(text)
+            if sink.is_full:
+                await sink.wait_room()
+    finally:
+        if hasattr(items, "aclose"):
+            await items.aclose()
 
 
 def _text_at_hand(content: Any) -> str | None:
     """The markup of a content that is not made of others, which takes no generator; else None."""
     kind = type(content)
-    if kind is not Html and kind is not str:
-        if hasattr(kind, "__await__") or hasattr(kind, "aiter_chunks"):
-            return None
-        if not hasattr(kind, "__html__"):
-            if issubclass(kind, _BYTES):
-                raise TypeError(f"content is text or markup, not {kind.__name__}: decode it")
-            if hasattr(kind, "__aiter__"):
-                return None
-            if issubclass(kind, Iterable) and not issubclass(kind, str):
-                return None
+    if kind is Html or kind is str:
+        return markup(content)
+    if hasattr(kind, "__await__") or hasattr(kind, "aiter_chunks"):
+        return None
+    if hasattr(kind, "__html__") or issubclass(kind, str):
+        return markup(content)
+    if issubclass(kind, _BYTES):
+        raise TypeError(f"content is text or markup, not {kind.__name__}; decode it")
+    if hasattr(kind, "__aiter__"):
+        return None
+    if issubclass(kind, Mapping):
+        raise TypeError(f"content is text or markup, not {kind.__name__}; choose what it shows")
+    if issubclass(kind, Iterable):
+        return None
+    if callable(content):
+        raise TypeError(f"content is text or markup, not the function {content!r}; call it")
     return markup(content)
-
-
-async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
-    for item in items:
-        yield item

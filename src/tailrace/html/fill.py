@@ -27,6 +27,7 @@ _BLOCK_TAG: Final = re.compile(
     re.IGNORECASE,
 )
 """Tags that open a paragraph, or that close one that is open."""
+_PLACE: Final = re.compile(r'<\?start name="(p[0-9]+)">')
 _END: Final = "<!---->"
 """Behind a template: the script sees by this node that all of the template is there."""
 _NEEDLESS: Final = re.compile(
@@ -48,6 +49,11 @@ def fill(name: str, content: str) -> str:
     """
     is_update = content.startswith(f'<?start name="{name}">') and content.endswith("<?end>")
     return f'<template for="{name}">{content}</template>{"" if is_update else _END}'
+
+
+def places(text: str) -> list[str]:
+    """Return the names of the places of parts in a text."""
+    return _PLACE.findall(text)
 
 
 def script(nonce: str) -> str:

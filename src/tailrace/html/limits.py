@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 FILL_SCRIPT_BYTES_MAX: Final = 1_120
 """The script that each page with parts contains, for browsers that do not fill by themselves."""
 PARTS_AT_ONCE_MAX: Final = 32
-"""Parts of a page that are made at the same time; the others wait for one to end."""
+"""Parts of a page that are made at the same time by default; the others wait for one to end."""
+PART_FALLBACK_TIMEOUT_S: Final = 5.0
+"""How long the fallback of a part may take; then its place is empty."""
 PART_CANCEL_TIMEOUT_S: Final = 5.0
 """How long cancelled parts may take to end; then they are left, and a warning is logged."""
 THREAD_ITEMS_WAITING_MAX: Final = 32

@@ -1,6 +1,6 @@
-"""What waits to be sent to the client of a page.
+"""What waits to be sent to a client.
 
-Concurrency law: used in the loop of the page, by the tasks of the page.
+Concurrency law: used in the loop of the response, by its tasks.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from tailrace.html.limits import PAGE_WAITING_CHARS_MAX
 
 
 class Outbox:
-    """Pieces of markup, in the order in which they were put; a piece is sent whole."""
-
-    __slots__ = ("_arrived", "_has_room", "_pieces", "_size", "is_closed")
+    """Pieces of a response, in the order in which they were put; a piece is sent whole."""
 
     def __init__(self) -> None:
         self._pieces: deque[str] = deque()
@@ -29,15 +27,17 @@ class Outbox:
         """Whether all that was put has been taken."""
         return not self._pieces
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `PAGE_WAITING_CHARS_MAX` characters or more wait."""
+        return self._size >= PAGE_WAITING_CHARS_MAX
+
     def put(self, piece: str) -> None:
-        """Add a piece; it wakes who waits in `take`."""
-        if not piece:
-            return
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size >= PAGE_WAITING_CHARS_MAX:
-            self._has_room.clear()
-        self._arrived.set()
+        """Add a piece; it wakes the task that waits in `take`."""
+        if piece:
+            self._pieces.append(piece)
+            self._add(len(piece))
+            self._arrived.set()
 
     async def wait_room(self) -> None:
         """Wait until less than `PAGE_WAITING_CHARS_MAX` characters wait."""
@@ -47,20 +47,30 @@ class Outbox:
         """Nothing is put any more."""
         self.is_closed = True
         self._arrived.set()
+        self._has_room.set()
 
     async def take(self, timeout_s: float | None) -> str | None:
         """Return all that waits, in one; "" if there is nothing for so long, None at the end."""
-        if not self._pieces and not self.is_closed:
+        while not (text := self._pop()):
+            if self.is_closed:
+                return None
             self._arrived.clear()
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._arrived.wait()
             except TimeoutError:
                 return ""
-        if not self._pieces:
-            return None
+        return text
+
+    def _pop(self) -> str:
         text = "".join(self._pieces)
         self._pieces.clear()
-        self._size = 0
-        self._has_room.set()
+        self._add(-len(text))
         return text
+
+    def _add(self, chars: int) -> None:
+        self._size += chars
+        if self.is_full and not self.is_closed:
+            self._has_room.clear()
+        else:
+            self._has_room.set()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
 from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
+from tailrace.html.limits import PARTS_AT_ONCE_MAX
 from tailrace.html.pages import Page
 from tailrace.html.render import render
 
@@ -18,18 +19,34 @@ if TYPE_CHECKING:
 @overload
 def page(function: Callable[..., Any], /) -> Endpoint: ...
 @overload
-def page(*, in_order: bool = ...) -> Callable[[Callable[..., Any]], Endpoint]: ...
+def page(
+    *, in_order: bool = ..., parts_at_once: int = ...
+) -> Callable[[Callable[..., Any]], Endpoint]: ...
 
 
-def page(function: Callable[..., Any] | None = None, /, *, in_order: bool = False) -> Any:
+def page(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    in_order: bool = False,
+    parts_at_once: int = PARTS_AT_ONCE_MAX,
+) -> Any:
     """Make an endpoint of a page function; with or without arguments, as a decorator or a call.
 
     A page function takes a `Page` and returns the content of the page, or yields it piece by piece;
     it may be async. `in_order` sends parts in the order of the page: for browsers that know neither
-    scripts nor declarative partial updates.
+    scripts nor declarative partial updates. `parts_at_once`: how many parts are made at the same
+    time; the others wait for one to end.
+
+    Raises:
+        ValueError: `parts_at_once` is less than 1.
     """
+    if parts_at_once < 1:
+        raise ValueError(f"parts_at_once is 1 or more, not {parts_at_once}")
 
     def produce(function: Callable[..., Any], request: Request, way: ResponseWay) -> Items:
-        return render(function, Page(request, way, is_in_order=in_order))
+        return render(
+            function, Page(request, way, is_in_order=in_order, parts_at_once=parts_at_once)
+        )
 
     return endpoint_or_decorator(function, produce)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncIterable, Callable, Iterable
-from functools import cached_property
+from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tailrace.html import fill
-from tailrace.html.part import Part
+from tailrace.html.content import drop, text_now
+from tailrace.html.limits import PARTS_AT_ONCE_MAX
+from tailrace.html.part import Part, check_options
 from tailrace.html.progress.bar import Progress
 from tailrace.html.progress.steps import Steps
 from tailrace.html.progress.words import WORDS
 from tailrace.html.reply import Reply
-from tailrace.html.safe import Html, markup
+from tailrace.html.safe import Html
 from tailrace.html.threads import call_in_loop
 from tailrace.net.clock import LoopClock
 
 if TYPE_CHECKING:
     from tailrace.function.request import Request
     from tailrace.function.way import ResponseWay
+    from tailrace.html.part_set import PartSet
     from tailrace.html.progress.board import Board
     from tailrace.net.clock import TimerClock
 
@@ -28,27 +28,37 @@ T = TypeVar("T")
 
 MISSING: Final = Html("<em>This part is not available.</em>")
 """The fallback of a part that names none."""
+_NOT_BEGUN: Final = "a page has parts and progress while its endpoint serves it; call that"
 
 
 class Page(Reply):
     """One page that is being made; the argument of a page function."""
 
-    def __init__(self, request: Request, way: ResponseWay, *, is_in_order: bool = False) -> None:
+    def __init__(
+        self,
+        request: Request,
+        way: ResponseWay,
+        *,
+        is_in_order: bool = False,
+        parts_at_once: int = PARTS_AT_ONCE_MAX,
+    ) -> None:
         super().__init__(request, way, "text/html; charset=utf-8")
         self.is_in_order: Final = is_in_order or not way.streams
         """Parts are made at once, too, but sent in the order of the page, without placeholders."""
-        self.parts: Final[dict[str, Part]] = {}
+        self.parts_at_once: Final = parts_at_once
+        self.nonce: Final = os.urandom(16).hex()
+        """The nonce of this response's own script and style, for its content security policy."""
         self.words: Final = dict(WORDS)
         """The texts of bars, steps and the notice of a broken stream; they can be replaced."""
         self.clock: TimerClock = LoopClock()
         """The clock of progress."""
-        self._board: Board | None = None  # while it is rendered
-        self._start: Callable[[Part], None] | None = None  # set while it is rendered
+        self._parts: PartSet | None = None
+        self._board: Board | None = None
 
-    @cached_property
-    def nonce(self) -> str:
-        """The nonce of this response's own script and style, for its content security policy."""
-        return os.urandom(16).hex()
+    def begin(self, parts: PartSet, board: Board) -> None:
+        """Begin to be rendered: from now on there may be parts and progress."""
+        self._parts = parts
+        self._board = board
 
     @property
     def style(self) -> Html:
@@ -57,7 +67,8 @@ class Page(Reply):
 
     @property
     def _shown(self) -> Board:
-        assert self._board is not None, "a page function runs"
+        if self._board is None:
+            raise RuntimeError(_NOT_BEGUN)
         return self._board
 
     def progress(
@@ -89,7 +100,8 @@ class Page(Reply):
     def part(
         self,
         source: Any,
-        *,
+        /,
+        *args: Any,
         placeholder: Any = "",
         timeout_s: float | None = None,
         fallback: Any = MISSING,
@@ -97,25 +109,39 @@ class Page(Reply):
         """Begin to make a part of the page, and return the markup of its place.
 
         The page does not wait for it. When it is done, it is sent into its place, in whichever
-        order parts get done. `source` is a coroutine, or another awaitable, of a content, or a
-        function that returns one, async or not; one that is not async runs in a thread. A part may
-        have parts.
+        order parts get done. `source` is a content, a coroutine or another awaitable of one, or a
+        function that is called with `args` and returns or yields one, async or not; one that is not
+        async runs in a thread. A part may have parts, which end with it if it fails.
 
         If it raises, or is not done `timeout_s` seconds from now, `fallback` is shown, a content or
         a function that is called with the exception and returns one. The exception is logged.
+        `placeholder` is a content that waits for nothing, without parts.
+
+        Raises:
+            RuntimeError: the page has ended.
+            TypeError: the placeholder has to be awaited, or the fallback is a coroutine.
+            ValueError: `timeout_s` is not positive, or the placeholder has parts.
         """
-        return call_in_loop(lambda: self._part(source, placeholder, timeout_s, fallback))
+        return call_in_loop(lambda: self._part(source, args, placeholder, timeout_s, fallback))
 
-    def _part(self, source: Any, placeholder: Any, timeout_s: float | None, fallback: Any) -> Html:
-        part = Part(f"p{len(self.parts) + 1}", source, placeholder, timeout_s, fallback)
-        self.parts[part.name] = part
-        assert self._start is not None, "a page function runs"
-        self._start(part)
-        if self.is_in_order:
-            return Html(f"<?part {self.nonce} {part.name}>")
-        return Html(fill.place(part.name, markup(placeholder)))
-
-    @cached_property
-    def place_pattern(self) -> re.Pattern[str]:
-        """Matches the place of a part in a page that is sent in order."""
-        return re.compile(f"<\\?part {re.escape(self.nonce)} (p[0-9]+)>")
+    def _part(
+        self,
+        source: Any,
+        args: tuple[Any, ...],
+        placeholder: Any,
+        timeout_s: float | None,
+        fallback: Any,
+    ) -> Html:
+        try:
+            if self._parts is None:
+                raise RuntimeError(_NOT_BEGUN)
+            check_options(timeout_s, fallback)
+            shown = text_now(placeholder)
+            if self._parts.outbox.has_place(shown):
+                raise ValueError("a placeholder has no parts; put page.part beside it")
+        except Exception:
+            drop(source)
+            raise
+        part = Part(self._parts.new_name(), source, args, timeout_s, fallback)
+        self._parts.start(part)
+        return Html(self._parts.outbox.place(part, shown))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
+import inspect
 import logging
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tailrace.html.content import pieces_in_thread, text_of
-from tailrace.html.threads import ThreadSet, is_async
+from tailrace.html.content import drop
+
+if TYPE_CHECKING:
+    import asyncio
 
 logger = logging.getLogger("tailrace.html")
 
@@ -18,70 +20,73 @@ current_part: Final[ContextVar[Part | None]] = ContextVar("tailrace_part", defau
 
 
 class Part:
-    """One part; `text` is its markup once it is done.
-
-    `source` is a content, an awaitable of one, or a function, async or not, that returns one. A
-    function that is not async runs in a thread.
-    """
+    """One part of a page. `text` is its markup once it is done, and "" once that is taken."""
 
     __slots__ = (
-        *("fallback", "is_sent", "name", "parent", "placeholder", "source", "text", "timeout_s"),
+        *("args", "children", "fallback", "has_started", "is_cancelled", "is_placed", "name"),
+        *("source", "task", "text", "timeout_s", "timer"),
     )
 
     def __init__(
-        self, name: str, source: Any, placeholder: Any, timeout_s: float | None, fallback: Any
+        self,
+        name: str,
+        source: Any,
+        args: tuple[Any, ...],
+        timeout_s: float | None,
+        fallback: Any,
     ) -> None:
         self.name: Final = name
         self.source: Final = source
-        self.placeholder: Final = placeholder
+        self.args: Final = args
         self.timeout_s: Final = timeout_s
         self.fallback: Final = fallback
+        self.children: Final[list[Part]] = []
         self.text: str | None = None
-        self.parent: Final = current_part.get()
-        """The part that has begun this one; its content has the place."""
-        self.is_sent = False
+        self.is_placed = False
+        """Its place is in the page."""
+        self.has_started = False
+        """Its source has been awaited or called."""
+        self.is_cancelled = False
+        """The part that it is a part of has failed."""
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
-    async def make(self, threads: ThreadSet) -> str:
-        """Return its markup: of its source, or of its fallback if that fails or takes too long."""
-        current_part.set(self)
-        try:
-            if self.timeout_s is None:
-                return await self._made(threads)
-            async with asyncio.timeout(self.timeout_s):
-                return await self._made(threads)
-        except Exception as error:
-            self._log(error)
-            return await self._made_instead(error)
+    def claim_place(self) -> bool:
+        """Take the place that was found; False, with a warning, if the part has one."""
+        if self.is_placed:
+            logger.warning("part %s has two places; call page.part for each of them", self)
+            return False
+        self.is_placed = True
+        return True
 
     def drop(self) -> None:
         """Close a source that is not going to be run."""
-        if asyncio.iscoroutine(self.source):
-            self.source.close()
+        if not self.has_started:
+            self.has_started = True
+            drop(self.source)
 
-    async def _made(self, threads: ThreadSet) -> str:
+    def __str__(self) -> str:
         source = self.source
-        if callable(source) and not hasattr(type(source), "__html__"):
-            if is_async(source):
-                source = source()
-            else:
-                source = threads.iterate(partial(pieces_in_thread, source))
-        return await text_of(source)
+        while isinstance(source, functools.partial):
+            source = source.func
+        title = getattr(source, "__qualname__", None) or type(source).__qualname__
+        return f"{self.name} ({title.rpartition('<locals>.')[2]})"
 
-    async def _made_instead(self, error: Exception) -> str:
-        try:
-            content = self.fallback
-            if callable(content) and not hasattr(type(content), "__html__"):
-                content = content(error)
-            return await text_of(content)
-        except Exception:
-            logger.exception("the fallback of part %s failed: its place stays empty", self._shown())
-            return ""
 
-    def _log(self, error: Exception) -> None:
-        if isinstance(error, TimeoutError) and self.timeout_s is not None:
-            logger.warning("part %s took longer than %g s", self._shown(), self.timeout_s)
-        else:
-            logger.error("part %s failed", self._shown(), exc_info=error)
+def check_options(timeout_s: float | None, fallback: Any) -> None:
+    """Raise for options that no part can have.
 
-    def _shown(self) -> str:
-        return f"{self.name} ({getattr(self.source, '__qualname__', type(self.source).__name__)})"
+    Raises:
+        TypeError: the fallback is a coroutine.
+        ValueError: the time-out is not positive.
+    """
+    if timeout_s is not None and not timeout_s > 0:
+        raise ValueError(f"timeout_s is more than 0, or None; not {timeout_s!r}")
+    if inspect.isawaitable(fallback):
+        drop(fallback)
+        raise TypeError("fallback is a content or a function, not a coroutine: it may not be used")
+
+
+def is_function(value: Any) -> bool:
+    """Whether a source or a fallback is called for its content, unlike an element of htpy."""
+    return callable(value) and not hasattr(type(value), "__html__")

@@ -33,7 +33,7 @@ async def test_a_loop_counts_and_the_bar_says_how_long_it_took() -> None:
         '<label><b>Rows &amp; more</b> <progress value="1"></progress></label>'
         ' <span class="tailrace-numbers">2,000 of 2,000 · took 4.0 s</span>'
         '<p class="tailrace-status" role="status">Rows &amp; more: 2,000 of 2,000, took 4.0 s</p>'
-        "</div><p>Done.</p>"
+        "</div><p>Done."
     )
 
 
@@ -163,7 +163,7 @@ async def test_a_bar_shows_how_its_loop_was_left(way: str) -> None:
     word = "stopped" if way in ("break", "except") else "failed"
     assert f"{word} at 1 of 9 · took" in reading.shown
     assert "0 of 9 ·" not in reading.shown
-    assert reading.shown.endswith("</div>" if way == "uncaught" else "</div><p>more</p>")
+    assert reading.shown.endswith("</div>" if way == "uncaught" else "</div><p>more")
 
 
 @in_loop

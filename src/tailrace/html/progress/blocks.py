@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tailrace.html.part import current_part
 
 if TYPE_CHECKING:
+    from tailrace.html.part import Part
     from tailrace.html.progress.entry import Entry
     from tailrace.html.progress.sheet import Sheet
 
@@ -49,17 +50,20 @@ class Blocks:
 
     def before_write(self, entries: list[Entry], now_s: float) -> list[Entry]:
         """Send the ends, and return the other entries."""
-        here = self._sheet.waits_for
-        ended = [entry for entry in entries if entry.outcome and entry.part is here]
-        text = self._text(ended, now_s) if here is None else ""
-        if self.is_open:
+        ended = [entry for entry in entries if entry.outcome and entry.part is None]
+        text = self._text(ended, now_s)
+        if self.is_open and self._sheet.waits_for is None:
             self._put(text)
-            self._sheet.outbox.put("</div>")
-            self.is_open = False
-            self._last = ""
+            self._sheet.outbox.put(self._end())
         elif text:
-            self._sheet.outbox.put(text)
+            self._sheet.outbox.put_page(text)
         return [entry for entry in entries if entry not in ended]
+
+    def leave_part(self, part: Part) -> str:
+        """Return what stands before the content of a part: a last block, which is empty."""
+        if not self.is_open or self._sheet.waits_for is not part:
+            return ""
+        return f"<div></div>{self._end()}"
 
     def settle(self, entries: list[Entry], now_s: float) -> list[Entry]:
         """Do as `before_write`."""
@@ -67,6 +71,11 @@ class Blocks:
 
     def _text(self, entries: list[Entry], now_s: float) -> str:
         return "".join([e.block(now_s, self._words, has_places=False) for e in entries])
+
+    def _end(self) -> str:
+        self.is_open = False
+        self._last = ""
+        return "</div>"
 
     def _put(self, text: str) -> None:
         start = "" if self.is_open else '<div class="tailrace-live">'

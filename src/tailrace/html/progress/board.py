@@ -149,9 +149,10 @@ class Board:
         if self._is_live and not self._news.is_on:
             self._put(self.style() + self._news.pulse(self.now_s()))
 
-    def leave_part(self, part: Part) -> None:
-        """A part is done: what stands in its place goes."""
+    def leave_part(self, part: Part) -> str:
+        """A part is done: what stands in its place goes. Return what is put before its content."""
         self._entries = [entry for entry in self._entries if entry.part is not part]
+        return self._writer.leave_part(part)
 
     def fail(self) -> None:
         """The page function has failed, and with it what it has not completed."""

@@ -69,6 +69,10 @@ class Patches:
         self._writes += 1
         return rest
 
+    def leave_part(self, part: Part) -> str:
+        """Return what stands before the content of a part."""
+        return ""
+
     def settle(self, entries: list[Entry], now_s: float) -> list[Entry]:
         """Send the ends that are certain to be seen; return the other entries."""
         return [entry for entry in entries if not self._settle(entry, now_s)]
@@ -85,10 +89,7 @@ class Patches:
         return True
 
     def _is_visible(self, part: Part | None) -> bool:
-        if part is None:
-            return True
-        parent = part.parent
-        return self._sheet.is_shell_done and (parent is None or parent.is_sent)
+        return part is None or (self._sheet.is_shell_done and part.is_placed)
 
     def _show_in_part(self, part: Part, entries: list[Entry], now_s: float) -> None:
         blocks = [entry.block(now_s, self._words, has_places=True) for entry in entries]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from tailrace.html.outbox import Outbox
+    from tailrace.html.page_outbox import PageOutbox
     from tailrace.html.part import Part
 
 
@@ -13,7 +13,7 @@ class Sheet(Protocol):
     """What a board writes on: a rendering."""
 
     @property
-    def outbox(self) -> Outbox:
+    def outbox(self) -> PageOutbox:
         """Where pieces are put."""
 
     @property
@@ -26,7 +26,7 @@ class Sheet(Protocol):
 
     @property
     def waits_for(self) -> Part | None:
-        """The part that comes next, in order."""
+        """The part that all the rest of the page waits for, in order."""
 
     def send_fill(self, name: str, text: str) -> None:
         """Fill a place, now."""

@@ -1,0 +1,157 @@
+"""Pages whose parts get done in any order: what is sent, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.html.page_play import Play, filled, new_page, play
+
+from tailrace.function.way import ResponseWay
+from tailrace.html import Html, Page
+
+BUFFERED = ResponseWay(streams=False)
+
+
+def test_the_page_is_sent_before_its_parts_and_parts_as_they_get_done() -> None:
+    async def main() -> None:
+        gates = [asyncio.Event() for _ in range(3)]
+
+        async def slow(number: int) -> Html:
+            await gates[number].wait()
+            return Html("<p>{}</p>").format(number)
+
+        async def report(page: Page) -> Html:
+            return Html("<h1>Hi</h1>{}{}{}</body></html>").format(
+                *(page.part(slow(number), placeholder="…") for number in range(3))
+            )
+
+        played = Play(report)
+        await played.take()
+        assert '<?start name="p3">…<?end>' in played.text
+
+        for number in (1, 2, 0):
+            assert f"<p>{number}</p>" not in played.text
+            gates[number].set()
+            await played.take_until(f"<p>{number}</p>")
+
+        await played.finish()
+        assert played.order == ["p2", "p3", "p1"]
+        assert filled(played.text) == "<h1>Hi</h1><p>0</p><p>1</p><p>2</p></body></html>"
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_part_is_sent_after_its_place() -> None:
+    """Browsers look for the place when they read the fill."""
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def outer(page: Page) -> Html:
+            place = page.part(inner())
+            await gate.wait()
+            return Html("({})").format(place)
+
+        async def inner() -> str:
+            asyncio.get_running_loop().call_soon(gate.set)
+            return "inner"
+
+        async def report(page: Page) -> Html:
+            return page.part(outer(page))
+
+        played = Play(report)
+        await played.finish()
+        assert played.order == ["p1", "p2"]
+        assert filled(played.text) == "(inner)"
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_part_may_be_placed_in_another_one_that_is_not_its_parent() -> None:
+    async def card(content: Html) -> Html:
+        await asyncio.sleep(0)
+        return Html("[{}]").format(content)
+
+    async def report(page: Page) -> Html:
+        return page.part(card(page.part("text")))
+
+    assert filled(play(report).text) == "[text]"
+    assert filled(play(report, new_page(is_in_order=True)).text) == "[text]"
+
+
+@pytest.mark.parametrize(
+    "ends", [["</body></html>"], ["</BODY >\n", "</html >\n"], ["</body>", "\n", "</html>"], [""]]
+)
+def test_the_end_tags_of_the_page_stay_at_its_end(ends: list[str]) -> None:
+    async def report(page: Page) -> AsyncIterator[Html]:
+        yield page.part("text")
+        for end in ends:
+            yield Html(end)
+
+    text, end = play(report).text, "".join(ends)
+
+    assert text.endswith(end)
+    assert text.index("</template>") < len(text) - len(end)
+    assert filled(text) == f"text{end}"
+
+
+TREES = st.recursive(st.just([]), lambda trees: st.lists(trees, max_size=4), max_leaves=12)
+
+
+@given(tree=TREES, seed=st.integers(0, 2**32), at_once=st.integers(1, 4), is_in_order=st.booleans())
+def test_any_order_of_completion_gives_the_page_in_order(
+    tree: list[Any], seed: int, at_once: int, is_in_order: bool
+) -> None:
+
+    def whole(tree: list[Any]) -> str:
+        return "".join(f"<b>{whole(child)}</b>" for child in tree)
+
+    chance = random.Random(seed)
+
+    async def main() -> str:
+        waiting: list[asyncio.Event] = []
+
+        async def pause() -> None:
+            waiting.append(asyncio.Event())
+            await waiting[-1].wait()
+
+        def parts(page: Page, tree: list[Any]) -> list[Html]:
+            return [Html("<b>{}</b>").format(page.part(make, page, child)) for child in tree]
+
+        async def make(page: Page, tree: list[Any]) -> list[Html]:
+            for _ in range(chance.randrange(3)):
+                await pause()
+            places = parts(page, tree)
+            await pause()
+            return places
+
+        async def report(page: Page) -> AsyncIterator[Html]:
+            for place in parts(page, tree):
+                yield place
+                await pause()
+
+        async def release() -> None:
+            while True:
+                await asyncio.sleep(0)
+                if waiting:
+                    waiting.pop(chance.randrange(len(waiting))).set()
+
+        releasing = asyncio.create_task(release())
+        page = new_page(is_in_order=is_in_order, parts_at_once=at_once)
+        played = Play(report, page)
+        while await played.take() is not None:
+            pass
+        releasing.cancel()
+        await asyncio.gather(releasing, return_exceptions=True)
+        await played.leave()
+        return played.text
+
+    text = asyncio.run(main())
+
+    assert filled(text) == whole(tree)
