@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docs import figures
+from docs import figures, screenshots
 from tests.browser import Chromium
 
 ROOT = Path(__file__).parent.parent
+SCREENSHOT_BYTES_MAX = 150_000
 
 
 def test_they_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +32,35 @@ def test_each_has_its_place_in_the_documentation() -> None:
     }
 
     assert {path.stem for path in figures.IMAGES.iterdir()} == set(figures.FIGURES) == shown
+
+
+def test_screenshots_can_be_taken_again(tmp_path: Path) -> None:
+    screenshots.take_all(tmp_path)
+
+    sizes = {path.stem: png_size(path) for path in tmp_path.iterdir()}
+    assert sizes == {
+        name: (screenshots.WIDTH, each.height) for name, each in screenshots.SCREENSHOTS.items()
+    }
+    assert {path.stem: png_size(path) for path in screenshots.FOLDER.iterdir()} == sizes
+
+
+def test_each_screenshot_is_small_and_has_its_place() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    shown = {
+        name
+        for page in pages
+        for name in re.findall(r"screenshots/([\w-]+)\.png", page.read_text())
+    }
+
+    assert set(screenshots.SCREENSHOTS) == shown
+    for path in screenshots.FOLDER.iterdir():
+        assert path.stat().st_size < SCREENSHOT_BYTES_MAX
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Width and height of a PNG: the first fields of its first chunk."""
+    width, height = struct.unpack(">II", path.read_bytes()[16:24])
+    return width, height
 
 
 PICTURES = sorted((ROOT / "docs").rglob("*.svg"))

@@ -9,8 +9,6 @@ from progress import cancelled, progress
 from table import table
 from timing import timing
 
-from tailrace.function import asgi
-
 PAGES = {
     "answer": answer,
     "cancelled": cancelled,
@@ -38,9 +36,8 @@ def buffered(event, context):
     return handler({name: event[name] for name in event if name != "tailrace"}, context)
 
 
-async def app(scope, receive, send):
-    """The same pages as a web app; with "explicit", nothing is flushed for it."""
-    await page_of(scope["path"])(scope, receive, send)
-
-
-held_back = asgi(app, lifespan="off", flush="explicit")
+async def unflushed(scope, receive, send):
+    """The same pages as a web app, without what flushes them on Lambda's response streams."""
+    extensions = dict(scope["extensions"])
+    extensions.pop("tailrace.flush", None)
+    await page_of(scope["path"])(scope | {"extensions": extensions}, receive, send)

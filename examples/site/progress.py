@@ -1,6 +1,5 @@
-"""A job checks 200 orders and shows how far it is. Cancel is a link away from the page: by callback
-this stops the function, and the job. Lambda's own streams tell a function nothing; there is no link
-then, and the job runs on when you leave."""
+"""A job checks 200 orders and shows how far it is. By callback, to leave the page stops the job,
+and Cancel is a link that does so. Lambda's streams do not tell a function that you have left."""
 
 import asyncio
 
