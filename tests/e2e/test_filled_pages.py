@@ -62,7 +62,24 @@ def site() -> Iterator[PageSite]:
         parts = page.part(outer(), placeholder=WAITING), page.part(piece(run, "green"))
         return start(page) + Html("<main>{}{}</main><p>shell</p>").format(*parts)
 
-    with PageSite(flat=flat, nested=nested) as site:
+    @page
+    async def scripts(page: Page) -> Html:
+        """A part with scripts, of which one has the nonce, under the policy of the query."""
+
+        async def part() -> Html:
+            scripts = "<script nonce={}>ran = ['nonce']</script>"
+            other = "<script nonce=other>(window.ran ??= []).push('other')</script>"
+            data = "<script type=application/json>{}</script>"
+            none = "<script>(window.ran ??= []).push('none')</script><p>shell</p>"
+            return Html(scripts).format(page.nonce) + Html(other + data + none)
+
+        if page.query["policy"]:
+            page.headers["content-security-policy"] = (
+                page.query["policy"] + f" 'nonce-{page.nonce}'"
+            )
+        return Html("<!doctype html><title>Scripts</title>{}").format(page.part(part()))
+
+    with PageSite(flat=flat, nested=nested, scripts=scripts) as site:
         yield site
 
 
@@ -145,3 +162,24 @@ def test_a_part_within_a_part_is_seen_before_others(site: PageSite, browser: Bro
     release(site, browser, run, "green")
     assert colours(browser, 3) == [RED, BLUE, GREEN]
     check_end(browser)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ran"),
+    [
+        ("", ["nonce", "other", "none"]),
+        ("script-src", ["nonce"]),
+        ("script-src+%27strict-dynamic%27", ["nonce"]),
+    ],
+)
+def test_scripts_in_a_part_run_as_the_policy_allows(
+    site: PageSite, browser: Browser, policy: str, ran: list[str], request: pytest.FixtureRequest
+) -> None:
+    """The script that fills allows nothing that the browser itself would refuse."""
+    open_page(browser, f"{site.url}/scripts?policy={policy}")
+    browser.wait_until("document.readyState === 'complete'")
+
+    is_off = "no script" in request.node.name
+    assert browser.evaluate("window.ran ?? []") == ([] if is_off else ran)
+    assert browser.evaluate("document.querySelectorAll('script[type]').length") == 1
+    browser.problems.clear()  # a browser tells what it has refused

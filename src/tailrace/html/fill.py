@@ -56,11 +56,14 @@ def places(text: str) -> list[str]:
     return _PLACE.findall(text)
 
 
-def script(nonce: str) -> str:
+def script(nonce: str, policy: str = "") -> str:
     """Return what stands once before the first `fill`: a pair that shows whether the browser knows
-    the format, and the script that fills if it does not."""
+    the format, and the script that fills if it does not.
+
+    `policy` is the page's content security policy.
+    """
     probe = f'{place(_PROBE, "")}<template for="{_PROBE}"></template>'
-    return f'{probe}<script nonce="{nonce}">{_source()}</script>'
+    return f'{probe}<script nonce="{nonce}">{_source("strict-dynamic" in policy)}</script>'
 
 
 def closing(text: str) -> str:
@@ -70,7 +73,10 @@ def closing(text: str) -> str:
     return "</p>" if tags and tags[-1].lower() == "p" else ""
 
 
-@lru_cache(maxsize=1)
-def _source() -> str:
+@lru_cache(maxsize=2)
+def _source(is_strict: bool) -> str:
     with open(join(dirname(__file__), "fill.js"), encoding="utf-8") as file:
-        return _NEEDLESS.sub(lambda found: found["kept"] or found["sign"] or "", file.read())
+        text = file.read()
+    if is_strict:
+        text = text.replace("//strict ", "")
+    return _NEEDLESS.sub(lambda found: found["kept"] or found["sign"] or "", text)

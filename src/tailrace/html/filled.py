@@ -10,6 +10,8 @@ from tailrace.html import fill
 from tailrace.html.page_outbox import PageOutbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tailrace.html.part import Part
 
 _END_CHARS_MAX: Final = 200
@@ -24,9 +26,10 @@ class FilledOutbox(PageOutbox):
     looks for the place when it reads the fill. Parts that are done wait in memory until then.
     """
 
-    def __init__(self, nonce: str) -> None:
+    def __init__(self, nonce: str, headers: Mapping[str, str]) -> None:
         super().__init__()
         self._nonce: Final = nonce
+        self._headers: Final = headers
         self._ready: Final[deque[Part]] = deque()
         self._end = ""
         self._recent = ""
@@ -94,5 +97,6 @@ class FilledOutbox(PageOutbox):
             text, self._recent = fill.closing(self._recent), ""
         if not self._has_script:
             self._has_script = True
-            text += fill.script(self._nonce)
+            policy = self._headers.get("content-security-policy", "")
+            text += fill.script(self._nonce, policy)
         return text

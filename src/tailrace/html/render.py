@@ -84,7 +84,7 @@ class Rendering:
         self.head: Head | None = None
         """The head, once there is content."""
         self.outbox: Final[PageOutbox] = (
-            OrderedOutbox() if page.is_in_order else FilledOutbox(page.nonce)
+            OrderedOutbox() if page.is_in_order else FilledOutbox(page.nonce, page.headers)
         )
         self.parts: Final = PartSet(page.parts_at_once, self.outbox)
         self.board: Final = Board(
