@@ -182,6 +182,7 @@ def without_date(message: bytes) -> bytes:
 WEB_APP_SECTIONS = ("FastAPI", "Flask", "Django", "An MCP server", "On Lambda")
 WALKS = [
     "docs/tutorial.md",
+    "docs/tutorial-progress.md",
     "docs/how-to/any-language.md",
     *(f"docs/how-to/bring-your-web-app.md#{section}" for section in WEB_APP_SECTIONS),
     "docs/how-to/node-on-the-emulator.md",
@@ -654,7 +655,7 @@ def test_each_question_of_a_contributor_has_an_answer() -> None:
     page = (ROOT / "docs/topics/where-do-i.md").read_text()
     questions = page.split("\n## … ")[1:]
 
-    assert len(questions) == 10
+    assert len(questions) == 11
     for question in questions:
         assert re.search(r"^\| `[\w/]+\.py` \| `", question, re.MULTILINE), question
 

@@ -19,6 +19,7 @@ from tailrace.cli.entry import whole_command_line
 from tailrace.cli.options import SettingOption
 from tailrace.gateway import limits as gateway_limits
 from tailrace.gateway.observe.emf import Metric
+from tailrace.html import limits as html_limits
 from tailrace.net.process import limits as process_limits
 from tailrace.net.process.board import COUNTS
 from tailrace.package import limits as package_limits
@@ -42,7 +43,14 @@ class Limit(NamedTuple):
 
 def all_limits() -> Iterator[Limit]:
     """Every limit, in the order of the sources, with the text below it."""
-    for module in (limits, process_limits, gateway_limits, probe_limits, package_limits):
+    for module in (
+        limits,
+        html_limits,
+        process_limits,
+        gateway_limits,
+        probe_limits,
+        package_limits,
+    ):
         yield from _limits_of(module)
 
 

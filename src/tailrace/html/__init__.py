@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tailrace.html.pages import Page
     from tailrace.html.progress.bar import Progress
     from tailrace.html.safe import Html
+    from tailrace.html.streams.event_stream import EventStream
     from tailrace.html.streams.events import events
     from tailrace.html.streams.json_array import json_array
     from tailrace.html.streams.ndjson import ndjson
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tailrace.html.streams.tokens import tokens
 
 __all__ = [
+    "EventStream",
     "Html",
     "Page",
     "Progress",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "EventStream": "tailrace.html.streams.event_stream",
     "Html": "tailrace.html.safe",
     "Page": "tailrace.html.pages",
     "Progress": "tailrace.html.progress.bar",

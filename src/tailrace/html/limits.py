@@ -6,6 +6,8 @@ TYPE_CHECKING = False  # see `records`
 if TYPE_CHECKING:
     from typing import Final
 
+# --- pages and events -------------------------------------------------------------------------
+
 FILL_SCRIPT_BYTES_MAX: Final = 1_120
 """The script that each page with parts contains, for browsers that do not fill by themselves."""
 PARTS_AT_ONCE_MAX: Final = 32
