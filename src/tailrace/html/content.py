@@ -90,6 +90,9 @@ def text_now(content: Any) -> str:
     Raises:
         TypeError: it is to be awaited.
     """
+    at_hand = _text_at_hand(content)
+    if at_hand is not None:
+        return at_hand
     pouring = text_of(content)
     try:
         pouring.send(None)

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 FILL_SCRIPT_BYTES_MAX: Final = 1_120
 """The script that each page with parts contains, for browsers that do not fill by themselves."""
-PARTS_AT_ONCE_MAX: Final = 32
-"""Parts of a page that are made at the same time by default; the others wait for one to end."""
+PARTS_AT_ONCE_MAX: Final = 256
+"""Parts of a page that are made at the same time by default; the others wait for one to end. Most
+parts wait for something else, and one that could be done is not to wait for those that cannot."""
+PART_THREADS_MAX: Final = 32
+"""Those of them that are not async: each has a thread."""
 PART_FALLBACK_TIMEOUT_S: Final = 5.0
 """How long the fallback of a part may take; then its place is empty."""
 PART_CANCEL_TIMEOUT_S: Final = 5.0

@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tailrace.html.content import pieces_in_thread, text_of
-from tailrace.html.limits import PART_CANCEL_TIMEOUT_S, PART_FALLBACK_TIMEOUT_S
+from tailrace.html.limits import (
+    PART_CANCEL_TIMEOUT_S,
+    PART_FALLBACK_TIMEOUT_S,
+    PART_THREADS_MAX,
+)
 from tailrace.html.part import Part, current_part, is_function
 from tailrace.html.syntax import fault_of
 from tailrace.html.threads import ThreadSet, is_async
@@ -31,8 +35,8 @@ class PartSet:
         self.tasks: Final = TaskSet()
         self.threads: Final = ThreadSet()
         self.outbox: Final = outbox
-        self._at_once: Final = at_once
         self._slots: Final = asyncio.Semaphore(at_once)
+        self._thread_slots: Final = asyncio.Semaphore(PART_THREADS_MAX)
         self._parts: Final[list[Part]] = []
         self._names = 0
         self._is_closed = False
@@ -96,8 +100,7 @@ class PartSet:
         current_part.set(part)
         try:
             async with self._slots:
-                part.has_started = True
-                text = await text_of(self._content(part))
+                text = await self._text(part)
                 _check(text)
                 self._settle(part, text)
                 await self.outbox.wait_part_room()
@@ -109,15 +112,14 @@ class PartSet:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
 
-    def _content(self, part: Part) -> Any:
-        source = part.source
-        if not part.args and not is_function(source):
-            return source
-        if part.args:
-            source = partial(source, *part.args)
-        if is_async(source):
-            return source()
-        return self.threads.iterate(partial(pieces_in_thread, source))
+    async def _text(self, part: Part) -> str:
+        source = partial(part.source, *part.args) if part.args else part.source
+        if is_function(source) and not is_async(source):
+            async with self._thread_slots:
+                part.has_started = True
+                return await text_of(self.threads.iterate(partial(pieces_in_thread, source)))
+        part.has_started = True
+        return await text_of(source() if is_function(source) else source)
 
     def _expire(self, part: Part) -> None:
         """Show the fallback now, whether or not the part ends when it is cancelled."""
