@@ -39,6 +39,7 @@ class Exchange:
         self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(int(is_slow))
         self._left = asyncio.Event()
         self._is_requested = False
+        self._is_over = False
         self.status = 0
         self.headers: dict[str, str] = {}
 
@@ -59,15 +60,16 @@ class Exchange:
 
         Raises what the app raised: the server would abort the response.
         """
-        while (message := await self._messages.get()) is not None:
+        while not self._is_over and (message := await self._messages.get()) is not None:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
                 self.headers = {n.decode(): v.decode() for n, v in message["headers"]}
-            elif not message.get("more_body"):
-                assert not message["body"]
-                return None
-            elif message["body"]:
+                continue
+            self._is_over = not message.get("more_body")
+            if message["body"]:
                 return bytes(message["body"]).decode()
+        if self._is_over:
+            return None
         await self.task
         raise AssertionError("the app has returned without an end")
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import pytest
+from fastapi import FastAPI, HTTPException
 from tests.html.streams.exchange import Exchange, body_of, broken_response_of, response_of
 
 from tailrace.function.way import ResponseWay
@@ -274,3 +277,47 @@ def test_a_buffered_way_has_all_events_and_no_heartbeat() -> None:
             return await buffered.text()
 
     assert asyncio.run(ask()) == "data: one\n\ndata: two\n\n" + DONE
+
+
+def test_an_exception_of_the_web_app_before_the_first_event_has_its_status() -> None:
+    """The head waits for the first event, so that the app's handler can still answer."""
+
+    @events
+    async def feed(stream: EventStream) -> AsyncIterator[Any]:
+        raise HTTPException(403, "not for you")
+        yield
+
+    app = FastAPI()
+    app.get("/")(lambda: feed.response())
+
+    assert response_of(app) == (403, '{"detail":"not for you"}')
+
+
+def test_the_function_runs_in_one_task_with_its_context() -> None:
+    """Or else scopes of anyio, which clients of models use, break when they are left."""
+    user: ContextVar[str] = ContextVar("user")
+
+    async def ask() -> list[str]:
+        seen = []
+
+        @events(heartbeat_s=0.001)
+        async def feed(stream: EventStream) -> AsyncIterator[Any]:
+            token = user.set("somebody")
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(anyio.sleep_forever)
+                    yield "one"
+                    yield user.get()
+                    await asyncio.Event().wait()
+            finally:
+                user.reset(token)
+                seen.append("left")
+
+        async with Exchange(feed) as exchange:
+            text = ""
+            while not text.endswith(":\n:\n"):
+                text += await exchange.piece() or ""
+            assert text.startswith("data: one\n\ndata: somebody\n\n")
+        return seen
+
+    assert asyncio.run(ask()) == ["left"]
