@@ -31,7 +31,7 @@ import json
 
 from gate import Gate
 from tailrace.function import asgi, streamify_response
-from tailrace.html import Html, page
+from tailrace.html import Html, ServerEvent, events, json_array, ndjson, page
 
 
 def gate_of(page, name):
@@ -155,7 +155,36 @@ async def hello(page):
     return "hello"
 
 
+async def values(reply, *values):
+    with gate_of(reply, "one") as gate:
+        gate.tell("begun")
+        try:
+            yield values[0]
+            await gate.wait_async()
+            if "fails" in reply.query:
+                raise ZeroDivisionError("a secret")
+            yield values[1]
+        finally:
+            gate.tell("ended")
+
+
+@events
+def feed(stream):
+    return values(stream, ServerEvent("one", name="tick"), {"number": 2})
+
+
+@ndjson
+def lines(reply):
+    return values(reply, 1, 2)
+
+
+@json_array
+def array(reply):
+    return values(reply, 1, 2)
+
+
 PAGES = {
+    "feed": feed, "lines": lines, "array": array,
     "hello": hello,
     "mirror": mirror,
     "fails": fails,

@@ -66,7 +66,9 @@ def test_nothing_on_the_way_may_keep_or_change_it(make: Any, content_type: str) 
     assert headers["cache-control"] == "no-store, no-transform"
 
 
-@pytest.mark.parametrize(("make", "text"), [(ndjson, '1\n{"failed":true'), (json_array, "[1,\n2")])
+@pytest.mark.parametrize(
+    ("make", "text"), [(ndjson, '1\n{"failed":true'), (json_array, "[1\n,2\n")]
+)
 def test_a_failed_stream_is_aborted_and_does_not_parse(make: Any, text: str) -> None:
     """Lambda ends a failed native stream as it ends a complete one."""
 
@@ -102,7 +104,7 @@ def test_no_values_are_a_complete_response(make: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "beat", "text"), [(ndjson, " ", "1\n"), (json_array, "[ ", "1]\n")]
+    ("make", "beat", "text"), [(ndjson, " ", "1\n"), (json_array, "[ ", "1\n]\n")]
 )
 def test_heartbeats_are_whitespace(make: Any, beat: str, text: str) -> None:
     async def ask() -> tuple[str | None, str]:

@@ -68,9 +68,12 @@ class ArrayFormat:
         return "["
 
     def piece(self, value: Any) -> str:
-        """Return an element, on a line of its own."""
-        text = self._separator + self._to_json(value)
-        self._separator = ",\n"
+        """Return an element, on a line of its own.
+
+        The line ends with it, since nothing can be flushed directly behind a number.
+        """
+        text = f"{self._separator}{self._to_json(value)}\n"
+        self._separator = ","
         return text
 
     def end(self) -> str:
