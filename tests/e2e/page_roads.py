@@ -272,7 +272,7 @@ async def get_done():
     return done
 
 
-MIDDLEWARE = [Middleware(Passing), Middleware(GZipMiddleware, minimum_size=1), Middleware(Passing)]
+MIDDLEWARE = [Middleware(GZipMiddleware, minimum_size=1), *[Middleware(Passing)] * 5]
 star = Starlette(
     routes=[
         Route("/state", state),

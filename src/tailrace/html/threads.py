@@ -35,9 +35,16 @@ def raise_if_stopped() -> None:
     Raises:
         asyncio.CancelledError: the code that calls this is to stop. It is no Exception.
     """
-    job = _current()
+    job = current_job()
     if job is not None and job.is_stopped:
         raise asyncio.CancelledError("the client has left, or the time of this part is up")
+
+
+def current_job() -> Job | None:
+    """Return what this thread does, if it is one of a `ThreadSet`; a loop keeps it."""
+    # Tasks inherit the variable, and are not in the thread.
+    job = _job.get()
+    return job if job is not None and job.thread_id == threading.get_ident() else None
 
 
 def call_in_loop(function: Callable[[], T]) -> T:
@@ -47,7 +54,7 @@ def call_in_loop(function: Callable[[], T]) -> T:
         asyncio.CancelledError: the loop is closed.
         Exception: what the function raised.
     """
-    job = _current()
+    job = current_job()
     if job is None:
         return function()
     done: Future[T] = Future()
@@ -71,7 +78,7 @@ def put_item(item: Any) -> bool:
     Raises:
         asyncio.CancelledError: the code that calls this is to stop.
     """
-    job = _current()
+    job = current_job()
     if job is None:
         return False
     if not job.put(item):
@@ -223,12 +230,6 @@ class Job:
         if waiter is not None:
             with suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(_set, waiter)
-
-
-def _current() -> Job | None:
-    """The job of this thread; tasks inherit the variable, and are not in the thread."""
-    job = _job.get()
-    return job if job is not None and job.thread_id == threading.get_ident() else None
 
 
 def _once(function: Callable[[], T]) -> Iterator[T]:

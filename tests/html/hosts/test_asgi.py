@@ -18,7 +18,7 @@ from tailrace.html.limits import REQUEST_BODY_BYTES_MAX
 @page
 async def hello(page: Page) -> Html:
     page.cookies.append("a=1")
-    return Html("<p>{} {}").format(page.query.get("name", "nobody"), page.request.text())
+    return Html("<p>{} {}</p>").format(page.query.get("name", "nobody"), page.request.text())
 
 
 class Job:
@@ -64,7 +64,7 @@ def test_a_page_is_a_response_in_messages() -> None:
     assert client.status == 200
     assert client.header(b"content-type") == [b"text/html; charset=utf-8"]
     assert client.header(b"set-cookie") == [b"a=1"]
-    assert client.text == "<p>&lt;b&gt; with body"
+    assert client.text == "<p>&lt;b&gt; with body</p>"
     assert client.is_complete
 
 
@@ -118,6 +118,38 @@ def test_who_leaves_stops_the_page_and_its_parts(shell: str) -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         # Middleware wants a response, even if nobody is there to read it.
         assert client.status == (200 if shell else 499)
+
+    asyncio.run(main())
+
+
+def test_who_has_left_before_the_page_starts_leaves_nothing() -> None:
+    """Not a coroutine that was never awaited either: warnings are errors."""
+    job, client = Job(), AsgiClient()
+    client.leave()
+
+    serve(client, job.page)
+
+    assert not client.is_complete or client.status == 499
+
+
+def test_a_page_without_awaits_is_stopped() -> None:
+    async def main() -> None:
+        client = AsgiClient()
+        ended = asyncio.Event()
+
+        @page
+        async def endless(page: Page) -> Any:
+            try:
+                while True:
+                    yield "row"
+            finally:
+                ended.set()
+
+        serving = asyncio.ensure_future(endless(client.scope, client.receive, client.send))
+        await client.wait_text("row")
+        client.leave()
+        await serving
+        await ended.wait()
 
     asyncio.run(main())
 

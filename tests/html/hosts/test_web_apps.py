@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
@@ -155,6 +156,30 @@ def test_httpx_gets_a_page_without_a_server() -> None:
             return await client.get("/a")
 
     assert "<p>/a at </p>" in asyncio.run(get()).text
+
+
+user: ContextVar[str] = ContextVar("user")
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_context_variables_of_middleware_are_the_pages(kind: str) -> None:
+    class Signing(BaseHTTPMiddleware):
+        async def dispatch(self, request: Request, call_next: Any) -> Any:
+            user.set("Ada")
+            return await call_next(request)
+
+    @page
+    async def of_loop(page: Page) -> str:
+        return user.get()
+
+    @page
+    def of_thread(page: Page) -> str:
+        return user.get()
+
+    endpoint = of_loop if kind == "async" else of_thread
+    app = Starlette(routes=[Route("/", endpoint)], middleware=[Middleware(Signing)])
+
+    assert TestClient(app).get("/").text == "Ada"
 
 
 def test_an_app_that_cancels_its_scope_waits_for_the_page() -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tailrace.html.progress.entry import Entry, outcome_of
-from tailrace.html.threads import raise_if_stopped
+from tailrace.html.threads import current_job, raise_if_stopped
 
 if TYPE_CHECKING:
     from tailrace.html.progress.entry import EntryBoard
@@ -81,13 +81,16 @@ def refuse_in_loop(method: str) -> None:
 
 
 def iterate(bar: Counted, rows: Iterable[Any]) -> Generator[Any, None, None]:
-    """Yield the rows, in a thread."""
+    """Yield the rows, in a thread; raises CancelledError where the code is to stop."""
     outcome = "stopped"
+    job = current_job()
     bar.start()
     try:
         for row in rows:
             yield row
             bar.count += 1
+            if job is not None and job.is_stopped:
+                raise_if_stopped()
             raise_if_stopped()
         outcome = "done"
     except Exception:
