@@ -107,7 +107,7 @@ def test_the_answer_to_head_is_a_head(pages: Pages, name: str) -> None:
     assert answer.body == b""
 
 
-@pytest.mark.parametrize("name", ["url-asgi", "gateway-stream", "callback"])
+@pytest.mark.parametrize("name", ["url-held-back", "url-asgi", "gateway-stream", "callback"])
 def test_a_page_that_cannot_be_flushed_is_complete(pages: Pages, name: str) -> None:
     (one,) = pages.gates(1)
     road = STREAMING[name]

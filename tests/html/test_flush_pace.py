@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 
+from tailrace.function.request import Request
+from tailrace.function.stream import FLUSH
 from tailrace.function.way import ResponseWay
+from tailrace.html import Page, page
 from tailrace.html.flush_pace import FlushPace
-from tailrace.html.limits import FLUSH_WAIT_MAX_S
+from tailrace.html.limits import FLUSH_FIRST_S, FLUSH_WAIT_MAX_S
 from tailrace.limits import FLUSH_PAD_BYTES, FLUSH_QUIET_S
 
 HELD_BACK = ResponseWay(stops_on_leave=False, holds_back=True)
 LONGEST_S = 900.0
+EVENT = {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}}
 
 
 class Play:
@@ -41,10 +48,13 @@ class Play:
             self.now_s = next_s
 
 
-def test_the_first_write_is_flushed_at_once() -> None:
+def test_the_first_write_is_flushed_almost_at_once() -> None:
     play = Play()
 
     play.write()
+    assert play.pace.wait_s(5.0) == pytest.approx(FLUSH_FIRST_S)
+    play.now_s += FLUSH_FIRST_S
+    play.flush_if_due()
 
     assert play.flushes == 1
     assert play.pace.wait_s(5.0) == 5.0
@@ -52,7 +62,8 @@ def test_the_first_write_is_flushed_at_once() -> None:
 
 def test_later_ones_wait_for_a_pause() -> None:
     play = Play()
-    play.write()
+    play.write_until(play.now_s + FLUSH_FIRST_S, FLUSH_FIRST_S)
+    play.now_s += FLUSH_QUIET_S
 
     play.write()
     play.now_s += FLUSH_QUIET_S / 2
@@ -65,7 +76,6 @@ def test_later_ones_wait_for_a_pause() -> None:
 def test_what_never_pauses_is_flushed_all_the_same() -> None:
     """Tokens of a model come at a shorter interval than what counts as a pause."""
     play = Play()
-    play.write()
 
     play.write_until(play.now_s + FLUSH_WAIT_MAX_S * 4, FLUSH_QUIET_S / 2)
 
@@ -99,3 +109,28 @@ def test_a_response_that_cannot_be_flushed_is_not() -> None:
 
     assert play.flushes == 0
     assert play.pace.wait_s(5.0) == 5.0
+
+
+async def items_of(count: int) -> list[object]:
+    """What a page yields that writes now and then, until it has been flushed so often."""
+    flushes = asyncio.Semaphore(0)
+
+    @page
+    async def report(page: Page) -> AsyncIterator[str]:
+        for number in range(count):
+            yield f"{number};"
+            await flushes.acquire()
+
+    items: list[object] = []
+    async for item in report._produce(report._function, Request(EVENT), HELD_BACK):
+        items.append(item)
+        if item is FLUSH:
+            flushes.release()
+    return items
+
+
+def test_a_flush_is_no_news() -> None:
+    """What goes out between two flushes is what the page has written, and no heartbeat."""
+    items = asyncio.run(items_of(3))
+
+    assert items[1:] == ["0;", FLUSH, "1;", FLUSH, "2;", FLUSH]

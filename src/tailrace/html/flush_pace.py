@@ -11,7 +11,12 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tailrace.html.limits import FLUSH_INTERVAL_MAX_S, FLUSH_INTERVAL_SHARE, FLUSH_WAIT_MAX_S
+from tailrace.html.limits import (
+    FLUSH_FIRST_S,
+    FLUSH_INTERVAL_MAX_S,
+    FLUSH_INTERVAL_SHARE,
+    FLUSH_WAIT_MAX_S,
+)
 from tailrace.limits import FLUSH_QUIET_S
 
 if TYPE_CHECKING:
@@ -63,7 +68,7 @@ class FlushPace:
     @property
     def _due_s(self) -> float:
         if self._flushed_s == -inf:
-            return self._written_s  # the first one, as soon as there is nothing more
+            return self._written_s + FLUSH_FIRST_S
         age_s = self._flushed_s - self._started_s
         interval_s = min(age_s * FLUSH_INTERVAL_SHARE, FLUSH_INTERVAL_MAX_S)
         wanted_s = min(self._written_s + FLUSH_QUIET_S, self._held_s + FLUSH_WAIT_MAX_S)

@@ -23,6 +23,8 @@ THREAD_ITEMS_WAITING_MAX: Final = 32
 """Items that sync code is ahead of what takes them; then its thread waits."""
 PAGE_WAITING_CHARS_MAX: Final = 65_536
 """Characters of a page that wait to be sent; with more, the page function is paused."""
+FLUSH_FIRST_S: Final = 0.005
+"""How long the beginning of a response waits for more before it is flushed."""
 FLUSH_WAIT_MAX_S: Final = 0.25
 """How long bytes wait for a pause in what follows, at most, before they are flushed."""
 FLUSH_INTERVAL_SHARE: Final = 0.02
@@ -43,8 +45,6 @@ STREAM_HEARTBEAT_S: Final = 15.0
 shortest idle time-out on the way."""
 STREAM_CANCEL_TIMEOUT_S: Final = 5.0
 """How long the cancelled function of a stream may take to end; then it is left, with a warning."""
-STREAM_HELD_S: Final = 1.0
-"""How long a stream that does not pause goes on before what Lambda holds back is flushed."""
 EVENT_ID_CHARS_MAX: Final = 1_000
 """The longest id of an event: clients send it back in a header, of which servers take 8 KiB."""
 RETRY_MS_MAX: Final = 2**31 - 1

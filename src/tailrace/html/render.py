@@ -16,13 +16,13 @@ from tailrace.errors import FlushError
 from tailrace.function.stream import FLUSH
 from tailrace.html.content import pieces_in_thread, pour
 from tailrace.html.filled import FilledOutbox
+from tailrace.html.flush_pace import FlushPace
 from tailrace.html.limits import HEARTBEAT_INTERVAL_S
 from tailrace.html.ordered import OrderedOutbox
 from tailrace.html.page_outbox import PageOutbox
 from tailrace.html.part_set import PartSet
 from tailrace.html.progress.board import Board
 from tailrace.html.threads import is_async
-from tailrace.limits import FLUSH_QUIET_S
 
 if TYPE_CHECKING:
     from tailrace.function.stream import Flush
@@ -41,33 +41,29 @@ async def render(function: Callable[..., Any], page: Page) -> AsyncIterator[Head
     """
     rendering = Rendering(page)
     outbox = rendering.outbox
-    has_head = is_held = False
-    can_flush = page.way.holds_back
-    wait_s = HEARTBEAT_INTERVAL_S
+    pace = FlushPace(page.way)
+    has_head = False
     try:
         rendering.start(function)
-        while (text := await outbox.take(wait_s)) is not None:
-            wait_s = HEARTBEAT_INTERVAL_S
-            if is_held and not text:
-                is_held = False
+        while (text := await outbox.take(pace.wait_s(HEARTBEAT_INTERVAL_S))) is not None:
+            is_pause = not text and pace.is_held
+            if pace.is_due:
+                pace.flushed()
                 try:
                     yield FLUSH
                 except FlushError:
-                    can_flush = False
-                continue
+                    pace.stop()
+            if is_pause or not (text or has_head):
+                continue  # before the first content, the page function may change the head
             if not has_head:
-                if not text:
-                    continue  # the page function may still change the head
                 rendering.raise_failure()  # while a whole answer is possible
                 yield rendering.head or page.head()
+                has_head = True
             if not rendering.is_in_tag:
                 text = (text or _HEARTBEAT) + rendering.board.news()
             if text:
                 yield text
-            is_held = can_flush
-            if is_held:
-                wait_s = FLUSH_QUIET_S if has_head else 0
-            has_head = True
+                pace.wrote()
         rendering.raise_failure()
         if not has_head:
             yield page.head()

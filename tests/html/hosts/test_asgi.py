@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -152,6 +154,38 @@ def test_a_page_without_awaits_is_stopped() -> None:
         await ended.wait()
 
     asyncio.run(main())
+
+
+def test_cleaning_up_runs_in_the_context_of_the_page() -> None:
+    """A token of a context variable is good in its own context only."""
+    variable: ContextVar[str] = ContextVar("variable")
+    failures: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+        client = AsgiClient()
+
+        @page
+        async def endless(page: Page) -> Any:
+            token = variable.set("value")
+            try:
+                while True:
+                    yield "row" * 1000
+            finally:
+                variable.reset(token)
+
+        serving = asyncio.ensure_future(endless(client.scope, client.receive, client.send))
+        await client.wait_text("row")
+        client.leave()
+        await serving
+        await asyncio.sleep(0)
+        gc.collect()
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+    assert failures == []
 
 
 def test_who_leaves_while_sending_the_body_has_asked_for_nothing() -> None:

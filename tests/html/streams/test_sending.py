@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import pytest
-
 from tailrace.errors import FlushError
 from tailrace.function.request import Request
 from tailrace.function.stream import FLUSH
 from tailrace.function.way import ResponseWay
 from tailrace.html.reply import Reply
-from tailrace.html.streams import sending
 from tailrace.html.streams.json_text import json_encoder
 from tailrace.html.streams.ndjson import LineFormat
 from tailrace.html.streams.sending import send
@@ -51,30 +48,6 @@ def test_values_are_flushed_in_a_pause() -> None:
         assert "".join(got[:-1]) == "1\n2\n"
         go_on.set()
         assert [item async for item in items] == ["3\n"]  # the end flushes
-
-    asyncio.run(main())
-
-
-def test_values_without_a_pause_are_flushed_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(100))
-    monkeypatch.setattr(sending, "monotonic", lambda: next(clock))
-
-    async def main() -> None:
-        more: asyncio.Queue[int] = asyncio.Queue()
-
-        async def values(reply: Any) -> AsyncIterator[int]:
-            while True:
-                yield await more.get()
-
-        items = items_of(values)
-        more.put_nowait(0)
-        await anext(items)
-        got = []
-        for number in range(1, 6):
-            more.put_nowait(number)
-            got.append(await anext(items))
-        assert FLUSH in got
-        await items.aclose()
 
     asyncio.run(main())
 

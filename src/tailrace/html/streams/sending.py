@@ -10,17 +10,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from math import inf
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tailrace.errors import FlushError
 from tailrace.function.stream import FLUSH
-from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S, STREAM_HELD_S
+from tailrace.html.flush_pace import FlushPace
+from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S
 from tailrace.html.outbox import Outbox
 from tailrace.html.streams.source import values_of
 from tailrace.html.threads import ThreadSet
-from tailrace.limits import FLUSH_QUIET_S
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -89,35 +87,32 @@ class Sending:
         self._heartbeat_s: Final = heartbeat_s if reply.way.streams else None
         self._outbox: Final = Outbox()
         self._failure: BaseException | None = None
-        self._can_flush = reply.way.holds_back
         self._tasks: Final = TaskSet()
         self._threads: Final = ThreadSet()
 
     async def items(self, function: Callable[..., Any]) -> Items:
         """Run the function, and yield the response; errors of a flush are raised at its yield."""
         self._tasks.spawn(self._run(function), "stream")
-        has_head, held_at_s = False, inf
+        pace = FlushPace(self._reply.way)
+        has_head = False
         try:
-            while True:
-                text = await self._outbox.take(
-                    self._heartbeat_s if held_at_s == inf else FLUSH_QUIET_S
-                )
-                if text is None:
-                    break
-                if text or held_at_s == inf:
-                    text = text or self._form.heartbeat
-                    if not has_head:
-                        has_head = True
-                        yield self._reply.head()
-                        text = self._form.begin() + text
-                    yield text
-                    held_at_s = min(held_at_s, monotonic()) if self._can_flush else inf
-                if not text or monotonic() - held_at_s > STREAM_HELD_S:
-                    held_at_s = inf
+            while (text := await self._outbox.take(pace.wait_s(self._heartbeat_s))) is not None:
+                is_pause = not text and pace.is_held
+                if pace.is_due:
+                    pace.flushed()
                     try:
                         yield FLUSH
                     except FlushError:
-                        self._can_flush = False
+                        pace.stop()
+                if is_pause:
+                    continue
+                text = text or self._form.heartbeat
+                if not has_head:
+                    has_head = True
+                    yield self._reply.head()
+                    text = self._form.begin() + text
+                yield text
+                pace.wrote()
             if not has_head:
                 self._raise()
                 yield self._reply.head()
