@@ -115,6 +115,20 @@ async def test_a_finished_page_has_bars_as_they_ended_and_no_places() -> None:
     assert text.index("<h1>") < text.index("2 of 2 · took") < text.index("<p>Done.")
 
 
+@pytest.mark.parametrize("way", [STREAMED, BUFFERED])
+@pytest.mark.parametrize("is_in_order", [False, True])
+@in_loop
+async def test_the_style_stands_once_before_the_first_bar(way: Any, is_in_order: bool) -> None:
+    reading = Reading(_report, way, is_in_order=is_in_order)
+
+    async with reading:
+        await reading.rest()
+
+    style = reading.text.index(".tailrace-status{")
+    assert reading.text.index("<h1>") < style < reading.text.index('class="tailrace-progress"')
+    assert reading.text.count(".tailrace-status{") == 1
+
+
 async def _report(page: Page) -> Content:
     yield Html("<h1>{}</h1>").format(page.part(_part(page)))
     async for _ in page.progress(range(2), label="Rows"):

@@ -6,7 +6,7 @@ is written, a last block shows what has ended there, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from tailrace.html.part import current_part
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 class Blocks:
     """Sends what has changed, as a block."""
 
-    def __init__(self, sheet: Sheet, words: Mapping[str, str], count_max: int) -> None:
+    def __init__(
+        self, sheet: Sheet, words: Mapping[str, str], count_max: int, style: Callable[[], str]
+    ) -> None:
         self._sheet: Final = sheet
+        self._style: Final = style
         self._words: Final = words
         self.is_open = False
         self._last = ""
@@ -56,7 +59,7 @@ class Blocks:
             self._put(text)
             self._sheet.outbox.put(self._end())
         elif text:
-            self._sheet.outbox.put_page(text)
+            self._sheet.outbox.put_page(self._style() + text)
         return [entry for entry in entries if entry not in ended]
 
     def leave_part(self, part: Part) -> str:

@@ -59,7 +59,7 @@ class Board:
         self._clock: Final = clock or LoopClock()
         count_max = PROGRESS_BLOCKS_MAX if way.streams else 0
         self._writer: Final = (
-            Blocks(sheet, words, count_max) if is_in_order else Patches(sheet, words)
+            Blocks(sheet, words, count_max, self.style) if is_in_order else Patches(sheet, words)
         )
         self._news: Final = News(nonce)
         self.now_s: Final = self._clock.now_s
