@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tailrace.html.limits import (
@@ -23,7 +24,7 @@ from tailrace.html.limits import (
 )
 from tailrace.html.part import current_part
 from tailrace.html.progress.blocks import Blocks
-from tailrace.html.progress.news import News, style
+from tailrace.html.progress.news import News, css, style
 from tailrace.html.progress.patches import Patches
 from tailrace.html.threads import put_item
 from tailrace.net.clock import LoopClock
@@ -68,7 +69,11 @@ class Board:
         self._timer: Timer | None = None
         self._entries: list[Entry] = []
         self._numbers: Final = itertools.count(1)  # also taken in threads
-        self._has_style = False
+        self._sheets: Final[dict[str, Callable[[], str]]] = {
+            "progress": partial(css, "style.css"),
+            "notice": partial(style, words),
+        }
+        """Style sheets that are not yet in the page."""
         self._is_live = way.streams
         """Something can be sent before the page is complete."""
         is_slow = is_in_order or way.holds_back
@@ -78,12 +83,11 @@ class Board:
         """Return a name for places."""
         return f"b{next(self._numbers)}"
 
-    def style(self) -> str:
-        """Return the style of progress and of the notice, once."""
-        if self._has_style:
-            return ""
-        self._has_style = True
-        return f'<style nonce="{self._nonce}">{style(self._words)}</style>'
+    def style(self, *names: str) -> str:
+        """Return style sheets, by default all, without those that are in the page."""
+        names = names or tuple(self._sheets)
+        css = "".join([self._sheets.pop(name)() for name in names if name in self._sheets])
+        return f'<style nonce="{self._nonce}">{css}</style>' if css else ""
 
     def place(self, entry: Entry) -> str:
         """Return the markup of an entry: where it stands from now on, or as it is now."""
@@ -147,7 +151,7 @@ class Board:
     def expect(self) -> None:
         """More is to come: from now on, the page shows if nothing does."""
         if self._is_live and not self._news.is_on:
-            self._put(self.style() + self._news.pulse(self.now_s()))
+            self._put(self.style("notice") + self._news.pulse(self.now_s()))
 
     def leave_part(self, part: Part) -> str:
         """A part is done: what stands in its place goes. Return what is put before its content."""

@@ -7,7 +7,7 @@ so the notice is only seen when none comes any more.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from os.path import dirname, join
 
 from tailrace.html.limits import HEARTBEAT_INTERVAL_S, NO_NEWS_S
@@ -54,15 +54,16 @@ class News:
 
 
 def style(words: Mapping[str, str]) -> str:
-    """Return the style of the notice, and of all that shows progress."""
+    """Return the style of the notice."""
     notice = words["no-news"].format(time=time_left(NO_NEWS_S, words))
     text = _TEXT.format(text=_css_string(notice), delay_s=NO_NEWS_S + HEARTBEAT_INTERVAL_S)
-    return _css() + text
+    return css("notice.css") + text
 
 
-@lru_cache(maxsize=1)
-def _css() -> str:
-    with open(join(dirname(__file__), "style.css"), encoding="utf-8") as file:
+@cache
+def css(name: str) -> str:
+    """Return a style sheet of this folder, without white space that it does not need."""
+    with open(join(dirname(__file__), name), encoding="utf-8") as file:
         source = re.sub(r"\s+", " ", file.read())
     return re.sub(r"\s*([{};,>])\s*", r"\1", source).strip()
 
