@@ -116,6 +116,24 @@ def threaded(page):
 
 
 @page
+async def job(page):
+    """Can be cancelled by a link."""
+    yield Html("<!doctype html><title>Job</title><main>")
+    with gate_of(page, "one") as gate:
+        gate.tell("begun")
+        try:
+            async for _ in page.progress(range(9), cancel="stopped"):
+                await gate.wait_async()
+        finally:
+            gate.tell("ended")
+
+
+@page
+def stopped(page):
+    return "It was stopped."
+
+
+@page
 async def mirror(page):
     """The request, as the page function sees it."""
     request = page.request
@@ -190,7 +208,8 @@ PAGES = {
     "fails": fails,
     "fails_early": fails_early,
     "promises": promises,
-    "report": report, "early": early, "stubborn": stubborn, "large": large, "threaded": threaded
+    "report": report, "early": early, "stubborn": stubborn, "large": large, "threaded": threaded,
+    "job": job, "stopped": stopped,
 }
 
 
@@ -458,7 +477,7 @@ class Pages:
 
     def client(self, road: Road, *, receive_bytes: int | None = None) -> Client:
         """A client that has not asked yet."""
-        return self.chain.client(self._url(road), receive_bytes=receive_bytes)
+        return self.chain.client(self.url(road), receive_bytes=receive_bytes)
 
     def target(self, road: Road, name: str, *gates: Gate, **query: str) -> str:
         """The target of a page whose parts wait at gates."""
@@ -505,7 +524,7 @@ class Pages:
         found: dict[str, list[str]] = json.loads(body)
         return found
 
-    def _url(self, road: Road) -> str:
+    def url(self, road: Road) -> str:
         if road.where in self._servers:
             return self._servers[road.where]
         if road.where == "gateway":

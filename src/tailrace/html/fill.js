@@ -27,7 +27,7 @@
       //strict for (n of t.content.querySelectorAll(`script:not([type*="/"]:not([type*=script]))`))
       //strict n.nonce == s.nonce || n.remove();
       t.remove();
-      m[x] = 0;
+      delete m[x];
       walk(t.content);
       c.replaceWith(t.content);
       return 1
