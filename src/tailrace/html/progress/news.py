@@ -64,7 +64,7 @@ def style(words: Mapping[str, str]) -> str:
 def css(name: str) -> str:
     """Return a style sheet of this folder, without white space that it does not need."""
     with open(join(dirname(__file__), name), encoding="utf-8") as file:
-        source = re.sub(r"\s+", " ", file.read())
+        source = re.sub(r"/\*.*?\*/|\s+", " ", file.read())
     return re.sub(r"\s*([{};,>])\s*", r"\1", source).strip()
 
 
