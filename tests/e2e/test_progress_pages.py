@@ -228,6 +228,11 @@ def bottom(browser: Browser) -> list[tuple[int, ...]]:
     )
 
 
+def has_broken(browser: Chromium) -> bool:
+    browser.evaluate("null")  # what has happened by now is noted
+    return any(event["method"] == "Network.loadingFailed" for event in browser.events)
+
+
 def test_what_comes_hides_the_notice_and_a_broken_stream_shows_it(
     site: PageSite, chromium: Chromium, heartbeats: None
 ) -> None:
@@ -245,7 +250,7 @@ def test_what_comes_hides_the_notice_and_a_broken_stream_shows_it(
 
     for row in range(3):
         site.open_gate(f"{run}-{row}")
-    chromium.wait_until("document.readyState === 'complete'")
+    chromium.wait_for(lambda: has_broken(chromium), "the end of the stream")
     assert chromium.evaluate(NOTICE) == "hidden", "its time has not come"
     chromium.evaluate(f"{ANIMATION}.finish()")
 
@@ -290,18 +295,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 
 @pytest.mark.parametrize("road", [CALLBACK, Road("uvicorn")], ids=["callback", "uvicorn"])
-def test_a_link_stops_the_job(pages: Pages, chromium: Chromium, road: Road) -> None:
+def test_a_link_stops_the_job(pages: Pages, road: Road) -> None:
     (gate,) = pages.gates(1)
-    open_page(chromium, pages.url(road) + pages.target(road, "job", gate))
-    assert gate.line() == "begun"
-    gate.open()
-    chromium.wait_until(f"{NUMBERS}?.startsWith('1 of 9')")
+    with Chromium() as browser:
+        open_page(browser, pages.url(road) + pages.target(road, "job", gate))
+        assert gate.line() == "begun"
+        gate.open()
+        browser.wait_until(f"{NUMBERS}?.startsWith('1 of 9')")
 
-    chromium.evaluate("document.querySelector('main a').click()")
+        browser.evaluate("document.querySelector('main a').click()")
 
-    assert gate.line() == "ended"
-    assert gate.line() == "", "it does no more"
-    chromium.wait_until("document.body.innerText === 'It was stopped.'")
+        assert gate.line() == "ended"
+        assert gate.line() == "", "it does no more"
+        browser.wait_until("document.body?.innerText === 'It was stopped.'")
 
 
 @pytest.mark.parametrize("road", [Road("page"), Road("buffered")], ids=["url", "buffered"])

@@ -27,7 +27,7 @@
       //strict for (n of t.content.querySelectorAll(`script:not([type*="/"]:not([type*=script]))`))
       //strict n.nonce == s.nonce || n.remove();
       t.remove();
-      delete m[x];
+      m[x] = null;
       walk(t.content);
       c.replaceWith(t.content);
       return 1
