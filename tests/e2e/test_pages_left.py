@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from tests.e2e.chain import until
@@ -14,7 +15,7 @@ from tests.e2e.gate import Gate
 from tests.e2e.page_roads import STOPPING, Pages, Road, serving_pages
 
 GZIPPED = ("starlette", "starlette-response")
-FAILED = re.compile("Traceback|ERROR|Exception|exception|[Ww]arning|WARN")
+FAILED = re.compile("Traceback|ERROR|Exception|WARN|[Ww]arning")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_a_page_that_waits_for_a_slow_reader_is_cancelled(pages: Pages, road: Ro
     assert_ended(one)
 
 
-def test_a_sync_page_ends_at_its_next_yield(pages: Pages, road: Road) -> None:
+def test_a_sync_page_ends_at_a_yield(pages: Pages, road: Road) -> None:
     (one,) = pages.gates(1)
     reader = pages.reader(road, "threaded", one)
     assert_begun(one)
@@ -116,18 +117,16 @@ def test_a_sync_page_ends_at_its_next_yield(pages: Pages, road: Road) -> None:
     reader.until("row 1")
 
     reader.client.close()
-    wait_for_leaving(pages, road)
-    one.open()
 
-    assert_ended(one)
+    until(lambda: said_by_next_row(one) == "ended", "the page to end at a row")
+    assert one.line() == "", "it does no more"
 
 
-def wait_for_leaving(pages: Pages, road: Road) -> None:
-    """Wait until the page's host knows that the client has left."""
-    if road.where == "gateway":
-        until(lambda: not pages.chain.look(lambda: pages.chain._gateway.statistics()["held"]), "it")
-    else:
-        until(lambda: not pages.left_behind(road)["tasks"], "the page's tasks to end")
+def said_by_next_row(gate: Gate) -> str:
+    """Let a page make one more row; it may not have learned yet that its client has left."""
+    with suppress(OSError):  # it has ended
+        gate.open()
+    return gate.latest()
 
 
 def test_a_connection_serves_another_page_after_a_page(pages: Pages, road: Road) -> None:

@@ -22,6 +22,7 @@ from tailrace.html.ordered import OrderedOutbox
 from tailrace.html.page_outbox import PageOutbox
 from tailrace.html.part_set import PartSet
 from tailrace.html.progress.board import Board
+from tailrace.html.safe import escape
 from tailrace.html.threads import is_async
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ async def render(function: Callable[..., Any], page: Page) -> AsyncIterator[Head
             if text:
                 yield text
                 pace.wrote()
+        if has_head and (notice := rendering.failure_notice()):
+            yield notice
         rendering.raise_failure()
         if not has_head:
             yield page.head()
@@ -138,6 +141,19 @@ class Rendering:
         """Start the page function."""
         self.page.begin(self.parts, self.board)
         self.parts.tasks.spawn(self._run(function), "page")
+
+    def failure_notice(self) -> str:
+        """Return what tells the visitor that the page has failed, if there is a place for it.
+
+        Not all ways show that a response is not complete: browsers show what there is, Function
+        URLs and some middleware end it as if it were.
+        """
+        is_html = self.page.headers.get("content-type", "").startswith("text/html")
+        if self._failure is None or self.is_in_tag or not is_html:
+            return ""
+        return (
+            f'<p role="alert" class="tailrace-failed">{escape(self.page.words["incomplete"])}</p>'
+        )
 
     def raise_failure(self) -> None:
         """Raise what the page function raised, if it did."""

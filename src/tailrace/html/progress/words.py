@@ -23,6 +23,7 @@ WORDS: Final = {
     "step-failed": "failed",
     "step-stopped": "stopped",
     "no-news": "No news for {time}. The connection may be broken: reload the page.",
+    "incomplete": "This page is incomplete: an error has ended it. Reload it to try again.",
     "second": "{n} s",
     "minute": "{n} min",
     "hour": "{n} h",
