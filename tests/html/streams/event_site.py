@@ -93,11 +93,15 @@ class Cutter:
     """A proxy before a site that cuts each event stream, while entered.
 
     Each of the cuts is how many bytes of a response pass behind its head, or the last of them; when
-    there are no more, all pass.
+    there are no more, all pass. With `waits` each connection stays open there until `cut`: Chromium
+    may drop what comes just before the end of a connection.
     """
 
-    def __init__(self, site: EventSite, cuts: Iterable[int | bytes]) -> None:
+    def __init__(
+        self, site: EventSite, cuts: Iterable[int | bytes], *, waits: bool = False
+    ) -> None:
         self._site = site
+        self._permits = asyncio.Semaphore(0) if waits else None
         self._cuts: Iterator[int | bytes] = iter(cuts)
 
     def __enter__(self) -> Self:
@@ -106,6 +110,15 @@ class Cutter:
 
     def __exit__(self, *exception: object) -> None:
         self._site.call(self._stop())
+
+    def cut(self) -> None:
+        """Cut the connection that waits for it, or soon will."""
+
+        async def permit() -> None:
+            assert self._permits is not None
+            self._permits.release()
+
+        self._site.call(permit())
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -138,6 +151,9 @@ class Cutter:
                 at = cut if isinstance(cut, int) else _end_of(cut, body)
                 if at <= len(body):
                     writer.write(data[: len(data) - len(body) + at])
+                    if self._permits is not None:
+                        await writer.drain()
+                        await self._permits.acquire()
                     return
             writer.write(data)
             await writer.drain()
