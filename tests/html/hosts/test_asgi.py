@@ -196,7 +196,8 @@ def test_who_leaves_while_sending_the_body_has_asked_for_nothing() -> None:
         client._incoming.put_nowait({"type": "http.request", "body": b"half", "more_body": True})
         client.leave()
         await hello(client.scope, client.receive, client.send)
-        assert client.messages == []
+        assert client.status == 499
+        assert client.text == ""
 
     asyncio.run(main())
 

@@ -89,6 +89,7 @@ async def _serve_http(produce: Produce, scope: Any, receive: Any, send: Any) -> 
     try:
         body = await _body(scope, receive)
     except _ClientHasLeft:
+        await _Sender(scope, send, ()).apologize()
         return
     if body is None:
         text = f"the request body is longer than {REQUEST_BODY_BYTES_MAX} bytes; send less\n"
