@@ -14,6 +14,7 @@ from tailrace.html.progress.steps import Steps
 from tailrace.html.progress.words import WORDS
 from tailrace.html.reply import Reply
 from tailrace.html.safe import Html
+from tailrace.html.template import TemplateContent, check_template
 from tailrace.html.threads import call_in_loop
 from tailrace.net.clock import LoopClock
 
@@ -96,6 +97,20 @@ class Page(Reply):
             ValueError: there are no steps.
         """
         return Steps(self._shown, tuple(names))
+
+    def template(self, template: Any, /, **context: Any) -> TemplateContent:
+        """Return the content that a template of Jinja2 makes: rendered piece by piece while it is
+        sent. The template also gets `page`.
+
+        In an environment with `enable_async`, Jinja2 awaits coroutines where they are called: give
+        a part its function and arguments, `{{ page.part(sales, region) }}`.
+
+        Raises:
+            TypeError: it is no template of Jinja2.
+            ValueError: its environment does not escape what the template shows.
+        """
+        check_template(template)
+        return TemplateContent(template, {"page": self} | context)
 
     def part(
         self,
