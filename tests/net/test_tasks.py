@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 from collections.abc import Awaitable, Callable
@@ -187,3 +188,25 @@ def test_waiting_for_the_end_can_be_cancelled() -> None:
         await until(lambda: len(tasks) == 0)
 
     play(story)
+
+
+def test_waiting_for_a_task_that_ignores_its_cancellation_can_be_given_up() -> None:
+    async def main() -> None:
+        let_go = asyncio.Event()
+
+        async def stubborn() -> None:
+            while not let_go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await let_go.wait()
+
+        tasks = TaskSet()
+        task = tasks.spawn(stubborn(), "stubborn")
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await tasks.cancel_all()
+        assert len(tasks) == 1
+        let_go.set()
+        await task
+
+    asyncio.run(main())

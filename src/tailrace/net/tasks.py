@@ -39,12 +39,20 @@ class TaskSet:
     async def cancel_all(self) -> None:
         """Cancel all tasks, also those they start meanwhile, and wait until all have ended.
 
-        If a task of this set calls it, that task is not cancelled.
+        If a task of this set calls it, that task is not cancelled. Cancelling this wait cancels
+        them once more, and leaves those that ignore that.
         """
         while tasks := self._tasks - {asyncio.current_task()}:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await asyncio.wait(
+                    tasks
+                )  # `gather` would not end before they do, even if cancelled
+            except asyncio.CancelledError:
+                for task in tasks:
+                    task.cancel()
+                raise
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
