@@ -15,6 +15,7 @@ WAIT_S = 30.0
 # The function's side of a gate, for handlers in Python. It knows the event's query only.
 SOURCE = '''
 import asyncio
+import select
 import socket
 from urllib.parse import parse_qs
 
@@ -44,6 +45,9 @@ class Gate:
         self._sock.setblocking(False)
         if not await asyncio.get_running_loop().sock_recv(self._sock, 1):
             raise RuntimeError("the test has left")
+
+    def is_open(self):
+        return bool(select.select([self._sock], [], [], 0)[0])
 
     def tell(self, line):
         self._sock.sendall(f"{line}\\n".encode())

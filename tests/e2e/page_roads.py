@@ -27,6 +27,7 @@ SOURCES = str(Path(tailrace.__file__).parent.parent)
 
 PAGES = '''
 import asyncio
+import itertools
 import json
 
 from gate import Gate
@@ -129,6 +130,16 @@ async def job(page):
 
 
 @page
+async def busy(page):
+    """Never awaits anything but the loop, and ends when its client has seen an update."""
+    yield Html("<!doctype html><title>Busy</title>")
+    with gate_of(page, "one") as gate:
+        async for _ in page.progress(itertools.count()):
+            if gate.is_open():
+                break
+
+
+@page
 def stopped(page):
     return "It was stopped."
 
@@ -209,7 +220,7 @@ PAGES = {
     "fails_early": fails_early,
     "promises": promises,
     "report": report, "early": early, "stubborn": stubborn, "large": large, "threaded": threaded,
-    "job": job, "stopped": stopped,
+    "job": job, "stopped": stopped, "busy": busy,
 }
 
 

@@ -310,6 +310,21 @@ def test_a_link_stops_the_job(pages: Pages, road: Road) -> None:
         browser.wait_until("document.body?.innerText === 'It was stopped.'")
 
 
+BUSY = {"callback": CALLBACK, "uvicorn": Road("uvicorn"), "hypercorn": Road("hypercorn")}
+BUSY |= {"starlette": Road("starlette", "/response/"), "url": Road("free")}
+
+
+@pytest.mark.parametrize("road", BUSY.values(), ids=BUSY)
+def test_a_loop_without_awaits_is_seen_while_it_runs(pages: Pages, road: Road) -> None:
+    (gate,) = pages.gates(1)
+    reader = pages.reader(road, "busy", gate)
+    reader.until('<template for="b1t">')
+
+    gate.open()  # only now does the loop end
+
+    assert "stopped at" in reader.rest()
+
+
 @pytest.mark.parametrize("road", [Road("page"), Road("buffered")], ids=["url", "buffered"])
 def test_where_leaving_does_not_stop_a_job_there_is_no_link(pages: Pages, road: Road) -> None:
     (gate,) = pages.gates(1)

@@ -219,6 +219,36 @@ async def test_a_total_that_is_wrong_is_not_shown_as_more_than_all(
     assert f">{numbers} · took" in await page_of(function)
 
 
+class Unsized(list[int]):
+    def __len__(self) -> int:
+        raise TypeError("len() of unsized object")
+
+
+@pytest.mark.parametrize("total", [None, float("inf"), float("nan")])
+@in_loop
+async def test_rows_without_a_length_and_a_total_without_end_are_not_known(
+    total: float | None,
+) -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        async for _ in page.progress(Unsized([1, 2]), total=total):
+            pass
+
+    assert ">2 · took" in await page_of(function)
+
+
+@in_loop
+async def test_a_job_goes_on_where_another_was_stopped() -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        bar = page.progress(range(3), total=10)
+        bar.count = 7
+        async for _ in bar:
+            pass
+
+    assert "10 of 10 · took" in await page_of(function)
+
+
 @in_loop
 async def test_a_negative_total_is_refused() -> None:
     async def function(page: Page) -> Content:

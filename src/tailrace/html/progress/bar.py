@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sized
+from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
 from tailrace.html.limits import (
@@ -52,7 +54,10 @@ class Progress(Counted, Generic[T]):
     ) -> None:
         super().__init__(board)
         if total is None and isinstance(rows, Sized):
-            total = len(rows)
+            with suppress(TypeError):  # arrays and loaders of data have a __len__ that raises it
+                total = len(rows)
+        if total is not None and not math.isfinite(total):
+            total = None
         if total is not None and total < 0:
             raise ValueError(f"total is {total}: it is at least 0, or None if it is not known")
         self._rows = rows
@@ -111,7 +116,7 @@ class Progress(Counted, Generic[T]):
         """Return the markup of its areas."""
         total = None if self.total is None or self.count > self.total else self.total
         if self._pace is None:
-            self._pace = Pace(now_s)
+            self._pace = Pace(self.count, now_s)
         self._pace.note(self.count, now_s)
         numbers = self._numbers(total, words)
         self._set_status(total, numbers, now_s, words)

@@ -23,7 +23,7 @@ class Counted(Entry):
     __slots__ = ("count",)
 
     count: float
-    """How much is done."""
+    """How much is done. To go on with a job, set it before the loop."""
 
 
 class Rows:

@@ -21,10 +21,10 @@ class Pace:
 
     __slots__ = ("_count", "_counted", "_notes", "_now_s", "_passed_s", "_start_s")
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, count: float, now_s: float) -> None:
         self._start_s: Final = now_s
         self._now_s = now_s
-        self._count = 0.0
+        self._count = count
         self._counted = 0.0
         self._passed_s = 0.0
         self._notes = 0
@@ -44,6 +44,6 @@ class Pace:
     def left_s(self, total: float) -> float | None:
         """Return the time until the count is `total`; None if that is not known."""
         has_seen_enough = self._notes >= _NOTES_MIN and self._now_s - self._start_s >= _SECONDS_MIN
-        if not has_seen_enough or self._counted <= 0 or self._count <= 0:
+        if not has_seen_enough or self._counted <= 0:
             return None
         return (total - self._count) * self._passed_s / self._counted

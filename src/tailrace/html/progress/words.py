@@ -35,8 +35,8 @@ _STEP_S: Final = 5
 
 
 def number(value: float, words: Mapping[str, str]) -> str:
-    """Return a number as it is read: groups of digits, and no more decimals than it has."""
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
+    """Return a number as it is read: groups of digits, and at most two decimals."""
+    text = f"{value:,.2f}".rstrip("0").removesuffix(".")
     return text.replace(",", words["group"])
 
 
