@@ -4,10 +4,12 @@ from chat import answer, chat
 from compare import compare
 from dashboard import dashboard
 from front import front
-from look import not_found
+from look import refuse
 from progress import cancelled, progress
 from table import table
 from timing import timing
+
+from tailrace.html import page
 
 PAGES = {
     "answer": answer,
@@ -18,6 +20,7 @@ PAGES = {
     "table": table,
     "timing": timing,
 }
+not_found = page(refuse)
 
 
 def page_of(path):

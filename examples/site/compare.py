@@ -1,6 +1,6 @@
 """One page by four ways, side by side."""
 
-from look import DEMOS, WAYS, begin, not_found, read
+from look import DEMOS, WAYS, begin, read, refuse
 from source import config, source_of
 
 from tailrace.html import Html, page
@@ -21,7 +21,7 @@ QUERIES = {"chat": "?question=What+is+a+tailrace%3F"}
 def compare(page):
     demo = page.request.path.rpartition("/")[2]
     if demo not in DEMOS:
-        return not_found.__wrapped__(page)
+        return refuse(page)
     title = DEMOS[demo]
     text, code = source_of(f"{demo}.py")
     ways = [{"way": way, "title": name, "text": text} for way, (name, text) in WAYS.items()]

@@ -1,18 +1,21 @@
-"""How jobs of this site have ended: for the page behind Cancel, which another process may make."""
+"""How jobs of this site have ended, in files: the page behind Cancel is made by another process."""
 
 import asyncio
 import re
 import secrets
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path(tempfile.gettempdir()) / "tailrace-demo-jobs"
 WAIT_S = 3.0
 STEP_S = 0.05
+KEPT_S = 60.0
 
 
 class Job:
-    """A job while it runs; its end goes to the function's log, and to who asks for it."""
+    """A job while it runs; how it ends goes to the function's log, and into a file."""
 
     def __init__(self):
         self.id = secrets.token_hex(8)
@@ -23,11 +26,15 @@ class Job:
         return self
 
     def __exit__(self, kind, error, trace):
-        end = "is complete with" if kind is None else "was stopped at"
-        text = f"The job {end} order {self.order}."
+        end = "has checked all" if kind is None else "was stopped at order"
+        text = f"The job {end} {self.order}."
         print(f"job {self.id}: {text}")
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / self.id).write_text(text)
+        for file in FOLDER.iterdir():
+            with suppress(FileNotFoundError):  # another process has removed it
+                if file.stat().st_mtime < time.time() - KEPT_S:
+                    file.unlink()
 
     @staticmethod
     async def ended(job_id):
@@ -36,7 +43,7 @@ class Job:
         if not re.fullmatch("[0-9a-f]{16}", job_id):
             return "There is no such job."
         for _ in range(round(WAIT_S / STEP_S)):
-            if file.exists():
-                return file.read_text()
+            if file.exists() and (text := file.read_text()):
+                return text
             await asyncio.sleep(STEP_S)
         return "The job goes on."

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tailrace.html import Html, page
+from tailrace.html import Html
 
 HERE = Path(__file__).parent
 WAYS = {
@@ -47,8 +47,8 @@ def begin_demo(page, title, *files):
     return begin(page, title, "demo.css", *files) + BODY.format(back=back, title=title)
 
 
-@page
-def not_found(page):
+def refuse(page):
+    """Answer 404."""
     page.status = 404
     return begin(page, "Not found", "demo.css") + NOT_FOUND
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.browser import Chromium
 from tests.command import EXAMPLES, DevCommand, Stream, fetch
+from tests.firefox import Firefox
 from tests.walk import NODE_MODULES
 
 SITE = EXAMPLES.parent / "site"
@@ -320,6 +321,22 @@ def test_without_script_each_page_is_whole(name: str, demo: DevCommand) -> None:
         end = "arrival times need a script" if name == "timing" else ENDS[name]
         assert end in text
         assert browser.problems == []
+
+
+@pytest.mark.parametrize("name", ["progress", "dashboard"])
+def test_firefox_shows_the_same(name: str, demo: DevCommand) -> None:
+    """It does not know how places are filled; the script of the pages does."""
+    with Firefox() as firefox:
+        firefox.navigate(f"{demo.url}/compare/{name}")
+        firefox.wait_until("document.querySelectorAll('arrival-line.complete').length === 4")
+        texts = firefox.evaluate(
+            "[...document.querySelectorAll('iframe')].map((f) => f.contentDocument.body.innerText)"
+        )
+        marks = firefox.evaluate("document.querySelector('arrival-line').marks.length")
+
+        assert [ENDS[name] in text for text in texts] == [True] * 4
+        assert marks > 3
+        assert firefox.problems == []
 
 
 def test_an_unknown_page_is_refused(demo: DevCommand) -> None:
