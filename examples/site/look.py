@@ -39,11 +39,11 @@ def begin(page, title, *files):
     )
 
 
-def begin_demo(page, title, *files):
-    """The beginning of a demo; alone in its window it has a way back, in a frame it has none."""
-    way, _, demo = page.request.path.lstrip("/").partition("/")
+def begin_demo(page, title, *files, demo=None):
+    """The beginning of a page of a demo; alone in its window it has a way back, in a frame none."""
+    way, _, name = page.request.path.lstrip("/").partition("/")
     is_framed = page.request.headers.get("sec-fetch-dest") == "iframe"
-    back = "" if is_framed else BACK.format(demo=demo, way=WAYS[way][0])
+    back = "" if is_framed else BACK.format(demo=demo or name, way=WAYS[way][0])
     return begin(page, title, "demo.css", *files) + BODY.format(back=back, title=title)
 
 

@@ -33,5 +33,6 @@ async def is_right(order):
 
 @page
 async def cancelled(page):
-    yield begin_demo(page, "Cancelled")
-    yield Html("<p>{}</p>").format(await Job.ended(page.query.get("job", "")))
+    yield begin_demo(page, "Cancelled", demo="progress")
+    end = await Job.ended(page.query.get("job", ""))
+    yield Html('<p>{}</p><p><a href="progress">Start another</a></p>').format(end)

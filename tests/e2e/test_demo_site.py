@@ -207,6 +207,8 @@ def test_a_link_cancels_the_job(demo: DevCommand, browser: Chromium) -> None:
     browser.wait_until("document.body?.innerText.includes('The job was stopped at order ')")
     job = demo.wait_line(r"job (\w+): The job was stopped at order \d+", after=seen)
     assert browser.evaluate("document.URL").endswith(f"cancelled?job={job[1]}")
+    links = browser.evaluate("[...document.links].map((link) => link.getAttribute('href'))")
+    assert links == ["/compare/progress", "progress"]
     demo.wait_line(r"path=/callback/progress .*outcome=client-left", after=seen)
 
 
