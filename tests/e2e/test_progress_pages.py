@@ -59,6 +59,12 @@ def site() -> Iterator[PageSite]:
                 await work(page)
         yield Html("<p>Done.")
 
+    @page
+    async def single(page: Page) -> Content:
+        yield start(page)
+        await work(page)
+        yield Html("<p>Done.")
+
     @page(in_order=True)
     async def ordered(page: Page) -> Content:
         yield start(page)
@@ -97,6 +103,7 @@ def site() -> Iterator[PageSite]:
             bar.advance()
 
     apps = {"job": job, "ordered": ordered, "parts": parts, "broken": broken, "threads": threads}
+    apps["single"] = single
     with PageSite(**apps) as site:
         yield site
 
@@ -124,7 +131,7 @@ def check_end(browser: Browser) -> None:
     """The page has ended without a violation, and nothing of ours is left but comments."""
     browser.wait_until("document.readyState === 'complete'")
     assert browser.evaluate("(window.violations ?? []).join()") == ""
-    assert browser.evaluate("document.querySelectorAll('template').length") == 0
+    assert browser.evaluate("document.querySelectorAll('template, noscript').length") == 0
     assert browser.evaluate("document.querySelectorAll('[style]').length") == 0
     assert browser.evaluate(NOTICE) == "hidden"
 
@@ -210,6 +217,24 @@ def test_in_order_only_the_last_block_is_seen(site: PageSite, browser: Browser) 
 
     assert browser.evaluate(f"{shown}.match(/ of 3 ·/g).length") == 1
     assert "3 of 3 · took" in browser.evaluate(shown)
+
+
+def test_without_script_and_format_a_bar_shows_how_it_began_and_ended(site: PageSite) -> None:
+    run = str(next(RUNS))
+    with open_browser("no format") as browser:
+        assert isinstance(browser, Chromium)
+        browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        open_page(browser, f"{site.url}/single?run={run}")
+        shown = "document.querySelector('main').innerText"
+        assert "0 of 3" in browser.evaluate(shown)
+        for row in range(3):
+            site.open_gate(f"{run}-{row}")
+        browser.wait_until("document.readyState === 'complete'")
+
+        text = browser.evaluate(shown)
+        assert "Rows: 3 of 3, took" in text
+        assert "0 of 3" not in text
+        assert text.endswith("Done.")
 
 
 @pytest.fixture

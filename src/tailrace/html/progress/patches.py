@@ -84,9 +84,18 @@ class Patches:
         is_here = entry.writes == self._writes
         if not is_here and not (self._sheet.is_shell_done and self._is_visible(entry.inside)):
             return False
-        for key, text in entry.areas(now_s, self._words).items():
+        entry.sent = entry.areas(now_s, self._words)
+        for key, text in entry.sent.items():
             self._sheet.send_fill(entry.name + key, text)
+        if is_here:
+            self._show_without_fills(entry.name + "n", entry.sent["s"])
         return True
+
+    def _show_without_fills(self, name: str, text: str) -> None:
+        """Show an end where nothing is filled: other browsers take it away at once."""
+        end = f'<noscript class="tailrace-end"><p>{text}</p></noscript>'
+        self._sheet.outbox.put(fill.place(name, end))
+        self._sheet.send_fill(name, "")
 
     def _is_visible(self, part: Part | None) -> bool:
         return part is None or (self._sheet.is_shell_done and part.is_placed)
