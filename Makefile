@@ -19,7 +19,7 @@ help:
 	@echo "make check  format, lint and types"
 	@echo "make torture slow attacks, kill -9 and restarts under load, for minutes (JSON=FILE)"
 	@echo "make budget count the gateway's instructions per request and per chunk"
-	@echo "make bench  measure the data path beside other relays and AWS's runtimes (JSON=FILE PLOT=FILE.svg)"
+	@echo "make bench  measure the data path beside other relays and AWS's runtimes (JSON=FILE PLOT=FILE.svg), then pages"
 
 demo: .venv/.demo
 	$(BIN)/tailrace dev --config examples/tailrace.toml $(if $(PORT),--listen 127.0.0.1:$(PORT))
@@ -60,10 +60,11 @@ torture: .venv/.test
 # Where the reference cannot be made, its column is left out.
 bench: .venv/.test
 	-$(MAKE) .venv/.reference
-	sh scripts/install-tools.sh autoconf automake cmake curl g++ gcc haproxy libtoolize make \
+	sh scripts/install-tools.sh autoconf automake chromium cmake curl g++ gcc haproxy libtoolize make \
 		nginx node npm
 	sh scripts/install-npm.sh
 	$(BIN)/python -m bench $(if $(JSON),--json $(JSON)) $(if $(PLOT),--plot $(PLOT)) $(ARGS)
+	$(BIN)/python -m bench.pages
 
 # Instructions of a request and of a chunk against the record: callgrind counts them, so it does not
 # matter what else the machine does.
