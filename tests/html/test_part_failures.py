@@ -228,7 +228,7 @@ def test_a_part_is_shown_in_one_place(is_in_order: bool, caplog: pytest.LogCaptu
 
 
 MALFORMED = [
-    ("</template>", "</template> ends a template that it has not begun"),
+    ("</template>", "</template> ends what it has not begun"),
     ("<template><p>", "<template> is not closed"),
     ("<p><!-- note", "this is not closed: '<!-- note'"),
     ('<a href="x>link</a>', "this is not closed: '<a href=\"x>link</a>'"),
