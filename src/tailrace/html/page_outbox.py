@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tailrace.html.outbox import Outbox
+from tailrace.html.syntax import TEXT_MARK_CHARS, text_element
 
 if TYPE_CHECKING:
     from tailrace.html.part import Part
@@ -29,11 +30,15 @@ class PageOutbox(Outbox, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_in_tag = False
-        """What has been taken ends within a tag, where nothing can be inserted."""
+        self.is_cut = False
+        """What has been taken ends within a tag, a comment, a script or the like: nothing can be
+        inserted there."""
         self.is_shell_done = False
         """The page function has ended."""
         self._parts: Final[dict[str, Part]] = {}
+        self._is_in_tag = False
+        self._text_element = ""
+        self._tail = ""
         self._open = 0  # parts that have a place and have not been put
         self._got_all: Final = asyncio.Event()
 
@@ -86,9 +91,14 @@ class PageOutbox(Outbox, ABC):
         text = super()._pop()
         at = text.rfind("<")
         if at >= 0:
-            self.is_in_tag = ">" not in text[at:]
-        elif self.is_in_tag:
-            self.is_in_tag = ">" not in text
+            self._is_in_tag = ">" not in text[at:]
+        elif self._is_in_tag:
+            self._is_in_tag = ">" not in text
+        if not self.is_shell_done or self._text_element:  # parts are whole
+            text_behind = self._tail + text
+            self._text_element = text_element(text_behind, self._text_element)
+            self._tail = text_behind[-TEXT_MARK_CHARS:]
+        self.is_cut = self._is_in_tag or bool(self._text_element)
         return text
 
     @abstractmethod

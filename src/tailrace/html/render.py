@@ -60,7 +60,7 @@ async def render(function: Callable[..., Any], page: Page) -> AsyncIterator[Head
                 rendering.raise_failure()  # while a whole answer is possible
                 yield rendering.head or page.head()
                 has_head = True
-            if not rendering.is_in_tag:
+            if not rendering.is_cut:
                 text = (text or _HEARTBEAT) + rendering.board.news()
             if text:
                 yield text
@@ -108,9 +108,9 @@ class Rendering:
         return self.outbox.is_shell_done
 
     @property
-    def is_in_tag(self) -> bool:
-        """Whether nothing can be put now, since a tag is not complete."""
-        return self.outbox.is_in_tag
+    def is_cut(self) -> bool:
+        """Whether nothing can be put now: a tag, a comment, a script … is not complete."""
+        return self.outbox.is_cut
 
     @property
     def waits_for(self) -> Part | None:
@@ -149,7 +149,7 @@ class Rendering:
         URLs and some middleware end it as if it were.
         """
         is_html = self.page.headers.get("content-type", "").startswith("text/html")
-        if self._failure is None or self.is_in_tag or not is_html:
+        if self._failure is None or self.is_cut or not is_html:
             return ""
         return (
             f'<p role="alert" class="tailrace-failed">{escape(self.page.words["incomplete"])}</p>'

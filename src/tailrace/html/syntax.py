@@ -30,6 +30,35 @@ _FOREIGN: Final = re.compile(r"<(?:svg|math)(?=[\s/>])", re.IGNORECASE)
 _PAIRED: Final = re.compile(r"<(/?)(template|noscript)(?=[\s/>])", re.IGNORECASE)
 """Elements that may not be left open: what follows would be in them."""
 _SHOWN_CHARS: Final = 60
+_TEXT_START: Final = re.compile(r"<(?:(script|style|textarea|title)(?=[\s/>])|!--)", re.IGNORECASE)
+_TEXT_ENDS: Final = {
+    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
+    for name in ("script", "style", "textarea", "title")
+} | {"comment": re.compile("--!?>")}
+_TEXT_STARTS: Final = ("<!--", "<script", "<style", "<textarea", "<title")
+TEXT_MARK_CHARS: Final = 10
+"""The longest of these marks has as many: one that is cut is found with what stands before."""
+
+
+def text_element(markup: str, name: str = "") -> str:
+    """Return the name of the element without tags in which markup ends, "comment" for a comment,
+    and "" for neither. `name` is the same of what stands before."""
+    if not name:
+        lower = markup.lower()
+        if not any(start in lower for start in _TEXT_STARTS):  # cheaper than the pattern
+            return ""
+    at = 0
+    while True:
+        if name:
+            found = _TEXT_ENDS[name].search(markup, at)
+            if found is None:
+                return name
+            at = found.end()
+        found = _TEXT_START.search(markup, at)
+        if found is None:
+            return ""
+        name = (found[1] or "comment").lower()
+        at = found.end() if found[1] else found.end() - 2  # of `<!-->`
 
 
 def fault_of(markup: str) -> str:

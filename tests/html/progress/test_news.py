@@ -116,3 +116,43 @@ async def test_the_style_may_stand_in_the_head() -> None:
     assert text.startswith(f'<head><style nonce="{reading.page.nonce}">.tailrace-progress')
     assert text.count(".tailrace-progress{") == 1
     assert " style=" not in text
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("<script>const rows = ", "[1, 2]; '<title>'</script>"),
+        ("<SCR", "IPT>const rows = [1]</SCRIPT >"),
+        ("<style>b", "{}</style>"),
+        ("<textarea >", "text</text area></textarea>"),
+        ("<title>", "text</title>"),
+        ("<!-- <b>", "text</b> -->"),
+        ("<p class=", "b>"),
+    ],
+)
+@in_loop
+async def test_nothing_is_put_into_a_script_or_another_element_that_has_no_tags(
+    start: str, end: str
+) -> None:
+    async def function(page: Page) -> Content:
+        yield Html("<script>1</script><title>x</title>")
+        async for _ in page.progress(range(1)):
+            yield Html(start)
+            for _ in range(3):
+                reading.clock.advance(HEARTBEAT_INTERVAL_S)
+                await asyncio.sleep(0)
+            await gate.wait()
+            yield Html(end)
+        yield Html("<p>")
+
+    gate = asyncio.Event()
+    async with Reading(function) as reading:
+        await reading.until(start)
+        waiting = asyncio.ensure_future(reading.rest())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gate.set()
+        text = await waiting
+
+    assert f"{start}{end}" in reading.text
+    assert "animation-name" in text, "it goes on behind the end"

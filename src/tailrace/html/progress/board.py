@@ -193,7 +193,7 @@ class Board:
 
     def _tick(self) -> None:
         now_s = self.now_s()
-        can_put = self._outbox.is_empty and not self._sheet.is_in_tag
+        can_put = self._outbox.is_empty and not self._sheet.is_cut
         if can_put:
             self._writer.show(self._entries, now_s)
         self._cancel()

@@ -21,8 +21,8 @@ class Sheet(Protocol):
         """Whether the page function is done."""
 
     @property
-    def is_in_tag(self) -> bool:
-        """Whether nothing can be put now, since a tag is not complete."""
+    def is_cut(self) -> bool:
+        """Whether nothing can be put now: a tag, a comment, a script … is not complete."""
 
     @property
     def waits_for(self) -> Part | None:
