@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec
 
 if TYPE_CHECKING:
     from tailrace.function.streamified import StreamifiedHandler
     from tailrace.html.hosts import Items
+    from tailrace.html.hosts.starlette import StreamedResponse
+
+P = ParamSpec("P")
+"""What a function takes behind its first argument."""
 
 
-class Endpoint:
+class Endpoint(Generic[P]):
     """Serves what a function makes. It is an ASGI app.
 
     `produce` is called for each request, with the request and its way, and what it returns is
@@ -30,7 +34,7 @@ class Endpoint:
 
         return handler_of(functools.partial(self._produce, self._function))
 
-    def response(self, *args: Any, **kwargs: Any) -> Any:
+    def response(self, *args: P.args, **kwargs: P.kwargs) -> StreamedResponse:
         """Return a response for Starlette and FastAPI; the function gets these arguments, too.
 
         They follow its first argument.
@@ -69,7 +73,7 @@ def endpoint_or_decorator(
 ) -> Any:
     """Return the endpoint of a function, or without one a decorator that makes it."""
 
-    def decorate(function: Callable[..., Any]) -> Endpoint:
+    def decorate(function: Callable[..., Any]) -> Endpoint[...]:
         return Endpoint(function, produce)
 
     return decorate if function is None else decorate(function)

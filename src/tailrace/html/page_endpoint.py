@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Concatenate, overload
 
-from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
+from tailrace.html.endpoint import Endpoint, P, endpoint_or_decorator
 from tailrace.html.limits import PARTS_AT_ONCE_MAX
 from tailrace.html.pages import Page
 from tailrace.html.render import render
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @overload
-def page(function: Callable[..., Any], /) -> Endpoint: ...
+def page(function: Callable[Concatenate[Page, P], object], /) -> Endpoint[P]: ...
 @overload
 def page(
     *, in_order: bool = ..., parts_at_once: int = ...
-) -> Callable[[Callable[..., Any]], Endpoint]: ...
+) -> Callable[[Callable[Concatenate[Page, P], object]], Endpoint[P]]: ...
 
 
 def page(

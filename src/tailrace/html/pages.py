@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from tailrace.html.content import drop, text_now
 from tailrace.html.limits import PARTS_AT_ONCE_MAX
@@ -72,6 +72,25 @@ class Page(Reply):
             raise RuntimeError(_NOT_BEGUN)
         return self._board
 
+    @overload
+    def progress(
+        self,
+        rows: Iterable[T] | AsyncIterable[T],
+        *,
+        total: float | None = ...,
+        label: str = ...,
+        cancel: str | None = ...,
+    ) -> Progress[T]: ...
+    @overload
+    def progress(
+        self,
+        rows: None = ...,
+        *,
+        total: float | None = ...,
+        label: str = ...,
+        cancel: str | None = ...,
+    ) -> Progress[Any]: ...
+
     def progress(
         self,
         rows: Iterable[T] | AsyncIterable[T] | None = None,
@@ -79,7 +98,7 @@ class Page(Reply):
         total: float | None = None,
         label: str = "",
         cancel: str | None = None,
-    ) -> Progress[T]:
+    ) -> Progress[Any]:
         """Return a bar that counts a loop over rows; without rows, `advance` counts.
 
         `total` is the number of rows, if they have no length. `cancel` is an address that a link

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, overload
 
-from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
+from tailrace.html.endpoint import Endpoint, P, endpoint_or_decorator
 from tailrace.html.limits import STREAM_HEARTBEAT_S
 from tailrace.html.reply import ON_TIME
 from tailrace.html.streams.event_stream import EventStream
@@ -31,14 +31,14 @@ _FAILED: Final = ServerEvent({}, name="failed")
 
 
 @overload
-def events(function: Callable[..., Any], /) -> Endpoint: ...
+def events(function: Callable[Concatenate[EventStream, P], object], /) -> Endpoint[P]: ...
 @overload
 def events(
     *,
     heartbeat_s: float | None = ...,
     retry_ms: int | None = ...,
     default: Default | None = ...,
-) -> Callable[[Callable[..., Any]], Endpoint]: ...
+) -> Callable[[Callable[Concatenate[EventStream, P], object]], Endpoint[P]]: ...
 
 
 def events(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, overload
 
-from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
+from tailrace.html.endpoint import Endpoint, P, endpoint_or_decorator
 from tailrace.html.limits import STREAM_HEARTBEAT_S
 from tailrace.html.reply import Reply
 from tailrace.html.streams.json_text import json_encoder
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @overload
-def json_array(function: Callable[..., Any], /) -> Endpoint: ...
+def json_array(function: Callable[Concatenate[Reply, P], object], /) -> Endpoint[P]: ...
 @overload
 def json_array(
     *, heartbeat_s: float | None = ..., default: Default | None = ...
-) -> Callable[[Callable[..., Any]], Endpoint]: ...
+) -> Callable[[Callable[Concatenate[Reply, P], object]], Endpoint[P]]: ...
 
 
 def json_array(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, overload
 
-from tailrace.html.endpoint import Endpoint, endpoint_or_decorator
+from tailrace.html.endpoint import Endpoint, P, endpoint_or_decorator
 from tailrace.html.reply import Reply
 from tailrace.html.streams.json_text import json_encoder
 from tailrace.html.streams.sending import checked_heartbeat_s, send
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 @overload
-def ndjson(function: Callable[..., Any], /) -> Endpoint: ...
+def ndjson(function: Callable[Concatenate[Reply, P], object], /) -> Endpoint[P]: ...
 @overload
 def ndjson(
     *, heartbeat_s: float | None = ..., default: Default | None = ...
-) -> Callable[[Callable[..., Any]], Endpoint]: ...
+) -> Callable[[Callable[Concatenate[Reply, P], object]], Endpoint[P]]: ...
 
 
 def ndjson(
