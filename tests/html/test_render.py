@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -155,3 +156,24 @@ def test_any_order_of_completion_gives_the_page_in_order(
     text = asyncio.run(main())
 
     assert filled(text) == whole(tree)
+
+
+def test_a_page_that_a_part_of_another_one_makes_is_not_in_that_part() -> None:
+    async def inner(page: Page) -> AsyncIterator[Any]:
+        yield Html("<h1>inner</h1>")
+        async for _ in page.progress([1], label="rows"):
+            yield page.part("leaf")
+
+    async def source() -> str:
+        played = Play(inner)
+        async for item in played.items:
+            played.pieces.append(item if isinstance(item, str) else "")
+        return filled(played.text)
+
+    async def outer(page: Page) -> Html:
+        return page.part(source())
+
+    text = html.unescape(filled(play(outer).text))
+
+    assert text.startswith('<h1>inner</h1><div class="tailrace-progress">'), "the bar stands here"
+    assert "leaf" in text

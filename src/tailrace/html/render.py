@@ -20,6 +20,7 @@ from tailrace.html.flush_pace import FlushPace
 from tailrace.html.limits import HEARTBEAT_INTERVAL_S
 from tailrace.html.ordered import OrderedOutbox
 from tailrace.html.page_outbox import PageOutbox
+from tailrace.html.part import current_part
 from tailrace.html.part_set import PartSet
 from tailrace.html.progress.board import Board
 from tailrace.html.safe import escape
@@ -169,6 +170,7 @@ class Rendering:
         await self.parts.close()
 
     async def _run(self, function: Callable[..., Any]) -> None:
+        current_part.set(None)  # the page may be requested by a part of another one
         try:
             await pour(self._content(function), self)
             self.outbox.end_shell()
