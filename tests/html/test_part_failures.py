@@ -130,6 +130,25 @@ def test_a_part_that_cancels_itself_has_failed(caplog: pytest.LogCaptureFixture)
     assert lines(caplog) == ["part p1 (cancelled) failed; its fallback is shown"]
 
 
+def cancel_own_task(*_: object) -> Any:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return forever()
+
+
+@pytest.mark.parametrize("source", [cancel_own_task, failing, forever])
+def test_a_part_whose_code_cancels_its_task_does_not_stop_the_page(source: Any) -> None:
+    async def run() -> Any:
+        return await source()
+
+    async def report(page: Page) -> Html:
+        part = page.part(run(), fallback=cancel_own_task, timeout_s=0.01)
+        return Html("{}|{}").format(part, page.part("behind"))
+
+    assert filled(play(report).text) == "|behind"
+
+
 @pytest.mark.parametrize("fallback", [failing, Html("<b"), [b"bytes"]])
 def test_a_fallback_that_fails_leaves_the_place_empty(
     fallback: Any, caplog: pytest.LogCaptureFixture
@@ -419,6 +438,15 @@ async def test_a_placeholder_and_a_fallback_wait_for_nothing() -> None:
         await Play(placeholder).finish()
     with pytest.raises(TypeError, match="not a coroutine"):
         await Play(fallback).finish()
+
+
+def test_a_part_begins_in_the_loop_of_its_page_or_in_a_thread_of_it() -> None:
+    async def report(page: Page) -> str:
+        with pytest.raises(RuntimeError, match="does not begin in this thread"):
+            await asyncio.to_thread(page.part, forever())
+        return "done"
+
+    assert play(report).text == "done"
 
 
 def test_a_page_has_parts_while_it_is_served() -> None:

@@ -152,7 +152,7 @@ class Page(Reply):
         `placeholder` is a content that waits for nothing, without parts.
 
         Raises:
-            RuntimeError: the page has ended.
+            RuntimeError: the page has ended, or this is a thread that does not belong to it.
             TypeError: the placeholder has to be awaited, or the fallback is a coroutine.
             ValueError: `timeout_s` is not positive, or the placeholder has parts.
         """

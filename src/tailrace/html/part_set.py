@@ -35,6 +35,7 @@ class PartSet:
         self.tasks: Final = TaskSet()
         self.threads: Final = ThreadSet()
         self.outbox: Final = outbox
+        self._loop: Final = asyncio.get_running_loop()
         self._slots: Final = asyncio.Semaphore(at_once)
         self._thread_slots: Final = asyncio.Semaphore(PART_THREADS_MAX)
         self._parts: Final[list[Part]] = []
@@ -50,8 +51,13 @@ class PartSet:
         """Start to make a part, as a child of the part whose source runs.
 
         Raises:
-            RuntimeError: the page has ended.
+            RuntimeError: the page has ended, or this is not its loop.
         """
+        if asyncio._get_running_loop() is not self._loop:
+            part.drop()
+            raise RuntimeError(
+                f"part {part} does not begin in this thread; call page.part in the page function"
+            )
         if self._is_closed:
             part.drop()
             raise RuntimeError(f"the page has ended; part {part} is not made")
@@ -63,8 +69,7 @@ class PartSet:
             parent.children.append(part)
         self._parts.append(part)
         if part.timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            part.timer = loop.call_later(part.timeout_s, self._expire, part)
+            part.timer = self._loop.call_later(part.timeout_s, self._expire, part)
         part.task = self.tasks.spawn(self._make(part), f"part {part.name}")
 
     def warn_of_lost(self) -> None:
@@ -105,9 +110,8 @@ class PartSet:
                 self._settle(part, text)
                 await self.outbox.wait_part_room()
         except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # otherwise its own code cancelled something, and not the page the part
+            if self._is_cancelled(part, error):
+                raise
             await self._fail(part, error)
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
@@ -147,10 +151,19 @@ class PartSet:
                 fallback = part.fallback
                 text = await text_of(fallback(error) if is_function(fallback) else fallback)
             _check(text)
-        except Exception:
+        except (Exception, asyncio.CancelledError) as failure:
+            if self._is_cancelled(part, failure):
+                raise
             logger.exception("the fallback of part %s failed; its place is empty", part)
             text = ""
         self._settle(part, text)
+
+    def _is_cancelled(self, part: Part, error: BaseException) -> bool:
+        """Whether the page has cancelled this task of a part, and not the part's own code."""
+        if not isinstance(error, asyncio.CancelledError):
+            return False
+        is_late = part.task is not asyncio.current_task()  # another task shows the fallback
+        return is_late or part.is_cancelled or self._is_closed
 
     def _cancel_children(self, part: Part) -> None:
         for child in part.children:
