@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from typing import Any
 
 from tailrace.function.request import Request
@@ -110,8 +109,3 @@ def filled(text: str) -> str:
         end = before.index("<?end>", at)
         text = before[:at] + fill[2] + before[end + len("<?end>") :] + behind
     return text
-
-
-async def drained(items: AsyncIterator[Any]) -> list[Any]:
-    async with aclosing(items) as taken:  # type: ignore[type-var]
-        return [item async for item in taken]

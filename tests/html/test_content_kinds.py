@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from typing import Any
 
 import htpy
 import markupsafe
 import pytest
+from django.utils.safestring import mark_safe as django_safe
 
 from tailrace.html import Html
-from tailrace.html.content import Collected, pour, text_of
+from tailrace.html.content import Collected, pour, text_now, text_of
 
 
 class Shout(str):
@@ -47,6 +49,11 @@ KINDS = [
     (lambda: async_generator(), "&lt;1&gt;&lt;1&gt;<2>3&lt;4&gt;"),
     (lambda: coroutine(coroutine(async_generator())), "&lt;1&gt;&lt;1&gt;<2>3&lt;4&gt;"),
     (lambda: coroutine(htpy.p["<"]), "<p>&lt;</p>"),
+    (lambda: htpy.fragment["<", htpy.br], "&lt;<br>"),
+    (lambda: htpy.ul[(htpy.li[coroutine(n)] for n in range(2))], "<ul><li>0</li><li>1</li></ul>"),
+    (lambda: django_safe("<a>"), "<a>"),
+    (lambda: Decimal("1.50"), "1.50"),
+    (lambda: (), ""),
 ]
 
 
@@ -67,3 +74,53 @@ def test_bytes_are_refused(content: object) -> None:
     for nested in (content, [content], coroutine(content)):
         with pytest.raises(TypeError, match="decode it"):
             asyncio.run(text_of(nested))
+
+
+REFUSED = [
+    ({"a": 1}, "not dict; choose what it shows"),
+    (coroutine, "not the function"),
+    (len, "call it"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), REFUSED)
+def test_what_shows_nothing_useful_is_refused(content: object, words: str) -> None:
+    for nested in (content, [content], coroutine(content)):
+        with pytest.raises(TypeError, match=words):
+            asyncio.run(text_of(nested))
+
+
+@pytest.mark.parametrize("kind", ["async generator", "generator"])
+def test_iterators_are_closed_where_they_are_left(kind: str) -> None:
+    closed = []
+
+    async def asynchronous() -> AsyncIterator[object]:
+        try:
+            yield "first"
+            yield b"bytes"
+        finally:
+            closed.append(kind)
+
+    def plain() -> Iterator[object]:
+        try:
+            yield "first"
+            yield b"bytes"
+        finally:
+            closed.append(kind)
+
+    async def main() -> None:
+        with pytest.raises(TypeError) as caught:
+            await text_of([plain() if kind == "generator" else asynchronous()])
+        assert closed == [kind], "before anything is collected"
+        del caught
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_content_that_waits_for_nothing_is_text_at_once() -> None:
+    async def main() -> None:
+        assert text_now(["<", [htpy.b["x"]], generator()]) == "&lt;<b>x</b>&lt;1&gt;<2>3"
+        with pytest.raises(TypeError, match="has to be awaited"):
+            text_now(asyncio.Event().wait())
+
+    asyncio.run(main(), debug=True)

@@ -123,11 +123,18 @@ def test_a_part_that_cancels_itself_has_failed(caplog: pytest.LogCaptureFixture)
         future.cancel()
         return await future
 
-    async def report(page: Page) -> Html:
-        return page.part(cancelled(), fallback="cancelled")
+    async def report(page: Page) -> list[Html]:
+        return [
+            page.part(cancelled(), fallback="cancelled"),
+            page.part(cancelled(), fallback=lambda _: cancelled()),
+        ]
 
     assert filled(play(report).text) == "cancelled"
-    assert lines(caplog) == ["part p1 (cancelled) failed; its fallback is shown"]
+    assert lines(caplog) == [
+        "part p1 (cancelled) failed; its fallback is shown",
+        "part p2 (cancelled) failed; its fallback is shown",
+        "the fallback of part p2 (cancelled) failed; its place is empty",
+    ]
 
 
 def cancel_own_task(*_: object) -> Any:

@@ -8,15 +8,15 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import htpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.html.page_play import Play, filled, new_page, play
 
-from tailrace.function.way import ResponseWay
+from tailrace.errors import HeadError
 from tailrace.html import Html, Page
-
-BUFFERED = ResponseWay(streams=False)
+from tailrace.html import page as page_endpoint
 
 
 def test_the_page_is_sent_before_its_parts_and_parts_as_they_get_done() -> None:
@@ -177,3 +177,99 @@ def test_a_page_that_a_part_of_another_one_makes_is_not_in_that_part() -> None:
 
     assert text.startswith('<h1>inner</h1><div class="tailrace-progress">'), "the bar stands here"
     assert "leaf" in text
+
+
+@pytest.mark.parametrize("is_in_order", [False, True])
+def test_parts_are_made_at_the_same_time_wherever_they_stand(is_in_order: bool) -> None:
+    """Also in order, where the second one waits for its turn to be sent."""
+
+    async def main() -> None:
+        second = asyncio.Event()
+
+        async def report(page: Page) -> AsyncIterator[Html]:
+            async def first() -> str:
+                await second.wait()
+                return "first "
+
+            async def last() -> str:
+                second.set()
+                return "last"
+
+            yield page.part(first)
+            yield Html("<br>")
+            yield page.part(last)
+
+        text = await Play(report, new_page(is_in_order=is_in_order)).finish()
+        assert filled(text) == "first <br>last"
+
+    asyncio.run(main(), debug=True)
+
+
+def test_no_more_parts_are_made_at_once_than_allowed() -> None:
+    running = most = 0
+
+    async def part() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        running -= 1
+
+    async def report(page: Page) -> list[Html]:
+        return [page.part(part) for _ in range(20)]
+
+    play(report, new_page(parts_at_once=3))
+
+    assert most == 3
+    with pytest.raises(ValueError, match="parts_at_once is 1 or more, not 0"):
+        page_endpoint(parts_at_once=0)
+
+
+def test_elements_of_htpy_have_parts() -> None:
+    async def rows(page: Page) -> htpy.Element:
+        return htpy.ul[htpy.li[page.part("<b>")], htpy.li[page.part(htpy.i["i"])]]
+
+    async def report(page: Page) -> htpy.Element:
+        return htpy.main[page.part(rows, page), htpy.p["end"]]
+
+    expected = "<main><ul><li>&lt;b&gt;</li><li><i>i</i></li></ul><p>end</p></main>"
+    assert filled(play(report).text) == expected
+
+
+def test_the_head_is_as_it_is_at_the_first_content(caplog: pytest.LogCaptureFixture) -> None:
+    async def redirect(page: Page) -> None:
+        page.status = 303
+        page.headers["location"] = "/login"
+        page.cookies.append("a=1")
+
+    async def late(page: Page) -> AsyncIterator[str]:
+        page.status = 404
+        yield ""
+        page.headers["x-late"] = "no"
+        yield "not found"
+        page.status = 200
+
+    moved, missing = play(redirect), play(late)
+
+    assert moved.text == ""
+    assert moved.head is not None and missing.head is not None
+    assert (moved.head.status, moved.head.get("location"), moved.head.cookies) == (
+        303,
+        "/login",
+        ("a=1",),
+    )
+    assert (missing.head.status, missing.head.get("x-late")) == (404, "no")
+    assert caplog.messages == [
+        "status, headers or cookies of a page were changed after its first content, and were not"
+        " sent; change them before"
+    ]
+
+
+def test_a_head_that_http_does_not_allow_is_a_failure_before_it() -> None:
+    async def report(page: Page) -> AsyncIterator[str]:
+        page.headers["x-name"] = "a\nb"
+        yield "text"
+
+    with pytest.raises(HeadError):
+        play(report)

@@ -8,6 +8,7 @@ or cancelled, all of them are.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tailrace.html.pages import Page
     from tailrace.html.part import Part
     from tailrace.wire.integration import Head
+
+logger = logging.getLogger("tailrace.html")
 
 _HEARTBEAT: Final = "<!---->"
 
@@ -96,6 +99,7 @@ class Rendering:
             clock=page.clock,
         )
         self.outbox.progress = self.board
+        self._head_fields: object = None  # of the head, to see whether they change behind it
         self._failure: BaseException | None = None
 
     @property
@@ -129,6 +133,7 @@ class Rendering:
             return
         if self.head is None:
             self.head = self.page.head()
+            self._head_fields = self.page.head_fields()
         self.board.before_write()
         self.outbox.put_page(piece)
         if self.outbox.waits_for is not None:
@@ -173,6 +178,7 @@ class Rendering:
         current_part.set(None)  # the page may be requested by a part of another one
         try:
             await pour(self._content(function), self)
+            self._warn_of_late_head()
             self.outbox.end_shell()
             self.board.shell_done(has_parts=not self.outbox.has_all)
             await self.outbox.wait_parts()
@@ -185,6 +191,13 @@ class Rendering:
                 raise
         finally:
             self.outbox.close()
+
+    def _warn_of_late_head(self) -> None:
+        if self.head is not None and self._head_fields != self.page.head_fields():
+            logger.warning(
+                "status, headers or cookies of a page were changed after its first content, and"
+                " were not sent; change them before"
+            )
 
     def _content(self, function: Callable[..., Any]) -> Any:
         if is_async(function):

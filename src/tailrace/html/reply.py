@@ -57,3 +57,7 @@ class Reply:
             HeadError: status, a header or a cookie is illegal.
         """
         return Head(self.status, self.headers, self.cookies)
+
+    def head_fields(self) -> tuple[int, dict[str, str], list[str]]:
+        """Return a copy of what the head is made of."""
+        return self.status, dict(self.headers), list(self.cookies)
