@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from tests.html.page_play import Play, filled, new_page, play
+from tests.html.page_play import PATIENCE_S, Play, filled, new_page, play
 
 from tailrace.html import Html, Page, limits
 from tailrace.html.limits import PART_FALLBACK_TIMEOUT_S
@@ -320,6 +320,52 @@ async def test_who_leaves_cancels_the_page_and_all_parts(kind: str) -> None:
     assert sorted(ended) == ["begun", "page"]
     with pytest.raises(RuntimeError, match=r"the page has ended; part p. \(.*part\) is not made"):
         page.part(part("too late"))
+
+
+@in_debug_mode
+async def test_a_task_group_around_a_yield_ends_with_its_page(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is cancelled where it yields; closing its generator would be a failure of the group."""
+    ended = []
+
+    async def part() -> None:
+        try:
+            await forever()
+        finally:
+            ended.append("part")
+
+    async def report(page: Page) -> AsyncIterator[str]:
+        async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE_S):
+            group.create_task(part())
+            while True:
+                yield "x" * 1_000
+
+    played = Play(report)
+    await played.take()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await played.leave()
+
+    assert ended == ["part"]
+    assert caplog.records == []
+
+
+@in_debug_mode
+async def test_a_generator_learns_why_its_content_is_refused() -> None:
+    seen = []
+
+    async def report(page: Page) -> AsyncIterator[Any]:
+        try:
+            yield b"bytes"
+        except TypeError as error:
+            seen.append(f"{error}")
+            raise
+
+    with pytest.raises(TypeError):
+        await Play(report).finish()
+
+    assert seen == ["content is text or markup, not bytes; decode it"]
 
 
 @in_debug_mode

@@ -146,9 +146,24 @@ async def _pour_each(contents: Any, sink: Sink, *, is_markup: bool) -> None:
             sink.put(text)
             if sink.is_full:
                 await sink.wait_room()
+    except BaseException as error:
+        await _throw(items, error)
+        raise
     finally:
         if hasattr(items, "aclose"):
             await items.aclose()
+
+
+async def _throw(items: Any, error: BaseException) -> None:
+    """Raise at the yield of a generator why it is left; nothing happens in one that has ended.
+
+    By `aclose` alone, a task group around the yield would fail with GeneratorExit.
+    """
+    if hasattr(items, "athrow"):
+        try:
+            await items.athrow(error)
+        except StopAsyncIteration:
+            pass
 
 
 def _text_at_hand(content: Any) -> str | None:
