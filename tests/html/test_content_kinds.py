@@ -54,6 +54,7 @@ KINDS = [
     (lambda: django_safe("<a>"), "<a>"),
     (lambda: Decimal("1.50"), "1.50"),
     (lambda: (), ""),
+    (lambda: htpy.p["\ud800"], "<p>\ufffd</p>"),
 ]
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from tailrace.html.safe import Html, markup
+from tailrace.html.safe import Html, encodable, markup
 
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ASYNC: Final = ("__await__", "__aiter__", "aiter_chunks")
@@ -139,7 +139,7 @@ async def _pour_each(contents: Any, sink: Sink, *, is_markup: bool) -> None:
     items = aiter(contents)
     try:
         async for item in items:
-            text = item if is_markup else _text_at_hand(item)
+            text = encodable(item) if is_markup else _text_at_hand(item)
             if text is None:
                 await pour(item, sink)
                 continue

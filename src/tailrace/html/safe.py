@@ -57,8 +57,7 @@ def markup(value: object) -> str:
         return ""
     html = getattr(type(value), "__html__", None)
     if html is not None:
-        text = str(html(value))
-        return text if text.isascii() or not _has_surrogate(text) else _without_surrogates(text)
+        return encodable(str(html(value)))
     return escape(str(value))
 
 
@@ -67,19 +66,18 @@ def escape(text: str) -> str:
     # Several times as fast as one pattern with a function, whatever the text.
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = text.replace('"', "&#34;").replace("'", "&#39;").replace("\0", _REPLACEMENT)
-    return text if text.isascii() or not _has_surrogate(text) else _without_surrogates(text)
+    return encodable(text)
 
 
-def _has_surrogate(text: str) -> bool:
+def encodable(text: str) -> str:
+    """Return a text with U+FFFD in the place of lone surrogates, which UTF-8 does not have."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _without_surrogates(text: str) -> str:
-    return re.sub("[\ud800-\udfff]", _REPLACEMENT, text)
+        return re.sub("[\ud800-\udfff]", _REPLACEMENT, text)
+    return text
 
 
 @lru_cache(maxsize=FORMATS_KEPT_MAX)
