@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import jinja2
@@ -50,6 +51,31 @@ def test_a_template_is_a_part_that_has_parts(environment: jinja2.Environment) ->
         return page.part(page.template(outer, inner=inner))
 
     assert filled(play(report).text) == "[(leaf)]"
+
+
+@BOTH
+def test_what_no_page_may_have_is_replaced(environment: jinja2.Environment) -> None:
+    template = environment.from_string("<p>{{ text }}")
+
+    async def report(page: Page) -> Any:
+        return page.template(template, text="\ud800é")
+
+    assert play(report).text == "<p>\ufffdé"
+
+
+def test_a_template_without_async_renders_in_the_thread_of_its_page() -> None:
+    template = SYNC.from_string("{% for row in page.progress(rows()) %}<p>{{ row }}{% endfor %}")
+
+    def rows() -> Iterator[bool]:
+        yield threading.current_thread() is threading.main_thread()
+
+    def report(page: Page) -> Any:
+        return page.template(template, rows=rows)
+
+    text = play(report).text
+
+    assert "<p>False" in text
+    assert "tailrace-progress" in text
 
 
 def test_a_template_is_sent_while_it_renders() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from tailrace.html.safe import Html, encodable, markup
+from tailrace.html.template import TemplateContent
 
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ASYNC: Final = ("__await__", "__aiter__", "aiter_chunks")
@@ -124,6 +125,8 @@ def _pieces(content: Any) -> Iterator[Any]:
     text = _text_at_hand(content)
     if text is not None:
         yield Html(text)
+    elif isinstance(content, TemplateContent) and not content.is_async:
+        yield from map(Html, content.iter_chunks())
     elif any(hasattr(type(content), name) for name in _ASYNC):
         yield content
     else:

@@ -18,9 +18,14 @@ class TemplateContent:
         self._template: Final = template
         self._context: Final = context
 
+    @property
+    def is_async(self) -> bool:
+        """Whether its environment has `enable_async`."""
+        return bool(self._template.environment.is_async)
+
     async def aiter_chunks(self) -> AsyncIterator[str]:
         """Yield the pieces of the template."""
-        if not self._template.environment.is_async:
+        if not self.is_async:
             for piece in self.iter_chunks():
                 yield piece
             return
@@ -42,7 +47,7 @@ class TemplateContent:
         Raises:
             TypeError: it is async.
         """
-        if self._template.environment.is_async:
+        if self.is_async:
             raise TypeError(
                 "an async template is no text; yield or return page.template(...), or give it to"
                 " page.part"
