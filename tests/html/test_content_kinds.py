@@ -12,8 +12,10 @@ import markupsafe
 import pytest
 from django.utils.safestring import mark_safe as django_safe
 
+from tailrace.function.stream import FLUSH
 from tailrace.html import Html
 from tailrace.html.content import Collected, pour, text_now, text_of
+from tailrace.wire.integration import Head
 
 
 class Shout(str):
@@ -81,6 +83,8 @@ REFUSED = [
     ({"a": 1}, "not dict; choose what it shows"),
     (coroutine, "not the function"),
     (len, "call it"),
+    (FLUSH, "a page is flushed by itself"),
+    (Head(404), "page.cookies are its head"),
 ]
 
 

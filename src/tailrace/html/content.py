@@ -6,8 +6,10 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
+from tailrace.function.stream import Flush
 from tailrace.html.safe import Html, encodable, markup
 from tailrace.html.template import TemplateContent
+from tailrace.wire.integration import Head
 
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ASYNC: Final = ("__await__", "__aiter__", "aiter_chunks")
@@ -188,4 +190,9 @@ def _text_at_hand(content: Any) -> str | None:
         return None
     if callable(content):
         raise TypeError(f"content is text or markup, not the function {content!r}; call it")
+    if isinstance(content, Flush | Head):
+        raise TypeError(
+            f"content is text or markup, not {kind.__name__}; a page is flushed by itself, and"
+            " page.status, page.headers and page.cookies are its head"
+        )
     return markup(content)
