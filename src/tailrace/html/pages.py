@@ -105,7 +105,7 @@ class Page(Reply):
         "Cancel" leads to, if the job stops when its page is left; otherwise there is no link.
 
         Raises:
-            ValueError: `total` is negative.
+            ValueError: `total` is negative, or `cancel` an address that runs a script.
         """
         return Progress(self._shown, rows, total, label, cancel)
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.html.progress.reading import HELD_BACK, Reading, in_loop, page_of
@@ -414,3 +414,37 @@ async def test_rows_are_taken_once() -> None:
 
     with pytest.raises(TypeError, match="nothing to iterate over"):
         await page_of(function)
+
+
+@in_loop
+async def test_addresses_that_run_a_script_are_no_address_to_cancel() -> None:
+    async def function(page: Page) -> str:
+        for address in (
+            "/",
+            "",
+            "?a:b",
+            "../x",
+            "https://a.example/",
+            "HTTP://a.example/",
+            "a/b:c",
+        ):
+            page.progress(cancel=address)
+        for address in ("javascript:x", " JavaScript:x", "java\nscript:x", "\x01data:,x"):
+            with pytest.raises(ValueError, match="cancel is the address of a page"):
+                page.progress(cancel=address)
+        return "done"
+
+    assert await page_of(function) == "done"
+
+
+@in_loop
+async def test_labels_and_steps_are_any_values() -> None:
+    async def function(page: Page) -> Content:
+        with page.progress(total=1, label=cast(Any, 5)) as bar:
+            bar.label = cast(Any, None)
+        yield page.steps(cast(Any, [2026, "<b>"]))
+
+    shown = await page_of(function)
+
+    assert "2026" in shown
+    assert "&lt;b&gt;" in shown

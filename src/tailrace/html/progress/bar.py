@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sized
@@ -60,6 +61,8 @@ class Progress(Counted, Generic[T]):
             total = None
         if total is not None and total < 0:
             raise ValueError(f"total is {total}: it is at least 0, or None if it is not known")
+        if cancel is not None and _runs_script(cancel):
+            raise ValueError(f"cancel is the address of a page, not {cancel!r}")
         self._rows = rows
         self.count = 0
         self.total = total
@@ -136,11 +139,11 @@ class Progress(Counted, Generic[T]):
         elif total is not None:
             state = f' max="{total or 1}" value="{self.count}"'
         elif self.outcome:  # without a value it would go on moving
-            return f"<b>{escape(self.label)}</b>"
+            return f"<b>{escape(str(self.label))}</b>"
         else:
             state = ""
         name = "<b>{}</b> " if self.label else "{}"
-        return f"<label>{name.format(escape(self.label))}<progress{state}></progress></label>"
+        return f"<label>{name.format(escape(str(self.label)))}<progress{state}></progress></label>"
 
     def _numbers(self, total: float | None, words: Mapping[str, str]) -> list[str]:
         text = number(self.count, words)
@@ -185,3 +188,12 @@ class Progress(Counted, Generic[T]):
         if self.outcome:
             return ""
         return f'<p><a href="{escape(address)}">{escape(words["cancel"])}</a></p>'
+
+
+def _runs_script(address: str) -> bool:
+    """Whether an address has a scheme, and another one than a page has.
+
+    Browsers leave out spaces and control characters (WHATWG URL, read 2026-11).
+    """
+    scheme = re.match(r"([a-z][a-z0-9+.-]*):", re.sub(r"[\0- ]", "", address), re.IGNORECASE)
+    return scheme is not None and scheme[1].lower() not in ("http", "https")

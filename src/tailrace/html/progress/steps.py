@@ -23,7 +23,7 @@ class Steps(Counted):
         super().__init__(board)
         if not names:
             raise ValueError("there are no steps")
-        self.names: Final = tuple(names)
+        self.names: Final = tuple([str(name) for name in names])
         self.count = 0
         self._status = ""
         self._due_s = 0.0
