@@ -219,6 +219,76 @@ async def test_a_total_that_is_wrong_is_not_shown_as_more_than_all(
     assert f">{numbers} · took" in await page_of(function)
 
 
+@pytest.mark.parametrize(
+    ("total", "amount", "times", "numbers"),
+    [(1.0, 0.1, 10, "1 of 1"), (3.3, 1.1, 3, "3.3 of 3.3")],
+)
+@in_loop
+async def test_a_sum_of_floats_is_all_of_the_total(
+    total: float, amount: float, times: int, numbers: str
+) -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        bar = page.progress(total=total)
+        bar.start()
+        bar.count = sum(itertools.repeat(amount, times))
+        await gate.wait()
+
+    gate = asyncio.Event()
+    async with Reading(function) as reading:
+        await reading.until("100 %")
+        gate.set()
+        await reading.rest()
+
+    assert f">{numbers} · took" in reading.shown
+    assert "stopped" not in reading.shown
+
+
+@pytest.mark.parametrize("total", [float("nan"), float("inf"), -4, "/a path"])
+@in_loop
+async def test_updates_go_on_whatever_a_total_is_set_to(total: Any) -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        bar: Any = page.progress(range(20))
+        async for row in bar:
+            reading.work(1)
+            if row == 3:
+                bar.total, bar.label = (20, total) if isinstance(total, str) else (total, "")
+            if row == 9:
+                await gate.wait()
+
+    gate = asyncio.Event()
+    async with Reading(function) as reading:
+        await reading.until(">7")
+        gate.set()
+        await reading.rest()
+
+    assert "20" in reading.shown
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf")])
+@in_loop
+async def test_what_is_no_amount_is_refused_where_it_is_added(amount: float) -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        with page.progress(total=9) as bar:
+            bar.advance(amount)
+
+    with pytest.raises(ValueError, match="amount is"):
+        await page_of(function)
+
+
+@in_loop
+async def test_what_cannot_be_iterated_over_is_one_error() -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        async for _ in page.progress(5):  # type: ignore[call-overload]
+            pass
+
+    with pytest.raises(TypeError, match="not iterable"):
+        await page_of(function)
+
+
 class Unsized(list[int]):
     def __len__(self) -> int:
         raise TypeError("len() of unsized object")
@@ -235,6 +305,16 @@ async def test_rows_without_a_length_and_a_total_without_end_are_not_known(
             pass
 
     assert ">2 · took" in await page_of(function)
+
+
+@in_loop
+async def test_a_range_that_is_longer_than_len_can_say_is_not_known() -> None:
+    async def function(page: Page) -> Content:
+        yield "x"
+        async for _ in page.progress(range(10**20)):
+            break
+
+    assert "stopped at 0" in await page_of(function)
 
 
 @in_loop

@@ -39,6 +39,32 @@ async def test_a_bar_of_a_part_stands_in_its_place_until_the_part_is_done() -> N
 
 
 @in_loop
+async def test_a_part_that_goes_on_behind_its_fallback_has_no_bar() -> None:
+    async def part(page: Page) -> str:
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            await has_fallen_back.wait()
+            async for _ in page.progress(range(3), label="late"):
+                pass
+            is_over.set()
+        return "content"
+
+    async def function(page: Page) -> Content:
+        yield page.part(part(page), timeout_s=1e-3, fallback="too late")
+        yield page.part(is_over.wait())
+
+    gate, has_fallen_back, is_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    async with Reading(function) as reading:
+        await reading.until("too late")
+        has_fallen_back.set()
+        await reading.rest()
+
+    assert reading.shown == "too lateTrue"
+    assert "late</b>" not in reading.text
+
+
+@in_loop
 async def test_a_bar_of_a_part_in_a_part_shows_when_its_place_has_come() -> None:
     async def inner(page: Page) -> str:
         async for _ in page.progress(range(2), label="inner"):

@@ -25,6 +25,9 @@ from tailrace.html.threads import raise_if_stopped
 
 T = TypeVar("T")
 
+_ROUNDING: Final = 1e-9
+"""The share by which a sum of floats may be off: 0.1 ten times is less than 1.0."""
+
 
 class Progress(Counted, Generic[T]):
     """A bar of a page: a loop over it counts, or else `advance` does.
@@ -55,7 +58,8 @@ class Progress(Counted, Generic[T]):
     ) -> None:
         super().__init__(board)
         if total is None and isinstance(rows, Sized):
-            with suppress(TypeError):  # arrays and loaders of data have a __len__ that raises it
+            # Arrays and loaders of data have a __len__ that raises, as that of a huge range does.
+            with suppress(TypeError, NotImplementedError, OverflowError):
                 total = len(rows)
         if total is not None and not math.isfinite(total):
             total = None
@@ -82,8 +86,11 @@ class Progress(Counted, Generic[T]):
 
         Raises:
             asyncio.CancelledError: it is called in sync code that is to stop.
+            ValueError: the amount is NaN or infinite.
         """
         raise_if_stopped()
+        if not math.isfinite(amount):
+            raise ValueError(f"amount is {amount}: it is a number that can be added to a count")
         self.start()
         with self._lock:
             self.count += amount
@@ -91,7 +98,7 @@ class Progress(Counted, Generic[T]):
     @property
     def is_complete(self) -> bool:
         """Whether all of the total is done."""
-        return self.total is not None and self.count >= self.total
+        return self.total is not None and self.count >= self.total * (1 - _ROUNDING)
 
     def log(self, line: object) -> None:
         """Add a line to the log. The last `LOG_LINES_MAX` are shown."""
@@ -117,7 +124,7 @@ class Progress(Counted, Generic[T]):
 
     def areas(self, now_s: float, words: Mapping[str, str]) -> dict[str, str]:
         """Return the markup of its areas."""
-        total = None if self.total is None or self.count > self.total else self.total
+        total = self._credible_total()
         if self._pace is None:
             self._pace = Pace(self.count, now_s)
         self._pace.note(self.count, now_s)
@@ -133,11 +140,21 @@ class Progress(Counted, Generic[T]):
             areas["c"] = self._cancel(self.cancel, words)
         return areas
 
+    def _credible_total(self) -> float | None:
+        """The total, unless the count is not a share of it, or one of them is no number."""
+        total = self.total
+        if total is None or not math.isfinite(total):
+            return None
+        return total if 0 <= self.count <= total * (1 + _ROUNDING) else None
+
+    def _percent(self, total: float) -> int:
+        return min(100, int(self.count * 100 / total * (1 + _ROUNDING)))
+
     def _bar(self, total: float | None) -> str:
         if self.outcome == "done":
             state = ' value="1"'
         elif total is not None:
-            state = f' max="{total or 1}" value="{self.count}"'
+            state = f' max="{total or 1}" value="{min(self.count, total)}"'
         elif self.outcome:  # without a value it would go on moving
             return f"<b>{escape(str(self.label))}</b>"
         else:
@@ -157,7 +174,7 @@ class Progress(Counted, Generic[T]):
             return [text, words["took"].format(time=took)]
         texts = [text]
         if total:
-            texts.append(words["percent"].format(percent=int(self.count * 100 / total)))
+            texts.append(words["percent"].format(percent=self._percent(total)))
             assert self._pace is not None, "areas has set it"
             left_s = self._pace.left_s(total)
             if left_s is not None:
@@ -171,7 +188,7 @@ class Progress(Counted, Generic[T]):
             return
         status = ", ".join(numbers) if self.ended_s is not None or not total else ""
         if not status and total:
-            status = words["percent"].format(percent=int(self.count * 10 / total) * 10)
+            status = words["percent"].format(percent=self._percent(total) // 10 * 10)
         if self.label:
             status = f"{self.label}: {status}"
         if status != self._status:

@@ -104,7 +104,10 @@ class Board:
             self._call(self.start_here, entry)
 
     def start_here(self, entry: Entry) -> None:
-        """Show an entry that has started; called in the loop."""
+        """Show an entry that has started; called in the loop. A part that has ended shows none."""
+        part = current_part.get()
+        if part is not None and part.text is not None:
+            return
         self._add(entry)
         if self._is_live:
             self._put(self.style())

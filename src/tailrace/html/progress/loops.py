@@ -32,11 +32,11 @@ class Rows:
     __slots__ = ("_bar", "_board", "_is_async", "_is_open", "_next", "_now_s")
 
     def __init__(self, bar: Counted, board: EntryBoard, rows: Any) -> None:
+        self._is_open = False  # first: __del__ reads it also if what follows raises
         self._bar: Final = bar
         self._board: Final = board
         self._is_async: Final = isinstance(rows, AsyncIterable)
         self._next: Final = aiter(rows).__anext__ if self._is_async else iter(rows).__next__
-        self._is_open = False
         self._now_s: Final = board.now_s
 
     def __aiter__(self) -> Self:
@@ -91,7 +91,6 @@ def iterate(bar: Counted, rows: Iterable[Any]) -> Generator[Any, None, None]:
             bar.count += 1
             if job is not None and job.is_stopped:
                 raise_if_stopped()
-            raise_if_stopped()
         outcome = "done"
     except Exception:
         outcome = "failed"
