@@ -55,6 +55,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "connection events": machines.connection_events,
     "limits": declared.limits_tables,
     "rules": agreement.rules,
+    "words": declared.words_table,
     "limits of AWS": agreement.limits_of_aws,
     "states": partial(declared.metrics_of, emf.STATES),
     "increases": partial(declared.metrics_of, emf.INCREASES),

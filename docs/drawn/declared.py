@@ -20,6 +20,7 @@ from tailrace.cli.options import SettingOption
 from tailrace.gateway import limits as gateway_limits
 from tailrace.gateway.observe.emf import Metric
 from tailrace.html import limits as html_limits
+from tailrace.html.progress.words import WORDS
 from tailrace.net.process import limits as process_limits
 from tailrace.net.process.board import COUNTS
 from tailrace.package import limits as package_limits
@@ -230,3 +231,11 @@ def unit(name: str) -> str:
     """A unit as `tailrace package gateway` puts it into its folder."""
     text = (GATEWAY_FILES / name).read_text()
     return f"```ini\n# /etc/systemd/system/{name}\n{text}```"
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+def words_table() -> str:
+    """The texts of a page, each with its key."""
+    return table(["key", "text"], [[f"`{key}`", f"`{text}`"] for key, text in WORDS.items()])

@@ -16,7 +16,6 @@ WORDS: Final = {
     "took": "took {time}",
     "stopped": "stopped at {count}",
     "failed": "failed at {count}",
-    "done": "done",
     "cancel": "Cancel",
     "step-done": "done",
     "step-current": "in progress",

@@ -32,6 +32,7 @@ def tokens(
 
     Raises:
         TypeError: `source` is nothing of that kind, or yields something in which no text is known.
+        ValueError: `coalesce_s` is negative.
         ModelStreamError: an event reports an error, or the stream ends without a reason to finish.
         Exception: what the SDK raises.
     """
