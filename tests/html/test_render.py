@@ -6,7 +6,7 @@ import asyncio
 import html
 import random
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import htpy
 import pytest
@@ -16,6 +16,7 @@ from tests.html.page_play import Play, filled, new_page, play
 
 from tailrace.errors import HeadError
 from tailrace.html import Html, Page
+from tailrace.html import page as endpoint
 from tailrace.html import page as page_endpoint
 
 
@@ -264,6 +265,28 @@ def test_the_head_is_as_it_is_at_the_first_content(caplog: pytest.LogCaptureFixt
         "status, headers or cookies of a page were changed after its first content, and were not"
         " sent; change them before"
     ]
+
+
+def test_the_case_of_a_header_does_not_make_a_second_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def report(page: Page) -> str:
+        page.headers["Content-Type"] = "text/plain"
+        page.headers["X-Report"] = "1"
+        return "done"
+
+    head = play(report).head
+
+    assert head is not None
+    assert head.get("content-type") == "text/plain"
+    assert [name for name, _ in head.headers].count("content-type") == 1
+    assert head.get("x-report") == "1"
+    assert not caplog.records
+
+
+def test_an_endpoint_is_made_of_a_function() -> None:
+    with pytest.raises(TypeError, match="an endpoint is made of a function, not of 'report'"):
+        endpoint(cast(Any, "report"))
 
 
 def test_a_head_that_http_does_not_allow_is_a_failure_before_it() -> None:

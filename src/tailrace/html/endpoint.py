@@ -74,6 +74,8 @@ def endpoint_or_decorator(
     """Return the endpoint of a function, or without one a decorator that makes it."""
 
     def decorate(function: Callable[..., Any]) -> Endpoint[...]:
+        if not callable(function):
+            raise TypeError(f"an endpoint is made of a function, not of {function!r}")
         return Endpoint(function, produce)
 
     return decorate if function is None else decorate(function)

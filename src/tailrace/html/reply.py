@@ -31,7 +31,7 @@ class Reply:
         self.status = 200
         """The status of the response; it can be changed until the first content."""
         self.headers: Final[dict[str, str]] = {"content-type": content_type} | ON_TIME
-        """The headers of the response, names in lower case; changed as `status` is."""
+        """The headers of the response, changed as `status` is; `head` makes names lower case."""
         self.cookies: Final[list[str]] = []
         """Values of `Set-Cookie`."""
 
@@ -56,6 +56,8 @@ class Reply:
         Raises:
             HeadError: status, a header or a cookie is illegal.
         """
+        for name in [name for name in self.headers if name != name.lower()]:
+            self.headers[name.lower()] = self.headers.pop(name)  # not a second header
         return Head(self.status, self.headers, self.cookies)
 
     def head_fields(self) -> tuple[int, dict[str, str], list[str]]:
