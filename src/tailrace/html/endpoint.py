@@ -24,6 +24,7 @@ class Endpoint(Generic[P]):
 
     def __init__(self, function: Callable[..., Any], produce: Callable[..., Items]) -> None:
         functools.update_wrapper(self, function)
+        del self.__dict__["__wrapped__"]  # it has not the parameters of its function
         self._function: Final = function
         self._produce: Final = produce
 

@@ -19,7 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from tests.html.hosts.asgi_server import AsgiClient
+from tests.html.page_play import EVENT
 
+from tailrace.function import asgi
+from tailrace.function.apps.detect import kind_of
 from tailrace.html import Html, Page, page
 
 
@@ -213,3 +216,10 @@ def test_an_app_that_cancels_its_scope_waits_for_the_page() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_an_endpoint_is_an_asgi_app_to_what_looks_at_its_parameters() -> None:
+    result: Any = asgi(report)(EVENT, None)
+
+    assert kind_of(report) == "asgi"
+    assert result["body"] == "<h1>Report GET None</h1><p>/ at </p>42"
