@@ -6,13 +6,16 @@ import asyncio
 import logging
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import TypeVar
 
 import pytest
 
 from tailrace.html.limits import THREAD_ITEMS_WAITING_MAX
 from tailrace.html.threads import ThreadSet, call_in_loop, raise_if_stopped
+
+T = TypeVar("T")
 
 asked: ContextVar[str] = ContextVar("asked", default="")
 
@@ -27,6 +30,16 @@ async def take(threads: ThreadSet, count: int, items: Iterator[object]) -> list[
             break
     await iteration.aclose()  # type: ignore[attr-defined]
     return taken
+
+
+async def call(threads: ThreadSet, function: Callable[[], T]) -> T:
+    """The result of a function that runs in a thread."""
+
+    def once() -> Iterator[T]:
+        yield function()
+
+    results: list[T] = [result async for result in threads.iterate(once)]
+    return results[0]
 
 
 def test_items_come_in_order_from_one_thread() -> None:
@@ -48,7 +61,7 @@ def test_items_come_in_order_from_one_thread() -> None:
 def test_the_context_is_kept() -> None:
     async def main() -> str:
         asked.set("by this task")
-        return await ThreadSet().call(asked.get)
+        return await call(ThreadSet(), asked.get)
 
     assert asyncio.run(main()) == "by this task"
 
@@ -77,7 +90,7 @@ def test_stop_iteration_and_a_cancellation_of_the_code_are_failures() -> None:
 
     for function in (stops, cancels):
         with pytest.raises(RuntimeError):
-            asyncio.run(ThreadSet().call(function))
+            asyncio.run(call(ThreadSet(), function))
 
 
 def test_the_thread_waits_for_who_takes_its_items() -> None:
@@ -133,7 +146,7 @@ def test_a_function_stops_where_it_asks() -> None:
 
     async def main() -> None:
         threads = ThreadSet()
-        task = asyncio.ensure_future(threads.call(work))
+        task = asyncio.ensure_future(call(threads, work))
         await asyncio.to_thread(begun.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -154,7 +167,7 @@ def test_cancelling_does_not_wait_for_code_that_blocks() -> None:
 
     async def main() -> None:
         threads = ThreadSet()
-        task = asyncio.ensure_future(threads.call(blocks))
+        task = asyncio.ensure_future(call(threads, blocks))
         await asyncio.to_thread(begun.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -191,7 +204,7 @@ def test_the_loop_is_called_from_the_thread_and_from_itself() -> None:
     async def main() -> tuple[int, int]:
         loop_thread = threading.get_ident()
         assert call_in_loop(threading.get_ident) == loop_thread
-        in_thread = await ThreadSet().call(lambda: call_in_loop(threading.get_ident))
+        in_thread = await call(ThreadSet(), lambda: call_in_loop(threading.get_ident))
         return loop_thread, in_thread
 
     one, other = asyncio.run(main())
@@ -206,8 +219,9 @@ def test_what_the_loop_starts_for_a_thread_is_not_in_the_thread() -> None:
         return call_in_loop(threading.get_ident)
 
     async def main() -> bool:
-        started = await ThreadSet().call(
-            lambda: call_in_loop(lambda: asyncio.get_running_loop().create_task(task()))
+        started = await call(
+            ThreadSet(),
+            lambda: call_in_loop(lambda: asyncio.get_running_loop().create_task(task())),
         )
         return await started == threading.get_ident()
 
@@ -219,4 +233,4 @@ def test_a_failure_of_what_the_loop_does_is_raised_in_the_thread() -> None:
         raise ValueError("not now")
 
     with pytest.raises(ValueError, match="not now"):
-        asyncio.run(ThreadSet().call(lambda: call_in_loop(fails)))
+        asyncio.run(call(ThreadSet(), lambda: call_in_loop(fails)))

@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
@@ -103,19 +103,12 @@ class ThreadSet:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    async def call(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread, in a copy of this context, and return its result.
-
-        Cancelling asks the code to stop (`raise_if_stopped`), and does not wait for that.
-        """
-        results: list[T] = [result async for result in self.iterate(lambda: _once(function))]
-        return results[0]
-
     async def iterate(self, function: Callable[[], Iterable[Any]]) -> AsyncIterator[Any]:
         """Call a function that returns an iterable, and iterate, in a thread; yield the items.
 
-        The thread is at most `THREAD_ITEMS_WAITING_MAX` items ahead, twice. Closing or cancelling
-        closes a generator at its next yield, and does not wait for that.
+        The code runs in a copy of this context. The thread is at most `THREAD_ITEMS_WAITING_MAX`
+        items ahead, twice. Closing or cancelling closes a generator at its next yield, and does not
+        wait for that.
         """
         job = Job(function)
         job.start()
@@ -230,10 +223,6 @@ class Job:
         if waiter is not None:
             with suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(_set, waiter)
-
-
-def _once(function: Callable[[], T]) -> Iterator[T]:
-    yield function()
 
 
 def _set(waiter: asyncio.Future[None]) -> None:
