@@ -59,15 +59,7 @@ class Chromium:
     def __exit__(self, *exception: object) -> None:
         if hasattr(self, "_socket"):
             self._socket.close()
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(PATIENCE_S)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-        shutil.rmtree(self._profile, ignore_errors=True)
+        end_browser(self._process, self._profile)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol; events that come first are kept."""
@@ -140,3 +132,16 @@ class Chromium:
         if event["method"] == "Log.entryAdded":
             entry = event["params"]["entry"]
             self.problems.append(f"{entry['text']} {entry.get('url', '')}")
+
+
+def end_browser(process: subprocess.Popen[str], profile: str) -> None:
+    """End a browser, and remove its profile."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(PATIENCE_S)
+    assert process.stderr is not None
+    process.stderr.close()
+    shutil.rmtree(profile, ignore_errors=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import websocket
-from tests.browser import PATIENCE_S
+from tests.browser import PATIENCE_S, end_browser
 
 _PREFERENCES = 'user_pref("browser.chrome.site_icons", false);'
 """It asks for no icons, which a content security policy would refuse."""
@@ -57,15 +57,7 @@ class Firefox:
     def __exit__(self, *exception: object) -> None:
         if hasattr(self, "_socket"):
             self._socket.close()
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(PATIENCE_S)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-        shutil.rmtree(self._profile, ignore_errors=True)
+        end_browser(self._process, self._profile)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol; events that come first are noted."""

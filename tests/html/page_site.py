@@ -21,7 +21,9 @@ class PageSite:
     def __init__(self, **apps: Callable[..., Any]) -> None:
         self.apps = apps
         self._gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        config = uvicorn.Config(self._serve, interface="asgi3", lifespan="off", log_level="error")
+        config = uvicorn.Config(
+            self._serve, interface="asgi3", lifespan="off", log_level="critical"
+        )
         self._server = uvicorn.Server(config)
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -56,6 +58,7 @@ class PageSite:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self.port = listener.getsockname()[1]
+            self.url = f"http://127.0.0.1:{self.port}"
             self._started.set()  # connections wait in the listener's queue
             await self._server.serve([listener])

@@ -4,21 +4,16 @@ written."""
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from math import inf
 from typing import Any, Self, TypeVar
 
-import uvicorn
-
-WAIT_S = 30.0
-"""When a wait is in vain."""
+from tests.html.page_site import WAIT_S, PageSite
 
 T = TypeVar("T")
 
 
-class EventSite:
+class EventSite(PageSite):
     """Serves ASGI apps by path, and an empty page at `/`, while entered.
 
     `requests` has the path, the `Last-Event-ID` and, once there is one, the status of each request
@@ -26,42 +21,12 @@ class EventSite:
     """
 
     def __init__(self, **apps: Callable[..., Any]) -> None:
-        self.apps = apps
+        super().__init__(**apps)
         self.requests: list[tuple[str, str | None, int]] = []
-        self._gates: dict[str, asyncio.Event] = {}
-        config = uvicorn.Config(
-            self._serve, interface="asgi3", lifespan="off", log_level="critical"
-        )
-        self._server = uvicorn.Server(config)
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(WAIT_S), "the site did not start"
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(WAIT_S)
-        assert not self._thread.is_alive(), "the site did not stop"
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine that runs in the loop of the site."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_S)
-
-    async def pass_gate(self, name: str) -> None:
-        """Wait in an app until the test has opened a gate."""
-        async with asyncio.timeout(WAIT_S):
-            await self._gates.setdefault(name, asyncio.Event()).wait()
-
-    def open_gate(self, name: str) -> None:
-        """Let go on what waits at a gate."""
-
-        async def open_it() -> None:
-            self._gates.setdefault(name, asyncio.Event()).set()
-
-        self.call(open_it())
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"].strip("/")
@@ -79,14 +44,6 @@ class EventSite:
             await send(message)
 
         await self.apps[path](scope, receive, send_noted)
-
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
-            self.url = f"http://127.0.0.1:{self.port}"
-            self._started.set()  # connections wait in the listener's queue
-            await self._server.serve([listener])
 
 
 class Cutter:
