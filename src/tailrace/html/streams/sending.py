@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,11 +22,8 @@ from tailrace.html.threads import ThreadSet
 from tailrace.net.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from tailrace.function.stream import Flush
+    from tailrace.html.hosts import Items
     from tailrace.html.reply import Reply
-    from tailrace.wire.integration import Head
-
-    Items = AsyncIterator[Head | str | Flush]
 
 logger = logging.getLogger("tailrace.html")
 
