@@ -466,6 +466,7 @@ def test_a_page_function_that_cancels_itself_has_failed() -> None:
         ({"timeout_s": 0}, "timeout_s is more than 0"),
         ({"timeout_s": float("nan")}, "timeout_s is more than 0"),
         ({"placeholder": Html('<?start name="p1"><?end>')}, "a placeholder has no parts"),
+        ({"placeholder": Html("<!-- open")}, "a placeholder would take in what follows it"),
     ],
 )
 @in_debug_mode
@@ -500,6 +501,15 @@ def test_a_part_begins_in_the_loop_of_its_page_or_in_a_thread_of_it() -> None:
         return "done"
 
     assert play(report).text == "done"
+
+
+@in_debug_mode
+async def test_arguments_are_for_functions() -> None:
+    async def report(page: Page) -> Html:
+        return page.part(forever(), "north")
+
+    with pytest.raises(TypeError, match="only a function gets arguments, and coroutine is none"):
+        await Play(report).finish()
 
 
 def test_a_page_has_parts_while_it_is_served() -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from tailrace.html.content import drop, text_now
 from tailrace.html.limits import PARTS_AT_ONCE_MAX
-from tailrace.html.part import Part, check_options
+from tailrace.html.part import Part, check_options, is_function
 from tailrace.html.progress.bar import Progress
 from tailrace.html.progress.steps import Steps
 from tailrace.html.progress.words import WORDS
 from tailrace.html.reply import Reply
 from tailrace.html.safe import Html
+from tailrace.html.syntax import fault_of
 from tailrace.html.template import TemplateContent, check_template
 from tailrace.html.threads import call_in_loop
 from tailrace.net.clock import LoopClock
@@ -153,8 +154,10 @@ class Page(Reply):
 
         Raises:
             RuntimeError: the page has ended, or this is a thread that does not belong to it.
-            TypeError: the placeholder has to be awaited, or the fallback is a coroutine.
-            ValueError: `timeout_s` is not positive, or the placeholder has parts.
+            TypeError: the placeholder has to be awaited, the fallback is a coroutine, or `args` are
+                given to a source that is no function.
+            ValueError: `timeout_s` is not positive, or the placeholder has parts or would take in
+                what follows it.
         """
         return call_in_loop(lambda: self._part(source, args, placeholder, timeout_s, fallback))
 
@@ -173,6 +176,13 @@ class Page(Reply):
             shown = text_now(placeholder)
             if self._parts.outbox.has_place(shown):
                 raise ValueError("a placeholder has no parts; put page.part beside it")
+            if fault := fault_of(shown):
+                raise ValueError(f"a placeholder would take in what follows it; {fault}")
+            if args and not is_function(source):
+                raise TypeError(
+                    f"only a function gets arguments, and {type(source).__name__} is none; give"
+                    " page.part the function and its arguments, without calling it"
+                )
         except Exception:
             drop(source)
             raise
