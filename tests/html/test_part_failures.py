@@ -504,6 +504,31 @@ def test_a_part_begins_in_the_loop_of_its_page_or_in_a_thread_of_it() -> None:
 
 
 @in_debug_mode
+async def test_a_part_that_is_done_begins_no_parts() -> None:
+    begun: list[asyncio.Task[Html]] = []
+    is_done = asyncio.Event()
+
+    async def late(page: Page) -> Html:
+        await is_done.wait()
+        return page.part(forever())
+
+    async def early(page: Page) -> str:
+        begun.append(asyncio.create_task(late(page)))
+        return "done"
+
+    async def report(page: Page) -> AsyncIterator[Html]:
+        yield page.part(early, page)
+        while not begun:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        is_done.set()
+        with pytest.raises(RuntimeError, match=r"part p1 \(.*early\) has ended; its part p2"):
+            await begun[0]
+
+    assert filled(await Play(report).finish()) == "done"
+
+
+@in_debug_mode
 async def test_arguments_are_for_functions() -> None:
     async def report(page: Page) -> Html:
         return page.part(forever(), "north")

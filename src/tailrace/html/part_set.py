@@ -63,7 +63,7 @@ class PartSet:
             raise RuntimeError(f"the page has ended; part {part} is not made")
         parent = current_part.get()
         if parent is not None:
-            if parent.is_cancelled:
+            if parent.text is not None:
                 part.drop()
                 raise RuntimeError(f"part {parent} has ended; its part {part} is not made")
             parent.children.append(part)
