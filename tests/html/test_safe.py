@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import enum
 import pickle
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
 
 import htpy
 import jinja2
@@ -12,10 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.html import Html
+from tailrace.html import Html, tokens
 from tailrace.html.safe import escape, markup
 
 UNSAFE = "<b title='\"'>&amp;"
+
+
+class Waiting:
+    def __await__(self) -> Iterator[object]:
+        yield
+
+
+class Color(enum.IntEnum):
+    RED = 1
 
 
 class Widget:
@@ -89,6 +103,38 @@ def test_other_methods_of_texts_return_a_text_that_is_escaped(text: str) -> None
     """They cannot know what they have been given; that markup shows is seen, a hole is not."""
     assert type(text) is str
     assert markup(text).startswith("&lt;") or not text.startswith("<")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (["a"], r"not of list; join it: Html\(\).join"),
+        ((text for text in "a"), "not of generator; join it"),
+        ({"a": 1}, "not of dict; choose what it shows"),
+        (len, "not of builtin_function_or_method; call it"),
+        (b"a", "not of bytes; decode it"),
+        (tokens(["a"]), "not of async_generator; yield it, or make it a part"),
+        (asyncio.Queue[int]().get, "not of method; call it"),
+        (Waiting(), "not of Waiting; await it, or make it a part"),
+    ],
+)
+def test_a_value_without_a_text_is_refused(value: object, reason: str) -> None:
+    """A page would show Python's notation of it."""
+    with pytest.raises(TypeError, match=reason):
+        Html("{}").format(value)
+    with pytest.raises(TypeError, match=reason):
+        Html("{:}{.__class__}").format(value, value)
+    with pytest.raises(TypeError, match=reason):
+        Html("<p>") + value
+    with pytest.raises(TypeError, match=reason):
+        Html().join([value])
+
+
+@pytest.mark.parametrize(
+    "value", [1, 1.5, True, None, Decimal("1.5"), Path("a"), Exception("a"), Color.RED]
+)
+def test_a_value_with_a_text_shows_it(value: object) -> None:
+    assert Html("{}").format(value) == escape(str(value))
 
 
 def test_a_percent_sign_is_refused() -> None:

@@ -28,7 +28,11 @@ class Html(str):
         return self
 
     def format(self, /, *args: Any, **kwargs: Any) -> Html:
-        """Do as `str.format`, and escape each value."""
+        """Do as `str.format`, and escape each value.
+
+        Raises:
+            TypeError: a value has no text: a list, a coroutine, a function, bytes.
+        """
         if not _is_plain(self):
             return Html(_FORMATTER.vformat(self, args, kwargs))
         shown = {name: _shown(value) for name, value in kwargs.items()}
@@ -58,7 +62,7 @@ def markup(value: object) -> str:
     html = getattr(type(value), "__html__", None)
     if html is not None:
         return encodable(str(html(value)))
-    return escape(str(value))
+    return escape(str(_with_text(value)))
 
 
 def escape(text: str) -> str:
@@ -91,7 +95,33 @@ def _is_plain(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    return markup(value) if hasattr(type(value), "__html__") else escape(format(value))
+    return markup(value) if hasattr(type(value), "__html__") else escape(format(_with_text(value)))
+
+
+_INSTEAD: Final = {
+    "__await__": "await it, or make it a part: page.part(…)",
+    "__aiter__": "yield it, or make it a part: page.part(…)",
+    "keys": "choose what it shows",
+    "__iter__": "join it: Html().join(…)",
+    "__call__": "call it",
+}
+"""What to do with values of which a page would show Python's notation, by an attribute."""
+
+
+def _with_text(value: object) -> object:
+    """Return a value that has a text. Raises TypeError for others: they are there by mistake."""
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind is bytes:
+        raise TypeError("markup is made of text and markup, not of bytes; decode it")
+    if kind.__str__ is object.__str__:
+        for attribute, instead in _INSTEAD.items():
+            if hasattr(value, attribute):
+                raise TypeError(
+                    f"markup is made of text and markup, not of {kind.__name__}; {instead}"
+                )
+    return value
 
 
 class _EscapingFormatter(Formatter):
@@ -102,7 +132,7 @@ class _EscapingFormatter(Formatter):
             if format_spec:
                 raise ValueError(f"markup takes no format: {format_spec!r}")
             return markup(value)
-        return escape(format(value, format_spec))
+        return escape(format(_with_text(value), format_spec))
 
     def convert_field(self, value: Any, conversion: Any) -> Any:
         return value if conversion is None else str(super().convert_field(value, conversion))
