@@ -8,15 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
+from a2wsgi import WSGIMiddleware
 from fastapi import BackgroundTasks, Depends, FastAPI
+from flask import Flask
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.testclient import TestClient
 from tests.html.hosts.asgi_server import AsgiClient
 from tests.html.page_play import EVENT
@@ -114,6 +117,29 @@ def test_a_page_is_mounted_under_a_prefix() -> None:
     answer = TestClient(app).get("/mounted/a%20b")
 
     assert "<p>/mounted/a b at /mounted</p>" in answer.text
+
+
+def test_an_exception_before_the_first_content_is_one_of_the_app() -> None:
+    @page
+    async def missing(page: Page) -> None:
+        raise HTTPException(404, "no such order")
+
+    answer = TestClient(Starlette(routes=[Route("/", lambda _: missing.response())])).get("/")
+
+    assert (answer.status_code, answer.text) == (404, "no such order")
+
+
+def test_an_endpoint_stands_beside_a_wsgi_app() -> None:
+    flask = Flask(__name__)
+    flask.add_url_rule("/", "index", lambda: "Flask's")
+    routes: list[BaseRoute] = [
+        Route("/report", report),
+        Mount("/", WSGIMiddleware(flask.wsgi_app)),  # type: ignore[arg-type]
+    ]
+    client = TestClient(Starlette(routes=routes))
+
+    assert client.get("/").text == "Flask's"
+    assert "<h1>Report GET None</h1>" in client.get("/report").text
 
 
 def test_a_server_has_a_prefix() -> None:
