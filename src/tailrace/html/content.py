@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from tailrace.function.stream import Flush
+from tailrace.html.generators import throw_into
 from tailrace.html.safe import Html, encodable, markup
 from tailrace.html.template import TemplateContent
 from tailrace.wire.integration import Head
@@ -152,23 +153,11 @@ async def _pour_each(contents: Any, sink: Sink, *, is_markup: bool) -> None:
             if sink.is_full:
                 await sink.wait_room()
     except BaseException as error:
-        await _throw(items, error)
+        await throw_into(items, error)
         raise
     finally:
         if hasattr(items, "aclose"):
             await items.aclose()
-
-
-async def _throw(items: Any, error: BaseException) -> None:
-    """Raise at the yield of a generator why it is left; nothing happens in one that has ended.
-
-    By `aclose` alone, a task group around the yield would fail with GeneratorExit.
-    """
-    if hasattr(items, "athrow"):
-        try:
-            await items.athrow(error)
-        except StopAsyncIteration:
-            pass
 
 
 def _text_at_hand(content: Any) -> str | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tailrace.errors import FlushError
 from tailrace.function.stream import FLUSH
 from tailrace.html.flush_pace import FlushPace
+from tailrace.html.generators import throw_into
 from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S
 from tailrace.html.outbox import Outbox
 from tailrace.html.streams.source import values_of
@@ -122,17 +122,25 @@ class Sending:
     async def _run(self, function: Callable[..., Any]) -> None:
         """Run the function, and put what it makes into the outbox."""
         try:
-            async with aclosing(values_of(function, self._reply, self._threads)) as values:  # type: ignore[type-var]
-                async for value in values:
-                    if piece := self._form.piece(value):
-                        self._outbox.put(piece)
-                        await self._outbox.wait_room()
+            await self._put_all(values_of(function, self._reply, self._threads))
         except BaseException as error:
             self._failure = error
             if not isinstance(error, Exception):
                 raise
         finally:
             self._outbox.close()
+
+    async def _put_all(self, values: Any) -> None:
+        try:
+            async for value in values:
+                if piece := self._form.piece(value):
+                    self._outbox.put(piece)
+                    await self._outbox.wait_room()
+        except BaseException as error:
+            await throw_into(values, error)
+            raise
+        finally:
+            await values.aclose()
 
     async def _close(self) -> None:
         try:

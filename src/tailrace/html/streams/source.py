@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+from tailrace.html.generators import throw_into
 from tailrace.html.threads import ThreadSet, is_async
 
 
@@ -38,6 +39,9 @@ async def values_of(
         try:
             async for value in iterator:
                 yield value
+        except BaseException as error:
+            await throw_into(iterator, error)
+            raise
         finally:
             if hasattr(iterator, "aclose"):
                 await iterator.aclose()
