@@ -886,9 +886,35 @@ def test_a_client_that_leaves_ends_a_handler_that_is_blocked_in_sending(
     assert call.result() is None
     assert log == {
         "generator": ["closed", "finally"],
-        "async generator": ["GeneratorExit", "finally"],
+        "async generator": ["CancelledError", "finally"],
         "writer": ["ClientDisconnected", "finally"],
     }.get(kind)
+
+
+def test_a_task_group_around_a_yield_ends_with_the_client(peer: Peer) -> None:
+    """Closing a generator raises GeneratorExit at its yield, with which a task group fails."""
+    log: list[str] = []
+
+    async def background() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("background ended")
+
+    @streamify_response
+    async def handler(event: Any, context: Any) -> AsyncIterator[bytes]:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(background())
+            while True:
+                yield b"x" * 20_000_000
+
+    call, callback = opened(peer, handler)
+    until(lambda: _is_full(callback))
+
+    callback.answer(410, b'{"message":"the client has left"}')
+
+    assert call.result() is None
+    assert log == ["background ended"]
 
 
 def test_a_writer_is_told_by_its_write(peer: Peer) -> None:

@@ -139,7 +139,7 @@ def test_all_else_is_that_of_uvicorn(server: ScopeServer, method: str) -> None:
         "scheme": "https",
         "client": ("203.0.113.9", 0),
         "server": ("abc123.lambda-url.us-east-1.on.aws", 443),
-        "extensions": {},
+        "extensions": given["extensions"],
         "aws.event": given["aws.event"],
         "aws.context": CONTEXT,
     }

@@ -9,11 +9,12 @@ follows after a grace.
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import ClientDisconnected, FlushError, PeerError
 from tailrace.function.event_loop import close_dropped_generators, run_in_loop
+from tailrace.function.generators import throw_into
 from tailrace.limits import DISCONNECT_GRACE_S
 from tailrace.net.blocking.async_upload import AsyncUpload
 
@@ -152,6 +153,10 @@ class _Drive:
                 await self.drain()
                 if self._stream.is_ended:
                     break
+        except (ClientDisconnected, asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):
+                await throw_into(chunks, asyncio.CancelledError("the client has left"))
+            raise
         finally:
             if hasattr(chunks, "aclose"):
                 await chunks.aclose()

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
+from tailrace.function.generators import throw_into
 from tailrace.function.stream import Flush
-from tailrace.html.generators import throw_into
 from tailrace.html.safe import Html, encodable, markup
 from tailrace.html.template import TemplateContent
 from tailrace.wire.integration import Head

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tailrace.errors import FlushError
+from tailrace.function.generators import throw_into
 from tailrace.function.stream import FLUSH
 from tailrace.html.flush_pace import FlushPace
-from tailrace.html.generators import throw_into
 from tailrace.html.limits import STREAM_CANCEL_TIMEOUT_S
 from tailrace.html.outbox import Outbox
 from tailrace.html.streams.source import values_of

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from tailrace.html.generators import throw_into
+from tailrace.function.generators import throw_into
 from tailrace.html.threads import ThreadSet, is_async
 
 
