@@ -32,7 +32,6 @@ VALUES = [
     date(2026, 11, 28),
     Colour.RED,
     Money(),
-    ["<"],
 ]
 
 
