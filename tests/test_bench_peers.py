@@ -18,8 +18,8 @@ from bench.stand_in import Sink, StandIn
 CHUNKS = [b"data: %d\n" % number for number in range(5)]
 LARGE_CHUNK = bytes(range(256)) * 256
 LARGE_BYTES = 4_096 * len(LARGE_CHUNK)
-GROWTH_BYTES_MAX = LARGE_BYTES // 4
-"""Far more than the buffers of any relay, far less than the body."""
+GROWTH_BYTES_MAX = LARGE_BYTES // 2
+"""Far more than the buffers of any relay and the garbage of Node.js, less than the body."""
 REST_S = 0.2
 PATIENCE_S = 30.0
 
